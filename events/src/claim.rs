@@ -1,0 +1,31 @@
+//! The answer that a claim request got, by which a repeated request gets the same one.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{JobId, RunnerId};
+
+/// A fact about one claim request. Stream: `claim/{digest of runner and request key}`; it has at most one event,
+/// appended together with the job's `job.claimed`, so that one request can never claim two jobs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[expect(missing_docs, reason = "the variant is documented at its payload")]
+pub enum ClaimEvent {
+    #[serde(rename = "claim.answered")]
+    Answered(ClaimAnswered),
+}
+
+/// The request won this attempt of this job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClaimAnswered {
+    /// Who asked.
+    pub runner_id: RunnerId,
+    /// The key it asked with.
+    pub request_key: String,
+    /// The job it got.
+    pub job_id: JobId,
+    /// The attempt it got.
+    pub attempt: u32,
+    /// When.
+    pub answered_at: DateTime<Utc>,
+}

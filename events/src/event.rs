@@ -1,0 +1,168 @@
+//! Every event there is, and its name and version on the wire.
+//!
+//! To add an event:
+//! 1. a payload struct and a variant in the file of its aggregate, named in the past tense;
+//! 2. its arm in `event_type` below;
+//! 3. a golden file (the test names it); 4. the folds that the compiler now points at.
+//!
+//! To change an event: add an optional field with a serde default. Where that is not enough, raise its number in
+//! `event_version`, and turn the old payload into the new one in [`crate::upcast`].
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::claim::ClaimEvent;
+use crate::envelope::StreamType;
+use crate::job::JobEvent;
+use crate::job_log::JobLogEvent;
+use crate::pipeline::PipelineEvent;
+use crate::runner::RunnerEvent;
+use crate::upcast::upcast;
+
+/// A fact. Its JSON is the payload as stored: the fields, and `type`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "each variant is documented at its type")]
+pub enum Event {
+    Pipeline(PipelineEvent),
+    Job(JobEvent),
+    JobLog(JobLogEvent),
+    Runner(RunnerEvent),
+    Claim(ClaimEvent),
+    Unreadable(UnreadableEvent),
+}
+
+/// An event that this build cannot read: written by a newer one, or damaged. Readers of the feed pass it on as it
+/// is; a projection parks its stream; an aggregate refuses to load.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct UnreadableEvent {
+    /// The stored payload.
+    pub payload: Box<RawValue>,
+    /// The stored type.
+    #[serde(skip)]
+    pub event_type: String,
+    /// The stored version.
+    #[serde(skip)]
+    pub event_version: u32,
+    /// What is wrong with it.
+    #[serde(skip)]
+    pub error: String,
+}
+
+impl PartialEq for UnreadableEvent {
+    fn eq(&self, other: &Self) -> bool {
+        self.event_type == other.event_type && self.payload.get() == other.payload.get()
+    }
+}
+
+impl Event {
+    /// Reads a stored payload, of whatever version.
+    #[must_use]
+    pub fn decode(stream: StreamType, event_type: &str, event_version: u32, payload: &str) -> Self {
+        let payload = upcast(event_type, event_version, payload);
+        let read = match stream {
+            StreamType::Pipeline => serde_json::from_str(&payload).map(Self::Pipeline),
+            StreamType::Job => serde_json::from_str(&payload).map(Self::Job),
+            StreamType::JobLog => serde_json::from_str(&payload).map(Self::JobLog),
+            StreamType::Runner => serde_json::from_str(&payload).map(Self::Runner),
+            StreamType::Claim => serde_json::from_str(&payload).map(Self::Claim),
+        };
+        read.unwrap_or_else(|error| {
+            Self::Unreadable(UnreadableEvent {
+                payload: RawValue::from_string(payload.clone().into_owned())
+                    .unwrap_or_else(|_| RawValue::NULL.to_owned()),
+                event_type: event_type.to_owned(),
+                event_version,
+                error: error.to_string(),
+            })
+        })
+    }
+
+    /// The stable name, such as `job.claimed`.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        match self {
+            Self::Pipeline(event) => event.event_type(),
+            Self::Job(event) => event.event_type(),
+            Self::JobLog(event) => event.event_type(),
+            Self::Runner(event) => event.event_type(),
+            Self::Claim(event) => event.event_type(),
+            Self::Unreadable(event) => &event.event_type,
+        }
+    }
+
+    /// The version of the payload's schema: 1 for every type until one is changed in a way that readers notice.
+    #[must_use]
+    pub fn event_version(&self) -> u32 {
+        match self {
+            Self::Pipeline(_) | Self::Job(_) | Self::JobLog(_) | Self::Runner(_) | Self::Claim(_) => 1,
+            Self::Unreadable(event) => event.event_version,
+        }
+    }
+}
+
+impl PipelineEvent {
+    /// The stable name.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "pipeline.created",
+            Self::Revised(_) => "pipeline.revised",
+            Self::Deleted(_) => "pipeline.deleted",
+        }
+    }
+}
+
+impl JobEvent {
+    /// The stable name.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::Launched(_) => "job.launched",
+            Self::Claimed(_) => "job.claimed",
+            Self::Started(_) => "job.started",
+            Self::LeaseExpired(_) => "job.lease_expired",
+            Self::Requeued(_) => "job.requeued",
+            Self::CancelRequested(_) => "job.cancel_requested",
+            Self::ReportRefused(_) => "job.report_refused",
+            Self::Completed(_) => "job.completed",
+            Self::Cancelled(_) => "job.cancelled",
+            Self::TimedOut(_) => "job.timed_out",
+        }
+    }
+}
+
+impl JobLogEvent {
+    /// The stable name.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::Appended(_) => "job_log.appended",
+        }
+    }
+}
+
+impl RunnerEvent {
+    /// The stable name.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::Registered(_) => "runner.registered",
+            Self::HeartbeatRecorded(_) => "runner.heartbeat_recorded",
+            Self::Lost(_) => "runner.lost",
+            Self::Returned(_) => "runner.returned",
+            Self::Removed(_) => "runner.removed",
+        }
+    }
+}
+
+impl ClaimEvent {
+    /// The stable name.
+    #[must_use]
+    pub fn event_type(&self) -> &'static str {
+        match self {
+            Self::Answered(_) => "claim.answered",
+        }
+    }
+}

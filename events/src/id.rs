@@ -1,0 +1,178 @@
+//! Typed ids. Two ids of different kinds cannot be swapped, and only this module makes new ones.
+//!
+//! Most ids are UUIDv7: they sort by time of birth, so indexes grow at their right edge.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use uuid::Uuid;
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id, later in order than every id made before it in this process.
+            #[must_use]
+            #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
+            pub fn generate() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// The bare UUID, for storage and for deriving other ids.
+            #[must_use]
+            pub fn as_uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+uuid_id! {
+    /// A pipeline: a named Lua definition with a history of versions.
+    PipelineId
+}
+uuid_id! {
+    /// A job: one launch of a pipeline.
+    JobId
+}
+uuid_id! {
+    /// The fencing token of one attempt of a job; a new one with every claim.
+    LeaseId
+}
+uuid_id! {
+    /// One event of the log.
+    EventId
+}
+uuid_id! {
+    /// One command, whether or not it recorded anything.
+    CommandId
+}
+
+impl JobId {
+    /// The id of the job that a launch of `pipeline` with this idempotency key makes. Derived (UUIDv5), so
+    /// that two launches with one key meet in one stream, whose first append decides: key test and append are
+    /// one transaction without a table of keys.
+    #[must_use]
+    pub fn for_idempotency_key(pipeline: PipelineId, key: &str) -> Self {
+        Self(Uuid::new_v5(&pipeline.0, key.as_bytes()))
+    }
+}
+
+/// A runner's name, chosen by the runner: 1 to 255 bytes, without control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct RunnerId(String);
+
+/// Why a text is no [`RunnerId`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RunnerIdError {
+    /// Nothing, or only white space.
+    #[error("a runner id must not be empty")]
+    Empty,
+    /// More than [`RunnerId::MAX_BYTES`].
+    #[error("a runner id has at most 255 bytes")]
+    TooLong,
+    /// A control character, NUL among them.
+    #[error("a runner id must not contain control characters")]
+    Control,
+}
+
+impl RunnerId {
+    /// Longest id accepted, in bytes of UTF-8.
+    pub const MAX_BYTES: usize = 255;
+
+    /// The name as the runner sent it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RunnerId {
+    type Error = RunnerIdError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.trim().is_empty() {
+            Err(RunnerIdError::Empty)
+        } else if text.len() > Self::MAX_BYTES {
+            Err(RunnerIdError::TooLong)
+        } else if text.chars().any(char::is_control) {
+            Err(RunnerIdError::Control)
+        } else {
+            Ok(Self(text))
+        }
+    }
+}
+
+impl FromStr for RunnerId {
+    type Err = RunnerIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::try_from(text.to_owned())
+    }
+}
+
+impl<'de> Deserialize<'de> for RunnerId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for RunnerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_one_process_are_in_order() {
+        let ids: Vec<JobId> = (0..1000).map(|_| JobId::generate()).collect();
+        assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn an_idempotency_key_names_one_job_per_pipeline() {
+        let (one, other) = (PipelineId::generate(), PipelineId::generate());
+        assert_eq!(JobId::for_idempotency_key(one, "k"), JobId::for_idempotency_key(one, "k"));
+        assert_ne!(JobId::for_idempotency_key(one, "k"), JobId::for_idempotency_key(other, "k"));
+        assert_ne!(JobId::for_idempotency_key(one, "k"), JobId::for_idempotency_key(one, "l"));
+    }
+
+    #[test]
+    fn a_runner_id_is_1_to_255_bytes_of_text() {
+        assert!("r".repeat(255).parse::<RunnerId>().is_ok());
+        assert_eq!("r".repeat(256).parse::<RunnerId>(), Err(RunnerIdError::TooLong));
+        assert_eq!(" ".parse::<RunnerId>(), Err(RunnerIdError::Empty));
+        assert_eq!("a\0b".parse::<RunnerId>(), Err(RunnerIdError::Control));
+        assert!("läufer 1/ä?".parse::<RunnerId>().is_ok());
+    }
+}

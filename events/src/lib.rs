@@ -1,0 +1,22 @@
+//! The facts of Rivet, and the append-only log that keeps them.
+//!
+//! - [`event`]: every event there is, by aggregate in [`pipeline`], [`job`], [`job_log`], [`runner`], [`claim`];
+//! - [`envelope`]: what surrounds an event in the log; [`id`]: typed ids;
+//! - [`log`]: the contract of the log and its keepers; [`database`]: the connections under it.
+//!
+//! This crate knows no command and no read model.
+
+pub mod claim;
+pub mod database;
+pub mod envelope;
+pub mod event;
+pub mod id;
+pub mod job;
+pub mod job_log;
+pub mod log;
+pub mod pipeline;
+pub mod runner;
+mod upcast;
+
+pub use envelope::{Envelope, Metadata, Position, StreamId, StreamType, Version};
+pub use event::Event;

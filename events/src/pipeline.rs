@@ -1,0 +1,149 @@
+//! Everything that can have happened to a pipeline, and the words it is told in.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::id::PipelineId;
+
+/// A fact about one pipeline. Stream: `pipeline/{pipeline_id}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[expect(missing_docs, reason = "each variant is documented at its payload")]
+pub enum PipelineEvent {
+    #[serde(rename = "pipeline.created")]
+    Created(PipelineCreated),
+    #[serde(rename = "pipeline.revised")]
+    Revised(PipelineRevised),
+    #[serde(rename = "pipeline.deleted")]
+    Deleted(PipelineDeleted),
+}
+
+/// The pipeline came to be, with version 1 of its definition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PipelineCreated {
+    /// The pipeline.
+    pub pipeline_id: PipelineId,
+    /// What it runs.
+    pub definition: PipelineDefinition,
+    /// When, by the clock of the server that took the command.
+    pub created_at: DateTime<Utc>,
+}
+
+/// The definition was replaced; jobs launched before keep the version they were launched with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PipelineRevised {
+    /// The pipeline.
+    pub pipeline_id: PipelineId,
+    /// The version this definition is: 2, 3, …
+    pub version: u32,
+    /// What it runs from now on.
+    pub definition: PipelineDefinition,
+    /// When.
+    pub revised_at: DateTime<Utc>,
+}
+
+/// The pipeline takes no more launches; its history stays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PipelineDeleted {
+    /// The pipeline.
+    pub pipeline_id: PipelineId,
+    /// When.
+    pub deleted_at: DateTime<Utc>,
+}
+
+/// One version of a pipeline: the script as it was sent, and what was read out of it when it was stored.
+/// Replay never runs Lua.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PipelineDefinition {
+    /// Shown name, not empty.
+    pub name: String,
+    /// Shown description.
+    pub description: Option<String>,
+    /// The Lua text, byte for byte as sent.
+    pub script: String,
+    /// In the form in which they came: texts (dialect A) or pairs (dialect B).
+    pub tags: Vec<Tag>,
+    /// Modules named by the definition's `requires` and the request's `required_modules`.
+    pub required_modules: Vec<String>,
+    /// Capabilities that a runner needs: the modules above and `key=value` of each `runner` pair; sorted, unique.
+    pub demands: Vec<String>,
+    /// Declared inputs by name.
+    pub inputs: BTreeMap<String, InputSpec>,
+    /// Limits and environment.
+    pub config: PipelineConfig,
+}
+
+/// A tag of a pipeline, kept in the form in which it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Tag {
+    /// Dialect A: free text, demands nothing.
+    Text(String),
+    /// Dialect B: a pair.
+    Pair {
+        /// Left of the `=`.
+        key: String,
+        /// Right of the `=`.
+        value: String,
+    },
+}
+
+/// A declared input of a pipeline.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct InputSpec {
+    /// `string`, `number` or `bool`; kept as written, an unknown one is refused at launch.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Shown description.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether a launch must give it, unless there is a default.
+    #[serde(default)]
+    pub required: bool,
+    /// Used where a launch gives none or null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<serde_json::Value>,
+    /// The only values allowed, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<Vec<serde_json::Value>>,
+}
+
+/// Limits, environment and queueing of a pipeline's jobs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PipelineConfig {
+    /// Longest run of one attempt in seconds, enforced by the server; the server's default where absent.
+    pub timeout_seconds: Option<u64>,
+    /// Further attempts after a failure.
+    pub max_retries: u32,
+    /// Given to the runner.
+    pub env_vars: BTreeMap<String, String>,
+    /// 0 (last) to 9 (first); the default of jobs that name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// Jobs of one group share a limit of running jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency_group: Option<String>,
+    /// Running jobs per group; 1 where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency_limit: Option<u32>,
+    /// What a new job of a full group does; `queue` where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency_policy: Option<ConcurrencyPolicy>,
+    /// Whether an attempt after a lost one may go to a runner that cannot be fenced.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub retry_on_runner_lost: bool,
+}
+
+/// What a new job does when its concurrency group is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConcurrencyPolicy {
+    /// Waits its turn.
+    #[default]
+    Queue,
+    /// Cancels the older jobs of the group, queued or running.
+    CancelOlder,
+}
