@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::claim::ClaimEvent;
+use crate::cqrs::CURRENT_VERSION;
 use crate::envelope::StreamType;
 use crate::job::JobEvent;
 use crate::job_log::JobLogEvent;
@@ -96,7 +97,9 @@ impl Event {
     #[must_use]
     pub fn event_version(&self) -> u32 {
         match self {
-            Self::Pipeline(_) | Self::Job(_) | Self::JobLog(_) | Self::Runner(_) | Self::Claim(_) => 1,
+            Self::Pipeline(_) | Self::Job(_) | Self::JobLog(_) | Self::Runner(_) | Self::Claim(_) => {
+                CURRENT_VERSION
+            }
             Self::Unreadable(event) => event.event_version,
         }
     }
