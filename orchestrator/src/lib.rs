@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The Rivet orchestrator: rules, commands, processes, HTTP and CLI.
+
+pub mod domain;
