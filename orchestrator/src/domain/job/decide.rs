@@ -13,6 +13,7 @@ use super::state::{Ended, JobState, Queued, Running};
 use claim::{claim_queued, claim_running};
 use ending::{cancel_running, expire_lease, time_out_queued, time_out_running};
 use outcome::cancelled_queued;
+pub(super) use report::log_attempt;
 use report::{begin, complete_ended, complete_running, ended_refusal, not_held, refuse_report, repeats_last};
 
 /// Why a command to a job was refused.
@@ -53,6 +54,9 @@ pub enum JobError {
     /// Nobody holds it.
     #[error("the job is not running")]
     NotRunning,
+    /// It ended too long ago to take logs.
+    #[error("the job ended too long ago to take further logs")]
+    LogSealed,
     /// The word is no end.
     #[error("{} is not the end of a job", .0.as_str())]
     NotTerminal(JobStatus),

@@ -16,9 +16,13 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use rivet_events::StreamType;
+use rivet_events::id::LeaseId;
 use rivet_events::job::JobEvent;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +31,7 @@ pub use command::{
     Report, StartJob, TimeOutJob,
 };
 pub use decide::JobError;
-pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, Queued, Running};
+pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, LogAttempt, Queued, Running};
 
 /// The aggregate behind a job's stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -35,6 +39,18 @@ pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, Q
 pub struct Job {
     /// What has come of its events.
     pub state: JobState,
+}
+
+impl Job {
+    /// The attempt that a sender may write logs for now, up to `grace` after the end of the job.
+    pub fn log_attempt(
+        &self,
+        lease: Option<LeaseId>,
+        now: DateTime<Utc>,
+        grace: Duration,
+    ) -> Result<LogAttempt, JobError> {
+        decide::log_attempt(&self.state, lease, now, grace)
+    }
 }
 
 impl Aggregate for Job {

@@ -57,6 +57,8 @@ pub struct Ended {
     pub launch: Arc<JobLaunched>,
     /// What went before, the last attempt included.
     pub history: History,
+    /// Who held it at the end, if anybody did.
+    pub holder: Option<Holder>,
     /// How it ended.
     pub status: JobStatus,
     /// With what result.
@@ -215,6 +217,15 @@ impl Running {
     }
 }
 
+/// The attempt that a log batch belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogAttempt {
+    /// Its number.
+    pub attempt: u32,
+    /// Whether the batch is the first sign of work, which a start has to record.
+    pub starts: bool,
+}
+
 impl JobState {
     /// The state after one more event. It holds no rules: what was recorded, happened. An event that does not fit
     /// the state changes nothing.
@@ -278,12 +289,16 @@ impl JobState {
         reason: Option<String>,
         ended_at: DateTime<Utc>,
     ) -> Self {
-        let (launch, history) = match self {
-            Self::Queued(queued) => (queued.launch, queued.history),
-            Self::Running(running) => running.end_attempt(None),
+        let (launch, history, holder) = match self {
+            Self::Queued(queued) => (queued.launch, queued.history, None),
+            Self::Running(running) => {
+                let holder = running.holder.clone();
+                let (launch, history) = running.end_attempt(None);
+                (launch, history, Some(holder))
+            }
             Self::Absent | Self::Ended(_) => return self,
         };
-        Self::Ended(Ended { launch, history, status, result, reason, ended_at })
+        Self::Ended(Ended { launch, history, holder, status, result, reason, ended_at })
     }
 
     fn history_mut(&mut self) -> Option<&mut History> {

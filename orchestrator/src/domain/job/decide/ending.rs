@@ -114,6 +114,6 @@ pub(super) fn time_out_running(running: &Running, time_out: &TimeOutJob) -> Vec<
     }]
 }
 
-fn elapsed(since: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+pub(super) fn elapsed(since: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
     (now - since).max(TimeDelta::zero()).to_std().unwrap_or_default()
 }

@@ -1,5 +1,7 @@
 //! What a holder, or somebody who takes himself for it, says of an attempt.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use rivet_events::id::LeaseId;
 use rivet_events::job::{JobEvent, JobLaunched, JobReportRefused, JobStarted, JobStatus, RequeueCause};
@@ -7,7 +9,8 @@ use rivet_events::job::{JobEvent, JobLaunched, JobReportRefused, JobStarted, Job
 use super::JobError;
 use super::outcome::{cancelled_running, completed, requeued, retries_left, timed_out_running};
 use crate::domain::job::command::{CompleteJob, RefuseReport, Report};
-use crate::domain::job::state::{Ended, History, Running};
+use super::ending::elapsed;
+use crate::domain::job::state::{Ended, History, JobState, LogAttempt, Running};
 
 /// The first sign of work of the attempt, if this is it.
 pub(super) fn begin(
@@ -114,4 +117,32 @@ pub(super) fn refuse_report(launch: &JobLaunched, history: &History, refused: Re
         result: refused.report.result,
         refused_at: refused.now,
     })]
+}
+
+/// The attempt that a sender writes logs for, and whether this is its first sign of work. Logs are taken for
+/// `grace` after the end of the job: a runner tries that long to get rid of its last lines.
+pub(in crate::domain::job) fn log_attempt(
+    state: &JobState,
+    lease: Option<LeaseId>,
+    now: DateTime<Utc>,
+    grace: Duration,
+) -> Result<LogAttempt, JobError> {
+    match state {
+        JobState::Absent => Err(JobError::NotFound),
+        JobState::Queued(queued) => Err(not_held(&queued.history, lease)),
+        JobState::Running(running) => {
+            let starts = !begin(running, lease, now)?.is_empty();
+            Ok(LogAttempt { attempt: running.holder.attempt, starts })
+        }
+        JobState::Ended(ended) => {
+            let Some(last) = &ended.history.last else { return Err(JobError::NotRunning) };
+            if ended_refusal(ended, lease, JobError::LogSealed) == JobError::LeaseLost {
+                Err(JobError::LeaseLost)
+            } else if elapsed(ended.ended_at, now) > grace {
+                Err(JobError::LogSealed)
+            } else {
+                Ok(LogAttempt { attempt: last.attempt, starts: false })
+            }
+        }
+    }
 }

@@ -1,0 +1,69 @@
+//! HTTP: every route on this page, a handler a file.
+//!
+//! To add an endpoint: a file with its handler, named by what it does; its route below; its row in docs/api.md; a
+//! test over real HTTP.
+
+mod answer;
+mod body;
+mod error;
+mod extract;
+mod fresh;
+mod header;
+mod health;
+mod jobs;
+mod pipelines;
+mod runners;
+mod state;
+mod stubs;
+
+use axum::Router;
+use axum::extract::OriginalUri;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post, put};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use error::{ApiError, render_problems};
+
+pub(crate) use state::AppState;
+
+/// Every route of the API.
+pub(crate) fn router(state: AppState) -> Router {
+    let api = Router::new()
+        .route("/api/runners/register", post(runners::register::register))
+        .route("/api/runners", get(runners::list::list))
+        .route(
+            // A runner's name may contain slashes, and clients do not escape them.
+            "/api/runners/{*id}",
+            get(runners::get::get).delete(runners::delete::delete).post(runners::heartbeat::heartbeat),
+        )
+        .route("/api/jobs", get(jobs::list::list))
+        .route("/api/jobs/scheduled", get(jobs::scheduled::scheduled))
+        .route("/api/jobs/pipeline/{id}", get(jobs::list::list_of_pipeline))
+        .route("/api/jobs/execute/{id}", post(jobs::claim::claim))
+        .route("/api/jobs/{id}", get(jobs::get::get))
+        .route("/api/jobs/{id}/claim", post(jobs::claim::claim))
+        .route("/api/jobs/{id}/status", put(jobs::status::set_status))
+        .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
+        .route("/api/jobs/{id}/complete", post(jobs::complete::complete))
+        .route("/api/pipeline/create", post(pipelines::create::create))
+        .route("/api/pipeline/launch", post(jobs::launch::launch))
+        .route("/api/pipeline/list", get(pipelines::list::list))
+        .route("/api/pipeline/{id}", get(pipelines::get::get).delete(pipelines::delete::delete))
+        .route("/api/stubs", get(stubs::list))
+        .route("/api/stubs/{name}", get(stubs::get))
+        .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
+    api.route("/api/health", get(health::health))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(|_| error::panicked()))
+        .layer(from_fn(render_problems))
+        .with_state(state)
+}
+
+async fn unknown_path(OriginalUri(uri): OriginalUri) -> ApiError {
+    ApiError::not_found("unknown_path", format!("there is nothing at {}", uri.path()))
+}
+
+async fn wrong_method(method: axum::http::Method, OriginalUri(uri): OriginalUri) -> ApiError {
+    error::method_not_allowed(&method, uri.path())
+}

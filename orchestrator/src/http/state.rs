@@ -1,0 +1,127 @@
+//! What handlers work with, and the few things that many of them do.
+
+use std::sync::Arc;
+
+use axum::http::HeaderMap;
+use chrono::{DateTime, Utc};
+use rivet_events::id::{JobId, PipelineId, RunnerId};
+use rivet_events::{Metadata, Position};
+use rivet_projections::ReadModels;
+
+use super::error::ApiError;
+use super::header::RequestId;
+use crate::chance;
+use crate::clock::Clock;
+use crate::commands::{Commands, Committed};
+use crate::config::Config;
+use crate::definition::Evaluator;
+use crate::domain::job::{Backoff, JobState};
+use crate::domain::pipeline::{PipelineError, PipelineState};
+use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
+use crate::liveness::Liveness;
+
+/// What handlers work with.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    pub(crate) commands: Commands,
+    pub(crate) read_models: ReadModels,
+    pub(crate) evaluator: Arc<Evaluator>,
+    pub(crate) liveness: Arc<Liveness>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Arc<Config>,
+}
+
+/// Who sends a command, for the events' metadata.
+#[derive(Debug, Clone)]
+pub(super) enum Actor<'a> {
+    /// Somebody who did not say who he is.
+    Client,
+    /// A runner, by its name.
+    Runner(&'a RunnerId),
+}
+
+impl AppState {
+    /// The metadata of a command that came with a request.
+    pub(super) fn metadata(headers: &HeaderMap, request_id: &RequestId, actor: &Actor<'_>) -> Metadata {
+        Metadata {
+            actor: Some(match actor {
+                Actor::Client => "client".to_owned(),
+                Actor::Runner(id) => format!("runner:{id}"),
+            }),
+            correlation_id: Some(request_id.0.clone()),
+            causation_id: None,
+            command_id: None,
+            request_id: Some(request_id.0.clone()),
+            traceparent: headers.get("traceparent").and_then(|v| v.to_str().ok()).map(str::to_owned),
+        }
+    }
+
+    /// Where a command stands for its client: its last event, or the head if it had nothing to record.
+    pub(super) fn position_of<A>(&self, committed: &Committed<A>) -> Position {
+        committed.position.unwrap_or_else(|| *self.commands.log().watch().borrow())
+    }
+
+    /// Notes that a runner was heard of: in memory always, in the log now and then. One that never registered is
+    /// registered by it.
+    pub(super) async fn contact(
+        &self,
+        runner_id: &RunnerId,
+        metadata: &Metadata,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Position>, ApiError> {
+        let resolution = self.config.heartbeat_resolution;
+        if !self.liveness.touch(runner_id, now, resolution) {
+            return Ok(None);
+        }
+        let heartbeat = RecordHeartbeat { runner_id: runner_id.clone(), resolution, now };
+        let committed =
+            self.commands.runners.execute(runner_id, RunnerCommand::Heartbeat(heartbeat), metadata).await?;
+        if let RunnerState::Registered(runner) = committed.aggregate.state {
+            self.liveness.recorded(runner_id, runner.heard_at);
+        }
+        Ok(committed.position)
+    }
+
+    /// Notes that the holder of a job was heard of, in whose name a write was accepted.
+    pub(super) fn heard_from_holder(&self, job: &JobState, now: DateTime<Utc>) {
+        if let JobState::Running(running) = job {
+            self.liveness.touch(&running.holder.runner_id, now, self.config.heartbeat_resolution);
+        }
+    }
+
+    /// The wait before a retry, if one comes of the command.
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff { jitter: chance::draw() }
+    }
+
+    /// Whether the runner is on the list.
+    pub(super) async fn is_registered(&self, runner_id: &RunnerId) -> Result<bool, ApiError> {
+        let runner = self.commands.runners.load(runner_id).await?;
+        Ok(matches!(runner.aggregate.state, RunnerState::Registered(_)))
+    }
+
+    /// What a runner can do: everything, for one that did not tell.
+    pub(super) async fn capabilities(&self, runner_id: &RunnerId) -> Result<Option<Vec<String>>, ApiError> {
+        let runner = self.commands.runners.load(runner_id).await?;
+        Ok(match runner.aggregate.state {
+            RunnerState::Registered(runner) => runner.capabilities,
+            RunnerState::Absent => None,
+        })
+    }
+
+    /// A pipeline with all its versions, also a deleted one.
+    pub(super) async fn pipeline(&self, id: PipelineId) -> Result<PipelineState, ApiError> {
+        let state = self.commands.pipelines.load(id).await?.aggregate.state;
+        if state.pipeline_id.is_some() { Ok(state) } else { Err(PipelineError::NotFound.into()) }
+    }
+}
+
+/// The 404 of a job.
+pub(super) fn unknown_job(id: JobId) -> ApiError {
+    ApiError::not_found("job_not_found", format!("there is no job {id}"))
+}
+
+/// The 404 of a pipeline.
+pub(super) fn unknown_pipeline(id: PipelineId) -> ApiError {
+    ApiError::not_found("pipeline_not_found", format!("there is no pipeline {id}"))
+}
