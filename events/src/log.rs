@@ -50,11 +50,11 @@ pub async fn in_memory(settings: LogSettings) -> Result<Arc<dyn EventLog>, ReadE
 #[derive(Debug, Clone, Copy)]
 pub struct LogSettings {
     /// Appends that may wait; one more is [`AppendError::Overloaded`].
-    pub queue_commands: usize,
+    pub queue_appends: usize,
     /// Bytes of payload that may wait. A single larger append is taken when nothing else waits.
     pub queue_bytes: u32,
     /// Appends that are committed together at most.
-    pub batch_commands: usize,
+    pub batch_appends: usize,
     /// Bytes of payload that are committed together at most. A single larger append is a batch of its own.
     pub batch_bytes: usize,
     /// Events kept in memory for those who follow the log.
@@ -68,9 +68,9 @@ pub struct LogSettings {
 impl Default for LogSettings {
     fn default() -> Self {
         Self {
-            queue_commands: 4_096,
+            queue_appends: 4_096,
             queue_bytes: 64 << 20,
-            batch_commands: 512,
+            batch_appends: 512,
             batch_bytes: 4 << 20,
             recent_events: 8_192,
             recent_bytes: 16 << 20,

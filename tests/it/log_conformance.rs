@@ -344,7 +344,7 @@ async fn positions_are_dense_and_in_commit_order(store: Store) {
 }
 
 async fn a_full_queue_refuses_at_once(store: Store) {
-    let log = store.open(LogSettings { queue_commands: 3, ..LogSettings::default() }).await;
+    let log = store.open(LogSettings { queue_appends: 3, ..LogSettings::default() }).await;
     let jobs: Vec<JobId> = (0..10).map(|_| JobId::generate()).collect();
     // On one thread, the writer cannot run before all of them have come.
     let outcomes = join_all(jobs.iter().map(|job| log.append(launch(*job)))).await;
@@ -437,7 +437,7 @@ async fn watchers_learn_of_every_append(store: Store) {
 }
 
 async fn closing_makes_durable_what_waits(store: Store) {
-    let log = store.open(LogSettings { batch_commands: 4, ..LogSettings::default() }).await;
+    let log = store.open(LogSettings { batch_appends: 4, ..LogSettings::default() }).await;
     let jobs: Vec<JobId> = (0..30).map(|_| JobId::generate()).collect();
     let (outcomes, ()) = tokio::join!(join_all(jobs.iter().map(|job| log.append(launch(*job)))), log.close());
     for outcome in outcomes {

@@ -1,16 +1,16 @@
--- Appends a batch of commands in one round trip, so that the append lock is never held while a client thinks or
--- hangs. Each command stands for itself: one with a stale write is left out, the others are stored.
+-- Stores a batch of appends in one round trip, so that the append lock is never held while a client thinks or
+-- hangs. Each append stands for itself: one with a stale write is left out, the others are stored.
 --
 -- No two commands of a batch may write the same stream. Call it in read committed isolation, as a statement of its
 -- own: then each statement below sees all that was committed before the lock was taken.
 create function append_events(
-    -- One element a write (a stream of a command): its command, its stream, the version it was decided on.
-    write_commands    int[],
+    -- One element a write (a stream of an append): its append, its stream, the version it was decided on.
+    write_appends    int[],
     write_types       text[],
     write_ids         text[],
     write_expecteds   bigint[],
-    -- One element an event, in order: its command, and its columns.
-    event_commands    int[],
+    -- One element an event, in order: its append, and its columns.
+    event_appends    int[],
     aggregate_types   text[],
     aggregate_ids     text[],
     sequences         bigint[],
@@ -33,17 +33,17 @@ set enable_hashjoin = off
 set enable_mergejoin = off
 as $$
 declare
-    stale_commands int[];
+    stale_appends int[];
 begin
     -- Held to the end of the transaction, which is after the commit is visible: whoever takes the lock next sees
     -- these events, and numbers its own after them. So positions are dense and in commit order for any number of
     -- processes. The number means nothing but this lock.
     perform pg_advisory_xact_lock(7248163301);
 
-    select coalesce(array_agg(w.place::int order by w.place), '{}'), coalesce(array_agg(w.command), '{}')
-    into stale_writes, stale_commands
-    from unnest(write_commands, write_types, write_ids, write_expecteds) with ordinality
-        as w (command, type, id, expected, place)
+    select coalesce(array_agg(w.place::int order by w.place), '{}'), coalesce(array_agg(w.append), '{}')
+    into stale_writes, stale_appends
+    from unnest(write_appends, write_types, write_ids, write_expecteds) with ordinality
+        as w (append, type, id, expected, place)
     where w.expected <> coalesce((
         select e.sequence from events e
         where e.aggregate_type = w.type and e.aggregate_id = w.id
@@ -59,12 +59,12 @@ begin
     select n.aggregate_type, n.aggregate_id, n.sequence, n.event_type, n.event_version,
         n.payload::json, n.metadata::json, base + row_number() over (order by n.place), n.event_id, n.recorded_at
     from unnest(
-        event_commands, aggregate_types, aggregate_ids, sequences, event_types, event_versions,
+        event_appends, aggregate_types, aggregate_ids, sequences, event_types, event_versions,
         payloads, metadatas, event_ids, recorded_ats
     ) with ordinality as n (
-        command, aggregate_type, aggregate_id, sequence, event_type, event_version,
+        append, aggregate_type, aggregate_id, sequence, event_type, event_version,
         payload, metadata, event_id, recorded_at, place
     )
-    where n.command <> all (stale_commands);
+    where n.append <> all (stale_appends);
 end
 $$;

@@ -1,16 +1,16 @@
-//! Commands on their way into the log: encoded by the caller, committed together by the writer.
+//! Appends on their way into the log: encoded by the caller, committed together by the writer.
 
 use std::collections::HashSet;
 
 use chrono::SubsecRound;
 
-use super::{Append, StoreError};
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::id::EventId;
+use crate::log::{Append, StoreError};
 
 /// What one command records, encoded once, so that the writer has nothing left to serialise.
 #[derive(Debug)]
-pub(super) struct Command {
+pub(super) struct EncodedAppend {
     pub(super) writes: Vec<Write>,
     /// The events of all writes, in order.
     pub(super) events: Vec<NewEvent>,
@@ -20,7 +20,7 @@ pub(super) struct Command {
     pub(super) bytes: usize,
 }
 
-/// The share of one stream in a command.
+/// The share of one stream in an append.
 #[derive(Debug)]
 pub(super) struct Write {
     pub(super) stream: StreamId,
@@ -41,7 +41,7 @@ pub(super) struct NewEvent {
 #[error("an append must have events, in at least one stream, and name each stream once")]
 struct Malformed;
 
-impl Command {
+impl EncodedAppend {
     /// Encodes an append, and names its events. Fails where a payload has no JSON form, or the append is malformed.
     pub(super) fn encode(append: Append) -> Result<Self, StoreError> {
         let streams: HashSet<&StreamId> = append.writes.iter().map(|write| &write.stream).collect();
@@ -76,17 +76,17 @@ impl Command {
     }
 }
 
-/// Commands that are committed in one transaction. No two of them write one stream, so each stands for itself:
+/// Appends that are committed in one transaction. No two of them write one stream, so each stands for itself:
 /// a stale one is left out, the others are stored.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Batch<'a>(pub(super) &'a [Command]);
+pub(super) struct Batch<'a>(pub(super) &'a [EncodedAppend]);
 
 /// What became of a batch.
 #[derive(Debug)]
 pub(super) struct Committed {
     /// The position before the first event stored; the others follow it in the order of the batch.
     pub(super) base: Position,
-    /// Which writes were stale, as places in [`Batch::writes`], ascending. Their commands were left out.
+    /// Which writes were stale, as places in [`Batch::writes`], ascending. Their appends were left out.
     pub(super) stale_writes: Vec<usize>,
 }
 
@@ -98,28 +98,31 @@ impl Committed {
 }
 
 impl<'a> Batch<'a> {
-    /// All writes in order, each with the place of its command in the batch.
+    /// All writes in order, each with the place of its append in the batch.
     pub(super) fn writes(self) -> impl Iterator<Item = (usize, &'a Write)> {
-        self.0.iter().enumerate().flat_map(|(command, c)| c.writes.iter().map(move |write| (command, write)))
-    }
-
-    /// All events in order, each with the place of its command in the batch.
-    pub(super) fn events(self) -> impl Iterator<Item = (usize, &'a Command, &'a NewEvent)> {
         self.0
             .iter()
             .enumerate()
-            .flat_map(|(place, command)| command.events.iter().map(move |event| (place, command, event)))
+            .flat_map(|(place, append)| append.writes.iter().map(move |write| (place, write)))
     }
 
-    /// The events of commands without a stale write, in order.
+    /// All events in order, each with the place of its append in the batch.
+    pub(super) fn events(self) -> impl Iterator<Item = (usize, &'a EncodedAppend, &'a NewEvent)> {
+        self.0
+            .iter()
+            .enumerate()
+            .flat_map(|(place, append)| append.events.iter().map(move |event| (place, append, event)))
+    }
+
+    /// The events of appends without a stale write, in order.
     pub(super) fn accepted(
         self,
         stale_writes: &[usize],
-    ) -> impl Iterator<Item = (&'a Command, &'a NewEvent)> {
+    ) -> impl Iterator<Item = (&'a EncodedAppend, &'a NewEvent)> {
         let mut stale = vec![false; self.0.len()];
-        for (place, (command, _)) in self.writes().enumerate() {
-            stale[command] |= stale_writes.binary_search(&place).is_ok();
+        for (place, (append, _)) in self.writes().enumerate() {
+            stale[append] |= stale_writes.binary_search(&place).is_ok();
         }
-        self.events().filter(move |(place, ..)| !stale[*place]).map(|(_, command, event)| (command, event))
+        self.events().filter(move |(place, ..)| !stale[*place]).map(|(_, append, event)| (append, event))
     }
 }

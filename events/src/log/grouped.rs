@@ -8,12 +8,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::batch::Command;
-use super::keeper::Keeper;
-use super::recent::Recent;
-use super::writer::{Published, Queued, Writer};
-use super::{Append, AppendError, Appended, EventLog, LogSettings, ReadError};
 use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::log::batch::EncodedAppend;
+use crate::log::keeper::Keeper;
+use crate::log::recent::Recent;
+use crate::log::writer::{Published, Queued, Writer};
+use crate::log::{Append, AppendError, Appended, EventLog, LogSettings, ReadError};
 
 /// An event log with group commit.
 pub(super) struct GroupedLog<K> {
@@ -36,7 +36,7 @@ struct Closed;
 impl<K: Keeper> GroupedLog<K> {
     pub(super) async fn open(keeper: K, settings: LogSettings) -> Result<Self, ReadError> {
         let keeper = Arc::new(keeper);
-        let (queue, appends) = mpsc::channel(settings.queue_commands);
+        let (queue, appends) = mpsc::channel(settings.queue_appends);
         let head = Arc::new(watch::Sender::new(keeper.head().await?));
         let published = Arc::new(Published {
             recent: Mutex::new(Recent::new(settings.recent_events, settings.recent_bytes)),
@@ -68,12 +68,12 @@ impl<K: Keeper> GroupedLog<K> {
 #[async_trait]
 impl<K: Keeper> EventLog for GroupedLog<K> {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let command = Command::encode(append).map_err(AppendError::Unavailable)?;
-        let bytes = u32::try_from(command.bytes).unwrap_or(u32::MAX).min(self.queue_bytes);
+        let append = EncodedAppend::encode(append).map_err(AppendError::Unavailable)?;
+        let bytes = u32::try_from(append.bytes).unwrap_or(u32::MAX).min(self.queue_bytes);
         let room =
             Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| AppendError::Overloaded)?;
         let (answer, outcome) = oneshot::channel();
-        self.queue.try_send(Queued { command, answer, room }).map_err(|refused| match refused {
+        self.queue.try_send(Queued { append, answer, room }).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable(Box::new(Closed)),
         })?;

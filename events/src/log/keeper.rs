@@ -8,16 +8,16 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::StoreError;
-use super::batch::{Batch, Committed};
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::event::Event;
 use crate::id::EventId;
+use crate::log::StoreError;
+use crate::log::batch::{Batch, Committed};
 
 /// A store of events.
 pub(super) trait Keeper: Send + Sync + 'static {
     /// Stores the batch durably, in one transaction, with dense positions in commit order. A stale write leaves its
-    /// command out. One call at a time.
+    /// append out. One call at a time.
     fn commit(&self, batch: Batch<'_>) -> impl Future<Output = Result<Committed, StoreError>> + Send;
 
     /// The events of a stream after `after`, in order.

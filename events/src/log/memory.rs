@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::StoreError;
-use super::batch::{Batch, Committed};
-use super::keeper::Keeper;
 use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::log::StoreError;
+use crate::log::batch::{Batch, Committed};
+use crate::log::keeper::Keeper;
 
 /// A vector of events.
 #[derive(Debug, Default)]

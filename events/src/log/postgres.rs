@@ -13,11 +13,11 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::StoreError;
-use super::batch::{Batch, Committed};
-use super::keeper::{Keeper, StoredEvent};
-use super::writer::raise;
 use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::log::StoreError;
+use crate::log::batch::{Batch, Committed};
+use crate::log::keeper::{Keeper, StoredEvent};
+use crate::log::writer::raise;
 
 mod follow;
 
@@ -125,32 +125,32 @@ impl Keeper for PostgresKeeper {
 
 async fn append(connection: &mut PgConnection, batch: Batch<'_>) -> Result<Committed, StoreError> {
     let mut write = WriteColumns::default();
-    for (command, new) in batch.writes() {
-        write.commands.push(i32::try_from(command)?);
+    for (append, new) in batch.writes() {
+        write.appends.push(i32::try_from(append)?);
         write.types.push(new.stream.kind.as_str());
         write.ids.push(new.stream.id.as_str());
         write.expecteds.push(i64::try_from(new.expected.0)?);
     }
     let mut event = EventColumns::default();
-    for (command, command_of, new) in batch.events() {
+    for (append, whole, new) in batch.events() {
         let envelope = &new.envelope;
-        event.commands.push(i32::try_from(command)?);
+        event.appends.push(i32::try_from(append)?);
         event.types.push(envelope.stream.kind.as_str());
         event.ids.push(envelope.stream.id.as_str());
         event.sequences.push(i64::try_from(envelope.sequence.0)?);
         event.event_types.push(envelope.event.event_type());
         event.event_versions.push(envelope.event.event_version().to_string());
         event.payloads.push(new.payload.as_str());
-        event.metadatas.push(command_of.metadata.as_str());
+        event.metadatas.push(whole.metadata.as_str());
         event.event_ids.push(envelope.event_id.as_uuid());
         event.recorded_ats.push(envelope.recorded_at);
     }
     let (base, stale_writes): (i64, Vec<i32>) = sqlx::query_as(APPEND)
-        .bind(write.commands)
+        .bind(write.appends)
         .bind(write.types)
         .bind(write.ids)
         .bind(write.expecteds)
-        .bind(event.commands)
+        .bind(event.appends)
         .bind(event.types)
         .bind(event.ids)
         .bind(event.sequences)
@@ -174,7 +174,7 @@ async fn append(connection: &mut PgConnection, batch: Batch<'_>) -> Result<Commi
 /// One vector a parameter of `append_events`: a place in them is a write.
 #[derive(Default)]
 struct WriteColumns<'a> {
-    commands: Vec<i32>,
+    appends: Vec<i32>,
     types: Vec<&'a str>,
     ids: Vec<&'a str>,
     expecteds: Vec<i64>,
@@ -183,7 +183,7 @@ struct WriteColumns<'a> {
 /// The same for events.
 #[derive(Default)]
 struct EventColumns<'a> {
-    commands: Vec<i32>,
+    appends: Vec<i32>,
     types: Vec<&'a str>,
     ids: Vec<&'a str>,
     sequences: Vec<i64>,

@@ -6,11 +6,11 @@ use chrono::DateTime;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
 
-use super::StoreError;
-use super::batch::{Batch, Committed};
-use super::keeper::{Keeper, StoredEvent};
 use crate::database::SqliteDatabase;
 use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::log::StoreError;
+use crate::log::batch::{Batch, Committed};
+use crate::log::keeper::{Keeper, StoredEvent};
 
 /// Which writes of a batch, `[type, id, expected]` each, are stale.
 const STALE: &str = "
@@ -108,7 +108,7 @@ impl Keeper for SqliteKeeper {
 fn rows(batch: Batch<'_>, base: Position, stale_writes: &[usize]) -> Result<String, serde_json::Error> {
     let rows: Vec<_> = (base.0 + 1..)
         .zip(batch.accepted(stale_writes))
-        .map(|(position, (command, new))| {
+        .map(|(position, (append, new))| {
             let envelope = &new.envelope;
             (
                 position,
@@ -118,7 +118,7 @@ fn rows(batch: Batch<'_>, base: Position, stale_writes: &[usize]) -> Result<Stri
                 envelope.event.event_type(),
                 envelope.event.event_version().to_string(),
                 &new.payload,
-                &command.metadata,
+                &append.metadata,
                 envelope.event_id.to_string(),
                 envelope.recorded_at.timestamp_micros(),
             )

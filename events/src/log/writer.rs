@@ -10,16 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{Batch, Command, Committed};
-use super::keeper::Keeper;
-use super::recent::Recent;
-use super::{AppendError, Appended, LogSettings, StoreError};
 use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::log::batch::{Batch, Committed, EncodedAppend};
+use crate::log::keeper::Keeper;
+use crate::log::recent::Recent;
+use crate::log::{AppendError, Appended, LogSettings, StoreError};
 
 /// An append that waits for its answer.
 #[derive(Debug)]
 pub(super) struct Queued {
-    pub(super) command: Command,
+    pub(super) append: EncodedAppend,
     /// Where the answer goes; the caller may have left.
     pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
     /// Its share of the queue's bytes, given back with the answer.
@@ -90,7 +90,7 @@ impl<K: Keeper> Writer<K> {
             };
             self.waiting.extend(first);
         }
-        while self.waiting.len() < self.settings.batch_commands {
+        while self.waiting.len() < self.settings.batch_appends {
             let Ok(next) = self.queue.try_recv() else { break };
             self.waiting.push_back(next);
         }
@@ -98,16 +98,16 @@ impl<K: Keeper> Writer<K> {
     }
 
     async fn commit(&mut self, batch: Vec<Queued>) {
-        let (commands, callers): (Vec<_>, Vec<_>) =
-            batch.into_iter().map(|queued| (queued.command, (queued.answer, queued.room))).unzip();
-        let answers = match self.keeper.commit(Batch(&commands)).await {
-            Ok(committed) => self.settle(commands, &committed),
+        let (appends, callers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|queued| (queued.append, (queued.answer, queued.room))).unzip();
+        let answers = match self.keeper.commit(Batch(&appends)).await {
+            Ok(committed) => self.settle(appends, &committed),
             Err(error) => {
-                tracing::warn!(error, commands = commands.len(), "a batch of appends was not committed");
+                tracing::warn!(error, appends = appends.len(), "a batch of appends was not committed");
                 let error: Arc<dyn std::error::Error + Send + Sync> = error.into();
                 let unavailable =
                     || Err(AppendError::Unavailable(Box::new(Arc::clone(&error)) as StoreError));
-                commands.iter().map(|_| unavailable()).collect()
+                appends.iter().map(|_| unavailable()).collect()
             }
         };
         for ((answer, room), outcome) in callers.into_iter().zip(answers) {
@@ -117,10 +117,10 @@ impl<K: Keeper> Writer<K> {
         }
     }
 
-    /// Gives the stored events their positions, publishes them, and finds the answer of each command.
+    /// Gives the stored events their positions, publishes them, and finds the answer of each append.
     fn settle(
         &mut self,
-        commands: Vec<Command>,
+        appends: Vec<EncodedAppend>,
         committed: &Committed,
     ) -> Vec<Result<Appended, AppendError>> {
         let mut stale_writes = committed.stale_writes.iter().copied().peekable();
@@ -128,21 +128,21 @@ impl<K: Keeper> Writer<K> {
         let mut first_write = 0;
         let mut published = Vec::new();
         let mut heads = HashMap::new();
-        let mut answers = Vec::with_capacity(commands.len());
-        for mut command in commands {
-            let end = first_write + command.writes.len();
+        let mut answers = Vec::with_capacity(appends.len());
+        for mut append in appends {
+            let end = first_write + append.writes.len();
             let mut stale = None;
             while let Some(place) = stale_writes.next_if(|place| *place < end) {
                 stale.get_or_insert(place - first_write);
             }
             first_write = end;
             if let Some(stale) = stale {
-                let write = command.writes.swap_remove(stale);
+                let write = append.writes.swap_remove(stale);
                 answers.push(Err(AppendError::Conflict { stream: write.stream, expected: write.expected }));
                 continue;
             }
-            let mut envelopes = Vec::with_capacity(command.events.len());
-            for event in command.events {
+            let mut envelopes = Vec::with_capacity(append.events.len());
+            for event in append.events {
                 position = Position(position.0 + 1);
                 let envelope = Arc::new(Envelope { position, ..event.envelope });
                 if !self.waiting.is_empty() {
@@ -167,13 +167,13 @@ fn take_batch(waiting: &mut VecDeque<Queued>, max_bytes: usize) -> Vec<Queued> {
     let choices: Vec<bool> = waiting
         .iter()
         .map(|queued| {
-            let command = &queued.command;
+            let append = &queued.append;
             // The streams of one that has to wait are taken too, lest a later one overtake it.
-            let taken = command.writes.iter().filter(|write| streams.insert(&write.stream)).count();
-            let free = taken == command.writes.len();
-            let fits = chosen == 0 || bytes + command.bytes <= max_bytes;
+            let taken = append.writes.iter().filter(|write| streams.insert(&write.stream)).count();
+            let free = taken == append.writes.len();
+            let fits = chosen == 0 || bytes + append.bytes <= max_bytes;
             if free && fits {
-                bytes += command.bytes;
+                bytes += append.bytes;
                 chosen += 1;
             }
             free && fits
@@ -198,7 +198,7 @@ fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &HashMap<StreamId, Ve
     }
     for queued in mem::take(waiting) {
         let overtaken = queued
-            .command
+            .append
             .writes
             .iter()
             .find(|write| heads.get(&write.stream).is_some_and(|h| *h > write.expected));

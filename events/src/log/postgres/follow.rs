@@ -10,11 +10,11 @@ use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
-use super::super::StoreError;
-use super::super::keeper::Keeper;
-use super::super::writer::raise;
-use super::PostgresKeeper;
 use crate::envelope::Position;
+use crate::log::StoreError;
+use crate::log::keeper::Keeper;
+use crate::log::postgres::PostgresKeeper;
+use crate::log::writer::raise;
 
 const CHANNEL: &str = "rivet_events";
 /// The shortest time between two hints of one process.
