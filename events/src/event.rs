@@ -2,7 +2,7 @@
 //!
 //! To add an event:
 //! 1. a payload struct and a variant in the file of its aggregate, named in the past tense;
-//! 2. its arm in `event_type` below;
+//! 2. its line in `event_types` below;
 //! 3. a golden file (the test names it); 4. the folds that the compiler now points at.
 //!
 //! To change an event: add an optional field with a serde default. Where that is not enough, raise its number in
@@ -80,6 +80,14 @@ impl Event {
         })
     }
 
+    /// The stable names of all events that this build writes.
+    pub fn types() -> impl Iterator<Item = &'static str> {
+        [PipelineEvent::TYPES, JobEvent::TYPES, JobLogEvent::TYPES, RunnerEvent::TYPES, ClaimEvent::TYPES]
+            .into_iter()
+            .flatten()
+            .copied()
+    }
+
     /// The stable name, such as `job.claimed`.
     #[must_use]
     pub fn event_type(&self) -> &str {
@@ -105,67 +113,58 @@ impl Event {
     }
 }
 
-impl PipelineEvent {
-    /// The stable name.
-    #[must_use]
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::Created(_) => "pipeline.created",
-            Self::Revised(_) => "pipeline.revised",
-            Self::Deleted(_) => "pipeline.deleted",
+/// Names the variants of one aggregate's events, once: for writing them, and for listing them.
+macro_rules! event_types {
+    ($event:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
+        impl $event {
+            /// The stable names of all of them.
+            pub const TYPES: &'static [&'static str] = &[$($name),+];
+
+            /// The stable name.
+            #[must_use]
+            pub fn event_type(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name),+
+                }
+            }
         }
-    }
+    };
 }
 
-impl JobEvent {
-    /// The stable name.
-    #[must_use]
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::Launched(_) => "job.launched",
-            Self::Claimed(_) => "job.claimed",
-            Self::Started(_) => "job.started",
-            Self::LeaseExpired(_) => "job.lease_expired",
-            Self::Requeued(_) => "job.requeued",
-            Self::CancelRequested(_) => "job.cancel_requested",
-            Self::ReportRefused(_) => "job.report_refused",
-            Self::Completed(_) => "job.completed",
-            Self::Cancelled(_) => "job.cancelled",
-            Self::TimedOut(_) => "job.timed_out",
-        }
-    }
-}
+event_types!(PipelineEvent {
+    Created => "pipeline.created",
+    Revised => "pipeline.revised",
+    Deleted => "pipeline.deleted",
+});
 
-impl JobLogEvent {
-    /// The stable name.
-    #[must_use]
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::Appended(_) => "job_log.appended",
-        }
-    }
-}
+event_types!(JobEvent {
+    Launched => "job.launched",
+    Claimed => "job.claimed",
+    Started => "job.started",
+    LeaseExpired => "job.lease_expired",
+    Requeued => "job.requeued",
+    CancelRequested => "job.cancel_requested",
+    ReportRefused => "job.report_refused",
+    Completed => "job.completed",
+    Cancelled => "job.cancelled",
+    TimedOut => "job.timed_out",
+});
 
-impl RunnerEvent {
-    /// The stable name.
-    #[must_use]
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::Registered(_) => "runner.registered",
-            Self::HeartbeatRecorded(_) => "runner.heartbeat_recorded",
-            Self::Lost(_) => "runner.lost",
-            Self::Returned(_) => "runner.returned",
-            Self::Removed(_) => "runner.removed",
-        }
-    }
-}
+event_types!(JobLogEvent {
+    Appended => "job_log.appended",
+});
 
-impl ClaimEvent {
-    /// The stable name.
-    #[must_use]
-    pub fn event_type(&self) -> &'static str {
-        match self {
-            Self::Answered(_) => "claim.answered",
-        }
-    }
-}
+event_types!(RunnerEvent {
+    Registered => "runner.registered",
+    HeartbeatRecorded => "runner.heartbeat_recorded",
+    Lost => "runner.lost",
+    Returned => "runner.returned",
+    Removed => "runner.removed",
+});
+
+event_types!(ClaimEvent {
+    Answered => "claim.answered",
+});
+
+#[cfg(test)]
+mod golden;

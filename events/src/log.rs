@@ -1,13 +1,83 @@
 //! The append-only log: one contract, three keepers.
+//!
+//! [`open`] puts a [`Keeper`](keeper::Keeper) (`postgres`, `sqlite` or `memory`: how a batch is stored and read)
+//! under the one [`EventLog`] in `grouped`, whose `writer` takes all appends that wait and gives them to the keeper
+//! as one batch. `recent` keeps the last of them decoded, for those who follow the log.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
+use crate::database::Database;
 use crate::envelope::{Envelope, Metadata, Position, StreamId, Version};
 use crate::event::Event;
+
+mod batch;
+mod grouped;
+mod keeper;
+mod memory;
+mod postgres;
+mod recent;
+mod sqlite;
+mod writer;
+
+use grouped::GroupedLog;
+
+/// Opens the log of a migrated database. Its tasks run on the current runtime until [`EventLog::close`], or until
+/// the last clone of the log is dropped.
+pub async fn open(database: &Database, settings: LogSettings) -> Result<Arc<dyn EventLog>, ReadError> {
+    Ok(match database {
+        Database::Postgres(pool) => {
+            let keeper = postgres::PostgresKeeper::new(pool.clone());
+            Arc::new(GroupedLog::open(keeper, settings).await?)
+        }
+        Database::Sqlite(sqlite) => {
+            let keeper = sqlite::SqliteKeeper::new(sqlite.clone());
+            Arc::new(GroupedLog::open(keeper, settings).await?)
+        }
+    })
+}
+
+/// A log that lives as long as its value: for tests of what stands above the log.
+pub async fn in_memory(settings: LogSettings) -> Result<Arc<dyn EventLog>, ReadError> {
+    Ok(Arc::new(GroupedLog::open(memory::MemoryKeeper::default(), settings).await?))
+}
+
+/// The bounds of a log within one process.
+#[derive(Debug, Clone, Copy)]
+pub struct LogSettings {
+    /// Appends that may wait; one more is [`AppendError::Overloaded`].
+    pub queue_appends: usize,
+    /// Bytes of payload that may wait. A single larger append is taken when nothing else waits.
+    pub queue_bytes: u32,
+    /// Appends that are committed together at most.
+    pub batch_appends: usize,
+    /// Bytes of payload that are committed together at most. A single larger append is a batch of its own.
+    pub batch_bytes: usize,
+    /// Events kept in memory for those who follow the log.
+    pub recent_events: usize,
+    /// Bytes of payload kept in memory for those who follow the log.
+    pub recent_bytes: usize,
+    /// How often the database is asked for events of other processes, where there can be any.
+    pub poll_interval: Duration,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            queue_appends: 4_096,
+            queue_bytes: 64 << 20,
+            batch_appends: 512,
+            batch_bytes: 4 << 20,
+            recent_events: 8_192,
+            recent_bytes: 16 << 20,
+            poll_interval: Duration::from_millis(200),
+        }
+    }
+}
 
 /// What one command records: all of it or nothing.
 #[derive(Debug, Clone)]
@@ -60,7 +130,7 @@ pub enum AppendError {
     /// The queue of waiting appends is full: the client should come back later.
     #[error("the append queue is full")]
     Overloaded,
-    /// The store did not take it. Whether a later attempt finds the events there is not known.
+    /// The store did not take it, or the log is closed. Whether a later attempt finds the events there is not known.
     #[error("the event log is unavailable")]
     Unavailable(#[source] StoreError),
 }
@@ -78,6 +148,7 @@ pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Appends what one command decided, all of it or nothing. A conflict in one append does not touch others.
+    /// A caller that stops waiting does not undo its append.
     ///
     /// # Errors
     /// [`AppendError::Conflict`] if one of the streams is not at its expected version.
@@ -95,4 +166,7 @@ pub trait EventLog: Send + Sync {
     /// Changes when there may be something to read: a hint, which may come late or not at all for events of
     /// another process, so a reader also polls. Its value is the highest position this process knows of.
     fn watch(&self) -> watch::Receiver<Position>;
+
+    /// Takes no more appends, makes durable what waits, and ends the log's tasks. Reading goes on.
+    async fn close(&self);
 }

@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What the system tests stand on.
+
+pub mod postgres;

@@ -1,9 +1,10 @@
 -- The append-only log. A superset of the postgres-es layout, so that every cqrs-es tool can read it.
+-- Keys compare as bytes: ids that sort by time grow the indexes at their right edge, whatever the locale.
 create table events (
     -- cqrs-es: the kind of stream, such as 'job'.
-    aggregate_type text        not null,
+    aggregate_type text        collate "C" not null,
     -- cqrs-es: which one, such as a job's UUID.
-    aggregate_id   text        not null,
+    aggregate_id   text        collate "C" not null,
     -- cqrs-es: place in the stream, from 1, dense.
     sequence       bigint      not null check (sequence > 0),
     -- Stable name, such as 'job.claimed'.

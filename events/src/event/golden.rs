@@ -1,0 +1,81 @@
+//! Stored events of every type and version ever written, kept in `events/golden` for good: a file is added, never
+//! edited. `{type}.v{version}.json` has every field, `{type}.v{version}.minimal.json` only those that must be there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::cqrs::CURRENT_VERSION;
+use crate::envelope::StreamType;
+use crate::event::Event;
+
+struct Golden {
+    event_type: String,
+    version: u32,
+    payload: String,
+}
+
+fn golden_files() -> Vec<Golden> {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let files = fs::read_dir(directory).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        let stem = name.strip_suffix(".json").expect("only JSON is kept here");
+        let (event_type, version) = stem.split_once(".v").expect("a name is {type}.v{version}.json");
+        let version = version.strip_suffix(".minimal").unwrap_or(version);
+        Golden {
+            event_type: event_type.to_owned(),
+            version: version.parse().unwrap(),
+            payload: fs::read_to_string(entry.path()).unwrap(),
+        }
+    });
+    files.collect()
+}
+
+fn decode(golden: &Golden) -> Event {
+    let (kind, _) = golden.event_type.split_once('.').unwrap();
+    let kind: StreamType = kind.parse().unwrap();
+    Event::decode(kind, &golden.event_type, golden.version, &golden.payload)
+}
+
+#[test]
+fn every_event_type_has_a_golden_file_of_its_current_version() {
+    let kept: BTreeSet<String> = golden_files()
+        .into_iter()
+        .filter(|golden| golden.version == CURRENT_VERSION)
+        .map(|golden| golden.event_type)
+        .collect();
+    let written: BTreeSet<String> = Event::types().map(str::to_owned).collect();
+    assert_eq!(kept, written);
+}
+
+#[test]
+fn every_golden_file_decodes_and_names_its_own_type() {
+    for golden in golden_files() {
+        let event = decode(&golden);
+        assert!(!matches!(event, Event::Unreadable(_)), "{}: {event:?}", golden.event_type);
+        assert_eq!(event.event_type(), golden.event_type);
+        assert_eq!(serde_json::to_value(&event).unwrap()["type"], *golden.event_type);
+    }
+}
+
+#[test]
+fn every_golden_file_of_a_current_version_is_encoded_to_itself() {
+    for golden in golden_files().iter().filter(|golden| golden.version == CURRENT_VERSION) {
+        let kept: Value = serde_json::from_str(&golden.payload).unwrap();
+        assert_eq!(serde_json::to_value(decode(golden)).unwrap(), kept, "{}", golden.event_type);
+    }
+}
+
+#[test]
+fn an_unknown_type_and_a_damaged_payload_are_unreadable_but_kept() {
+    for payload in [r#"{"type":"job.teleported"}"#, r#"{"type":"job.claimed","attempt":"one"}"#] {
+        let event = Event::decode(StreamType::Job, "job.teleported", 3, payload);
+        let Event::Unreadable(unreadable) = &event else { panic!("{event:?}") };
+        assert_eq!(unreadable.payload.get(), payload);
+        assert_eq!((event.event_type(), event.event_version()), ("job.teleported", 3));
+        assert_eq!(serde_json::to_string(&event).unwrap(), payload);
+    }
+}

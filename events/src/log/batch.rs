@@ -1,0 +1,128 @@
+//! Appends on their way into the log: encoded by the caller, committed together by the writer.
+
+use std::collections::HashSet;
+
+use chrono::SubsecRound;
+
+use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::id::EventId;
+use crate::log::{Append, StoreError};
+
+/// What one command records, encoded once, so that the writer has nothing left to serialise.
+#[derive(Debug)]
+pub(super) struct EncodedAppend {
+    pub(super) writes: Vec<Write>,
+    /// The events of all writes, in order.
+    pub(super) events: Vec<NewEvent>,
+    /// As JSON, the same for every event.
+    pub(super) metadata: String,
+    /// The length of all payloads.
+    pub(super) bytes: usize,
+}
+
+/// The share of one stream in an append.
+#[derive(Debug)]
+pub(super) struct Write {
+    pub(super) stream: StreamId,
+    pub(super) expected: Version,
+}
+
+/// An event that only lacks its place in the whole log.
+#[derive(Debug)]
+pub(super) struct NewEvent {
+    /// Its position is 0 until the batch is committed.
+    pub(super) envelope: Envelope,
+    /// The event as JSON.
+    pub(super) payload: String,
+}
+
+/// Why an append is none.
+#[derive(Debug, thiserror::Error)]
+#[error("an append must have events, in at least one stream, and name each stream once")]
+struct Malformed;
+
+impl EncodedAppend {
+    /// Encodes an append, and names its events. Fails where a payload has no JSON form, or the append is malformed.
+    pub(super) fn encode(append: Append) -> Result<Self, StoreError> {
+        let streams: HashSet<&StreamId> = append.writes.iter().map(|write| &write.stream).collect();
+        let empty = append.writes.is_empty() || append.writes.iter().any(|write| write.events.is_empty());
+        if empty || streams.len() < append.writes.len() {
+            return Err(Malformed.into());
+        }
+        let metadata = serde_json::to_string(&append.metadata)?;
+        // The precision of the databases: what is read back equals what was appended.
+        let recorded_at = append.recorded_at.trunc_subsecs(6);
+        let mut writes = Vec::with_capacity(append.writes.len());
+        let mut events = Vec::new();
+        let mut bytes = 0;
+        for write in append.writes {
+            for (event, sequence) in write.events.into_iter().zip(write.expected.0 + 1..) {
+                let payload = serde_json::to_string(&event)?;
+                bytes += payload.len();
+                let envelope = Envelope {
+                    position: Position::default(),
+                    event_id: EventId::generate(),
+                    stream: write.stream.clone(),
+                    sequence: Version(sequence),
+                    recorded_at,
+                    metadata: append.metadata.clone(),
+                    event,
+                };
+                events.push(NewEvent { envelope, payload });
+            }
+            writes.push(Write { stream: write.stream, expected: write.expected });
+        }
+        Ok(Self { writes, events, metadata, bytes })
+    }
+}
+
+/// Appends that are committed in one transaction. No two of them write one stream, so each stands for itself:
+/// a stale one is left out, the others are stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Batch<'a>(pub(super) &'a [EncodedAppend]);
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) struct Committed {
+    /// The position before the first event stored; the others follow it in the order of the batch.
+    pub(super) base: Position,
+    /// Which writes were stale, as places in [`Batch::writes`], ascending. Their appends were left out.
+    pub(super) stale_writes: Vec<usize>,
+}
+
+impl Committed {
+    /// The position of the last event stored.
+    pub(super) fn head(&self, batch: Batch<'_>) -> Position {
+        Position(self.base.0 + batch.accepted(&self.stale_writes).count() as u64)
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// All writes in order, each with the place of its append in the batch.
+    pub(super) fn writes(self) -> impl Iterator<Item = (usize, &'a Write)> {
+        self.0
+            .iter()
+            .enumerate()
+            .flat_map(|(place, append)| append.writes.iter().map(move |write| (place, write)))
+    }
+
+    /// All events in order, each with the place of its append in the batch.
+    pub(super) fn events(self) -> impl Iterator<Item = (usize, &'a EncodedAppend, &'a NewEvent)> {
+        self.0
+            .iter()
+            .enumerate()
+            .flat_map(|(place, append)| append.events.iter().map(move |event| (place, append, event)))
+    }
+
+    /// The events of appends without a stale write, in order.
+    pub(super) fn accepted(
+        self,
+        stale_writes: &[usize],
+    ) -> impl Iterator<Item = (&'a EncodedAppend, &'a NewEvent)> {
+        let mut stale = vec![false; self.0.len()];
+        for (place, (append, _)) in self.writes().enumerate() {
+            stale[append] |= stale_writes.binary_search(&place).is_ok();
+        }
+        self.events().filter(move |(place, ..)| !stale[*place]).map(|(_, append, event)| (append, event))
+    }
+}

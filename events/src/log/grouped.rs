@@ -1,0 +1,107 @@
+//! The log over any keeper: a bounded queue before the writer, and the last events in memory.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::log::batch::EncodedAppend;
+use crate::log::keeper::Keeper;
+use crate::log::recent::Recent;
+use crate::log::writer::{Published, Queued, Writer};
+use crate::log::{Append, AppendError, Appended, EventLog, LogSettings, ReadError};
+
+/// An event log with group commit.
+pub(super) struct GroupedLog<K> {
+    keeper: Arc<K>,
+    queue: mpsc::Sender<Queued>,
+    /// Bytes that may still come into the queue.
+    room: Arc<Semaphore>,
+    queue_bytes: u32,
+    published: Arc<Published>,
+    tasks: TaskTracker,
+    /// Ends the tasks; also when the log is dropped.
+    closing: DropGuard,
+}
+
+/// Why a log takes nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("the event log is closed")]
+struct Closed;
+
+impl<K: Keeper> GroupedLog<K> {
+    pub(super) async fn open(keeper: K, settings: LogSettings) -> Result<Self, ReadError> {
+        let keeper = Arc::new(keeper);
+        let (queue, appends) = mpsc::channel(settings.queue_appends);
+        let head = Arc::new(watch::Sender::new(keeper.head().await?));
+        let published = Arc::new(Published {
+            recent: Mutex::new(Recent::new(settings.recent_events, settings.recent_bytes)),
+            head: Arc::clone(&head),
+        });
+        let writer = Writer {
+            keeper: Arc::clone(&keeper),
+            queue: appends,
+            published: Arc::clone(&published),
+            settings,
+            waiting: VecDeque::new(),
+        };
+        let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(writer.run(closing.clone()));
+        tasks.spawn(Arc::clone(&keeper).follow_others(head, settings.poll_interval, closing.clone()));
+        tasks.close();
+        Ok(Self {
+            keeper,
+            queue,
+            room: Arc::new(Semaphore::new(settings.queue_bytes as usize)),
+            queue_bytes: settings.queue_bytes,
+            published,
+            tasks,
+            closing: closing.drop_guard(),
+        })
+    }
+}
+
+#[async_trait]
+impl<K: Keeper> EventLog for GroupedLog<K> {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let append = EncodedAppend::encode(append).map_err(AppendError::Unavailable)?;
+        let bytes = u32::try_from(append.bytes).unwrap_or(u32::MAX).min(self.queue_bytes);
+        let room =
+            Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| AppendError::Overloaded)?;
+        let (answer, outcome) = oneshot::channel();
+        self.queue.try_send(Queued { append, answer, room }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable(Box::new(Closed)),
+        })?;
+        outcome.await.unwrap_or_else(|_| Err(AppendError::Unavailable(Box::new(Closed))))
+    }
+
+    async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError> {
+        Ok(self.keeper.read_stream(stream, after).await?)
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError> {
+        let recent = self.published.recent.lock().unwrap_or_else(PoisonError::into_inner).after(after, limit);
+        match recent {
+            Some(envelopes) => Ok(envelopes),
+            None => Ok(self.keeper.read_all(after, limit).await?),
+        }
+    }
+
+    async fn head(&self) -> Result<Position, ReadError> {
+        Ok(self.keeper.head().await?)
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.published.head.subscribe()
+    }
+
+    async fn close(&self) {
+        self.closing.token().cancel();
+        self.tasks.wait().await;
+    }
+}

@@ -1,0 +1,94 @@
+//! What a store under the log has to do. Queueing, batching, memory and waking are not its business.
+
+use std::future::{self, Future};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::event::Event;
+use crate::id::EventId;
+use crate::log::StoreError;
+use crate::log::batch::{Batch, Committed};
+
+/// A store of events.
+pub(super) trait Keeper: Send + Sync + 'static {
+    /// Stores the batch durably, in one transaction, with dense positions in commit order. A stale write leaves its
+    /// append out. One call at a time.
+    fn commit(&self, batch: Batch<'_>) -> impl Future<Output = Result<Committed, StoreError>> + Send;
+
+    /// The events of a stream after `after`, in order.
+    fn read_stream(
+        &self,
+        stream: &StreamId,
+        after: Version,
+    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
+
+    /// Up to `limit` events after `after`, in order of their positions.
+    fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
+
+    /// The position of the last event.
+    fn head(&self) -> impl Future<Output = Result<Position, StoreError>> + Send;
+
+    /// Raises `head` when another process appends, until told to stop. Nothing to do where nobody else can.
+    fn follow_others(
+        self: Arc<Self>,
+        _head: Arc<watch::Sender<Position>>,
+        _poll_interval: Duration,
+        _stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send {
+        future::ready(())
+    }
+}
+
+/// A row that is not what this build, or any before it, could have stored.
+#[derive(Debug, thiserror::Error)]
+#[error("the event at position {position} has an unreadable {column}")]
+pub(super) struct CorruptRow {
+    position: Position,
+    column: &'static str,
+    #[source]
+    source: StoreError,
+}
+
+/// An event as both databases store it, before its texts are read.
+#[derive(Debug)]
+pub(super) struct StoredEvent<'r> {
+    pub(super) position: Position,
+    pub(super) aggregate_type: &'r str,
+    pub(super) aggregate_id: String,
+    pub(super) sequence: Version,
+    pub(super) event_type: &'r str,
+    pub(super) event_version: &'r str,
+    pub(super) payload: &'r str,
+    pub(super) metadata: &'r str,
+    pub(super) event_id: EventId,
+    pub(super) recorded_at: DateTime<Utc>,
+}
+
+impl StoredEvent<'_> {
+    /// Reads the texts. A payload that this build does not know is an [`Event::Unreadable`], and no error.
+    pub(super) fn decode(self) -> Result<Envelope, CorruptRow> {
+        let position = self.position;
+        let corrupt = |column, source| CorruptRow { position, column, source };
+        let kind = self.aggregate_type.parse().map_err(|e| corrupt("aggregate_type", Box::from(e)))?;
+        let version = self.event_version.parse().map_err(|e| corrupt("event_version", Box::from(e)))?;
+        let metadata = serde_json::from_str(self.metadata).map_err(|e| corrupt("metadata", e.into()))?;
+        Ok(Envelope {
+            position,
+            event_id: self.event_id,
+            stream: StreamId { kind, id: self.aggregate_id },
+            sequence: self.sequence,
+            recorded_at: self.recorded_at,
+            metadata,
+            event: Event::decode(kind, self.event_type, version, self.payload),
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! Learns of the appends of other processes, and tells them of ours.
+//!
+//! A NOTIFY is a hint only: it is sent after the commit, on another connection, and seldom, since a NOTIFY inside
+//! the append would make all commits of the server stand in line. What a hint does not bring, the poll does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+
+use crate::envelope::Position;
+use crate::log::StoreError;
+use crate::log::keeper::Keeper;
+use crate::log::postgres::PostgresKeeper;
+use crate::log::writer::raise;
+
+const CHANNEL: &str = "rivet_events";
+/// The shortest time between two hints of one process.
+const HINT_INTERVAL: Duration = Duration::from_millis(25);
+/// A hint that a crash of the server takes is no loss: it need not wait for the disk.
+const HINT: &str = "select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
+
+pub(super) struct Follower {
+    pub(super) keeper: Arc<PostgresKeeper>,
+    /// The last position of this process.
+    pub(super) committed: watch::Receiver<Position>,
+    /// The last position of any process.
+    pub(super) head: Arc<watch::Sender<Position>>,
+    pub(super) poll_interval: Duration,
+}
+
+impl Follower {
+    /// Runs for ever, through any failure of the database.
+    pub(super) async fn run(mut self) {
+        loop {
+            if let Err(error) = self.follow().await {
+                tracing::debug!(error, "following other processes was interrupted");
+            }
+            sleep(self.poll_interval).await;
+        }
+    }
+
+    async fn follow(&mut self) -> Result<(), StoreError> {
+        let mut listener = PgListener::connect_with(&self.keeper.pool).await?;
+        listener.listen(CHANNEL).await?;
+        let mut poll = interval(self.poll_interval);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut hint_due = Instant::now();
+        loop {
+            tokio::select! {
+                hint = listener.recv() => {
+                    if let Ok(position) = hint?.payload().parse() {
+                        raise(&self.head, Position(position));
+                    }
+                }
+                _ = poll.tick() => raise(&self.head, self.keeper.head().await?),
+                changed = due_change(&mut self.committed, hint_due) => {
+                    let position = changed?;
+                    sqlx::query(HINT).bind(CHANNEL).bind(position.to_string()).execute(&mut listener).await?;
+                    hint_due = Instant::now() + HINT_INTERVAL;
+                }
+            }
+        }
+    }
+}
+
+/// The position to tell of next, not before `due`; it is marked as told only when it is returned.
+async fn due_change(
+    committed: &mut watch::Receiver<Position>,
+    due: Instant,
+) -> Result<Position, watch::error::RecvError> {
+    sleep_until(due).await;
+    committed.changed().await?;
+    Ok(*committed.borrow_and_update())
+}

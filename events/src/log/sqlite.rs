@@ -1,0 +1,145 @@
+//! Keeps events in the one SQLite file of the one process.
+
+use std::sync::Arc;
+
+use chrono::DateTime;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row};
+
+use crate::database::SqliteDatabase;
+use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::log::StoreError;
+use crate::log::batch::{Batch, Committed};
+use crate::log::keeper::{Keeper, StoredEvent};
+
+/// Which writes of a batch, `[type, id, expected]` each, are stale.
+const STALE: &str = "
+    select w.key from json_each(?1) w
+    where w.value ->> 2 <> coalesce((
+        select max(e.sequence) from events e
+        where e.aggregate_type = w.value ->> 0 and e.aggregate_id = w.value ->> 1
+    ), 0)
+    order by w.key";
+
+/// Stores events, an array of the columns each.
+const INSERT: &str = "
+    insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version,
+        payload, metadata, event_id, recorded_at)
+    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
+        value ->> 6, value ->> 7, value ->> 8, value ->> 9
+    from json_each(?1)";
+
+/// The columns that [`decode`] reads.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select position, aggregate_type, aggregate_id, sequence, event_type, event_version, ",
+            "payload, metadata, event_id, recorded_at from events ",
+            $rest
+        )
+    };
+}
+
+/// The table `events` of a SQLite database.
+#[derive(Debug)]
+pub(super) struct SqliteKeeper {
+    database: SqliteDatabase,
+}
+
+impl SqliteKeeper {
+    pub(super) fn new(database: SqliteDatabase) -> Self {
+        Self { database }
+    }
+}
+
+impl Keeper for SqliteKeeper {
+    async fn commit(&self, batch: Batch<'_>) -> Result<Committed, StoreError> {
+        let writes: Vec<_> = batch
+            .writes()
+            .map(|(_, write)| (write.stream.kind.as_str(), &write.stream.id, write.expected))
+            .collect();
+        let writes = serde_json::to_string(&writes)?;
+        let mut connections = self.database.write().await;
+        let mut transaction = connections.durable().begin_with("begin immediate").await?;
+        let stale_writes: Vec<i64> =
+            sqlx::query_scalar(STALE).bind(writes).fetch_all(&mut *transaction).await?;
+        let stale_writes: Vec<usize> =
+            stale_writes.into_iter().map(usize::try_from).collect::<Result<_, _>>()?;
+        let base: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from events")
+            .fetch_one(&mut *transaction)
+            .await?;
+        let base = Position(base.try_into()?);
+        let rows = rows(batch, base, &stale_writes)?;
+        sqlx::query(INSERT).bind(rows).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(Committed { base, stale_writes })
+    }
+
+    async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let rows = sqlx::query(select!(
+            "where aggregate_type = ?1 and aggregate_id = ?2 and sequence > ?3 order by sequence"
+        ))
+        .bind(stream.kind.as_str())
+        .bind(&stream.id)
+        .bind(i64::try_from(after.0)?)
+        .fetch_all(&self.database.readers)
+        .await?;
+        rows.iter().map(decode).collect()
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let rows = sqlx::query(select!("where position > ?1 order by position limit ?2"))
+            .bind(i64::try_from(after.0)?)
+            .bind(i64::try_from(limit)?)
+            .fetch_all(&self.database.readers)
+            .await?;
+        rows.iter().map(decode).collect()
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        let head: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from events")
+            .fetch_one(&self.database.readers)
+            .await?;
+        Ok(Position(head.try_into()?))
+    }
+}
+
+/// The accepted events of a batch as [`INSERT`] takes them.
+fn rows(batch: Batch<'_>, base: Position, stale_writes: &[usize]) -> Result<String, serde_json::Error> {
+    let rows: Vec<_> = (base.0 + 1..)
+        .zip(batch.accepted(stale_writes))
+        .map(|(position, (append, new))| {
+            let envelope = &new.envelope;
+            (
+                position,
+                envelope.stream.kind.as_str(),
+                &envelope.stream.id,
+                envelope.sequence,
+                envelope.event.event_type(),
+                envelope.event.event_version().to_string(),
+                &new.payload,
+                &append.metadata,
+                envelope.event_id.to_string(),
+                envelope.recorded_at.timestamp_micros(),
+            )
+        })
+        .collect();
+    serde_json::to_string(&rows)
+}
+
+fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {
+    let micros = row.try_get("recorded_at")?;
+    let stored = StoredEvent {
+        position: Position(row.try_get::<i64, _>("position")?.try_into()?),
+        aggregate_type: row.try_get("aggregate_type")?,
+        aggregate_id: row.try_get("aggregate_id")?,
+        sequence: Version(row.try_get::<i64, _>("sequence")?.try_into()?),
+        event_type: row.try_get("event_type")?,
+        event_version: row.try_get("event_version")?,
+        payload: row.try_get("payload")?,
+        metadata: row.try_get("metadata")?,
+        event_id: row.try_get::<&str, _>("event_id")?.parse()?,
+        recorded_at: DateTime::from_timestamp_micros(micros).ok_or("a time out of range")?,
+    };
+    Ok(Arc::new(stored.decode()?))
+}

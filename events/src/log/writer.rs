@@ -1,0 +1,214 @@
+//! Group commit: the one task of a process that appends.
+//!
+//! It takes whatever waits, commits it in one transaction, and answers each caller; while it commits, the next batch
+//! gathers. Nobody waits for a batch to fill. So one sync to disk and one round trip serve all who came meanwhile.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::mem;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::log::batch::{Batch, Committed, EncodedAppend};
+use crate::log::keeper::Keeper;
+use crate::log::recent::Recent;
+use crate::log::{AppendError, Appended, LogSettings, StoreError};
+
+/// An append that waits for its answer.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) append: EncodedAppend,
+    /// Where the answer goes; the caller may have left.
+    pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
+    /// Its share of the queue's bytes, given back with the answer.
+    pub(super) room: OwnedSemaphorePermit,
+}
+
+/// What the writer lets the readers of its process know.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) recent: Mutex<Recent>,
+    pub(super) head: Arc<watch::Sender<Position>>,
+}
+
+impl Published {
+    fn publish(&self, envelopes: Vec<(Arc<Envelope>, usize)>) {
+        let Some((last, _)) = envelopes.last() else { return };
+        let position = last.position;
+        {
+            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            for (envelope, bytes) in envelopes {
+                recent.push(envelope, bytes);
+            }
+        }
+        raise(&self.head, position);
+    }
+}
+
+/// Moves a known head forward, and wakes its watchers; never back.
+pub(super) fn raise(head: &watch::Sender<Position>, position: Position) {
+    head.send_if_modified(|known| {
+        let higher = position > *known;
+        *known = position.max(*known);
+        higher
+    });
+}
+
+/// The task.
+pub(super) struct Writer<K> {
+    pub(super) keeper: Arc<K>,
+    pub(super) queue: mpsc::Receiver<Queued>,
+    pub(super) published: Arc<Published>,
+    pub(super) settings: LogSettings,
+    /// Taken from the queue, but not into a batch yet; no more than a batch of them.
+    pub(super) waiting: VecDeque<Queued>,
+}
+
+impl<K: Keeper> Writer<K> {
+    /// Runs until the queue is closed and empty. `closing` closes it; so does the end of the log's value.
+    pub(super) async fn run(mut self, closing: CancellationToken) {
+        while self.fill(&closing).await {
+            let batch = take_batch(&mut self.waiting, self.settings.batch_bytes);
+            self.commit(batch).await;
+        }
+    }
+
+    /// Takes in what waits, and waits where nothing does. False when nothing can come any more.
+    async fn fill(&mut self, closing: &CancellationToken) -> bool {
+        if closing.is_cancelled() {
+            self.queue.close();
+        }
+        if self.waiting.is_empty() {
+            let first = tokio::select! {
+                first = self.queue.recv() => first,
+                () = closing.cancelled(), if !self.queue.is_closed() => {
+                    self.queue.close();
+                    self.queue.recv().await
+                }
+            };
+            self.waiting.extend(first);
+        }
+        while self.waiting.len() < self.settings.batch_appends {
+            let Ok(next) = self.queue.try_recv() else { break };
+            self.waiting.push_back(next);
+        }
+        !self.waiting.is_empty()
+    }
+
+    async fn commit(&mut self, batch: Vec<Queued>) {
+        let (appends, callers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|queued| (queued.append, (queued.answer, queued.room))).unzip();
+        let answers = match self.keeper.commit(Batch(&appends)).await {
+            Ok(committed) => self.settle(appends, &committed),
+            Err(error) => {
+                tracing::warn!(error, appends = appends.len(), "a batch of appends was not committed");
+                let error: Arc<dyn std::error::Error + Send + Sync> = error.into();
+                let unavailable =
+                    || Err(AppendError::Unavailable(Box::new(Arc::clone(&error)) as StoreError));
+                appends.iter().map(|_| unavailable()).collect()
+            }
+        };
+        for ((answer, room), outcome) in callers.into_iter().zip(answers) {
+            drop(room);
+            // A caller that has left does not want its answer; its events are in the log all the same.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    /// Gives the stored events their positions, publishes them, and finds the answer of each append.
+    fn settle(
+        &mut self,
+        appends: Vec<EncodedAppend>,
+        committed: &Committed,
+    ) -> Vec<Result<Appended, AppendError>> {
+        let mut stale_writes = committed.stale_writes.iter().copied().peekable();
+        let mut position = committed.base;
+        let mut first_write = 0;
+        let mut published = Vec::new();
+        let mut heads = HashMap::new();
+        let mut answers = Vec::with_capacity(appends.len());
+        for mut append in appends {
+            let end = first_write + append.writes.len();
+            let mut stale = None;
+            while let Some(place) = stale_writes.next_if(|place| *place < end) {
+                stale.get_or_insert(place - first_write);
+            }
+            first_write = end;
+            if let Some(stale) = stale {
+                let write = append.writes.swap_remove(stale);
+                answers.push(Err(AppendError::Conflict { stream: write.stream, expected: write.expected }));
+                continue;
+            }
+            let mut envelopes = Vec::with_capacity(append.events.len());
+            for event in append.events {
+                position = Position(position.0 + 1);
+                let envelope = Arc::new(Envelope { position, ..event.envelope });
+                if !self.waiting.is_empty() {
+                    heads.insert(envelope.stream.clone(), envelope.sequence);
+                }
+                published.push((Arc::clone(&envelope), event.payload.len()));
+                envelopes.push(envelope);
+            }
+            answers.push(Ok(Appended { envelopes }));
+        }
+        self.published.publish(published);
+        refuse_overtaken(&mut self.waiting, &heads);
+        answers
+    }
+}
+
+/// Takes what can be committed together: no two of one stream, in the order of arrival for each stream.
+fn take_batch(waiting: &mut VecDeque<Queued>, max_bytes: usize) -> Vec<Queued> {
+    let mut streams = HashSet::new();
+    let mut bytes = 0;
+    let mut chosen = 0;
+    let choices: Vec<bool> = waiting
+        .iter()
+        .map(|queued| {
+            let append = &queued.append;
+            // The streams of one that has to wait are taken too, lest a later one overtake it.
+            let taken = append.writes.iter().filter(|write| streams.insert(&write.stream)).count();
+            let free = taken == append.writes.len();
+            let fits = chosen == 0 || bytes + append.bytes <= max_bytes;
+            if free && fits {
+                bytes += append.bytes;
+                chosen += 1;
+            }
+            free && fits
+        })
+        .collect();
+    let mut batch = Vec::with_capacity(chosen);
+    for (queued, choice) in mem::take(waiting).into_iter().zip(choices) {
+        if choice {
+            batch.push(queued);
+        } else {
+            waiting.push_back(queued);
+        }
+    }
+    batch
+}
+
+/// Answers those that wait on a stream which has just moved past them: of many who race for one stream, all but the
+/// first learn it without a transaction of their own.
+fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &HashMap<StreamId, Version>) {
+    if heads.is_empty() {
+        return;
+    }
+    for queued in mem::take(waiting) {
+        let overtaken = queued
+            .append
+            .writes
+            .iter()
+            .find(|write| heads.get(&write.stream).is_some_and(|h| *h > write.expected));
+        match overtaken {
+            Some(write) => {
+                let conflict =
+                    AppendError::Conflict { stream: write.stream.clone(), expected: write.expected };
+                let _ = queued.answer.send(Err(conflict));
+            }
+            None => waiting.push_back(queued),
+        }
+    }
+}

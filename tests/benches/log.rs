@@ -1,0 +1,244 @@
+//! What group commit is worth: commands per second of postgres-es through cqrs-es, and of our log, on one server.
+//!
+//! `cargo bench -p rivet-tests --bench log`. A command records one event of a job; a job has three (launched,
+//! claimed, completed), each appended at the version that the one before left. Both sides encode the same payloads
+//! and metadata, apply the event to the same aggregate, and wait until the event is synced to disk, with the
+//! server's default settings. postgres-es reads the stream before each command, as it has to; our log is given the
+//! version that the caller holds in memory, as the server does. The rounds of the two alternate.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and ends where it cannot go on"
+)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use cqrs_es::event_sink::EventSink;
+use cqrs_es::persist::PersistedEventStore;
+use cqrs_es::{Aggregate, CqrsFramework};
+use postgres_es::PostgresEventRepository;
+use rivet_events::database::Database;
+use rivet_events::id::{CommandId, JobId, LeaseId, PipelineId};
+use rivet_events::job::{JobClaimed, JobCompleted, JobEvent, JobLaunched, JobResult, JobStatus};
+use rivet_events::log::{self, Append, EventLog, LogSettings, StreamWrite};
+use rivet_events::{Event, Metadata, StreamId, Version};
+use rivet_tests::postgres::{Cluster, Durability};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio::task::JoinSet;
+
+const WRITERS: [usize; 4] = [1, 8, 64, 256];
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(2);
+/// Connections of postgres-es, one a command under way; more than this make it slower.
+const PEER_CONNECTIONS: u32 = 64;
+
+/// The table that postgres-es comes with.
+const PEER_TABLE: &str = "
+    create table events (
+        aggregate_type text not null,
+        aggregate_id text not null,
+        sequence bigint check (sequence >= 0) not null,
+        event_type text not null,
+        event_version text not null,
+        payload json not null,
+        metadata json not null,
+        primary key (aggregate_type, aggregate_id, sequence)
+    )";
+
+/// The least an aggregate can be: both sides apply every event to it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Job {
+    events: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("never")]
+struct Never;
+
+impl Aggregate for Job {
+    const TYPE: &'static str = "job";
+    type Command = JobEvent;
+    type Event = JobEvent;
+    type Error = Never;
+    type Services = ();
+
+    async fn handle(&mut self, event: JobEvent, (): &(), sink: &EventSink<Self>) -> Result<(), Never> {
+        sink.write(event, self).await;
+        Ok(())
+    }
+
+    fn apply(&mut self, _event: JobEvent) {
+        self.events += 1;
+    }
+}
+
+/// What takes the commands of a round.
+#[derive(Clone)]
+enum Contestant {
+    Peer(Arc<CqrsFramework<Job, PersistedEventStore<PostgresEventRepository, Job>>>),
+    Ours(Arc<dyn EventLog>),
+}
+
+impl Contestant {
+    fn peer(pool: PgPool) -> Self {
+        let store = PersistedEventStore::new_event_store(PostgresEventRepository::new(pool));
+        Self::Peer(Arc::new(CqrsFramework::new(store, vec![], ())))
+    }
+
+    async fn ours(url: &str) -> Self {
+        let database = Database::connect(url).await.unwrap();
+        database.migrate().await.unwrap();
+        Self::Ours(log::open(&database, LogSettings::default()).await.unwrap())
+    }
+
+    /// One job from its launch to its end: three commands.
+    async fn run_job(&self, now: DateTime<Utc>) {
+        let (job_id, mut job) = (JobId::generate(), Job::default());
+        for event in [launched(job_id, now), claimed(job_id, now), completed(job_id, now)] {
+            let metadata = metadata();
+            match self {
+                Self::Peer(framework) => {
+                    let metadata: HashMap<String, String> = metadata.to_map();
+                    framework.execute_with_metadata(&job_id.to_string(), event, metadata).await.unwrap();
+                }
+                Self::Ours(log) => {
+                    let expected = Version(job.events);
+                    job.apply(event.clone());
+                    let stream = StreamId::job(job_id);
+                    let writes = vec![StreamWrite { stream, expected, events: vec![Event::Job(event)] }];
+                    log.append(Append { writes, metadata, recorded_at: now }).await.unwrap();
+                }
+            }
+        }
+    }
+
+    /// Commands per second of a round.
+    async fn round(&self, writers: usize, now: DateTime<Utc>) -> f64 {
+        let start = Instant::now();
+        let mut tasks = JoinSet::new();
+        for _ in 0..writers {
+            let contestant = self.clone();
+            tasks.spawn(async move {
+                let mut commands = 0;
+                while start.elapsed() < ROUND {
+                    contestant.run_job(now).await;
+                    commands += 3;
+                }
+                commands
+            });
+        }
+        let commands: u32 = tasks.join_all().await.into_iter().sum();
+        f64::from(commands) / start.elapsed().as_secs_f64()
+    }
+}
+
+fn metadata() -> Metadata {
+    Metadata {
+        actor: Some("runner:build-01".to_owned()),
+        command_id: Some(CommandId::generate()),
+        request_id: Some("6f1c2d3e4a5b".to_owned()),
+        ..Metadata::default()
+    }
+}
+
+fn launched(job_id: JobId, now: DateTime<Utc>) -> JobEvent {
+    let parameters =
+        [("channel", json!("stable")), ("dry_run", json!(false)), ("commit", json!("9fceb02d0ae598e9"))];
+    JobEvent::Launched(JobLaunched {
+        job_id,
+        pipeline_id: PipelineId::generate(),
+        pipeline_version: 3,
+        parameters: parameters.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
+        demands: vec!["os=linux".to_owned(), "process".to_owned()],
+        priority: 5,
+        max_retries: 2,
+        timeout_seconds: Some(900),
+        retry_on_runner_lost: false,
+        concurrency: None,
+        retry_of: None,
+        request_digest: None,
+        requested_at: now,
+    })
+}
+
+fn claimed(job_id: JobId, now: DateTime<Utc>) -> JobEvent {
+    JobEvent::Claimed(JobClaimed {
+        job_id,
+        pipeline_id: PipelineId::generate(),
+        runner_id: "build-01".parse().unwrap(),
+        attempt: 1,
+        lease_id: LeaseId::generate(),
+        fencing: true,
+        request_key: None,
+        claimed_at: now,
+    })
+}
+
+fn completed(job_id: JobId, now: DateTime<Utc>) -> JobEvent {
+    JobEvent::Completed(JobCompleted {
+        job_id,
+        pipeline_id: PipelineId::generate(),
+        runner_id: "build-01".parse().unwrap(),
+        attempt: 1,
+        status: JobStatus::Succeeded,
+        result: Some(JobResult { success: true, exit_code: 0, output: None, error_message: None }),
+        reason: None,
+        completed_at: now,
+    })
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+fn payload_bytes(now: DateTime<Utc>) -> usize {
+    let job = JobId::generate();
+    let bytes = [launched(job, now), claimed(job, now), completed(job, now)]
+        .map(|event| serde_json::to_string(&event).unwrap().len());
+    bytes.iter().sum::<usize>() / bytes.len()
+}
+
+#[tokio::main]
+async fn main() {
+    let cluster = Cluster::start(Durability::Full).await;
+    let directory = tempfile::tempdir().unwrap();
+    let peer_pool = PgPoolOptions::new()
+        .max_connections(PEER_CONNECTIONS)
+        .test_before_acquire(false)
+        .connect(&cluster.create_database().await)
+        .await
+        .unwrap();
+    sqlx::query(PEER_TABLE).execute(&peer_pool).await.unwrap();
+    let contestants = [
+        Contestant::peer(peer_pool),
+        Contestant::ours(&cluster.create_database().await).await,
+        Contestant::ours(&format!("sqlite://{}", directory.path().join("log.db").display())).await,
+    ];
+    let now = DateTime::from_timestamp(1_700_000_000, 123_456_000).unwrap();
+
+    println!(
+        "commands/s, median of {ROUNDS} rounds of {ROUND:?}; one event a command, {} bytes",
+        payload_bytes(now)
+    );
+    println!(
+        "{:>7}  {:>11}  {:>10}  {:>6}  {:>10}",
+        "writers", "postgres-es", "PostgreSQL", "ratio", "SQLite"
+    );
+    for writers in WRITERS {
+        let mut rates = [const { Vec::new() }; 3];
+        for _ in 0..ROUNDS {
+            for (contestant, rates) in contestants.iter().zip(&mut rates) {
+                rates.push(contestant.round(writers, now).await);
+            }
+        }
+        let [peer, postgres, sqlite] = rates.map(median);
+        println!("{writers:>7}  {peer:>11.0}  {postgres:>10.0}  {:>5.1}x  {sqlite:>10.0}", postgres / peer);
+    }
+}

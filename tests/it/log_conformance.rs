@@ -1,0 +1,536 @@
+//! One contract for every keeper of the log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeZone, Utc};
+use futures_util::future::join_all;
+use rivet_events::database::Database;
+use rivet_events::event::UnreadableEvent;
+use rivet_events::id::{CommandId, JobId, LeaseId, PipelineId};
+use rivet_events::job::{JobCancelRequested, JobClaimed, JobEvent, JobLaunched};
+use rivet_events::log::{self, Append, AppendError, EventLog, LogSettings, StreamWrite};
+use rivet_events::{Envelope, Event, Metadata, Position, StreamId, StreamType, Version};
+use rivet_tests::postgres::Cluster;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+type Log = Arc<dyn EventLog>;
+
+/// A store that logs can be opened on, more than once.
+enum Store {
+    Memory,
+    Sqlite(Database, #[expect(dead_code, reason = "keeps the file")] tempfile::TempDir),
+    Postgres(Database),
+}
+
+impl Store {
+    async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("rivet.db").display());
+        Self::Sqlite(migrated(&url).await, directory)
+    }
+
+    async fn postgres() -> Self {
+        Self::Postgres(migrated(&Cluster::shared().await.create_database().await).await)
+    }
+
+    async fn open(&self, settings: LogSettings) -> Log {
+        match self {
+            Self::Memory => log::in_memory(settings).await.unwrap(),
+            Self::Sqlite(database, _) | Self::Postgres(database) => {
+                log::open(database, settings).await.unwrap()
+            }
+        }
+    }
+}
+
+async fn migrated(url: &str) -> Database {
+    let database = Database::connect(url).await.unwrap();
+    database.migrate().await.unwrap();
+    database
+}
+
+/// Settings whose memory is too short to serve any read.
+fn table_only() -> LogSettings {
+    LogSettings { recent_events: 0, ..LogSettings::default() }
+}
+
+fn time() -> DateTime<Utc> {
+    // Finer than the databases keep it.
+    Utc.timestamp_opt(1_700_000_000, 123_456_789).unwrap()
+}
+
+fn launched(job_id: JobId) -> Event {
+    let parameters = json!({"text": "Zürich \u{1F680} \"quoted\" \\ \u{0001}\n", "float": 31.245_270_191_439_438, "big": u64::MAX});
+    let serde_json::Value::Object(parameters) = parameters else { unreachable!() };
+    Event::Job(JobEvent::Launched(JobLaunched {
+        job_id,
+        pipeline_id: PipelineId::generate(),
+        pipeline_version: 1,
+        parameters,
+        demands: vec![],
+        priority: 5,
+        max_retries: 0,
+        timeout_seconds: None,
+        retry_on_runner_lost: false,
+        concurrency: None,
+        retry_of: None,
+        request_digest: None,
+        requested_at: time(),
+    }))
+}
+
+fn claimed(job_id: JobId, attempt: u32) -> Event {
+    Event::Job(JobEvent::Claimed(JobClaimed {
+        job_id,
+        pipeline_id: PipelineId::generate(),
+        runner_id: "runner".parse().unwrap(),
+        attempt,
+        lease_id: LeaseId::generate(),
+        fencing: true,
+        request_key: None,
+        claimed_at: time(),
+    }))
+}
+
+fn cancel_requested(job_id: JobId, reason: String) -> Event {
+    Event::Job(JobEvent::CancelRequested(JobCancelRequested {
+        job_id,
+        pipeline_id: PipelineId::generate(),
+        runner_id: "runner".parse().unwrap(),
+        reason: Some(reason),
+        force: false,
+        requested_at: time(),
+    }))
+}
+
+fn write(job_id: JobId, expected: u64, events: Vec<Event>) -> StreamWrite {
+    StreamWrite { stream: StreamId::job(job_id), expected: Version(expected), events }
+}
+
+fn append(writes: Vec<StreamWrite>) -> Append {
+    let metadata = Metadata {
+        actor: Some("runner:ä/1".to_owned()),
+        command_id: Some(CommandId::generate()),
+        ..Metadata::default()
+    };
+    Append { writes, metadata, recorded_at: time() }
+}
+
+fn launch(job_id: JobId) -> Append {
+    append(vec![write(job_id, 0, vec![launched(job_id)])])
+}
+
+async fn read_to_end(log: &Log) -> Vec<Arc<Envelope>> {
+    let mut all = Vec::new();
+    loop {
+        let after = all.last().map_or(Position(0), |last: &Arc<Envelope>| last.position);
+        let page = log.read_all(after, 100).await.unwrap();
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+fn assert_dense(envelopes: &[Arc<Envelope>]) {
+    let mut versions: HashMap<&StreamId, u64> = HashMap::new();
+    for (place, envelope) in (1..).zip(envelopes) {
+        assert_eq!(envelope.position, Position(place));
+        let version = versions.entry(&envelope.stream).or_default();
+        *version += 1;
+        assert_eq!(envelope.sequence, Version(*version), "in {}", envelope.stream);
+    }
+}
+
+async fn what_is_appended_is_read_back(store: Store) {
+    let log = store.open(table_only()).await;
+    let (one, other) = (JobId::generate(), JobId::generate());
+    assert_eq!(log.head().await.unwrap(), Position(0));
+    assert!(log.read_all(Position(0), 10).await.unwrap().is_empty());
+    assert!(log.read_stream(&StreamId::job(one), Version(0)).await.unwrap().is_empty());
+
+    let two_events = append(vec![write(one, 0, vec![launched(one), claimed(one, 1)])]);
+    let first = log.append(two_events.clone()).await.unwrap();
+    let second = log.append(launch(other)).await.unwrap();
+    let third = log.append(append(vec![write(one, 2, vec![claimed(one, 2)])])).await.unwrap();
+
+    assert_eq!(first.position(), Position(2));
+    assert_eq!(first.envelopes[0].sequence, Version(1));
+    assert_eq!(first.envelopes[0].event, two_events.writes[0].events[0]);
+    assert_eq!(first.envelopes[0].metadata, two_events.metadata);
+    assert_ne!(first.envelopes[0].event_id, first.envelopes[1].event_id);
+    let all = [first.envelopes.clone(), second.envelopes.clone(), third.envelopes.clone()].concat();
+    assert_eq!(log.read_all(Position(0), 10).await.unwrap(), all);
+    assert_eq!(log.read_all(Position(1), 2).await.unwrap(), all[1..3]);
+    assert_eq!(log.read_all(Position(1), 0).await.unwrap(), []);
+    assert_eq!(log.read_all(Position(4), 10).await.unwrap(), []);
+    assert_eq!(log.head().await.unwrap(), Position(4));
+    let stream = [first.envelopes, third.envelopes].concat();
+    assert_eq!(log.read_stream(&StreamId::job(one), Version(0)).await.unwrap(), stream);
+    assert_eq!(log.read_stream(&StreamId::job(one), Version(2)).await.unwrap(), stream[2..]);
+    assert_eq!(log.read_stream(&StreamId::job_log(one), Version(0)).await.unwrap(), []);
+}
+
+async fn a_stale_append_is_refused_whole(store: Store) {
+    let log = store.open(LogSettings::default()).await;
+    let (one, other) = (JobId::generate(), JobId::generate());
+    log.append(launch(one)).await.unwrap();
+
+    for wrong in [0, 2, 7] {
+        let refused = log
+            .append(append(vec![
+                write(other, 0, vec![launched(other)]),
+                write(one, wrong, vec![claimed(one, 1)]),
+            ]))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&refused, AppendError::Conflict { stream, expected }
+                if *stream == StreamId::job(one) && *expected == Version(wrong)),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(log.head().await.unwrap(), Position(1));
+    assert_eq!(log.read_stream(&StreamId::job(other), Version(0)).await.unwrap(), []);
+
+    let both = append(vec![write(other, 0, vec![launched(other)]), write(one, 1, vec![claimed(one, 1)])]);
+    assert_eq!(log.append(both).await.unwrap().position(), Position(3));
+}
+
+async fn a_conflict_leaves_its_neighbours_committed(store: Store) {
+    let log = store.open(LogSettings::default()).await;
+    let taken = JobId::generate();
+    log.append(launch(taken)).await.unwrap();
+
+    // All are queued before the writer runs: they share batches.
+    let jobs: Vec<JobId> = (0..100).map(|_| JobId::generate()).collect();
+    let appends = jobs.iter().enumerate().map(|(n, job)| {
+        log.append(if n % 3 == 1 {
+            append(vec![write(*job, 0, vec![launched(*job)]), write(taken, 0, vec![launched(taken)])])
+        } else {
+            launch(*job)
+        })
+    });
+    let outcomes = join_all(appends).await;
+
+    for (n, (job, outcome)) in jobs.iter().zip(outcomes).enumerate() {
+        let stored = log.read_stream(&StreamId::job(*job), Version(0)).await.unwrap();
+        if n % 3 == 1 {
+            assert!(matches!(outcome, Err(AppendError::Conflict { .. })), "{outcome:?}");
+            assert_eq!(stored, []);
+        } else {
+            assert_eq!(outcome.unwrap().envelopes, stored);
+        }
+    }
+    let all = read_to_end(&log).await;
+    assert_eq!(all.len(), 1 + 67);
+    assert_dense(&all);
+}
+
+async fn of_racing_appends_exactly_one_wins(store: Store) {
+    let log = store.open(LogSettings::default()).await;
+    for _ in 0..10 {
+        let job = JobId::generate();
+        log.append(launch(job)).await.unwrap();
+        let claims = (1..=64).map(|n| log.append(append(vec![write(job, 1, vec![claimed(job, n)])])));
+        let outcomes = join_all(claims).await;
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+        assert!(outcomes.iter().all(|outcome| matches!(
+            outcome,
+            Ok(_) | Err(AppendError::Conflict { expected: Version(1), .. })
+        )));
+        assert_eq!(log.read_stream(&StreamId::job(job), Version(0)).await.unwrap().len(), 2);
+    }
+}
+
+async fn appends_to_one_stream_keep_their_order(store: Store) {
+    let log = store.open(LogSettings::default()).await;
+    let job = JobId::generate();
+    let appends = (0..50).map(|n| log.append(append(vec![write(job, n, vec![claimed(job, 1)])])));
+    for outcome in join_all(appends).await {
+        outcome.unwrap();
+    }
+    assert_eq!(log.read_stream(&StreamId::job(job), Version(0)).await.unwrap().len(), 50);
+}
+
+async fn a_malformed_append_is_refused(store: Store) {
+    let log = store.open(LogSettings::default()).await;
+    let job = JobId::generate();
+    let twice = vec![write(job, 0, vec![launched(job)]), write(job, 1, vec![claimed(job, 1)])];
+    for writes in [vec![], vec![write(job, 0, vec![])], twice] {
+        let refused = log.append(append(writes)).await.unwrap_err();
+        assert!(matches!(refused, AppendError::Unavailable(_)), "{refused:?}");
+    }
+    assert_eq!(log.head().await.unwrap(), Position(0));
+}
+
+/// 64 writers over the given logs of one store, and a reader at each that follows its log to the end.
+async fn readers_never_see_a_gap_or_a_late_event(logs: Vec<Log>) {
+    const WRITERS: usize = 64;
+    const APPENDS: usize = 30;
+    let stored = AtomicUsize::new(0);
+    let conflicts = AtomicUsize::new(0);
+    let (shared, shared_version) = (JobId::generate(), AtomicU64::new(0));
+    let writers = (0..WRITERS).map(|writer| {
+        let log = &logs[writer % logs.len()];
+        let (stored, conflicts, shared_version) = (&stored, &conflicts, &shared_version);
+        async move {
+            let job = JobId::generate();
+            for n in 0..APPENDS as u64 {
+                let own = vec![write(job, 2 * n, vec![launched(job), claimed(job, 1)])];
+                log.append(append(own)).await.unwrap();
+                stored.fetch_add(2, Ordering::Relaxed);
+                // And one that may be stale, in a stream that all write.
+                let expected = shared_version.load(Ordering::Relaxed);
+                let raced = log.append(append(vec![write(shared, expected, vec![claimed(shared, 1)])])).await;
+                match raced {
+                    Ok(_) => {
+                        stored.fetch_add(1, Ordering::Relaxed);
+                        shared_version.fetch_max(expected + 1, Ordering::Relaxed);
+                    }
+                    Err(AppendError::Conflict { .. }) => {
+                        conflicts.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Err(other) => panic!("{other:?}"),
+                }
+            }
+        }
+    });
+    let (done, writing) = tokio::sync::watch::channel(true);
+    let readers = logs.iter().map(|log| {
+        let mut writing = writing.clone();
+        async move {
+            let mut seen: Vec<Arc<Envelope>> = Vec::new();
+            let mut changed = log.watch();
+            loop {
+                let finished = !*writing.borrow_and_update();
+                let after = seen.last().map_or(Position(0), |last| last.position);
+                let page = log.read_all(after, 37).await.unwrap();
+                let idle = page.is_empty();
+                for envelope in page {
+                    let next = seen.last().map_or(1, |last| last.position.0 + 1);
+                    assert_eq!(envelope.position, Position(next), "a gap, or a late event");
+                    seen.push(envelope);
+                }
+                if idle && finished {
+                    return seen;
+                }
+                if idle {
+                    tokio::select! { _ = changed.changed() => {}, _ = writing.changed() => {} }
+                }
+            }
+        }
+    });
+    let (histories, ()) = tokio::join!(join_all(readers), async {
+        join_all(writers).await;
+        done.send_replace(false);
+    });
+    let expected = stored.load(Ordering::Relaxed);
+    assert!(expected >= 2 * WRITERS * APPENDS);
+    assert!(conflicts.load(Ordering::Relaxed) > 0, "nobody raced");
+    for history in &histories {
+        assert_eq!(history.len(), expected);
+        assert_dense(history);
+        assert_eq!(history, &histories[0]);
+    }
+}
+
+async fn positions_are_dense_and_in_commit_order(store: Store) {
+    readers_never_see_a_gap_or_a_late_event(vec![store.open(LogSettings::default()).await]).await;
+}
+
+async fn a_full_queue_refuses_at_once(store: Store) {
+    let log = store.open(LogSettings { queue_appends: 3, ..LogSettings::default() }).await;
+    let jobs: Vec<JobId> = (0..10).map(|_| JobId::generate()).collect();
+    // On one thread, the writer cannot run before all of them have come.
+    let outcomes = join_all(jobs.iter().map(|job| log.append(launch(*job)))).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
+    assert!(outcomes[3..].iter().all(|outcome| matches!(outcome, Err(AppendError::Overloaded))));
+    log.append(launch(jobs[9])).await.unwrap();
+    assert_eq!(log.head().await.unwrap(), Position(4));
+}
+
+async fn the_bytes_that_wait_are_bounded(store: Store) {
+    let settings = LogSettings { queue_bytes: 10_000, batch_bytes: 5_000, ..LogSettings::default() };
+    let log = store.open(settings).await;
+    let job = JobId::generate();
+    let big = |bytes| append(vec![write(job, 0, vec![cancel_requested(job, "x".repeat(bytes))])]);
+    let small = JobId::generate();
+    let outcomes = join_all([log.append(big(20_000)), log.append(launch(small))]).await;
+    assert!(outcomes[0].is_ok(), "a single append of any size is taken: {outcomes:?}");
+    assert!(matches!(outcomes[1], Err(AppendError::Overloaded)), "{outcomes:?}");
+    let jobs: Vec<JobId> = (0..8).map(|_| JobId::generate()).collect();
+    for outcome in join_all(jobs.iter().map(|job| log.append(launch(*job)))).await {
+        outcome.unwrap();
+    }
+    assert_dense(&read_to_end(&log).await);
+}
+
+async fn an_unknown_event_can_be_read(store: Store) {
+    let log = store.open(table_only()).await;
+    let payload = json!({"type": "job.teleported", "to": "Mars"}).to_string();
+    let unknown = Event::Unreadable(UnreadableEvent {
+        payload: RawValue::from_string(payload.clone()).unwrap(),
+        event_type: "job.teleported".to_owned(),
+        event_version: 7,
+        error: String::new(),
+    });
+    let job = JobId::generate();
+    log.append(append(vec![write(job, 0, vec![launched(job), unknown])])).await.unwrap();
+    log.append(append(vec![write(job, 2, vec![claimed(job, 1)])])).await.unwrap();
+
+    let all = log.read_all(Position(0), 10).await.unwrap();
+    assert_eq!(all, log.read_stream(&StreamId::job(job), Version(0)).await.unwrap());
+    let Event::Unreadable(read) = &all[1].event else { panic!("{:?}", all[1]) };
+    assert_eq!(
+        (read.event_type.as_str(), read.event_version, read.payload.get()),
+        ("job.teleported", 7, payload.as_str())
+    );
+    assert!(matches!(all[0].event, Event::Job(JobEvent::Launched(_))));
+    assert!(matches!(all[2].event, Event::Job(JobEvent::Claimed(_))));
+}
+
+async fn memory_and_table_tell_the_same(store: Store) {
+    let log = store.open(LogSettings { recent_events: 8, ..LogSettings::default() }).await;
+    for _ in 0..20 {
+        log.append(launch(JobId::generate())).await.unwrap();
+    }
+    // Past the memory, across its edge, and inside.
+    let from_start = log.read_all(Position(0), 100).await.unwrap();
+    assert_dense(&from_start);
+    assert_eq!(from_start.len(), 20);
+    for after in 0..=20 {
+        assert_eq!(
+            log.read_all(Position(after), 100).await.unwrap(),
+            from_start[usize::try_from(after).unwrap()..]
+        );
+    }
+    let inside = log.read_all(Position(12), 100).await.unwrap();
+    let again = log.read_all(Position(12), 100).await.unwrap();
+    assert!(Arc::ptr_eq(&inside[0], &again[0]), "served from memory");
+}
+
+async fn a_caller_that_leaves_does_not_undo_its_append(store: Store) {
+    let log = store.open(LogSettings::default()).await;
+    let job = JobId::generate();
+    {
+        let mut leaving = Box::pin(log.append(launch(job)));
+        assert!(futures_util::poll!(&mut leaving).is_pending());
+    }
+    let next = log.append(append(vec![write(job, 1, vec![claimed(job, 1)])])).await.unwrap();
+    assert_eq!(next.position(), Position(2));
+}
+
+async fn watchers_learn_of_every_append(store: Store) {
+    let log = store.open(LogSettings::default()).await;
+    let mut watch = log.watch();
+    assert_eq!(*watch.borrow_and_update(), Position(0));
+    let job = JobId::generate();
+    log.append(append(vec![write(job, 0, vec![launched(job), claimed(job, 1)])])).await.unwrap();
+    assert_eq!(*watch.wait_for(|head| *head >= Position(2)).await.unwrap(), Position(2));
+    log.append(launch(JobId::generate())).await.unwrap();
+    assert!(watch.has_changed().unwrap(), "before the append is answered");
+}
+
+async fn closing_makes_durable_what_waits(store: Store) {
+    let log = store.open(LogSettings { batch_appends: 4, ..LogSettings::default() }).await;
+    let jobs: Vec<JobId> = (0..30).map(|_| JobId::generate()).collect();
+    let (outcomes, ()) = tokio::join!(join_all(jobs.iter().map(|job| log.append(launch(*job)))), log.close());
+    for outcome in outcomes {
+        outcome.unwrap();
+    }
+    let late = log.append(launch(JobId::generate())).await;
+    assert!(matches!(late, Err(AppendError::Unavailable(_))), "{late:?}");
+    assert_eq!(log.head().await.unwrap(), Position(30));
+    log.close().await;
+}
+
+async fn reopening_keeps_everything(store: Store) {
+    let job = JobId::generate();
+    let first = store.open(LogSettings::default()).await;
+    let stored =
+        first.append(append(vec![write(job, 0, vec![launched(job), claimed(job, 1)])])).await.unwrap();
+    drop(first);
+    let second = store.open(LogSettings::default()).await;
+    assert_eq!(*second.watch().borrow(), Position(2));
+    assert_eq!(second.read_all(Position(0), 10).await.unwrap(), stored.envelopes);
+    assert!(matches!(second.append(launch(job)).await, Err(AppendError::Conflict { .. })));
+    let next = second.append(append(vec![write(job, 2, vec![claimed(job, 2)])])).await.unwrap();
+    assert_eq!(next.position(), Position(3));
+}
+
+macro_rules! conformance {
+    ($($rule:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test] async fn $rule() { super::$rule(super::Store::Memory).await; })+
+        }
+        conformance!(@durable sqlite: $($rule),+, reopening_keeps_everything);
+        conformance!(@durable postgres: $($rule),+, reopening_keeps_everything);
+    };
+    (@durable $store:ident: $($rule:ident),+) => {
+        mod $store {
+            $(#[tokio::test] async fn $rule() { super::$rule(super::Store::$store().await).await; })+
+        }
+    };
+}
+
+conformance!(
+    what_is_appended_is_read_back,
+    a_stale_append_is_refused_whole,
+    a_conflict_leaves_its_neighbours_committed,
+    of_racing_appends_exactly_one_wins,
+    appends_to_one_stream_keep_their_order,
+    a_malformed_append_is_refused,
+    positions_are_dense_and_in_commit_order,
+    a_full_queue_refuses_at_once,
+    the_bytes_that_wait_are_bounded,
+    an_unknown_event_can_be_read,
+    memory_and_table_tell_the_same,
+    a_caller_that_leaves_does_not_undo_its_append,
+    watchers_learn_of_every_append,
+    closing_makes_durable_what_waits,
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_share_one_order() {
+    let store = Store::postgres().await;
+    let logs = vec![store.open(LogSettings::default()).await, store.open(LogSettings::default()).await];
+    readers_never_see_a_gap_or_a_late_event(logs).await;
+}
+
+#[tokio::test]
+async fn a_replica_learns_of_the_appends_of_another() {
+    let store = Store::postgres().await;
+    // Far apart polls: it is the hint that brings the news.
+    let settings = LogSettings { poll_interval: Duration::from_hours(1), ..LogSettings::default() };
+    let (one, other) = (store.open(settings).await, store.open(settings).await);
+    let mut watch = other.watch();
+    let stored = one.append(launch(JobId::generate())).await.unwrap();
+    watch.wait_for(|head| *head == stored.position()).await.unwrap();
+    assert_eq!(other.read_all(Position(0), 10).await.unwrap(), stored.envelopes);
+}
+
+#[tokio::test]
+async fn the_writer_survives_the_loss_of_its_connection() {
+    let store = Store::postgres().await;
+    let log = store.open(LogSettings::default()).await;
+    log.append(launch(JobId::generate())).await.unwrap();
+    let Store::Postgres(Database::Postgres(pool)) = &store else { unreachable!() };
+    sqlx::query(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid() and query like '%append_events%'",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let lost = log.append(launch(JobId::generate())).await;
+    assert!(matches!(lost, Err(AppendError::Unavailable(_))), "{lost:?}");
+    let job = JobId::generate();
+    let next = log.append(launch(job)).await.unwrap();
+    assert_eq!(next.position(), Position(2));
+    assert_eq!(next.envelopes[0].stream, StreamId::new(StreamType::Job, job));
+}
