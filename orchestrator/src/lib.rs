@@ -2,4 +2,6 @@
 
 pub mod clock;
 pub mod commands;
+pub mod definition;
 pub mod domain;
+pub mod stubs;

@@ -2,6 +2,7 @@
 
 mod command;
 mod decide;
+mod parameters;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline};
 pub use decide::PipelineError;
+pub use parameters::{ParameterError, check as check_parameters};
 pub use state::{PipelineState, PipelineVersion};
 
 /// The aggregate behind a pipeline's stream.
