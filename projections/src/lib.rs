@@ -8,6 +8,7 @@
 //!
 //! This crate knows no aggregate and no command. A read model is a hint: only an aggregate says yes.
 
+mod batch;
 mod checkpoint;
 pub mod job_logs;
 pub mod job_queue;

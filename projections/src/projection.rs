@@ -18,13 +18,8 @@ use serde::de::DeserializeOwned;
 use crate::{job_logs, job_queue, jobs, pipelines, runners};
 
 /// Every read model there is.
-pub(crate) static ALL: &[&dyn AnyProjection] = &[
-    &pipelines::Pipelines,
-    &jobs::Jobs,
-    &job_queue::JobQueue,
-    &runners::Runners,
-    &job_logs::JobLogs,
-];
+pub(crate) static ALL: &[&dyn AnyProjection] =
+    &[&pipelines::Pipelines, &jobs::Jobs, &job_queue::JobQueue, &runners::Runners, &job_logs::JobLogs];
 
 /// A pure keyed fold. The same one serves live and in a rebuild, on every database and in memory.
 pub trait Projection: Send + Sync + 'static {
@@ -225,8 +220,8 @@ impl<'a, P: Projection> Folding<'a, P> {
             let before = self.stored.get(&key);
             match folded.row {
                 Some(row) => {
-                    let document =
-                        serde_json::to_string(&row).expect("invariant: a row has text keys and no failing fields");
+                    let document = serde_json::to_string(&row)
+                        .expect("invariant: a row has text keys and no failing fields");
                     if before != Some(&document) {
                         changes.upserts.push((key, document));
                     }

@@ -108,6 +108,5 @@ impl Query {
 
 /// Reads a document of a read model.
 pub(crate) fn decode<P: Projection>(document: &str) -> Result<P::Row, QueryError> {
-    serde_json::from_str(document)
-        .map_err(|source| QueryError::Undecodable { projection: P::NAME, source })
+    serde_json::from_str(document).map_err(|source| QueryError::Undecodable { projection: P::NAME, source })
 }

@@ -22,7 +22,11 @@ impl Projection for JobLogs {
             Event::JobLog(JobLogEvent::Appended(appended)) => {
                 Some(queries::key(appended.job_id, appended.first_index))
             }
-            Event::Pipeline(_) | Event::Job(_) | Event::Runner(_) | Event::Claim(_) | Event::Unreadable(_) => None,
+            Event::Pipeline(_)
+            | Event::Job(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Unreadable(_) => None,
         }
     }
 
@@ -36,7 +40,11 @@ impl Projection for JobLogs {
                 appended_at: appended.appended_at,
                 entries: appended.entries.clone(),
             }),
-            Event::Pipeline(_) | Event::Job(_) | Event::Runner(_) | Event::Claim(_) | Event::Unreadable(_) => row,
+            Event::Pipeline(_)
+            | Event::Job(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Unreadable(_) => row,
         }
     }
 }

@@ -78,9 +78,11 @@ pub(super) fn cut(batches: Vec<LogBatch>, after_index: u64, limit: usize) -> Log
         .into_iter()
         .flat_map(|batch| {
             let attempt = batch.attempt;
-            (batch.first_index..)
-                .zip(batch.entries)
-                .map(move |(index, entry)| NumberedEntry { index, attempt, entry })
+            (batch.first_index..).zip(batch.entries).map(move |(index, entry)| NumberedEntry {
+                index,
+                attempt,
+                entry,
+            })
         })
         .filter(|numbered| numbered.index > after_index)
         .take(limit)

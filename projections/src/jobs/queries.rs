@@ -63,7 +63,12 @@ pub async fn with_status(
 ) -> Result<Page<Job>, QueryError> {
     let mut query = Query::new("select document from {rows} where status = ").bind(status.as_str());
     if let Some(after) = after {
-        query = query.push(" and (requested_at, key) > (").bind(after.micros).push(", ").bind(&*after.key).push(")");
+        query = query
+            .push(" and (requested_at, key) > (")
+            .bind(after.micros)
+            .push(", ")
+            .bind(&*after.key)
+            .push(")");
     }
     query = query.push(" order by requested_at, key limit ").bind_count(limit.saturating_add(1));
     let rows = read_models.select::<Jobs>(&query).await?;
@@ -88,7 +93,12 @@ fn newest(filter: &JobFilter, status: Option<JobStatus>, after: Option<&Cursor>,
         .bind_some(" and pipeline_id = ", filter.pipeline_id.map(|id| id.to_string()))
         .bind_some(" and runner_id = ", filter.runner_id.as_ref().map(RunnerId::as_str));
     if let Some(after) = after {
-        query = query.push(" and (requested_at, key) < (").bind(after.micros).push(", ").bind(&*after.key).push(")");
+        query = query
+            .push(" and (requested_at, key) < (")
+            .bind(after.micros)
+            .push(", ")
+            .bind(&*after.key)
+            .push(")");
     }
     query.push(" order by requested_at desc, key desc limit ").bind_count(wanted)
 }

@@ -20,7 +20,12 @@ pub async fn list(
 ) -> Result<Page<Pipeline>, QueryError> {
     let mut query = Query::new("select document from {rows} where deleted_at is null");
     if let Some(after) = after {
-        query = query.push(" and (created_at, key) < (").bind(after.micros).push(", ").bind(&*after.key).push(")");
+        query = query
+            .push(" and (created_at, key) < (")
+            .bind(after.micros)
+            .push(", ")
+            .bind(&*after.key)
+            .push(")");
     }
     query = query.push(" order by created_at desc, key desc limit ").bind_count(limit.saturating_add(1));
     let rows = read_models.select::<Pipelines>(&query).await?;

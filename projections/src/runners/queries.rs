@@ -23,7 +23,12 @@ pub async fn list(
     let mut query = Query::new("select document from {rows} where registered_at is not null")
         .bind_some(" and status = ", status.map(RunnerStatus::as_str));
     if let Some(after) = after {
-        query = query.push(" and (registered_at, key) < (").bind(after.micros).push(", ").bind(&*after.key).push(")");
+        query = query
+            .push(" and (registered_at, key) < (")
+            .bind(after.micros)
+            .push(", ")
+            .bind(&*after.key)
+            .push(")");
     }
     query = query.push(" order by registered_at desc, key desc limit ").bind_count(limit.saturating_add(1));
     let rows = read_models.select::<Runners>(&query).await?;
