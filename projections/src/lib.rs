@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Read models of Rivet: derived from the log, disposable, rebuildable.
+//!
+//! - [`projection`]: what a read model is, and the list of them all; [`pipelines`], [`jobs`], [`job_queue`],
+//!   [`runners`], [`job_logs`]: each the question that it answers, its fold, and its queries;
+//! - [`read_models`]: the open read models, waiting for a position, status;
+//! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`: proves them;
+//! - `rows`, `checkpoint`: how they are stored.
+//!
+//! This crate knows no aggregate and no command. A read model is a hint: only an aggregate says yes.
+
+mod batch;
+mod checkpoint;
+pub mod job_logs;
+pub mod job_queue;
+pub mod jobs;
+mod lease;
+pub mod page;
+pub mod pipelines;
+pub mod projection;
+mod projector;
+pub mod query;
+pub mod read_models;
+pub mod rebuild;
+mod rows;
+pub mod runners;
+pub mod status;
+pub mod verify;
+
+pub use page::{Cursor, CursorError, Page};
+pub use query::QueryError;
+pub use read_models::ReadModels;

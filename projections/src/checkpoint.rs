@@ -1,0 +1,318 @@
+//! Where each read model stands. Its row is the lock: who writes rows moves it on in the same transaction, from the
+//! position that the rows were made for (I4). Of two writers, one finds it moved, and writes nothing.
+//!
+//! A read model is kept in **generations**, each a table of its own. One is live; a rebuild fills the next; when that
+//! has caught up, it is live, and the old one retired, for readers that still hold its name.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use rivet_events::log::StoreError;
+use rivet_events::{Position, StreamId};
+
+use crate::lease;
+use crate::projection::{ALL, AnyProjection, ParkedStream};
+use crate::query::{Query, Value};
+use crate::rows::Connection;
+
+/// How long a retired table stays for readers that still hold its name, in microseconds.
+const RETIRED_TTL_MICROS: i64 = 60_000_000;
+/// How long a rebuild may go without a word (making indexes takes a while), in microseconds.
+const REBUILDING_TTL_MICROS: i64 = 1_800_000_000;
+
+const CHECKPOINTS: &str = "create table if not exists checkpoints (
+    projection text    not null,
+    generation bigint  not null,
+    version    bigint  not null,
+    state      text    not null check (state in ('rebuilding', 'live', 'retired')),
+    position   bigint  not null,
+    updated_at bigint  not null,
+    primary key (projection, generation)
+)";
+const ONE_LIVE: &str =
+    "create unique index if not exists checkpoints_live on checkpoints (projection) where state = 'live'";
+const PARKED_STREAMS: &str = "create table if not exists parked_streams (
+    projection text   not null,
+    generation bigint not null,
+    stream     text   not null,
+    position   bigint not null,
+    error      text   not null,
+    primary key (projection, generation, stream)
+)";
+
+/// One generation of a read model.
+#[derive(Clone)]
+pub(crate) struct Checkpoint {
+    pub(crate) projection: &'static dyn AnyProjection,
+    pub(crate) generation: i64,
+    pub(crate) version: u32,
+    pub(crate) state: State,
+    /// Every event up to here is in its rows.
+    pub(crate) position: Position,
+    pub(crate) parked: HashSet<StreamId>,
+}
+
+/// What a generation is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Being filled.
+    Rebuilding,
+    /// Asked.
+    Live,
+}
+
+impl State {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Rebuilding => "rebuilding",
+            Self::Live => "live",
+        }
+    }
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}) at {}", self.table(), self.state.as_str(), self.position)
+    }
+}
+
+impl Checkpoint {
+    /// The table of its rows.
+    pub(crate) fn table(&self) -> String {
+        table(self.projection.name(), self.generation)
+    }
+}
+
+/// The table of a generation.
+pub(crate) fn table(projection: &str, generation: i64) -> String {
+    format!("{projection}_g{generation}")
+}
+
+/// Makes what is missing: the tables of this module, and a first generation of every read model, live at the start
+/// of the log.
+pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
+    connection.lock_generations().await?;
+    for statement in [CHECKPOINTS, ONE_LIVE, PARKED_STREAMS] {
+        connection.execute(statement, &[]).await?;
+    }
+    lease::prepare(connection).await?;
+    let present = load(connection).await?;
+    for projection in ALL {
+        let is_live = |c: &Checkpoint| c.state == State::Live && c.projection.name() == projection.name();
+        if !present.iter().any(is_live) {
+            let created = create(connection, *projection, State::Live).await?;
+            connection.create_indexes(&created.table(), projection.schema()).await?;
+        }
+    }
+    Ok(())
+}
+
+/// A new generation with an empty table, at the start of the log.
+pub(crate) async fn create(
+    connection: &mut Connection<'_>,
+    projection: &'static dyn AnyProjection,
+    state: State,
+) -> Result<Checkpoint, StoreError> {
+    let query = Query::new("insert into checkpoints select ")
+        .bind(projection.name())
+        .push(", coalesce(max(generation), 0) + 1, ")
+        .bind(i64::from(projection.version()))
+        .push(", ")
+        .bind(state.as_str())
+        .push(", 0, {now} from checkpoints where projection = ")
+        .bind(projection.name())
+        .push(" returning generation");
+    let rows = connection.query(&query.text, &query.args).await?;
+    let generation = rows.first().and_then(|row| row.first()).and_then(Value::integer).unwrap_or_default();
+    let created = Checkpoint {
+        projection,
+        generation,
+        version: projection.version(),
+        state,
+        position: Position(0),
+        parked: HashSet::new(),
+    };
+    connection.create_table(&created.table(), projection.schema()).await?;
+    Ok(created)
+}
+
+/// All generations that are live or being filled, of the read models that this build knows.
+pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoint>, StoreError> {
+    let rows = connection
+        .query(
+            "select projection, generation, version, state, position, null as stream from checkpoints
+             where state in ('live', 'rebuilding')
+             union all
+             select projection, generation, null, null, null, stream from parked_streams
+             order by 1, 2, 3 nulls last",
+            &[],
+        )
+        .await?;
+    let mut checkpoints: Vec<Checkpoint> = Vec::new();
+    for row in rows {
+        let mut row = row.into_iter();
+        let mut next = || row.next().unwrap_or(Value::Null);
+        let (name, generation) = (next().into_text(), next().integer());
+        let (version, state, position, stream) =
+            (next().integer(), next().into_text(), next().integer(), next().into_text());
+        let Some(projection) = ALL.iter().find(|p| Some(p.name()) == name.as_deref()) else { continue };
+        let generation = generation.unwrap_or_default();
+        if let Some(stream) = stream {
+            let owner = checkpoints
+                .last_mut()
+                .filter(|c| c.projection.name() == projection.name() && c.generation == generation);
+            if let (Some(owner), Ok(stream)) = (owner, stream.parse()) {
+                owner.parked.insert(stream);
+            }
+        } else {
+            checkpoints.push(Checkpoint {
+                projection: *projection,
+                generation,
+                version: version.and_then(|v| u32::try_from(v).ok()).unwrap_or_default(),
+                state: if state.as_deref() == Some("live") { State::Live } else { State::Rebuilding },
+                position: Position(position.and_then(|p| u64::try_from(p).ok()).unwrap_or_default()),
+                parked: HashSet::new(),
+            });
+        }
+    }
+    Ok(checkpoints)
+}
+
+/// Moves generations that all stand at one position on to another, if they still stand there.
+pub(crate) async fn advance(
+    connection: &mut Connection<'_>,
+    checkpoints: &[Checkpoint],
+    to: Position,
+) -> Result<bool, StoreError> {
+    let Some(first) = checkpoints.first() else { return Ok(true) };
+    let mut query = Query::new("update checkpoints set updated_at = {now}, position = ")
+        .bind(number(to))
+        .push(" where position = ")
+        .bind(number(first.position))
+        .push(" and state = ")
+        .bind(first.state.as_str())
+        .push(" and (");
+    for (n, checkpoint) in checkpoints.iter().enumerate() {
+        query = query
+            .push(if n == 0 { "(projection = " } else { " or (projection = " })
+            .bind(checkpoint.projection.name())
+            .push(" and generation = ")
+            .bind(checkpoint.generation)
+            .push(")");
+    }
+    let query = query.push(")");
+    let moved = connection.execute(&query.text, &query.args).await?;
+    Ok(moved == checkpoints.len() as u64)
+}
+
+/// Remembers a stream that a generation has given up.
+pub(crate) async fn park(
+    connection: &mut Connection<'_>,
+    checkpoint: &Checkpoint,
+    parked: &ParkedStream,
+) -> Result<(), StoreError> {
+    let query =
+        Query::new("insert into parked_streams (projection, generation, stream, position, error) values (")
+            .bind(checkpoint.projection.name())
+            .push(", ")
+            .bind(checkpoint.generation)
+            .push(", ")
+            .bind(parked.stream.to_string())
+            .push(", ")
+            .bind(number(parked.position))
+            .push(", ")
+            .bind(parked.error.replace('\0', "\u{fffd}"))
+            .push(") on conflict do nothing");
+    connection.execute(&query.text, &query.args).await?;
+    Ok(())
+}
+
+/// Keeps the live generation of a read model where it is until the transaction ends. Its position.
+pub(crate) async fn hold_live(
+    connection: &mut Connection<'_>,
+    projection: &str,
+) -> Result<Option<Position>, StoreError> {
+    let query =
+        Query::new("update checkpoints set updated_at = {now} where state = 'live' and projection = ")
+            .bind(projection)
+            .push(" returning position");
+    let rows = connection.query(&query.text, &query.args).await?;
+    let position = rows.first().and_then(|row| row.first()).and_then(Value::integer);
+    Ok(position.and_then(|position| u64::try_from(position).ok()).map(Position))
+}
+
+/// Makes a rebuilt generation the live one. False if it is not there any more.
+pub(crate) async fn switch(
+    connection: &mut Connection<'_>,
+    rebuilt: &Checkpoint,
+) -> Result<bool, StoreError> {
+    let name = rebuilt.projection.name();
+    let retire = Query::new(
+        "update checkpoints set state = 'retired', updated_at = {now} where state = 'live' and projection = ",
+    )
+    .bind(name);
+    connection.execute(&retire.text, &retire.args).await?;
+    let enliven =
+        Query::new("update checkpoints set state = 'live', updated_at = {now} where state = 'rebuilding' and projection = ")
+            .bind(name)
+            .push(" and generation = ")
+            .bind(rebuilt.generation);
+    Ok(connection.execute(&enliven.text, &enliven.args).await? == 1)
+}
+
+/// Removes a generation, rows and all.
+pub(crate) async fn remove(
+    connection: &mut Connection<'_>,
+    projection: &str,
+    generation: i64,
+) -> Result<(), StoreError> {
+    for owned in ["parked_streams", "checkpoints"] {
+        let query = Query::new(&format!("delete from {owned} where projection = "))
+            .bind(projection)
+            .push(" and generation = ")
+            .bind(generation);
+        connection.execute(&query.text, &query.args).await?;
+    }
+    connection.drop_table(&table(projection, generation)).await
+}
+
+/// Removes a generation that is still being filled; one that has become live stays.
+pub(crate) async fn remove_unfinished(
+    connection: &mut Connection<'_>,
+    projection: &str,
+    generation: i64,
+) -> Result<(), StoreError> {
+    let query = Query::new("delete from checkpoints where state = 'rebuilding' and projection = ")
+        .bind(projection)
+        .push(" and generation = ")
+        .bind(generation);
+    if connection.execute(&query.text, &query.args).await? == 1 {
+        remove(connection, projection, generation).await?;
+    }
+    Ok(())
+}
+
+/// Removes generations that nobody reads or fills any more: retired for a while, or left by a rebuild that died.
+pub(crate) async fn remove_abandoned(connection: &mut Connection<'_>) -> Result<(), StoreError> {
+    let query = Query::new(
+        "select projection, generation from checkpoints where state = 'retired' and updated_at < {now} - ",
+    )
+    .bind(RETIRED_TTL_MICROS)
+    .push(" or state = 'rebuilding' and updated_at < {now} - ")
+    .bind(REBUILDING_TTL_MICROS);
+    for row in connection.query(&query.text, &query.args).await? {
+        let mut row = row.into_iter();
+        let name = row.next().and_then(Value::into_text);
+        let generation = row.next().and_then(|value| value.integer());
+        // Table names come from our own list, whatever the row says.
+        let known = ALL.iter().find(|projection| Some(projection.name()) == name.as_deref());
+        if let (Some(projection), Some(generation)) = (known, generation) {
+            remove(connection, projection.name(), generation).await?;
+        }
+    }
+    Ok(())
+}
+
+fn number(position: Position) -> i64 {
+    i64::try_from(position.0).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,50 @@
+//! Log events into batches.
+
+use rivet_events::job_log::JobLogEvent;
+use rivet_events::{Envelope, Event, StreamType};
+
+use super::{LogBatch, queries};
+use crate::projection::{Column, Projection, Schema};
+
+/// The read model of [`LogBatch`]es.
+#[derive(Debug)]
+pub struct JobLogs;
+
+impl Projection for JobLogs {
+    const NAME: &'static str = "job_logs";
+    const VERSION: u32 = 1;
+    const STREAMS: &'static [StreamType] = &[StreamType::JobLog];
+    const SCHEMA: Schema = Schema { columns: &[Column::integer("bytes")], indexes: &[] };
+    type Row = LogBatch;
+
+    fn key(envelope: &Envelope) -> Option<String> {
+        match &envelope.event {
+            Event::JobLog(JobLogEvent::Appended(appended)) => {
+                Some(queries::key(appended.job_id, appended.first_index))
+            }
+            Event::Pipeline(_)
+            | Event::Job(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Unreadable(_) => None,
+        }
+    }
+
+    fn apply(row: Option<LogBatch>, envelope: &Envelope) -> Option<LogBatch> {
+        match &envelope.event {
+            Event::JobLog(JobLogEvent::Appended(appended)) => Some(LogBatch {
+                bytes: appended.entries.iter().map(|entry| entry.message.len() as u64).sum(),
+                job_id: appended.job_id,
+                attempt: appended.attempt,
+                first_index: appended.first_index,
+                appended_at: appended.appended_at,
+                entries: appended.entries.clone(),
+            }),
+            Event::Pipeline(_)
+            | Event::Job(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Unreadable(_) => row,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What may be asked about a job's log.
+
+use rivet_events::id::JobId;
+use rivet_events::job_log::LogEntry;
+
+use super::{JobLogs, LogBatch};
+use crate::query::{Query, QueryError};
+use crate::read_models::ReadModels;
+
+/// Messages in one page, in bytes; a single batch that is larger is a page of its own.
+const PAGE_BYTES: i64 = 2 * 1024 * 1024;
+/// Batches in one page.
+const PAGE_BATCHES: usize = 512;
+
+/// An entry in its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NumberedEntry {
+    /// 1, 2, … in order of arrival over all attempts of the job.
+    pub index: u64,
+    /// The attempt that wrote it.
+    pub attempt: u32,
+    /// The entry.
+    pub entry: LogEntry,
+}
+
+/// Some entries of a log, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogPage {
+    /// The entries; none at the end of what is there.
+    pub entries: Vec<NumberedEntry>,
+    /// What to send as `after_index` for the next page; none where there was nothing more.
+    pub next: Option<u64>,
+}
+
+/// Up to `limit` entries after the one with index `after_index`, and never more than a few megabytes of them unless
+/// one batch alone is larger. To stream a whole log, ask with what the last page named as `next`.
+pub async fn page(
+    read_models: &ReadModels,
+    job_id: JobId,
+    after_index: u64,
+    limit: usize,
+) -> Result<LogPage, QueryError> {
+    // The batch that holds the next entry is the last one that begins at or before it.
+    let next_key = key(job_id, after_index.saturating_add(1));
+    let query = Query::new(
+        "select document from (
+             select key, document, bytes, sum(bytes) over (order by key) as total
+             from {rows}
+             where key >= coalesce((select max(key) from {rows} where key >= ",
+    )
+    .bind(key(job_id, 0))
+    .push(" and key <= ")
+    .bind(&*next_key)
+    .push("), ")
+    .bind(&*next_key)
+    .push(") and key <= ")
+    .bind(key(job_id, MAX_INDEX))
+    .push(" order by key limit ")
+    .bind_count(limit.saturating_add(1).min(PAGE_BATCHES))
+    .push(") as batches where total - bytes < ")
+    .bind(PAGE_BYTES)
+    .push(" order by key");
+    let batches = read_models.select::<JobLogs>(&query).await?;
+    Ok(cut(batches, after_index, limit))
+}
+
+/// The largest index that fits the key.
+const MAX_INDEX: u64 = 999_999_999_999;
+
+/// The key of the batch that begins with this index.
+pub(super) fn key(job_id: JobId, first_index: u64) -> String {
+    format!("{job_id}/{:012}", first_index.min(MAX_INDEX))
+}
+
+/// The entries of `batches` after `after_index`, `limit` of them.
+pub(super) fn cut(batches: Vec<LogBatch>, after_index: u64, limit: usize) -> LogPage {
+    let entries: Vec<NumberedEntry> = batches
+        .into_iter()
+        .flat_map(|batch| {
+            let attempt = batch.attempt;
+            (batch.first_index..).zip(batch.entries).map(move |(index, entry)| NumberedEntry {
+                index,
+                attempt,
+                entry,
+            })
+        })
+        .filter(|numbered| numbered.index > after_index)
+        .take(limit)
+        .collect();
+    let next = entries.last().map(|last| last.index);
+    LogPage { entries, next }
+}

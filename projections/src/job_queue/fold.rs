@@ -1,0 +1,127 @@
+//! Job events into the queue.
+
+use chrono::{DateTime, Utc};
+use rivet_events::job::{JobEvent, JobLaunched};
+use rivet_events::{Envelope, Event, StreamType};
+use uuid::Uuid;
+
+use super::{PRIORITY_STEP, QueuedJob};
+use crate::projection::{Column, Projection, Schema};
+
+/// Longest demands kept as they are in an indexed column, in bytes: PostgreSQL refuses index entries over 2,704.
+const MAX_DEMANDS_KEY: usize = 1000;
+
+/// The read model of [`QueuedJob`]s, by job id.
+#[derive(Debug)]
+pub struct JobQueue;
+
+impl Projection for JobQueue {
+    const NAME: &'static str = "job_queue";
+    const VERSION: u32 = 1;
+    const STREAMS: &'static [StreamType] = &[StreamType::Job];
+    const SCHEMA: Schema = Schema {
+        columns: &[
+            Column::text("demands_key"),
+            Column::integer("claim_order"),
+            Column::integer("due_at"),
+            Column::flag("needs_fencing"),
+            Column::text("concurrency_group"),
+            Column::integer("concurrency_limit"),
+            Column::text("pipeline_id"),
+            Column::integer("queued_at"),
+        ],
+        indexes: &[
+            &["claim_order", "key"],
+            &["demands_key", "claim_order", "key"],
+            &["concurrency_group", "claim_order"],
+            &["pipeline_id", "claim_order"],
+            &["queued_at"],
+        ],
+    };
+    type Row = QueuedJob;
+
+    fn key(envelope: &Envelope) -> Option<String> {
+        match &envelope.event {
+            Event::Job(_) => Some(envelope.stream.id.clone()),
+            Event::Pipeline(_)
+            | Event::JobLog(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Unreadable(_) => None,
+        }
+    }
+
+    fn apply(row: Option<QueuedJob>, envelope: &Envelope) -> Option<QueuedJob> {
+        match &envelope.event {
+            Event::Job(event) => evolve(row, event),
+            Event::Pipeline(_)
+            | Event::JobLog(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Unreadable(_) => row,
+        }
+    }
+}
+
+fn evolve(row: Option<QueuedJob>, event: &JobEvent) -> Option<QueuedJob> {
+    match event {
+        JobEvent::Launched(launched) => Some(waiting(launch(launched), launched.requested_at)),
+        JobEvent::Claimed(claimed) => row.map(|job| QueuedJob {
+            attempt: claimed.attempt,
+            queued_at: None,
+            claim_order: None,
+            demands_key: None,
+            ..job
+        }),
+        JobEvent::Requeued(requeued) => row.map(|job| {
+            let job = QueuedJob { due_at: requeued.due_at, needs_fencing: requeued.needs_fencing, ..job };
+            waiting(job, requeued.requeued_at)
+        }),
+        JobEvent::Started(_)
+        | JobEvent::LeaseExpired(_)
+        | JobEvent::CancelRequested(_)
+        | JobEvent::ReportRefused(_) => row,
+        JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_) => None,
+    }
+}
+
+fn launch(launched: &JobLaunched) -> QueuedJob {
+    let mut demands = launched.demands.clone();
+    demands.sort_unstable();
+    demands.dedup();
+    QueuedJob {
+        job_id: launched.job_id,
+        pipeline_id: launched.pipeline_id,
+        priority: launched.priority,
+        requested_at: launched.requested_at,
+        queued_at: None,
+        due_at: launched.requested_at,
+        demands,
+        needs_fencing: false,
+        concurrency: launched.concurrency.clone(),
+        attempt: 0,
+        claim_order: None,
+        demands_key: None,
+        concurrency_group: launched.concurrency.as_ref().map(|concurrency| indexable(&concurrency.group)),
+        concurrency_limit: launched.concurrency.as_ref().map(|concurrency| concurrency.limit),
+    }
+}
+
+fn waiting(job: QueuedJob, queued_at: DateTime<Utc>) -> QueuedJob {
+    let head_start = PRIORITY_STEP * i32::from(job.priority);
+    QueuedJob {
+        queued_at: Some(queued_at),
+        claim_order: Some((queued_at - head_start).timestamp_micros()),
+        demands_key: Some(indexable(&job.demands.join("\u{1f}"))),
+        ..job
+    }
+}
+
+/// The text itself, or its digest where an index would refuse it.
+pub(super) fn indexable(text: &str) -> String {
+    if text.len() <= MAX_DEMANDS_KEY {
+        text.to_owned()
+    } else {
+        format!("#{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()))
+    }
+}

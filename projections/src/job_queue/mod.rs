@@ -1,0 +1,62 @@
+//! Which jobs may be claimed next, and by whom.
+//!
+//! **Claim order.** A job waits at `queued_at`, moved one [`PRIORITY_STEP`] back for each level of its priority: a
+//! job of one level higher overtakes those that were queued up to a step before it, and no other. So a higher
+//! priority goes first, the oldest goes first within one, and nobody waits for ever. It is one number that never
+//! changes while the job waits, so that an index holds the queue in order.
+
+mod fold;
+mod queries;
+#[cfg(test)]
+mod tests;
+
+use chrono::serde::{ts_microseconds, ts_microseconds_option};
+use chrono::{DateTime, TimeDelta, Utc};
+use rivet_events::id::{JobId, PipelineId};
+use rivet_events::job::Concurrency;
+use serde::{Deserialize, Serialize};
+
+pub use fold::JobQueue;
+pub use queries::{
+    QueueDepth, ahead_of, candidates, demands, depth, find, of_group, of_pipeline, queued_before,
+    running_of_group,
+};
+
+/// The head start that one level of priority gives.
+pub const PRIORITY_STEP: TimeDelta = TimeDelta::minutes(10);
+
+/// A job that waits for a runner, or is in the hands of one and may come to wait again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct QueuedJob {
+    /// The job.
+    pub job_id: JobId,
+    /// What it runs.
+    pub pipeline_id: PipelineId,
+    /// 0 (last) to 9 (first).
+    pub priority: u8,
+    /// When it was launched.
+    #[serde(with = "ts_microseconds")]
+    pub requested_at: DateTime<Utc>,
+    /// When it was launched or last requeued; none while a runner holds it.
+    #[serde(with = "ts_microseconds_option")]
+    pub queued_at: Option<DateTime<Utc>>,
+    /// Not to be offered before.
+    #[serde(with = "ts_microseconds")]
+    pub due_at: DateTime<Utc>,
+    /// Capabilities that its runner needs; sorted, unique.
+    pub demands: Vec<String>,
+    /// Whether only a runner that echoes its lease may claim it.
+    pub needs_fencing: bool,
+    /// The group whose limit it shares.
+    pub concurrency: Option<Concurrency>,
+    /// Attempts so far.
+    pub attempt: u32,
+    /// Place in the claim order; none while a runner holds it.
+    pub(crate) claim_order: Option<i64>,
+    /// One text for one set of demands; none while a runner holds it.
+    pub(crate) demands_key: Option<String>,
+    /// The group's name, for the index.
+    pub(crate) concurrency_group: Option<String>,
+    /// The group's limit, for comparing in the query.
+    pub(crate) concurrency_limit: Option<u32>,
+}

@@ -1,0 +1,191 @@
+//! What may be asked about the queue.
+
+use chrono::{DateTime, Utc};
+use rivet_events::id::{JobId, PipelineId};
+
+use super::fold::indexable;
+use super::{JobQueue, QueuedJob};
+use crate::query::{Query, QueryError, Value};
+use crate::read_models::ReadModels;
+
+/// Sets of demands asked about in one statement.
+const DEMANDS_PER_QUERY: usize = 100;
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Jobs that wait, due or not.
+    pub queued: u64,
+    /// Since when the one that has waited longest waits.
+    pub oldest_queued_at: Option<DateTime<Utc>>,
+}
+
+/// The jobs that a runner may claim now, in claim order.
+///
+/// `capabilities` of `None` is an unrestricted runner; `fencing` says whether it echoes its lease. A job of a full
+/// concurrency group is not among them.
+pub async fn candidates(
+    read_models: &ReadModels,
+    capabilities: Option<&[String]>,
+    fencing: bool,
+    now: DateTime<Utc>,
+    limit: usize,
+) -> Result<Vec<QueuedJob>, QueryError> {
+    let offer = Offer { fencing, now, limit };
+    let Some(capabilities) = capabilities else {
+        return read_models.select::<JobQueue>(&offer.unrestricted()).await;
+    };
+    let covered: Vec<String> = distinct_demands(read_models)
+        .await?
+        .into_iter()
+        .filter(|job| job.demands.iter().all(|demand| capabilities.contains(demand)))
+        .filter_map(|job| job.demands_key)
+        .collect();
+    let mut jobs = Vec::new();
+    for keys in covered.chunks(DEMANDS_PER_QUERY) {
+        jobs.extend(read_models.select::<JobQueue>(&offer.restricted_to(keys)).await?);
+    }
+    jobs.sort_unstable_by_key(|job| (job.claim_order, job.job_id));
+    jobs.truncate(limit);
+    Ok(jobs)
+}
+
+/// What a runner that asks for work may get.
+struct Offer {
+    fencing: bool,
+    now: DateTime<Utc>,
+    limit: usize,
+}
+
+impl Offer {
+    fn unrestricted(&self) -> Query {
+        let query = Query::new("select document from {rows} as job where claim_order is not null");
+        self.claimable(query)
+    }
+
+    /// One branch a set of demands, so that each walks the index of its own queue, and stops.
+    fn restricted_to(&self, demands_keys: &[String]) -> Query {
+        let mut query = Query::new("select document from (");
+        for (n, demands_key) in demands_keys.iter().enumerate() {
+            query = query
+                .push(if n == 0 { "" } else { " union all " })
+                .push("select * from (select key, claim_order, document from {rows} as job where demands_key = ")
+                .bind(&**demands_key);
+            query = self.claimable(query).push(&format!(") as queue_{n}"));
+        }
+        query.push(") as queues order by claim_order, key limit ").bind_count(self.limit)
+    }
+
+    fn claimable(&self, query: Query) -> Query {
+        query
+            .push(if self.fencing { "" } else { " and needs_fencing = 0" })
+            .push(" and due_at <= ")
+            .bind(self.now.timestamp_micros())
+            .push(
+                " and (concurrency_group is null or concurrency_limit > (
+                     select count(*) from {rows} as held
+                     where held.concurrency_group = job.concurrency_group and held.claim_order is null))
+                 order by claim_order, key limit ",
+            )
+            .bind_count(self.limit)
+    }
+}
+
+/// Each set of demands that some waiting job has.
+pub async fn demands(read_models: &ReadModels) -> Result<Vec<Vec<String>>, QueryError> {
+    Ok(distinct_demands(read_models).await?.into_iter().map(|job| job.demands).collect())
+}
+
+/// One waiting job for each set of demands: a walk from one to the next over the index, whatever the length of the
+/// queue.
+async fn distinct_demands(read_models: &ReadModels) -> Result<Vec<QueuedJob>, QueryError> {
+    let query = Query::new(
+        "with recursive distinct_keys(demands_key) as (
+             select min(demands_key) from {rows}
+             union all
+             select (select min(demands_key) from {rows} where demands_key > distinct_keys.demands_key)
+             from distinct_keys
+             where demands_key is not null
+         )
+         select (select document from {rows} as job where job.demands_key = distinct_keys.demands_key limit 1)
+         from distinct_keys
+         where demands_key is not null",
+    );
+    read_models.select::<JobQueue>(&query).await
+}
+
+/// The job, if it waits.
+pub async fn find(read_models: &ReadModels, id: JobId) -> Result<Option<QueuedJob>, QueryError> {
+    let job = read_models.find::<JobQueue>(&id.to_string()).await?;
+    Ok(job.filter(|job| job.claim_order.is_some()))
+}
+
+/// How many jobs wait, and for how long.
+pub async fn depth(read_models: &ReadModels) -> Result<QueueDepth, QueryError> {
+    let query = Query::new("select count(*), min(queued_at) from {rows} where queued_at is not null");
+    let rows = read_models.values::<JobQueue>(&query).await?;
+    let number = |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::integer);
+    Ok(QueueDepth {
+        queued: number(0).and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),
+        oldest_queued_at: number(1).and_then(DateTime::from_timestamp_micros),
+    })
+}
+
+/// How many waiting jobs are before this one in the claim order.
+pub async fn ahead_of(read_models: &ReadModels, job: &QueuedJob) -> Result<u64, QueryError> {
+    let Some(claim_order) = job.claim_order else { return Ok(0) };
+    let query = Query::new("select count(*) from {rows} where (claim_order, key) < (")
+        .bind(claim_order)
+        .push(", ")
+        .bind(job.job_id.to_string())
+        .push(")");
+    read_models.count::<JobQueue>(&query).await
+}
+
+/// Waiting jobs of a pipeline, in claim order.
+pub async fn of_pipeline(
+    read_models: &ReadModels,
+    pipeline_id: PipelineId,
+    limit: usize,
+) -> Result<Vec<QueuedJob>, QueryError> {
+    let query = Query::new("select document from {rows} where pipeline_id = ")
+        .bind(pipeline_id.to_string())
+        .push(" and claim_order is not null order by claim_order, key limit ")
+        .bind_count(limit);
+    read_models.select::<JobQueue>(&query).await
+}
+
+/// Jobs of a concurrency group that wait or run, oldest launch first.
+pub async fn of_group(
+    read_models: &ReadModels,
+    group: &str,
+    limit: usize,
+) -> Result<Vec<QueuedJob>, QueryError> {
+    let query = Query::new("select document from {rows} where concurrency_group = ")
+        .bind(indexable(group))
+        .push(" order by key limit ")
+        .bind_count(limit);
+    let mut jobs = read_models.select::<JobQueue>(&query).await?;
+    jobs.sort_by_key(|job| (job.requested_at, job.job_id));
+    Ok(jobs)
+}
+
+/// How many jobs of a concurrency group run.
+pub async fn running_of_group(read_models: &ReadModels, group: &str) -> Result<u64, QueryError> {
+    let query = Query::new("select count(*) from {rows} where claim_order is null and concurrency_group = ")
+        .bind(indexable(group));
+    read_models.count::<JobQueue>(&query).await
+}
+
+/// Jobs that were last queued before this time and still wait, longest wait first.
+pub async fn queued_before(
+    read_models: &ReadModels,
+    time: DateTime<Utc>,
+    limit: usize,
+) -> Result<Vec<QueuedJob>, QueryError> {
+    let query = Query::new("select document from {rows} where queued_at < ")
+        .bind(time.timestamp_micros())
+        .push(" order by queued_at limit ")
+        .bind_count(limit);
+    read_models.select::<JobQueue>(&query).await
+}

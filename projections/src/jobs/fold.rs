@@ -1,0 +1,181 @@
+//! Job events into jobs.
+
+use chrono::{DateTime, Utc};
+use rivet_events::id::RunnerId;
+use rivet_events::job::{JobEvent, JobLaunched, JobResult, JobStatus};
+use rivet_events::{Envelope, Event, StreamType};
+
+use super::{CancelRequest, Job, JobPhase};
+use crate::projection::{Column, Projection, Schema};
+
+/// The read model of [`Job`]s, by job id.
+#[derive(Debug)]
+pub struct Jobs;
+
+impl Projection for Jobs {
+    const NAME: &'static str = "jobs";
+    const VERSION: u32 = 1;
+    const STREAMS: &'static [StreamType] = &[StreamType::Job];
+    const SCHEMA: Schema = Schema {
+        columns: &[
+            Column::text("status"),
+            Column::text("pipeline_id"),
+            Column::text("runner_id"),
+            Column::integer("requested_at"),
+        ],
+        indexes: &[
+            &["requested_at", "key"],
+            &["status", "requested_at", "key"],
+            &["pipeline_id", "requested_at", "key"],
+            &["runner_id", "requested_at", "key"],
+        ],
+    };
+    type Row = Job;
+
+    fn key(envelope: &Envelope) -> Option<String> {
+        match &envelope.event {
+            Event::Job(_) => Some(envelope.stream.id.clone()),
+            Event::Pipeline(_)
+            | Event::JobLog(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Unreadable(_) => None,
+        }
+    }
+
+    fn apply(row: Option<Job>, envelope: &Envelope) -> Option<Job> {
+        match &envelope.event {
+            Event::Job(JobEvent::Launched(launched)) => Some(launch(launched)),
+            Event::Job(event) => row.map(|job| evolve(job, event)),
+            Event::Pipeline(_)
+            | Event::JobLog(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Unreadable(_) => row,
+        }
+    }
+}
+
+fn launch(launched: &JobLaunched) -> Job {
+    Job {
+        id: launched.job_id,
+        pipeline_id: launched.pipeline_id,
+        pipeline_version: launched.pipeline_version,
+        status: JobStatus::Queued,
+        phase: JobPhase::Queued,
+        requested_at: launched.requested_at,
+        queued_at: launched.requested_at,
+        due_at: None,
+        claimed_at: None,
+        started_at: None,
+        completed_at: None,
+        runner_id: None,
+        attempt: 0,
+        lease_id: None,
+        fencing: false,
+        cancel: None,
+        priority: launched.priority,
+        timeout_seconds: launched.timeout_seconds,
+        retry_of: launched.retry_of,
+        reason: None,
+        result: None,
+        parameters: launched.parameters.clone(),
+    }
+}
+
+fn evolve(job: Job, event: &JobEvent) -> Job {
+    match event {
+        JobEvent::Launched(launched) => launch(launched),
+        JobEvent::Claimed(claimed) => Job {
+            status: JobStatus::Running,
+            phase: JobPhase::Claimed,
+            runner_id: Some(claimed.runner_id.clone()),
+            attempt: claimed.attempt,
+            lease_id: Some(claimed.lease_id),
+            fencing: claimed.fencing,
+            claimed_at: Some(claimed.claimed_at),
+            started_at: None,
+            due_at: None,
+            cancel: None,
+            ..job
+        },
+        JobEvent::Started(started) => Job {
+            phase: if job.cancel.is_some() { JobPhase::Cancelling } else { JobPhase::Started },
+            fencing: started.fencing,
+            started_at: Some(started.started_at),
+            ..job
+        },
+        JobEvent::LeaseExpired(_) => Job { lease_id: None, ..job },
+        JobEvent::Requeued(requeued) => Job {
+            status: JobStatus::Queued,
+            phase: if requeued.due_at > requeued.requeued_at { JobPhase::Backoff } else { JobPhase::Queued },
+            queued_at: requeued.requeued_at,
+            due_at: Some(requeued.due_at),
+            runner_id: None,
+            lease_id: None,
+            fencing: false,
+            claimed_at: None,
+            started_at: None,
+            cancel: None,
+            ..job
+        },
+        JobEvent::CancelRequested(request) => {
+            let cancel = match job.cancel {
+                Some(first) => CancelRequest { force: first.force || request.force, ..first },
+                None => CancelRequest { requested_at: request.requested_at, force: request.force },
+            };
+            Job { phase: JobPhase::Cancelling, cancel: Some(cancel), ..job }
+        }
+        JobEvent::ReportRefused(_) => job,
+        JobEvent::Completed(completed) => Ending {
+            status: completed.status,
+            at: completed.completed_at,
+            runner_id: Some(&completed.runner_id),
+            result: completed.result.as_ref(),
+            reason: completed.reason.as_deref(),
+        }
+        .of(job),
+        JobEvent::Cancelled(cancelled) => Ending {
+            status: JobStatus::Cancelled,
+            at: cancelled.cancelled_at,
+            runner_id: cancelled.runner_id.as_ref(),
+            result: cancelled.result.as_ref(),
+            reason: cancelled.reason.as_deref(),
+        }
+        .of(job),
+        JobEvent::TimedOut(timed_out) => Ending {
+            status: JobStatus::TimedOut,
+            at: timed_out.timed_out_at,
+            runner_id: timed_out.runner_id.as_ref(),
+            result: timed_out.result.as_ref(),
+            reason: Some(&timed_out.reason),
+        }
+        .of(job),
+    }
+}
+
+/// How a job ended, in whatever way.
+struct Ending<'a> {
+    status: JobStatus,
+    at: DateTime<Utc>,
+    runner_id: Option<&'a RunnerId>,
+    result: Option<&'a JobResult>,
+    reason: Option<&'a str>,
+}
+
+impl Ending<'_> {
+    fn of(&self, job: Job) -> Job {
+        Job {
+            status: self.status,
+            phase: JobPhase::Ended,
+            completed_at: Some(self.at),
+            runner_id: self.runner_id.cloned().or(job.runner_id),
+            lease_id: None,
+            due_at: None,
+            cancel: None,
+            result: self.result.cloned(),
+            reason: self.reason.map(str::to_owned),
+            ..job
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! How every job stands: state, attempt, holder, times and result.
+
+mod fold;
+mod queries;
+#[cfg(test)]
+mod tests;
+
+use chrono::serde::{ts_microseconds, ts_microseconds_option};
+use chrono::{DateTime, Utc};
+use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
+use rivet_events::job::{JobResult, JobStatus};
+use serde::{Deserialize, Serialize};
+
+pub use fold::Jobs;
+pub use queries::{JobFilter, find, list, with_status};
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The job.
+    pub id: JobId,
+    /// What it runs.
+    pub pipeline_id: PipelineId,
+    /// The version of the pipeline that it runs.
+    pub pipeline_version: u32,
+    /// Its state on the wire.
+    pub status: JobStatus,
+    /// Its finer state.
+    pub phase: JobPhase,
+    /// When it was launched.
+    #[serde(with = "ts_microseconds")]
+    pub requested_at: DateTime<Utc>,
+    /// When it was launched or last requeued.
+    #[serde(with = "ts_microseconds")]
+    pub queued_at: DateTime<Utc>,
+    /// While it waits for a further attempt: when that is due.
+    #[serde(with = "ts_microseconds_option")]
+    pub due_at: Option<DateTime<Utc>>,
+    /// When the current or last attempt was claimed; none while it waits.
+    #[serde(with = "ts_microseconds_option")]
+    pub claimed_at: Option<DateTime<Utc>>,
+    /// When the holder gave its first sign of work on that attempt.
+    #[serde(with = "ts_microseconds_option")]
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    #[serde(with = "ts_microseconds_option")]
+    pub completed_at: Option<DateTime<Utc>>,
+    /// The holder, or the last one of an ended job; none while it waits.
+    pub runner_id: Option<RunnerId>,
+    /// Attempts so far; 0 before the first claim.
+    pub attempt: u32,
+    /// The lease of the current attempt; none where nobody holds one.
+    pub lease_id: Option<LeaseId>,
+    /// Whether the holder of the current attempt echoes its lease.
+    pub fencing: bool,
+    /// While somebody waits for the holder to stop.
+    pub cancel: Option<CancelRequest>,
+    /// 0 (last) to 9 (first).
+    pub priority: u8,
+    /// Longest run of one attempt, in seconds; the server's default where absent.
+    pub timeout_seconds: Option<u64>,
+    /// The ended job that this one repeats.
+    pub retry_of: Option<JobId>,
+    /// Why it ended, where that needs a word.
+    pub reason: Option<String>,
+    /// What the last holder reported at the end.
+    pub result: Option<JobResult>,
+    /// Values of the inputs.
+    pub parameters: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The finer state of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobPhase {
+    /// Waits to be claimed.
+    Queued,
+    /// Waits until a further attempt is due; from `due_at` on it is as good as queued.
+    Backoff,
+    /// A runner has it and has not started.
+    Claimed,
+    /// A runner works on it.
+    Started,
+    /// A runner has been asked to stop it.
+    Cancelling,
+    /// It is over.
+    Ended,
+}
+
+/// A wish that a running job should stop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CancelRequest {
+    /// When it was first uttered.
+    #[serde(with = "ts_microseconds")]
+    pub requested_at: DateTime<Utc>,
+    /// Whether the job ends after the grace even if the holder goes on.
+    pub force: bool,
+}

@@ -1,0 +1,104 @@
+//! What may be asked about jobs.
+
+use std::cmp::Reverse;
+
+use chrono::{DateTime, Utc};
+use rivet_events::id::{JobId, PipelineId, RunnerId};
+use rivet_events::job::JobStatus;
+
+use super::{Job, Jobs};
+use crate::page::{Cursor, Page};
+use crate::query::{Query, QueryError};
+use crate::read_models::ReadModels;
+
+/// Which jobs a list is about: those that meet every condition given.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// In one of these states; of none given, in any.
+    pub status: Vec<JobStatus>,
+    /// Of this pipeline.
+    pub pipeline_id: Option<PipelineId>,
+    /// Held by this runner now or at the end.
+    pub runner_id: Option<RunnerId>,
+    /// Launched at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Launched before this time.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// The job.
+pub async fn find(read_models: &ReadModels, id: JobId) -> Result<Option<Job>, QueryError> {
+    read_models.find::<Jobs>(&id.to_string()).await
+}
+
+/// Jobs by filter, newest launch first.
+pub async fn list(
+    read_models: &ReadModels,
+    filter: &JobFilter,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<Job>, QueryError> {
+    let wanted = limit.saturating_add(1);
+    let mut rows = if filter.status.is_empty() {
+        read_models.select::<Jobs>(&newest(filter, None, after, wanted)).await?
+    } else {
+        // One query a state, so that each walks an index that is already in order.
+        let mut rows = Vec::new();
+        for status in distinct(&filter.status) {
+            rows.extend(read_models.select::<Jobs>(&newest(filter, Some(status), after, wanted)).await?);
+        }
+        rows.sort_unstable_by_key(|job| Reverse((job.requested_at, job.id)));
+        rows
+    };
+    rows.truncate(wanted);
+    Ok(Page::of(rows, limit, |job| Cursor::new(job.requested_at, job.id)))
+}
+
+/// Jobs in a state, oldest launch first: for those who work through all of them, page by page.
+pub async fn with_status(
+    read_models: &ReadModels,
+    status: JobStatus,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<Job>, QueryError> {
+    let mut query = Query::new("select document from {rows} where status = ").bind(status.as_str());
+    if let Some(after) = after {
+        query = query
+            .push(" and (requested_at, key) > (")
+            .bind(after.micros)
+            .push(", ")
+            .bind(&*after.key)
+            .push(")");
+    }
+    query = query.push(" order by requested_at, key limit ").bind_count(limit.saturating_add(1));
+    let rows = read_models.select::<Jobs>(&query).await?;
+    Ok(Page::of(rows, limit, |job| Cursor::new(job.requested_at, job.id)))
+}
+
+fn distinct(statuses: &[JobStatus]) -> Vec<JobStatus> {
+    let mut distinct: Vec<JobStatus> = Vec::new();
+    for status in statuses {
+        if !distinct.contains(status) {
+            distinct.push(*status);
+        }
+    }
+    distinct
+}
+
+fn newest(filter: &JobFilter, status: Option<JobStatus>, after: Option<&Cursor>, wanted: usize) -> Query {
+    let mut query = Query::new("select document from {rows} where requested_at >= ")
+        .bind(filter.since.map_or(i64::MIN, |since| since.timestamp_micros()))
+        .bind_some(" and requested_at < ", filter.until.map(|until| until.timestamp_micros()))
+        .bind_some(" and status = ", status.map(JobStatus::as_str))
+        .bind_some(" and pipeline_id = ", filter.pipeline_id.map(|id| id.to_string()))
+        .bind_some(" and runner_id = ", filter.runner_id.as_ref().map(RunnerId::as_str));
+    if let Some(after) = after {
+        query = query
+            .push(" and (requested_at, key) < (")
+            .bind(after.micros)
+            .push(", ")
+            .bind(&*after.key)
+            .push(")");
+    }
+    query.push(" order by requested_at desc, key desc limit ").bind_count(wanted)
+}

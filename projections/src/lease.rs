@@ -1,0 +1,114 @@
+//! Which of several processes runs the projector: a row with an owner that renews it, by the clock of the database.
+//! It only saves work: the checkpoints alone make two projectors harmless.
+
+use std::time::{Duration, Instant};
+
+use rivet_events::id::CommandId;
+use rivet_events::log::StoreError;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::checkpoint;
+use crate::query::{Query, Value};
+use crate::rows::Store;
+
+const RENEW_EVERY: Duration = Duration::from_secs(1);
+/// Without renewal for this long, anybody may take it.
+const LEASE: Duration = Duration::from_secs(4);
+
+const TABLE: &str = "create table if not exists projector_lease (
+    name       text   primary key,
+    owner      text   not null,
+    epoch      bigint not null,
+    renewed_at bigint not null
+)";
+
+/// This process's claim to the projector.
+pub(crate) struct Lease<'a> {
+    store: &'a Store,
+    owner: String,
+    held: watch::Sender<bool>,
+}
+
+impl<'a> Lease<'a> {
+    pub(crate) fn new(store: &'a Store) -> Self {
+        let owner = CommandId::generate().to_string();
+        Self { store, owner, held: watch::Sender::new(!store.is_shared()) }
+    }
+
+    /// Whether this process holds it.
+    pub(crate) fn watch(&self) -> watch::Receiver<bool> {
+        self.held.subscribe()
+    }
+
+    /// Takes it when it is free and renews it, until `shutdown`; then lets it go. Of a database that is not shared,
+    /// this process holds it as it is.
+    pub(crate) async fn keep(&self, shutdown: &CancellationToken) {
+        if !self.store.is_shared() {
+            return;
+        }
+        let mut renewed = Instant::now();
+        while !shutdown.is_cancelled() {
+            match self.hold().await {
+                Ok(held) => {
+                    renewed = Instant::now();
+                    self.held.send_if_modified(|before| std::mem::replace(before, held) != held);
+                }
+                Err(error) => {
+                    tracing::warn!(error = &*error, "the projector's lease cannot be renewed");
+                    if renewed.elapsed() > LEASE {
+                        self.held.send_if_modified(|before| std::mem::take(before));
+                    }
+                }
+            }
+            let _ = tokio::time::timeout(RENEW_EVERY, shutdown.cancelled()).await;
+        }
+        if let Err(error) = self.release().await {
+            tracing::warn!(error = &*error, "the projector's lease was not released: it runs out by itself");
+        }
+    }
+
+    async fn hold(&self) -> Result<bool, StoreError> {
+        let mut reader = self.store.reader().await?;
+        let mut connection = reader.connection();
+        let checkpoints = checkpoint::load(&mut connection).await?;
+        if checkpoints.iter().any(|checkpoint| checkpoint.version > checkpoint.projection.version()) {
+            // A newer build has taken over: its rows are not ours to write.
+            drop(reader);
+            self.release().await?;
+            return Ok(false);
+        }
+        let query = Query::new(
+            "insert into projector_lease as lease (name, owner, epoch, renewed_at) values ('projector', ",
+        )
+        .bind(&*self.owner)
+        .push(
+            ", 1, {now}) on conflict (name) do update
+                 set epoch = case when lease.owner = excluded.owner then lease.epoch else lease.epoch + 1 end,
+                     owner = excluded.owner,
+                     renewed_at = excluded.renewed_at
+                 where lease.owner = excluded.owner or lease.renewed_at < {now} - ",
+        )
+        .bind(i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX))
+        .push(" returning epoch");
+        let rows = connection.query(&query.text, &query.args).await?;
+        let epoch = rows.first().and_then(|row| row.first()).and_then(Value::integer);
+        if let (Some(epoch), false) = (epoch, *self.held.borrow()) {
+            tracing::info!(epoch, "this process runs the projector");
+        }
+        Ok(epoch.is_some())
+    }
+
+    async fn release(&self) -> Result<(), StoreError> {
+        let query = Query::new("update projector_lease set renewed_at = 0 where owner = ").bind(&*self.owner);
+        let mut reader = self.store.reader().await?;
+        reader.connection().execute(&query.text, &query.args).await?;
+        Ok(())
+    }
+}
+
+/// Makes the table of the lease.
+pub(crate) async fn prepare(connection: &mut crate::rows::Connection<'_>) -> Result<(), StoreError> {
+    connection.execute(TABLE, &[]).await?;
+    Ok(())
+}

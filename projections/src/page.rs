@@ -1,0 +1,86 @@
+//! Pages of a list: how far a client has read, in a form that it can send back.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+
+/// The last row of a page: its sort time and its key. As text, `{microseconds}_{key}`, opaque to clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// Microseconds since 1970 UTC.
+    pub(crate) micros: i64,
+    /// The row's key.
+    pub(crate) key: String,
+}
+
+/// A text that is no [`Cursor`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cursor was not made by this server")]
+pub struct CursorError;
+
+impl Cursor {
+    pub(crate) fn new(time: DateTime<Utc>, key: impl fmt::Display) -> Self {
+        Self { micros: time.timestamp_micros(), key: key.to_string() }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}", self.micros, self.key)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (micros, key) = text.split_once('_').ok_or(CursorError)?;
+        let micros = micros.parse().map_err(|_| CursorError)?;
+        if key.is_empty() || key.contains('\0') {
+            return Err(CursorError);
+        }
+        Ok(Self { micros, key: key.to_owned() })
+    }
+}
+
+/// Some rows of a list, and where the next ones begin.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The rows, in the order of the list.
+    pub items: Vec<T>,
+    /// Where to go on; none on the last page.
+    pub next: Option<Cursor>,
+}
+
+impl<T> Page<T> {
+    /// The first `limit` of `rows`, which were asked for with a limit of one more.
+    pub(crate) fn of(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> Cursor) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = if more { rows.last().map(cursor) } else { None };
+        Self { items: rows, next }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_is_read_back_from_its_text() {
+        let cursor = Cursor { micros: 1_700_000_000_000_000, key: "a_b c".to_owned() };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for text in ["", "12", "x_a", "12_", "12_a\0"] {
+            assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_page_has_no_next_one() {
+        let cursor = |row: &i64| Cursor { micros: *row, key: "k".to_owned() };
+        assert_eq!(Page::of(vec![3, 2], 2, cursor).next, None);
+        let page = Page::of(vec![3, 2, 1], 2, cursor);
+        assert_eq!((page.items, page.next.map(|c| c.micros)), (vec![3, 2], Some(2)));
+    }
+}

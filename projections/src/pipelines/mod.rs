@@ -1,0 +1,35 @@
+//! Which pipelines there are, and what each runs now.
+
+mod fold;
+mod queries;
+#[cfg(test)]
+mod tests;
+
+use chrono::serde::{ts_microseconds, ts_microseconds_option};
+use chrono::{DateTime, Utc};
+use rivet_events::id::PipelineId;
+use rivet_events::pipeline::PipelineDefinition;
+use serde::{Deserialize, Serialize};
+
+pub use fold::Pipelines;
+pub use queries::{find, list};
+
+/// A pipeline. A deleted one keeps its row: it differs from one that never was.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Pipeline {
+    /// The pipeline.
+    pub id: PipelineId,
+    /// The current version: 1, 2, …
+    pub version: u32,
+    /// When version 1 came.
+    #[serde(with = "ts_microseconds")]
+    pub created_at: DateTime<Utc>,
+    /// When the current version came.
+    #[serde(with = "ts_microseconds")]
+    pub updated_at: DateTime<Utc>,
+    /// When it was deleted.
+    #[serde(with = "ts_microseconds_option")]
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// What the current version runs.
+    pub definition: PipelineDefinition,
+}

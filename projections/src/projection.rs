@@ -1,0 +1,259 @@
+//! What a read model is: a pure fold of the log into keyed rows.
+//!
+//! To add a read model:
+//! 1. a folder with `mod.rs` (the question that it answers; its row), `fold.rs`, `queries.rs` and `tests.rs`;
+//! 2. its line in [`ALL`].
+//!
+//! It is built at the next start. To change one, raise its `VERSION`: it is rebuilt, while the old one serves.
+
+use std::any::Any;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rivet_events::{Envelope, Event, Position, StreamId, StreamType};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{job_logs, job_queue, jobs, pipelines, runners};
+
+/// Every read model there is.
+pub(crate) static ALL: &[&dyn AnyProjection] =
+    &[&pipelines::Pipelines, &jobs::Jobs, &job_queue::JobQueue, &runners::Runners, &job_logs::JobLogs];
+
+/// A pure keyed fold. The same one serves live and in a rebuild, on every database and in memory.
+pub trait Projection: Send + Sync + 'static {
+    /// The name that operators see; also the stem of its tables.
+    const NAME: &'static str;
+    /// Raised whenever the rows that the same events make change in any way.
+    const VERSION: u32;
+    /// The kinds of stream that it reads.
+    const STREAMS: &'static [StreamType];
+    /// What queries filter and sort by.
+    const SCHEMA: Schema;
+    /// One row, stored as a JSON document.
+    type Row: Serialize + DeserializeOwned + Send;
+
+    /// The key of the one row that the event changes, if it changes any.
+    fn key(envelope: &Envelope) -> Option<String>;
+
+    /// The row after the event. `None` in is first sight, `None` out deletes it.
+    fn apply(row: Option<Self::Row>, envelope: &Envelope) -> Option<Self::Row>;
+}
+
+/// Generated columns and secondary indexes of a read model's table.
+#[derive(Debug, Clone, Copy)]
+pub struct Schema {
+    /// Fields of the document, by name.
+    pub columns: &'static [Column],
+    /// Each the list of its columns; `key` is one too.
+    pub indexes: &'static [&'static [&'static str]],
+}
+
+/// A field of the document that queries filter or sort by.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Name of the field and of the column.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: ColumnKind,
+}
+
+/// What a generated column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Text, compared by its bytes.
+    Text,
+    /// A whole number; times are microseconds since 1970 UTC.
+    Integer,
+    /// True or false, as 1 or 0.
+    Flag,
+}
+
+impl Column {
+    pub(crate) const fn text(name: &'static str) -> Self {
+        Self { name, kind: ColumnKind::Text }
+    }
+
+    pub(crate) const fn integer(name: &'static str) -> Self {
+        Self { name, kind: ColumnKind::Integer }
+    }
+
+    pub(crate) const fn flag(name: &'static str) -> Self {
+        Self { name, kind: ColumnKind::Flag }
+    }
+}
+
+/// A [`Projection`] without its types, so that one list holds them all.
+pub(crate) trait AnyProjection: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn version(&self) -> u32;
+    fn schema(&self) -> Schema;
+
+    /// The keys of the rows that these events change: what to load before [`AnyProjection::fold`].
+    fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Vec<String>;
+
+    /// What these events make of the stored rows. An event that cannot be applied parks its stream: the later
+    /// events of that stream change nothing.
+    fn fold(
+        &self,
+        stored: HashMap<String, String>,
+        events: &[Arc<Envelope>],
+        parked: &HashSet<StreamId>,
+    ) -> Changes;
+}
+
+/// What a batch of events makes of one read model.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// Key and document of new and changed rows.
+    pub(crate) upserts: Vec<(String, String)>,
+    /// Keys of rows that are no more.
+    pub(crate) deletes: Vec<String>,
+    /// Streams that this batch parked.
+    pub(crate) parked: Vec<ParkedStream>,
+}
+
+/// A stream that a read model has given up at an event that it could not apply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ParkedStream {
+    pub(crate) stream: StreamId,
+    pub(crate) position: Position,
+    pub(crate) error: String,
+}
+
+impl<P: Projection> AnyProjection for P {
+    fn name(&self) -> &'static str {
+        P::NAME
+    }
+
+    fn version(&self) -> u32 {
+        P::VERSION
+    }
+
+    fn schema(&self) -> Schema {
+        P::SCHEMA
+    }
+
+    fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Vec<String> {
+        let keys: BTreeSet<String> = events
+            .iter()
+            .filter(|envelope| !parked.contains(&envelope.stream))
+            .filter_map(|envelope| key_of::<P>(envelope).ok().flatten())
+            .collect();
+        keys.into_iter().collect()
+    }
+
+    fn fold(
+        &self,
+        stored: HashMap<String, String>,
+        events: &[Arc<Envelope>],
+        parked: &HashSet<StreamId>,
+    ) -> Changes {
+        let mut folding = Folding::<P> { stored, rows: HashMap::new(), newly_parked: HashMap::new() };
+        for envelope in events {
+            if parked.contains(&envelope.stream) || folding.newly_parked.contains_key(&envelope.stream) {
+                continue;
+            }
+            if let Err(error) = folding.apply(envelope) {
+                let parked =
+                    ParkedStream { stream: envelope.stream.clone(), position: envelope.position, error };
+                folding.newly_parked.insert(envelope.stream.clone(), parked);
+            }
+        }
+        folding.finish()
+    }
+}
+
+/// The key of the event, or why it cannot be applied.
+fn key_of<P: Projection>(envelope: &Envelope) -> Result<Option<String>, String> {
+    if !P::STREAMS.contains(&envelope.stream.kind) {
+        return Ok(None);
+    }
+    if let Event::Unreadable(unreadable) = &envelope.event {
+        return Err(format!("{} cannot be read: {}", unreadable.event_type, unreadable.error));
+    }
+    caught(|| P::key(envelope))
+}
+
+/// A batch on its way through a fold: rows are decoded once and encoded once, however many events they take.
+struct Folding<'a, P: Projection> {
+    stored: HashMap<String, String>,
+    rows: HashMap<String, FoldedRow<'a, P::Row>>,
+    newly_parked: HashMap<StreamId, ParkedStream>,
+}
+
+struct FoldedRow<'a, R> {
+    row: Option<R>,
+    /// The events in it, for making it again after one that broke it.
+    applied: Vec<&'a Envelope>,
+}
+
+impl<'a, P: Projection> Folding<'a, P> {
+    fn apply(&mut self, envelope: &'a Envelope) -> Result<(), String> {
+        let Some(key) = key_of::<P>(envelope)? else { return Ok(()) };
+        let folded = match self.rows.get_mut(&key) {
+            Some(folded) => folded,
+            None => {
+                let row = decode::<P>(&self.stored, &key)?;
+                self.rows.entry(key.clone()).or_insert(FoldedRow { row, applied: Vec::new() })
+            }
+        };
+        let before = folded.row.take();
+        match caught(|| P::apply(before, envelope)) {
+            Ok(row) => {
+                folded.row = row;
+                folded.applied.push(envelope);
+                Ok(())
+            }
+            Err(error) => {
+                let before = decode::<P>(&self.stored, &key)?;
+                folded.row = folded.applied.iter().fold(before, |row, envelope| P::apply(row, envelope));
+                Err(error)
+            }
+        }
+    }
+
+    fn finish(self) -> Changes {
+        let mut changes = Changes::default();
+        for (key, folded) in self.rows {
+            let before = self.stored.get(&key);
+            match folded.row {
+                Some(row) => {
+                    let document = serde_json::to_string(&row)
+                        .expect("invariant: a row has text keys and no failing fields");
+                    if before != Some(&document) {
+                        changes.upserts.push((key, document));
+                    }
+                }
+                None if before.is_some() => changes.deletes.push(key),
+                None => {}
+            }
+        }
+        changes.upserts.sort_unstable();
+        changes.deletes.sort_unstable();
+        changes.parked = self.newly_parked.into_values().collect();
+        changes.parked.sort_unstable_by_key(|parked| parked.position);
+        changes
+    }
+}
+
+fn decode<P: Projection>(stored: &HashMap<String, String>, key: &str) -> Result<Option<P::Row>, String> {
+    let Some(document) = stored.get(key) else { return Ok(None) };
+    serde_json::from_str(document)
+        .map(Some)
+        .map_err(|error| format!("row {key} of {} cannot be read: {error}", P::NAME))
+}
+
+/// A bug in a fold must cost one stream and not the projector.
+fn caught<T>(fold: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(fold)).map_err(|panic| format!("the fold panicked: {}", message(&*panic)))
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

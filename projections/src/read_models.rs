@@ -1,0 +1,182 @@
+//! The open read models: what queries, the projector, rebuilds and status share.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use rivet_events::Position;
+use rivet_events::database::Database;
+use rivet_events::log::{EventLog, StoreError};
+use tokio::sync::{Notify, watch};
+
+use crate::checkpoint::{self, Checkpoint, State};
+use crate::projection::Projection;
+use crate::query::{self, Query, QueryError, Value};
+use crate::rows::{Store, is_missing_table};
+
+/// Every read model over one database and one log. Clones are the same.
+#[derive(Clone)]
+pub struct ReadModels {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) log: Arc<dyn EventLog>,
+    /// The live generation of each read model.
+    generations: RwLock<HashMap<&'static str, i64>>,
+    /// Every event up to here is in every live read model.
+    position: watch::Sender<Position>,
+    /// How many wait for a position.
+    waiting: AtomicUsize,
+    /// Wakes a follower when somebody begins to wait.
+    pub(crate) wanted: Notify,
+}
+
+impl fmt::Debug for ReadModels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReadModels").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
+
+impl ReadModels {
+    /// Opens the read models, and makes their tables where they are missing. They are filled by
+    /// [`ReadModels::run`], or by a process that shares the database.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn open(database: Database, log: Arc<dyn EventLog>) -> Result<Self, StoreError> {
+        let store = Store::new(database);
+        let mut transaction = store.begin().await?;
+        checkpoint::prepare(&mut transaction.connection()).await?;
+        transaction.commit().await?;
+        let read_models = Self {
+            inner: Arc::new(Inner {
+                store,
+                log,
+                generations: RwLock::default(),
+                position: watch::Sender::new(Position(0)),
+                waiting: AtomicUsize::new(0),
+                wanted: Notify::new(),
+            }),
+        };
+        read_models.refresh().await?;
+        Ok(read_models)
+    }
+
+    /// Every event up to here is in what queries see.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        *self.inner.position.borrow()
+    }
+
+    /// Follows [`ReadModels::position`]: wakes when there is more to see.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Position> {
+        self.inner.position.subscribe()
+    }
+
+    /// Waits until queries see every event up to `position` (I9). False if that takes longer than `timeout`.
+    pub async fn wait_for(&self, position: Position, timeout: Duration) -> bool {
+        if self.position() >= position {
+            return true;
+        }
+        let mut seen = self.watch();
+        let _waiting = Waiting::begin(&self.inner);
+        let reached = seen.wait_for(|seen| *seen >= position);
+        tokio::time::timeout(timeout, reached).await.is_ok_and(|reached| reached.is_ok())
+    }
+
+    /// Whether somebody waits for a position.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.inner.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Learns from the database which generations are live and where they stand.
+    pub(crate) async fn refresh(&self) -> Result<Vec<Checkpoint>, StoreError> {
+        let mut reader = self.inner.store.reader().await?;
+        let mut checkpoints = checkpoint::load(&mut reader.connection()).await?;
+        checkpoints.retain(|checkpoint| checkpoint.state == State::Live);
+        self.publish(&checkpoints);
+        Ok(checkpoints)
+    }
+
+    /// Lets readers see the live generations as they are now. What is known to be outdated is left alone.
+    pub(crate) fn publish(&self, live: &[Checkpoint]) {
+        let mut generations = self.inner.generations.write().unwrap_or_else(PoisonError::into_inner);
+        let is_outdated =
+            |c: &Checkpoint| generations.get(c.projection.name()).is_some_and(|known| *known > c.generation);
+        let Some(position) = live.iter().map(|checkpoint| checkpoint.position).min() else { return };
+        if live.iter().any(is_outdated) {
+            return;
+        }
+        for checkpoint in live {
+            generations.insert(checkpoint.projection.name(), checkpoint.generation);
+        }
+        self.inner.position.send_if_modified(|published| std::mem::replace(published, position) != position);
+    }
+
+    /// The row with this key.
+    pub(crate) async fn find<P: Projection>(&self, key: &str) -> Result<Option<P::Row>, QueryError> {
+        let query = Query::new("select document from {rows} where key = ").bind(key);
+        Ok(self.select::<P>(&query).await?.pop())
+    }
+
+    /// The rows whose documents a query selects.
+    pub(crate) async fn select<P: Projection>(&self, query: &Query) -> Result<Vec<P::Row>, QueryError> {
+        let rows = self.values::<P>(query).await?;
+        rows.into_iter()
+            .filter_map(|row| row.into_iter().next().and_then(Value::into_text))
+            .map(|document| query::decode::<P>(&document))
+            .collect()
+    }
+
+    /// The number that a query selects.
+    pub(crate) async fn count<P: Projection>(&self, query: &Query) -> Result<u64, QueryError> {
+        let rows = self.values::<P>(query).await?;
+        let count = rows.first().and_then(|row| row.first()).and_then(Value::integer);
+        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+    }
+
+    /// What a query selects.
+    pub(crate) async fn values<P: Projection>(&self, query: &Query) -> Result<Vec<Vec<Value>>, QueryError> {
+        match self.ask::<P>(query).await {
+            // Another process rebuilt it, and dropped the table that we knew.
+            Err(error) if is_missing_table(&error) => {
+                self.refresh().await.map_err(QueryError::Unavailable)?;
+                self.ask::<P>(query).await
+            }
+            answer => answer,
+        }
+        .map_err(QueryError::Unavailable)
+    }
+
+    async fn ask<P: Projection>(&self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
+        let generation = {
+            let generations = self.inner.generations.read().unwrap_or_else(PoisonError::into_inner);
+            generations.get(P::NAME).copied().unwrap_or_default()
+        };
+        let text = query.text.replace("{rows}", &checkpoint::table(P::NAME, generation));
+        let mut reader = self.inner.store.reader().await?;
+        reader.connection().query(&text, &query.args).await
+    }
+}
+
+/// Somebody waits for a position, until this is dropped.
+struct Waiting<'a>(&'a Inner);
+
+impl<'a> Waiting<'a> {
+    fn begin(inner: &'a Inner) -> Self {
+        inner.waiting.fetch_add(1, Ordering::Relaxed);
+        inner.wanted.notify_one();
+        Self(inner)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}

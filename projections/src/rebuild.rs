@@ -1,0 +1,251 @@
+//! Makes read models anew from the log, beside the live ones, without downtime.
+//!
+//! The rebuilt generation has a table of its own, filled by the same fold in large batches; its secondary indexes
+//! come near the end. When it has caught up, one transaction holds the live one, applies what is still missing, and
+//! switches: no reader ever sees a position go back. Parked streams get a new chance.
+
+use std::time::Duration;
+
+use rivet_events::Position;
+use rivet_events::log::{ReadError, StoreError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::batch;
+use crate::checkpoint::{self, Checkpoint, State};
+use crate::projection::{ALL, AnyProjection};
+use crate::read_models::ReadModels;
+
+/// Events in one batch.
+const BATCH: usize = 4000;
+const RETRY: Duration = Duration::from_secs(5);
+
+/// How far a rebuild has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The read model.
+    pub projection: &'static str,
+    /// Every event up to here is in it.
+    pub position: Position,
+    /// The last event there is.
+    pub head: Position,
+}
+
+/// Why nothing was rebuilt. The live read models are as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// There is no such read model.
+    #[error("there is no read model {0:?}")]
+    Unknown(String),
+    /// Somebody else has removed what was being filled.
+    #[error("another rebuild has taken over")]
+    Superseded,
+    /// The database did not answer.
+    #[error("the read models are unavailable")]
+    Unavailable(#[from] StoreError),
+    /// The log did not answer.
+    #[error(transparent)]
+    Log(#[from] ReadError),
+}
+
+impl ReadModels {
+    /// The names of all read models.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        ALL.iter().map(|projection| projection.name())
+    }
+
+    /// Rebuilds these read models in one pass over the log; it may run in any process, beside one that serves.
+    /// `progress` hears of every batch.
+    ///
+    /// # Errors
+    /// [`RebuildError::Unknown`] if a name is none of [`ReadModels::names`].
+    pub async fn rebuild(
+        &self,
+        names: &[&str],
+        progress: impl Fn(Progress) + Send + Sync,
+    ) -> Result<(), RebuildError> {
+        let projections = by_name(names)?;
+        let mut rebuilding = self.begin_generations(&projections).await?;
+        let rebuilt = self.fill_and_switch(&mut rebuilding, &progress).await;
+        if rebuilt.is_err() {
+            for checkpoint in &rebuilding {
+                self.discard(checkpoint).await;
+            }
+        }
+        rebuilt
+    }
+
+    /// Rebuilds what was made by another version of its fold, or from a log that was longer than this one is.
+    pub(crate) async fn renew(&self, mut held: watch::Receiver<bool>, shutdown: &CancellationToken) {
+        loop {
+            tokio::select! {
+                owner = held.wait_for(|held| *held) => {
+                    if owner.is_err() {
+                        return;
+                    }
+                }
+                () = shutdown.cancelled() => return,
+            }
+            let renewed = tokio::select! {
+                renewed = self.renew_outdated() => renewed,
+                () = shutdown.cancelled() => return,
+            };
+            let Err(error) = renewed else { return };
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a read model is outdated and cannot be rebuilt yet"
+            );
+            let _ = tokio::time::timeout(RETRY, shutdown.cancelled()).await;
+        }
+    }
+
+    async fn renew_outdated(&self) -> Result<(), RebuildError> {
+        let head = self.inner.log.head().await?;
+        let live = self.refresh().await?;
+        let outdated: Vec<&str> = live
+            .iter()
+            .filter(|c| c.version != c.projection.version() || c.position > head)
+            .map(|c| c.projection.name())
+            .collect();
+        if outdated.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(projections = ?outdated, "rebuilding outdated read models");
+        self.rebuild(&outdated, |_| {}).await?;
+        tracing::info!(projections = ?outdated, "outdated read models are rebuilt");
+        Ok(())
+    }
+
+    /// New, empty generations of these read models.
+    pub(crate) async fn begin_generations(
+        &self,
+        projections: &[&'static dyn AnyProjection],
+    ) -> Result<Vec<Checkpoint>, StoreError> {
+        let mut transaction = self.inner.store.begin().await?;
+        let mut connection = transaction.connection();
+        connection.lock_generations().await?;
+        let mut created = Vec::with_capacity(projections.len());
+        for projection in projections {
+            created.push(checkpoint::create(&mut connection, *projection, State::Rebuilding).await?);
+        }
+        transaction.commit().await?;
+        Ok(created)
+    }
+
+    async fn fill_and_switch(
+        &self,
+        rebuilding: &mut [Checkpoint],
+        progress: &(impl Fn(Progress) + Send + Sync),
+    ) -> Result<(), RebuildError> {
+        self.fill(rebuilding, progress).await?;
+        for checkpoint in rebuilding.iter() {
+            let mut transaction = self.inner.store.begin().await?;
+            transaction
+                .connection()
+                .create_indexes(&checkpoint.table(), checkpoint.projection.schema())
+                .await?;
+            transaction.commit().await?;
+        }
+        self.fill(rebuilding, progress).await?;
+        for checkpoint in rebuilding.iter_mut() {
+            self.switch(checkpoint).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings generations that stand together close to the end of the log, reading ahead while writing.
+    async fn fill(
+        &self,
+        rebuilding: &mut [Checkpoint],
+        progress: &(impl Fn(Progress) + Send + Sync),
+    ) -> Result<(), RebuildError> {
+        let log = &self.inner.log;
+        let Some(mut from) = rebuilding.first().map(|first| first.position) else { return Ok(()) };
+        let mut events = log.read_all(from, BATCH).await?;
+        while let Some(last) = events.last() {
+            from = last.position;
+            let head = log.head().await?.max(from);
+            let is_last = events.len() < BATCH;
+            let (moved, next) = tokio::join!(
+                batch::advance(&self.inner.store, rebuilding, &events),
+                log.read_all(from, BATCH)
+            );
+            if !moved? {
+                return Err(RebuildError::Superseded);
+            }
+            for checkpoint in rebuilding.iter() {
+                progress(Progress { projection: checkpoint.projection.name(), position: from, head });
+            }
+            if is_last {
+                break;
+            }
+            events = next?;
+        }
+        Ok(())
+    }
+
+    /// Makes a filled generation the live one.
+    async fn switch(&self, checkpoint: &mut Checkpoint) -> Result<(), RebuildError> {
+        let mut transaction = self.inner.store.begin().await?;
+        let mut connection = transaction.connection();
+        let live = checkpoint::hold_live(&mut connection, checkpoint.projection.name()).await?;
+        let until = live.unwrap_or_default().min(self.inner.log.head().await?);
+        self.advance_to(&mut connection, checkpoint, until).await?;
+        if !checkpoint::switch(&mut connection, checkpoint).await? {
+            return Err(RebuildError::Superseded);
+        }
+        transaction.commit().await?;
+        self.refresh().await?;
+        tracing::info!(
+            projection.name = checkpoint.projection.name(),
+            generation = checkpoint.generation,
+            event.position = checkpoint.position.0,
+            "a rebuilt read model is live"
+        );
+        Ok(())
+    }
+
+    /// Brings one generation to `until` exactly, in the caller's transaction.
+    pub(crate) async fn advance_to(
+        &self,
+        connection: &mut crate::rows::Connection<'_>,
+        checkpoint: &mut Checkpoint,
+        until: Position,
+    ) -> Result<(), RebuildError> {
+        while checkpoint.position < until {
+            let missing = usize::try_from(until.0 - checkpoint.position.0).unwrap_or(BATCH).min(BATCH);
+            let events = self.inner.log.read_all(checkpoint.position, missing).await?;
+            let advanced = batch::advance_in(connection, std::slice::from_mut(checkpoint), &events).await?;
+            if !advanced || events.is_empty() {
+                return Err(RebuildError::Superseded);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a generation that will not be finished. What stays is removed by housekeeping, later.
+    pub(crate) async fn discard(&self, checkpoint: &Checkpoint) {
+        let discarded: Result<(), StoreError> = async {
+            let mut transaction = self.inner.store.begin().await?;
+            let name = checkpoint.projection.name();
+            checkpoint::remove_unfinished(&mut transaction.connection(), name, checkpoint.generation).await?;
+            transaction.commit().await
+        }
+        .await;
+        if let Err(error) = discarded {
+            tracing::warn!(error = &*error, "an unfinished rebuild is left for later removal");
+        }
+    }
+}
+
+fn by_name(names: &[&str]) -> Result<Vec<&'static dyn AnyProjection>, RebuildError> {
+    let mut projections: Vec<&'static dyn AnyProjection> = Vec::new();
+    for name in names {
+        let known = ALL.iter().find(|projection| projection.name() == *name);
+        let projection = *known.ok_or_else(|| RebuildError::Unknown((*name).to_owned()))?;
+        if !projections.iter().any(|p| p.name() == projection.name()) {
+            projections.push(projection);
+        }
+    }
+    Ok(projections)
+}

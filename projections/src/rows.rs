@@ -1,0 +1,211 @@
+//! The store under the read models: documents by key in one table a generation, and small SQL that is the same on
+//! both databases. All that differs between them is in [`postgres`] and [`sqlite`], which have the same verbs.
+
+mod postgres;
+mod sqlite;
+
+use std::collections::HashMap;
+
+use rivet_events::database::Database;
+use rivet_events::log::StoreError;
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
+
+use crate::projection::{Changes, Schema};
+use crate::query::Value;
+use sqlite::SqliteTransaction;
+
+/// Where rows and checkpoints are kept.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    database: Database,
+}
+
+/// A connection of its own, outside of any transaction.
+pub(crate) enum Reader {
+    Postgres(PoolConnection<Postgres>),
+    Sqlite(PoolConnection<Sqlite>),
+}
+
+/// All of it or nothing. Dropped without a commit, it is rolled back.
+pub(crate) enum Transaction<'a> {
+    Postgres(sqlx::Transaction<'static, Postgres>),
+    Sqlite(SqliteTransaction<'a>),
+}
+
+/// Something to run statements on.
+pub(crate) enum Connection<'a> {
+    Postgres(&'a mut PgConnection),
+    Sqlite(&'a mut SqliteConnection),
+}
+
+impl Store {
+    pub(crate) fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Whether several processes may share the database for good.
+    pub(crate) fn is_shared(&self) -> bool {
+        match self.database {
+            Database::Postgres(_) => true,
+            Database::Sqlite(_) => false,
+        }
+    }
+
+    pub(crate) async fn reader(&self) -> Result<Reader, StoreError> {
+        Ok(match &self.database {
+            Database::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
+            Database::Sqlite(sqlite) => Reader::Sqlite(sqlite.readers.acquire().await?),
+        })
+    }
+
+    /// Begins a transaction whose commit need not be on disk: what it writes follows from the log.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'_>, StoreError> {
+        Ok(match &self.database {
+            Database::Postgres(pool) => {
+                Transaction::Postgres(pool.begin_with(postgres::BEGIN_DERIVED).await?)
+            }
+            Database::Sqlite(sqlite) => Transaction::Sqlite(SqliteTransaction::begin(sqlite).await?),
+        })
+    }
+
+    /// A connection that sees the database as it is at its first statement.
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Ok(match &self.database {
+            Database::Postgres(pool) => Snapshot::Postgres(pool.begin_with(postgres::BEGIN_SNAPSHOT).await?),
+            Database::Sqlite(sqlite) => Snapshot::Sqlite(sqlite.readers.begin().await?),
+        })
+    }
+}
+
+/// A reading transaction.
+pub(crate) enum Snapshot {
+    Postgres(sqlx::Transaction<'static, Postgres>),
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+}
+
+impl Snapshot {
+    pub(crate) fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(transaction) => Connection::Postgres(transaction),
+            Self::Sqlite(transaction) => Connection::Sqlite(transaction),
+        }
+    }
+}
+
+impl Reader {
+    pub(crate) fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(connection) => Connection::Postgres(connection),
+            Self::Sqlite(connection) => Connection::Sqlite(connection),
+        }
+    }
+}
+
+impl Transaction<'_> {
+    pub(crate) fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Postgres(transaction) => Connection::Postgres(transaction),
+            Self::Sqlite(transaction) => Connection::Sqlite(transaction.connection()),
+        }
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(transaction) => transaction.commit().await?,
+            Self::Sqlite(transaction) => transaction.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+impl Connection<'_> {
+    /// The rows of a query. In its text, `{now}` stands for the time by the clock of the database, in microseconds.
+    pub(crate) async fn query(&mut self, text: &str, args: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+        Ok(match self {
+            Self::Postgres(connection) => postgres::query(connection, &postgres::text(text), args).await?,
+            Self::Sqlite(connection) => sqlite::query(connection, &sqlite::text(text), args).await?,
+        })
+    }
+
+    /// How many rows a statement changed.
+    pub(crate) async fn execute(&mut self, text: &str, args: &[Value]) -> Result<u64, StoreError> {
+        Ok(match self {
+            Self::Postgres(connection) => postgres::execute(connection, &postgres::text(text), args).await?,
+            Self::Sqlite(connection) => sqlite::execute(connection, &sqlite::text(text), args).await?,
+        })
+    }
+
+    /// Waits for the one right to change which generations there are, until the transaction ends.
+    pub(crate) async fn lock_generations(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(connection) => postgres::lock_generations(connection).await?,
+            // A writing transaction is alone as it is.
+            Self::Sqlite(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Makes the table of a generation, without its secondary indexes.
+    pub(crate) async fn create_table(&mut self, table: &str, schema: Schema) -> Result<(), StoreError> {
+        let text = match self {
+            Self::Postgres(_) => postgres::create_table(table, schema),
+            Self::Sqlite(_) => sqlite::create_table(table, schema),
+        };
+        self.execute(&text, &[]).await?;
+        Ok(())
+    }
+
+    /// Makes the secondary indexes of a table.
+    pub(crate) async fn create_indexes(&mut self, table: &str, schema: Schema) -> Result<(), StoreError> {
+        for (n, columns) in schema.indexes.iter().enumerate() {
+            let columns = columns.join(", ");
+            self.execute(&format!("create index if not exists {table}_{n} on {table} ({columns})"), &[])
+                .await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn drop_table(&mut self, table: &str) -> Result<(), StoreError> {
+        self.execute(&format!("drop table if exists {table}"), &[]).await?;
+        Ok(())
+    }
+
+    /// The documents stored under these keys.
+    pub(crate) async fn load(
+        &mut self,
+        table: &str,
+        keys: &[String],
+    ) -> Result<HashMap<String, String>, StoreError> {
+        if keys.is_empty() {
+            return Ok(HashMap::new());
+        }
+        Ok(match self {
+            Self::Postgres(connection) => postgres::load(connection, table, keys).await?,
+            Self::Sqlite(connection) => sqlite::load(connection, table, keys).await?,
+        })
+    }
+
+    /// Stores what a batch made of a table's rows.
+    pub(crate) async fn save(&mut self, table: &str, changes: &Changes) -> Result<(), StoreError> {
+        if !changes.upserts.is_empty() {
+            match self {
+                Self::Postgres(connection) => postgres::upsert(connection, table, &changes.upserts).await?,
+                Self::Sqlite(connection) => sqlite::upsert(connection, table, &changes.upserts).await?,
+            }
+        }
+        if !changes.deletes.is_empty() {
+            match self {
+                Self::Postgres(connection) => postgres::delete(connection, table, &changes.deletes).await?,
+                Self::Sqlite(connection) => sqlite::delete(connection, table, &changes.deletes).await?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the database says that a table is not there (any more).
+pub(crate) fn is_missing_table(error: &StoreError) -> bool {
+    let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() else { return false };
+    error.code().as_deref() == Some(postgres::UNDEFINED_TABLE) || error.message().starts_with("no such table")
+}

@@ -1,0 +1,76 @@
+//! Which runners there are, what each can do, and what it holds.
+
+mod fold;
+mod queries;
+#[cfg(test)]
+mod tests;
+
+use chrono::serde::ts_microseconds_option;
+use chrono::{DateTime, Utc};
+use rivet_events::id::{JobId, LeaseId, RunnerId};
+use serde::{Deserialize, Serialize};
+
+pub use fold::Runners;
+pub use queries::{find, list};
+
+/// A runner that is known. One that only holds jobs and was never registered, or was removed, is not shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Runner {
+    /// The runner.
+    pub id: RunnerId,
+    /// What it does at present.
+    pub status: RunnerStatus,
+    /// What it can do; `None` is unrestricted.
+    pub capabilities: Option<Vec<String>>,
+    /// One start of its process, where it tells.
+    pub boot_id: Option<String>,
+    /// When it made itself known; none where it is not registered, or no more.
+    #[serde(with = "ts_microseconds_option")]
+    pub registered_at: Option<DateTime<Utc>>,
+    /// When it was last recorded to be alive.
+    #[serde(with = "ts_microseconds_option")]
+    pub last_heartbeat_at: Option<DateTime<Utc>>,
+    /// Since when it is lost, if it is.
+    #[serde(with = "ts_microseconds_option")]
+    pub lost_at: Option<DateTime<Utc>>,
+    /// The jobs it holds, by time of their claim.
+    pub held: Vec<HeldJob>,
+}
+
+/// A runner's state on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RunnerStatus {
+    /// Alive, and holds nothing.
+    Online,
+    /// Silent for too long, and holds nothing.
+    Offline,
+    /// Holds a job.
+    Busy,
+}
+
+impl RunnerStatus {
+    /// The word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Online => "Online",
+            Self::Offline => "Offline",
+            Self::Busy => "Busy",
+        }
+    }
+}
+
+/// A job in the hands of a runner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldJob {
+    /// The job.
+    pub job_id: JobId,
+    /// Which attempt of it.
+    pub attempt: u32,
+    /// The fencing token of the attempt.
+    pub lease_id: LeaseId,
+    /// Whether the runner echoes it.
+    pub fencing: bool,
+    /// Whether the runner is to stop it.
+    pub cancelling: bool,
+}

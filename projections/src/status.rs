@@ -1,0 +1,68 @@
+//! How far every read model is behind the log.
+
+use chrono::{DateTime, Utc};
+use rivet_events::Position;
+use rivet_events::log::StoreError;
+use serde::Serialize;
+
+use crate::checkpoint;
+use crate::query::QueryError;
+use crate::read_models::ReadModels;
+
+/// One generation of a read model, as operators see it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Status {
+    /// The read model.
+    pub name: &'static str,
+    /// The version of the fold that made it.
+    pub version: u32,
+    /// `live`, or `rebuilding` for one that is being made beside it.
+    pub state: &'static str,
+    /// Every event up to here is in it.
+    pub position: Position,
+    /// The last event there is.
+    pub head: Position,
+    /// Events that are not in it yet.
+    pub lag_events: u64,
+    /// Age of the oldest of them, in seconds; 0 if there is none.
+    pub lag_seconds: f64,
+    /// Streams that it has given up.
+    pub parked: u64,
+}
+
+impl ReadModels {
+    /// The state of every read model, live ones and those that are being rebuilt, in the order of their names.
+    pub async fn status(&self, now: DateTime<Utc>) -> Result<Vec<Status>, QueryError> {
+        self.read_status(now).await.map_err(QueryError::Unavailable)
+    }
+
+    async fn read_status(&self, now: DateTime<Utc>) -> Result<Vec<Status>, StoreError> {
+        let checkpoints = {
+            let mut reader = self.inner.store.reader().await?;
+            checkpoint::load(&mut reader.connection()).await?
+        };
+        let head = self.inner.log.head().await?;
+        let mut statuses = Vec::with_capacity(checkpoints.len());
+        for checkpoint in checkpoints {
+            let lag_events = head.0.saturating_sub(checkpoint.position.0);
+            let lag_seconds =
+                if lag_events == 0 { 0.0 } else { self.age_after(checkpoint.position, now).await? };
+            statuses.push(Status {
+                name: checkpoint.projection.name(),
+                version: checkpoint.version,
+                state: checkpoint.state.as_str(),
+                position: checkpoint.position,
+                head,
+                lag_events,
+                lag_seconds,
+                parked: checkpoint.parked.len() as u64,
+            });
+        }
+        Ok(statuses)
+    }
+
+    async fn age_after(&self, position: Position, now: DateTime<Utc>) -> Result<f64, StoreError> {
+        let next = self.inner.log.read_all(position, 1).await?;
+        Ok(next.first().map_or(0.0, |next| (now - next.recorded_at).as_seconds_f64().max(0.0)))
+    }
+}
