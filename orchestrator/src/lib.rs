@@ -1,7 +1,15 @@
 //! The Rivet orchestrator: rules, commands, processes, HTTP and CLI.
 
+pub mod app;
+mod chance;
 pub mod clock;
 pub mod commands;
+pub mod config;
 pub mod definition;
+mod digest;
 pub mod domain;
+mod http;
+mod liveness;
+mod server;
 pub mod stubs;
+pub mod telemetry;
