@@ -31,7 +31,7 @@ pub use evaluator::Evaluator;
 pub const MAX_SCRIPT_BYTES: usize = 1 << 20;
 
 /// What a script says about its pipeline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
     /// Shown name, not blank.
     pub name: String,

@@ -24,7 +24,9 @@ impl Liveness {
         let mut contacts = self.0.write().expect("invariant: no holder of the lock panics");
         if let Some(contact) = contacts.get_mut(runner) {
             contact.heard_at = contact.heard_at.max(now);
-            contact.recorded_at.is_none_or(|recorded| (now - recorded).to_std().is_ok_and(|age| age >= resolution))
+            contact
+                .recorded_at
+                .is_none_or(|recorded| (now - recorded).to_std().is_ok_and(|age| age >= resolution))
         } else {
             contacts.insert(runner.clone(), Contact { heard_at: now, recorded_at: None });
             true

@@ -38,7 +38,9 @@ impl Paging {
         match self.limit {
             None => Ok(DEFAULT_LIMIT),
             Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
-            Some(_) => Err(ApiError::malformed("invalid_query", format!("limit: must be from 1 to {MAX_LIMIT}"))),
+            Some(_) => {
+                Err(ApiError::malformed("invalid_query", format!("limit: must be from 1 to {MAX_LIMIT}")))
+            }
         }
     }
 
@@ -50,7 +52,11 @@ impl Paging {
 }
 
 /// A page of a list: a bare array, with the address of the next page in `Link`.
-pub(super) fn listed<T, B: Serialize>(uri: &axum::http::Uri, page: Page<T>, body: impl Fn(T) -> B) -> Response {
+pub(super) fn listed<T, B: Serialize>(
+    uri: &axum::http::Uri,
+    page: Page<T>,
+    body: impl Fn(T) -> B,
+) -> Response {
     let bodies: Vec<B> = page.items.into_iter().map(body).collect();
     let mut response = Json(bodies).into_response();
     if let Some(next) = page.next {

@@ -128,7 +128,9 @@ pub(super) async fn render_problems(request: Request, next: Next) -> Response {
     }
     let json = HeaderValue::from_static("application/problem+json");
     problem.headers_mut().insert(header::CONTENT_TYPE, json);
-    problem.headers_mut().extend(error.headers.into_iter().map(|(name, value)| (Some(name), value)).collect::<Vec<_>>());
+    problem
+        .headers_mut()
+        .extend(error.headers.into_iter().map(|(name, value)| (Some(name), value)).collect::<Vec<_>>());
     problem
 }
 
@@ -174,7 +176,8 @@ impl From<JobLogError> for ApiError {
         let detail = error.to_string();
         match error {
             JobLogError::Gap { acknowledged } => {
-                Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "log_gap", detail).with(LOG_ACK, acknowledged.into())
+                Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "log_gap", detail)
+                    .with(LOG_ACK, acknowledged.into())
             }
             JobLogError::AttemptOver => Self::conflict("lease_lost", detail),
         }

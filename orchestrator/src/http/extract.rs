@@ -84,12 +84,14 @@ pub fn header_value<T: FromStr>(headers: &HeaderMap, name: &HeaderName) -> Resul
 }
 
 async fn read_json(request: Request) -> Result<Bytes, ApiError> {
-    let is_json = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(
-        |value| {
-            let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-            essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
-        },
-    );
+    let is_json =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(
+            |value| {
+                let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+                essence == "application/json"
+                    || (essence.starts_with("application/") && essence.ends_with("+json"))
+            },
+        );
     if !is_json {
         return Err(ApiError::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -111,7 +113,9 @@ async fn read_body(mut body: Body) -> Result<Bytes, ApiError> {
                 format!("the body is larger than {MAX_BODY_BYTES} bytes"),
             ))
         }
-        Err(error) => Err(ApiError::malformed("incomplete_body", format!("the body did not arrive: {error}"))),
+        Err(error) => {
+            Err(ApiError::malformed("incomplete_body", format!("the body did not arrive: {error}")))
+        }
     }
 }
 

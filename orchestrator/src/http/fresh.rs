@@ -12,7 +12,11 @@ use super::state::AppState;
 
 /// Middleware: a GET is answered when the read models reach what this server had acknowledged when it arrived, and
 /// the position that it asks for (of another replica). Past the bound it gets what there is, marked as stale.
-pub(super) async fn wait_for_read_models(State(state): State<AppState>, request: Request, next: Next) -> Response {
+pub(super) async fn wait_for_read_models(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
     if request.method() != Method::GET {
         return next.run(request).await;
     }

@@ -24,6 +24,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use error::{ApiError, render_problems};
 
+use crate::telemetry::request_context;
 pub(crate) use state::AppState;
 
 /// Every route of the API.
@@ -57,6 +58,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(|_| error::panicked()))
         .layer(from_fn(render_problems))
+        .layer(from_fn(request_context))
         .with_state(state)
 }
 

@@ -9,7 +9,7 @@ use rivet_events::job::JobStatus;
 use rivet_projections::jobs::{self, JobFilter};
 use rivet_projections::pipelines;
 use serde::de::value::{Error as ValueError, StrDeserializer};
-use serde::de::{Deserialize as _, IntoDeserializer};
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Deserializer};
 
 use crate::http::answer::{Paging, listed};

@@ -44,7 +44,8 @@ pub(in crate::http) async fn scheduled(
         None => None,
     };
     let offered =
-        job_queue::candidates(&state.read_models, capabilities.as_deref(), poll.fencing, now, OFFERED).await?;
+        job_queue::candidates(&state.read_models, capabilities.as_deref(), poll.fencing, now, OFFERED)
+            .await?;
     let ids: Vec<JobId> = offered.iter().map(|job| job.job_id).collect();
     let mut jobs = jobs::find_all(&state.read_models, &ids).await?;
     jobs.sort_by_key(|job| (job.requested_at, job.id));

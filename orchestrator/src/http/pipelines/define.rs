@@ -44,12 +44,11 @@ pub(super) async fn define(
         ) if request.name.is_some() => None,
         Err(error) => return Err(error.into()),
     };
-    let named = request.name.or_else(|| read.as_ref().map(|definition| definition.name.clone()));
-    let read = read.unwrap_or_else(Definition::nameless);
+    let read: Definition = read.unwrap_or_default();
     let tags_demand: Vec<Tag> = read.tags.iter().chain(request.tags.iter().flatten()).cloned().collect();
     let required_modules = union(read.requires, request.required_modules.unwrap_or_default());
     Ok(PipelineDefinition {
-        name: named.unwrap_or_default(),
+        name: request.name.unwrap_or(read.name),
         description: request.description.or(read.description),
         script: request.script,
         demands: demands(&required_modules, &tags_demand),

@@ -37,10 +37,7 @@ pub(in crate::http) async fn heartbeat(
 }
 
 /// The ids of the jobs that the runner holds and must stop, as they stand in the header.
-async fn jobs_to_stop(
-    state: &AppState,
-    runner_id: &RunnerId,
-) -> Result<Option<HeaderValue>, ApiError> {
+async fn jobs_to_stop(state: &AppState, runner_id: &RunnerId) -> Result<Option<HeaderValue>, ApiError> {
     let Some(runner) = runners::find(&state.read_models, runner_id).await? else { return Ok(None) };
     let ids: Vec<String> =
         runner.held.iter().filter(|held| held.cancelling).map(|held| held.job_id.to_string()).collect();

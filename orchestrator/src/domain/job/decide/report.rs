@@ -7,9 +7,9 @@ use rivet_events::id::LeaseId;
 use rivet_events::job::{JobEvent, JobLaunched, JobReportRefused, JobStarted, JobStatus, RequeueCause};
 
 use super::JobError;
+use super::ending::elapsed;
 use super::outcome::{cancelled_running, completed, requeued, retries_left, timed_out_running};
 use crate::domain::job::command::{CompleteJob, RefuseReport, Report};
-use super::ending::elapsed;
 use crate::domain::job::state::{Ended, History, JobState, LogAttempt, Running};
 
 /// The first sign of work of the attempt, if this is it.
