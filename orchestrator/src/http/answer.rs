@@ -60,9 +60,12 @@ pub(super) fn listed<T, B: Serialize>(
     let bodies: Vec<B> = page.items.into_iter().map(body).collect();
     let mut response = Json(bodies).into_response();
     if let Some(next) = page.next {
-        let others = url_encoded_without_cursor(uri.query().unwrap_or_default());
-        let cursor = encode(&next.to_string());
-        let link = format!("<{}?{others}cursor={cursor}>; rel=\"next\"", uri.path());
+        let others = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(others.filter(|(name, _)| name != "cursor"))
+            .append_pair("cursor", &next.to_string())
+            .finish();
+        let link = format!("<{}?{query}>; rel=\"next\"", uri.path());
         if let Ok(link) = HeaderValue::from_str(&link) {
             response.headers_mut().insert(header::LINK, link);
         }
@@ -73,22 +76,4 @@ pub(super) fn listed<T, B: Serialize>(
 /// 204, for commands that have nothing to tell.
 pub(super) fn done(position: Position) -> Recorded<StatusCode> {
     Recorded(position, StatusCode::NO_CONTENT)
-}
-
-fn url_encoded_without_cursor(query: &str) -> String {
-    let others = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
-    others.map(|pair| format!("{pair}&")).collect()
-}
-
-/// Percent-encodes what may not stand in a query value.
-fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }

@@ -89,11 +89,6 @@ impl ApiError {
         self.headers.push((name, value));
         self
     }
-
-    /// Its stable code.
-    pub fn code(&self) -> &'static str {
-        self.code
-    }
 }
 
 impl IntoResponse for ApiError {

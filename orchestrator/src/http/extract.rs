@@ -173,11 +173,14 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_malformed_and_what_is_wrong_json_is_refused_by_place() {
-        assert_eq!(parse::<Sample>(b"{").unwrap_err().code(), "malformed_json");
-        assert_eq!(parse::<Sample>(b"{\"list\":[1]} x").unwrap_err().code(), "malformed_json");
+        for malformed in ["{", "{\"list\":[1]} x", ""] {
+            let refused = parse::<Sample>(malformed.as_bytes()).unwrap_err();
+            assert!(format!("{refused:?}").contains("malformed_json"), "{refused:?}");
+        }
         let refused = parse::<Sample>(b"{\"list\":[1,\"a\"]}").unwrap_err();
-        assert_eq!(refused.code(), "invalid_body");
-        assert!(format!("{refused:?}").contains("list[1]"), "{refused:?}");
+        for part in ["invalid_body", "list[1]"] {
+            assert!(format!("{refused:?}").contains(part), "{refused:?}");
+        }
         assert_eq!(parse::<Sample>(b"{\"list\":[1]}").unwrap(), Sample { list: vec![1] });
     }
 

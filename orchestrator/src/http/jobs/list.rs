@@ -8,8 +8,8 @@ use rivet_events::id::{PipelineId, RunnerId};
 use rivet_events::job::JobStatus;
 use rivet_projections::jobs::{self, JobFilter};
 use rivet_projections::pipelines;
-use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Deserializer};
 
 use crate::http::answer::{Paging, listed};
