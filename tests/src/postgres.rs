@@ -23,14 +23,16 @@ use self::host::Account;
 use crate::wait::eventually;
 
 /// Waits for the end of its input, which is the end of the process that holds the other side, then stops the
-/// cluster under the directory `$1` at once and removes it.
+/// cluster under the directory `$1` at once and removes it. Again while something is still being written there.
 const WATCHDOG: &str = r#"
 trap '' HUP INT TERM
 read -r nothing
-if pid=$(head -n 1 "$1/data/postmaster.pid") && kill -QUIT "$pid"; then
-    while kill -0 "$pid"; do sleep 0.05; done
-fi
-rm -rf "$1"
+tries=0
+while [ -e "$1" ] && [ $tries -lt 100 ]; do
+    pid=$(head -n 1 "$1/data/postmaster.pid") && kill -QUIT "$pid"
+    rm -rf "$1" || sleep 0.1
+    tries=$((tries + 1))
+done
 "#;
 
 const SETTINGS: &str = "
@@ -58,7 +60,7 @@ pub enum Durability {
 /// A running PostgreSQL. Dropping it stops it and removes its files.
 #[derive(Debug)]
 pub struct Cluster {
-    binaries: Binaries,
+    binaries: &'static Binaries,
     directory: PathBuf,
     account: Option<Account>,
     /// Its standard input is the lifeline: the watchdog acts when it closes.

@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use super::host;
 
@@ -30,7 +31,12 @@ impl Binaries {
     ///
     /// # Panics
     /// With a line that says what to install, where there is none to be had.
-    pub(super) fn find() -> Self {
+    pub(super) fn find() -> &'static Self {
+        static FOUND: OnceLock<Binaries> = OnceLock::new();
+        FOUND.get_or_init(Self::look)
+    }
+
+    fn look() -> Self {
         if let Some(directory) = installed_places().into_iter().find(|place| is_supported(place, None)) {
             return Self { directory, libraries: None };
         }
