@@ -1,1 +1,3 @@
-//! System tests.
+//! System tests: one binary, a module a subject.
+
+mod architecture;
