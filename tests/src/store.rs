@@ -46,7 +46,6 @@ impl Store {
     }
 
     /// What `--database-url` takes.
-    #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
