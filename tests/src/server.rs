@@ -22,6 +22,7 @@ use crate::wait::eventually;
 #[derive(Debug)]
 pub struct Server {
     process: Child,
+    said: Arc<Mutex<Vec<String>>>,
     base: String,
 }
 
@@ -37,12 +38,8 @@ impl Server {
             .spawn()
             .expect("the server's program is built beside its tests");
         let said = listen_to(&mut process);
-        let base = eventually("the server's address", async || {
-            let said = said.lock().expect("no reader panics");
-            said.iter().find_map(|line| address(line))
-        })
-        .await;
-        let server = Self { process, base };
+        let mut server = Self { process, said, base: String::new() };
+        server.base = eventually("the server's address", async || server.find_address()).await;
         let client = server.client();
         eventually("the server to be ready", async || {
             let request = client.request(reqwest::Method::GET, "/readyz");
@@ -50,6 +47,12 @@ impl Server {
         })
         .await;
         server
+    }
+
+    fn find_address(&mut self) -> Option<String> {
+        let ended = self.process.try_wait().expect("it is our child");
+        assert!(ended.is_none(), "the server ended with {ended:?} before it listened");
+        self.said.lock().expect("no reader panics").iter().find_map(|line| address(line))
     }
 
     /// A client of it.
@@ -67,6 +70,13 @@ impl Server {
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         let stats = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
         stats.filter(|stat| is_child(stat)).count()
+    }
+
+    #[expect(clippy::print_stderr, reason = "a failed test shows what its server said")]
+    fn show(&self) {
+        for line in self.said.lock().iter().flat_map(|said| said.iter()) {
+            eprintln!("server {}: {line}", self.process.id());
+        }
     }
 
     /// Ends it at once, as the kernel does.
@@ -87,6 +97,9 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        if thread::panicking() {
+            self.show();
+        }
     }
 }
 
@@ -129,7 +142,7 @@ fn program() -> PathBuf {
     folder.join("rivet-under-test")
 }
 
-/// Reads what the server says, so that it never waits for us, and shows it with the test's own output.
+/// Reads what the server says, so that it never waits for us.
 fn listen_to(process: &mut Child) -> Arc<Mutex<Vec<String>>> {
     let said = Arc::new(Mutex::new(Vec::new()));
     let (words, output) = (Arc::clone(&said), process.stderr.take().expect("it is piped"));
