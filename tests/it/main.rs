@@ -1,10 +1,3 @@
-<<<<<<< HEAD
-//! System tests.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod log_conformance;
-mod postgres_es;
-=======
 //! System tests: one binary, a module a subject.
 
 mod architecture;
@@ -14,9 +7,10 @@ mod dialect_b;
 mod errors;
 mod hostile_scripts;
 mod jobs;
+mod log_conformance;
 mod logs;
 mod pipelines;
+mod postgres_es;
 mod read_your_writes;
 mod recovery;
 mod runners;
->>>>>>> harness

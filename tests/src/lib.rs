@@ -1,8 +1,3 @@
-<<<<<<< HEAD
-//! What the system tests stand on.
-
-pub mod postgres;
-=======
 //! The harness of the system tests: databases that clean up after themselves, servers in processes of their own,
 //! and a client that speaks as Rivet's runners and CLI do.
 //!
@@ -21,4 +16,3 @@ pub mod server;
 pub mod store;
 pub mod verify;
 pub mod wait;
->>>>>>> harness
