@@ -3,3 +3,4 @@
 
 mod log_conformance;
 mod postgres_es;
+mod rebuild;

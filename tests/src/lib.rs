@@ -1,3 +1,4 @@
 //! What the system tests stand on.
 
+pub mod history;
 pub mod postgres;
