@@ -57,7 +57,7 @@ impl<'a> Lease<'a> {
                 Err(error) => {
                     tracing::warn!(error = &*error, "the projector's lease cannot be renewed");
                     if renewed.elapsed() > LEASE {
-                        self.held.send_if_modified(|before| std::mem::take(before));
+                        self.held.send_if_modified(std::mem::take);
                     }
                 }
             }

@@ -7,6 +7,7 @@
 //! It is built at the next start. To change one, raise its `VERSION`: it is rebuilt, while the old one serves.
 
 use std::any::Any;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -184,6 +185,7 @@ struct Folding<'a, P: Projection> {
 }
 
 struct FoldedRow<'a, R> {
+    key: String,
     row: Option<R>,
     /// The events in it, for making it again after one that broke it.
     applied: Vec<&'a Envelope>,
@@ -192,11 +194,12 @@ struct FoldedRow<'a, R> {
 impl<'a, P: Projection> Folding<'a, P> {
     fn apply(&mut self, envelope: &'a Envelope) -> Result<(), String> {
         let Some(key) = key_of::<P>(envelope)? else { return Ok(()) };
-        let folded = match self.rows.get_mut(&key) {
-            Some(folded) => folded,
-            None => {
-                let row = decode::<P>(&self.stored, &key)?;
-                self.rows.entry(key.clone()).or_insert(FoldedRow { row, applied: Vec::new() })
+        let folded = match self.rows.entry(key) {
+            Entry::Occupied(folded) => folded.into_mut(),
+            Entry::Vacant(free) => {
+                let row = decode::<P>(&self.stored, free.key())?;
+                let key = free.key().clone();
+                free.insert(FoldedRow { key, row, applied: Vec::new() })
             }
         };
         let before = folded.row.take();
@@ -207,7 +210,7 @@ impl<'a, P: Projection> Folding<'a, P> {
                 Ok(())
             }
             Err(error) => {
-                let before = decode::<P>(&self.stored, &key)?;
+                let before = decode::<P>(&self.stored, &folded.key)?;
                 folded.row = folded.applied.iter().fold(before, |row, envelope| P::apply(row, envelope));
                 Err(error)
             }

@@ -118,10 +118,9 @@ impl<'a> Projector<'a> {
             self.housekeep().await?;
         }
         // Before reading, so that no change goes unnoticed.
-        self.head.borrow_and_update();
+        let head = *self.head.borrow_and_update();
         self.live.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.position));
         let mut ahead: Option<Position> = None;
-        let mut moved = false;
         let mut lost = false;
         for group in self.live.chunk_by_mut(|a, b| a.position == b.position) {
             let from = group.first().map(|first| first.position).unwrap_or_default();
@@ -129,7 +128,6 @@ impl<'a> Projector<'a> {
             let limit = usize::try_from(gap).unwrap_or(BATCH).min(BATCH);
             let events = inner.log.read_all(from, limit).await?;
             if !events.is_empty() {
-                moved = true;
                 lost |= !batch::advance(&inner.store, group, &events).await?;
             }
             ahead = group.first().map(|first| first.position);
@@ -140,7 +138,8 @@ impl<'a> Projector<'a> {
         }
         self.read_models.publish(&self.live);
         let poll = if inner.store.is_shared() { POLL_SHARED } else { POLL_ALONE };
-        Ok(if moved { Step::More } else { Step::Idle(poll) })
+        let is_behind = self.live.iter().any(|checkpoint| checkpoint.position < head);
+        Ok(if is_behind { Step::More } else { Step::Idle(poll) })
     }
 
     /// Sees how far another process has come.

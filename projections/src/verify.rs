@@ -1,1 +1,217 @@
-//! Proves the read models: folds the whole log again beside the live ones, and compares row by row.
+//! Proves the read models: folds the whole log again into scratch tables beside the live ones, and compares row by row
+//! in the order of keys (I6). On the way it checks that the log is dense (I2, I3).
+
+use std::collections::HashMap;
+
+use rivet_events::{Position, StreamId, Version};
+use serde::Serialize;
+
+use crate::batch;
+use crate::checkpoint::{self, Checkpoint, State};
+use crate::projection::ALL;
+use crate::query::{Query, Value};
+use crate::read_models::ReadModels;
+use crate::rebuild::{Progress, RebuildError};
+use crate::rows::Connection;
+
+/// Events folded, and rows compared, at a time.
+const BATCH: usize = 2000;
+/// Differences and faults reported, each; a broken read model would name all of its rows.
+const MAX_REPORTED: usize = 1000;
+
+/// What a verification found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The log was folded up to here.
+    pub position: Position,
+    /// Rows compared.
+    pub rows: u64,
+    /// Where a live read model is not what the log says; the first thousand.
+    pub differences: Vec<Difference>,
+    /// Where positions or sequences are not dense; the first thousand.
+    pub log_faults: Vec<String>,
+}
+
+/// A row that is not what the log says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The read model.
+    pub projection: &'static str,
+    /// The row.
+    pub key: String,
+    /// The live document, if there is one.
+    pub live: Option<String>,
+    /// What it should be, if there should be one.
+    pub expected: Option<String>,
+}
+
+impl ReadModels {
+    /// Folds the whole log again and compares the live read models with it, while they go on. `progress` hears of
+    /// every batch. Memory grows with the number of streams, a few dozen bytes each.
+    pub async fn verify(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<Report, RebuildError> {
+        let mut scratch = self.begin_generations(ALL).await?;
+        let report = self.verify_with(&mut scratch, &progress).await;
+        for checkpoint in &scratch {
+            self.discard(checkpoint).await;
+        }
+        report
+    }
+
+    async fn verify_with(
+        &self,
+        scratch: &mut [Checkpoint],
+        progress: &(impl Fn(Progress) + Send + Sync),
+    ) -> Result<Report, RebuildError> {
+        let mut report = Report::default();
+        let mut density = Density::default();
+        loop {
+            // A snapshot ahead of the scratch rows, which then follow it to where it stands.
+            let mut snapshot = self.inner.store.snapshot().await?;
+            let mut live = checkpoint::load(&mut snapshot.connection()).await?;
+            live.retain(|checkpoint| checkpoint.state == State::Live);
+            let Some(lowest) = live.iter().map(|checkpoint| checkpoint.position).min() else {
+                return Ok(report);
+            };
+            if density.position + 10 * (BATCH as u64) < lowest.0 {
+                drop(snapshot);
+                self.fold_scratch(scratch, lowest, &mut density, progress).await?;
+                continue;
+            }
+            for live in &live {
+                let matching = scratch.iter_mut().filter(|s| s.projection.name() == live.projection.name());
+                for scratch in matching {
+                    let scratch = std::slice::from_mut(scratch);
+                    self.fold_scratch(scratch, live.position, &mut density, progress).await?;
+                    self.compare(&mut snapshot.connection(), live, &scratch[0], &mut report).await?;
+                }
+            }
+            report.position = Position(density.position);
+            report.log_faults = density.faults;
+            return Ok(report);
+        }
+    }
+
+    async fn fold_scratch(
+        &self,
+        scratch: &mut [Checkpoint],
+        until: Position,
+        density: &mut Density,
+        progress: &(impl Fn(Progress) + Send + Sync),
+    ) -> Result<(), RebuildError> {
+        while let Some(from) = scratch.first().map(|first| first.position).filter(|from| *from < until) {
+            let missing = usize::try_from(until.0 - from.0).unwrap_or(BATCH).min(BATCH);
+            let events = self.inner.log.read_all(from, missing).await?;
+            if events.is_empty() || !batch::advance(&self.inner.store, scratch, &events).await? {
+                return Err(RebuildError::Superseded);
+            }
+            for envelope in &events {
+                density.see(envelope.position, &envelope.stream, envelope.sequence);
+            }
+            for checkpoint in scratch.iter() {
+                let position = checkpoint.position;
+                progress(Progress { projection: checkpoint.projection.name(), position, head: until });
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares two generations in the order of their keys, a page at a time.
+    async fn compare(
+        &self,
+        snapshot: &mut Connection<'_>,
+        live: &Checkpoint,
+        scratch: &Checkpoint,
+        report: &mut Report,
+    ) -> Result<(), RebuildError> {
+        let mut reader = self.inner.store.reader().await?;
+        let mut after = String::new();
+        loop {
+            let expected = rows_after(&mut reader.connection(), scratch, &after).await?;
+            let found = rows_after(snapshot, live, &after).await?;
+            // Up to where both pages are complete.
+            let until = [&expected, &found]
+                .into_iter()
+                .filter(|page| page.len() == BATCH)
+                .filter_map(|page| page.last().map(|(key, _)| key.clone()))
+                .min();
+            let within = |key: &String| until.as_ref().is_none_or(|until| key <= until);
+            let mut found: HashMap<String, String> =
+                found.into_iter().filter(|(key, _)| within(key)).collect();
+            for (key, document) in expected.into_iter().filter(|(key, _)| within(key)) {
+                report.rows += 1;
+                let live_document = found.remove(&key);
+                if live_document.as_ref() != Some(&document) {
+                    report.differ(live, key, live_document, Some(document));
+                }
+            }
+            for (key, document) in found {
+                report.rows += 1;
+                report.differ(live, key, Some(document), None);
+            }
+            match until {
+                Some(until) => after = until,
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.differences.is_empty() && self.log_faults.is_empty()
+    }
+
+    fn differ(&mut self, of: &Checkpoint, key: String, live: Option<String>, expected: Option<String>) {
+        if self.differences.len() < MAX_REPORTED {
+            self.differences.push(Difference { projection: of.projection.name(), key, live, expected });
+        }
+    }
+}
+
+async fn rows_after(
+    connection: &mut Connection<'_>,
+    of: &Checkpoint,
+    after: &str,
+) -> Result<Vec<(String, String)>, RebuildError> {
+    let query = Query::new(&format!("select key, document from {} where key > ", of.table()))
+        .bind(after)
+        .push(" order by key limit ")
+        .bind_count(BATCH);
+    let rows = connection.query(&query.text, &query.args).await?;
+    let texts = rows.into_iter().map(|row| row.into_iter().filter_map(Value::into_text));
+    Ok(texts.filter_map(|mut texts| Some((texts.next()?, texts.next()?))).collect())
+}
+
+/// Whether every position and every sequence follows the one before it.
+#[derive(Default)]
+struct Density {
+    position: u64,
+    sequences: HashMap<StreamId, Version>,
+    faults: Vec<String>,
+}
+
+impl Density {
+    fn see(&mut self, position: Position, stream: &StreamId, sequence: Version) {
+        if position.0 <= self.position {
+            // Seen before, on the way of another read model.
+            return;
+        }
+        if position.0 != self.position + 1 {
+            self.report(format!("position {position} follows {}", self.position));
+        }
+        self.position = position.0;
+        let last = self.sequences.entry(stream.clone()).or_default();
+        let before = std::mem::replace(last, sequence);
+        if sequence.0 != before.0 + 1 {
+            self.report(format!("sequence {sequence} of {stream} follows {before}"));
+        }
+    }
+
+    fn report(&mut self, fault: String) {
+        if self.faults.len() < MAX_REPORTED {
+            self.faults.push(fault);
+        }
+    }
+}

@@ -12,5 +12,6 @@ mod logs;
 mod pipelines;
 mod postgres_es;
 mod read_your_writes;
+mod rebuild;
 mod recovery;
 mod runners;

@@ -10,6 +10,7 @@
 #![expect(clippy::must_use_candidate, reason = "assertions are called for their effect too")]
 
 pub mod client;
+pub mod history;
 pub mod postgres;
 pub mod sample;
 pub mod server;

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
@@ -29,22 +30,19 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 }
 
 pub(super) fn create_table(table: &str, schema: Schema) -> String {
-    let columns: String = schema
-        .columns
-        .iter()
-        .map(|column| {
-            let name = column.name;
-            let (kind, value) = match column.kind {
-                ColumnKind::Text => (r#"text collate "C""#, format!("document ->> '{name}'")),
-                ColumnKind::Integer => ("bigint", format!("(document ->> '{name}')::bigint")),
-                ColumnKind::Flag => (
-                    "integer",
-                    format!("case document ->> '{name}' when 'true' then 1 when 'false' then 0 end"),
-                ),
-            };
-            format!(",\n    {name} {kind} generated always as ({value}) stored")
-        })
-        .collect();
+    let mut columns = String::new();
+    for column in schema.columns {
+        let name = column.name;
+        let (kind, value) = match column.kind {
+            ColumnKind::Text => (r#"text collate "C""#, format!("document ->> '{name}'")),
+            ColumnKind::Integer => ("bigint", format!("(document ->> '{name}')::bigint")),
+            ColumnKind::Flag => {
+                ("integer", format!("case document ->> '{name}' when 'true' then 1 when 'false' then 0 end"))
+            }
+        };
+        write!(columns, ",\n    {name} {kind} generated always as ({value}) stored")
+            .expect("invariant: writing to a String succeeds");
+    }
     format!(
         "create table {table} (\n    key text collate \"C\" primary key,\n    document json not null{columns}\n)"
     )

@@ -10,7 +10,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow, SqliteTransactionManager};
 use sqlx::{Row as _, Sqlite, SqliteConnection, TransactionManager as _, TypeInfo as _, ValueRef as _};
 use tokio::sync::MutexGuard;
 
-use crate::projection::{ColumnKind, Schema};
+use crate::projection::{Column, ColumnKind, Schema};
 use crate::query::Value;
 
 /// A transaction on the connection that writes what can be derived.
@@ -54,17 +54,15 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 }
 
 pub(super) fn create_table(table: &str, schema: Schema) -> String {
-    let columns: String = schema
-        .columns
-        .iter()
-        .map(|column| {
-            let kind = match column.kind {
-                ColumnKind::Text => "text",
-                ColumnKind::Integer | ColumnKind::Flag => "integer",
-            };
-            format!(",\n    {0} {kind} generated always as (document ->> '{0}') virtual", column.name)
-        })
-        .collect();
+    let mut columns = String::new();
+    for Column { name, kind } in schema.columns {
+        let kind = match kind {
+            ColumnKind::Text => "text",
+            ColumnKind::Integer | ColumnKind::Flag => "integer",
+        };
+        write!(columns, ",\n    {name} {kind} generated always as (document ->> '{name}') virtual")
+            .expect("invariant: writing to a String succeeds");
+    }
     format!(
         "create table {table} (\n    key text not null primary key,\n    document text not null{columns}\n)"
     )

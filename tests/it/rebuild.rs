@@ -1,0 +1,175 @@
+//! Read models follow the log, on both databases, and a rebuild from the log equals them (I4, I6, I9).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rivet_events::Position;
+use rivet_events::database::Database;
+use rivet_events::log::{self, EventLog, LogSettings};
+use rivet_projections::ReadModels;
+use rivet_tests::history::{Story, Storyteller, tell};
+use rivet_tests::postgres::Cluster;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+const LONG: Duration = Duration::from_secs(60);
+
+struct Store {
+    database: Database,
+    _directory: Option<tempfile::TempDir>,
+}
+
+impl Store {
+    async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("rivet.db").display());
+        let database = Database::connect(&url).await.unwrap();
+        database.migrate().await.unwrap();
+        Self { database, _directory: Some(directory) }
+    }
+
+    async fn postgres() -> Self {
+        let url = Cluster::shared().await.create_database().await;
+        let database = Database::connect(&url).await.unwrap();
+        database.migrate().await.unwrap();
+        Self { database, _directory: None }
+    }
+
+    /// As a process of its own would see it.
+    async fn process(&self) -> Process {
+        let log = log::open(&self.database, LogSettings::default()).await.unwrap();
+        let read_models = ReadModels::open(self.database.clone(), Arc::clone(&log)).await.unwrap();
+        Process { log, read_models }
+    }
+}
+
+struct Process {
+    log: Arc<dyn EventLog>,
+    read_models: ReadModels,
+}
+
+impl Process {
+    fn start(&self) -> Running {
+        let shutdown = CancellationToken::new();
+        let (read_models, token) = (self.read_models.clone(), shutdown.clone());
+        #[expect(clippy::disallowed_methods, reason = "the test waits for it")]
+        let task = tokio::spawn(async move { read_models.run(token).await });
+        Running { shutdown, task }
+    }
+
+    async fn caught_up(&self) -> Position {
+        let head = self.log.head().await.unwrap();
+        assert!(self.read_models.wait_for(head, LONG).await, "stuck at {}", self.read_models.position());
+        head
+    }
+
+    async fn tell_all(&self, stories: &[Story], step: usize) {
+        for some in stories.chunks(64) {
+            join_all(some.iter().map(|story| tell(&*self.log, story, step))).await;
+        }
+    }
+}
+
+struct Running {
+    shutdown: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+fn stories(seed: u64, jobs: usize) -> Vec<Story> {
+    let mut teller = Storyteller::new(seed);
+    let mut stories = teller.stage();
+    stories.extend((0..jobs).flat_map(|_| teller.job()));
+    stories
+}
+
+async fn assert_proven(process: &Process) {
+    let report = process.read_models.verify(|_| {}).await.unwrap();
+    assert_eq!(report.differences, vec![]);
+    assert_eq!(report.log_faults, Vec::<String>::new());
+    assert_eq!(report.position, process.log.head().await.unwrap());
+}
+
+async fn live_equals_a_fold_of_the_whole_log(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    process.tell_all(&stories(1, 300), 1).await;
+    process.caught_up().await;
+    assert_proven(&process).await;
+    running.stop().await;
+}
+
+async fn a_rebuild_while_writing_equals_the_live_ones(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    process.tell_all(&stories(2, 200), 2).await;
+    let names: Vec<&str> = ReadModels::names().collect();
+    let more = stories(3, 300);
+    let (rebuilt, ()) = tokio::join!(process.read_models.rebuild(&names, |_| {}), process.tell_all(&more, 1));
+    rebuilt.unwrap();
+    process.caught_up().await;
+    assert_proven(&process).await;
+    running.stop().await;
+}
+
+async fn a_rebuild_by_another_process_is_noticed(store: Store) {
+    let server = store.process().await;
+    let running = server.start();
+    server.tell_all(&stories(4, 50), 3).await;
+    server.caught_up().await;
+    let command = store.process().await;
+    command.read_models.rebuild(&["jobs"], |_| {}).await.unwrap();
+    server.tell_all(&stories(5, 50), 3).await;
+    server.caught_up().await;
+    assert_proven(&server).await;
+    running.stop().await;
+}
+
+async fn a_process_that_does_not_project_follows(store: Store) {
+    let (one, other) = (store.process().await, store.process().await);
+    let (first, second) = (one.start(), other.start());
+    one.tell_all(&stories(6, 50), 1).await;
+    other.tell_all(&stories(7, 50), 1).await;
+    one.caught_up().await;
+    other.caught_up().await;
+    first.stop().await;
+    second.stop().await;
+    assert_proven(&one).await;
+}
+
+macro_rules! on_both {
+    ($($rule:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $rule() {
+                super::$rule(super::Store::sqlite().await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $rule() {
+                super::$rule(super::Store::postgres().await).await;
+            })+
+        }
+    };
+}
+
+on_both! {
+    live_equals_a_fold_of_the_whole_log,
+    a_rebuild_while_writing_equals_the_live_ones,
+    a_rebuild_by_another_process_is_noticed,
+}
+
+mod postgres_only {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_process_that_does_not_project_follows() {
+        super::a_process_that_does_not_project_follows(super::Store::postgres().await).await;
+    }
+}
