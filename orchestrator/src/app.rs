@@ -72,13 +72,15 @@ impl App {
             liveness: Arc::new(Liveness::default()),
             clock,
             config: Arc::new(config),
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
         };
         Ok(Self { state, database, log })
     }
 
     /// Serves until `shutdown`; then stops accepting, lets requests finish, and makes durable what waits.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
-        let Self { state, database, log } = self;
+        let Self { mut state, database, log } = self;
         let config = state.config.clone();
         let limits = ServerLimits {
             max_connections: config.max_connections,
@@ -87,7 +89,8 @@ impl App {
         };
         // Requests that finish after the shutdown began still read their own writes.
         let drained = CancellationToken::new();
-        let workers = TaskTracker::new();
+        let workers = state.tasks.clone();
+        state.draining = shutdown.clone();
         let read_models = state.read_models.clone();
         let projecting = drained.clone();
         workers.spawn(async move { read_models.run(projecting).await });

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 /// The digest of a value's JSON, with the members of objects in order: equal JSON, equal digest. It tells a client's
 /// repeated request from another of the same client; it is no defence against one that looks for collisions.
-pub fn of_json(value: &impl Serialize) -> String {
+pub(crate) fn of_json(value: &impl Serialize) -> String {
     let json = serde_json::to_value(value).map(|value| value.to_string()).unwrap_or_default();
     Uuid::new_v5(&Uuid::NAMESPACE_OID, json.as_bytes()).simple().to_string()
 }

@@ -9,7 +9,7 @@ use rivet_events::id::RunnerId;
 
 /// The last contact of every runner that this process heard of.
 #[derive(Debug, Default)]
-pub struct Liveness(RwLock<HashMap<RunnerId, Contact>>);
+pub(crate) struct Liveness(RwLock<HashMap<RunnerId, Contact>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Contact {
@@ -20,7 +20,7 @@ struct Contact {
 impl Liveness {
     /// Notes a sign of life. True if the last one that is known to be recorded is older than `resolution`: then
     /// this one should be recorded too.
-    pub fn touch(&self, runner: &RunnerId, now: DateTime<Utc>, resolution: Duration) -> bool {
+    pub(crate) fn touch(&self, runner: &RunnerId, now: DateTime<Utc>, resolution: Duration) -> bool {
         let mut contacts = self.0.write().expect("invariant: no holder of the lock panics");
         if let Some(contact) = contacts.get_mut(runner) {
             contact.heard_at = contact.heard_at.max(now);
@@ -34,7 +34,7 @@ impl Liveness {
     }
 
     /// Notes that a sign of life is in the log.
-    pub fn recorded(&self, runner: &RunnerId, at: DateTime<Utc>) {
+    pub(crate) fn recorded(&self, runner: &RunnerId, at: DateTime<Utc>) {
         let mut contacts = self.0.write().expect("invariant: no holder of the lock panics");
         let contact = Contact { heard_at: at, recorded_at: Some(at) };
         contacts
@@ -47,12 +47,12 @@ impl Liveness {
     }
 
     /// Forgets a runner that was removed.
-    pub fn forget(&self, runner: &RunnerId) {
+    pub(crate) fn forget(&self, runner: &RunnerId) {
         self.0.write().expect("invariant: no holder of the lock panics").remove(runner);
     }
 
     /// When the runner was last heard of by this process.
-    pub fn last_contact(&self, runner: &RunnerId) -> Option<DateTime<Utc>> {
+    pub(crate) fn last_contact(&self, runner: &RunnerId) -> Option<DateTime<Utc>> {
         let contacts = self.0.read().expect("invariant: no holder of the lock panics");
         contacts.get(runner).map(|contact| contact.heard_at)
     }

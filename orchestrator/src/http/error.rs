@@ -25,7 +25,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A refused request. What a client may know is here; what the operator must know was logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiError {
+pub(super) struct ApiError {
     status: StatusCode,
     code: &'static str,
     detail: String,
@@ -48,44 +48,44 @@ struct Problem<'a> {
 
 impl ApiError {
     /// An error of this status, code and text.
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), headers: vec![] }
     }
 
     /// 400: not JSON, or a value of the path or the query that does not parse.
-    pub fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
     /// 404: nothing of that name.
-    pub fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
     /// 409: not in the state that things are in.
-    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
     /// 422: understood, and refused.
-    pub fn refused(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn refused(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
     /// 503: later.
-    pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+    pub(super) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         error.with(header::RETRY_AFTER, RETRY_AFTER.as_secs().into())
     }
 
     /// 500: our fault. The cause goes to the log, not to the client.
-    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+    pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %chain(error), "a request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log has the cause")
     }
 
     /// The same error with one more header.
-    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }

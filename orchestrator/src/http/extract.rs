@@ -6,31 +6,36 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 
 /// The largest body: a log batch can be the whole output of a job.
-pub const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// How much of a larger body is read and thrown away, so that its sender gets to read the answer.
 const MAX_DRAINED_BYTES: usize = 4 * MAX_BODY_BYTES;
 
 /// A JSON body. NUL characters are refused: no database under us keeps them.
 #[derive(Debug, Clone, Copy)]
-pub struct Json<T>(pub T);
+pub(super) struct Json<T>(pub(super) T);
 
 /// A JSON body in which NUL characters may stand, for the handler to replace.
 #[derive(Debug, Clone, Copy)]
-pub struct JsonWithNul<T>(pub T);
+pub(super) struct JsonWithNul<T>(pub(super) T);
+
+/// A JSON body, or none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OptionalJson<T>(pub(super) Option<T>);
 
 /// Values of the path.
 #[derive(Debug, Clone, Copy)]
-pub struct Path<T>(pub T);
+pub(super) struct Path<T>(pub(super) T);
 
 /// Values of the query.
 #[derive(Debug, Clone, Copy)]
-pub struct Query<T>(pub T);
+pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
@@ -49,6 +54,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonWithNul<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         parse(&read_json(request).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if request.body().is_end_stream() {
+            return Ok(Self(None));
+        }
+        let Json(body) = Json::<Option<T>>::from_request(request, state).await?;
+        Ok(Self(body))
     }
 }
 
@@ -75,7 +92,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 }
 
 /// The value of a header, if it is there; one that does not parse is refused by name.
-pub fn header_value<T: FromStr>(headers: &HeaderMap, name: &HeaderName) -> Result<Option<T>, ApiError> {
+pub(super) fn header_value<T: FromStr>(
+    headers: &HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<T>, ApiError> {
     let Some(value) = headers.get(name) else { return Ok(None) };
     let parsed = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     parsed.map(Some).ok_or_else(|| {

@@ -2,25 +2,25 @@
 
 use axum::http::HeaderName;
 
-pub use crate::telemetry::RequestId;
+pub(super) use crate::telemetry::RequestId;
 
 /// Answers: the position of the last event of the command.
-pub const POSITION: HeaderName = HeaderName::from_static("rivet-position");
+pub(super) const POSITION: HeaderName = HeaderName::from_static("rivet-position");
 /// Requests: a position that the answer must reflect, such as another replica gave.
-pub const MIN_POSITION: HeaderName = HeaderName::from_static("rivet-min-position");
+pub(super) const MIN_POSITION: HeaderName = HeaderName::from_static("rivet-min-position");
 /// Answers: the read model did not reach the position in time.
-pub const STALE: HeaderName = HeaderName::from_static("rivet-stale");
+pub(super) const STALE: HeaderName = HeaderName::from_static("rivet-stale");
 /// Requests: the lease of the sender.
-pub const LEASE: HeaderName = HeaderName::from_static("rivet-lease");
+pub(super) const LEASE: HeaderName = HeaderName::from_static("rivet-lease");
 /// Requests: by which a repeated claim gets its first answer again.
-pub const REQUEST_KEY: HeaderName = HeaderName::from_static("rivet-request-key");
+pub(super) const REQUEST_KEY: HeaderName = HeaderName::from_static("rivet-request-key");
 /// Requests: entries of the attempt before this batch.
-pub const LOG_OFFSET: HeaderName = HeaderName::from_static("rivet-log-offset");
+pub(super) const LOG_OFFSET: HeaderName = HeaderName::from_static("rivet-log-offset");
 /// Answers: entries stored of the attempt.
-pub const LOG_ACK: HeaderName = HeaderName::from_static("rivet-log-ack");
+pub(super) const LOG_ACK: HeaderName = HeaderName::from_static("rivet-log-ack");
 /// Answers: ids of jobs that the runner holds and must stop.
-pub const CANCEL: HeaderName = HeaderName::from_static("rivet-cancel");
+pub(super) const CANCEL: HeaderName = HeaderName::from_static("rivet-cancel");
 /// Requests: by which a repeated launch gets its first answer again.
-pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Answers: the command was carried out before.
-pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");

@@ -6,12 +6,14 @@
 mod answer;
 mod body;
 mod error;
+mod events;
 mod extract;
 mod fresh;
 mod header;
 mod health;
 mod jobs;
 mod pipelines;
+mod projections;
 mod runners;
 mod state;
 mod stubs;
@@ -46,14 +48,23 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/jobs/{id}/status", put(jobs::status::set_status))
         .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
         .route("/api/jobs/{id}/complete", post(jobs::complete::complete))
+        .route("/api/jobs/{id}/cancel", post(jobs::cancel::cancel))
+        .route("/api/jobs/{id}/retry", post(jobs::retry::retry))
+        .route("/api/jobs/{id}/events", get(events::history::history))
         .route("/api/pipeline/create", post(pipelines::create::create))
         .route("/api/pipeline/launch", post(jobs::launch::launch))
         .route("/api/pipeline/list", get(pipelines::list::list))
         .route("/api/pipeline/{id}", get(pipelines::get::get).delete(pipelines::delete::delete))
         .route("/api/stubs", get(stubs::list))
         .route("/api/stubs/{name}", get(stubs::get))
+        .route("/api/projections/{name}/rebuild", post(projections::rebuild::rebuild))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
+    // What must answer at once, and needs no read model.
     api.route("/api/health", get(health::health))
+        .route("/livez", get(health::health))
+        .route("/readyz", get(health::ready))
+        .route("/api/events", get(events::list::list))
+        .route("/api/projections", get(projections::list::list))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(|_| error::panicked()))

@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::{Metadata, Position};
 use rivet_projections::ReadModels;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::error::ApiError;
 use super::header::RequestId;
@@ -29,6 +31,10 @@ pub(crate) struct AppState {
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
+    /// Work that outlives its request; shutdown waits for it.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when the server is about to stop.
+    pub(crate) draining: CancellationToken,
 }
 
 /// Who sends a command, for the events' metadata.
@@ -90,7 +96,7 @@ impl AppState {
     }
 
     /// The wait before a retry, if one comes of the command.
-    pub(super) fn backoff(&self) -> Backoff {
+    pub(super) fn backoff() -> Backoff {
         Backoff { jitter: chance::draw() }
     }
 

@@ -53,8 +53,12 @@ pub(super) async fn finish(
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let now = state.clock.now();
     let before = state.commands.jobs.load(job_id).await?.aggregate.state;
-    let complete =
-        JobCommand::Complete(CompleteJob { lease, report: report.clone(), backoff: state.backoff(), now });
+    let complete = JobCommand::Complete(CompleteJob {
+        lease,
+        report: report.clone(),
+        backoff: AppState::backoff(),
+        now,
+    });
     match state.commands.jobs.execute(job_id, complete, &metadata).await {
         Ok(committed) => {
             state.heard_from_holder(&before, now);

@@ -1,11 +1,13 @@
 //! Jobs: launched, offered, claimed, reported on, read.
 
 pub(super) mod append_logs;
+pub(super) mod cancel;
 pub(super) mod claim;
 pub(super) mod complete;
 pub(super) mod get;
 pub(super) mod launch;
 pub(super) mod list;
 pub(super) mod logs;
+pub(super) mod retry;
 pub(super) mod scheduled;
 pub(super) mod status;

@@ -1,0 +1,5 @@
+//! The feed of everything that happened.
+
+mod envelope;
+pub(super) mod history;
+pub(super) mod list;
