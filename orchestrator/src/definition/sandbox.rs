@@ -5,7 +5,6 @@ use std::time::Duration;
 use mlua::{
     ChunkMode, Error, HookTriggers, Lua, LuaOptions, MultiValue, Result, StdLib, Table, Value, VmState,
 };
-
 use rustix::time::{ClockId, clock_gettime};
 
 use super::error::{DefinitionError, Limit};
