@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
 use crate::definition::Evaluator;
+use crate::dispatch::Dispatcher;
 use crate::http::{self, AppState};
 use crate::liveness::Liveness;
 use crate::server::{self, ServerLimits};
@@ -70,6 +71,7 @@ impl App {
             read_models,
             evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
             liveness: Arc::new(Liveness::default()),
+            dispatcher: Arc::new(Dispatcher::default()),
             clock,
             config: Arc::new(config),
             tasks: TaskTracker::new(),
@@ -94,6 +96,9 @@ impl App {
         let read_models = state.read_models.clone();
         let projecting = drained.clone();
         workers.spawn(async move { read_models.run(projecting).await });
+        let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
+        let (events, queue, stopping) = (log.clone(), state.read_models.clone(), drained.clone());
+        workers.spawn(async move { dispatcher.run(events, queue, clock, stopping).await });
         server::serve(listener, http::router(state), shutdown, limits).await;
         log.close().await;
         drained.cancel();

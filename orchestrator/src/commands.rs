@@ -8,9 +8,9 @@ mod loader;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rivet_events::Position;
 use rivet_events::database::Database;
 use rivet_events::log::EventLog;
-use rivet_events::{Position, StreamId, Version};
 
 use crate::clock::Clock;
 use crate::domain::job::Job;
@@ -42,15 +42,6 @@ pub(crate) struct Journal {
     /// Whether other processes append to the same log, so that a cached state may be behind.
     shared: bool,
     acknowledged: AtomicU64,
-}
-
-/// A stream that must stand at a version when a command's events are appended, without getting any itself.
-#[derive(Debug, Clone)]
-pub struct Precondition {
-    /// The stream.
-    pub stream: StreamId,
-    /// Its version.
-    pub version: Version,
 }
 
 impl Commands {

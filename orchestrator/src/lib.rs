@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 pub mod definition;
 mod digest;
+mod dispatch;
 pub mod domain;
 mod http;
 mod liveness;

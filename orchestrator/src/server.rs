@@ -28,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// What a client may hold, and for how long.
 #[derive(Debug, Clone, Copy)]
-pub struct ServerLimits {
+pub(crate) struct ServerLimits {
     /// Connections at a time; further ones wait in the listener's backlog.
     pub max_connections: usize,
     /// From the first byte of a request's head (of a new connection: from its opening) to the last.
@@ -56,7 +56,12 @@ impl Default for ServerLimits {
 
 /// Serves until `shutdown`, then lets the requests under way finish, up to the drain timeout. It does not fail: a
 /// failed accept is survived, a failed connection concerns its client alone.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken, limits: ServerLimits) {
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+    limits: ServerLimits,
+) {
     let connections = TaskTracker::new();
     let drained = CancellationToken::new();
     let server = Server { router, shutdown: shutdown.clone(), drained: drained.clone(), limits };

@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::commands::{Commands, Committed};
 use crate::config::Config;
 use crate::definition::Evaluator;
+use crate::dispatch::Dispatcher;
 use crate::domain::job::{Backoff, JobState};
 use crate::domain::pipeline::{PipelineError, PipelineState};
 use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
@@ -29,6 +30,7 @@ pub(crate) struct AppState {
     pub(crate) read_models: ReadModels,
     pub(crate) evaluator: Arc<Evaluator>,
     pub(crate) liveness: Arc<Liveness>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     /// Work that outlives its request; shutdown waits for it.
@@ -88,10 +90,15 @@ impl AppState {
         Ok(committed.position)
     }
 
+    /// Notes a sign of life in memory alone.
+    pub(super) fn heard_from(&self, runner_id: &RunnerId, now: DateTime<Utc>) {
+        self.liveness.touch(runner_id, now, self.config.heartbeat_resolution);
+    }
+
     /// Notes that the holder of a job was heard of, in whose name a write was accepted.
     pub(super) fn heard_from_holder(&self, job: &JobState, now: DateTime<Utc>) {
         if let JobState::Running(running) = job {
-            self.liveness.touch(&running.holder.runner_id, now, self.config.heartbeat_resolution);
+            self.heard_from(&running.holder.runner_id, now);
         }
     }
 

@@ -105,7 +105,7 @@ impl Sender {
             digest: digest.to_owned(),
             now: state.clock.now(),
         });
-        state.commands.job_logs.execute_if(launch.job_id, append, &self.metadata, &[job.unmoved()]).await
+        state.commands.job_logs.execute_along(launch.job_id, append, &self.metadata, &[job.unmoved()]).await
     }
 }
 
