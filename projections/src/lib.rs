@@ -24,6 +24,8 @@ pub mod rebuild;
 mod rows;
 pub mod runners;
 pub mod status;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 
 pub use page::{Cursor, CursorError, Page};
