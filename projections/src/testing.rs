@@ -21,6 +21,7 @@ pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
 
 /// One job and who is around it. Its events are told in the order of the calls.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_field_names, reason = "they are the ids of three things")]
 pub(crate) struct Scene {
     pub(crate) job_id: JobId,
     pub(crate) pipeline_id: PipelineId,
@@ -214,7 +215,7 @@ pub(crate) fn rows_after<P: Projection>(
 /// The row with this key after these events.
 pub(crate) fn row_after<P: Projection>(
     projection: &P,
-    key: impl ToString,
+    key: &impl ToString,
     events: impl IntoIterator<Item = Event>,
 ) -> Option<P::Row> {
     rows_after(projection, events).row::<P>(&key.to_string())

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rivet_events::database::Database;
-use rivet_events::log::{self, EventLog, LogSettings};
+use rivet_events::log::{self, LogSettings};
 use rivet_projections::ReadModels;
 use rivet_tests::history::{Storyteller, tell};
 use rivet_tests::postgres::{Cluster, Durability};
 use tokio_util::sync::CancellationToken;
 
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 const WRITERS: usize = 256;
 const READS: usize = 300;
 

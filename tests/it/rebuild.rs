@@ -13,7 +13,7 @@ use rivet_tests::postgres::Cluster;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 struct Store {
     database: Database,

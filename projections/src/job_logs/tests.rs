@@ -36,7 +36,7 @@ fn a_batch_is_a_row_under_the_index_of_its_first_entry() {
         appended_at: at(3),
     }));
     let key = format!("{}/000000000007", s.job_id);
-    assert_eq!(row_after(&JobLogs, key, [appended]), Some(batch(2, 7, &["one", "two"])));
+    assert_eq!(row_after(&JobLogs, &key, [appended]), Some(batch(2, 7, &["one", "two"])));
 }
 
 #[test]

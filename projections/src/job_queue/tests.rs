@@ -8,7 +8,7 @@ use super::{JobQueue, QueuedJob};
 use crate::testing::{Scene, at, row_after};
 
 fn queued(events: impl IntoIterator<Item = Event>) -> Option<QueuedJob> {
-    row_after(&JobQueue, Scene::new(1).job_id, events)
+    row_after(&JobQueue, &Scene::new(1).job_id, events)
 }
 
 fn with_priority(priority: u8, seconds: i64) -> Event {

@@ -7,7 +7,7 @@ use super::{CancelRequest, Job, JobPhase, Jobs};
 use crate::testing::{Scene, at, row_after};
 
 fn job(events: impl IntoIterator<Item = Event>) -> Job {
-    row_after(&Jobs, scene().job_id, events).unwrap()
+    row_after(&Jobs, &scene().job_id, events).unwrap()
 }
 
 fn scene() -> Scene {

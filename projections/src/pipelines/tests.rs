@@ -11,7 +11,7 @@ use super::{Pipeline, Pipelines};
 use crate::testing::{Scene, at, row_after};
 
 fn pipeline(events: impl IntoIterator<Item = Event>) -> Option<Pipeline> {
-    row_after(&Pipelines, Scene::new(1).pipeline_id, events)
+    row_after(&Pipelines, &Scene::new(1).pipeline_id, events)
 }
 
 fn definition(script: &str) -> PipelineDefinition {

@@ -8,7 +8,7 @@ use super::{Runner, RunnerStatus, Runners};
 use crate::testing::{Scene, at, row_after};
 
 fn runner(events: impl IntoIterator<Item = Event>) -> Option<Runner> {
-    row_after(&Runners, "runner-1", events)
+    row_after(&Runners, &"runner-1", events)
 }
 
 fn registered(capabilities: Option<&[&str]>, seconds: i64) -> Event {
