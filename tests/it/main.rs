@@ -3,4 +3,5 @@
 
 mod log_conformance;
 mod postgres_es;
+mod read_models;
 mod rebuild;
