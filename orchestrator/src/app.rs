@@ -18,6 +18,7 @@ use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
 use crate::http::{self, AppState};
 use crate::liveness::Liveness;
+use crate::processes::Processes;
 use crate::server::{self, ServerLimits};
 
 /// Definitions that are read at the same time: each one is a process.
@@ -99,6 +100,14 @@ impl App {
         let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
         let (events, queue, stopping) = (log.clone(), state.read_models.clone(), drained.clone());
         workers.spawn(async move { dispatcher.run(events, queue, clock, stopping).await });
+        let processes = Processes {
+            commands: state.commands.clone(),
+            read_models: state.read_models.clone(),
+            liveness: state.liveness.clone(),
+            clock: state.clock.clone(),
+            config: state.config.clone(),
+        };
+        workers.spawn(processes.run(shutdown.clone()));
         server::serve(listener, http::router(state), shutdown, limits).await;
         log.close().await;
         drained.cancel();

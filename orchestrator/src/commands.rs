@@ -65,6 +65,12 @@ impl Commands {
         &self.journal.log
     }
 
+    /// Whether other processes append to the same log.
+    #[must_use]
+    pub fn shared(&self) -> bool {
+        self.journal.shared
+    }
+
     /// The highest position that this process has acknowledged to a client, or is about to.
     #[must_use]
     pub fn acknowledged(&self) -> Position {

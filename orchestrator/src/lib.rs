@@ -11,6 +11,7 @@ mod dispatch;
 pub mod domain;
 mod http;
 mod liveness;
+mod processes;
 pub mod runner;
 mod server;
 pub mod stubs;

@@ -30,7 +30,7 @@ pub(in crate::http) async fn claim(
     Json(body): Json<ClaimRequest>,
 ) -> Result<Recorded<JsonBody<JobExecutionInfo>>, ApiError> {
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
-    state.contact(&body.runner_id, &metadata, state.clock.now()).await?;
+    state.heard_from(&body.runner_id, &metadata).await?;
     let claim = Claim {
         job_id,
         capabilities: state.capabilities(&body.runner_id).await?,

@@ -40,7 +40,7 @@ pub(in crate::http) async fn claim_next(
     Json(body): Json<ClaimNextRequest>,
 ) -> Result<Response, ApiError> {
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
-    state.contact(&body.runner_id, &metadata, state.clock.now()).await?;
+    state.polled_by(&body.runner_id, &metadata).await?;
     let wait = Duration::from_millis(body.wait_ms).min(MAX_WAIT);
     let request = Request {
         capabilities: state.capabilities(&body.runner_id).await?,
@@ -57,7 +57,7 @@ pub(in crate::http) async fn claim_next(
         () = state.draining.cancelled() => None,
     };
     // An open request is a sign of life.
-    state.heard_from(&request.runner_id, state.clock.now());
+    state.polled_by(&request.runner_id, &request.metadata).await?;
     Ok(claimed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), answered))
 }
 
