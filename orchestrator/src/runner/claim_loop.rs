@@ -102,18 +102,25 @@ impl ClaimLoop {
 
     /// The way of servers without next-claim: claims what they list, in order, until one claim wins.
     async fn claim_scheduled(&mut self) -> anyhow::Result<Option<JobExecution>> {
-        // A job won by an answer that was lost is not listed any more.
-        let mut candidates: Vec<JobId> = self.unanswered.into_iter().collect();
-        candidates.extend(self.client.scheduled().await?);
-        for job_id in candidates {
-            self.unanswered = Some(job_id);
-            let claimed = self.client.claim(job_id, self.key).await?;
-            self.unanswered = None;
-            if claimed.is_some() {
-                return Ok(claimed);
+        // A job won by an answer that was lost is not listed any more: it is asked for again first.
+        if let Some(job_id) = self.unanswered
+            && let Some(job) = self.claim_by_id(job_id).await?
+        {
+            return Ok(Some(job));
+        }
+        for job_id in self.client.scheduled().await? {
+            if let Some(job) = self.claim_by_id(job_id).await? {
+                return Ok(Some(job));
             }
         }
         Ok(None)
+    }
+
+    async fn claim_by_id(&mut self, job_id: JobId) -> anyhow::Result<Option<JobExecution>> {
+        self.unanswered = Some(job_id);
+        let claimed = self.client.claim(job_id, self.key).await?;
+        self.unanswered = None;
+        Ok(claimed)
     }
 
     /// The answer of the claim that was in flight when the runner began to drain: the server may have given it a
