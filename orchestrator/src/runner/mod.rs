@@ -34,6 +34,7 @@ use self::held_jobs::HeldJobs;
 use self::job::JobRunner;
 pub use self::job_process::JOB_PROCESS_COMMAND;
 pub use self::options::RunnerOptions;
+use crate::clock::{Clock, SystemClock};
 
 /// Modules that a script finds here, and may require.
 const MODULES: [&str; 4] = ["env", "input", "log", "process"];
@@ -120,7 +121,6 @@ async fn second_signal() {
 }
 
 /// The time by this machine's clock, which is what log entries carry.
-#[expect(clippy::disallowed_methods, reason = "a runner has no other clock than its machine's")]
 fn now() -> chrono::DateTime<chrono::Utc> {
-    chrono::Utc::now()
+    SystemClock.now()
 }

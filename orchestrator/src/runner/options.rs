@@ -6,6 +6,8 @@ use std::time::Duration;
 use reqwest::Url;
 use rivet_events::id::RunnerId;
 
+use crate::config::positive_duration;
+
 /// Options of `runner`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunnerOptions {
@@ -25,13 +27,13 @@ pub struct RunnerOptions {
     #[arg(long, env = "RIVET_WORK_DIR")]
     pub work_dir: Option<PathBuf>,
     /// Time between two heartbeats, such as 30s.
-    #[arg(long, default_value = "30s", value_parser = parse_duration)]
+    #[arg(long, default_value = "30s", value_parser = positive_duration)]
     pub heartbeat_interval: Duration,
     /// How long a report to a server that does not answer is retried, such as 15m.
-    #[arg(long, default_value = "15m", value_parser = parse_duration)]
+    #[arg(long, default_value = "15m", value_parser = positive_duration)]
     pub retry_for: Duration,
     /// How long running jobs may go on after the first signal to end; they are killed then, and by a second signal.
-    #[arg(long, default_value = "1h", value_parser = parse_duration)]
+    #[arg(long, default_value = "1h", value_parser = positive_duration)]
     pub drain_grace: Duration,
 }
 
@@ -51,37 +53,9 @@ fn parse_parallel(text: &str) -> Result<usize, String> {
         .ok_or_else(|| "a number from 1 to 1000".to_owned())
 }
 
-/// Reads a duration such as `500ms`, `30s`, `15m`, `1h`.
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let unit_at = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    let (count, unit) = text.split_at(unit_at);
-    let unit_ms = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return Err("a duration is a whole number and ms, s, m or h".to_owned()),
-    };
-    let count: u64 = count.parse().map_err(|error| format!("{error}"))?;
-    count
-        .checked_mul(unit_ms)
-        .filter(|ms| *ms > 0)
-        .map(Duration::from_millis)
-        .ok_or_else(|| "out of range".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_have_a_unit() {
-        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(parse_duration("2m"), Ok(Duration::from_mins(2)));
-        for wrong in ["", "5", "s", "0s", "5d", "-1s", "99999999999999999h"] {
-            assert!(parse_duration(wrong).is_err(), "{wrong}");
-        }
-    }
 
     #[test]
     fn a_server_is_an_http_url() {

@@ -3,8 +3,9 @@
 //! A write carries its lease, and logs their offset, so sending one again is always safe; giving one up too
 //! early loses what a job did. Hence everything is tried again except what the server itself refused.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
+
+use crate::chance;
 
 /// What an answer to a write means for the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,9 +63,7 @@ impl Backoff {
 
 /// A random duration below `bound`.
 pub(super) fn jitter(bound: Duration) -> Duration {
-    // Each RandomState has fresh keys: enough randomness to spread requests, without a generator to carry.
-    let random = u32::try_from(RandomState::new().hash_one(0_u8) >> 32).unwrap_or(u32::MAX);
-    bound.mul_f64(f64::from(random) / f64::from(u32::MAX))
+    bound.mul_f64(chance::draw())
 }
 
 #[cfg(test)]
