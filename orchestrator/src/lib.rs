@@ -10,6 +10,7 @@ mod digest;
 pub mod domain;
 mod http;
 mod liveness;
+pub mod runner;
 mod server;
 pub mod stubs;
 pub mod telemetry;
