@@ -136,8 +136,7 @@ pub struct DatabaseOptions {
         long = "database-url",
         env = "RIVET_DATABASE_URL",
         value_name = "URL",
-        default_value = "sqlite://rivet.db",
-        hide_env_values = true
+        default_value = "sqlite://rivet.db"
     )]
     pub url: DatabaseUrl,
 }
@@ -152,6 +151,13 @@ impl DatabaseUrl {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The file of an SQLite database.
+    #[must_use]
+    pub fn sqlite_file(&self) -> Option<&str> {
+        let rest = self.0.strip_prefix("sqlite:")?;
+        rest.strip_prefix("//").unwrap_or(rest).split('?').next()
+    }
 }
 
 impl From<String> for DatabaseUrl {
@@ -163,16 +169,19 @@ impl From<String> for DatabaseUrl {
 /// The file, or the server without password and options.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((scheme, rest)) = self.0.split_once(':') else { return f.write_str("a database") };
-        let rest = rest.trim_start_matches("//");
-        let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
-        let place = place.split('?').next().unwrap_or_default();
-        match (scheme, user) {
-            ("sqlite", _) => f.write_str(rest.split('?').next().unwrap_or_default()),
-            (_, None) => write!(f, "{scheme}://{place}"),
-            (_, Some(user)) => match user.split_once(':') {
-                None => write!(f, "{scheme}://{user}@{place}"),
-                Some((name, _)) => write!(f, "{scheme}://{name}:***@{place}"),
+        if let Some(file) = self.sqlite_file() {
+            return f.write_str(file);
+        }
+        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
+        let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let name = tail.split(['?', '#']).next().unwrap_or_default();
+        match authority.rsplit_once('@') {
+            // A password with a character that ends the authority: the driver will refuse it.
+            _ if tail.contains('@') => write!(f, "{scheme}://***"),
+            None => write!(f, "{scheme}://{authority}{name}"),
+            Some((user, host)) => match user.split_once(':') {
+                None => write!(f, "{scheme}://{user}@{host}{name}"),
+                Some((user, _)) => write!(f, "{scheme}://{user}:***@{host}{name}"),
             },
         }
     }
@@ -184,7 +193,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-fn address(text: &str) -> Result<SocketAddr, &'static str> {
+pub(crate) fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected IP:PORT, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080")
 }
 
@@ -251,7 +260,9 @@ mod tests {
     fn no_text_form_of_a_database_url_shows_its_secrets() {
         let shown = |url: &str| DatabaseUrl::from(url.to_owned()).to_string();
         assert_eq!(shown("postgres://rivet:s3cret@db:5432/rivet"), "postgres://rivet:***@db:5432/rivet");
-        assert_eq!(shown("postgres://rivet:s3/cr@et?@db/rivet"), "postgres://rivet:***@db/rivet");
+        assert_eq!(shown("postgres://rivet:s3@cret@db/rivet"), "postgres://rivet:***@db/rivet");
+        assert_eq!(shown("postgres://rivet:s3/cr@et?@db/rivet"), "postgres://***");
+        assert_eq!(shown("postgres://db/rivet?password=s3@cret"), "postgres://***");
         assert_eq!(shown("postgres://rivet@db/rivet?password=s3cret"), "postgres://rivet@db/rivet");
         assert_eq!(shown("postgres://db/rivet?password=s3cret"), "postgres://db/rivet");
         assert_eq!(shown("sqlite:///var/lib/rivet.db?mode=rwc"), "/var/lib/rivet.db");

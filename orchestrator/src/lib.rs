@@ -2,6 +2,7 @@
 
 pub mod app;
 mod chance;
+pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;

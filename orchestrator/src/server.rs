@@ -30,16 +30,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServerLimits {
     /// Connections at a time; further ones wait in the listener's backlog.
-    pub max_connections: usize,
+    pub(crate) max_connections: usize,
     /// From the first byte of a request's head (of a new connection: from its opening) to the last.
-    pub head_timeout: Duration,
+    pub(crate) head_timeout: Duration,
     /// Between two requests of a connection. Longer than the idle timeouts of clients and load balancers (60 s and
     /// 90 s are usual), so that they close first and never send a request into a closing connection.
-    pub idle_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
     /// Between two pieces of a request's body.
-    pub body_timeout: Duration,
+    pub(crate) body_timeout: Duration,
     /// For the requests under way when the server stops.
-    pub drain_timeout: Duration,
+    pub(crate) drain_timeout: Duration,
 }
 
 impl Default for ServerLimits {

@@ -22,14 +22,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 /// Clients ask these over and over: logged at DEBUG while all is well.
-const FREQUENT_ROUTES: [&str; 7] = [
-    "/api/health",
-    "/api/jobs/claim",
-    "/api/jobs/scheduled",
-    "/api/runners/{*id}",
-    "/livez",
-    "/metrics",
-    "/readyz",
+const FREQUENT: [(Method, &str); 7] = [
+    (Method::GET, "/api/health"),
+    (Method::POST, "/api/jobs/claim"),
+    (Method::GET, "/api/jobs/scheduled"),
+    // A heartbeat: a runner's name may contain slashes.
+    (Method::POST, "/api/runners/{*id}"),
+    (Method::GET, "/livez"),
+    (Method::GET, "/metrics"),
+    (Method::GET, "/readyz"),
 ];
 
 /// How the log is written.
@@ -182,7 +183,8 @@ impl RequestLine {
     }
 
     fn is_frequent(&self) -> bool {
-        self.route.as_ref().is_some_and(|route| FREQUENT_ROUTES.contains(&route.as_str()))
+        let route = self.route.as_ref().map(MatchedPath::as_str);
+        FREQUENT.iter().any(|(method, frequent)| self.method == *method && route == Some(*frequent))
     }
 }
 

@@ -135,8 +135,8 @@ impl TestApp {
     }
 }
 
-/// Cargo puts the programs of a package beside the folder of its tests.
-fn program() -> PathBuf {
+/// The program under test: Cargo puts the programs of a package beside the folder of its tests.
+pub fn program() -> PathBuf {
     let test = env::current_exe().expect("a test knows its own program");
     let folder = test.ancestors().nth(2).expect("it is target/PROFILE/deps/TEST");
     folder.join("rivet-under-test")

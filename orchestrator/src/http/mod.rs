@@ -27,6 +27,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use error::{ApiError, render_problems};
 
 use crate::telemetry::request_context;
+pub(crate) use events::EventBody;
 pub(crate) use state::AppState;
 
 /// Every route of the API.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// An event in its place in the log.
 #[derive(Debug, Serialize)]
-pub(super) struct EventBody<'a> {
+pub(crate) struct EventBody<'a> {
     position: Position,
     event_id: EventId,
     r#type: &'a str,

@@ -3,3 +3,5 @@
 mod envelope;
 pub(super) mod history;
 pub(super) mod list;
+
+pub(crate) use envelope::EventBody;
