@@ -83,5 +83,5 @@ async fn the_script_stubs_are_offered(kind: StoreKind) {
         assert_eq!(stub["name"], format!("{}.lua", name.trim_end_matches(".lua")));
         assert!(stub["content"].as_str().is_some_and(|content| !content.is_empty()));
     }
-    api.get("/api/stubs/nothing").await.expect_refusal(404, "not_found");
+    api.get("/api/stubs/nothing").await.expect_refusal(404, "stub_not_found");
 }

@@ -137,7 +137,7 @@ async fn a_body_that_is_too_large_is_refused(kind: StoreKind) {
         api.request(Method::POST, &format!("/api/jobs/{job}/logs")).header("content-type", JSON).body(body);
     // The server may hang up before the whole of it was sent.
     if let Ok(answer) = api.try_send(request).await {
-        answer.expect_refusal(413, "too_large");
+        answer.expect_refusal(413, "payload_too_large");
     }
     assert_eq!(api.logs(&job).await.expect(200), json!([]));
 }

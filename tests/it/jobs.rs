@@ -73,7 +73,7 @@ async fn an_unknown_job_is_unknown_everywhere(kind: StoreKind) {
         api.cancel(UNKNOWN).await,
         api.retry(UNKNOWN).await,
     ] {
-        answer.expect_refusal(404, "not_found");
+        answer.expect_refusal(404, "job_not_found");
     }
 }
 

@@ -109,9 +109,9 @@ async fn a_deleted_pipeline_is_gone_and_its_jobs_stay(kind: StoreKind) {
     let pipeline = new_pipeline(&api).await;
     let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
     api.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
-    api.get(&format!("/api/pipeline/{pipeline}")).await.expect_refusal(404, "not_found");
-    api.delete(&format!("/api/pipeline/{pipeline}")).await.expect_refusal(404, "not_found");
-    api.launch(&pipeline, &json!({})).await.expect_refusal(404, "not_found");
+    api.get(&format!("/api/pipeline/{pipeline}")).await.expect_refusal(404, "pipeline_not_found");
+    api.delete(&format!("/api/pipeline/{pipeline}")).await.expect_refusal(404, "pipeline_not_found");
+    api.launch(&pipeline, &json!({})).await.expect_refusal(404, "pipeline_not_found");
     assert_eq!(api.get("/api/pipeline/list").await.expect(200), json!([]));
     // Its queued jobs are cancelled, by a process that follows.
     let cancelled = rivet_tests::wait::eventually("the queued job to be cancelled", async || {
@@ -121,7 +121,7 @@ async fn a_deleted_pipeline_is_gone_and_its_jobs_stay(kind: StoreKind) {
     .await;
     assert!(cancelled["reason"].is_string(), "{cancelled}");
     assert_eq!(ids(&api.get(&format!("/api/jobs/pipeline/{pipeline}")).await.expect(200)), [job]);
-    api.get(&format!("/api/jobs/pipeline/{UNKNOWN}")).await.expect_refusal(404, "not_found");
+    api.get(&format!("/api/jobs/pipeline/{UNKNOWN}")).await.expect_refusal(404, "pipeline_not_found");
 }
 
 async fn lists_are_newest_first(kind: StoreKind) {

@@ -71,8 +71,8 @@ async fn a_deleted_runner_is_gone(kind: StoreKind) {
     let api = app.client();
     api.register("r", &[]).await.expect(200);
     api.delete("/api/runners/r").await.expect(204);
-    api.get("/api/runners/r").await.expect_refusal(404, "not_found");
-    api.delete("/api/runners/r").await.expect_refusal(404, "not_found");
+    api.get("/api/runners/r").await.expect_refusal(404, "runner_not_found");
+    api.delete("/api/runners/r").await.expect_refusal(404, "runner_not_found");
     assert_eq!(api.get("/api/runners").await.expect(200), json!([]));
 }
 

@@ -126,6 +126,10 @@ impl From<Error> for DefinitionError {
         if message.ends_with("stack overflow") || message.starts_with("stack overflow") {
             return Self::Limit { limit: Limit::Recursion, line };
         }
+        // What `string.rep` and `table.concat` say before they even ask for the memory.
+        if message.ends_with("resulting string too large") || message.ends_with("string too long") {
+            return Self::Limit { limit: Limit::Memory, line };
+        }
         Self::Script { message: message.chars().take(MAX_MESSAGE_CHARS).collect(), line }
     }
 }
