@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::StatusCode;
 use rivet_events::id::JobId;
 use rivet_events::job_log::LogEntry;
 use tokio::sync::mpsc;
@@ -73,8 +74,16 @@ impl JobRunner {
             Ok(End::Disowned) => return Err(WriteError::LeaseLost),
             Err(error) => Completion::of(JobResult::failed(1, format!("{error:#}"))),
         };
-        self.client.complete(&job, &completion).await?;
-        Ok(completion)
+        match self.client.complete(&job, &completion).await {
+            Ok(()) => Ok(completion),
+            Err(WriteError::Refused(reply)) if reply.status != StatusCode::CONFLICT => {
+                // A job without any result would hang until its lease expires, and run again.
+                let why = format!("the server refused the result: {}", reply.explanation());
+                let completion = Completion::of(JobResult::failed(1, why));
+                self.client.complete(&job, &completion).await.map(|()| completion)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn execute(&self, job: &JobExecution, cancel: &CancellationToken) -> anyhow::Result<End> {

@@ -18,6 +18,11 @@ use crate::definition::sandbox;
 use crate::runner::execution::JobResult;
 use crate::runner::job_process::Order;
 
+/// Most that a result keeps of what the stages returned, in bytes of JSON.
+const MAX_OUTPUT_BYTES: usize = 1 << 20;
+/// Most that a result keeps of an error's text, in bytes; the log has it whole.
+const MAX_ERROR_BYTES: usize = 1 << 14;
+
 /// Runs the ordered job to its end.
 pub(super) fn run(order: Order, reporter: Reporter, cancelled: Arc<AtomicBool>) -> JobResult {
     let Order { execution, workspace, engine } = order;
@@ -43,14 +48,27 @@ pub(super) fn run(order: Order, reporter: Reporter, cancelled: Arc<AtomicBool>) 
         }
     };
     match run() {
-        Ok(output) if output.is_empty() => JobResult::succeeded(None),
-        Ok(output) => JobResult::succeeded(Some(output.into())),
+        Ok(output) => JobResult::succeeded(kept(&job, output)),
         Err(error) => {
-            let result = JobResult::failed(exit_code(&error), explanation(&error));
-            job.reporter.log(LogLevel::Error, result.error_message.clone().unwrap_or_default());
-            result
+            let mut why = explanation(&error);
+            job.reporter.log(LogLevel::Error, &why);
+            why.truncate(why.floor_char_boundary(MAX_ERROR_BYTES));
+            JobResult::failed(exit_code(&error), why)
         }
     }
+}
+
+/// What of the stages' output goes into the result.
+fn kept(job: &Job, output: Map<String, serde_json::Value>) -> Option<serde_json::Value> {
+    if output.is_empty() {
+        return None;
+    }
+    let output = serde_json::Value::Object(output);
+    if output.to_string().len() > MAX_OUTPUT_BYTES {
+        job.reporter.log(LogLevel::Warning, "what the stages returned is more than 1 MiB, and is not kept");
+        return None;
+    }
+    Some(output)
 }
 
 /// Runs the stages; answers with what they returned, by name.
@@ -86,10 +104,10 @@ fn run_stage(job: &Job, name: &str, stage: &Table) -> Result<Option<serde_json::
     if let Some(condition) = condition
         && !condition.call::<bool>(())?
     {
-        job.reporter.log(LogLevel::Info, format!("stage {name}: skipped by its condition"));
+        job.reporter.log(LogLevel::Info, &format!("stage {name}: skipped by its condition"));
         return Ok(None);
     }
-    job.reporter.log(LogLevel::Info, format!("stage {name}"));
+    job.reporter.log(LogLevel::Info, &format!("stage {name}"));
     let script: Function = stage.get("script")?;
     let returned = script.call::<Value>(())?;
     Ok(value::to_json(&returned))
