@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::client::{Client, NextClaim, chain};
+use super::client::{Client, NextClaim};
 use super::execution::JobExecution;
 use super::job::JobRunner;
 use super::retry::{Backoff, jitter};
@@ -139,7 +139,7 @@ impl ClaimLoop {
             Ok(NextClaim::Job(job)) => Some(*job),
             Ok(NextClaim::Nothing | NextClaim::Unsupported) => None,
             Err(error) => {
-                tracing::debug!("no answer to the last claim: {}", chain(error.as_ref()));
+                tracing::debug!("no answer to the last claim: {error:#}");
                 None
             }
         }

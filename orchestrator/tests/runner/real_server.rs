@@ -40,9 +40,9 @@ impl Server {
     async fn post(&self, path: &str, body: &Value) -> Value {
         let response =
             self.http.post(self.url.join(path).expect("a path")).json(body).send().await.expect("an answer");
-        let (status, answer) = (response.status(), response.json().await.expect("JSON"));
+        let (status, answer) = (response.status(), response.text().await.expect("text"));
         assert!(status.is_success(), "{path}: {status} {answer}");
-        answer
+        serde_json::from_str(&answer).unwrap_or_default()
     }
 
     async fn get(&self, path: &str) -> Value {
@@ -159,4 +159,22 @@ async fn a_failing_job_is_failed_with_its_exit_code() {
     let job = server.launch(&server.create(&example("fails.lua")).await).await;
     let ended = server.ended(&job).await;
     assert_eq!((&ended["status"], &ended["result"]["exit_code"]), (&json!("Failed"), &json!(3)), "{ended}");
+}
+
+#[tokio::test]
+async fn a_cancelled_job_ends_as_cancelled_and_its_runner_goes_on() {
+    let server = Server::start().await;
+    let _runner = Runner::start_as("r", server.url.as_str(), &[]);
+    let slow = server.launch(&server.create(&example("slow.lua")).await).await;
+    let path = format!("/api/jobs/{slow}/logs");
+    server.until(&path, |log| log.as_array().is_some_and(|log| log.len() >= 3)).await;
+    server.post(&format!("/api/jobs/{slow}/cancel"), &json!({ "reason": "seen enough" })).await;
+    let ended = server.ended(&slow).await;
+    assert_eq!(
+        (&ended["status"], &ended["result"]["exit_code"]),
+        (&json!("Cancelled"), &json!(130)),
+        "{ended}"
+    );
+    let next = server.launch(&server.create(&example("hello.lua")).await).await;
+    assert_eq!(server.ended(&next).await["status"], "Succeeded");
 }
