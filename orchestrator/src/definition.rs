@@ -16,7 +16,7 @@ mod error;
 mod evaluator;
 mod node;
 mod reading;
-mod sandbox;
+pub(crate) mod sandbox;
 
 use std::collections::BTreeMap;
 

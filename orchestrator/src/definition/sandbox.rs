@@ -19,7 +19,7 @@ const INSTRUCTIONS_PER_CHECK: u32 = 100_000;
 /// A script's own message is cut here.
 const MAX_MESSAGE_CHARS: usize = 1_000;
 /// What Lua puts before the line in a message: `pipeline:12: …`.
-const CHUNK_NAME: &str = "=pipeline";
+pub(crate) const CHUNK_NAME: &str = "=pipeline";
 
 /// Globals of the base library that load code, print, or steer the collector.
 const REMOVED: [&str; 6] = ["load", "loadfile", "dofile", "collectgarbage", "warn", "require"];
@@ -45,7 +45,8 @@ pub(super) fn run<T>(
     read(chunk.call(())?)
 }
 
-fn new_state() -> Result<Lua> {
+/// A state with what every script finds, read or run: the pure libraries, and the global `pipeline`.
+pub(crate) fn language() -> Result<Lua> {
     let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
     let lua = Lua::new_with(libraries, LuaOptions::default())?;
     let globals = lua.globals();
@@ -53,12 +54,18 @@ fn new_state() -> Result<Lua> {
         globals.raw_remove(name)?;
     }
     globals.raw_get::<Table>("string")?.raw_remove("dump")?;
+    let pipeline: Table = lua.load(include_str!("pipeline.lua")).set_name("=builder").call(())?;
+    globals.raw_set("pipeline", pipeline)?;
+    Ok(lua)
+}
+
+fn new_state() -> Result<Lua> {
+    let lua = language()?;
+    let globals = lua.globals();
     globals.raw_set("print", lua.create_function(|_, _: MultiValue| Ok(()))?)?;
     for module in RUNNER_MODULES {
         globals.raw_set(module, runner_module(&lua, module)?)?;
     }
-    let pipeline: Table = lua.load(include_str!("pipeline.lua")).set_name("=builder").call(())?;
-    globals.raw_set("pipeline", pipeline)?;
 
     lua.set_memory_limit(MEMORY_LIMIT)?;
     let start = processor_time();

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::client::{Client, NextClaim, chain};
+use super::client::{Client, NextClaim};
 use super::execution::JobExecution;
 use super::job::JobRunner;
 use super::retry::{Backoff, jitter};
@@ -67,6 +67,7 @@ impl ClaimLoop {
     /// Waits for a job, for as long as it takes; `None` only where the pause after an empty answer is over.
     async fn claim(&mut self) -> Option<JobExecution> {
         let mut backoff = Backoff::new();
+        let mut told = false;
         loop {
             let asked = Instant::now();
             match self.claim_once(CLAIM_WAIT).await {
@@ -77,12 +78,16 @@ impl ClaimLoop {
                 Ok(None) => {
                     self.key = CommandId::generate();
                     backoff = Backoff::new();
+                    told = false;
                     if asked.elapsed() < POLL_INTERVAL {
                         sleep(POLL_INTERVAL / 2 + jitter(POLL_INTERVAL)).await;
                     }
                 }
                 Err(error) => {
-                    tracing::debug!("no answer to a claim: {error:#}");
+                    if !told {
+                        tracing::warn!("no answer to a claim, asking on: {error:#}");
+                        told = true;
+                    }
                     sleep(backoff.pause(None)).await;
                 }
             }
@@ -134,7 +139,7 @@ impl ClaimLoop {
             Ok(NextClaim::Job(job)) => Some(*job),
             Ok(NextClaim::Nothing | NextClaim::Unsupported) => None,
             Err(error) => {
-                tracing::debug!("no answer to the last claim: {}", chain(error.as_ref()));
+                tracing::debug!("no answer to the last claim: {error:#}");
                 None
             }
         }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::execution::{Completion, JobExecution};
 use super::held_jobs::HeldJobs;
 use super::retry::{Backoff, Verdict};
+use crate::telemetry::chain;
 
 /// Longest time of one try of a short request.
 const TRY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -215,7 +216,7 @@ impl Client {
                     Verdict::Refused => return Err(WriteError::Refused(reply)),
                     Verdict::TryAgain => (reply.explanation(), reply.retry_after),
                 },
-                Err(error) => (chain(&error), None),
+                Err(error) => (chain(&error).to_string(), None),
             };
             if started.elapsed() >= self.retry_for {
                 return Err(WriteError::GaveUp(self.retry_for, error));
@@ -263,12 +264,4 @@ fn with_lease(request: RequestBuilder, lease_id: Option<LeaseId>) -> RequestBuil
 
 fn execution(reply: &Reply) -> anyhow::Result<JobExecution> {
     serde_json::from_slice(&reply.body).context("the answer to a claim")
-}
-
-/// An error with its causes, on one line.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::client::{Client, chain};
+use super::client::Client;
+use crate::telemetry::chain;
 
 /// Beats every `interval` until `stop`. The client must be this thread's own: its connections live on the
 /// thread's runtime.

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::StatusCode;
+use rivet_events::id::JobId;
 use rivet_events::job_log::LogEntry;
 use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -52,7 +55,10 @@ impl JobRunner {
                 tracing::info!(%job_id, attempt, status = completion.status(), why, "job ended");
             }
             Some(Err(error)) => tracing::warn!(%job_id, attempt, "job dropped: {error}"),
-            None => tracing::warn!(%job_id, attempt, "job killed: the server will give it to another runner"),
+            None => {
+                tracing::warn!(%job_id, attempt, "job killed: the server will give it to another runner");
+                self.remove_containers(job_id).await;
+            }
         }
     }
 
@@ -68,8 +74,16 @@ impl JobRunner {
             Ok(End::Disowned) => return Err(WriteError::LeaseLost),
             Err(error) => Completion::of(JobResult::failed(1, format!("{error:#}"))),
         };
-        self.client.complete(&job, &completion).await?;
-        Ok(completion)
+        match self.client.complete(&job, &completion).await {
+            Ok(()) => Ok(completion),
+            Err(WriteError::Refused(reply)) if reply.status != StatusCode::CONFLICT => {
+                // A job without any result would hang until its lease expires, and run again.
+                let why = format!("the server refused the result: {}", reply.explanation());
+                let completion = Completion::of(JobResult::failed(1, why));
+                self.client.complete(&job, &completion).await.map(|()| completion)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     async fn execute(&self, job: &JobExecution, cancel: &CancellationToken) -> anyhow::Result<End> {
@@ -83,27 +97,28 @@ impl JobRunner {
             supervise(process, messages, entries, cancel, &lost),
             log_shipper::ship(&self.client, job, shipped, &lost),
         );
-        self.clean_up(job, workspace, &end).await;
+        match &end {
+            End::Ended { result: Some(_), cancelled: false } => {}
+            End::Ended { .. } | End::Disowned => self.remove_containers(job.job_id).await,
+        }
+        remove_workspace(workspace, job.job_id).await;
         Ok(end)
     }
 
-    async fn clean_up(&self, job: &JobExecution, workspace: Workspace, end: &End) {
-        let leftover_containers = match end {
-            End::Ended { result: Some(_), cancelled: false } => None,
-            End::Ended { .. } | End::Disowned => self.engine,
-        };
-        let job_id = job.job_id;
-        let cleaned = tokio::task::spawn_blocking(move || {
-            if let Some(engine) = leftover_containers {
-                engine.remove_containers_of(job_id);
-            }
-            workspace.remove()
-        });
-        match cleaned.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%job_id, %error, "the workspace is left over"),
-            Err(error) => tracing::warn!(%job_id, %error, "the clean-up did not end"),
+    /// Removes the containers of a job that did not come to its own end.
+    async fn remove_containers(&self, job_id: JobId) {
+        let Some(engine) = self.engine else { return };
+        if let Err(error) = spawn_blocking(move || engine.remove_containers_of(job_id)).await {
+            tracing::warn!(%job_id, %error, "containers of the job may be left over");
         }
+    }
+}
+
+async fn remove_workspace(workspace: Workspace, job_id: JobId) {
+    match spawn_blocking(move || workspace.remove()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%job_id, %error, "the workspace is left over"),
+        Err(error) => tracing::warn!(%job_id, %error, "the removal of the workspace did not end"),
     }
 }
 
@@ -127,7 +142,10 @@ async fn supervise(
     };
     let result = tokio::select! {
         biased;
-        () = lost.cancelled() => return End::Disowned,
+        () = lost.cancelled() => {
+            process.reap().await;
+            return End::Disowned;
+        }
         result = &mut output => result,
         () = stop => None,
     };

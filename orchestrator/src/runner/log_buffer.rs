@@ -38,12 +38,12 @@ impl LogBuffer {
 
     /// Whether the server has everything.
     pub(super) fn is_acknowledged(&self) -> bool {
-        self.pending().next().is_none()
+        self.pending().len() == 0
     }
 
     /// Whether a whole batch waits.
     pub(super) fn is_full(&self) -> bool {
-        self.pending_bytes >= Self::BATCH_BYTES || self.pending().count() >= Self::BATCH_ENTRIES
+        self.pending_bytes >= Self::BATCH_BYTES || self.pending().len() >= Self::BATCH_ENTRIES
     }
 
     /// The offset and the entries to send next; no entries when nothing waits.
@@ -84,7 +84,7 @@ impl LogBuffer {
         self.first = index;
     }
 
-    fn pending(&self) -> impl Iterator<Item = &LogEntry> {
+    fn pending(&self) -> impl ExactSizeIterator<Item = &LogEntry> {
         let kept = usize::try_from(self.acknowledged - self.first).expect("invariant: counted in memory");
         self.entries.range(kept..)
     }

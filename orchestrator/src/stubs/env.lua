@@ -1,6 +1,7 @@
 ---@meta
 
----The environment that the job's commands run in: the runner's own, with the pipeline's `config.env_vars` over it.
+---The environment that the job's commands run in: the pipeline's `config.env_vars` over `HOME` (the workspace), `CI`,
+---`RIVET_JOB_ID`, `RIVET_PIPELINE_ID`, `RIVET_ATTEMPT`, and the machine's `PATH` and `LANG`; nothing else of the runner's.
 ---`env.HOME` is `env.get("HOME")`.
 ---
 ---Exists only while a job runs: call it inside a stage's `script` or `condition`.

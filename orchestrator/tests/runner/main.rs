@@ -1,5 +1,6 @@
 //! The reference runner as a process, against a server that is told what to do.
 
+mod real_server;
 mod scripted_server;
 
 use std::fs::File;
@@ -23,11 +24,16 @@ struct Runner {
 
 impl Runner {
     fn start(server: &ScriptedServer, arguments: &[&str]) -> Self {
+        Self::start_as("läufer 1/a", &server.url, arguments)
+    }
+
+    fn start_as(id: &str, url: &str, arguments: &[&str]) -> Self {
         let work_dir = tempfile::tempdir().expect("a directory");
         let process = Command::new(env!("CARGO_BIN_EXE_rivet-orchestrator"))
-            .args(["runner", "--server", &server.url, "--id", "läufer 1/a", "--work-dir"])
+            .args(["runner", "--server", url, "--id", id, "--work-dir"])
             .arg(work_dir.path())
             .args(arguments)
+            .env("PATH", path_with_container_engine())
             .env("RUNNER_SECRET", "do not tell")
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -44,6 +50,14 @@ impl Runner {
     fn workspaces(&self) -> usize {
         std::fs::read_dir(self.work_dir.path()).expect("a directory").count()
     }
+}
+
+/// The search path, with a program before it that passes for podman: it shows what it is told, and runs the command
+/// after the image.
+fn path_with_container_engine() -> String {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/runner/bin");
+    std::env::var_os("PATH")
+        .map_or_else(|| directory.to_owned(), |path| format!("{directory}:{}", path.display()))
 }
 
 /// Waits until no process has the lock on `path`.
@@ -309,4 +323,35 @@ async fn a_script_that_breaks_fails_its_job_and_says_where() {
         let error: &Value = &completion["result"]["error_message"];
         assert!(error.as_str().is_some_and(|error| error.contains(expected)), "{source}: {error}");
     }
+}
+
+#[tokio::test]
+async fn commands_of_a_stage_with_a_container_run_in_it() {
+    let server = ScriptedServer::start(Misbehaviour::default()).await;
+    let _runner = Runner::start(&server, &[]);
+    let source = "return { name = 'box', config = { env_vars = { GREETING = 'hi' } }, stages = {
+        { name = 'in', container = 'alpine:3', script = function()
+            process.run('echo $GREETING', { cwd = 'sub' })
+            container.run('rust:1', { 'echo', 'a b' })
+        end },
+        { name = 'out', script = function() process.run('echo outside') end },
+    } }";
+    let job = server.launch(source, &json!({}));
+    assert_eq!(server.completion(job).await["status"], "Succeeded", "{:?}", server.messages(job));
+    let expected = [
+        "stage in",
+        &format!(
+            "podman run --rm --interactive --init --label rivet.job_id={job} --volume WORKSPACE:/workspace --workdir /workspace/sub --env GREETING=hi"
+        ),
+        "alpine:3: sh -c echo $GREETING",
+        "hi",
+        &format!(
+            "podman run --rm --interactive --init --label rivet.job_id={job} --volume WORKSPACE:/workspace --workdir /workspace --env GREETING=hi"
+        ),
+        "rust:1: echo a b",
+        "a b",
+        "stage out",
+        "outside",
+    ];
+    assert_eq!(server.messages(job), expected);
 }

@@ -63,7 +63,7 @@ fn stream(output: impl Read, level: LogLevel, reporter: &Reporter) -> io::Result
         captured.extend_from_slice(&line[..line.len().min(room)]);
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        reporter.log(level, String::from_utf8_lossy(text));
+        reporter.log(level, &String::from_utf8_lossy(text));
     }
 }
 

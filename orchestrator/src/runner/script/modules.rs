@@ -34,7 +34,7 @@ fn write(lua: &Lua, job: &Rc<Job>, level: LogLevel) -> Result<Function> {
     lua.create_function(move |_, values: Variadic<Value>| {
         job.check_cancelled()?;
         let words: Vec<String> = values.iter().map(Value::to_string).collect::<Result<_>>()?;
-        job.reporter.log(level, words.join("\t"));
+        job.reporter.log(level, &words.join("\t"));
         Ok(())
     })
 }

@@ -61,7 +61,7 @@ pub(super) fn module(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
 pub(super) fn run(lua: &Lua, job: &Job, invocation: &Invocation, command: Command) -> Result<Table> {
     job.check_cancelled()?;
     let shown = invocation.shown();
-    job.reporter.log(LogLevel::Debug, format!("$ {shown}"));
+    job.reporter.log(LogLevel::Debug, &format!("$ {shown}"));
     let outcome = command::run(command, &invocation.input, &job.reporter)
         .map_err(|error| Error::runtime(format!("`{shown}` cannot be run: {error}")))?;
     job.check_cancelled()?;

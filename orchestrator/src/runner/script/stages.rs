@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mlua::{ChunkMode, Error, Function, Lua, Result, Table, Value};
+use mlua::{ChunkMode, Error, Function, Result, Table, Value};
 use rivet_events::job_log::LogLevel;
 use serde_json::Map;
 
@@ -14,11 +14,14 @@ use super::process::CommandFailed;
 use super::reporter::Reporter;
 use super::state::{self, Job};
 use super::value;
+use crate::definition::sandbox;
 use crate::runner::execution::JobResult;
 use crate::runner::job_process::Order;
 
-/// What Lua puts before the line in a message: `pipeline:12: …`.
-const CHUNK_NAME: &str = "=pipeline";
+/// Most that a result keeps of what the stages returned, in bytes of JSON.
+const MAX_OUTPUT_BYTES: usize = 1 << 20;
+/// Most that a result keeps of an error's text, in bytes; the log has it whole.
+const MAX_ERROR_BYTES: usize = 1 << 14;
 
 /// Runs the ordered job to its end.
 pub(super) fn run(order: Order, reporter: Reporter, cancelled: Arc<AtomicBool>) -> JobResult {
@@ -36,27 +39,40 @@ pub(super) fn run(order: Order, reporter: Reporter, cancelled: Arc<AtomicBool>) 
     let run = || {
         let lua = state::new(&job, &execution.parameters)?;
         job.declare(execution.env_vars.clone());
-        let chunk = lua.load(&execution.pipeline_source).set_name(CHUNK_NAME).set_mode(ChunkMode::Text);
+        let chunk =
+            lua.load(&execution.pipeline_source).set_name(sandbox::CHUNK_NAME).set_mode(ChunkMode::Text);
         // A script that returns nothing has done its work by being run.
         match chunk.call::<Option<Table>>(())? {
-            Some(definition) => run_stages(&lua, &job, &definition, execution.env_vars),
+            Some(definition) => run_stages(&job, &definition, execution.env_vars),
             None => Ok(Map::new()),
         }
     };
     match run() {
-        Ok(output) if output.is_empty() => JobResult::succeeded(None),
-        Ok(output) => JobResult::succeeded(Some(output.into())),
+        Ok(output) => JobResult::succeeded(kept(&job, output)),
         Err(error) => {
-            let result = JobResult::failed(exit_code(&error), explanation(&error));
-            job.reporter.log(LogLevel::Error, result.error_message.clone().unwrap_or_default());
-            result
+            let mut why = explanation(&error);
+            job.reporter.log(LogLevel::Error, &why);
+            why.truncate(why.floor_char_boundary(MAX_ERROR_BYTES));
+            JobResult::failed(exit_code(&error), why)
         }
     }
 }
 
+/// What of the stages' output goes into the result.
+fn kept(job: &Job, output: Map<String, serde_json::Value>) -> Option<serde_json::Value> {
+    if output.is_empty() {
+        return None;
+    }
+    let output = serde_json::Value::Object(output);
+    if output.to_string().len() > MAX_OUTPUT_BYTES {
+        job.reporter.log(LogLevel::Warning, "what the stages returned is more than 1 MiB, and is not kept");
+        return None;
+    }
+    Some(output)
+}
+
 /// Runs the stages; answers with what they returned, by name.
 fn run_stages(
-    lua: &Lua,
     job: &Job,
     definition: &Table,
     stored_env_vars: BTreeMap<String, String>,
@@ -72,7 +88,7 @@ fn run_stages(
         let stage = stage?;
         let name: Option<String> = stage.get("name")?;
         let name = name.unwrap_or_else(|| format!("stage {number}"));
-        let returned = run_stage(lua, job, &name, &stage).map_err(|error| in_stage(&name, error))?;
+        let returned = run_stage(job, &name, &stage).map_err(|error| in_stage(&name, error))?;
         if let Some(value) = returned.filter(|value| !value.is_null()) {
             output.insert(name, value);
         }
@@ -80,7 +96,7 @@ fn run_stages(
     Ok(output)
 }
 
-fn run_stage(lua: &Lua, job: &Job, name: &str, stage: &Table) -> Result<Option<serde_json::Value>> {
+fn run_stage(job: &Job, name: &str, stage: &Table) -> Result<Option<serde_json::Value>> {
     job.check_cancelled()?;
     let image: Option<String> = stage.get("container")?;
     job.image.replace(image);
@@ -88,13 +104,12 @@ fn run_stage(lua: &Lua, job: &Job, name: &str, stage: &Table) -> Result<Option<s
     if let Some(condition) = condition
         && !condition.call::<bool>(())?
     {
-        job.reporter.log(LogLevel::Info, format!("stage {name}: skipped by its condition"));
+        job.reporter.log(LogLevel::Info, &format!("stage {name}: skipped by its condition"));
         return Ok(None);
     }
-    job.reporter.log(LogLevel::Info, format!("stage {name}"));
+    job.reporter.log(LogLevel::Info, &format!("stage {name}"));
     let script: Function = stage.get("script")?;
     let returned = script.call::<Value>(())?;
-    lua.gc_collect()?;
     Ok(value::to_json(&returned))
 }
 

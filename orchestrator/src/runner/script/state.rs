@@ -1,5 +1,4 @@
-//! The Lua state that a job's script runs in: the libraries and the `pipeline` global of a definition, and the
-//! modules that exist only here.
+//! The Lua state that a job's script runs in: the language of definitions, and the modules that exist only here.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -8,16 +7,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mlua::{Error, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, VmState};
+use mlua::{Error, HookTriggers, Lua, Result, VmState};
 use rivet_events::id::JobId;
 
 use super::reporter::Reporter;
 use super::{containers, modules, process};
+use crate::definition::sandbox;
 use crate::runner::container::Engine;
 
-/// Globals of the base library that are no part of the pipeline language: scripts are read without them when they
-/// are stored.
-const REMOVED: [&str; 6] = ["load", "loadfile", "dofile", "collectgarbage", "warn", "require"];
 /// Instructions between two looks at the cancellation.
 const INSTRUCTIONS_PER_CHECK: u32 = 100_000;
 
@@ -31,7 +28,7 @@ pub(super) struct Job {
     pub(super) cancelled: Arc<AtomicBool>,
     /// What commands find in their environment, and `env.get` answers.
     pub(super) environment: RefCell<BTreeMap<String, String>>,
-    /// The names in it that are the job's own, rather than the machine's: these enter a container.
+    /// The part of it that the pipeline declares: unlike the rest, it enters containers.
     pub(super) declared: RefCell<BTreeMap<String, String>>,
     /// The image that the commands of the current stage run in.
     pub(super) image: RefCell<Option<String>>,
@@ -55,18 +52,10 @@ impl Job {
     }
 }
 
-/// A state for `job`, with `input` as the module of that name.
+/// A state for `job`, whose `input` are these parameters.
 pub(super) fn new(job: &Rc<Job>, parameters: &serde_json::Map<String, serde_json::Value>) -> Result<Lua> {
-    let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
-    let lua = Lua::new_with(libraries, LuaOptions::default())?;
+    let lua = sandbox::language()?;
     let globals = lua.globals();
-    for name in REMOVED {
-        globals.raw_remove(name)?;
-    }
-    globals.raw_get::<Table>("string")?.raw_remove("dump")?;
-    let pipeline: Table =
-        lua.load(include_str!("../../definition/pipeline.lua")).set_name("=builder").call(())?;
-    globals.raw_set("pipeline", pipeline)?;
     globals.raw_set("print", modules::print(&lua, job)?)?;
     globals.raw_set("log", modules::log(&lua, job)?)?;
     globals.raw_set("input", modules::input(&lua, parameters)?)?;
