@@ -3,10 +3,12 @@
 //! - [`event`]: every event there is, by aggregate in [`pipeline`], [`job`], [`job_log`], [`runner`], [`claim`];
 //! - [`envelope`]: what surrounds an event in the log; [`id`]: typed ids;
 //! - [`log`]: the contract of the log and its keepers; [`database`]: the connections under it.
+//!   [`contacts`]: what replicas tell each other aside from the log.
 //!
 //! This crate knows no command and no read model.
 
 pub mod claim;
+pub mod contacts;
 pub mod cqrs;
 pub mod database;
 pub mod envelope;

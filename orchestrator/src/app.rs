@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rivet_events::contacts::Contacts;
 use rivet_events::database::{Database, DatabaseError};
 use rivet_events::log::{self, EventLog, LogSettings, ReadError, StoreError};
 use rivet_projections::ReadModels;
@@ -65,10 +66,11 @@ impl App {
         database.migrate().await?;
         let settings = LogSettings { queue_appends: config.append_queue, ..LogSettings::default() };
         let log = log::open(&database, settings).await?;
+        let head = log.head().await?;
         let read_models =
             ReadModels::open(database.clone(), log.clone()).await.map_err(AppError::ReadModels)?;
         let state = AppState {
-            commands: Commands::new(&database, log.clone(), clock.clone()),
+            commands: Commands::new(&database, log.clone(), clock.clone(), head),
             read_models,
             evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
             liveness: Arc::new(Liveness::default()),
@@ -77,6 +79,7 @@ impl App {
             config: Arc::new(config),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
+            began_at: head,
         };
         Ok(Self { state, database, log })
     }
@@ -100,10 +103,15 @@ impl App {
         let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
         let (events, queue, stopping) = (log.clone(), state.read_models.clone(), drained.clone());
         workers.spawn(async move { dispatcher.run(events, queue, clock, stopping).await });
+        let contacts = Contacts::new(&database);
+        let (liveness, time) = (state.liveness.clone(), state.clock.clone());
+        let (telling, stopping) = (contacts.clone(), drained.clone());
+        workers.spawn(async move { liveness.tell(telling, &*time, stopping).await });
         let processes = Processes {
             commands: state.commands.clone(),
             read_models: state.read_models.clone(),
             liveness: state.liveness.clone(),
+            contacts: contacts.clone(),
             clock: state.clock.clone(),
             config: state.config.clone(),
         };

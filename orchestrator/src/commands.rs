@@ -45,11 +45,11 @@ pub(crate) struct Journal {
 }
 
 impl Commands {
-    /// Commands over a log that is kept in `database`.
+    /// Commands over a log that is kept in `database` and has come to `head`: all of that has been acknowledged.
     #[must_use]
-    pub fn new(database: &Database, log: Arc<dyn EventLog>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(database: &Database, log: Arc<dyn EventLog>, clock: Arc<dyn Clock>, head: Position) -> Self {
         let shared = matches!(database, Database::Postgres(_));
-        let journal = Arc::new(Journal { log, clock, shared, acknowledged: AtomicU64::new(0) });
+        let journal = Arc::new(Journal { log, clock, shared, acknowledged: AtomicU64::new(head.0) });
         Self {
             jobs: Executor::new(database, journal.clone()),
             job_logs: Executor::new(database, journal.clone()),

@@ -1,43 +1,54 @@
-//! Who was heard of when, in memory. Contact renews leases without a write; the log keeps one in a while.
+//! Who was heard of when. Contact renews leases without an event: memory keeps it, replicas tell each other in
+//! batches, and the log keeps one in a while.
 
 use std::collections::HashMap;
-use std::sync::RwLock;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rivet_events::contacts::Contacts;
 use rivet_events::id::RunnerId;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+/// How often replicas tell each other whom they heard of.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// The last contact of every runner that this process heard of.
 #[derive(Debug, Default)]
-pub(crate) struct Liveness(RwLock<HashMap<RunnerId, Contact>>);
+pub(crate) struct Liveness(Mutex<HashMap<RunnerId, Contact>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Contact {
     heard_at: DateTime<Utc>,
+    /// The last sign of life that is known to be in the log.
     recorded_at: Option<DateTime<Utc>>,
+    /// Whether the other replicas have been told.
+    told: bool,
 }
 
 impl Liveness {
     /// Notes a sign of life. True if the last one that is known to be recorded is older than `resolution`: then
     /// this one should be recorded too.
     pub(crate) fn touch(&self, runner: &RunnerId, now: DateTime<Utc>, resolution: Duration) -> bool {
-        let mut contacts = self.0.write().expect("invariant: no holder of the lock panics");
+        let mut contacts = self.contacts();
         if let Some(contact) = contacts.get_mut(runner) {
             contact.heard_at = contact.heard_at.max(now);
+            contact.told = false;
             contact
                 .recorded_at
                 .is_none_or(|recorded| (now - recorded).to_std().is_ok_and(|age| age >= resolution))
         } else {
-            contacts.insert(runner.clone(), Contact { heard_at: now, recorded_at: None });
+            contacts.insert(runner.clone(), Contact { heard_at: now, recorded_at: None, told: false });
             true
         }
     }
 
     /// Notes that a sign of life is in the log.
     pub(crate) fn recorded(&self, runner: &RunnerId, at: DateTime<Utc>) {
-        let mut contacts = self.0.write().expect("invariant: no holder of the lock panics");
-        let contact = Contact { heard_at: at, recorded_at: Some(at) };
-        contacts
+        let contact = Contact { heard_at: at, recorded_at: Some(at), told: false };
+        self.contacts()
             .entry(runner.clone())
             .and_modify(|known| {
                 known.heard_at = known.heard_at.max(at);
@@ -46,15 +57,54 @@ impl Liveness {
             .or_insert(contact);
     }
 
-    /// Forgets a runner that was removed.
+    /// Forgets a runner: its next sign of life is recorded, whenever it comes.
     pub(crate) fn forget(&self, runner: &RunnerId) {
-        self.0.write().expect("invariant: no holder of the lock panics").remove(runner);
+        self.contacts().remove(runner);
     }
 
     /// When the runner was last heard of by this process.
     pub(crate) fn last_contact(&self, runner: &RunnerId) -> Option<DateTime<Utc>> {
-        let contacts = self.0.read().expect("invariant: no holder of the lock panics");
-        contacts.get(runner).map(|contact| contact.heard_at)
+        self.contacts().get(runner).map(|contact| contact.heard_at)
+    }
+
+    /// Tells the other replicas of new contacts until `shutdown`, and then once more.
+    pub(crate) async fn tell(&self, contacts: Contacts, clock: &dyn Clock, shutdown: CancellationToken) {
+        if !contacts.is_shared() {
+            return;
+        }
+        let mut stopping = false;
+        while !stopping {
+            stopping = tokio::time::timeout(TELL_EVERY, shutdown.cancelled()).await.is_ok();
+            let news = self.take_untold(clock.now());
+            if let Err(error) = contacts.tell(&news).await {
+                tracing::warn!(error = &*error, "the other replicas cannot be told of contacts");
+                self.untell(&news);
+            }
+        }
+    }
+
+    fn take_untold(&self, now: DateTime<Utc>) -> Vec<(RunnerId, Duration)> {
+        let mut contacts = self.contacts();
+        let untold = contacts.iter_mut().filter(|(_, contact)| !contact.told);
+        untold
+            .map(|(id, contact)| {
+                contact.told = true;
+                (id.clone(), (now - contact.heard_at).to_std().unwrap_or_default())
+            })
+            .collect()
+    }
+
+    fn untell(&self, news: &[(RunnerId, Duration)]) {
+        let mut contacts = self.contacts();
+        for (id, _) in news {
+            if let Some(contact) = contacts.get_mut(id) {
+                contact.told = false;
+            }
+        }
+    }
+
+    fn contacts(&self) -> MutexGuard<'_, HashMap<RunnerId, Contact>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,11 +112,14 @@ impl Liveness {
 mod tests {
     use super::*;
 
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
     #[test]
     fn only_a_sign_of_life_after_the_resolution_is_worth_recording() {
         let liveness = Liveness::default();
         let runner: RunnerId = "r".parse().unwrap();
-        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
         let resolution = Duration::from_secs(30);
         assert!(liveness.touch(&runner, at(0), resolution));
         liveness.recorded(&runner, at(0));
@@ -75,5 +128,17 @@ mod tests {
         assert!(liveness.touch(&runner, at(30), resolution));
         liveness.forget(&runner);
         assert_eq!(liveness.last_contact(&runner), None);
+    }
+
+    #[test]
+    fn a_contact_is_told_once_and_by_its_age() {
+        let liveness = Liveness::default();
+        let runner: RunnerId = "r".parse().unwrap();
+        liveness.touch(&runner, at(10), Duration::MAX);
+        let news = liveness.take_untold(at(12));
+        assert_eq!(news, [(runner, Duration::from_secs(2))]);
+        assert_eq!(liveness.take_untold(at(13)), []);
+        liveness.untell(&news);
+        assert_eq!(liveness.take_untold(at(13)).len(), 1);
     }
 }

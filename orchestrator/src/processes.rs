@@ -12,11 +12,15 @@ pub(crate) mod deleted_pipelines;
 mod lost_holders;
 mod lost_runners;
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rivet_events::Metadata;
+use rivet_events::contacts::Contacts;
 use rivet_events::id::{CommandId, JobId, RunnerId};
+use rivet_events::log::StoreError;
 use rivet_projections::runners::{self, Runner};
 use rivet_projections::{QueryError, ReadModels};
 use tokio_util::sync::CancellationToken;
@@ -37,6 +41,7 @@ pub(crate) struct Processes {
     pub(crate) commands: Commands,
     pub(crate) read_models: ReadModels,
     pub(crate) liveness: Arc<Liveness>,
+    pub(crate) contacts: Contacts,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
 }
@@ -46,6 +51,8 @@ pub(crate) struct Processes {
 pub(crate) enum SweepError {
     #[error(transparent)]
     Query(#[from] QueryError),
+    #[error("the contacts of other replicas cannot be read")]
+    Contacts(#[source] StoreError),
     #[error("a command of the reconciler failed")]
     Command(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -88,32 +95,44 @@ impl Processes {
 
     async fn sweep(&self, now: DateTime<Utc>, everybody_spoke: bool) -> Result<(), SweepError> {
         deleted_pipelines::reconcile(self, now).await?;
-        cancellations::reconcile(self, now, everybody_spoke).await?;
         deadlines::reconcile(self, now).await?;
+        let contacts = self.contacts(now).await?;
+        cancellations::reconcile(self, &contacts, now, everybody_spoke).await?;
         if everybody_spoke {
-            lost_holders::reconcile(self, now).await?;
-            lost_runners::reconcile(self, now).await?;
+            lost_holders::reconcile(self, &contacts, now).await?;
+            lost_runners::reconcile(self, &contacts, now).await?;
         }
         Ok(())
     }
 
-    /// When a runner was last heard of, as far as this process can know: contact is recorded once in the heartbeat
-    /// resolution, so another replica may have heard that much later.
-    async fn last_contact(&self, runner_id: &RunnerId) -> Result<Option<DateTime<Utc>>, QueryError> {
-        let row = runners::find(&self.read_models, runner_id).await?;
-        Ok(self.last_contact_of(runner_id, row.as_ref()))
+    /// Whom any replica has heard of lately.
+    async fn contacts(&self, now: DateTime<Utc>) -> Result<LastContacts<'_>, SweepError> {
+        let config = &self.config;
+        let longest = config.lease.max(config.legacy_lease).max(config.runner_offline_after);
+        let heard = self.contacts.heard(longest.saturating_mul(2)).await.map_err(SweepError::Contacts)?;
+        Ok(LastContacts { processes: self, heard, now })
+    }
+}
+
+/// The last contacts of runners, as this process and the others know them.
+struct LastContacts<'a> {
+    processes: &'a Processes,
+    /// By the other replicas: how long ago.
+    heard: HashMap<RunnerId, Duration>,
+    now: DateTime<Utc>,
+}
+
+impl LastContacts<'_> {
+    /// When a runner was last heard of.
+    async fn find(&self, runner_id: &RunnerId) -> Result<Option<DateTime<Utc>>, QueryError> {
+        let row = runners::find(&self.processes.read_models, runner_id).await?;
+        Ok(self.of(runner_id, row.as_ref()))
     }
 
-    fn last_contact_of(&self, runner_id: &RunnerId, row: Option<&Runner>) -> Option<DateTime<Utc>> {
-        let recorded =
-            row.and_then(|row| row.last_heartbeat_at).map(|at| at + self.config.heartbeat_resolution);
-        // What may have been is no later than now.
-        let recorded = recorded.map(|at| at.min(self.clock.now()));
-        if self.commands.shared() {
-            recorded.max(self.liveness.last_contact(runner_id))
-        } else {
-            self.liveness.last_contact(runner_id).or_else(|| row.and_then(|row| row.last_heartbeat_at))
-        }
+    fn of(&self, runner_id: &RunnerId, row: Option<&Runner>) -> Option<DateTime<Utc>> {
+        let by_others = self.heard.get(runner_id).map(|age| self.now - *age);
+        let recorded = row.and_then(|row| row.last_heartbeat_at);
+        self.processes.liveness.last_contact(runner_id).max(by_others).max(recorded)
     }
 }
 

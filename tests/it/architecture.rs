@@ -175,7 +175,10 @@ fn all_routes_are_on_one_page() {
 }
 
 fn stray_routes(files: &[Source]) -> Vec<String> {
-    let strays = files.iter().filter(|file| file.path != ROUTES && code(&file.text).contains(".route("));
+    // Tests of layers bring a router of their own.
+    let strays = files.iter().filter(|file| {
+        file.path != ROUTES && !file.path.ends_with("/tests.rs") && code(&file.text).contains(".route(")
+    });
     strays.map(|file| format!("{} has a route of its own", file.path)).collect()
 }
 

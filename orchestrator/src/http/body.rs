@@ -14,6 +14,7 @@ use rivet_projections::runners::{self, RunnerStatus};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::jobs::waiting::Waiting;
 use crate::domain::job::JobState;
 
 /// A job.
@@ -34,9 +35,16 @@ pub(super) struct Job {
     priority: u8,
     retry_of: Option<JobId>,
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<Waiting>,
 }
 
 impl Job {
+    /// With why it waits.
+    pub(super) fn with_waiting(self, waiting: Option<Waiting>) -> Self {
+        Self { waiting, ..self }
+    }
+
     /// From the read model.
     pub(super) fn from_row(row: jobs::Job, now: DateTime<Utc>) -> Self {
         let due = row.due_at.is_none_or(|due| due <= now);
@@ -57,6 +65,7 @@ impl Job {
             priority: row.priority,
             retry_of: row.retry_of,
             reason: row.reason,
+            waiting: None,
         }
     }
 
@@ -79,6 +88,7 @@ impl Job {
             priority: launch.priority,
             retry_of: launch.retry_of,
             reason: None,
+            waiting: None,
         };
         match state {
             JobState::Absent => None,

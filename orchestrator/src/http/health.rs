@@ -12,10 +12,13 @@ pub(super) async fn health() -> Json<Value> {
     Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
 }
 
-/// `GET /readyz`: the log can be read, and the server is not about to stop.
+/// `GET /readyz`: the log can be read, the read models have caught up, and the server is not about to stop.
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, ApiError> {
     if state.draining.is_cancelled() {
         return Err(ApiError::unavailable("draining", "the server is about to stop"));
+    }
+    if state.read_models.position() < state.began_at {
+        return Err(ApiError::unavailable("starting", "the read models are behind the log"));
     }
     let head = state.commands.log().head().await?;
     Ok(Json(json!({"status": "ready", "head": head})))

@@ -22,6 +22,7 @@ use crate::domain::job::{Backoff, JobState};
 use crate::domain::pipeline::{PipelineError, PipelineState};
 use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
 use crate::liveness::Liveness;
+use crate::telemetry::note_runner;
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub(crate) struct AppState {
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the server is about to stop.
     pub(crate) draining: CancellationToken,
+    /// The head of the log when the server began: it is ready when its read models are there.
+    pub(crate) began_at: Position,
 }
 
 /// Who sends a command, for the events' metadata.
@@ -51,6 +54,9 @@ pub(super) enum Actor<'a> {
 impl AppState {
     /// The metadata of a command that came with a request.
     pub(super) fn metadata(headers: &HeaderMap, request_id: &RequestId, actor: &Actor<'_>) -> Metadata {
+        if let Actor::Runner(id) = actor {
+            note_runner(id);
+        }
         Metadata {
             actor: Some(match actor {
                 Actor::Client => "client".to_owned(),
@@ -79,11 +85,9 @@ impl AppState {
         self.record_contact(runner_id, metadata, self.config.heartbeat_resolution).await
     }
 
-    /// Notes that a runner polled. Idle runners poll all day, so where no other replica needs to know, memory does.
+    /// Notes that a runner polled. Idle runners poll all day: it is recorded only if the runner is new or was lost.
     pub(super) async fn polled_by(&self, runner_id: &RunnerId, metadata: &Metadata) -> Result<(), ApiError> {
-        let resolution =
-            if self.commands.shared() { self.config.runner_offline_after * 2 / 3 } else { Duration::MAX };
-        self.record_contact(runner_id, metadata, resolution).await.map(|_| ())
+        self.record_contact(runner_id, metadata, Duration::MAX).await.map(|_| ())
     }
 
     async fn record_contact(

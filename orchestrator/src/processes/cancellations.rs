@@ -4,11 +4,12 @@ use chrono::{DateTime, Utc};
 use rivet_events::job::JobStatus;
 use rivet_projections::jobs;
 
-use super::{PAGE, Processes, SweepError, command};
+use super::{LastContacts, PAGE, Processes, SweepError, command};
 use crate::domain::job::{CancelJob, JobCommand};
 
 pub(super) async fn reconcile(
     processes: &Processes,
+    contacts: &LastContacts<'_>,
     now: DateTime<Utc>,
     everybody_spoke: bool,
 ) -> Result<(), SweepError> {
@@ -18,7 +19,7 @@ pub(super) async fn reconcile(
             jobs::with_status(&processes.read_models, JobStatus::Running, after.as_ref(), PAGE).await?;
         for job in page.items {
             let (Some(request), Some(runner_id)) = (&job.cancel, &job.runner_id) else { continue };
-            let last_contact = processes.last_contact(runner_id).await?;
+            let last_contact = contacts.find(runner_id).await?;
             let cancel = CancelJob {
                 reason: None,
                 force: request.force,

@@ -4,11 +4,15 @@ use chrono::{DateTime, Utc};
 use rivet_events::job::JobStatus;
 use rivet_projections::jobs;
 
-use super::{PAGE, Processes, SweepError, command};
+use super::{LastContacts, PAGE, Processes, SweepError, command};
 use crate::chance;
 use crate::domain::job::{Backoff, ExpireLease, JobCommand};
 
-pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
+pub(super) async fn reconcile(
+    processes: &Processes,
+    contacts: &LastContacts<'_>,
+    now: DateTime<Utc>,
+) -> Result<(), SweepError> {
     let policy = processes.config.lease_policy();
     let mut after = None;
     loop {
@@ -27,7 +31,7 @@ pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Resu
             }
             let expire = ExpireLease {
                 lease_id,
-                last_contact: processes.last_contact(runner_id).await?,
+                last_contact: contacts.find(runner_id).await?,
                 rebooted: false,
                 policy,
                 backoff: Backoff { jitter: chance::draw() },

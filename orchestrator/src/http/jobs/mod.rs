@@ -13,3 +13,4 @@ pub(super) mod logs;
 pub(super) mod retry;
 pub(super) mod scheduled;
 pub(super) mod status;
+pub(super) mod waiting;

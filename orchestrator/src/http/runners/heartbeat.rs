@@ -4,14 +4,15 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::response::{IntoResponse, Response};
-use rivet_events::id::RunnerId;
+use rivet_events::id::{LeaseId, RunnerId};
 use rivet_projections::runners;
 
 use super::runner_id;
+use crate::domain::job::JobError;
 use crate::http::answer::done;
 use crate::http::error::{ApiError, method_not_allowed};
-use crate::http::extract::Path;
-use crate::http::header::{CANCEL, RequestId};
+use crate::http::extract::{Path, header_value};
+use crate::http::header::{CANCEL, LEASE, RequestId};
 use crate::http::state::{Actor, AppState};
 
 pub(in crate::http) async fn heartbeat(
@@ -26,14 +27,30 @@ pub(in crate::http) async fn heartbeat(
     let runner_id = runner_id(id)?;
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&runner_id));
     let recorded = state.heard_from(&runner_id, &metadata).await?;
-    let mut response = match recorded {
-        Some(position) => done(position).into_response(),
-        None => done(*state.commands.log().watch().borrow()).into_response(),
-    };
+    let position = recorded.unwrap_or_else(|| *state.commands.log().watch().borrow());
+    if let Some(lease) = header_value(&headers, &LEASE)? {
+        check_lease(&state, &runner_id, lease).await?;
+    }
+    let mut response = done(position).into_response();
     if let Some(jobs) = jobs_to_stop(&state, &runner_id).await? {
         response.headers_mut().insert(CANCEL, jobs);
     }
     Ok(response)
+}
+
+/// Tells a holder early that it is none any more. The read model says so only when it is not behind the log.
+async fn check_lease(state: &AppState, runner_id: &RunnerId, lease: LeaseId) -> Result<(), ApiError> {
+    if holds(state, runner_id, lease).await? {
+        return Ok(());
+    }
+    let head = state.commands.log().head().await?;
+    let caught_up = state.read_models.wait_for(head, state.config.read_wait).await;
+    if caught_up && !holds(state, runner_id, lease).await? { Err(JobError::LeaseLost.into()) } else { Ok(()) }
+}
+
+async fn holds(state: &AppState, runner_id: &RunnerId, lease: LeaseId) -> Result<bool, ApiError> {
+    let runner = runners::find(&state.read_models, runner_id).await?;
+    Ok(runner.is_some_and(|runner| runner.held.iter().any(|held| held.lease_id == lease)))
 }
 
 /// The ids of the jobs that the runner holds and must stop, as they stand in the header.

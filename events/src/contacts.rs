@@ -1,0 +1,70 @@
+//! Who was heard of when, shared by the replicas of a server aside from the log: signs of life are no events.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use crate::database::Database;
+use crate::id::RunnerId;
+use crate::log::StoreError;
+
+/// The contacts that replicas tell each other of. Where there is one process alone, there is nothing to tell.
+///
+/// Times are ages: replicas need not agree on a clock, the database's is between them.
+#[derive(Debug, Clone)]
+pub struct Contacts(Option<PgPool>);
+
+impl Contacts {
+    /// Those that are kept in `database`.
+    #[must_use]
+    pub fn new(database: &Database) -> Self {
+        match database {
+            Database::Postgres(pool) => Self(Some(pool.clone())),
+            Database::Sqlite(_) => Self(None),
+        }
+    }
+
+    /// Whether there may be others to tell.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Tells that runners were heard of so long ago, all in one statement.
+    pub async fn tell(&self, contacts: &[(RunnerId, Duration)]) -> Result<(), StoreError> {
+        let Some(pool) = self.0.as_ref().filter(|_| !contacts.is_empty()) else { return Ok(()) };
+        let ids: Vec<&str> = contacts.iter().map(|(id, _)| id.as_str()).collect();
+        let ages: Vec<f64> = contacts.iter().map(|(_, age)| age.as_secs_f64()).collect();
+        let mut transaction = pool.begin().await?;
+        sqlx::query("set local synchronous_commit = off").execute(&mut *transaction).await?;
+        sqlx::query(
+            "insert into runner_contacts (runner_id, heard_at)
+             select id, clock_timestamp() - make_interval(secs => age) from unnest($1::text[], $2::float8[]) as c (id, age)
+             order by id
+             on conflict (runner_id) do update set heard_at = greatest(runner_contacts.heard_at, excluded.heard_at)",
+        )
+        .bind(ids)
+        .bind(ages)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// How long ago each runner was heard of, of those heard of within `within`.
+    pub async fn heard(&self, within: Duration) -> Result<HashMap<RunnerId, Duration>, StoreError> {
+        let Some(pool) = &self.0 else { return Ok(HashMap::new()) };
+        let rows: Vec<(String, f64)> = sqlx::query_as(
+            "select runner_id, greatest(extract(epoch from clock_timestamp() - heard_at), 0)::float8
+             from runner_contacts where heard_at > clock_timestamp() - make_interval(secs => $1)",
+        )
+        .bind(within.as_secs_f64())
+        .fetch_all(pool)
+        .await?;
+        let ages = rows.into_iter().filter_map(|(id, age)| {
+            Some((RunnerId::try_from(id).ok()?, Duration::try_from_secs_f64(age).ok()?))
+        });
+        Ok(ages.collect())
+    }
+}
