@@ -15,8 +15,10 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
 use crate::definition::Evaluator;
+use crate::dispatch::Dispatcher;
 use crate::http::{self, AppState};
 use crate::liveness::Liveness;
+use crate::processes::Processes;
 use crate::server::{self, ServerLimits};
 
 /// Definitions that are read at the same time: each one is a process.
@@ -70,6 +72,7 @@ impl App {
             read_models,
             evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
             liveness: Arc::new(Liveness::default()),
+            dispatcher: Arc::new(Dispatcher::default()),
             clock,
             config: Arc::new(config),
             tasks: TaskTracker::new(),
@@ -94,6 +97,17 @@ impl App {
         let read_models = state.read_models.clone();
         let projecting = drained.clone();
         workers.spawn(async move { read_models.run(projecting).await });
+        let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
+        let (events, queue, stopping) = (log.clone(), state.read_models.clone(), drained.clone());
+        workers.spawn(async move { dispatcher.run(events, queue, clock, stopping).await });
+        let processes = Processes {
+            commands: state.commands.clone(),
+            read_models: state.read_models.clone(),
+            liveness: state.liveness.clone(),
+            clock: state.clock.clone(),
+            config: state.config.clone(),
+        };
+        workers.spawn(processes.run(shutdown.clone()));
         server::serve(listener, http::router(state), shutdown, limits).await;
         log.close().await;
         drained.cancel();

@@ -8,9 +8,9 @@ mod loader;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rivet_events::Position;
 use rivet_events::database::Database;
 use rivet_events::log::EventLog;
-use rivet_events::{Position, StreamId, Version};
 
 use crate::clock::Clock;
 use crate::domain::job::Job;
@@ -44,15 +44,6 @@ pub(crate) struct Journal {
     acknowledged: AtomicU64,
 }
 
-/// A stream that must stand at a version when a command's events are appended, without getting any itself.
-#[derive(Debug, Clone)]
-pub struct Precondition {
-    /// The stream.
-    pub stream: StreamId,
-    /// Its version.
-    pub version: Version,
-}
-
 impl Commands {
     /// Commands over a log that is kept in `database`.
     #[must_use]
@@ -72,6 +63,12 @@ impl Commands {
     #[must_use]
     pub fn log(&self) -> &Arc<dyn EventLog> {
         &self.journal.log
+    }
+
+    /// Whether other processes append to the same log.
+    #[must_use]
+    pub fn shared(&self) -> bool {
+        self.journal.shared
     }
 
     /// The highest position that this process has acknowledged to a client, or is about to.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Command, FromArgMatches};
 
+use crate::domain::job::LeasePolicy;
+
 /// Longest duration that a setting may have; far beyond any use, and safe to add to any date.
 const MAX_DURATION: Duration = Duration::from_hours(10 * 365 * 24);
 
@@ -105,6 +107,18 @@ impl Config {
             .try_get_matches_from(flags)
             .and_then(|matches| Self::from_arg_matches(&matches))
             .expect("invariant: the defaults are valid")
+    }
+
+    /// How long leases are.
+    #[must_use]
+    pub fn lease_policy(&self) -> LeasePolicy {
+        LeasePolicy {
+            lease: self.lease,
+            legacy_lease: self.legacy_lease,
+            start_timeout: self.start_timeout,
+            legacy_start_timeout: self.legacy_start_timeout,
+            max_lost_attempts: self.max_lost_attempts,
+        }
     }
 
     /// How long after a start nothing expires.

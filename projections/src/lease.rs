@@ -27,13 +27,13 @@ const TABLE: &str = "create table if not exists projector_lease (
 pub(crate) struct Lease<'a> {
     store: &'a Store,
     owner: String,
-    held: watch::Sender<bool>,
+    held: &'a watch::Sender<bool>,
 }
 
 impl<'a> Lease<'a> {
-    pub(crate) fn new(store: &'a Store) -> Self {
-        let owner = CommandId::generate().to_string();
-        Self { store, owner, held: watch::Sender::new(!store.is_shared()) }
+    /// `held` tells who is interested.
+    pub(crate) fn new(store: &'a Store, held: &'a watch::Sender<bool>) -> Self {
+        Self { store, owner: CommandId::generate().to_string(), held }
     }
 
     /// Whether this process holds it.

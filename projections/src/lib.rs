@@ -1,7 +1,7 @@
 //! Read models of Rivet: derived from the log, disposable, rebuildable.
 //!
 //! - [`projection`]: what a read model is, and the list of them all; [`pipelines`], [`jobs`], [`job_queue`],
-//!   [`runners`], [`job_logs`]: each the question that it answers, its fold, and its queries;
+//!   [`runners`], [`job_logs`], [`pipeline_activity`]: each the question that it answers, its fold, and its queries;
 //! - [`read_models`]: the open read models, waiting for a position, status;
 //! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`: proves them;
 //! - `rows`, `checkpoint`: how they are stored.
@@ -15,6 +15,7 @@ pub mod job_queue;
 pub mod jobs;
 mod lease;
 pub mod page;
+pub mod pipeline_activity;
 pub mod pipelines;
 pub mod projection;
 mod projector;
@@ -24,6 +25,8 @@ pub mod rebuild;
 mod rows;
 pub mod runners;
 pub mod status;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 
 pub use page::{Cursor, CursorError, Page};

@@ -16,11 +16,17 @@ use rivet_events::{Envelope, Event, Position, StreamId, StreamType};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{job_logs, job_queue, jobs, pipelines, runners};
+use crate::{job_logs, job_queue, jobs, pipeline_activity, pipelines, runners};
 
 /// Every read model there is.
-pub(crate) static ALL: &[&dyn AnyProjection] =
-    &[&pipelines::Pipelines, &jobs::Jobs, &job_queue::JobQueue, &runners::Runners, &job_logs::JobLogs];
+pub(crate) static ALL: &[&dyn AnyProjection] = &[
+    &pipelines::Pipelines,
+    &jobs::Jobs,
+    &job_queue::JobQueue,
+    &runners::Runners,
+    &job_logs::JobLogs,
+    &pipeline_activity::PipelineActivity,
+];
 
 /// A pure keyed fold. The same one serves live and in a rebuild, on every database and in memory.
 pub trait Projection: Send + Sync + 'static {
@@ -260,3 +266,6 @@ fn message(panic: &(dyn Any + Send)) -> &str {
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")
 }
+
+#[cfg(test)]
+mod tests;

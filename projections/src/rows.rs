@@ -1,6 +1,8 @@
 //! The store under the read models: documents by key in one table a generation, and small SQL that is the same on
 //! both databases. All that differs between them is in [`postgres`] and [`sqlite`], which have the same verbs.
 
+#[cfg(test)]
+pub(crate) mod memory;
 mod postgres;
 mod sqlite;
 

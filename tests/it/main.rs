@@ -12,6 +12,7 @@ mod log_conformance;
 mod logs;
 mod pipelines;
 mod postgres_es;
+mod read_models;
 mod read_your_writes;
 mod rebuild;
 mod recovery;

@@ -13,15 +13,15 @@ use rivet_tests::postgres::Cluster;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
-struct Store {
-    database: Database,
+pub(crate) struct Store {
+    pub(crate) database: Database,
     _directory: Option<tempfile::TempDir>,
 }
 
 impl Store {
-    async fn sqlite() -> Self {
+    pub(crate) async fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("rivet.db").display());
         let database = Database::connect(&url).await.unwrap();
@@ -29,7 +29,7 @@ impl Store {
         Self { database, _directory: Some(directory) }
     }
 
-    async fn postgres() -> Self {
+    pub(crate) async fn postgres() -> Self {
         let url = Cluster::shared().await.create_database().await;
         let database = Database::connect(&url).await.unwrap();
         database.migrate().await.unwrap();
@@ -37,20 +37,20 @@ impl Store {
     }
 
     /// As a process of its own would see it.
-    async fn process(&self) -> Process {
+    pub(crate) async fn process(&self) -> Process {
         let log = log::open(&self.database, LogSettings::default()).await.unwrap();
         let read_models = ReadModels::open(self.database.clone(), Arc::clone(&log)).await.unwrap();
         Process { log, read_models }
     }
 }
 
-struct Process {
-    log: Arc<dyn EventLog>,
-    read_models: ReadModels,
+pub(crate) struct Process {
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) read_models: ReadModels,
 }
 
 impl Process {
-    fn start(&self) -> Running {
+    pub(crate) fn start(&self) -> Running {
         let shutdown = CancellationToken::new();
         let (read_models, token) = (self.read_models.clone(), shutdown.clone());
         #[expect(clippy::disallowed_methods, reason = "the test waits for it")]
@@ -58,39 +58,39 @@ impl Process {
         Running { shutdown, task }
     }
 
-    async fn caught_up(&self) -> Position {
+    pub(crate) async fn caught_up(&self) -> Position {
         let head = self.log.head().await.unwrap();
         assert!(self.read_models.wait_for(head, LONG).await, "stuck at {}", self.read_models.position());
         head
     }
 
-    async fn tell_all(&self, stories: &[Story], step: usize) {
+    pub(crate) async fn tell_all(&self, stories: &[Story], step: usize) {
         for some in stories.chunks(64) {
             join_all(some.iter().map(|story| tell(&*self.log, story, step))).await;
         }
     }
 }
 
-struct Running {
+pub(crate) struct Running {
     shutdown: CancellationToken,
     task: JoinHandle<()>,
 }
 
 impl Running {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.shutdown.cancel();
         self.task.await.unwrap();
     }
 }
 
-fn stories(seed: u64, jobs: usize) -> Vec<Story> {
+pub(crate) fn stories(seed: u64, jobs: usize) -> Vec<Story> {
     let mut teller = Storyteller::new(seed);
     let mut stories = teller.stage();
     stories.extend((0..jobs).flat_map(|_| teller.job()));
     stories
 }
 
-async fn assert_proven(process: &Process) {
+pub(crate) async fn assert_proven(process: &Process) {
     let report = process.read_models.verify(|_| {}).await.unwrap();
     assert_eq!(report.differences, vec![]);
     assert_eq!(report.log_faults, Vec::<String>::new());
@@ -144,22 +144,25 @@ async fn a_process_that_does_not_project_follows(store: Store) {
     assert_proven(&one).await;
 }
 
+/// Makes a test of each rule on each database.
 macro_rules! on_both {
     ($($rule:ident),+ $(,)?) => {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $rule() {
-                super::$rule(super::Store::sqlite().await).await;
+                super::$rule(crate::rebuild::Store::sqlite().await).await;
             })+
         }
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread")]
             async fn $rule() {
-                super::$rule(super::Store::postgres().await).await;
+                super::$rule(crate::rebuild::Store::postgres().await).await;
             })+
         }
     };
 }
+
+pub(crate) use on_both;
 
 on_both! {
     live_equals_a_fold_of_the_whole_log,

@@ -33,13 +33,18 @@ pub type Story = (StreamId, Vec<Event>);
 
 impl Storyteller {
     /// A teller whose stories depend on `seed`, but for the ids in them.
+    ///
+    /// # Panics
+    /// Never: the names of its runners are valid.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
             dice: seed.wrapping_mul(2).wrapping_add(1),
             now: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap_or_default(),
             pipelines: (0..8).map(|_| PipelineId::generate()).collect(),
-            runners: (0..12).map(|n| format!("runner {seed} \"{n}\" ü\\").parse().expect("a name")).collect(),
+            runners: (0..12)
+                .map(|n| format!("runner {seed} \"{n}\" ü\\").parse().expect("invariant: a short name"))
+                .collect(),
         }
     }
 

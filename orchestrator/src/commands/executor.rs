@@ -14,7 +14,7 @@ use rivet_events::log::{Append, AppendError, EventLog, StreamWrite};
 use rivet_events::{Metadata, Position, StreamId, StreamType, Version};
 
 use super::loader::{LoadError, Loader};
-use super::{CommandError, Journal, Precondition};
+use super::{CommandError, Journal};
 
 /// How often a command is decided anew because its stream moved. Racing claims settle in one round; more than this
 /// means a stream that many write at once, and the client is told to come back.
@@ -67,8 +67,8 @@ impl<A> Loaded<A> {
 
     /// That the aggregate still stands at this version when another one's events are appended.
     #[must_use]
-    pub fn unmoved(&self) -> Precondition {
-        Precondition { stream: self.stream.clone(), version: self.version }
+    pub fn unmoved(&self) -> StreamWrite {
+        StreamWrite { stream: self.stream.clone(), expected: self.version, events: vec![] }
     }
 }
 
@@ -94,16 +94,17 @@ where
         command: A::Command,
         metadata: &Metadata,
     ) -> Result<Committed<A>, CommandError<A::Error>> {
-        self.execute_if(id, command, metadata, &[]).await
+        self.execute_along(id, command, metadata, &[]).await
     }
 
-    /// As [`Self::execute`], if other streams have not moved when the events are appended.
-    pub async fn execute_if(
+    /// As [`Self::execute`], with writes to other streams in the same append: with events of theirs, or only on
+    /// condition that they have not moved. [`CommandError::Stale`] names the stream that has.
+    pub async fn execute_along(
         &self,
         id: impl Display,
         command: A::Command,
         metadata: &Metadata,
-        preconditions: &[Precondition],
+        others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
         let stream = stream_of::<A>(id);
         let metadata = Metadata { command_id: Some(CommandId::generate()), ..metadata.clone() };
@@ -122,7 +123,7 @@ where
             if events.is_empty() {
                 return Ok(Committed { aggregate, version: loaded.version, position: None });
             }
-            match self.append(&loaded, aggregate, events, metadata.clone(), preconditions).await {
+            match self.append(&loaded, aggregate, events, metadata.clone(), others).await {
                 Ok(committed) => return Ok(committed),
                 Err(AppendError::Conflict { stream: moved, .. }) if moved == stream => {
                     loaded = self.load_newer(&stream, loaded.version).await?;
@@ -200,7 +201,7 @@ where
         aggregate: A,
         events: Vec<A::Event>,
         metadata: Metadata,
-        preconditions: &[Precondition],
+        others: &[StreamWrite],
     ) -> Result<Committed<A>, AppendError> {
         let version = Version(loaded.version.0 + events.len() as u64);
         let own = StreamWrite {
@@ -208,12 +209,7 @@ where
             expected: loaded.version,
             events: events.into_iter().map(Into::into).collect(),
         };
-        let checks = preconditions.iter().map(|condition| StreamWrite {
-            stream: condition.stream.clone(),
-            expected: condition.version,
-            events: vec![],
-        });
-        let writes = std::iter::once(own).chain(checks).collect();
+        let writes = std::iter::once(own).chain(others.iter().cloned()).collect();
         let append = Append { writes, metadata, recorded_at: self.journal.clock.now() };
         let position = self.journal.log.append(append).await?.position();
         self.remember(&loaded.stream, &aggregate, version);

@@ -41,6 +41,7 @@ pub(crate) fn router(state: AppState) -> Router {
             get(runners::get::get).delete(runners::delete::delete).post(runners::heartbeat::heartbeat),
         )
         .route("/api/jobs", get(jobs::list::list))
+        .route("/api/jobs/claim", post(jobs::claim_next::claim_next))
         .route("/api/jobs/scheduled", get(jobs::scheduled::scheduled))
         .route("/api/jobs/pipeline/{id}", get(jobs::list::list_of_pipeline))
         .route("/api/jobs/execute/{id}", post(jobs::claim::claim))

@@ -1,9 +1,9 @@
 //! What handlers work with, and the few things that many of them do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::HeaderMap;
-use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::{Metadata, Position};
 use rivet_projections::ReadModels;
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::commands::{Commands, Committed};
 use crate::config::Config;
 use crate::definition::Evaluator;
+use crate::dispatch::Dispatcher;
 use crate::domain::job::{Backoff, JobState};
 use crate::domain::pipeline::{PipelineError, PipelineState};
 use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
@@ -29,6 +30,7 @@ pub(crate) struct AppState {
     pub(crate) read_models: ReadModels,
     pub(crate) evaluator: Arc<Evaluator>,
     pub(crate) liveness: Arc<Liveness>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     /// Work that outlives its request; shutdown waits for it.
@@ -67,15 +69,30 @@ impl AppState {
         committed.position.unwrap_or_else(|| *self.commands.log().watch().borrow())
     }
 
-    /// Notes that a runner was heard of: in memory always, in the log now and then. One that never registered is
-    /// registered by it.
-    pub(super) async fn contact(
+    /// Notes that a runner spoke: in memory always, in the log once in the heartbeat resolution. One that never
+    /// registered is registered by it. Says where it was recorded, if it was.
+    pub(super) async fn heard_from(
         &self,
         runner_id: &RunnerId,
         metadata: &Metadata,
-        now: DateTime<Utc>,
     ) -> Result<Option<Position>, ApiError> {
-        let resolution = self.config.heartbeat_resolution;
+        self.record_contact(runner_id, metadata, self.config.heartbeat_resolution).await
+    }
+
+    /// Notes that a runner polled. Idle runners poll all day, so where no other replica needs to know, memory does.
+    pub(super) async fn polled_by(&self, runner_id: &RunnerId, metadata: &Metadata) -> Result<(), ApiError> {
+        let resolution =
+            if self.commands.shared() { self.config.runner_offline_after * 2 / 3 } else { Duration::MAX };
+        self.record_contact(runner_id, metadata, resolution).await.map(|_| ())
+    }
+
+    async fn record_contact(
+        &self,
+        runner_id: &RunnerId,
+        metadata: &Metadata,
+        resolution: Duration,
+    ) -> Result<Option<Position>, ApiError> {
+        let now = self.clock.now();
         if !self.liveness.touch(runner_id, now, resolution) {
             return Ok(None);
         }
@@ -88,11 +105,16 @@ impl AppState {
         Ok(committed.position)
     }
 
-    /// Notes that the holder of a job was heard of, in whose name a write was accepted.
-    pub(super) fn heard_from_holder(&self, job: &JobState, now: DateTime<Utc>) {
+    /// Notes that the holder of a job spoke, in whose name a write was accepted.
+    pub(super) async fn heard_from_holder(
+        &self,
+        job: &JobState,
+        metadata: &Metadata,
+    ) -> Result<(), ApiError> {
         if let JobState::Running(running) = job {
-            self.liveness.touch(&running.holder.runner_id, now, self.config.heartbeat_resolution);
+            self.heard_from(&running.holder.runner_id, metadata).await?;
         }
+        Ok(())
     }
 
     /// The wait before a retry, if one comes of the command.

@@ -1,1 +1,58 @@
-//! Given events, then rows.
+//! Given events, then batches; given batches, then a page.
+
+use rivet_events::Event;
+use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry, LogLevel};
+
+use super::queries::{cut, key};
+use super::{JobLogs, LogBatch};
+use crate::testing::{Scene, at, row_after};
+
+fn entry(message: &str) -> LogEntry {
+    LogEntry { timestamp: at(0), level: LogLevel::Info, message: message.to_owned() }
+}
+
+fn batch(attempt: u32, first_index: u64, messages: &[&str]) -> LogBatch {
+    LogBatch {
+        bytes: messages.iter().map(|message| message.len() as u64).sum(),
+        job_id: Scene::new(1).job_id,
+        attempt,
+        first_index,
+        appended_at: at(3),
+        entries: messages.iter().map(|message| entry(message)).collect(),
+    }
+}
+
+#[test]
+fn a_batch_is_a_row_under_the_index_of_its_first_entry() {
+    let s = Scene::new(1);
+    let appended = Event::JobLog(JobLogEvent::Appended(JobLogAppended {
+        job_id: s.job_id,
+        pipeline_id: s.pipeline_id,
+        attempt: 2,
+        offset: 0,
+        first_index: 7,
+        entries: vec![entry("one"), entry("two")],
+        digest: String::new(),
+        appended_at: at(3),
+    }));
+    let key = format!("{}/000000000007", s.job_id);
+    assert_eq!(row_after(&JobLogs, &key, [appended]), Some(batch(2, 7, &["one", "two"])));
+}
+
+#[test]
+fn keys_of_one_job_are_in_the_order_of_its_entries() {
+    let s = Scene::new(1);
+    assert!(key(s.job_id, 9) < key(s.job_id, 10));
+    assert!(key(s.job_id, u64::MAX) < key(Scene::new(2).job_id, 0));
+}
+
+#[test]
+fn a_page_begins_inside_a_batch_and_counts_over_attempts() {
+    let batches = || vec![batch(1, 1, &["a", "b", "c"]), batch(2, 4, &["d", "e"])];
+    let page = cut(batches(), 1, 3);
+    let seen: Vec<(u64, u32, &str)> =
+        page.entries.iter().map(|e| (e.index, e.attempt, e.entry.message.as_str())).collect();
+    assert_eq!(seen, [(2, 1, "b"), (3, 1, "c"), (4, 2, "d")]);
+    assert_eq!(page.next, Some(4));
+    assert_eq!(cut(batches(), 5, 3).next, None);
+}

@@ -1,1 +1,99 @@
-//! Given events, then rows.
+//! Given events, then the runner.
+
+use rivet_events::Event;
+use rivet_events::job::JobStatus;
+use rivet_events::runner::{RunnerEvent, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned};
+
+use super::{Runner, RunnerStatus, Runners};
+use crate::testing::{Scene, at, row_after};
+
+fn runner(events: impl IntoIterator<Item = Event>) -> Option<Runner> {
+    row_after(&Runners, &"runner-1", events)
+}
+
+fn registered(capabilities: Option<&[&str]>, seconds: i64) -> Event {
+    Event::Runner(RunnerEvent::Registered(RunnerRegistered {
+        runner_id: "runner-1".parse().unwrap(),
+        capabilities: capabilities.map(|names| names.iter().map(ToString::to_string).collect()),
+        boot_id: None,
+        registered_at: at(seconds),
+    }))
+}
+
+fn lost(seconds: i64) -> Event {
+    let runner_id = "runner-1".parse().unwrap();
+    Event::Runner(RunnerEvent::Lost(RunnerLost { runner_id, last_seen_at: at(0), lost_at: at(seconds) }))
+}
+
+fn returned(seconds: i64) -> Event {
+    let runner_id = "runner-1".parse().unwrap();
+    Event::Runner(RunnerEvent::Returned(RunnerReturned { runner_id, returned_at: at(seconds) }))
+}
+
+fn removed(seconds: i64) -> Event {
+    let runner_id = "runner-1".parse().unwrap();
+    Event::Runner(RunnerEvent::Removed(RunnerRemoved { runner_id, removed_at: at(seconds) }))
+}
+
+#[test]
+fn a_runner_without_capabilities_differs_from_one_that_names_none() {
+    assert_eq!(runner([registered(None, 0)]).unwrap().capabilities, None);
+    assert_eq!(runner([registered(Some(&[]), 0)]).unwrap().capabilities, Some(vec![]));
+}
+
+#[test]
+fn registering_again_keeps_the_first_time() {
+    let runner = runner([registered(None, 0), registered(Some(&["gpu"]), 9)]).unwrap();
+    assert_eq!((runner.registered_at, runner.last_heartbeat_at), (Some(at(0)), Some(at(9))));
+    assert_eq!(runner.capabilities, Some(vec!["gpu".to_owned()]));
+}
+
+#[test]
+fn a_lost_runner_is_offline_until_it_returns() {
+    let gone = runner([registered(None, 0), lost(90)]).unwrap();
+    assert_eq!((gone.status, gone.lost_at), (RunnerStatus::Offline, Some(at(90))));
+    let back = runner([registered(None, 0), lost(90), returned(100)]).unwrap();
+    assert_eq!(
+        (back.status, back.lost_at, back.last_heartbeat_at),
+        (RunnerStatus::Online, None, Some(at(100)))
+    );
+}
+
+#[test]
+fn a_runner_is_busy_while_it_holds_a_job() {
+    let s = Scene::new(1);
+    let begin = [registered(None, 0), s.launch(0), s.claim(1, 5), s.start(1, 6), s.ask_to_cancel(false, 7)];
+    let busy = runner(begin.clone()).unwrap();
+    assert_eq!(busy.status, RunnerStatus::Busy);
+    let [held] = &busy.held[..] else { panic!("one job") };
+    assert_eq!((held.job_id, held.attempt, held.lease_id), (s.job_id, 1, s.lease(1)));
+    assert!(held.fencing && held.cancelling);
+
+    for end in [
+        s.complete(1, JobStatus::Succeeded, 9),
+        s.expire(1, 9),
+        s.requeue(1, 9, 9),
+        s.cancel(1, 9),
+        s.time_out(1, 9),
+    ] {
+        let idle = runner(begin.iter().cloned().chain([end])).unwrap();
+        assert_eq!((idle.status, idle.held), (RunnerStatus::Online, vec![]));
+    }
+}
+
+#[test]
+fn a_removed_runner_is_forgotten_once_it_holds_nothing() {
+    let s = Scene::new(1);
+    assert_eq!(runner([registered(None, 0), removed(1)]), None);
+    let holding = [registered(None, 0), s.launch(0), s.claim(1, 5), removed(6)];
+    let row = runner(holding.clone()).unwrap();
+    assert_eq!((row.registered_at, row.held.len()), (None, 1));
+    assert_eq!(runner(holding.into_iter().chain([s.complete(1, JobStatus::Failed, 9)])), None);
+}
+
+#[test]
+fn a_runner_that_never_registered_is_there_only_for_its_jobs() {
+    let s = Scene::new(1);
+    assert_eq!(runner([s.launch(0), s.claim(1, 5)]).unwrap().registered_at, None);
+    assert_eq!(runner([s.launch(0), s.claim(1, 5), s.complete(1, JobStatus::Failed, 9)]), None);
+}

@@ -51,7 +51,11 @@ pub(in crate::http) async fn append(
         let (job, attempt) = sender.attempt(&state, job_id).await?;
         match sender.store(&state, &job, attempt, &entries, &digest).await {
             Err(CommandError::Stale(_)) => {}
-            stored => return answer(&state, &job.aggregate, attempt, &stored?),
+            stored => {
+                let stored = stored?;
+                state.heard_from_holder(&job.aggregate.state, &sender.metadata).await?;
+                return answer(&state, &job.aggregate, attempt, &stored);
+            }
         }
     }
     Err(ApiError::unavailable("contended", "the job changes too fast"))
@@ -105,12 +109,11 @@ impl Sender {
             digest: digest.to_owned(),
             now: state.clock.now(),
         });
-        state.commands.job_logs.execute_if(launch.job_id, append, &self.metadata, &[job.unmoved()]).await
+        state.commands.job_logs.execute_along(launch.job_id, append, &self.metadata, &[job.unmoved()]).await
     }
 }
 
 fn answer(state: &AppState, job: &Job, attempt: LogAttempt, stored: &Stored) -> Result<Response, ApiError> {
-    state.heard_from_holder(&job.state, state.clock.now());
     let position = state.position_of(stored);
     let acknowledged = stored.aggregate.state.acknowledged(attempt.attempt);
     let mut response = Recorded(position, StatusCode::CREATED).into_response();

@@ -3,7 +3,9 @@
 pub(super) mod append_logs;
 pub(super) mod cancel;
 pub(super) mod claim;
+pub(super) mod claim_next;
 pub(super) mod complete;
+mod execution;
 pub(super) mod get;
 pub(super) mod launch;
 pub(super) mod list;

@@ -37,7 +37,7 @@ pub(in crate::http) async fn scheduled(
         Some(runner_id) => {
             if state.is_registered(runner_id).await? {
                 let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(runner_id));
-                state.contact(runner_id, &metadata, now).await?;
+                state.polled_by(runner_id, &metadata).await?;
             }
             state.capabilities(runner_id).await?
         }

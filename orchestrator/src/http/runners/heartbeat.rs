@@ -25,7 +25,7 @@ pub(in crate::http) async fn heartbeat(
     };
     let runner_id = runner_id(id)?;
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&runner_id));
-    let recorded = state.contact(&runner_id, &metadata, state.clock.now()).await?;
+    let recorded = state.heard_from(&runner_id, &metadata).await?;
     let mut response = match recorded {
         Some(position) => done(position).into_response(),
         None => done(*state.commands.log().watch().borrow()).into_response(),

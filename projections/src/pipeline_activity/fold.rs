@@ -1,0 +1,98 @@
+//! Job events into counts.
+
+use rivet_events::id::{PipelineId, RunnerId};
+use rivet_events::job::{JobEvent, JobStatus};
+use rivet_events::{Envelope, Event, StreamType};
+
+use super::Activity;
+use crate::projection::{Projection, Schema};
+
+/// The read model of [`Activity`], by pipeline id.
+#[derive(Debug)]
+pub struct PipelineActivity;
+
+impl Projection for PipelineActivity {
+    const NAME: &'static str = "pipeline_activity";
+    const VERSION: u32 = 1;
+    const STREAMS: &'static [StreamType] = &[StreamType::Job];
+    const SCHEMA: Schema = Schema { columns: &[], indexes: &[] };
+    type Row = Activity;
+
+    fn key(envelope: &Envelope) -> Option<String> {
+        match &envelope.event {
+            Event::Job(event) => movement(event).map(|moved| moved.pipeline_id.to_string()),
+            Event::Pipeline(_)
+            | Event::JobLog(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Unreadable(_) => None,
+        }
+    }
+
+    fn apply(row: Option<Activity>, envelope: &Envelope) -> Option<Activity> {
+        match &envelope.event {
+            Event::Job(event) => match movement(event) {
+                Some(moved) => Some(moved.of(row.unwrap_or_else(|| Activity::none(moved.pipeline_id)))),
+                None => row,
+            },
+            Event::Pipeline(_)
+            | Event::JobLog(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Unreadable(_) => row,
+        }
+    }
+}
+
+/// A job of a pipeline goes from one state to another; a new one comes from nowhere.
+struct Movement {
+    pipeline_id: PipelineId,
+    from: Option<JobStatus>,
+    to: JobStatus,
+}
+
+impl Movement {
+    fn of(&self, mut activity: Activity) -> Activity {
+        if let Some(from) = self.from {
+            let left = count(&mut activity, from);
+            *left = left.saturating_sub(1);
+        }
+        *count(&mut activity, self.to) += 1;
+        activity
+    }
+}
+
+fn count(activity: &mut Activity, status: JobStatus) -> &mut u64 {
+    match status {
+        JobStatus::Queued => &mut activity.queued,
+        JobStatus::Running => &mut activity.running,
+        JobStatus::Succeeded => &mut activity.succeeded,
+        JobStatus::Failed => &mut activity.failed,
+        JobStatus::Cancelled => &mut activity.cancelled,
+        JobStatus::TimedOut => &mut activity.timed_out,
+    }
+}
+
+fn movement(event: &JobEvent) -> Option<Movement> {
+    let (pipeline_id, from, to) = match event {
+        JobEvent::Launched(launched) => (launched.pipeline_id, None, JobStatus::Queued),
+        JobEvent::Claimed(claimed) => (claimed.pipeline_id, Some(JobStatus::Queued), JobStatus::Running),
+        JobEvent::Requeued(requeued) => (requeued.pipeline_id, Some(JobStatus::Running), JobStatus::Queued),
+        JobEvent::Completed(completed) => (completed.pipeline_id, Some(JobStatus::Running), completed.status),
+        JobEvent::Cancelled(cancelled) => {
+            (cancelled.pipeline_id, Some(held_or_queued(cancelled.runner_id.as_ref())), JobStatus::Cancelled)
+        }
+        JobEvent::TimedOut(timed_out) => {
+            (timed_out.pipeline_id, Some(held_or_queued(timed_out.runner_id.as_ref())), JobStatus::TimedOut)
+        }
+        JobEvent::Started(_)
+        | JobEvent::LeaseExpired(_)
+        | JobEvent::CancelRequested(_)
+        | JobEvent::ReportRefused(_) => return None,
+    };
+    Some(Movement { pipeline_id, from, to })
+}
+
+fn held_or_queued(holder: Option<&RunnerId>) -> JobStatus {
+    if holder.is_some() { JobStatus::Running } else { JobStatus::Queued }
+}

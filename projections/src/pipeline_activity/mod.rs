@@ -1,0 +1,31 @@
+//! How many jobs of each pipeline wait, run, and have ended in which way.
+
+mod fold;
+mod queries;
+#[cfg(test)]
+mod tests;
+
+use rivet_events::id::PipelineId;
+use serde::{Deserialize, Serialize};
+
+pub use fold::PipelineActivity;
+pub use queries::{find, list};
+
+/// The jobs of one pipeline, counted by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Activity {
+    pub pipeline_id: PipelineId,
+    pub queued: u64,
+    pub running: u64,
+    pub succeeded: u64,
+    pub failed: u64,
+    pub cancelled: u64,
+    pub timed_out: u64,
+}
+
+impl Activity {
+    pub(crate) fn none(pipeline_id: PipelineId) -> Self {
+        Self { pipeline_id, queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0, timed_out: 0 }
+    }
+}

@@ -1,0 +1,135 @@
+//! Laws of every fold, and what happens to events that cannot be applied.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rivet_events::event::UnreadableEvent;
+use rivet_events::job::JobStatus;
+use rivet_events::{Envelope, Event, StreamId};
+
+use super::*;
+use crate::rows::memory::MemoryRows;
+use crate::testing::{Scene, envelope, log_of};
+
+/// Counts the events of each job; cannot bear a cancellation.
+struct Counter;
+
+impl Projection for Counter {
+    const NAME: &'static str = "counter";
+    const VERSION: u32 = 1;
+    const STREAMS: &'static [StreamType] = &[StreamType::Job];
+    const SCHEMA: Schema = Schema { columns: &[], indexes: &[] };
+    type Row = u32;
+
+    fn key(envelope: &Envelope) -> Option<String> {
+        Some(envelope.stream.id.clone())
+    }
+
+    fn apply(row: Option<u32>, envelope: &Envelope) -> Option<u32> {
+        assert_ne!(envelope.event.event_type(), "job.cancelled", "no cancelled job is expected");
+        Some(row.unwrap_or_default() + 1)
+    }
+}
+
+fn folded(events: &[Arc<Envelope>]) -> MemoryRows {
+    let mut rows = MemoryRows::default();
+    rows.advance(&Counter, events);
+    rows
+}
+
+#[test]
+fn an_event_that_panics_parks_its_stream_and_no_other() {
+    let (bad, good) = (Scene::new(1), Scene::new(2));
+    let events =
+        [bad.launch(0), bad.claim(1, 1), good.launch(1), bad.cancel(1, 2), bad.start(1, 3), good.claim(1, 4)];
+    let rows = folded(&log_of(events));
+    assert_eq!(rows.row::<Counter>(&bad.job_id.to_string()), Some(2));
+    assert_eq!(rows.row::<Counter>(&good.job_id.to_string()), Some(2));
+    let [parked] = &rows.parked[..] else { panic!("one is parked") };
+    assert_eq!((&parked.stream, parked.position), (&StreamId::job(bad.job_id), Position(4)));
+    assert!(parked.error.contains("no cancelled job is expected"), "{}", parked.error);
+}
+
+#[test]
+fn an_event_that_cannot_be_read_parks_its_stream() {
+    let scene = Scene::new(1);
+    let unreadable = Event::Unreadable(UnreadableEvent {
+        payload: serde_json::value::RawValue::NULL.to_owned(),
+        event_type: "job.teleported".to_owned(),
+        event_version: 1,
+        error: "unknown".to_owned(),
+    });
+    let stream = StreamId::job(scene.job_id);
+    let events: Vec<Arc<Envelope>> = [scene.launch(0), unreadable, scene.claim(1, 1)]
+        .into_iter()
+        .zip(1..)
+        .map(|(event, n)| Arc::new(envelope(n, stream.clone(), n, event)))
+        .collect();
+    let rows = folded(&events);
+    assert_eq!(rows.row::<Counter>(&scene.job_id.to_string()), Some(1));
+    assert_eq!(rows.parked.len(), 1);
+}
+
+#[test]
+fn a_row_that_cannot_be_read_parks_the_stream_and_stays() {
+    let scene = Scene::new(1);
+    let mut rows = MemoryRows::default();
+    rows.documents.insert(scene.job_id.to_string(), "\"damaged\"".to_owned());
+    rows.advance(&Counter, &log_of([scene.launch(0)]));
+    assert_eq!(rows.documents[&scene.job_id.to_string()], "\"damaged\"");
+    assert_eq!(rows.parked.len(), 1);
+}
+
+#[test]
+fn names_of_read_models_are_unique_and_fit_a_table() {
+    let names: BTreeSet<&str> = ALL.iter().map(|projection| projection.name()).collect();
+    assert_eq!(names.len(), ALL.len());
+    assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
+}
+
+/// Any order of any events of a few jobs on two runners: folds must hold for what no aggregate would allow, too.
+fn any_history() -> impl Strategy<Value = Vec<Event>> {
+    let step = (1..5_u128, 0..2_usize, 0..9_u8, 1..4_u32);
+    prop::collection::vec(step, 0..60).prop_map(|steps| {
+        let seconds = Cell::new(0);
+        steps
+            .into_iter()
+            .map(|(job, runner, kind, attempt)| {
+                let now = seconds.replace(seconds.get() + 1);
+                let runner_id = ["runner-1", "runner-2"][runner].parse().expect("a name");
+                let scene = Scene { runner_id, ..Scene::new(job) };
+                match kind {
+                    0 => scene.launch(now),
+                    1 | 2 => scene.claim(attempt, now),
+                    3 => scene.start(attempt, now),
+                    4 => scene.requeue(attempt, now, now + 2),
+                    5 => scene.complete(attempt, JobStatus::Succeeded, now),
+                    6 => scene.cancel(attempt, now),
+                    7 => scene.ask_to_cancel(false, now),
+                    _ => scene.expire(attempt, now),
+                }
+            })
+            .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn batches_of_any_size_make_the_same_rows(history in any_history(), size in 1..20_usize) {
+        let log = log_of(history);
+        for projection in ALL.iter().copied().chain([&Counter as &dyn AnyProjection]) {
+            let (mut single, mut batched, mut whole) =
+                (MemoryRows::default(), MemoryRows::default(), MemoryRows::default());
+            for event in log.chunks(1) {
+                single.advance(projection, event);
+            }
+            for events in log.chunks(size) {
+                batched.advance(projection, events);
+            }
+            whole.advance(projection, &log);
+            prop_assert_eq!(&single, &batched);
+            prop_assert_eq!(&single, &whole);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Rows in memory: for tests of folds, which need no database.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use rivet_events::{Envelope, StreamId};
+
+use crate::projection::{AnyProjection, ParkedStream, Projection};
+
+/// The rows of one read model, and the streams that it has given up.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct MemoryRows {
+    pub(crate) documents: BTreeMap<String, String>,
+    pub(crate) parked: Vec<ParkedStream>,
+}
+
+impl MemoryRows {
+    /// What the database would hold after these events, folded as one batch.
+    pub(crate) fn advance(&mut self, projection: &dyn AnyProjection, events: &[Arc<Envelope>]) {
+        let parked: HashSet<StreamId> = self.parked.iter().map(|parked| parked.stream.clone()).collect();
+        let keys = projection.keys(events, &parked);
+        let stored = keys
+            .iter()
+            .filter_map(|key| self.documents.get_key_value(key))
+            .map(|(k, d)| (k.clone(), d.clone()));
+        let changes = projection.fold(stored.collect(), events, &parked);
+        self.documents.extend(changes.upserts);
+        for key in changes.deletes {
+            self.documents.remove(&key);
+        }
+        self.parked.extend(changes.parked);
+    }
+
+    /// The row with this key.
+    pub(crate) fn row<P: Projection>(&self, key: &str) -> Option<P::Row> {
+        self.documents.get(key).map(|document| serde_json::from_str(document).expect("a row of ours"))
+    }
+}

@@ -1,0 +1,298 @@
+//! What queries answer, on both databases; what becomes of events and rows that are damaged.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use rivet_events::event::UnreadableEvent;
+use rivet_events::id::{JobId, PipelineId};
+use rivet_events::job::JobStatus;
+use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry, LogLevel};
+use rivet_events::{Event, StreamId};
+use rivet_projections::jobs::{self, Job, JobFilter};
+use rivet_projections::runners::RunnerStatus;
+use rivet_projections::{Cursor, ReadModels, job_logs, job_queue, pipeline_activity, pipelines, runners};
+use rivet_tests::history::{Story, tell};
+use sqlx::Executor as _;
+
+use crate::rebuild::{Process, Store, assert_proven, on_both, stories};
+
+/// A process whose read models hold what became of a hundred jobs.
+async fn told(store: &Store) -> Process {
+    let process = store.process().await;
+    let running = process.start();
+    process.tell_all(&stories(11, 100), 1).await;
+    process.caught_up().await;
+    running.stop().await;
+    process
+}
+
+fn later() -> DateTime<Utc> {
+    DateTime::from_timestamp(2_000_000_000, 0).unwrap()
+}
+
+async fn all_jobs(read_models: &ReadModels, filter: &JobFilter, page_size: usize) -> Vec<Job> {
+    let (mut all, mut after): (Vec<Job>, Option<Cursor>) = (Vec::new(), None);
+    loop {
+        let page = jobs::list(read_models, filter, after.as_ref(), page_size).await.unwrap();
+        assert!(page.items.len() <= page_size);
+        all.extend(page.items);
+        match page.next {
+            // As a client would send it back.
+            Some(next) => after = Some(next.to_string().parse().unwrap()),
+            None => return all,
+        }
+    }
+}
+
+async fn jobs_are_listed_newest_first_whatever_the_page_and_the_filter(store: Store) {
+    let process = told(&store).await;
+    let all = all_jobs(&process.read_models, &JobFilter::default(), 1000).await;
+    assert_eq!(all.len(), 100);
+    assert!(all.is_sorted_by_key(|job| std::cmp::Reverse((job.requested_at, job.id))));
+    assert_eq!(all_jobs(&process.read_models, &JobFilter::default(), 7).await, all);
+
+    let some = &all[50];
+    let is_over = |job: &Job| matches!(job.status, JobStatus::Cancelled | JobStatus::TimedOut);
+    let both = vec![JobStatus::Cancelled, JobStatus::TimedOut, JobStatus::Cancelled];
+    let runner_id = all.iter().find_map(|job| job.runner_id.clone());
+    let cases: [(JobFilter, Box<dyn Fn(&Job) -> bool>); 5] = [
+        (JobFilter { status: both, ..JobFilter::default() }, Box::new(is_over)),
+        (
+            JobFilter { pipeline_id: Some(some.pipeline_id), ..JobFilter::default() },
+            Box::new(|job| job.pipeline_id == some.pipeline_id),
+        ),
+        (
+            JobFilter { runner_id: runner_id.clone(), ..JobFilter::default() },
+            Box::new(|job| job.runner_id == runner_id),
+        ),
+        (
+            JobFilter { since: Some(some.requested_at), ..JobFilter::default() },
+            Box::new(|job| job.requested_at >= some.requested_at),
+        ),
+        (
+            JobFilter { until: Some(some.requested_at), ..JobFilter::default() },
+            Box::new(|job| job.requested_at < some.requested_at),
+        ),
+    ];
+    for (filter, expected) in cases {
+        let expected: Vec<Job> = all.iter().filter(|job| expected(job)).cloned().collect();
+        assert!(!expected.is_empty() && expected.len() < all.len(), "{filter:?} tells them apart");
+        assert_eq!(all_jobs(&process.read_models, &filter, 3).await, expected, "{filter:?}");
+    }
+}
+
+async fn a_row_is_found_as_it_was_told(store: Store) {
+    let process = told(&store).await;
+    let read_models = &process.read_models;
+    let all = all_jobs(read_models, &JobFilter::default(), 1000).await;
+    let job = all.iter().find(|job| job.result.is_some()).unwrap();
+    assert_eq!(jobs::find(read_models, job.id).await.unwrap().as_ref(), Some(job));
+    assert_eq!(job.parameters["text"], "a\0b \u{1a}0 \u{1F680}");
+    assert_eq!(jobs::find(read_models, JobId::generate()).await.unwrap(), None);
+
+    let running = jobs::with_status(read_models, JobStatus::Running, None, 1000).await.unwrap().items;
+    assert!(running.is_sorted_by_key(|job| (job.requested_at, job.id)));
+    let first = jobs::with_status(read_models, JobStatus::Running, None, 1).await.unwrap();
+    let second = jobs::with_status(read_models, JobStatus::Running, first.next.as_ref(), 1).await.unwrap();
+    assert_eq!([first.items, second.items].concat(), running[..2]);
+
+    let pipelines = pipelines::list(read_models, None, 1000).await.unwrap().items;
+    assert!(pipelines.iter().all(|pipeline| pipeline.deleted_at.is_none()) && pipelines.len() < 8);
+    let deleted: HashSet<PipelineId> = all.iter().map(|job| job.pipeline_id).collect();
+    let shown: HashSet<PipelineId> = pipelines.iter().map(|pipeline| pipeline.id).collect();
+    for id in deleted.difference(&shown) {
+        assert!(pipelines::find(read_models, *id).await.unwrap().unwrap().deleted_at.is_some());
+    }
+
+    for activity in pipeline_activity::list(read_models, 100).await.unwrap() {
+        let count = |status| {
+            let is_one = |job: &&Job| job.pipeline_id == activity.pipeline_id && job.status == status;
+            all.iter().filter(is_one).count() as u64
+        };
+        assert_eq!(
+            (activity.queued, activity.running, activity.succeeded),
+            (count(JobStatus::Queued), count(JobStatus::Running), count(JobStatus::Succeeded))
+        );
+    }
+}
+
+async fn runners_are_listed_with_what_they_hold(store: Store) {
+    let process = told(&store).await;
+    let read_models = &process.read_models;
+    let all = runners::list(read_models, None, None, 100).await.unwrap().items;
+    assert!(all.is_sorted_by_key(|runner| std::cmp::Reverse(runner.registered_at)) && all.len() > 4);
+    let first = runners::list(read_models, None, None, 2).await.unwrap();
+    let second = runners::list(read_models, None, first.next.as_ref(), 2).await.unwrap();
+    assert_eq!([first.items, second.items].concat(), all[..4]);
+    let running = jobs::with_status(read_models, JobStatus::Running, None, 1000).await.unwrap().items;
+    for runner in &all {
+        assert_eq!(runners::find(read_models, &runner.id).await.unwrap().as_ref(), Some(runner));
+        let held: HashSet<JobId> = runner.held.iter().map(|held| held.job_id).collect();
+        let running: HashSet<JobId> = running
+            .iter()
+            .filter(|job| job.runner_id.as_ref() == Some(&runner.id))
+            .map(|job| job.id)
+            .collect();
+        assert_eq!(held, running);
+    }
+    let busy = runners::list(read_models, Some(RunnerStatus::Busy), None, 100).await.unwrap().items;
+    assert_eq!(busy.len(), all.iter().filter(|runner| !runner.held.is_empty()).count());
+}
+
+async fn a_runner_is_offered_what_it_may_claim_in_claim_order(store: Store) {
+    let process = told(&store).await;
+    let read_models = &process.read_models;
+    let all = job_queue::candidates(read_models, None, true, later(), 1000).await.unwrap();
+    let depth = job_queue::depth(read_models).await.unwrap();
+    assert!(all.len() > 5 && all.len() as u64 <= depth.queued);
+    assert_eq!(depth.oldest_queued_at, all.iter().filter_map(|job| job.queued_at).min());
+    let ahead = job_queue::ahead_of(read_models, &all[3]).await.unwrap();
+    assert!(ahead >= 3);
+
+    let docker = ["docker".to_owned(), "unasked".to_owned()];
+    for (capabilities, fencing) in
+        [(None, false), (Some(&docker[..]), true), (Some(&docker[..]), false), (Some(&[][..]), true)]
+    {
+        let expected: Vec<JobId> = all
+            .iter()
+            .filter(|job| fencing || !job.needs_fencing)
+            .filter(|job| {
+                capabilities.is_none_or(|able| job.demands.iter().all(|demand| able.contains(demand)))
+            })
+            .map(|job| job.job_id)
+            .collect();
+        let offered = |limit| job_queue::candidates(read_models, capabilities, fencing, later(), limit);
+        let ids: Vec<JobId> = offered(1000).await.unwrap().iter().map(|job| job.job_id).collect();
+        assert_eq!(ids, expected);
+        let ids: Vec<JobId> = offered(2).await.unwrap().iter().map(|job| job.job_id).collect();
+        assert_eq!(ids, expected[..2.min(expected.len())]);
+    }
+    let early = all.iter().map(|job| job.due_at).min().unwrap() - chrono::TimeDelta::seconds(1);
+    assert_eq!(job_queue::candidates(read_models, None, true, early, 10).await.unwrap(), []);
+    assert_eq!(job_queue::demands(read_models).await.unwrap().len(), 3);
+
+    let of_pipeline = job_queue::of_pipeline(read_models, all[0].pipeline_id, 1000).await.unwrap();
+    assert!(of_pipeline.iter().any(|job| job.job_id == all[0].job_id));
+    let waited = job_queue::queued_before(read_models, later(), 1000).await.unwrap();
+    assert_eq!(waited.len() as u64, depth.queued);
+    for job in &all {
+        if let Some(concurrency) = &job.concurrency {
+            let running = job_queue::running_of_group(read_models, &concurrency.group).await.unwrap();
+            assert!(running < u64::from(concurrency.limit), "a full group is not offered");
+            let group = job_queue::of_group(read_models, &concurrency.group, 100).await.unwrap();
+            assert!(group.iter().any(|member| member.job_id == job.job_id));
+        }
+    }
+}
+
+async fn a_log_is_read_in_pages_of_bounded_size(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    let job_id = JobId::generate();
+    let entry = |n: u64| LogEntry {
+        timestamp: later(),
+        level: LogLevel::Info,
+        message: if n % 5 == 0 { "x".repeat(1_500_000) } else { format!("entry {n}") },
+    };
+    let batches = (0..8_u64).map(|batch| {
+        Event::JobLog(JobLogEvent::Appended(JobLogAppended {
+            job_id,
+            pipeline_id: PipelineId::generate(),
+            attempt: 1,
+            offset: batch * 3,
+            first_index: batch * 3 + 1,
+            entries: (batch * 3 + 1..=batch * 3 + 3).map(entry).collect(),
+            digest: String::new(),
+            appended_at: later(),
+        }))
+    });
+    let story: Story = (StreamId::job_log(job_id), batches.collect());
+    tell(&*process.log, &story, 1).await;
+    process.tell_all(&stories(12, 20), 1).await;
+    process.caught_up().await;
+    for limit in [1, 2, 4, 1000] {
+        let (mut seen, mut after) = (Vec::new(), 0);
+        while let Some(next) = {
+            let page = job_logs::page(&process.read_models, job_id, after, limit).await.unwrap();
+            let bytes: usize = page.entries.iter().map(|numbered| numbered.entry.message.len()).sum();
+            assert!(page.entries.len() <= limit && bytes < 5_000_000);
+            seen.extend(page.entries);
+            page.next
+        } {
+            after = next;
+        }
+        assert_eq!(
+            seen.iter().map(|numbered| numbered.index).collect::<Vec<_>>(),
+            (1..=24).collect::<Vec<_>>()
+        );
+        assert!(seen.iter().all(|numbered| numbered.entry == entry(numbered.index)));
+    }
+    let unknown = job_logs::page(&process.read_models, JobId::generate(), 0, 10).await.unwrap();
+    assert_eq!((unknown.entries, unknown.next), (vec![], None));
+    running.stop().await;
+}
+
+async fn an_event_that_cannot_be_read_parks_its_stream_and_stops_nothing(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    let mut told = stories(13, 10);
+    let (_, events) = told.iter_mut().find(|(stream, events)| is_job(stream) && events.len() > 1).unwrap();
+    events.insert(
+        1,
+        Event::Unreadable(UnreadableEvent {
+            payload: serde_json::value::RawValue::from_string("{\"type\":\"job.teleported\"}".to_owned())
+                .unwrap(),
+            event_type: "job.teleported".to_owned(),
+            event_version: 1,
+            error: String::new(),
+        }),
+    );
+    process.tell_all(&told, 1).await;
+    process.caught_up().await;
+    for status in process.read_models.status(later()).await.unwrap() {
+        let reads_jobs = !["pipelines", "job_logs"].contains(&status.name);
+        assert_eq!((status.parked, status.lag_events), (u64::from(reads_jobs), 0), "{status:?}");
+    }
+    let listed = all_jobs(&process.read_models, &JobFilter::default(), 100).await;
+    assert_eq!(listed.len(), 10);
+    assert_proven(&process).await;
+    running.stop().await;
+}
+
+fn is_job(stream: &StreamId) -> bool {
+    stream.kind == rivet_events::StreamType::Job
+}
+
+async fn a_verification_finds_damage_and_a_rebuild_repairs_it(store: Store) {
+    let process = told(&store).await;
+    for damage in [
+        "delete from jobs_g1 where key = (select min(key) from jobs_g1)",
+        "update runners_g1 set document = '{}' where key = (select max(key) from runners_g1)",
+        "insert into job_logs_g1 (key, document) values ('nobody', '{}')",
+    ] {
+        match &store.database {
+            rivet_events::database::Database::Postgres(pool) => drop(pool.execute(damage).await.unwrap()),
+            rivet_events::database::Database::Sqlite(sqlite) => {
+                drop(sqlite.write().await.durable().execute(damage).await.unwrap());
+            }
+        }
+    }
+    let report = process.read_models.verify(|_| {}).await.unwrap();
+    assert!(!report.is_clean());
+    let found: Vec<_> =
+        report.differences.iter().map(|d| (d.projection, d.live.is_some(), d.expected.is_some())).collect();
+    assert_eq!(found, [("job_logs", true, false), ("jobs", false, true), ("runners", true, true)]);
+    process.read_models.rebuild(&["jobs", "runners", "job_logs"], |_| {}).await.unwrap();
+    assert_proven(&process).await;
+    assert!(process.read_models.rebuild(&["jbos"], |_| {}).await.is_err());
+}
+
+on_both! {
+    jobs_are_listed_newest_first_whatever_the_page_and_the_filter,
+    a_row_is_found_as_it_was_told,
+    runners_are_listed_with_what_they_hold,
+    a_runner_is_offered_what_it_may_claim_in_claim_order,
+    a_log_is_read_in_pages_of_bounded_size,
+    an_event_that_cannot_be_read_parks_its_stream_and_stops_nothing,
+    a_verification_finds_damage_and_a_rebuild_repairs_it,
+}
