@@ -2,6 +2,7 @@
 
 mod architecture;
 mod claims;
+mod cli;
 mod dialect_a;
 mod dialect_b;
 mod errors;

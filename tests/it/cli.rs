@@ -1,0 +1,267 @@
+//! The commands beside `serve`: what they print, and what their exit codes say.
+
+use std::process::{Output, Stdio};
+
+use reqwest::Method;
+use rivet_events::database::Database;
+use rivet_tests::client::Client;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{new_claimed_job, success};
+use rivet_tests::server::{Server, TestApp, program};
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::wait::eventually;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+on_both_stores! {
+    a_replay_tells_what_each_event_changed,
+    the_events_of_the_log_are_those_of_the_api,
+    a_tail_shows_what_happens_after_it_began,
+    a_damaged_read_model_is_found_and_rebuilt,
+}
+
+/// The program, in an environment without settings.
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(args).env_clear().kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+async fn run(args: &[&str]) -> Output {
+    finish(&mut command(args)).await
+}
+
+async fn finish(command: &mut Command) -> Output {
+    let mut process = command.spawn().expect("the program is built beside its tests");
+    let _open_until_it_ends = process.stdin.take();
+    process.wait_with_output().await.expect("it is our child")
+}
+
+async fn run_on(store: &Store, args: &[&str]) -> Output {
+    run(&[args, &["--database-url", store.url()]].concat()).await
+}
+
+/// What a successful command printed.
+fn printed(output: &Output) -> &str {
+    assert!(output.status.success(), "{output:?}");
+    str::from_utf8(&output.stdout).expect("it prints UTF-8")
+}
+
+/// What a command said that ended with this exit code.
+fn complaint(output: &Output, code: i32) -> &str {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    str::from_utf8(&output.stderr).expect("it prints UTF-8")
+}
+
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
+}
+
+/// A job that ran to its end; its id.
+async fn new_finished_job(client: &Client) -> String {
+    let job = new_claimed_job(client, "r1").await;
+    client.set_status(&job, "Running").await.expect(204);
+    client.complete(&job, &success()).await.expect(204);
+    job
+}
+
+async fn a_replay_tells_what_each_event_changed(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let job = new_finished_job(&app.client()).await;
+
+    let replay = run_on(&app.store, &["replay", &format!("job/{job}")]).await;
+    let (mut events, mut states) = (Vec::new(), Vec::new());
+    for line in printed(&replay).lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            ["+" | "~", "state", "=", state] => states.push(state.trim_matches('"').to_owned()),
+            ["+" | "~" | "-", ..] => {}
+            [_, _, event, ..] => events.push(event.to_owned()),
+            _ => panic!("{line:?}"),
+        }
+    }
+    assert_eq!(events, ["job.launched", "job.claimed", "job.started", "job.completed"]);
+    assert_eq!(states, ["queued", "running", "ended"]);
+
+    // A bare id is a job's, and JSON has the whole state after each event.
+    let steps = json_lines(printed(&run_on(&app.store, &["replay", &job, "--json"]).await));
+    let states: Vec<&Value> = steps.iter().map(|step| &step["state"]["state"]).collect();
+    assert_eq!(states, ["queued", "running", "running", "ended"]);
+    let history = app.client().history(&job).await.expect(200);
+    let events: Value = steps.iter().map(|step| step["event"].clone()).collect();
+    assert_eq!(events, history["events"]);
+
+    for stream in [format!("job_log/{job}"), "runner/nobody".to_owned()] {
+        let replay = run_on(&app.store, &["replay", &stream]).await;
+        assert_eq!(complaint(&replay, 1), format!("error: there is no stream {stream}\n"));
+    }
+}
+
+async fn the_events_of_the_log_are_those_of_the_api(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    new_finished_job(&app.client()).await;
+    let of_api = app.client().get("/api/events").await.expect(200)["events"].clone();
+
+    let list = run_on(&app.store, &["events", "list", "--json"]).await;
+    assert_eq!(Value::Array(json_lines(printed(&list))), of_api);
+    let list = run_on(&app.store, &["events", "list"]).await;
+    assert_eq!(printed(&list).lines().count(), of_api.as_array().map_or(0, Vec::len));
+
+    let types = ["--type", "job.claimed", "--type", "job.completed"];
+    let list = run_on(&app.store, &[&["events", "list", "--json"], &types[..]].concat()).await;
+    let filtered = json_lines(printed(&list));
+    let names: Vec<&Value> = filtered.iter().map(|event| &event["type"]).collect();
+    assert_eq!(names, ["job.claimed", "job.completed"]);
+
+    let list = run_on(&app.store, &["events", "list", "--json", "--after", "1", "--limit", "2"]).await;
+    let positions: Vec<Value> = json_lines(printed(&list)).iter().map(|e| e["position"].clone()).collect();
+    assert_eq!(positions, [2, 3]);
+}
+
+async fn a_tail_shows_what_happens_after_it_began(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let before = app.client().register("early", &[]).await.position();
+    let mut tail = command(&["events", "tail", "--json", "--limit", "2", "--database-url", app.store.url()])
+        .args(["--after", &before.to_string()])
+        .spawn()
+        .expect("the program is built beside its tests");
+    let mut lines = BufReader::new(tail.stdout.take().expect("it is piped")).lines();
+    for runner in ["r1", "r2"] {
+        app.client().register(runner, &[]).await.expect(200);
+        let line = lines.next_line().await.expect("it can be read").expect("there is another line");
+        let event: Value = serde_json::from_str(&line).expect("each line is JSON");
+        assert_eq!((&event["type"], &event["stream_id"]), (&"runner.registered".into(), &runner.into()));
+    }
+    assert!(tail.wait().await.expect("it ends").success());
+}
+
+async fn a_damaged_read_model_is_found_and_rebuilt(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let job = new_finished_job(&app.client()).await;
+    app.client().job(&job).await.expect(200);
+    let verified = run_on(&app.store, &["verify"]).await;
+    assert!(printed(&verified).starts_with("verified "), "{verified:?}");
+
+    damage(&app.store, &job).await;
+    let verified = run_on(&app.store, &["verify"]).await;
+    assert_eq!(verified.status.code(), Some(1), "{verified:?}");
+    let report = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(report.starts_with(&format!("jobs {job}\n    live:     no row\n    expected: {{")), "{report}");
+    let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+    assert!(said.ends_with("error: 0 faults in the log, 1 rows differ from it\n"), "{said}");
+    let verified = run_on(&app.store, &["verify", "--json"]).await;
+    let report: Value = serde_json::from_slice(&verified.stdout).expect("it is JSON");
+    assert_eq!((&report["differences"][0]["key"], verified.status.code()), (&job.as_str().into(), Some(1)));
+
+    // The server goes on meanwhile.
+    let rebuilt = run_on(&app.store, &["rebuild", "jobs"]).await;
+    assert!(rebuilt.status.success() && rebuilt.stderr.ends_with(b"rebuilt jobs\n"), "{rebuilt:?}");
+    assert!(run_on(&app.store, &["verify"]).await.status.success());
+    eventually("the server to read what was rebuilt", async || {
+        (app.client().job(&job).await.status == 200).then_some(())
+    })
+    .await;
+    app.verify().await;
+}
+
+/// Deletes the row of a job behind the back of everybody.
+async fn damage(store: &Store, job: &str) {
+    let on_sqlite =
+        "select name from sqlite_master where type = 'table' and name like 'jobs\\_g%' escape '\\'";
+    let on_postgres =
+        "select table_name::text from information_schema.tables where table_name like 'jobs\\_g%'";
+    let deleted = match Database::connect(store.url()).await.expect("the store is there") {
+        Database::Sqlite(sqlite) => {
+            let table: String = sqlx::query_scalar(on_sqlite).fetch_one(&sqlite.readers).await.expect("one");
+            let delete = format!("delete from {table} where key = $1");
+            let mut writers = sqlite.write().await;
+            sqlx::query(&delete).bind(job).execute(writers.durable()).await.expect("deleted").rows_affected()
+        }
+        Database::Postgres(pool) => {
+            let table: String = sqlx::query_scalar(on_postgres).fetch_one(&pool).await.expect("one");
+            let delete = format!("delete from {table} where key = $1");
+            sqlx::query(&delete).bind(job).execute(&pool).await.expect("deleted").rows_affected()
+        }
+    };
+    assert_eq!(deleted, 1);
+}
+
+#[tokio::test]
+async fn every_command_explains_itself_within_the_terminal() {
+    let overview = run(&["--help"]).await;
+    let commands: Vec<&str> = printed(&overview)
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter(|line| !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let expected = ["serve", "migrate", "rebuild", "verify", "replay", "events", "health", "runner", "help"];
+    assert_eq!(commands, expected);
+    for name in commands.into_iter().chain(["events list", "events tail"]) {
+        let words: Vec<&str> = ["help"].into_iter().chain(name.split(' ')).collect();
+        for columns in [80, 100] {
+            let help = finish(command(&words).env("COLUMNS", columns.to_string())).await;
+            let widest = printed(&help).lines().map(|line| line.chars().count()).max();
+            assert!(widest <= Some(columns), "{name}: {widest:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn settings_come_from_the_environment_and_stay_out_of_the_help() {
+    let secret = "postgres://rivet:s3cret@127.0.0.1:1/rivet";
+    for args in [&["serve", "--help"][..], &["events", "list", "--help"], &["events", "list"]] {
+        let output = finish(command(args).env("RIVET_DATABASE_URL", secret)).await;
+        assert!(!format!("{output:?}").contains("s3cret"), "{output:?}");
+        assert_eq!(output.status.success(), args.contains(&"--help"));
+    }
+}
+
+#[tokio::test]
+async fn a_command_line_that_is_not_understood_ends_with_2() {
+    assert!(complaint(&run(&["serve", "--lease", "0s"]).await, 2).contains("must be longer than 0"));
+    assert!(complaint(&run(&["--lease", "90"]).await, 2).contains("500ms, 90s, 15m, 24h"));
+    assert!(complaint(&run(&["rebuild", "nothing"]).await, 2).contains("job_queue"));
+    assert!(complaint(&run(&["replay", "jobs/1"]).await, 2).contains("job/ID"));
+}
+
+#[tokio::test]
+async fn looking_into_a_database_does_not_create_it() {
+    let directory = tempfile::tempdir().expect("the temporary directory can be written");
+    let file = directory.path().join("absent.db").display().to_string();
+    let url = format!("sqlite://{file}");
+    for args in [&["events", "list"][..], &["replay", "job/1"], &["verify"], &["rebuild"]] {
+        let output = run(&[args, &["--database-url", &url]].concat()).await;
+        assert_eq!(complaint(&output, 1), format!("error: there is no database {file}\n"));
+    }
+    assert!(directory.path().read_dir().expect("it is there").next().is_none());
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_error() {
+    let store = Store::create(StoreKind::Sqlite).await;
+    let server = Server::start(&store, &[]).await;
+    new_finished_job(&server.client()).await;
+    let mut list = command(&["events", "list", "--database-url", store.url()]);
+    let mut list = list.spawn().expect("the program is built beside its tests");
+    drop(list.stdout.take());
+    let output = list.wait_with_output().await.expect("it ends");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[tokio::test]
+async fn health_is_an_exit_code() {
+    let store = Store::create(StoreKind::Sqlite).await;
+    let server = Server::start(&store, &[]).await;
+    let request = server.client().request(Method::GET, "/").build().expect("it is a request");
+    let address = request.url().authority().to_owned();
+    assert_eq!(printed(&run(&["health", "--listen", &address]).await), "");
+    server.terminate().await;
+    let asked = run(&["health", "--listen", &address]).await;
+    assert!(complaint(&asked, 1).starts_with(&format!("error: no answer from {address}: ")), "{asked:?}");
+}
