@@ -13,7 +13,7 @@ use rivet_events::{Position, StreamId};
 use crate::lease;
 use crate::projection::{ALL, AnyProjection, ParkedStream};
 use crate::query::{Query, Value};
-use crate::rows::Connection;
+use crate::rows::{Connection, create_indexes};
 
 /// How long a retired table stays for readers that still hold its name, in microseconds.
 const RETIRED_TTL_MICROS: i64 = 60_000_000;
@@ -101,7 +101,9 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
         let is_live = |c: &Checkpoint| c.state == State::Live && c.projection.name() == projection.name();
         if !present.iter().any(is_live) {
             let created = create(connection, *projection, State::Live).await?;
-            connection.create_indexes(&created.table(), projection.schema()).await?;
+            for statement in create_indexes(&created.table(), projection.schema()) {
+                connection.execute(&statement, &[]).await?;
+            }
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::batch;
 use crate::checkpoint::{self, Checkpoint, State};
 use crate::projection::{ALL, AnyProjection};
 use crate::read_models::ReadModels;
+use crate::rows::{Connection, create_indexes};
 
 /// Events in one batch.
 const BATCH: usize = 4000;
@@ -90,12 +91,20 @@ impl ReadModels {
                 renewed = self.renew_outdated() => renewed,
                 () = shutdown.cancelled() => return,
             };
-            let Err(error) = renewed else { return };
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a read model is outdated and cannot be rebuilt yet"
-            );
-            let _ = tokio::time::timeout(RETRY, shutdown.cancelled()).await;
+            let pause = match renewed {
+                // Until another process takes over, which may be of another build.
+                Ok(()) => None,
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "a read model is outdated and cannot be rebuilt yet");
+                    Some(RETRY)
+                }
+            };
+            tokio::select! {
+                _ = held.wait_for(|held| !*held), if pause.is_none() => {}
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+                () = shutdown.cancelled() => return,
+            }
         }
     }
 
@@ -139,16 +148,21 @@ impl ReadModels {
     ) -> Result<(), RebuildError> {
         self.fill(rebuilding, progress).await?;
         for checkpoint in rebuilding.iter() {
-            let mut transaction = self.inner.store.begin().await?;
-            transaction
-                .connection()
-                .create_indexes(&checkpoint.table(), checkpoint.projection.schema())
-                .await?;
-            transaction.commit().await?;
+            self.create_indexes(checkpoint).await?;
         }
         self.fill(rebuilding, progress).await?;
         for checkpoint in rebuilding.iter_mut() {
             self.switch(checkpoint).await?;
+        }
+        Ok(())
+    }
+
+    /// One index at a time, so that on SQLite nobody waits for all of them.
+    async fn create_indexes(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        for statement in create_indexes(&checkpoint.table(), checkpoint.projection.schema()) {
+            let mut transaction = self.inner.store.begin().await?;
+            transaction.connection().execute(&statement, &[]).await?;
+            transaction.commit().await?;
         }
         Ok(())
     }
@@ -208,7 +222,7 @@ impl ReadModels {
     /// Brings one generation to `until` exactly, in the caller's transaction.
     pub(crate) async fn advance_to(
         &self,
-        connection: &mut crate::rows::Connection<'_>,
+        connection: &mut Connection<'_>,
         checkpoint: &mut Checkpoint,
         until: Position,
     ) -> Result<(), RebuildError> {
