@@ -109,8 +109,9 @@ impl ReadModels {
     }
 
     async fn renew_outdated(&self) -> Result<(), RebuildError> {
-        let head = self.inner.log.head().await?;
+        // In this order: the log may grow in between, and the read models with it.
         let live = self.refresh().await?;
+        let head = self.inner.log.head().await?;
         let outdated: Vec<&str> = live
             .iter()
             .filter(|c| c.version != c.projection.version() || c.position > head)
