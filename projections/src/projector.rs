@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::Checkpoint;
+use crate::generation;
 use crate::lease::Lease;
 use crate::read_models::ReadModels;
 
@@ -154,7 +155,7 @@ impl<'a> Projector<'a> {
         self.live = self.read_models.refresh().await?;
         self.housekeeping = Instant::now();
         let mut transaction = self.read_models.inner.store.begin().await?;
-        checkpoint::remove_abandoned(&mut transaction.connection()).await?;
+        generation::remove_abandoned(&mut transaction.connection()).await?;
         transaction.commit().await
     }
 }

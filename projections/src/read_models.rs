@@ -12,6 +12,7 @@ use rivet_events::log::{EventLog, StoreError};
 use tokio::sync::{Notify, watch};
 
 use crate::checkpoint::{self, Checkpoint, State};
+use crate::generation;
 use crate::projection::Projection;
 use crate::query::{self, Query, QueryError, Value};
 use crate::rows::{Store, is_missing_table};
@@ -50,7 +51,7 @@ impl ReadModels {
     pub async fn open(database: Database, log: Arc<dyn EventLog>) -> Result<Self, StoreError> {
         let store = Store::new(database);
         let mut transaction = store.begin().await?;
-        checkpoint::prepare(&mut transaction.connection()).await?;
+        generation::prepare(&mut transaction.connection()).await?;
         transaction.commit().await?;
         let read_models = Self {
             inner: Arc::new(Inner {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch;
 use crate::checkpoint::{self, Checkpoint, State};
+use crate::generation;
 use crate::projection::{ALL, AnyProjection};
 use crate::read_models::ReadModels;
 use crate::rows::{Connection, create_indexes};
@@ -136,7 +137,7 @@ impl ReadModels {
         connection.lock_generations().await?;
         let mut created = Vec::with_capacity(projections.len());
         for projection in projections {
-            created.push(checkpoint::create(&mut connection, *projection, State::Rebuilding).await?);
+            created.push(generation::create(&mut connection, *projection, State::Rebuilding).await?);
         }
         transaction.commit().await?;
         Ok(created)
@@ -206,7 +207,7 @@ impl ReadModels {
         let live = checkpoint::hold_live(&mut connection, checkpoint.projection.name()).await?;
         let until = live.unwrap_or_default().min(self.inner.log.head().await?);
         self.advance_to(&mut connection, checkpoint, until).await?;
-        if !checkpoint::switch(&mut connection, checkpoint).await? {
+        if !generation::switch(&mut connection, checkpoint).await? {
             return Err(RebuildError::Superseded);
         }
         transaction.commit().await?;
@@ -243,7 +244,7 @@ impl ReadModels {
         let discarded: Result<(), StoreError> = async {
             let mut transaction = self.inner.store.begin().await?;
             let name = checkpoint.projection.name();
-            checkpoint::remove_unfinished(&mut transaction.connection(), name, checkpoint.generation).await?;
+            generation::remove_unfinished(&mut transaction.connection(), name, checkpoint.generation).await?;
             transaction.commit().await
         }
         .await;

@@ -251,7 +251,31 @@ on_both! {
     read_models_ahead_of_a_restored_log_are_rebuilt,
 }
 
+async fn a_lost_connection_is_made_again(store: Store) {
+    let (process, other) = (store.process().await, store.process().await);
+    let running = process.start();
+    process.tell_all(&stories(20, 10), 1).await;
+    process.caught_up().await;
+    other
+        .tamper(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .await;
+    let other = store.process().await;
+    other.tell_all(&stories(21, 10), 1).await;
+    let head = other.log.head().await.unwrap();
+    assert!(process.read_models.wait_for(head, LONG).await);
+    running.stop().await;
+    assert_proven(&other).await;
+}
+
 mod postgres_only {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lost_connection_is_made_again() {
+        super::a_lost_connection_is_made_again(super::Store::postgres().await).await;
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_process_that_does_not_project_follows() {
         super::a_process_that_does_not_project_follows(super::Store::postgres().await).await;
