@@ -167,6 +167,7 @@ pub(crate) async fn hold_live(
     Ok(position.and_then(|position| u64::try_from(position).ok()).map(Position))
 }
 
-fn number(position: Position) -> i64 {
+/// As the database keeps it.
+pub(crate) fn number(position: Position) -> i64 {
     i64::try_from(position.0).unwrap_or(i64::MAX)
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use rivet_events::Position;
 use rivet_events::log::StoreError;
 
-use crate::checkpoint::{self, Checkpoint, State, table};
+use crate::checkpoint::{self, Checkpoint, State, number, table};
 use crate::lease;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{Query, Value};
@@ -16,6 +16,9 @@ use crate::rows::{Connection, create_indexes};
 const RETIRED_TTL_MICROS: i64 = 60_000_000;
 /// How long a rebuild may go without a word (making indexes takes a while), in microseconds.
 const REBUILDING_TTL_MICROS: i64 = 1_800_000_000;
+
+/// The version of rows that are not what any fold makes of the whole log.
+const NO_VERSION: u32 = 0;
 
 const CHECKPOINTS: &str = "create table if not exists checkpoints (
     projection text    not null,
@@ -49,7 +52,11 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
     for projection in ALL {
         let is_live = |c: &Checkpoint| c.state == State::Live && c.projection.name() == projection.name();
         if !present.iter().any(is_live) {
-            let created = create(connection, *projection, State::Live).await?;
+            // A read model that is new to a store with a history goes along from here on, marked as of no version: so
+            // it is rebuilt, and meanwhile nobody waits for it to read all that history.
+            let position = present.iter().map(|c| c.position).min().unwrap_or_default();
+            let version = if position == Position(0) { projection.version() } else { NO_VERSION };
+            let created = insert(connection, *projection, State::Live, version, position).await?;
             for statement in create_indexes(&created.table(), projection.schema()) {
                 connection.execute(&statement, &[]).await?;
             }
@@ -58,31 +65,35 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
     Ok(())
 }
 
-/// A new generation with an empty table, at the start of the log.
+/// A new generation to fill, with an empty table, at the start of the log.
 pub(crate) async fn create(
     connection: &mut Connection<'_>,
     projection: &'static dyn AnyProjection,
+) -> Result<Checkpoint, StoreError> {
+    insert(connection, projection, State::Rebuilding, projection.version(), Position(0)).await
+}
+
+async fn insert(
+    connection: &mut Connection<'_>,
+    projection: &'static dyn AnyProjection,
     state: State,
+    version: u32,
+    position: Position,
 ) -> Result<Checkpoint, StoreError> {
     let query = Query::new("insert into checkpoints select ")
         .bind(projection.name())
         .push(", coalesce(max(generation), 0) + 1, ")
-        .bind(i64::from(projection.version()))
+        .bind(i64::from(version))
         .push(", ")
         .bind(state.as_str())
-        .push(", 0, {now} from checkpoints where projection = ")
+        .push(", ")
+        .bind(number(position))
+        .push(", {now} from checkpoints where projection = ")
         .bind(projection.name())
         .push(" returning generation");
     let rows = connection.query(&query.text, &query.args).await?;
     let generation = rows.first().and_then(|row| row.first()).and_then(Value::integer).unwrap_or_default();
-    let created = Checkpoint {
-        projection,
-        generation,
-        version: projection.version(),
-        state,
-        position: Position(0),
-        parked: HashSet::new(),
-    };
+    let created = Checkpoint { projection, generation, version, state, position, parked: HashSet::new() };
     connection.create_table(&created.table(), projection.schema()).await?;
     Ok(created)
 }

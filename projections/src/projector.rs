@@ -5,6 +5,7 @@
 //! itself, and joins. Nothing stops the loop: an event that cannot be applied parks its stream, and a database that
 //! does not answer is asked again.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use rivet_events::Position;
@@ -129,7 +130,12 @@ impl<'a> Projector<'a> {
             let limit = usize::try_from(gap).unwrap_or(BATCH).min(BATCH);
             let events = inner.log.read_all(from, limit).await?;
             if !events.is_empty() {
+                let started = Instant::now();
                 lost |= !batch::advance(&inner.store, group, &events).await?;
+                let mut work = inner.work.lock().unwrap_or_else(PoisonError::into_inner);
+                work.batches += 1;
+                work.events += events.len() as u64;
+                work.busy += started.elapsed();
             }
             ahead = group.first().map(|first| first.position);
         }

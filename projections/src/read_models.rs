@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use rivet_events::Position;
@@ -16,6 +16,7 @@ use crate::generation;
 use crate::projection::Projection;
 use crate::query::{self, Query, QueryError, Value};
 use crate::rows::{Store, is_missing_table};
+use crate::status::ProjectorWork;
 
 /// Every read model over one database and one log. Clones are the same.
 #[derive(Clone)]
@@ -32,6 +33,8 @@ pub(crate) struct Inner {
     position: watch::Sender<Position>,
     /// How many wait for a position.
     waiting: AtomicUsize,
+    /// What the projector of this process has done.
+    pub(crate) work: Mutex<ProjectorWork>,
     /// Wakes a follower when somebody begins to wait.
     pub(crate) wanted: Notify,
 }
@@ -60,6 +63,7 @@ impl ReadModels {
                 generations: RwLock::default(),
                 position: watch::Sender::new(Position(0)),
                 waiting: AtomicUsize::new(0),
+                work: Mutex::default(),
                 wanted: Notify::new(),
             }),
         };

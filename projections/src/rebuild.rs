@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch;
-use crate::checkpoint::{self, Checkpoint, State};
+use crate::checkpoint::{self, Checkpoint};
 use crate::generation;
 use crate::projection::{ALL, AnyProjection};
 use crate::read_models::ReadModels;
@@ -137,7 +137,7 @@ impl ReadModels {
         connection.lock_generations().await?;
         let mut created = Vec::with_capacity(projections.len());
         for projection in projections {
-            created.push(generation::create(&mut connection, *projection, State::Rebuilding).await?);
+            created.push(generation::create(&mut connection, *projection).await?);
         }
         transaction.commit().await?;
         Ok(created)

@@ -117,7 +117,8 @@ async fn live_equals_a_fold_of_the_whole_log(store: Store) {
     let process = store.process().await;
     let running = process.start();
     process.tell_all(&stories(1, 300), 1).await;
-    process.caught_up().await;
+    let head = process.caught_up().await;
+    assert!(process.read_models.projector_work().events >= head.0);
     assert_proven(&process).await;
     running.stop().await;
 }
@@ -185,6 +186,34 @@ async fn a_process_that_dies_is_succeeded(store: Store) {
     assert_proven(&other).await;
 }
 
+/// Lets things happen until every read model is of this build.
+async fn until_renewed(process: &Process) {
+    for seed in 100.. {
+        process.tell_all(&stories(seed, 1), 1).await;
+        process.caught_up().await;
+        if process.status().await.iter().all(|s| s.state == "live" && s.version > 0) {
+            return;
+        }
+    }
+}
+
+async fn a_new_read_model_is_built_while_the_others_serve(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    process.tell_all(&stories(22, 30), 1).await;
+    process.caught_up().await;
+    running.stop().await;
+    process.tamper("delete from checkpoints where projection = 'pipeline_activity'").await;
+    process.tamper("drop table pipeline_activity_g1").await;
+
+    let process = store.process().await;
+    assert_eq!(process.read_models.position(), process.log.head().await.unwrap());
+    let running = process.start();
+    until_renewed(&process).await;
+    running.stop().await;
+    assert_proven(&process).await;
+}
+
 async fn a_changed_version_is_rebuilt_at_start(store: Store) {
     let process = store.process().await;
     let running = process.start();
@@ -196,14 +225,7 @@ async fn a_changed_version_is_rebuilt_at_start(store: Store) {
 
     let process = store.process().await;
     let running = process.start();
-    for seed in 18.. {
-        // It serves while it is rebuilt.
-        process.tell_all(&stories(seed, 1), 1).await;
-        process.caught_up().await;
-        if process.status().await.iter().all(|s| s.state == "live" && s.version > 0) {
-            break;
-        }
-    }
+    until_renewed(&process).await;
     process.caught_up().await;
     running.stop().await;
     assert_proven(&process).await;
@@ -248,6 +270,7 @@ on_both! {
     two_projectors_do_no_harm,
     a_process_that_dies_is_succeeded,
     a_changed_version_is_rebuilt_at_start,
+    a_new_read_model_is_built_while_the_others_serve,
     read_models_ahead_of_a_restored_log_are_rebuilt,
 }
 
