@@ -10,35 +10,9 @@ use std::fmt;
 use rivet_events::log::StoreError;
 use rivet_events::{Position, StreamId};
 
-use crate::lease;
 use crate::projection::{ALL, AnyProjection, ParkedStream};
 use crate::query::{Query, Value};
 use crate::rows::Connection;
-
-/// How long a retired table stays for readers that still hold its name, in microseconds.
-const RETIRED_TTL_MICROS: i64 = 60_000_000;
-/// How long a rebuild may go without a word (making indexes takes a while), in microseconds.
-const REBUILDING_TTL_MICROS: i64 = 1_800_000_000;
-
-const CHECKPOINTS: &str = "create table if not exists checkpoints (
-    projection text    not null,
-    generation bigint  not null,
-    version    bigint  not null,
-    state      text    not null check (state in ('rebuilding', 'live', 'retired')),
-    position   bigint  not null,
-    updated_at bigint  not null,
-    primary key (projection, generation)
-)";
-const ONE_LIVE: &str =
-    "create unique index if not exists checkpoints_live on checkpoints (projection) where state = 'live'";
-const PARKED_STREAMS: &str = "create table if not exists parked_streams (
-    projection text   not null,
-    generation bigint not null,
-    stream     text   not null,
-    position   bigint not null,
-    error      text   not null,
-    primary key (projection, generation, stream)
-)";
 
 /// One generation of a read model.
 #[derive(Clone)]
@@ -86,54 +60,6 @@ impl Checkpoint {
 /// The table of a generation.
 pub(crate) fn table(projection: &str, generation: i64) -> String {
     format!("{projection}_g{generation}")
-}
-
-/// Makes what is missing: the tables of this module, and a first generation of every read model, live at the start
-/// of the log.
-pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
-    connection.lock_generations().await?;
-    for statement in [CHECKPOINTS, ONE_LIVE, PARKED_STREAMS] {
-        connection.execute(statement, &[]).await?;
-    }
-    lease::prepare(connection).await?;
-    let present = load(connection).await?;
-    for projection in ALL {
-        let is_live = |c: &Checkpoint| c.state == State::Live && c.projection.name() == projection.name();
-        if !present.iter().any(is_live) {
-            let created = create(connection, *projection, State::Live).await?;
-            connection.create_indexes(&created.table(), projection.schema()).await?;
-        }
-    }
-    Ok(())
-}
-
-/// A new generation with an empty table, at the start of the log.
-pub(crate) async fn create(
-    connection: &mut Connection<'_>,
-    projection: &'static dyn AnyProjection,
-    state: State,
-) -> Result<Checkpoint, StoreError> {
-    let query = Query::new("insert into checkpoints select ")
-        .bind(projection.name())
-        .push(", coalesce(max(generation), 0) + 1, ")
-        .bind(i64::from(projection.version()))
-        .push(", ")
-        .bind(state.as_str())
-        .push(", 0, {now} from checkpoints where projection = ")
-        .bind(projection.name())
-        .push(" returning generation");
-    let rows = connection.query(&query.text, &query.args).await?;
-    let generation = rows.first().and_then(|row| row.first()).and_then(Value::integer).unwrap_or_default();
-    let created = Checkpoint {
-        projection,
-        generation,
-        version: projection.version(),
-        state,
-        position: Position(0),
-        parked: HashSet::new(),
-    };
-    connection.create_table(&created.table(), projection.schema()).await?;
-    Ok(created)
 }
 
 /// All generations that are live or being filled, of the read models that this build knows.
@@ -241,78 +167,7 @@ pub(crate) async fn hold_live(
     Ok(position.and_then(|position| u64::try_from(position).ok()).map(Position))
 }
 
-/// Makes a rebuilt generation the live one. False if it is not there any more.
-pub(crate) async fn switch(
-    connection: &mut Connection<'_>,
-    rebuilt: &Checkpoint,
-) -> Result<bool, StoreError> {
-    let name = rebuilt.projection.name();
-    let retire = Query::new(
-        "update checkpoints set state = 'retired', updated_at = {now} where state = 'live' and projection = ",
-    )
-    .bind(name);
-    connection.execute(&retire.text, &retire.args).await?;
-    let enliven =
-        Query::new("update checkpoints set state = 'live', updated_at = {now} where state = 'rebuilding' and projection = ")
-            .bind(name)
-            .push(" and generation = ")
-            .bind(rebuilt.generation);
-    Ok(connection.execute(&enliven.text, &enliven.args).await? == 1)
-}
-
-/// Removes a generation, rows and all.
-pub(crate) async fn remove(
-    connection: &mut Connection<'_>,
-    projection: &str,
-    generation: i64,
-) -> Result<(), StoreError> {
-    for owned in ["parked_streams", "checkpoints"] {
-        let query = Query::new(&format!("delete from {owned} where projection = "))
-            .bind(projection)
-            .push(" and generation = ")
-            .bind(generation);
-        connection.execute(&query.text, &query.args).await?;
-    }
-    connection.drop_table(&table(projection, generation)).await
-}
-
-/// Removes a generation that is still being filled; one that has become live stays.
-pub(crate) async fn remove_unfinished(
-    connection: &mut Connection<'_>,
-    projection: &str,
-    generation: i64,
-) -> Result<(), StoreError> {
-    let query = Query::new("delete from checkpoints where state = 'rebuilding' and projection = ")
-        .bind(projection)
-        .push(" and generation = ")
-        .bind(generation);
-    if connection.execute(&query.text, &query.args).await? == 1 {
-        remove(connection, projection, generation).await?;
-    }
-    Ok(())
-}
-
-/// Removes generations that nobody reads or fills any more: retired for a while, or left by a rebuild that died.
-pub(crate) async fn remove_abandoned(connection: &mut Connection<'_>) -> Result<(), StoreError> {
-    let query = Query::new(
-        "select projection, generation from checkpoints where state = 'retired' and updated_at < {now} - ",
-    )
-    .bind(RETIRED_TTL_MICROS)
-    .push(" or state = 'rebuilding' and updated_at < {now} - ")
-    .bind(REBUILDING_TTL_MICROS);
-    for row in connection.query(&query.text, &query.args).await? {
-        let mut row = row.into_iter();
-        let name = row.next().and_then(Value::into_text);
-        let generation = row.next().and_then(|value| value.integer());
-        // Table names come from our own list, whatever the row says.
-        let known = ALL.iter().find(|projection| Some(projection.name()) == name.as_deref());
-        if let (Some(projection), Some(generation)) = (known, generation) {
-            remove(connection, projection.name(), generation).await?;
-        }
-    }
-    Ok(())
-}
-
-fn number(position: Position) -> i64 {
+/// As the database keeps it.
+pub(crate) fn number(position: Position) -> i64 {
     i64::try_from(position.0).unwrap_or(i64::MAX)
 }

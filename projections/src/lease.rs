@@ -1,6 +1,7 @@
 //! Which of several processes runs the projector: a row with an owner that renews it, by the clock of the database.
 //! It only saves work: the checkpoints alone make two projectors harmless.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rivet_events::id::CommandId;
@@ -10,11 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::checkpoint;
 use crate::query::{Query, Value};
-use crate::rows::Store;
+use crate::rows::{Connection, Store};
 
 const RENEW_EVERY: Duration = Duration::from_secs(1);
 /// Without renewal for this long, anybody may take it.
 const LEASE: Duration = Duration::from_secs(4);
+/// Without renewal for this long, even a build that is older than the live read models may take it: then no newer
+/// one is left, and the read models go back to the older version.
+const LEASE_OUTDATED: Duration = Duration::from_secs(30);
 
 const TABLE: &str = "create table if not exists projector_lease (
     name       text   primary key,
@@ -28,12 +32,15 @@ pub(crate) struct Lease<'a> {
     store: &'a Store,
     owner: String,
     held: &'a watch::Sender<bool>,
+    /// Whether it was taken by a build that is older than the live read models.
+    taken_outdated: AtomicBool,
 }
 
 impl<'a> Lease<'a> {
     /// `held` tells who is interested.
     pub(crate) fn new(store: &'a Store, held: &'a watch::Sender<bool>) -> Self {
-        Self { store, owner: CommandId::generate().to_string(), held }
+        let owner = CommandId::generate().to_string();
+        Self { store, owner, held, taken_outdated: AtomicBool::new(false) }
     }
 
     /// Whether this process holds it.
@@ -72,12 +79,15 @@ impl<'a> Lease<'a> {
         let mut reader = self.store.reader().await?;
         let mut connection = reader.connection();
         let checkpoints = checkpoint::load(&mut connection).await?;
-        if checkpoints.iter().any(|checkpoint| checkpoint.version > checkpoint.projection.version()) {
-            // A newer build has taken over: its rows are not ours to write.
+        let is_outdated = checkpoints.iter().any(|live| live.version > live.projection.version());
+        let held = *self.held.borrow();
+        if is_outdated && held && !self.taken_outdated.load(Ordering::Relaxed) {
+            // A newer build rebuilt the read models: it should have them.
             drop(reader);
             self.release().await?;
             return Ok(false);
         }
+        let patience = if is_outdated { LEASE_OUTDATED } else { LEASE };
         let query = Query::new(
             "insert into projector_lease as lease (name, owner, epoch, renewed_at) values ('projector', ",
         )
@@ -89,26 +99,35 @@ impl<'a> Lease<'a> {
                      renewed_at = excluded.renewed_at
                  where lease.owner = excluded.owner or lease.renewed_at < {now} - ",
         )
-        .bind(i64::try_from(LEASE.as_micros()).unwrap_or(i64::MAX))
+        .bind(micros(patience))
         .push(" returning epoch");
         let rows = connection.query(&query.text, &query.args).await?;
         let epoch = rows.first().and_then(|row| row.first()).and_then(Value::integer);
-        if let (Some(epoch), false) = (epoch, *self.held.borrow()) {
+        if let (Some(epoch), false) = (epoch, held) {
+            self.taken_outdated.store(is_outdated, Ordering::Relaxed);
             tracing::info!(epoch, "this process runs the projector");
         }
         Ok(epoch.is_some())
     }
 
+    /// Lets it go: anybody may take it at once.
     async fn release(&self) -> Result<(), StoreError> {
-        let query = Query::new("update projector_lease set renewed_at = 0 where owner = ").bind(&*self.owner);
+        let query = Query::new("update projector_lease set owner = '', renewed_at = {now} - ")
+            .bind(micros(LEASE) + 1)
+            .push(" where owner = ")
+            .bind(&*self.owner);
         let mut reader = self.store.reader().await?;
         reader.connection().execute(&query.text, &query.args).await?;
         Ok(())
     }
 }
 
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// Makes the table of the lease.
-pub(crate) async fn prepare(connection: &mut crate::rows::Connection<'_>) -> Result<(), StoreError> {
+pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
     connection.execute(TABLE, &[]).await?;
     Ok(())
 }

@@ -4,12 +4,14 @@
 //!   [`runners`], [`job_logs`], [`pipeline_activity`]: each the question that it answers, its fold, and its queries;
 //! - [`read_models`]: the open read models, waiting for a position, status;
 //! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`: proves them;
-//! - `rows`, `checkpoint`: how they are stored.
+//! - `rows`, `checkpoint`, `generation`: how they are stored; `batch`: the one way in which they change; `lease`: which
+//!   process changes them.
 //!
 //! This crate knows no aggregate and no command. A read model is a hint: only an aggregate says yes.
 
 mod batch;
 mod checkpoint;
+mod generation;
 pub mod job_logs;
 pub mod job_queue;
 pub mod jobs;

@@ -2,7 +2,7 @@
 //!
 //! To add a read model:
 //! 1. a folder with `mod.rs` (the question that it answers; its row), `fold.rs`, `queries.rs` and `tests.rs`;
-//! 2. its line in [`ALL`].
+//! 2. its line in `ALL`.
 //!
 //! It is built at the next start. To change one, raise its `VERSION`: it is rebuilt, while the old one serves.
 

@@ -5,6 +5,7 @@
 //! itself, and joins. Nothing stops the loop: an event that cannot be applied parks its stream, and a database that
 //! does not answer is asked again.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use rivet_events::Position;
@@ -14,7 +15,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::Checkpoint;
+use crate::generation;
 use crate::lease::Lease;
 use crate::read_models::ReadModels;
 
@@ -128,7 +130,12 @@ impl<'a> Projector<'a> {
             let limit = usize::try_from(gap).unwrap_or(BATCH).min(BATCH);
             let events = inner.log.read_all(from, limit).await?;
             if !events.is_empty() {
+                let started = Instant::now();
                 lost |= !batch::advance(&inner.store, group, &events).await?;
+                let mut work = inner.work.lock().unwrap_or_else(PoisonError::into_inner);
+                work.batches += 1;
+                work.events += events.len() as u64;
+                work.busy += started.elapsed();
             }
             ahead = group.first().map(|first| first.position);
         }
@@ -154,7 +161,7 @@ impl<'a> Projector<'a> {
         self.live = self.read_models.refresh().await?;
         self.housekeeping = Instant::now();
         let mut transaction = self.read_models.inner.store.begin().await?;
-        checkpoint::remove_abandoned(&mut transaction.connection()).await?;
+        generation::remove_abandoned(&mut transaction.connection()).await?;
         transaction.commit().await
     }
 }

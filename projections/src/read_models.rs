@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use rivet_events::Position;
@@ -12,9 +12,11 @@ use rivet_events::log::{EventLog, StoreError};
 use tokio::sync::{Notify, watch};
 
 use crate::checkpoint::{self, Checkpoint, State};
+use crate::generation;
 use crate::projection::Projection;
 use crate::query::{self, Query, QueryError, Value};
 use crate::rows::{Store, is_missing_table};
+use crate::status::ProjectorWork;
 
 /// Every read model over one database and one log. Clones are the same.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) leading: watch::Sender<bool>,
     /// How many wait for a position.
     waiting: AtomicUsize,
+    /// What the projector of this process has done.
+    pub(crate) work: Mutex<ProjectorWork>,
     /// Wakes a follower when somebody begins to wait.
     pub(crate) wanted: Notify,
 }
@@ -52,7 +56,7 @@ impl ReadModels {
     pub async fn open(database: Database, log: Arc<dyn EventLog>) -> Result<Self, StoreError> {
         let store = Store::new(database);
         let mut transaction = store.begin().await?;
-        checkpoint::prepare(&mut transaction.connection()).await?;
+        generation::prepare(&mut transaction.connection()).await?;
         transaction.commit().await?;
         let leading = watch::Sender::new(!store.is_shared());
         let read_models = Self {
@@ -63,6 +67,7 @@ impl ReadModels {
                 generations: RwLock::default(),
                 position: watch::Sender::new(Position(0)),
                 waiting: AtomicUsize::new(0),
+                work: Mutex::default(),
                 wanted: Notify::new(),
             }),
         };

@@ -12,9 +12,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch;
-use crate::checkpoint::{self, Checkpoint, State};
+use crate::checkpoint::{self, Checkpoint};
+use crate::generation;
 use crate::projection::{ALL, AnyProjection};
 use crate::read_models::ReadModels;
+use crate::rows::{Connection, create_indexes};
 
 /// Events in one batch.
 const BATCH: usize = 4000;
@@ -90,18 +92,27 @@ impl ReadModels {
                 renewed = self.renew_outdated() => renewed,
                 () = shutdown.cancelled() => return,
             };
-            let Err(error) = renewed else { return };
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "a read model is outdated and cannot be rebuilt yet"
-            );
-            let _ = tokio::time::timeout(RETRY, shutdown.cancelled()).await;
+            let pause = match renewed {
+                // Until another process takes over, which may be of another build.
+                Ok(()) => None,
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, "a read model is outdated and cannot be rebuilt yet");
+                    Some(RETRY)
+                }
+            };
+            tokio::select! {
+                _ = held.wait_for(|held| !*held), if pause.is_none() => {}
+                () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => {}
+                () = shutdown.cancelled() => return,
+            }
         }
     }
 
     async fn renew_outdated(&self) -> Result<(), RebuildError> {
-        let head = self.inner.log.head().await?;
+        // In this order: the log may grow in between, and the read models with it.
         let live = self.refresh().await?;
+        let head = self.inner.log.head().await?;
         let outdated: Vec<&str> = live
             .iter()
             .filter(|c| c.version != c.projection.version() || c.position > head)
@@ -126,7 +137,7 @@ impl ReadModels {
         connection.lock_generations().await?;
         let mut created = Vec::with_capacity(projections.len());
         for projection in projections {
-            created.push(checkpoint::create(&mut connection, *projection, State::Rebuilding).await?);
+            created.push(generation::create(&mut connection, *projection).await?);
         }
         transaction.commit().await?;
         Ok(created)
@@ -139,16 +150,21 @@ impl ReadModels {
     ) -> Result<(), RebuildError> {
         self.fill(rebuilding, progress).await?;
         for checkpoint in rebuilding.iter() {
-            let mut transaction = self.inner.store.begin().await?;
-            transaction
-                .connection()
-                .create_indexes(&checkpoint.table(), checkpoint.projection.schema())
-                .await?;
-            transaction.commit().await?;
+            self.create_indexes(checkpoint).await?;
         }
         self.fill(rebuilding, progress).await?;
         for checkpoint in rebuilding.iter_mut() {
             self.switch(checkpoint).await?;
+        }
+        Ok(())
+    }
+
+    /// One index at a time, so that on SQLite nobody waits for all of them.
+    async fn create_indexes(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        for statement in create_indexes(&checkpoint.table(), checkpoint.projection.schema()) {
+            let mut transaction = self.inner.store.begin().await?;
+            transaction.connection().execute(&statement, &[]).await?;
+            transaction.commit().await?;
         }
         Ok(())
     }
@@ -191,7 +207,7 @@ impl ReadModels {
         let live = checkpoint::hold_live(&mut connection, checkpoint.projection.name()).await?;
         let until = live.unwrap_or_default().min(self.inner.log.head().await?);
         self.advance_to(&mut connection, checkpoint, until).await?;
-        if !checkpoint::switch(&mut connection, checkpoint).await? {
+        if !generation::switch(&mut connection, checkpoint).await? {
             return Err(RebuildError::Superseded);
         }
         transaction.commit().await?;
@@ -208,7 +224,7 @@ impl ReadModels {
     /// Brings one generation to `until` exactly, in the caller's transaction.
     pub(crate) async fn advance_to(
         &self,
-        connection: &mut crate::rows::Connection<'_>,
+        connection: &mut Connection<'_>,
         checkpoint: &mut Checkpoint,
         until: Position,
     ) -> Result<(), RebuildError> {
@@ -228,7 +244,7 @@ impl ReadModels {
         let discarded: Result<(), StoreError> = async {
             let mut transaction = self.inner.store.begin().await?;
             let name = checkpoint.projection.name();
-            checkpoint::remove_unfinished(&mut transaction.connection(), name, checkpoint.generation).await?;
+            generation::remove_unfinished(&mut transaction.connection(), name, checkpoint.generation).await?;
             transaction.commit().await
         }
         .await;

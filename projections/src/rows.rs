@@ -158,16 +158,6 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Makes the secondary indexes of a table.
-    pub(crate) async fn create_indexes(&mut self, table: &str, schema: Schema) -> Result<(), StoreError> {
-        for (n, columns) in schema.indexes.iter().enumerate() {
-            let columns = columns.join(", ");
-            self.execute(&format!("create index if not exists {table}_{n} on {table} ({columns})"), &[])
-                .await?;
-        }
-        Ok(())
-    }
-
     pub(crate) async fn drop_table(&mut self, table: &str) -> Result<(), StoreError> {
         self.execute(&format!("drop table if exists {table}"), &[]).await?;
         Ok(())
@@ -204,6 +194,14 @@ impl Connection<'_> {
         }
         Ok(())
     }
+}
+
+/// The statements that make the secondary indexes of a table.
+pub(crate) fn create_indexes(table: &str, schema: Schema) -> Vec<String> {
+    let index = |(n, columns): (usize, &&[&str])| {
+        format!("create index if not exists {table}_{n} on {table} ({})", columns.join(", "))
+    };
+    schema.indexes.iter().enumerate().map(index).collect()
 }
 
 /// Whether the database says that a table is not there (any more).

@@ -1,5 +1,8 @@
 //! How far every read model is behind the log.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use rivet_events::log::StoreError;
@@ -30,7 +33,24 @@ pub struct Status {
     pub parked: u64,
 }
 
+/// What the projector of this process has done since its start; all zero where another process projects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ProjectorWork {
+    /// Batches written.
+    pub batches: u64,
+    /// Events in them, counted once for each group of read models that stood together.
+    pub events: u64,
+    /// Time spent on loading, folding and writing them.
+    pub busy: Duration,
+}
+
 impl ReadModels {
+    /// What the projector of this process has done since its start.
+    #[must_use]
+    pub fn projector_work(&self) -> ProjectorWork {
+        *self.inner.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The state of every read model, live ones and those that are being rebuilt, in the order of their names.
     pub async fn status(&self, now: DateTime<Utc>) -> Result<Vec<Status>, QueryError> {
         self.read_status(now).await.map_err(QueryError::Unavailable)

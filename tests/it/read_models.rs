@@ -12,7 +12,6 @@ use rivet_projections::jobs::{self, Job, JobFilter};
 use rivet_projections::runners::RunnerStatus;
 use rivet_projections::{Cursor, ReadModels, job_logs, job_queue, pipeline_activity, pipelines, runners};
 use rivet_tests::history::{Story, tell};
-use sqlx::Executor as _;
 
 use crate::rebuild::{Process, Store, assert_proven, on_both, stories};
 
@@ -44,6 +43,8 @@ async fn all_jobs(read_models: &ReadModels, filter: &JobFilter, page_size: usize
     }
 }
 
+type Condition<'a> = Box<dyn Fn(&Job) -> bool + 'a>;
+
 async fn jobs_are_listed_newest_first_whatever_the_page_and_the_filter(store: Store) {
     let process = told(&store).await;
     let all = all_jobs(&process.read_models, &JobFilter::default(), 1000).await;
@@ -55,7 +56,7 @@ async fn jobs_are_listed_newest_first_whatever_the_page_and_the_filter(store: St
     let is_over = |job: &Job| matches!(job.status, JobStatus::Cancelled | JobStatus::TimedOut);
     let both = vec![JobStatus::Cancelled, JobStatus::TimedOut, JobStatus::Cancelled];
     let runner_id = all.iter().find_map(|job| job.runner_id.clone());
-    let cases: [(JobFilter, Box<dyn Fn(&Job) -> bool>); 5] = [
+    let cases: [(JobFilter, Condition<'_>); 5] = [
         (JobFilter { status: both, ..JobFilter::default() }, Box::new(is_over)),
         (
             JobFilter { pipeline_id: Some(some.pipeline_id), ..JobFilter::default() },
@@ -192,7 +193,7 @@ async fn a_log_is_read_in_pages_of_bounded_size(store: Store) {
     let entry = |n: u64| LogEntry {
         timestamp: later(),
         level: LogLevel::Info,
-        message: if n % 5 == 0 { "x".repeat(1_500_000) } else { format!("entry {n}") },
+        message: if n.is_multiple_of(5) { "x".repeat(1_500_000) } else { format!("entry {n}") },
     };
     let batches = (0..8_u64).map(|batch| {
         Event::JobLog(JobLogEvent::Appended(JobLogAppended {
@@ -206,8 +207,8 @@ async fn a_log_is_read_in_pages_of_bounded_size(store: Store) {
             appended_at: later(),
         }))
     });
-    let story: Story = (StreamId::job_log(job_id), batches.collect());
-    tell(&*process.log, &story, 1).await;
+    let written: Story = (StreamId::job_log(job_id), batches.collect());
+    tell(&*process.log, &written, 1).await;
     process.tell_all(&stories(12, 20), 1).await;
     process.caught_up().await;
     for limit in [1, 2, 4, 1000] {
@@ -270,12 +271,7 @@ async fn a_verification_finds_damage_and_a_rebuild_repairs_it(store: Store) {
         "update runners_g1 set document = '{}' where key = (select max(key) from runners_g1)",
         "insert into job_logs_g1 (key, document) values ('nobody', '{}')",
     ] {
-        match &store.database {
-            rivet_events::database::Database::Postgres(pool) => drop(pool.execute(damage).await.unwrap()),
-            rivet_events::database::Database::Sqlite(sqlite) => {
-                drop(sqlite.write().await.durable().execute(damage).await.unwrap());
-            }
-        }
+        process.tamper(damage).await;
     }
     let report = process.read_models.verify(|_| {}).await.unwrap();
     assert!(!report.is_clean());

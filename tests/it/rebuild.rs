@@ -3,48 +3,50 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::DateTime;
 use futures_util::future::join_all;
 use rivet_events::Position;
 use rivet_events::database::Database;
 use rivet_events::log::{self, EventLog, LogSettings};
 use rivet_projections::ReadModels;
+use rivet_projections::status::Status;
 use rivet_tests::history::{Story, Storyteller, tell};
 use rivet_tests::postgres::Cluster;
+use sqlx::Executor as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 const LONG: Duration = Duration::from_mins(1);
 
 pub(crate) struct Store {
-    pub(crate) database: Database,
+    url: String,
     _directory: Option<tempfile::TempDir>,
 }
 
 impl Store {
+    #[expect(clippy::unused_async, reason = "the same call makes either store")]
     pub(crate) async fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("rivet.db").display());
-        let database = Database::connect(&url).await.unwrap();
-        database.migrate().await.unwrap();
-        Self { database, _directory: Some(directory) }
+        Self { url, _directory: Some(directory) }
     }
 
     pub(crate) async fn postgres() -> Self {
-        let url = Cluster::shared().await.create_database().await;
-        let database = Database::connect(&url).await.unwrap();
-        database.migrate().await.unwrap();
-        Self { database, _directory: None }
+        Self { url: Cluster::shared().await.create_database().await, _directory: None }
     }
 
     /// As a process of its own would see it.
     pub(crate) async fn process(&self) -> Process {
-        let log = log::open(&self.database, LogSettings::default()).await.unwrap();
-        let read_models = ReadModels::open(self.database.clone(), Arc::clone(&log)).await.unwrap();
-        Process { log, read_models }
+        let database = Database::connect(&self.url).await.unwrap();
+        database.migrate().await.unwrap();
+        let log = log::open(&database, LogSettings::default()).await.unwrap();
+        let read_models = ReadModels::open(database.clone(), Arc::clone(&log)).await.unwrap();
+        Process { database, log, read_models }
     }
 }
 
 pub(crate) struct Process {
+    database: Database,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) read_models: ReadModels,
 }
@@ -62,6 +64,20 @@ impl Process {
         let head = self.log.head().await.unwrap();
         assert!(self.read_models.wait_for(head, LONG).await, "stuck at {}", self.read_models.position());
         head
+    }
+
+    async fn status(&self) -> Vec<Status> {
+        self.read_models.status(DateTime::UNIX_EPOCH).await.unwrap()
+    }
+
+    /// Changes the database behind the back of the read models.
+    pub(crate) async fn tamper(&self, statement: &str) {
+        match &self.database {
+            Database::Postgres(pool) => pool.execute(statement).await.unwrap().rows_affected(),
+            Database::Sqlite(sqlite) => {
+                sqlite.write().await.durable().execute(statement).await.unwrap().rows_affected()
+            }
+        };
     }
 
     pub(crate) async fn tell_all(&self, stories: &[Story], step: usize) {
@@ -101,7 +117,8 @@ async fn live_equals_a_fold_of_the_whole_log(store: Store) {
     let process = store.process().await;
     let running = process.start();
     process.tell_all(&stories(1, 300), 1).await;
-    process.caught_up().await;
+    let head = process.caught_up().await;
+    assert!(process.read_models.projector_work().events >= head.0);
     assert_proven(&process).await;
     running.stop().await;
 }
@@ -144,6 +161,88 @@ async fn a_process_that_does_not_project_follows(store: Store) {
     assert_proven(&one).await;
 }
 
+async fn two_projectors_do_no_harm(store: Store) {
+    let (one, other) = (store.process().await, store.process().await);
+    let (first, second) = (one.start(), other.start());
+    let (some, more) = (stories(8, 60), stories(9, 60));
+    tokio::join!(one.tell_all(&some, 1), other.tell_all(&more, 1));
+    one.caught_up().await;
+    other.caught_up().await;
+    first.stop().await;
+    second.stop().await;
+    assert_proven(&other).await;
+}
+
+async fn a_process_that_dies_is_succeeded(store: Store) {
+    let (one, other) = (store.process().await, store.process().await);
+    let first = one.start();
+    one.tell_all(&stories(15, 10), 1).await;
+    one.caught_up().await;
+    let second = other.start();
+    first.task.abort();
+    other.tell_all(&stories(16, 10), 1).await;
+    other.caught_up().await;
+    second.stop().await;
+    assert_proven(&other).await;
+}
+
+/// Lets things happen until every read model is of this build.
+async fn until_renewed(process: &Process) {
+    for seed in 100.. {
+        process.tell_all(&stories(seed, 1), 1).await;
+        process.caught_up().await;
+        if process.status().await.iter().all(|s| s.state == "live" && s.version > 0) {
+            return;
+        }
+    }
+}
+
+async fn a_new_read_model_is_built_while_the_others_serve(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    process.tell_all(&stories(22, 30), 1).await;
+    process.caught_up().await;
+    running.stop().await;
+    process.tamper("delete from checkpoints where projection = 'pipeline_activity'").await;
+    process.tamper("drop table pipeline_activity_g1").await;
+
+    let process = store.process().await;
+    assert_eq!(process.read_models.position(), process.log.head().await.unwrap());
+    let running = process.start();
+    until_renewed(&process).await;
+    running.stop().await;
+    assert_proven(&process).await;
+}
+
+async fn a_changed_version_is_rebuilt_at_start(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    process.tell_all(&stories(17, 30), 1).await;
+    process.caught_up().await;
+    running.stop().await;
+    process.tamper("update checkpoints set version = 0 where projection = 'jobs'").await;
+    process.tamper("update jobs_g1 set document = '{}'").await;
+
+    let process = store.process().await;
+    let running = process.start();
+    until_renewed(&process).await;
+    process.caught_up().await;
+    running.stop().await;
+    assert_proven(&process).await;
+}
+
+async fn read_models_ahead_of_a_restored_log_are_rebuilt(store: Store) {
+    let process = store.process().await;
+    process.tell_all(&stories(14, 5), 1).await;
+    process.tamper("update checkpoints set position = 1000000").await;
+    let running = process.start();
+    while process.status().await.iter().any(|s| s.state != "live" || s.position != s.head) {
+        tokio::task::yield_now().await;
+    }
+    running.stop().await;
+    assert_proven(&process).await;
+}
+
 /// Makes a test of each rule on each database.
 macro_rules! on_both {
     ($($rule:ident),+ $(,)?) => {
@@ -168,9 +267,38 @@ on_both! {
     live_equals_a_fold_of_the_whole_log,
     a_rebuild_while_writing_equals_the_live_ones,
     a_rebuild_by_another_process_is_noticed,
+    two_projectors_do_no_harm,
+    a_process_that_dies_is_succeeded,
+    a_changed_version_is_rebuilt_at_start,
+    a_new_read_model_is_built_while_the_others_serve,
+    read_models_ahead_of_a_restored_log_are_rebuilt,
+}
+
+async fn a_lost_connection_is_made_again(store: Store) {
+    let (process, other) = (store.process().await, store.process().await);
+    let running = process.start();
+    process.tell_all(&stories(20, 10), 1).await;
+    process.caught_up().await;
+    other
+        .tamper(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .await;
+    let other = store.process().await;
+    other.tell_all(&stories(21, 10), 1).await;
+    let head = other.log.head().await.unwrap();
+    assert!(process.read_models.wait_for(head, LONG).await);
+    running.stop().await;
+    assert_proven(&other).await;
 }
 
 mod postgres_only {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lost_connection_is_made_again() {
+        super::a_lost_connection_is_made_again(super::Store::postgres().await).await;
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_process_that_does_not_project_follows() {
         super::a_process_that_does_not_project_follows(super::Store::postgres().await).await;

@@ -24,27 +24,29 @@ use rivet_events::{Event, Metadata, StreamId, Version};
 pub struct Storyteller {
     dice: u64,
     now: DateTime<Utc>,
+    seed: u64,
+    jobs: usize,
     pipelines: Vec<PipelineId>,
-    runners: Vec<RunnerId>,
 }
+
+/// Runners at a time.
+const FLEET: usize = 12;
+/// Jobs after which the fleet is another one.
+const SHIFT: usize = 500;
 
 /// What happens to one stream, in order.
 pub type Story = (StreamId, Vec<Event>);
 
 impl Storyteller {
     /// A teller whose stories depend on `seed`, but for the ids in them.
-    ///
-    /// # Panics
-    /// Never: the names of its runners are valid.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
+            seed,
+            jobs: 0,
             dice: seed.wrapping_mul(2).wrapping_add(1),
             now: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap_or_default(),
             pipelines: (0..8).map(|_| PipelineId::generate()).collect(),
-            runners: (0..12)
-                .map(|n| format!("runner {seed} \"{n}\" ü\\").parse().expect("invariant: a short name"))
-                .collect(),
         }
     }
 
@@ -59,13 +61,19 @@ impl Storyteller {
         self.now
     }
 
-    fn runner(&mut self) -> RunnerId {
-        let count = self.runners.len() as u64;
-        let n = usize::try_from(self.roll(count)).unwrap_or_default();
-        self.runners[n].clone()
+    fn runner(&self, n: usize) -> RunnerId {
+        format!("runner {} \"{n}\" ü\\", self.seed).parse().expect("invariant: a short name without controls")
     }
 
-    /// The life of every pipeline and runner.
+    fn any_runner(&mut self) -> RunnerId {
+        let n = usize::try_from(self.roll(FLEET as u64)).unwrap_or_default();
+        self.runner(self.jobs / SHIFT * FLEET + n)
+    }
+
+    /// The life of every pipeline, and of the first runners.
+    ///
+    /// # Panics
+    /// Never: the names of runners are valid.
     pub fn stage(&mut self) -> Vec<Story> {
         let mut stories = Vec::new();
         for pipeline_id in self.pipelines.clone() {
@@ -88,7 +96,7 @@ impl Storyteller {
             stories
                 .push((StreamId::pipeline(pipeline_id), events.into_iter().map(Event::Pipeline).collect()));
         }
-        for runner_id in self.runners.clone() {
+        for runner_id in (0..FLEET).map(|n| self.runner(n)).collect::<Vec<_>>() {
             let capabilities = (self.roll(3) > 0).then(|| vec!["docker".to_owned(), "os=linux".to_owned()]);
             let registered = RunnerRegistered {
                 runner_id: runner_id.clone(),
@@ -127,8 +135,12 @@ impl Storyteller {
     }
 
     /// The life of one job, from its launch to wherever it gets, and what it wrote.
+    ///
+    /// # Panics
+    /// Never: the names of runners are valid.
     pub fn job(&mut self) -> [Story; 2] {
         let job_id = JobId::generate();
+        self.jobs += 1;
         let pipeline = usize::try_from(self.roll(8)).unwrap_or_default();
         let pipeline_id = self.pipelines[pipeline];
         let mut events = vec![JobEvent::Launched(self.launch(job_id, pipeline_id))];
@@ -184,7 +196,7 @@ impl Storyteller {
         attempt: u32,
         events: &mut Vec<JobEvent>,
     ) -> bool {
-        let (runner_id, lease_id) = (self.runner(), LeaseId::generate());
+        let (runner_id, lease_id) = (self.any_runner(), LeaseId::generate());
         events.push(JobEvent::Claimed(JobClaimed {
             job_id,
             pipeline_id,

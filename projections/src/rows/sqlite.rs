@@ -21,9 +21,10 @@ pub(crate) struct SqliteTransaction<'a> {
 
 impl<'a> SqliteTransaction<'a> {
     pub(super) async fn begin(database: &'a SqliteDatabase) -> sqlx::Result<Self> {
-        let mut writers = database.write().await;
-        SqliteTransactionManager::begin(writers.derived(), Some("begin immediate".into())).await?;
-        Ok(Self { writers, open: true })
+        // Open from here on: whoever stops waiting for the begin rolls it back.
+        let mut transaction = Self { writers: database.write().await, open: true };
+        SqliteTransactionManager::begin(transaction.connection(), Some("begin immediate".into())).await?;
+        Ok(transaction)
     }
 
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
