@@ -5,6 +5,7 @@ mod claim;
 mod deadline;
 mod launch;
 mod lost;
+mod properties;
 mod report;
 mod retry;
 
@@ -23,19 +24,19 @@ use super::{
     Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, Job, JobCommand, JobError, LaunchJob,
     LeasePolicy, RefuseReport, Report, StartJob, TimeOutJob,
 };
-use crate::domain::spec::Outcome;
+use crate::domain::spec::{self, Given};
 
 const BACKOFF: Backoff = Backoff { jitter: 0.0 };
 const POLICY: LeasePolicy = LeasePolicy {
-    lease: Duration::from_secs(120),
-    legacy_lease: Duration::from_secs(900),
-    start_timeout: Duration::from_secs(120),
-    legacy_start_timeout: Duration::from_secs(600),
+    lease: Duration::from_mins(2),
+    legacy_lease: Duration::from_mins(15),
+    start_timeout: Duration::from_mins(2),
+    legacy_start_timeout: Duration::from_mins(10),
     max_lost_attempts: 3,
 };
 
-fn given(events: impl Into<Vec<JobEvent>>) -> crate::domain::spec::Given<Job> {
-    crate::domain::spec::given(events)
+fn given(events: impl Into<Vec<JobEvent>>) -> Given<Job> {
+    spec::given(events)
 }
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -284,7 +285,7 @@ fn cancel(second: i64) -> CancelJob {
     CancelJob {
         reason: Some("unwanted".to_owned()),
         force: false,
-        grace: Duration::from_secs(60),
+        grace: Duration::from_mins(1),
         last_contact: Some(at(10)),
         now: at(second),
     }
@@ -303,8 +304,8 @@ fn expire(attempt: u32, second: i64) -> ExpireLease {
 
 fn time_out(second: i64) -> JobCommand {
     JobCommand::TimeOut(TimeOutJob {
-        queue_timeout: Duration::from_secs(24 * 60 * 60),
-        run_timeout: Duration::from_secs(60 * 60),
+        queue_timeout: Duration::from_hours(24),
+        run_timeout: Duration::from_hours(1),
         backoff: BACKOFF,
         now: at(second),
     })

@@ -105,7 +105,7 @@ fn nothing_but_a_refused_report_is_recorded_of_a_job_that_has_ended() {
             for event in &history {
                 cqrs_es::Aggregate::apply(&mut job, event.clone());
             }
-            let recorded = crate::domain::spec::handle(&mut job, command).unwrap_or_default();
+            let recorded = spec::handle(&mut job, command).unwrap_or_default();
             assert_eq!(recorded, []);
         }
     }
