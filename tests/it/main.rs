@@ -8,6 +8,7 @@ mod dialect_b;
 mod errors;
 mod hostile_scripts;
 mod jobs;
+mod lease_model;
 mod log_conformance;
 mod logs;
 mod pipelines;

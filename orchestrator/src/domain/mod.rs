@@ -9,3 +9,5 @@ pub mod job;
 pub mod job_log;
 pub mod pipeline;
 pub mod runner;
+#[cfg(test)]
+mod spec;

@@ -140,6 +140,15 @@ impl Holder {
     }
 }
 
+impl Queued {
+    /// Whether it may be claimed. Without a backoff it always may: the clock of the server that queued it can be
+    /// ahead of the clock of the one that is asked.
+    #[must_use]
+    pub fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.due_at <= self.queued_at || self.due_at <= now
+    }
+}
+
 impl EndedAttempt {
     /// Whether its holder reported just this.
     #[must_use]

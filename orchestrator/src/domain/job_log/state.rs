@@ -29,8 +29,8 @@ impl JobLogState {
             JobLogEvent::Appended(batch) => {
                 let count = batch.entries.len() as u64;
                 self.attempt = batch.attempt;
-                self.stored = batch.offset + count;
-                self.total = batch.first_index - 1 + count;
+                self.stored = batch.offset.saturating_add(count);
+                self.total = batch.first_index.saturating_sub(1).saturating_add(count);
                 if self.recent.len() == REMEMBERED_BATCHES {
                     self.recent.pop_front();
                 }

@@ -1,1 +1,147 @@
-//! The rules, as given, when, then.
+//! The rules of a pipeline, as given, when, then. Times are seconds.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use cqrs_es::Aggregate;
+use rivet_events::id::PipelineId;
+use rivet_events::pipeline::{
+    PipelineConfig, PipelineCreated, PipelineDefinition, PipelineDeleted, PipelineEvent, PipelineRevised,
+};
+use uuid::Uuid;
+
+use super::{
+    CreatePipeline, DeletePipeline, Pipeline, PipelineCommand, PipelineError, PipelineState, RevisePipeline,
+};
+use crate::domain::spec::Given;
+
+fn given(events: impl Into<Vec<PipelineEvent>>) -> Given<Pipeline> {
+    crate::domain::spec::given(events)
+}
+
+fn state_after(events: impl IntoIterator<Item = PipelineEvent>) -> PipelineState {
+    let mut pipeline = Pipeline::default();
+    for event in events {
+        pipeline.apply(event);
+    }
+    pipeline.state
+}
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
+}
+
+fn pipeline() -> PipelineId {
+    Uuid::from_u128(2).into()
+}
+
+fn definition(name: &str) -> PipelineDefinition {
+    PipelineDefinition {
+        name: name.to_owned(),
+        description: None,
+        script: "return {}".to_owned(),
+        tags: vec![],
+        required_modules: vec![],
+        demands: vec![],
+        inputs: BTreeMap::new(),
+        config: PipelineConfig::default(),
+    }
+}
+
+fn created() -> PipelineEvent {
+    PipelineEvent::Created(PipelineCreated {
+        pipeline_id: pipeline(),
+        definition: definition("one"),
+        created_at: at(0),
+    })
+}
+
+fn revised(version: u32, name: &str) -> PipelineEvent {
+    PipelineEvent::Revised(PipelineRevised {
+        pipeline_id: pipeline(),
+        version,
+        definition: definition(name),
+        revised_at: at(version.into()),
+    })
+}
+
+fn deleted() -> PipelineEvent {
+    PipelineEvent::Deleted(PipelineDeleted { pipeline_id: pipeline(), deleted_at: at(9) })
+}
+
+fn create() -> PipelineCommand {
+    PipelineCommand::Create(CreatePipeline {
+        pipeline_id: pipeline(),
+        definition: Box::new(definition("one")),
+        now: at(0),
+    })
+}
+
+fn revise(name: &str, second: i64) -> PipelineCommand {
+    PipelineCommand::Revise(RevisePipeline { definition: Box::new(definition(name)), now: at(second) })
+}
+
+fn delete() -> PipelineCommand {
+    PipelineCommand::Delete(DeletePipeline { now: at(9) })
+}
+
+#[test]
+fn a_pipeline_is_created_once() {
+    given([]).when(create()).then([created()]);
+    given([created()]).when(create()).then_refused(PipelineError::Exists);
+}
+
+#[test]
+fn the_id_of_a_deleted_pipeline_stays_taken() {
+    given([created(), deleted()]).when(create()).then_refused(PipelineError::Exists);
+}
+
+#[test]
+fn each_revision_is_the_next_version() {
+    given([created()]).when(revise("two", 2)).then([revised(2, "two")]);
+    given([created(), revised(2, "two")]).when(revise("three", 3)).then([revised(3, "three")]);
+}
+
+#[test]
+fn a_revision_that_changes_nothing_is_no_version() {
+    given([created()]).when(revise("one", 2)).then_nothing();
+    given([created(), revised(2, "two")]).when(revise("two", 3)).then_nothing();
+}
+
+#[test]
+fn an_earlier_definition_may_come_back_as_a_new_version() {
+    given([created(), revised(2, "two")]).when(revise("one", 3)).then([revised(3, "one")]);
+}
+
+#[test]
+fn a_pipeline_is_deleted_once() {
+    given([created()]).when(delete()).then([deleted()]);
+    given([created(), deleted()]).when(delete()).then_refused(PipelineError::NotFound);
+}
+
+#[test]
+fn nothing_can_be_revised_or_deleted_that_is_not_there() {
+    for history in [vec![], vec![created(), deleted()]] {
+        given(history.clone()).when(revise("two", 2)).then_refused(PipelineError::NotFound);
+        given(history).when(delete()).then_refused(PipelineError::NotFound);
+    }
+}
+
+#[test]
+fn a_launch_takes_the_last_version_and_none_of_a_pipeline_that_is_not_there() {
+    let current = |events: &[PipelineEvent]| {
+        let state = state_after(events.iter().cloned());
+        state.current().map(|(version, definition)| (version, definition.name.clone()))
+    };
+    assert_eq!(current(&[]), None);
+    assert_eq!(current(&[created()]), Some((1, "one".to_owned())));
+    assert_eq!(current(&[created(), revised(2, "two")]), Some((2, "two".to_owned())));
+    assert_eq!(current(&[created(), deleted()]), None);
+}
+
+#[test]
+fn every_version_stays_readable_also_of_a_deleted_pipeline() {
+    let state = state_after([created(), revised(2, "two"), deleted()]);
+    let name = |number| state.version(number).map(|version| version.definition.name.as_str());
+    assert_eq!((name(0), name(1), name(2), name(3)), (None, Some("one"), Some("two"), None));
+}

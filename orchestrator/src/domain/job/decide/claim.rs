@@ -14,7 +14,7 @@ pub(super) fn claim_queued(queued: &Queued, claim: ClaimJob) -> Result<Vec<JobEv
     if queued.history.needs_fencing && !claim.fencing {
         return Err(JobError::NeedsFencing);
     }
-    if claim.now < queued.due_at {
+    if !queued.is_due(claim.now) {
         return Err(JobError::NotDue(queued.due_at));
     }
     Ok(vec![JobEvent::Claimed(JobClaimed {

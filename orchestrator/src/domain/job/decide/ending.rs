@@ -61,14 +61,14 @@ pub(super) fn expire_lease(running: &Running, expire: &ExpireLease) -> Vec<JobEv
     } else {
         return vec![];
     };
-    let lost = if holder.fencing {
+    let goes_on = if holder.fencing {
         running.history.lost_in_a_row + 1 < policy.max_lost_attempts
     } else {
         retries_left(running)
     };
     let fate = if let Some(request) = &running.cancel {
         cancelled_running(running, None, request.reason.clone(), expire.now)
-    } else if lost {
+    } else if goes_on {
         let backoff = (!holder.fencing).then_some(expire.backoff);
         requeued(running, RequeueCause::RunnerLost, None, backoff, expire.now)
     } else {

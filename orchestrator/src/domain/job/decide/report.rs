@@ -69,6 +69,10 @@ fn end_attempt(running: &Running, complete: CompleteJob) -> Result<JobEvent, Job
 }
 
 pub(super) fn complete_ended(ended: &Ended, complete: &CompleteJob) -> Result<Vec<JobEvent>, JobError> {
+    // It ended while it waited: what its last holder had reported before is still a repetition.
+    if repeats_last(&ended.history, complete.lease, &complete.report) {
+        return Ok(vec![]);
+    }
     let Report { status, result } = &complete.report;
     // A cancelled job keeps what its holder reported, under another status.
     let same_status = ended.status == *status || (ended.status == JobStatus::Cancelled && result.is_some());

@@ -1,0 +1,455 @@
+//! One job, its server, two runners and the network between them, as plain data that a checker can enumerate.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use futures_util::FutureExt;
+use rivet_events::id::LeaseId;
+use rivet_events::job::{JobEvent, JobLaunched, JobResult, JobStatus};
+use rivet_orchestrator::domain::job::{
+    Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, History, Job, JobCommand, JobError, JobState,
+    LaunchJob, LeasePolicy, RefuseReport, Report, StartJob, TimeOutJob,
+};
+use uuid::Uuid;
+
+use super::LeaseProtocol;
+
+/// Shorter than the default in proportion, so that few minutes reach every deadline.
+pub(super) const RUN_TIMEOUT: Duration = Duration::from_mins(2);
+const POLICY: LeasePolicy = LeasePolicy {
+    lease: Duration::from_mins(1),
+    legacy_lease: Duration::from_mins(2),
+    start_timeout: Duration::from_mins(1),
+    legacy_start_timeout: Duration::from_mins(2),
+    max_lost_attempts: 2,
+};
+const BACKOFF: Backoff = Backoff { jitter: 0.0 };
+
+/// Which runners there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Client {
+    /// Claims with a request key, echoes its lease, repeats what was not answered.
+    Fencing,
+    /// Knows of no lease, and sends everything once: the next message when the one before was answered or given up,
+    /// on a connection that is closed then.
+    Legacy,
+}
+
+/// Whether the server compares leases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    LeasesCompared,
+    /// As if every sender echoed the lease that the job has just now.
+    LeasesIgnored,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Action {
+    /// A minute passes.
+    Tick,
+    Sweep,
+    Cancel {
+        force: bool,
+    },
+    Claim {
+        runner: usize,
+    },
+    GiveUp {
+        runner: usize,
+    },
+    Heartbeat {
+        runner: usize,
+    },
+    Start {
+        runner: usize,
+    },
+    Report {
+        runner: usize,
+        success: bool,
+    },
+    /// The message arrives; its answer may get lost. A message that never arrives is a lost one.
+    Deliver {
+        message: Message,
+        answered: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Message {
+    from: usize,
+    body: Body,
+}
+
+/// What a runner says. The lease is the one that it works under, whether or not it echoes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Body {
+    Claim { request: u8 },
+    Start { lease: u8 },
+    Complete { lease: u8, success: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Runner {
+    pub(super) phase: Phase,
+    /// Claim requests made.
+    pub(super) requests: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Phase {
+    Idle,
+    Claiming,
+    Working { lease: u8 },
+    Reporting { lease: u8 },
+}
+
+/// The aggregate under test. A digest of its snapshot stands for it where worlds are compared.
+#[derive(Debug, Clone)]
+pub(super) struct DigestedJob {
+    job: Arc<Job>,
+    digest: u64,
+}
+
+impl PartialEq for DigestedJob {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Hash for DigestedJob {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
+
+impl DigestedJob {
+    pub(super) fn state(&self) -> &JobState {
+        &self.job.state
+    }
+
+    pub(super) fn history(&self) -> &History {
+        match self.state() {
+            JobState::Queued(queued) => &queued.history,
+            JobState::Running(running) => &running.history,
+            JobState::Ended(ended) => &ended.history,
+            JobState::Absent => unreachable!("the job was launched"),
+        }
+    }
+
+    fn holder_lease(&self) -> Option<LeaseId> {
+        match self.state() {
+            JobState::Running(running) => Some(running.holder.lease_id),
+            JobState::Absent | JobState::Queued(_) | JobState::Ended(_) => None,
+        }
+    }
+
+    fn handle(&mut self, command: JobCommand) -> Result<Vec<JobEvent>, JobError> {
+        let (mut job, sink) = (Job::clone(&self.job), EventSink::default());
+        job.handle(command, &(), &sink).now_or_never().expect("the rules never wait")?;
+        let recorded = sink.collect().now_or_never().expect("the sink never waits");
+        if !recorded.is_empty() {
+            let mut hasher = DefaultHasher::new();
+            serde_json::to_string(&job).unwrap().hash(&mut hasher);
+            *self = Self { job: Arc::new(job), digest: hasher.finish() };
+        }
+        Ok(recorded)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Hash)]
+pub(super) struct World {
+    job: DigestedJob,
+    pub(super) minute: i64,
+    pub(super) runners: [Runner; 2],
+    /// Messages of a runner that repeats itself stay: they may arrive again at any time, in any order.
+    pub(super) network: BTreeSet<Message>,
+    /// Claims that won by runner and request, as the log's claim streams keep them.
+    answers: BTreeMap<(usize, u8), u8>,
+    /// Leases given out.
+    leases: u8,
+    /// When the holder was last heard of, in seconds.
+    contact: Option<i64>,
+    pub(super) cancels: u8,
+    /// Completes that ended the job.
+    pub(super) completions: u8,
+    /// Writes that were recorded although their sender did not hold the job.
+    pub(super) stale_writes: u8,
+    /// How the job ended first.
+    pub(super) first_end: Option<(JobStatus, Option<i32>)>,
+}
+
+impl World {
+    pub(super) fn with_launched_job(max_retries: u32, retry_on_runner_lost: bool) -> Self {
+        let launch = JobLaunched {
+            job_id: Uuid::from_u128(1).into(),
+            pipeline_id: Uuid::from_u128(2).into(),
+            pipeline_version: 1,
+            parameters: serde_json::Map::new(),
+            demands: vec![],
+            priority: 5,
+            max_retries,
+            timeout_seconds: None,
+            retry_on_runner_lost,
+            concurrency: None,
+            retry_of: None,
+            request_digest: None,
+            requested_at: at(0),
+        };
+        let mut job = DigestedJob { job: Arc::default(), digest: 0 };
+        job.handle(JobCommand::Launch(LaunchJob { launch: Box::new(launch) })).unwrap();
+        Self {
+            job,
+            minute: 0,
+            runners: [Runner { phase: Phase::Idle, requests: 0 }; 2],
+            network: BTreeSet::new(),
+            answers: BTreeMap::new(),
+            leases: 0,
+            contact: None,
+            cancels: 0,
+            completions: 0,
+            stale_writes: 0,
+            first_end: None,
+        }
+    }
+
+    pub(super) fn job(&self) -> &DigestedJob {
+        &self.job
+    }
+
+    /// Whether the runner works under the lease that the job has now.
+    pub(super) fn holds(&self, runner: &Runner) -> bool {
+        match runner.phase {
+            Phase::Working { lease: own } | Phase::Reporting { lease: own } => {
+                self.job.holder_lease() == Some(lease(own))
+            }
+            Phase::Idle | Phase::Claiming => false,
+        }
+    }
+
+    pub(super) fn end(&self) -> Option<(JobStatus, Option<i32>)> {
+        match self.job.state() {
+            JobState::Ended(ended) => {
+                Some((ended.status, ended.result.as_ref().map(|result| result.exit_code)))
+            }
+            JobState::Absent | JobState::Queued(_) | JobState::Running(_) => None,
+        }
+    }
+
+    /// If everybody falls silent, the sweeper frees or ends the job; and if it waits, a new runner can claim it.
+    pub(super) fn can_go_on(&self) -> bool {
+        let mut job = self.job.clone();
+        if let Some(lease_id) = job.holder_lease() {
+            job.handle(expire(lease_id, None, at(1_000_000))).unwrap();
+        }
+        match job.state() {
+            JobState::Queued(queued) => {
+                let due_at = queued.due_at;
+                job.handle(claim(Client::Fencing, (9, 9), 99, due_at)).is_ok()
+            }
+            JobState::Ended(_) => true,
+            JobState::Absent | JobState::Running(_) => false,
+        }
+    }
+
+    pub(super) fn act(&mut self, protocol: &LeaseProtocol, action: Action) {
+        let now = self.minute * 60;
+        match action {
+            Action::Tick => self.minute += 1,
+            Action::Sweep => self.sweep(protocol, at(now + protocol.sweeper_ahead)),
+            Action::Cancel { force } => {
+                self.cancels += 1;
+                let last_contact = self.contact.map(at);
+                let grace = Duration::from_mins(1);
+                let cancel = CancelJob { reason: None, force, grace, last_contact, now: at(now) };
+                // Refused of a job that has ended.
+                self.server_handles(JobCommand::Cancel(cancel)).unwrap_or_default();
+            }
+            Action::Claim { runner } => {
+                let request = self.runners[runner].requests;
+                self.runners[runner] = Runner { phase: Phase::Claiming, requests: request + 1 };
+                self.send(protocol, runner, Body::Claim { request });
+            }
+            Action::GiveUp { runner } => self.runners[runner].phase = Phase::Idle,
+            Action::Heartbeat { runner } => {
+                if self.holds(&self.runners[runner]) {
+                    self.hear(now);
+                }
+            }
+            Action::Start { runner } => {
+                if let Phase::Working { lease } = self.runners[runner].phase {
+                    self.send(protocol, runner, Body::Start { lease });
+                }
+            }
+            Action::Report { runner, success } => {
+                if let Phase::Working { lease } = self.runners[runner].phase {
+                    self.runners[runner].phase = Phase::Reporting { lease };
+                    self.send(protocol, runner, Body::Complete { lease, success });
+                }
+            }
+            Action::Deliver { message, answered } => self.deliver(protocol, message, now, answered),
+        }
+    }
+
+    fn send(&mut self, protocol: &LeaseProtocol, from: usize, body: Body) {
+        if protocol.runners[from] == Client::Legacy {
+            self.network.retain(|message| message.from != from);
+        }
+        self.network.insert(Message { from, body });
+    }
+
+    fn hear(&mut self, second: i64) {
+        self.contact = self.contact.max(Some(second));
+    }
+
+    fn sweep(&mut self, protocol: &LeaseProtocol, now: DateTime<Utc>) {
+        if let Some(lease_id) = self.job.holder_lease() {
+            let expire = expire(lease_id, self.contact.map(at), now);
+            self.server_handles(expire).unwrap();
+        }
+        if protocol.run_timeout {
+            let queue_timeout = Duration::from_hours(24);
+            let time_out = TimeOutJob { queue_timeout, run_timeout: RUN_TIMEOUT, backoff: BACKOFF, now };
+            self.server_handles(JobCommand::TimeOut(time_out)).unwrap();
+        }
+    }
+
+    fn deliver(&mut self, protocol: &LeaseProtocol, message: Message, second: i64, answered: bool) {
+        let client = protocol.runners[message.from];
+        if client == Client::Legacy {
+            self.network.remove(&message);
+        }
+        let phase = match message.body {
+            Body::Claim { request } => self.answer_claim(client, (message.from, request), second),
+            Body::Start { lease } => {
+                let echoed = self.echoed(protocol, client, lease);
+                let start = JobCommand::Start(StartJob { lease: echoed, now: at(second) });
+                // A refusal tells the runner nothing that it has to act on.
+                self.write(lease, start, second).unwrap_or_default();
+                return;
+            }
+            Body::Complete { lease, success } => {
+                let echoed = self.echoed(protocol, client, lease);
+                self.complete(lease, echoed, report(message.from, success), second);
+                Phase::Idle
+            }
+        };
+        let runner = &mut self.runners[message.from];
+        let waits = match (message.body, runner.phase) {
+            (Body::Claim { request }, Phase::Claiming) => request + 1 == runner.requests,
+            (Body::Complete { lease, .. }, Phase::Reporting { lease: own }) => lease == own,
+            (Body::Claim { .. } | Body::Start { .. } | Body::Complete { .. }, _) => false,
+        };
+        // A runner that sends everything once does not wait for ever either.
+        if waits && answered {
+            runner.phase = phase;
+        } else if waits && client == Client::Legacy {
+            runner.phase = Phase::Idle;
+        }
+    }
+
+    fn answer_claim(&mut self, client: Client, request: (usize, u8), second: i64) -> Phase {
+        if let Some(lease) = self.answers.get(&request) {
+            return Phase::Working { lease: *lease };
+        }
+        let lease = self.leases + 1;
+        match self.server_handles(claim(client, request, lease, at(second))) {
+            Ok(_) => {
+                self.leases = lease;
+                self.contact = Some(second);
+                if client == Client::Fencing {
+                    self.answers.insert(request, lease);
+                }
+                Phase::Working { lease }
+            }
+            Err(_) => Phase::Idle,
+        }
+    }
+
+    /// The lease that the server takes a write to come with.
+    fn echoed(&self, protocol: &LeaseProtocol, client: Client, own: u8) -> Option<LeaseId> {
+        match (protocol.guard, client) {
+            (Guard::LeasesIgnored, _) => self.job.holder_lease(),
+            (Guard::LeasesCompared, Client::Fencing) => Some(lease(own)),
+            (Guard::LeasesCompared, Client::Legacy) => None,
+        }
+    }
+
+    fn complete(&mut self, own: u8, echoed: Option<LeaseId>, report: Report, second: i64) {
+        let complete =
+            CompleteJob { lease: echoed, report: report.clone(), backoff: BACKOFF, now: at(second) };
+        let ended_before = self.end().is_some();
+        let recorded = self.write(own, JobCommand::Complete(complete), second);
+        if recorded.is_ok() && !ended_before && self.end().is_some() {
+            self.completions += 1;
+        }
+        if let (Err(JobError::LeaseLost), Some(lease)) = (recorded, echoed) {
+            self.server_handles(JobCommand::RefuseReport(RefuseReport { lease, report, now: at(second) }))
+                .unwrap();
+        }
+    }
+
+    /// A write of a runner that works under lease `own`, whatever it echoes.
+    fn write(&mut self, own: u8, command: JobCommand, second: i64) -> Result<Vec<JobEvent>, JobError> {
+        let holder = self.job.holder_lease();
+        let recorded = self.server_handles(command);
+        if let Ok(events) = &recorded {
+            if !events.is_empty() && holder != Some(lease(own)) {
+                self.stale_writes = 1;
+            }
+            if self.job.holder_lease() == Some(lease(own)) {
+                self.hear(second);
+            }
+        }
+        recorded
+    }
+
+    fn server_handles(&mut self, command: JobCommand) -> Result<Vec<JobEvent>, JobError> {
+        let recorded = self.job.handle(command);
+        if self.job.holder_lease().is_none() {
+            self.contact = None;
+        }
+        if self.first_end.is_none() {
+            self.first_end = self.end();
+        }
+        recorded
+    }
+}
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
+}
+
+fn lease(number: u8) -> LeaseId {
+    Uuid::from_u128(number.into()).into()
+}
+
+/// Each runner reports a result of its own, so that two reports are never the same by chance.
+fn report(runner: usize, success: bool) -> Report {
+    let status = if success { JobStatus::Succeeded } else { JobStatus::Failed };
+    let exit_code = i32::try_from(runner).unwrap();
+    Report { status, result: Some(JobResult { success, exit_code, output: None, error_message: None }) }
+}
+
+fn claim(client: Client, (runner, request): (usize, u8), number: u8, now: DateTime<Utc>) -> JobCommand {
+    let fencing = client == Client::Fencing;
+    JobCommand::Claim(ClaimJob {
+        runner_id: format!("runner-{runner}").parse().unwrap(),
+        capabilities: None,
+        lease_id: lease(number),
+        fencing,
+        request_key: fencing.then(|| format!("request-{request}")),
+        now,
+    })
+}
+
+fn expire(lease_id: LeaseId, last_contact: Option<DateTime<Utc>>, now: DateTime<Utc>) -> JobCommand {
+    let expire =
+        ExpireLease { lease_id, last_contact, rebooted: false, policy: POLICY, backoff: BACKOFF, now };
+    JobCommand::ExpireLease(expire)
+}
