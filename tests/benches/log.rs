@@ -1,6 +1,6 @@
 //! What group commit is worth: commands per second of postgres-es through cqrs-es, and of our log, on one server.
 //!
-//! `cargo bench -p rivet-tests --bench log`. A command records one event of a job; a job has three (launched,
+//! `cargo bench -p rivet-tests --bench log -- [WRITERS…]`. A command records one event of a job; a job has three (launched,
 //! claimed, completed), each appended at the version that the one before left. Both sides encode the same payloads
 //! and metadata, apply the event to the same aggregate, and wait until the event is synced to disk, with the
 //! server's default settings. postgres-es reads the stream before each command, as it has to; our log is given the
@@ -231,7 +231,8 @@ async fn main() {
         "{:>7}  {:>11}  {:>10}  {:>6}  {:>10}",
         "writers", "postgres-es", "PostgreSQL", "ratio", "SQLite"
     );
-    for writers in WRITERS {
+    let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    for &writers in if asked.is_empty() { WRITERS.as_slice() } else { &asked } {
         let mut rates = [const { Vec::new() }; 3];
         for _ in 0..ROUNDS {
             for (contestant, rates) in contestants.iter().zip(&mut rates) {

@@ -8,6 +8,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, Position, StreamId, Version};
@@ -72,6 +73,8 @@ impl<K: Keeper> Writer<K> {
         while self.fill(&closing).await {
             let batch = take_batch(&mut self.waiting, self.settings.batch_bytes);
             self.commit(batch).await;
+            // Those who were just answered may append again at once: they share the next batch.
+            yield_now().await;
         }
     }
 
