@@ -1,150 +1,25 @@
 //! One contract for every keeper of the log.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, TimeZone, Utc};
 use futures_util::future::join_all;
 use rivet_events::database::Database;
 use rivet_events::event::UnreadableEvent;
-use rivet_events::id::{CommandId, JobId, LeaseId, PipelineId};
-use rivet_events::job::{JobCancelRequested, JobClaimed, JobEvent, JobLaunched};
-use rivet_events::log::{self, Append, AppendError, EventLog, LogSettings, StreamWrite};
-use rivet_events::{Envelope, Event, Metadata, Position, StreamId, StreamType, Version};
-use rivet_tests::postgres::Cluster;
+use rivet_events::id::JobId;
+use rivet_events::job::JobEvent;
+use rivet_events::log::{AppendError, LogSettings};
+use rivet_events::{Event, Position, StreamId, StreamType, Version};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-type Log = Arc<dyn EventLog>;
+use fixture::{
+    Store, append, assert_dense, cancel_requested, claimed, launch, launched, read_to_end, table_only, write,
+};
+use order::readers_never_see_a_gap_or_a_late_event;
 
-/// A store that logs can be opened on, more than once.
-enum Store {
-    Memory,
-    Sqlite(Database, #[expect(dead_code, reason = "keeps the file")] tempfile::TempDir),
-    Postgres(Database),
-}
-
-impl Store {
-    async fn sqlite() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", directory.path().join("rivet.db").display());
-        Self::Sqlite(migrated(&url).await, directory)
-    }
-
-    async fn postgres() -> Self {
-        Self::Postgres(migrated(&Cluster::shared().await.create_database().await).await)
-    }
-
-    async fn open(&self, settings: LogSettings) -> Log {
-        match self {
-            Self::Memory => log::in_memory(settings).await.unwrap(),
-            Self::Sqlite(database, _) | Self::Postgres(database) => {
-                log::open(database, settings).await.unwrap()
-            }
-        }
-    }
-}
-
-async fn migrated(url: &str) -> Database {
-    let database = Database::connect(url).await.unwrap();
-    database.migrate().await.unwrap();
-    database
-}
-
-/// Settings whose memory is too short to serve any read.
-fn table_only() -> LogSettings {
-    LogSettings { recent_events: 0, ..LogSettings::default() }
-}
-
-fn time() -> DateTime<Utc> {
-    // Finer than the databases keep it.
-    Utc.timestamp_opt(1_700_000_000, 123_456_789).unwrap()
-}
-
-fn launched(job_id: JobId) -> Event {
-    let parameters = json!({"text": "Zürich \u{1F680} \"quoted\" \\ \u{0001}\n", "float": 31.245_270_191_439_438, "big": u64::MAX});
-    let serde_json::Value::Object(parameters) = parameters else { unreachable!() };
-    Event::Job(JobEvent::Launched(JobLaunched {
-        job_id,
-        pipeline_id: PipelineId::generate(),
-        pipeline_version: 1,
-        parameters,
-        demands: vec![],
-        priority: 5,
-        max_retries: 0,
-        timeout_seconds: None,
-        retry_on_runner_lost: false,
-        concurrency: None,
-        retry_of: None,
-        request_digest: None,
-        requested_at: time(),
-    }))
-}
-
-fn claimed(job_id: JobId, attempt: u32) -> Event {
-    Event::Job(JobEvent::Claimed(JobClaimed {
-        job_id,
-        pipeline_id: PipelineId::generate(),
-        runner_id: "runner".parse().unwrap(),
-        attempt,
-        lease_id: LeaseId::generate(),
-        fencing: true,
-        request_key: None,
-        claimed_at: time(),
-    }))
-}
-
-fn cancel_requested(job_id: JobId, reason: String) -> Event {
-    Event::Job(JobEvent::CancelRequested(JobCancelRequested {
-        job_id,
-        pipeline_id: PipelineId::generate(),
-        runner_id: "runner".parse().unwrap(),
-        reason: Some(reason),
-        force: false,
-        requested_at: time(),
-    }))
-}
-
-fn write(job_id: JobId, expected: u64, events: Vec<Event>) -> StreamWrite {
-    StreamWrite { stream: StreamId::job(job_id), expected: Version(expected), events }
-}
-
-fn append(writes: Vec<StreamWrite>) -> Append {
-    let metadata = Metadata {
-        actor: Some("runner:ä/1".to_owned()),
-        command_id: Some(CommandId::generate()),
-        ..Metadata::default()
-    };
-    Append { writes, metadata, recorded_at: time() }
-}
-
-fn launch(job_id: JobId) -> Append {
-    append(vec![write(job_id, 0, vec![launched(job_id)])])
-}
-
-async fn read_to_end(log: &Log) -> Vec<Arc<Envelope>> {
-    let mut all = Vec::new();
-    loop {
-        let after = all.last().map_or(Position(0), |last: &Arc<Envelope>| last.position);
-        let page = log.read_all(after, 100).await.unwrap();
-        if page.is_empty() {
-            return all;
-        }
-        all.extend(page);
-    }
-}
-
-fn assert_dense(envelopes: &[Arc<Envelope>]) {
-    let mut versions: HashMap<&StreamId, u64> = HashMap::new();
-    for (place, envelope) in (1..).zip(envelopes) {
-        assert_eq!(envelope.position, Position(place));
-        let version = versions.entry(&envelope.stream).or_default();
-        *version += 1;
-        assert_eq!(envelope.sequence, Version(*version), "in {}", envelope.stream);
-    }
-}
+mod fixture;
+mod order;
 
 async fn what_is_appended_is_read_back(store: Store) {
     let log = store.open(table_only()).await;
@@ -266,77 +141,6 @@ async fn a_malformed_append_is_refused(store: Store) {
         assert!(matches!(refused, AppendError::Unavailable(_)), "{refused:?}");
     }
     assert_eq!(log.head().await.unwrap(), Position(0));
-}
-
-/// 64 writers over the given logs of one store, and a reader at each that follows its log to the end.
-async fn readers_never_see_a_gap_or_a_late_event(logs: Vec<Log>) {
-    const WRITERS: usize = 64;
-    const APPENDS: usize = 30;
-    let stored = AtomicUsize::new(0);
-    let conflicts = AtomicUsize::new(0);
-    let (shared, shared_version) = (JobId::generate(), AtomicU64::new(0));
-    let writers = (0..WRITERS).map(|writer| {
-        let log = &logs[writer % logs.len()];
-        let (stored, conflicts, shared_version) = (&stored, &conflicts, &shared_version);
-        async move {
-            let job = JobId::generate();
-            for n in 0..APPENDS as u64 {
-                let own = vec![write(job, 2 * n, vec![launched(job), claimed(job, 1)])];
-                log.append(append(own)).await.unwrap();
-                stored.fetch_add(2, Ordering::Relaxed);
-                // And one that may be stale, in a stream that all write.
-                let expected = shared_version.load(Ordering::Relaxed);
-                let raced = log.append(append(vec![write(shared, expected, vec![claimed(shared, 1)])])).await;
-                match raced {
-                    Ok(_) => {
-                        stored.fetch_add(1, Ordering::Relaxed);
-                        shared_version.fetch_max(expected + 1, Ordering::Relaxed);
-                    }
-                    Err(AppendError::Conflict { .. }) => {
-                        conflicts.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Err(other) => panic!("{other:?}"),
-                }
-            }
-        }
-    });
-    let (done, writing) = tokio::sync::watch::channel(true);
-    let readers = logs.iter().map(|log| {
-        let mut writing = writing.clone();
-        async move {
-            let mut seen: Vec<Arc<Envelope>> = Vec::new();
-            let mut changed = log.watch();
-            loop {
-                let finished = !*writing.borrow_and_update();
-                let after = seen.last().map_or(Position(0), |last| last.position);
-                let page = log.read_all(after, 37).await.unwrap();
-                let idle = page.is_empty();
-                for envelope in page {
-                    let next = seen.last().map_or(1, |last| last.position.0 + 1);
-                    assert_eq!(envelope.position, Position(next), "a gap, or a late event");
-                    seen.push(envelope);
-                }
-                if idle && finished {
-                    return seen;
-                }
-                if idle {
-                    tokio::select! { _ = changed.changed() => {}, _ = writing.changed() => {} }
-                }
-            }
-        }
-    });
-    let (histories, ()) = tokio::join!(join_all(readers), async {
-        join_all(writers).await;
-        done.send_replace(false);
-    });
-    let expected = stored.load(Ordering::Relaxed);
-    assert!(expected >= 2 * WRITERS * APPENDS);
-    assert!(conflicts.load(Ordering::Relaxed) > 0, "nobody raced");
-    for history in &histories {
-        assert_eq!(history.len(), expected);
-        assert_dense(history);
-        assert_eq!(history, &histories[0]);
-    }
 }
 
 async fn positions_are_dense_and_in_commit_order(store: Store) {

@@ -215,3 +215,78 @@ fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &HashMap<StreamId, Ve
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::envelope::{Metadata, StreamType};
+    use crate::event::Event;
+    use crate::log::{Append, StreamWrite};
+    use crate::runner::{RunnerEvent, RunnerRemoved};
+
+    /// One append for each text: its letters are streams.
+    fn queue<const N: usize>(appends: [&str; N]) -> VecDeque<Queued> {
+        let room = Arc::new(Semaphore::new(N));
+        let queued = appends.map(|streams| {
+            let event = Event::Runner(RunnerEvent::Removed(RunnerRemoved {
+                runner_id: "r".parse().unwrap(),
+                removed_at: DateTime::UNIX_EPOCH,
+            }));
+            let write = |id| StreamWrite {
+                stream: StreamId::new(StreamType::Runner, id),
+                expected: Version(1),
+                events: vec![event.clone()],
+            };
+            let append = Append {
+                writes: streams.chars().map(write).collect(),
+                metadata: Metadata::default(),
+                recorded_at: DateTime::UNIX_EPOCH,
+            };
+            Queued {
+                append: EncodedAppend::encode(append).unwrap(),
+                answer: oneshot::channel().0,
+                room: Arc::clone(&room).try_acquire_owned().unwrap(),
+            }
+        });
+        queued.into()
+    }
+
+    fn streams<'a>(queued: impl IntoIterator<Item = &'a Queued>) -> Vec<String> {
+        let ids =
+            |queued: &Queued| queued.append.writes.iter().map(|write| write.stream.id.as_str()).collect();
+        queued.into_iter().map(ids).collect()
+    }
+
+    #[test]
+    fn a_batch_writes_each_stream_once_and_nobody_overtakes() {
+        let mut waiting = queue(["a", "b", "ac", "a", "c", "d"]);
+        assert_eq!(streams(&take_batch(&mut waiting, usize::MAX)), ["a", "b", "d"]);
+        assert_eq!(streams(&waiting), ["ac", "a", "c"]);
+        assert_eq!(streams(&take_batch(&mut waiting, usize::MAX)), ["ac"]);
+        assert_eq!(streams(&take_batch(&mut waiting, usize::MAX)), ["a", "c"]);
+        assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_but_never_empty() {
+        let mut waiting = queue(["ab", "c", "d"]);
+        let one_event = waiting[1].append.bytes;
+        assert_eq!(streams(&take_batch(&mut waiting, one_event)), ["ab"]);
+        assert_eq!(streams(&take_batch(&mut waiting, one_event)), ["c"]);
+        assert_eq!(streams(&waiting), ["d"]);
+    }
+
+    #[test]
+    fn only_appends_that_were_overtaken_are_refused() {
+        let mut waiting = queue(["a", "b", "ab", "c"]);
+        let stream = |id| StreamId::new(StreamType::Runner, id);
+        refuse_overtaken(
+            &mut waiting,
+            &HashMap::from([(stream("a"), Version(2)), (stream("c"), Version(1))]),
+        );
+        assert_eq!(streams(&waiting), ["b", "c"]);
+    }
+}
