@@ -1,4 +1,5 @@
 //! One contract for every keeper of the log.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +105,34 @@ async fn a_conflict_leaves_its_neighbours_committed(store: Store) {
     let all = read_to_end(&log).await;
     assert_eq!(all.len(), 1 + 67);
     assert_dense(&all);
+}
+
+async fn a_write_without_events_only_asks_that_its_stream_has_not_moved(store: Store) {
+    let log = store.open(LogSettings::default()).await;
+    let guard = JobId::generate();
+    log.append(launch(guard)).await.unwrap();
+    let guarded = |expected| {
+        let job = JobId::generate();
+        append(vec![write(guard, expected, vec![]), write(job, 0, vec![launched(job)])])
+    };
+
+    for outcome in join_all((0..20).map(|_| log.append(guarded(1)))).await {
+        assert_eq!(outcome.unwrap().envelopes.len(), 1);
+    }
+    // The guard moves between the fifth and the sixth.
+    let appends = (0..10).map(|n| match n {
+        5 => log.append(append(vec![write(guard, 1, vec![claimed(guard, 1)])])),
+        _ => log.append(guarded(1)),
+    });
+    for (n, outcome) in join_all(appends).await.into_iter().enumerate() {
+        match outcome {
+            Ok(_) => assert!(n <= 5, "the guard had moved"),
+            Err(AppendError::Conflict { stream, .. }) => assert!(n > 5 && stream == StreamId::job(guard)),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(log.read_stream(&StreamId::job(guard), Version(0)).await.unwrap().len(), 2);
+    assert_dense(&read_to_end(&log).await);
 }
 
 async fn of_racing_appends_exactly_one_wins(store: Store) {
@@ -286,6 +315,7 @@ conformance!(
     what_is_appended_is_read_back,
     a_stale_append_is_refused_whole,
     a_conflict_leaves_its_neighbours_committed,
+    a_write_without_events_only_asks_that_its_stream_has_not_moved,
     of_racing_appends_exactly_one_wins,
     appends_to_one_stream_keep_their_order,
     a_malformed_append_is_refused,

@@ -1,4 +1,5 @@
 //! The log is a postgres-es event table: a cqrs-es aggregate loads from it as from its own.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
 use std::path::Path;

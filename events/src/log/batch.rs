@@ -25,6 +25,8 @@ pub(super) struct EncodedAppend {
 pub(super) struct Write {
     pub(super) stream: StreamId,
     pub(super) expected: Version,
+    /// Whether it only asks that the stream has not moved.
+    pub(super) is_condition: bool,
 }
 
 /// An event that only lacks its place in the whole log.
@@ -56,6 +58,7 @@ impl EncodedAppend {
         let mut events = Vec::new();
         let mut bytes = 0;
         for write in append.writes {
+            let is_condition = write.events.is_empty();
             for (event, sequence) in write.events.into_iter().zip(write.expected.0 + 1..) {
                 let payload = serde_json::to_string(&event)?;
                 bytes += payload.len();
@@ -70,14 +73,14 @@ impl EncodedAppend {
                 };
                 events.push(NewEvent { envelope, payload });
             }
-            writes.push(Write { stream: write.stream, expected: write.expected });
+            writes.push(Write { stream: write.stream, expected: write.expected, is_condition });
         }
         Ok(Self { writes, events, metadata, bytes })
     }
 }
 
-/// Appends that are committed in one transaction. No two of them write one stream, so each stands for itself:
-/// a stale one is left out, the others are stored.
+/// Appends that are committed in one transaction. No stream that one of them moves is named by another, so each
+/// stands for itself: a stale one is left out, the others are stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Batch<'a>(pub(super) &'a [EncodedAppend]);
 

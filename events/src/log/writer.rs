@@ -3,7 +3,8 @@
 //! It takes whatever waits, commits it in one transaction, and answers each caller; while it commits, the next batch
 //! gathers. Nobody waits for a batch to fill. So one sync to disk and one round trip serve all who came meanwhile.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +13,7 @@ use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, Position, StreamId, Version};
-use crate::log::batch::{Batch, Committed, EncodedAppend};
+use crate::log::batch::{Batch, Committed, EncodedAppend, Write};
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
 use crate::log::{AppendError, Appended, LogSettings, StoreError};
@@ -162,18 +163,19 @@ impl<K: Keeper> Writer<K> {
     }
 }
 
-/// Takes what can be committed together: no two of one stream, in the order of arrival for each stream.
+/// Takes what can be committed together: no stream that one moves is named by another, and the order of arrival is
+/// kept for each stream.
 fn take_batch(waiting: &mut VecDeque<Queued>, max_bytes: usize) -> Vec<Queued> {
-    let mut streams = HashSet::new();
+    let mut moves = HashMap::new();
     let mut bytes = 0;
     let mut chosen = 0;
     let choices: Vec<bool> = waiting
         .iter()
         .map(|queued| {
             let append = &queued.append;
-            // The streams of one that has to wait are taken too, lest a later one overtake it.
-            let taken = append.writes.iter().filter(|write| streams.insert(&write.stream)).count();
-            let free = taken == append.writes.len();
+            // Also when it has to wait itself, its streams are marked, lest a later one overtake it.
+            let free =
+                append.writes.iter().filter(|write| mark(&mut moves, write)).count() == append.writes.len();
             let fits = chosen == 0 || bytes + append.bytes <= max_bytes;
             if free && fits {
                 bytes += append.bytes;
@@ -191,6 +193,21 @@ fn take_batch(waiting: &mut VecDeque<Queued>, max_bytes: usize) -> Vec<Queued> {
         }
     }
     batch
+}
+
+/// Marks a stream as named, and as moved or not. Whether the write can stand beside those that named it before: any
+/// number of conditions can.
+fn mark<'a>(moves: &mut HashMap<&'a StreamId, bool>, write: &'a Write) -> bool {
+    match moves.entry(&write.stream) {
+        Entry::Vacant(entry) => {
+            entry.insert(!write.is_condition);
+            true
+        }
+        Entry::Occupied(mut entry) => {
+            let moved_before = entry.insert(*entry.get() || !write.is_condition);
+            write.is_condition && !moved_before
+        }
+    }
 }
 
 /// Answers those that wait on a stream which has just moved past them: of many who race for one stream, all but the
@@ -227,7 +244,7 @@ mod tests {
     use crate::log::{Append, StreamWrite};
     use crate::runner::{RunnerEvent, RunnerRemoved};
 
-    /// One append for each text: its letters are streams.
+    /// One append for each text: its letters are streams, the capital ones only conditions.
     fn queue<const N: usize>(appends: [&str; N]) -> VecDeque<Queued> {
         let room = Arc::new(Semaphore::new(N));
         let queued = appends.map(|streams| {
@@ -235,10 +252,10 @@ mod tests {
                 runner_id: "r".parse().unwrap(),
                 removed_at: DateTime::UNIX_EPOCH,
             }));
-            let write = |id| StreamWrite {
-                stream: StreamId::new(StreamType::Runner, id),
+            let write = |id: char| StreamWrite {
+                stream: stream(id),
                 expected: Version(1),
-                events: vec![event.clone()],
+                events: if id.is_lowercase() { vec![event.clone()] } else { vec![] },
             };
             let append = Append {
                 writes: streams.chars().map(write).collect(),
@@ -254,9 +271,15 @@ mod tests {
         queued.into()
     }
 
+    fn stream(id: char) -> StreamId {
+        StreamId::new(StreamType::Runner, id.to_ascii_lowercase())
+    }
+
     fn streams<'a>(queued: impl IntoIterator<Item = &'a Queued>) -> Vec<String> {
-        let ids =
-            |queued: &Queued| queued.append.writes.iter().map(|write| write.stream.id.as_str()).collect();
+        let name = |write: &Write| {
+            if write.is_condition { write.stream.id.to_uppercase() } else { write.stream.id.clone() }
+        };
+        let ids = |queued: &Queued| queued.append.writes.iter().map(name).collect();
         queued.into_iter().map(ids).collect()
     }
 
@@ -268,6 +291,14 @@ mod tests {
         assert_eq!(streams(&take_batch(&mut waiting, usize::MAX)), ["ac"]);
         assert_eq!(streams(&take_batch(&mut waiting, usize::MAX)), ["a", "c"]);
         assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn conditions_on_a_stream_share_a_batch_but_not_with_its_writer() {
+        let mut waiting = queue(["aP", "bP", "p", "cP"]);
+        assert_eq!(streams(&take_batch(&mut waiting, usize::MAX)), ["aP", "bP"]);
+        assert_eq!(streams(&take_batch(&mut waiting, usize::MAX)), ["p"]);
+        assert_eq!(streams(&take_batch(&mut waiting, usize::MAX)), ["cP"]);
     }
 
     #[test]
