@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{JobId, RunnerId};
+use crate::id::{JobId, LeaseId, RunnerId};
 
 /// A fact about one claim request. Stream: `claim/{digest of runner and request key}`; it has at most one event,
 /// appended together with the job's `job.claimed`, so that one request can never claim two jobs.
@@ -15,7 +15,7 @@ pub enum ClaimEvent {
     Answered(ClaimAnswered),
 }
 
-/// The request won this attempt of this job.
+/// The request won this lease of this job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClaimAnswered {
     /// Who asked.
@@ -24,8 +24,8 @@ pub struct ClaimAnswered {
     pub request_key: String,
     /// The job it got.
     pub job_id: JobId,
-    /// The attempt it got.
-    pub attempt: u32,
+    /// The lease it got.
+    pub lease_id: LeaseId,
     /// When.
     pub answered_at: DateTime<Utc>,
 }

@@ -1,17 +1,26 @@
 //! Our events as cqrs-es knows them, so that its aggregates, test framework and tools work on them.
 
 use cqrs_es::DomainEvent;
+use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 
+use crate::event::Event;
 use crate::job::JobEvent;
 use crate::job_log::JobLogEvent;
 use crate::pipeline::PipelineEvent;
 use crate::runner::RunnerEvent;
+use crate::upcast;
 
 /// The version of every payload schema that is written today; see [`crate::event::Event::event_version`].
 pub(crate) const CURRENT_VERSION: u32 = 1;
 
-macro_rules! domain_event {
-    ($($event:ident),+) => {$(
+/// The events of one aggregate, as part of all events.
+pub trait AggregateEvent: DomainEvent + Into<Event> {
+    /// The event, if it is one of this aggregate's.
+    fn from_event(event: &Event) -> Option<&Self>;
+}
+
+macro_rules! aggregate_event {
+    ($($event:ident => $variant:ident),+) => {$(
         impl DomainEvent for $event {
             fn event_type(&self) -> String {
                 Self::event_type(self).to_owned()
@@ -21,7 +30,47 @@ macro_rules! domain_event {
                 CURRENT_VERSION.to_string()
             }
         }
+
+        impl From<$event> for Event {
+            fn from(event: $event) -> Self {
+                Self::$variant(event)
+            }
+        }
+
+        impl AggregateEvent for $event {
+            fn from_event(event: &Event) -> Option<&Self> {
+                if let Event::$variant(event) = event { Some(event) } else { None }
+            }
+        }
     )+};
 }
 
-domain_event!(PipelineEvent, JobEvent, JobLogEvent, RunnerEvent);
+aggregate_event!(
+    PipelineEvent => Pipeline,
+    JobEvent => Job,
+    JobLogEvent => JobLog,
+    RunnerEvent => Runner
+);
+
+/// Our upcasters, for a cqrs-es store over our table.
+#[must_use]
+pub fn upcasters() -> Vec<Box<dyn EventUpcaster>> {
+    vec![Box::new(Upcaster)]
+}
+
+struct Upcaster;
+
+impl EventUpcaster for Upcaster {
+    fn can_upcast(&self, event_type: &str, event_version: &str) -> bool {
+        event_version.parse().is_ok_and(|version| upcast::is_retired(event_type, version))
+    }
+
+    fn upcast(&self, mut event: SerializedEvent) -> SerializedEvent {
+        if let Ok(version) = event.event_version.parse() {
+            let (version, payload) = upcast::upcast_value(&event.event_type, version, event.payload);
+            event.event_version = version.to_string();
+            event.payload = payload;
+        }
+        event
+    }
+}

@@ -7,7 +7,7 @@
 //! This crate knows no command and no read model.
 
 pub mod claim;
-mod cqrs;
+pub mod cqrs;
 pub mod database;
 pub mod envelope;
 pub mod event;

@@ -82,7 +82,7 @@ impl Default for LogSettings {
 /// What one command records: all of it or nothing.
 #[derive(Debug, Clone)]
 pub struct Append {
-    /// One entry a stream, each stream once; at least one, none without events.
+    /// One entry a stream, each stream once; with at least one event among them.
     pub writes: Vec<StreamWrite>,
     /// Given to every event.
     pub metadata: Metadata,
@@ -90,14 +90,14 @@ pub struct Append {
     pub recorded_at: DateTime<Utc>,
 }
 
-/// New events of one stream.
+/// New events of one stream, or only the condition that it has not moved.
 #[derive(Debug, Clone)]
 pub struct StreamWrite {
     /// The stream.
     pub stream: StreamId,
     /// The version that the command was decided on; 0 if the stream must not exist yet.
     pub expected: Version,
-    /// In order, at least one.
+    /// In order; none where only the version is to be checked.
     pub events: Vec<Event>,
 }
 

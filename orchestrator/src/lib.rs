@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The Rivet orchestrator: rules, commands, processes, HTTP and CLI.
+
+pub mod app;
+mod chance;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod definition;
+mod digest;
+mod dispatch;
+pub mod domain;
+mod http;
+mod liveness;
+mod processes;
+pub mod runner;
+mod server;
+pub mod stubs;
+pub mod telemetry;

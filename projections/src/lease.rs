@@ -31,15 +31,15 @@ const TABLE: &str = "create table if not exists projector_lease (
 pub(crate) struct Lease<'a> {
     store: &'a Store,
     owner: String,
-    held: watch::Sender<bool>,
+    held: &'a watch::Sender<bool>,
     /// Whether it was taken by a build that is older than the live read models.
     taken_outdated: AtomicBool,
 }
 
 impl<'a> Lease<'a> {
-    pub(crate) fn new(store: &'a Store) -> Self {
+    /// `held` tells who is interested.
+    pub(crate) fn new(store: &'a Store, held: &'a watch::Sender<bool>) -> Self {
         let owner = CommandId::generate().to_string();
-        let held = watch::Sender::new(!store.is_shared());
         Self { store, owner, held, taken_outdated: AtomicBool::new(false) }
     }
 
@@ -70,6 +70,7 @@ impl<'a> Lease<'a> {
             }
             let _ = tokio::time::timeout(RENEW_EVERY, shutdown.cancelled()).await;
         }
+        self.held.send_if_modified(std::mem::take);
         if let Err(error) = self.release().await {
             tracing::warn!(error = &*error, "the projector's lease was not released: it runs out by itself");
         }

@@ -37,7 +37,7 @@ impl ReadModels {
     /// Keeps the read models up to date until `shutdown`; of several processes over one database, one does so and
     /// the others follow. Also rebuilds what an older build has left.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let lease = Lease::new(&self.inner.store);
+        let lease = Lease::new(&self.inner.store, &self.inner.leading);
         tokio::join!(
             lease.keep(&shutdown),
             self.project(lease.watch(), &shutdown),

@@ -31,6 +31,8 @@ pub(crate) struct Inner {
     generations: RwLock<HashMap<&'static str, i64>>,
     /// Every event up to here is in every live read model.
     position: watch::Sender<Position>,
+    /// Whether this process is the one that keeps the read models up to date.
+    pub(crate) leading: watch::Sender<bool>,
     /// How many wait for a position.
     waiting: AtomicUsize,
     /// What the projector of this process has done.
@@ -56,8 +58,10 @@ impl ReadModels {
         let mut transaction = store.begin().await?;
         generation::prepare(&mut transaction.connection()).await?;
         transaction.commit().await?;
+        let leading = watch::Sender::new(!store.is_shared());
         let read_models = Self {
             inner: Arc::new(Inner {
+                leading,
                 store,
                 log,
                 generations: RwLock::default(),
@@ -81,6 +85,13 @@ impl ReadModels {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Position> {
         self.inner.position.subscribe()
+    }
+
+    /// Whether this process is the one, of those that share the database, that keeps the read models up to date: a
+    /// hint for what else only one of them needs to do.
+    #[must_use]
+    pub fn leading(&self) -> watch::Receiver<bool> {
+        self.inner.leading.subscribe()
     }
 
     /// Waits until queries see every event up to `position` (I9). False if that takes longer than `timeout`.

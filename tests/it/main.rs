@@ -1,7 +1,18 @@
-//! System tests.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! System tests: one binary, a module a subject.
 
+mod architecture;
+mod claims;
+mod dialect_a;
+mod dialect_b;
+mod errors;
+mod hostile_scripts;
+mod jobs;
 mod log_conformance;
+mod logs;
+mod pipelines;
 mod postgres_es;
 mod read_models;
+mod read_your_writes;
 mod rebuild;
+mod recovery;
+mod runners;

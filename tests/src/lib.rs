@@ -1,4 +1,19 @@
-//! What the system tests stand on.
+//! The harness of the system tests: databases that clean up after themselves, servers in processes of their own,
+//! and a client that speaks as Rivet's runners and CLI do.
+//!
+//! - [`postgres`]: a throwaway PostgreSQL; [`store`]: a database of either kind, fresh for each test;
+//! - [`server`]: the real program over a store; [`client`]: the use cases over HTTP;
+//! - [`sample`]: pipelines and results to work with; [`verify`]: what holds of any server;
+//! - [`wait`]: the one way to wait for something.
 
+#![expect(clippy::missing_panics_doc, reason = "a harness fails its test by panicking")]
+#![expect(clippy::must_use_candidate, reason = "assertions are called for their effect too")]
+
+pub mod client;
 pub mod history;
 pub mod postgres;
+pub mod sample;
+pub mod server;
+pub mod store;
+pub mod verify;
+pub mod wait;

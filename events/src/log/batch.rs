@@ -38,14 +38,14 @@ pub(super) struct NewEvent {
 
 /// Why an append is none.
 #[derive(Debug, thiserror::Error)]
-#[error("an append must have events, in at least one stream, and name each stream once")]
+#[error("an append must have an event, and name each stream once")]
 struct Malformed;
 
 impl EncodedAppend {
     /// Encodes an append, and names its events. Fails where a payload has no JSON form, or the append is malformed.
     pub(super) fn encode(append: Append) -> Result<Self, StoreError> {
         let streams: HashSet<&StreamId> = append.writes.iter().map(|write| &write.stream).collect();
-        let empty = append.writes.is_empty() || append.writes.iter().any(|write| write.events.is_empty());
+        let empty = append.writes.iter().all(|write| write.events.is_empty());
         if empty || streams.len() < append.writes.len() {
             return Err(Malformed.into());
         }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fold::JobQueue;
 pub use queries::{
-    QueueDepth, ahead_of, candidates, demands, depth, find, of_group, of_pipeline, queued_before,
+    QueueDepth, ahead_of, candidates, demands, depth, find, of_group, of_pipeline, pipelines, queued_before,
     running_of_group,
 };
 

@@ -102,3 +102,15 @@ fn newest(filter: &JobFilter, status: Option<JobStatus>, after: Option<&Cursor>,
     }
     query.push(" order by requested_at desc, key desc limit ").bind_count(wanted)
 }
+
+/// The jobs of these ids that there are, in no order.
+pub async fn find_all(read_models: &ReadModels, ids: &[JobId]) -> Result<Vec<Job>, QueryError> {
+    if ids.is_empty() {
+        return Ok(vec![]);
+    }
+    let mut query = Query::new("select document from {rows} where key in (");
+    for (n, id) in ids.iter().enumerate() {
+        query = query.push(if n == 0 { "" } else { ", " }).bind(id.to_string());
+    }
+    read_models.select::<Jobs>(&query.push(")")).await
+}

@@ -1,0 +1,118 @@
+//! The application: everything wired together, and run until it is told to stop.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rivet_events::database::{Database, DatabaseError};
+use rivet_events::log::{self, EventLog, LogSettings, ReadError, StoreError};
+use rivet_projections::ReadModels;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::commands::Commands;
+use crate::config::Config;
+use crate::definition::Evaluator;
+use crate::dispatch::Dispatcher;
+use crate::http::{self, AppState};
+use crate::liveness::Liveness;
+use crate::processes::Processes;
+use crate::server::{self, ServerLimits};
+
+/// Definitions that are read at the same time: each one is a process.
+const EVALUATIONS: usize = 4;
+
+/// A server that is ready to run.
+pub struct App {
+    state: AppState,
+    database: Database,
+    log: Arc<dyn EventLog>,
+}
+
+/// Why a server could not be made ready.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Its database could not be opened or brought up to date.
+    #[error("the database is not usable")]
+    Database(#[from] DatabaseError),
+    /// Its log could not be read.
+    #[error("the event log is not usable")]
+    Log(#[from] ReadError),
+    /// Its read models could not be opened.
+    #[error("the read models are not usable")]
+    ReadModels(#[source] StoreError),
+    /// It does not know its own program, of which it needs child processes.
+    #[error("the path of the running program is not known")]
+    Program(#[source] io::Error),
+}
+
+impl App {
+    /// Opens the database and all that stands on it.
+    pub async fn build(config: Config, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
+        let program = std::env::current_exe().map_err(AppError::Program)?;
+        Self::build_with(config, clock, program).await
+    }
+
+    /// As [`Self::build`], with another program that knows the subcommand for reading definitions.
+    pub async fn build_with(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        program: PathBuf,
+    ) -> Result<Self, AppError> {
+        let database = Database::connect(config.database.url.expose()).await?;
+        database.migrate().await?;
+        let settings = LogSettings { queue_appends: config.append_queue, ..LogSettings::default() };
+        let log = log::open(&database, settings).await?;
+        let read_models =
+            ReadModels::open(database.clone(), log.clone()).await.map_err(AppError::ReadModels)?;
+        let state = AppState {
+            commands: Commands::new(&database, log.clone(), clock.clone()),
+            read_models,
+            evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
+            liveness: Arc::new(Liveness::default()),
+            dispatcher: Arc::new(Dispatcher::default()),
+            clock,
+            config: Arc::new(config),
+            tasks: TaskTracker::new(),
+            draining: CancellationToken::new(),
+        };
+        Ok(Self { state, database, log })
+    }
+
+    /// Serves until `shutdown`; then stops accepting, lets requests finish, and makes durable what waits.
+    pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
+        let Self { mut state, database, log } = self;
+        let config = state.config.clone();
+        let limits = ServerLimits {
+            max_connections: config.max_connections,
+            drain_timeout: config.drain_timeout,
+            ..ServerLimits::default()
+        };
+        // Requests that finish after the shutdown began still read their own writes.
+        let drained = CancellationToken::new();
+        let workers = state.tasks.clone();
+        state.draining = shutdown.clone();
+        let read_models = state.read_models.clone();
+        let projecting = drained.clone();
+        workers.spawn(async move { read_models.run(projecting).await });
+        let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
+        let (events, queue, stopping) = (log.clone(), state.read_models.clone(), drained.clone());
+        workers.spawn(async move { dispatcher.run(events, queue, clock, stopping).await });
+        let processes = Processes {
+            commands: state.commands.clone(),
+            read_models: state.read_models.clone(),
+            liveness: state.liveness.clone(),
+            clock: state.clock.clone(),
+            config: state.config.clone(),
+        };
+        workers.spawn(processes.run(shutdown.clone()));
+        server::serve(listener, http::router(state), shutdown, limits).await;
+        log.close().await;
+        drained.cancel();
+        workers.close();
+        workers.wait().await;
+        database.close().await;
+    }
+}

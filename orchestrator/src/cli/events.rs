@@ -1,0 +1,135 @@
+//! `events list` and `events tail`: the log, as it is and as it grows.
+
+use std::io::{self, BufWriter, Write};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use rivet_events::log::EventLog;
+use rivet_events::{Envelope, Position};
+
+use super::output::{summary, write_json};
+use super::store::open_log;
+use crate::config::DatabaseOptions;
+use crate::http::EventBody;
+
+/// Events read at a time.
+const PAGE: usize = 500;
+/// How often the log is asked for what other processes append.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EventsCommand {
+    /// List events in order of their positions
+    List {
+        /// Begin after this position
+        #[arg(long, value_name = "POSITION", default_value = "0")]
+        after: u64,
+
+        /// List so many events at most
+        #[arg(long, value_name = "COUNT", default_value = "100")]
+        limit: usize,
+
+        #[command(flatten)]
+        options: EventsOptions,
+    },
+    /// Follow the log: print events as they are recorded
+    Tail {
+        /// Begin after this position [default: the end of the log]
+        #[arg(long, value_name = "POSITION")]
+        after: Option<u64>,
+
+        /// End after so many events [default: never]
+        #[arg(long, value_name = "COUNT")]
+        limit: Option<usize>,
+
+        #[command(flatten)]
+        options: EventsOptions,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EventsOptions {
+    /// Only events of this type, such as job.claimed; may be repeated
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    database: DatabaseOptions,
+}
+
+pub(super) async fn run(command: EventsCommand) -> anyhow::Result<()> {
+    match command {
+        EventsCommand::List { after, limit, options } => {
+            let log = open_log(&options.database).await?;
+            Printer { options, left: limit }.print_to(&*log, Position(after), AtEnd::Stop).await
+        }
+        EventsCommand::Tail { after, limit, options } => {
+            let log = open_log(&options.database).await?;
+            let after = match after {
+                Some(after) => Position(after),
+                None => log.head().await?,
+            };
+            let left = limit.unwrap_or(usize::MAX);
+            Printer { options, left }.print_to(&*log, after, AtEnd::Wait).await
+        }
+    }
+}
+
+/// What to do at the end of the log.
+#[derive(Clone, Copy)]
+enum AtEnd {
+    Stop,
+    Wait,
+}
+
+struct Printer {
+    options: EventsOptions,
+    /// Events that may still be printed.
+    left: usize,
+}
+
+impl Printer {
+    async fn print_to(
+        mut self,
+        log: &dyn EventLog,
+        mut after: Position,
+        at_end: AtEnd,
+    ) -> anyhow::Result<()> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        let mut growth = log.watch();
+        while self.left > 0 {
+            let events = log.read_all(after, PAGE).await?;
+            for event in &events {
+                self.print(&mut out, event)?;
+            }
+            out.flush()?;
+            match (events.last(), at_end) {
+                (Some(last), _) => after = last.position,
+                (None, AtEnd::Stop) => break,
+                (None, AtEnd::Wait) => {
+                    // Over is over: whichever of the two it was, the log is asked.
+                    let _ = tokio::time::timeout(POLL_INTERVAL, growth.changed()).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, out: &mut impl Write, event: &Envelope) -> io::Result<()> {
+        let types = &self.options.types;
+        let is_wanted = types.is_empty() || types.iter().any(|wanted| wanted == event.event.event_type());
+        if !is_wanted || self.left == 0 {
+            return Ok(());
+        }
+        self.left -= 1;
+        if self.options.json {
+            write_json(out, &EventBody::from(event))
+        } else {
+            writeln!(out, "{:>8}  {}  {}", event.position, summary(event), event.stream)
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The command line: reads it, runs one command, and turns its outcome into an exit code.
+//!
+//! Each command is a file of wiring: its options, and what it calls. Stdout is data, stderr is talk; exit code 0 is
+//! success, 1 a failure (with its causes on stderr), 2 a command line that was not understood.
+//!
+//! To add a command: a file beside these with its options and `run`, and a line in [`Command`].
+
+mod events;
+mod health;
+mod migrate;
+mod output;
+mod progress;
+mod rebuild;
+mod replay;
+mod runner;
+mod serve;
+mod signals;
+mod store;
+mod verify;
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::config::DatabaseOptions;
+use crate::definition::{self, Evaluator};
+use crate::runner::{JOB_PROCESS_COMMAND, script};
+use crate::telemetry::chain;
+
+/// Stores pipelines, launches jobs, hands them to runners, and keeps every change as an event.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rivet-orchestrator",
+    version,
+    override_usage = "rivet-orchestrator [COMMAND] [OPTIONS]",
+    after_help = "Without a command it serves: `rivet-orchestrator` keeps everything in rivet.db and listens on \
+                  http://127.0.0.1:8080. The options of serve are understood without its name, too."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API and all that works behind it [default command]
+    Serve(serve::ServeOptions),
+    /// Bring the database schema of the event log up to date; serve does that by itself
+    Migrate(DatabaseOptions),
+    /// Rebuild read models from the event log, also beside a running server
+    Rebuild(rebuild::RebuildOptions),
+    /// Prove that the log is whole and that every read model is what the log says
+    Verify(verify::VerifyOptions),
+    /// Show the history of one stream: each event, and what it changed
+    Replay(replay::ReplayOptions),
+    /// Show the events of the log
+    #[command(subcommand)]
+    Events(events::EventsCommand),
+    /// Ask a running server whether it is well
+    Health(health::HealthOptions),
+    /// Claim jobs from a server and run them on this machine
+    Runner(runner::RunnerCommand),
+    #[command(name = Evaluator::SUBCOMMAND, hide = true)]
+    ReadDefinition,
+    #[command(name = JOB_PROCESS_COMMAND, hide = true)]
+    RunnerJob,
+}
+
+/// Runs what the command line of this process says.
+#[must_use]
+pub fn main() -> ExitCode {
+    match parse(std::env::args_os()) {
+        // These two serve a parent process, and must stay as small as they begin.
+        Command::ReadDefinition => definition::child::main(),
+        Command::RunnerJob => script::main(),
+        Command::Serve(options) => run(serve::run(options)),
+        Command::Migrate(options) => run(migrate::run(options)),
+        Command::Rebuild(options) => run(rebuild::run(options)),
+        Command::Verify(options) => run(verify::run(options)),
+        Command::Replay(options) => run(replay::run(options)),
+        Command::Events(command) => run(events::run(command)),
+        Command::Health(options) => run(health::run(options)),
+        Command::Runner(options) => run(runner::run(options)),
+    }
+}
+
+fn parse(args: impl IntoIterator<Item = OsString>) -> Command {
+    let matches = hide_env_values(CommandLine::command()).get_matches_from(with_default_command(args));
+    CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command
+}
+
+/// Keeps what the environment holds, which may be a secret, out of the help.
+fn hide_env_values(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(hide_env_values)
+}
+
+/// The command line with `serve` where it names no command.
+fn with_default_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let names_none = match args.get(1).map(|first| first.to_string_lossy()) {
+        None => true,
+        Some(first) => first.starts_with('-') && !["-h", "--help", "-V", "--version"].contains(&&*first),
+    };
+    if names_none {
+        args.insert(args.len().min(1), "serve".into());
+    }
+    args
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where a command's failure is told")]
+fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let outcome = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
+        let outcome = runtime.block_on(command);
+        // What still runs in the background has nothing to finish any more.
+        runtime.shutdown_background();
+        outcome
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether the reader of our output has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn completed(line: &str) -> String {
+        let args = with_default_command(line.split(' ').map(OsString::from));
+        args.join(" ".as_ref()).into_string().unwrap()
+    }
+
+    #[test]
+    fn a_line_without_a_command_serves() {
+        assert_eq!(completed("rivet"), "rivet serve");
+        assert_eq!(completed("rivet --lease 5s"), "rivet serve --lease 5s");
+        assert_eq!(completed("rivet serve --lease 5s"), "rivet serve --lease 5s");
+        assert_eq!(completed("rivet migrate"), "rivet migrate");
+        assert_eq!(completed("rivet --help"), "rivet --help");
+        assert_eq!(completed("rivet -V"), "rivet -V");
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}

@@ -1,0 +1,68 @@
+//! How far a pass over the log has come: a bar on a terminal, a line now and then elsewhere.
+
+use std::io::{self, IsTerminal};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use rivet_projections::rebuild::Progress;
+
+/// Between two lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(3);
+
+/// Shows progress on stderr.
+pub(super) enum ProgressReport {
+    Bar(ProgressBar),
+    Lines { what: &'static str, began: Instant, last_line: Mutex<Instant> },
+}
+
+impl ProgressReport {
+    /// Begins to report on what is done.
+    pub(super) fn begin(what: &'static str) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self::Lines { what, began: Instant::now(), last_line: Mutex::new(Instant::now()) };
+        }
+        let style = "{msg} {wide_bar} {human_pos}/{human_len} events, {per_sec}, {eta} left";
+        let style = ProgressStyle::with_template(style).expect("invariant: the template is valid");
+        Self::Bar(ProgressBar::new(0).with_style(style).with_message(what))
+    }
+
+    /// Takes note of a batch.
+    pub(super) fn update(&self, progress: Progress) {
+        match self {
+            Self::Bar(bar) => {
+                bar.set_length(progress.head.0);
+                bar.set_position(progress.position.0);
+            }
+            Self::Lines { what, began, last_line } => {
+                let mut last_line = last_line.lock().unwrap_or_else(PoisonError::into_inner);
+                if last_line.elapsed() >= LINE_INTERVAL {
+                    *last_line = Instant::now();
+                    write_line(what, began.elapsed(), progress);
+                }
+            }
+        }
+    }
+
+    /// Removes the bar.
+    pub(super) fn end(self) {
+        match self {
+            Self::Bar(bar) => bar.finish_and_clear(),
+            Self::Lines { .. } => {}
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::cast_precision_loss, reason = "a rate for reading")]
+fn write_line(what: &str, elapsed: Duration, progress: Progress) {
+    let (position, head) = (progress.position.0, progress.head.0);
+    let rate = position as f64 / elapsed.as_secs_f64();
+    let left = Duration::try_from_secs_f64(head.saturating_sub(position) as f64 / rate).unwrap_or_default();
+    eprintln!(
+        "{what} {}/{} events, {rate:.0}/s, {} left",
+        HumanCount(position),
+        HumanCount(head),
+        HumanDuration(left)
+    );
+}

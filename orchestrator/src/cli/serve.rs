@@ -1,0 +1,68 @@
+//! `serve`: the server, until a signal ends it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::signals::EndSignals;
+use crate::app::App;
+use crate::clock::SystemClock;
+use crate::config::{Config, DatabaseUrl};
+use crate::telemetry::{self, LogFormat, LogOptions};
+
+#[derive(Debug, Args)]
+pub(super) struct ServeOptions {
+    #[command(flatten)]
+    config: Config,
+
+    #[command(flatten)]
+    log: LogOptions,
+}
+
+pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::Result<()> {
+    telemetry::init(&log).map_err(anyhow::Error::from_boxed)?;
+    raise_file_limit();
+    let mut signals = EndSignals::listen()?;
+    let (listen, database) = (config.listen, config.database.url.clone());
+    let app = App::build(config, Arc::new(SystemClock)).await?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    announce(log.format, listener.local_addr()?, &database);
+
+    let shutdown = CancellationToken::new();
+    let mut served = std::pin::pin!(app.run(listener, shutdown.clone()));
+    let signal = tokio::select! {
+        () = served.as_mut() => return Ok(()),
+        signal = signals.next() => signal,
+    };
+    info!(signal, "stopping: requests under way may finish");
+    shutdown.cancel();
+    tokio::select! {
+        () = served => Ok(()),
+        signal = signals.next() => bail!("ended at once by a second signal, {signal}"),
+    }
+}
+
+/// Says where the server is: at whatever level the log is, since nobody could find it otherwise.
+#[expect(clippy::print_stderr, reason = "not a log line, but the answer to the command")]
+fn announce(format: LogFormat, address: SocketAddr, database: &DatabaseUrl) {
+    match format {
+        LogFormat::Human => eprintln!("listening on http://{address}, data in {database}"),
+        LogFormat::Json => info!(%address, %database, "listening on http://{address}, data in {database}"),
+    }
+}
+
+/// A connection is a file, and the usual soft limit of 1024 is there for programs that select(2).
+fn raise_file_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        debug!(%error, "the limit of open files stays as it is");
+    }
+}

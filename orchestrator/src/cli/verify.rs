@@ -1,0 +1,62 @@
+//! `verify`: whether the log is whole, and every read model what the log says.
+
+use std::io::{self, Write};
+
+use anyhow::bail;
+use clap::Args;
+use rivet_projections::verify::Report;
+
+use super::progress::ProgressReport;
+use super::store::open_read_models;
+use crate::config::DatabaseOptions;
+use crate::telemetry::{self, LogOptions};
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyOptions {
+    /// Print the whole report as one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    database: DatabaseOptions,
+}
+
+#[expect(clippy::print_stderr, reason = "talk")]
+pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
+    telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
+    let (read_models, log) = open_read_models(&options.database).await?;
+    let head = log.head().await?;
+    let progress = ProgressReport::begin("verifying");
+    let report = read_models.verify(|batch| progress.update(batch)).await;
+    progress.end();
+    let report = report?;
+    let mut out = io::stdout().lock();
+    if options.json {
+        serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        print(&mut out, &report)?;
+    }
+    if report.position < head {
+        eprintln!(
+            "the read models have not seen the events after position {} yet, up to {head}",
+            report.position
+        );
+    }
+    match (report.log_faults.len(), report.differences.len()) {
+        (0, 0) => Ok(()),
+        (faults, differences) => bail!("{faults} faults in the log, {differences} rows differ from it"),
+    }
+}
+
+fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    for fault in &report.log_faults {
+        writeln!(out, "log: {fault}")?;
+    }
+    for difference in &report.differences {
+        writeln!(out, "{} {}", difference.projection, difference.key)?;
+        writeln!(out, "    live:     {}", difference.live.as_deref().unwrap_or("no row"))?;
+        writeln!(out, "    expected: {}", difference.expected.as_deref().unwrap_or("no row"))?;
+    }
+    writeln!(out, "verified {} rows against the log up to position {}", report.rows, report.position)
+}

@@ -1,0 +1,85 @@
+//! Commands: load the stream, decide, append at the version that was decided on; again if it moved meanwhile.
+
+mod error;
+mod event_store;
+mod executor;
+mod loader;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rivet_events::Position;
+use rivet_events::database::Database;
+use rivet_events::log::EventLog;
+
+use crate::clock::Clock;
+use crate::domain::job::Job;
+use crate::domain::job_log::JobLog;
+use crate::domain::pipeline::Pipeline;
+use crate::domain::runner::Runner;
+
+pub use error::CommandError;
+pub use executor::{Committed, Executor, Loaded};
+
+/// Where every command goes: one executor an aggregate, over one log.
+#[derive(Clone)]
+pub struct Commands {
+    /// Commands to jobs.
+    pub jobs: Executor<Job>,
+    /// Commands to the logs of jobs.
+    pub job_logs: Executor<JobLog>,
+    /// Commands to pipelines.
+    pub pipelines: Executor<Pipeline>,
+    /// Commands to runners.
+    pub runners: Executor<Runner>,
+    journal: Arc<Journal>,
+}
+
+/// What all executors share.
+pub(crate) struct Journal {
+    log: Arc<dyn EventLog>,
+    clock: Arc<dyn Clock>,
+    /// Whether other processes append to the same log, so that a cached state may be behind.
+    shared: bool,
+    acknowledged: AtomicU64,
+}
+
+impl Commands {
+    /// Commands over a log that is kept in `database`.
+    #[must_use]
+    pub fn new(database: &Database, log: Arc<dyn EventLog>, clock: Arc<dyn Clock>) -> Self {
+        let shared = matches!(database, Database::Postgres(_));
+        let journal = Arc::new(Journal { log, clock, shared, acknowledged: AtomicU64::new(0) });
+        Self {
+            jobs: Executor::new(database, journal.clone()),
+            job_logs: Executor::new(database, journal.clone()),
+            pipelines: Executor::new(database, journal.clone()),
+            runners: Executor::new(database, journal.clone()),
+            journal,
+        }
+    }
+
+    /// The log under the commands.
+    #[must_use]
+    pub fn log(&self) -> &Arc<dyn EventLog> {
+        &self.journal.log
+    }
+
+    /// Whether other processes append to the same log.
+    #[must_use]
+    pub fn shared(&self) -> bool {
+        self.journal.shared
+    }
+
+    /// The highest position that this process has acknowledged to a client, or is about to.
+    #[must_use]
+    pub fn acknowledged(&self) -> Position {
+        Position(self.journal.acknowledged.load(Ordering::Acquire))
+    }
+}
+
+impl Journal {
+    fn acknowledge(&self, position: Position) {
+        self.acknowledged.fetch_max(position.0, Ordering::AcqRel);
+    }
+}

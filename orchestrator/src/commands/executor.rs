@@ -1,0 +1,225 @@
+//! Executes the commands of one kind of aggregate.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use moka::ops::compute::Op;
+use moka::sync::Cache;
+use rivet_events::cqrs::AggregateEvent;
+use rivet_events::database::Database;
+use rivet_events::id::CommandId;
+use rivet_events::log::{Append, AppendError, EventLog, StreamWrite};
+use rivet_events::{Metadata, Position, StreamId, StreamType, Version};
+
+use super::loader::{LoadError, Loader};
+use super::{CommandError, Journal};
+
+/// How often a command is decided anew because its stream moved. Racing claims settle in one round; more than this
+/// means a stream that many write at once, and the client is told to come back.
+const MAX_TRIES: usize = 16;
+/// States kept in memory, per kind of aggregate.
+const CACHED_STATES: u64 = 10_000;
+
+/// Executes the commands of one kind of aggregate.
+pub struct Executor<A: Aggregate> {
+    journal: Arc<Journal>,
+    loader: Arc<Loader<A>>,
+    cache: Cache<String, Cached<A>>,
+}
+
+/// An aggregate as it stood when it was loaded.
+#[derive(Debug, Clone)]
+pub struct Loaded<A> {
+    /// The aggregate.
+    pub aggregate: A,
+    /// The version it stands at.
+    pub version: Version,
+    stream: StreamId,
+    /// Whether it is as good as the log: not from memory, or nobody else appends.
+    fresh: bool,
+}
+
+/// What became of a command.
+#[derive(Debug, Clone)]
+pub struct Committed<A> {
+    /// The aggregate after it.
+    pub aggregate: A,
+    /// Its version after it.
+    pub version: Version,
+    /// Where its last event stands; `None` if it had nothing to record.
+    pub position: Option<Position>,
+}
+
+#[derive(Clone)]
+struct Cached<A> {
+    aggregate: A,
+    version: Version,
+}
+
+impl<A> Loaded<A> {
+    /// The aggregate's id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.stream.id
+    }
+
+    /// That the aggregate still stands at this version when another one's events are appended.
+    #[must_use]
+    pub fn unmoved(&self) -> StreamWrite {
+        StreamWrite { stream: self.stream.clone(), expected: self.version, events: vec![] }
+    }
+}
+
+impl<A: Aggregate> Clone for Executor<A> {
+    fn clone(&self) -> Self {
+        Self { journal: self.journal.clone(), loader: self.loader.clone(), cache: self.cache.clone() }
+    }
+}
+
+impl<A> Executor<A>
+where
+    A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone> + Clone + 'static,
+{
+    pub(super) fn new(database: &Database, journal: Arc<Journal>) -> Self {
+        let loader = Arc::new(Loader::new(database, journal.log.clone()));
+        Self { journal, loader, cache: Cache::new(CACHED_STATES) }
+    }
+
+    /// Loads, decides, appends; again, a bounded number of times, if the stream moved meanwhile.
+    pub async fn execute(
+        &self,
+        id: impl Display,
+        command: A::Command,
+        metadata: &Metadata,
+    ) -> Result<Committed<A>, CommandError<A::Error>> {
+        self.execute_along(id, command, metadata, &[]).await
+    }
+
+    /// As [`Self::execute`], with writes to other streams in the same append: with events of theirs, or only on
+    /// condition that they have not moved. [`CommandError::Stale`] names the stream that has.
+    pub async fn execute_along(
+        &self,
+        id: impl Display,
+        command: A::Command,
+        metadata: &Metadata,
+        others: &[StreamWrite],
+    ) -> Result<Committed<A>, CommandError<A::Error>> {
+        let stream = stream_of::<A>(id);
+        let metadata = Metadata { command_id: Some(CommandId::generate()), ..metadata.clone() };
+        let mut loaded = self.load_stream(&stream).await?;
+        for _ in 0..MAX_TRIES {
+            let mut aggregate = loaded.aggregate.clone();
+            let sink = EventSink::default();
+            let decided = aggregate.handle(command.clone(), &(), &sink).await;
+            let events = sink.collect().await;
+            // What memory says may be behind another process: look once more before saying no, or "already so".
+            if (decided.is_err() || events.is_empty()) && !loaded.fresh {
+                loaded = self.reload_stream(&stream).await?;
+                continue;
+            }
+            decided.map_err(CommandError::Refused)?;
+            if events.is_empty() {
+                return Ok(Committed { aggregate, version: loaded.version, position: None });
+            }
+            match self.append(&loaded, aggregate, events, metadata.clone(), others).await {
+                Ok(committed) => return Ok(committed),
+                Err(AppendError::Conflict { stream: moved, .. }) if moved == stream => {
+                    loaded = self.load_newer(&stream, loaded.version).await?;
+                }
+                Err(AppendError::Conflict { stream: moved, .. }) => return Err(CommandError::Stale(moved)),
+                Err(AppendError::Overloaded) => return Err(CommandError::Overloaded),
+                Err(AppendError::Unavailable(error)) => return Err(CommandError::Unavailable(error)),
+            }
+        }
+        Err(CommandError::Contended(stream))
+    }
+
+    /// The aggregate as this process last knew it, or else as the log has it.
+    pub async fn load(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
+        self.load_stream(&stream_of::<A>(id)).await
+    }
+
+    /// The aggregate as the log has it now, whatever other processes did.
+    pub async fn load_fresh(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
+        let stream = stream_of::<A>(id);
+        let loaded = self.load_stream(&stream).await?;
+        if loaded.fresh { Ok(loaded) } else { self.reload_stream(&stream).await }
+    }
+
+    pub(super) fn log(&self) -> &Arc<dyn EventLog> {
+        &self.journal.log
+    }
+
+    async fn load_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
+        match self.cache.get(&stream.id) {
+            Some(cached) => Ok(self.known(stream, cached)),
+            None => self.reload_stream(stream).await,
+        }
+    }
+
+    /// After a conflict: the winner's state, which this process most often has in memory.
+    async fn load_newer(
+        &self,
+        stream: &StreamId,
+        than: Version,
+    ) -> Result<Loaded<A>, CommandError<A::Error>> {
+        match self.cache.get(&stream.id).filter(|cached| cached.version > than) {
+            Some(cached) => Ok(self.known(stream, cached)),
+            None => self.reload_stream(stream).await,
+        }
+    }
+
+    async fn reload_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
+        let (aggregate, version) = self.loader.load(stream).await.map_err(|error| match error {
+            LoadError::Unavailable(error) => CommandError::Unavailable(error),
+            LoadError::Corrupt(error) => CommandError::Corrupt(stream.clone(), error),
+        })?;
+        if version > Version::default() {
+            self.remember(stream, &aggregate, version);
+        }
+        Ok(Loaded { aggregate, version, stream: stream.clone(), fresh: true })
+    }
+
+    fn known(&self, stream: &StreamId, cached: Cached<A>) -> Loaded<A> {
+        let Cached { aggregate, version } = cached;
+        Loaded { aggregate, version, stream: stream.clone(), fresh: !self.journal.shared }
+    }
+
+    /// Keeps the newest state: where nobody else appends, memory is then never behind an answer that was given.
+    fn remember(&self, stream: &StreamId, aggregate: &A, version: Version) {
+        self.cache.entry_by_ref(&stream.id).and_compute_with(|entry| match entry {
+            Some(entry) if entry.value().version >= version => Op::Nop,
+            Some(_) | None => Op::Put(Cached { aggregate: aggregate.clone(), version }),
+        });
+    }
+
+    pub(super) async fn append(
+        &self,
+        loaded: &Loaded<A>,
+        aggregate: A,
+        events: Vec<A::Event>,
+        metadata: Metadata,
+        others: &[StreamWrite],
+    ) -> Result<Committed<A>, AppendError> {
+        let version = Version(loaded.version.0 + events.len() as u64);
+        let own = StreamWrite {
+            stream: loaded.stream.clone(),
+            expected: loaded.version,
+            events: events.into_iter().map(Into::into).collect(),
+        };
+        let writes = std::iter::once(own).chain(others.iter().cloned()).collect();
+        let append = Append { writes, metadata, recorded_at: self.journal.clock.now() };
+        let position = self.journal.log.append(append).await?.position();
+        self.remember(&loaded.stream, &aggregate, version);
+        self.journal.acknowledge(position);
+        Ok(Committed { aggregate, version, position: Some(position) })
+    }
+}
+
+/// The stream of an aggregate.
+pub(super) fn stream_of<A: Aggregate>(id: impl Display) -> StreamId {
+    let kind: StreamType = A::TYPE.parse().expect("invariant: an aggregate's type is a kind of stream");
+    StreamId::new(kind, id)
+}

@@ -1,0 +1,80 @@
+//! Loads an aggregate from its stream: on PostgreSQL through postgres-es, elsewhere from the log.
+
+use std::sync::Arc;
+
+use cqrs_es::persist::PersistedEventStore;
+use cqrs_es::{Aggregate, AggregateError, EventStore};
+use postgres_es::PostgresEventRepository;
+use rivet_events::cqrs::{AggregateEvent, upcasters};
+use rivet_events::database::Database;
+use rivet_events::log::{EventLog, StoreError};
+use rivet_events::{Event, StreamId, Version};
+
+/// Reads the events of one kind of aggregate.
+pub(super) enum Loader<A: Aggregate> {
+    /// Our table has the layout of postgres-es.
+    Repository(Box<PersistedEventStore<PostgresEventRepository, A>>),
+    /// Any log.
+    Log(Arc<dyn EventLog>),
+}
+
+/// Why a stream could not be loaded.
+pub(super) enum LoadError {
+    Unavailable(StoreError),
+    Corrupt(StoreError),
+}
+
+impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
+    pub(super) fn new(database: &Database, log: Arc<dyn EventLog>) -> Self {
+        match database {
+            Database::Postgres(pool) => {
+                let repository = PostgresEventRepository::new(pool.clone());
+                let store = PersistedEventStore::new_event_store(repository).with_upcasters(upcasters());
+                Self::Repository(Box::new(store))
+            }
+            Database::Sqlite(_) => Self::Log(log),
+        }
+    }
+
+    /// The aggregate as its events leave it, and its version: the default and 0 for a stream that does not exist.
+    pub(super) async fn load(&self, stream: &StreamId) -> Result<(A, Version), LoadError> {
+        let mut aggregate = A::default();
+        let mut version = Version::default();
+        match self {
+            Self::Repository(store) => {
+                for envelope in store.load_events(&stream.id).await.map_err(repository_error)? {
+                    version = Version(envelope.sequence as u64);
+                    aggregate.apply(envelope.payload);
+                }
+            }
+            Self::Log(log) => {
+                let envelopes = log.read_stream(stream, version).await;
+                for envelope in envelopes.map_err(|error| LoadError::Unavailable(error.0))? {
+                    let event = A::Event::from_event(&envelope.event)
+                        .ok_or_else(|| LoadError::Corrupt(unreadable(&envelope.event).into()))?;
+                    version = envelope.sequence;
+                    aggregate.apply(event.clone());
+                }
+            }
+        }
+        Ok((aggregate, version))
+    }
+}
+
+fn unreadable(event: &Event) -> String {
+    let why =
+        if let Event::Unreadable(unreadable) = event { &unreadable.error } else { "of another aggregate" };
+    format!("event {} version {}: {why}", event.event_type(), event.event_version())
+}
+
+fn repository_error<E: std::error::Error>(error: AggregateError<E>) -> LoadError {
+    match error {
+        AggregateError::DeserializationError(error) => LoadError::Corrupt(error),
+        AggregateError::DatabaseConnectionError(error) | AggregateError::UnexpectedError(error) => {
+            LoadError::Unavailable(error)
+        }
+        AggregateError::UserError(_) | AggregateError::AggregateConflict => {
+            LoadError::Unavailable(error.to_string().into())
+        }
+    }
+}

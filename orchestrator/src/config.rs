@@ -1,0 +1,273 @@
+//! Every setting of the server: a flag, an environment variable, a default. Parsed once, passed down by value.
+//!
+//! To add a setting: one field of [`Config`], whose doc comment is its help text. Nothing else reads the environment.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::{Args, Command, FromArgMatches};
+
+use crate::domain::job::LeasePolicy;
+
+/// Longest duration that a setting may have; far beyond any use, and safe to add to any date.
+const MAX_DURATION: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// What `serve` needs to know. Durations are written as 500ms, 90s, 15m, 24h.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// Address to listen on, as IP:PORT; port 0 takes a free one
+    #[arg(long, env = "RIVET_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
+    pub listen: SocketAddr,
+
+    #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
+    #[command(flatten)]
+    pub database: DatabaseOptions,
+
+    /// How long a runner that echoes its lease may be silent before its job goes back into the queue
+    #[arg(long, env = "RIVET_LEASE", value_name = "DURATION", default_value = "120s", value_parser = positive_duration, help_heading = "Leases and deadlines")]
+    pub lease: Duration,
+
+    /// How long a runner that does not echo its lease may be silent before its job fails as `runner_lost`
+    #[arg(long, env = "RIVET_LEGACY_LEASE", value_name = "DURATION", default_value = "15m", value_parser = positive_duration, help_heading = "Leases and deadlines")]
+    pub legacy_lease: Duration,
+
+    /// How long a claimed job may show no sign of a start, where the runner echoes its lease
+    #[arg(long, env = "RIVET_START_TIMEOUT", value_name = "DURATION", default_value = "2m", value_parser = positive_duration, help_heading = "Leases and deadlines")]
+    pub start_timeout: Duration,
+
+    /// How long a claimed job may show no sign of a start, where the runner does not echo its lease
+    #[arg(long, env = "RIVET_LEGACY_START_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = positive_duration, help_heading = "Leases and deadlines")]
+    pub legacy_start_timeout: Duration,
+
+    /// How many attempts in a row a job may lose its runner before it fails
+    #[arg(long, env = "RIVET_MAX_LOST_ATTEMPTS", value_name = "COUNT", default_value = "3", value_parser = RangedU64ValueParser::<u32>::new().range(1..), help_heading = "Leases and deadlines")]
+    pub max_lost_attempts: u32,
+
+    /// How long after a start nothing expires, so that every runner can speak first [default: the lease]
+    #[arg(long, env = "RIVET_STARTUP_GRACE", value_name = "DURATION", value_parser = duration, help_heading = "Leases and deadlines")]
+    pub startup_grace: Option<Duration>,
+
+    /// How long a runner without a job may be silent before it counts as offline
+    #[arg(long, env = "RIVET_RUNNER_OFFLINE_AFTER", value_name = "DURATION", default_value = "90s", value_parser = positive_duration, help_heading = "Leases and deadlines")]
+    pub runner_offline_after: Duration,
+
+    /// How often leases and deadlines are looked at
+    #[arg(long, env = "RIVET_SWEEP_INTERVAL", value_name = "DURATION", default_value = "5s", value_parser = positive_duration, help_heading = "Leases and deadlines")]
+    pub sweep_interval: Duration,
+
+    /// How long a job may wait in the queue before it ends as `TimedOut`
+    #[arg(long, env = "RIVET_QUEUE_TIMEOUT", value_name = "DURATION", default_value = "24h", value_parser = positive_duration, help_heading = "Leases and deadlines")]
+    pub queue_timeout: Duration,
+
+    /// How long a job may run, where its pipeline does not say
+    #[arg(long, env = "RIVET_RUN_TIMEOUT", value_name = "DURATION", default_value = "1h", value_parser = positive_duration, help_heading = "Leases and deadlines")]
+    pub run_timeout: Duration,
+
+    /// How long a job that is to stop may take before it can be ended without its runner
+    #[arg(long, env = "RIVET_CANCEL_GRACE", value_name = "DURATION", default_value = "60s", value_parser = duration, help_heading = "Leases and deadlines")]
+    pub cancel_grace: Duration,
+
+    /// How long after its end a job still takes logs
+    #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Leases and deadlines")]
+    pub log_grace: Duration,
+
+    /// How far apart the recorded heartbeats of a runner are; those in between only renew its lease
+    #[arg(long, env = "RIVET_HEARTBEAT_RESOLUTION", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Leases and deadlines")]
+    pub heartbeat_resolution: Duration,
+
+    /// How long a read waits for what was acknowledged before it; past that it is marked `Rivet-Stale`
+    #[arg(long, env = "RIVET_READ_WAIT", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Load")]
+    pub read_wait: Duration,
+
+    /// How many commands may wait to be appended; further ones are answered 503
+    #[arg(long, env = "RIVET_APPEND_QUEUE", value_name = "COUNT", default_value = "4096", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000), help_heading = "Load")]
+    pub append_queue: usize,
+
+    /// How many connections are served at a time; further ones wait to be accepted
+    #[arg(long, env = "RIVET_MAX_CONNECTIONS", value_name = "COUNT", default_value = "10000", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000), help_heading = "Load")]
+    pub max_connections: usize,
+
+    /// How long requests under way may take to finish when the server stops
+    #[arg(long, env = "RIVET_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration, help_heading = "Load")]
+    pub drain_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults over this database on a free port, whatever the environment says.
+    ///
+    /// # Panics
+    /// Never: the defaults are valid.
+    #[must_use]
+    pub fn for_tests(database_url: &str) -> Self {
+        let command = Self::augment_args(Command::new("serve")).mut_args(|arg| arg.env(None::<&str>));
+        let flags = ["serve", "--listen", "127.0.0.1:0", "--database-url", database_url];
+        command
+            .try_get_matches_from(flags)
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .expect("invariant: the defaults are valid")
+    }
+
+    /// How long leases are.
+    #[must_use]
+    pub fn lease_policy(&self) -> LeasePolicy {
+        LeasePolicy {
+            lease: self.lease,
+            legacy_lease: self.legacy_lease,
+            start_timeout: self.start_timeout,
+            legacy_start_timeout: self.legacy_start_timeout,
+            max_lost_attempts: self.max_lost_attempts,
+        }
+    }
+
+    /// How long after a start nothing expires.
+    #[must_use]
+    pub fn startup_grace(&self) -> Duration {
+        self.startup_grace.unwrap_or(self.lease)
+    }
+}
+
+/// Where everything is kept; the same for every command.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseOptions {
+    /// Where everything is kept: `sqlite://relative.db`, `sqlite:///absolute.db` or `postgres://user@host/name`
+    #[arg(
+        long = "database-url",
+        env = "RIVET_DATABASE_URL",
+        value_name = "URL",
+        default_value = "sqlite://rivet.db"
+    )]
+    pub url: DatabaseUrl,
+}
+
+/// A database URL, whose secrets no text form shows.
+#[derive(Clone)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// The URL as given, password included: for the driver alone.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The file of an SQLite database.
+    #[must_use]
+    pub fn sqlite_file(&self) -> Option<&str> {
+        let rest = self.0.strip_prefix("sqlite:")?;
+        rest.strip_prefix("//").unwrap_or(rest).split('?').next()
+    }
+}
+
+impl From<String> for DatabaseUrl {
+    fn from(url: String) -> Self {
+        Self(url)
+    }
+}
+
+/// The file, or the server without password and options.
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = self.sqlite_file() {
+            return f.write_str(file);
+        }
+        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
+        let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let name = tail.split(['?', '#']).next().unwrap_or_default();
+        match authority.rsplit_once('@') {
+            // A password with a character that ends the authority: the driver will refuse it.
+            _ if tail.contains('@') => write!(f, "{scheme}://***"),
+            None => write!(f, "{scheme}://{authority}{name}"),
+            Some((user, host)) => match user.split_once(':') {
+                None => write!(f, "{scheme}://{user}@{host}{name}"),
+                Some((user, _)) => write!(f, "{scheme}://{user}:***@{host}{name}"),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+pub(crate) fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected IP:PORT, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080")
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; durations are written as 500ms, 90s, 15m, 24h"))?;
+    if duration > MAX_DURATION {
+        return Err("at most ten years".to_owned());
+    }
+    Ok(duration)
+}
+
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = duration(text)?;
+    if duration.is_zero() {
+        return Err("must be longer than 0".to_owned());
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(flags: &[&str]) -> Result<Config, String> {
+        let command = Config::augment_args(Command::new("serve").no_binary_name(true))
+            .mut_args(|arg| arg.env(None::<&str>));
+        let matches = command.try_get_matches_from(flags).map_err(|error| error.to_string())?;
+        Config::from_arg_matches(&matches).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_startup_grace_is_the_lease_unless_set() {
+        let grace = |flags: &[&str]| parse(flags).unwrap().startup_grace();
+        assert_eq!(grace(&[]), Duration::from_mins(2));
+        assert_eq!(grace(&["--lease", "7s"]), Duration::from_secs(7));
+        assert_eq!(grace(&["--lease", "7s", "--startup-grace", "0s"]), Duration::ZERO);
+    }
+
+    #[test]
+    fn durations_are_written_with_their_unit() {
+        let config = parse(&["--read-wait", "500ms", "--queue-timeout", "1h 30m"]).unwrap();
+        assert_eq!(config.read_wait, Duration::from_millis(500));
+        assert_eq!(config.queue_timeout, Duration::from_mins(90));
+        assert!(parse(&["--lease", "90"]).unwrap_err().contains("500ms, 90s, 15m, 24h"));
+        assert!(parse(&["--lease", "11years"]).unwrap_err().contains("at most ten years"));
+    }
+
+    #[test]
+    fn what_would_make_no_sense_as_zero_is_refused() {
+        for flag in ["--lease", "--sweep-interval", "--run-timeout"] {
+            assert!(parse(&[flag, "0s"]).unwrap_err().contains("must be longer than 0"), "{flag}");
+        }
+        assert!(parse(&["--max-lost-attempts", "0"]).is_err());
+        assert!(parse(&["--append-queue", "0"]).is_err());
+    }
+
+    #[test]
+    fn an_address_without_a_port_is_refused_with_an_example() {
+        assert!(parse(&["--listen", "localhost"]).unwrap_err().contains("127.0.0.1:8080"));
+    }
+
+    #[test]
+    fn no_text_form_of_a_database_url_shows_its_secrets() {
+        let shown = |url: &str| DatabaseUrl::from(url.to_owned()).to_string();
+        assert_eq!(shown("postgres://rivet:s3cret@db:5432/rivet"), "postgres://rivet:***@db:5432/rivet");
+        assert_eq!(shown("postgres://rivet:s3@cret@db/rivet"), "postgres://rivet:***@db/rivet");
+        assert_eq!(shown("postgres://rivet:s3/cr@et?@db/rivet"), "postgres://***");
+        assert_eq!(shown("postgres://db/rivet?password=s3@cret"), "postgres://***");
+        assert_eq!(shown("postgres://rivet@db/rivet?password=s3cret"), "postgres://rivet@db/rivet");
+        assert_eq!(shown("postgres://db/rivet?password=s3cret"), "postgres://db/rivet");
+        assert_eq!(shown("sqlite:///var/lib/rivet.db?mode=rwc"), "/var/lib/rivet.db");
+        assert_eq!(shown("sqlite://rivet.db"), "rivet.db");
+        let config = Config::for_tests("postgres://rivet:s3cret@db/rivet");
+        assert!(!format!("{config:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,53 @@
+//! The process that reads one script: it limits itself, takes the script on stdin, answers on stdout, and ends.
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::{Definition, DefinitionError, Limit, MAX_SCRIPT_BYTES, reading, sandbox};
+
+/// Largest answer, in bytes.
+pub(super) const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// What the process may have at most. Memory is counted without the mapped binary (`RLIMIT_DATA`), and leaves
+/// room beside the 64 MiB of the Lua state for reading it out.
+const LIMITS: [(Resource, u64); 6] = [
+    (Resource::Cpu, 1),
+    (Resource::Data, 96 << 20),
+    (Resource::Nofile, 3),
+    (Resource::Fsize, 0),
+    (Resource::Nproc, 0),
+    (Resource::Core, 0),
+];
+
+/// The one document on stdout.
+pub(super) type Answer = Result<Definition, DefinitionError>;
+
+/// Reads one definition. The exit code says only whether there is an answer on stdout.
+#[must_use]
+pub fn main() -> ExitCode {
+    match read_and_answer() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn read_and_answer() -> io::Result<()> {
+    for (resource, limit) in LIMITS {
+        // The signal of the soft limit tells processor time from the kernel's kill for memory.
+        let hard = if resource == Resource::Cpu { limit + 1 } else { limit };
+        setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(hard) })?;
+    }
+    let mut script = String::new();
+    io::stdin().take(MAX_SCRIPT_BYTES as u64).read_to_string(&mut script)?;
+    let mut answer = serde_json::to_vec(&read(&script))?;
+    if answer.len() > MAX_ANSWER_BYTES {
+        answer = serde_json::to_vec(&Answer::Err(Limit::Output.into()))?;
+    }
+    io::stdout().write_all(&answer)
+}
+
+fn read(script: &str) -> Answer {
+    sandbox::run(script, reading::definition)
+}

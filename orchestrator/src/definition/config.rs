@@ -1,0 +1,144 @@
+//! A pipeline's configuration as one source states it: some fields set, others left to the next source.
+
+use std::collections::BTreeMap;
+
+use rivet_events::pipeline::{ConcurrencyPolicy, PipelineConfig};
+use serde::{Deserialize, Serialize};
+
+/// Longest run of one attempt that a pipeline may ask for: a day.
+pub const MAX_TIMEOUT_SECONDS: u64 = 24 * 60 * 60;
+/// The priority that is served first.
+pub const MAX_PRIORITY: u8 = 9;
+
+/// The fields of a [`PipelineConfig`] that a request or a definition sets; an absent one means "not said".
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PartialConfig {
+    /// See [`PipelineConfig::timeout_seconds`].
+    pub timeout_seconds: Option<u64>,
+    /// See [`PipelineConfig::max_retries`].
+    pub max_retries: Option<u32>,
+    /// See [`PipelineConfig::env_vars`].
+    pub env_vars: Option<BTreeMap<String, String>>,
+    /// See [`PipelineConfig::priority`].
+    pub priority: Option<u8>,
+    /// See [`PipelineConfig::concurrency_group`].
+    pub concurrency_group: Option<String>,
+    /// See [`PipelineConfig::concurrency_limit`].
+    pub concurrency_limit: Option<u32>,
+    /// See [`PipelineConfig::concurrency_policy`].
+    pub concurrency_policy: Option<ConcurrencyPolicy>,
+    /// See [`PipelineConfig::retry_on_runner_lost`].
+    pub retry_on_runner_lost: Option<bool>,
+}
+
+/// A field of a configuration has a value of the right type that is not allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` {problem}")]
+pub struct InvalidConfig {
+    /// The field, as written.
+    pub field: &'static str,
+    /// What it must be, as in "must be …".
+    pub problem: String,
+}
+
+impl PartialConfig {
+    /// Checks what the types do not say: ranges, and names that must not be empty.
+    pub fn check(&self) -> Result<(), InvalidConfig> {
+        let refuse = |field, problem: String| Err(InvalidConfig { field, problem });
+        if self.timeout_seconds.is_some_and(|seconds| !(1..=MAX_TIMEOUT_SECONDS).contains(&seconds)) {
+            return refuse("timeout_seconds", format!("must be from 1 to {MAX_TIMEOUT_SECONDS}"));
+        }
+        if self.priority.is_some_and(|priority| priority > MAX_PRIORITY) {
+            return refuse("priority", format!("must be from 0 to {MAX_PRIORITY}"));
+        }
+        if self.concurrency_group.as_ref().is_some_and(String::is_empty) {
+            return refuse("concurrency_group", "must not be empty".to_owned());
+        }
+        if self.concurrency_limit == Some(0) {
+            return refuse("concurrency_limit", "must be at least 1".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What this source says, and where it says nothing what `other` says: field by field, with `env_vars` as
+    /// one field.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            timeout_seconds: self.timeout_seconds.or(other.timeout_seconds),
+            max_retries: self.max_retries.or(other.max_retries),
+            env_vars: self.env_vars.or(other.env_vars),
+            priority: self.priority.or(other.priority),
+            concurrency_group: self.concurrency_group.or(other.concurrency_group),
+            concurrency_limit: self.concurrency_limit.or(other.concurrency_limit),
+            concurrency_policy: self.concurrency_policy.or(other.concurrency_policy),
+            retry_on_runner_lost: self.retry_on_runner_lost.or(other.retry_on_runner_lost),
+        }
+    }
+}
+
+impl From<PartialConfig> for PipelineConfig {
+    /// Fills what nobody said with the defaults.
+    fn from(config: PartialConfig) -> Self {
+        Self {
+            timeout_seconds: config.timeout_seconds,
+            max_retries: config.max_retries.unwrap_or_default(),
+            env_vars: config.env_vars.unwrap_or_default(),
+            priority: config.priority,
+            concurrency_group: config.concurrency_group,
+            concurrency_limit: config.concurrency_limit,
+            concurrency_policy: config.concurrency_policy,
+            retry_on_runner_lost: config.retry_on_runner_lost.unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_source_wins_field_by_field() {
+        let request = PartialConfig {
+            max_retries: Some(0),
+            concurrency_group: Some("deploy".into()),
+            ..Default::default()
+        };
+        let script = PartialConfig {
+            max_retries: Some(3),
+            timeout_seconds: Some(60),
+            priority: Some(7),
+            ..Default::default()
+        };
+
+        let config = PipelineConfig::from(request.or(script));
+
+        assert_eq!(config.max_retries, 0);
+        assert_eq!(config.timeout_seconds, Some(60));
+        assert_eq!(config.priority, Some(7));
+        assert_eq!(config.concurrency_group.as_deref(), Some("deploy"));
+        assert!(!config.retry_on_runner_lost);
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_refused_by_the_name_of_its_field() {
+        let field = |config: PartialConfig| config.check().map_err(|error| error.field);
+        let with_timeout =
+            |seconds| field(PartialConfig { timeout_seconds: Some(seconds), ..Default::default() });
+
+        assert_eq!(field(PartialConfig::default()), Ok(()));
+        assert_eq!(with_timeout(MAX_TIMEOUT_SECONDS), Ok(()));
+        assert_eq!(with_timeout(MAX_TIMEOUT_SECONDS + 1), Err("timeout_seconds"));
+        assert_eq!(with_timeout(0), Err("timeout_seconds"));
+        assert_eq!(field(PartialConfig { priority: Some(10), ..Default::default() }), Err("priority"));
+        assert_eq!(
+            field(PartialConfig { concurrency_limit: Some(0), ..Default::default() }),
+            Err("concurrency_limit")
+        );
+        assert_eq!(
+            field(PartialConfig { concurrency_group: Some(String::new()), ..Default::default() }),
+            Err("concurrency_group")
+        );
+    }
+}

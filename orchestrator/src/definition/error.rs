@@ -1,0 +1,94 @@
+//! Why a definition could not be read, told so that the author of the script can mend it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::MAX_SCRIPT_BYTES;
+
+/// Why a script gave no definition. All but the last two speak of the script and hold for good.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+pub enum DefinitionError {
+    /// The script does not parse, or it failed while it ran.
+    #[error("{}{message}", at(*.line))]
+    Script {
+        /// What Lua or the script says, without the place.
+        message: String,
+        /// Line of the script, from 1, where it is known.
+        line: Option<u32>,
+    },
+    /// The script ran, but what it returned is not a definition.
+    #[error("`{field}` {problem}")]
+    NotADefinition {
+        /// The place in the returned table, such as `stages[2].script`.
+        field: String,
+        /// What is wrong with it, as in "is missing" or "must be …".
+        problem: String,
+    },
+    /// The script used a module of the runner while it was read.
+    #[error(
+        "{}`{module}` exists only while a job runs: use it inside a stage's `script` function, not at top level",
+        at(*.line)
+    )]
+    RunnerModule {
+        /// The module's global name.
+        module: String,
+        /// Line of the script, from 1, where it is known.
+        line: Option<u32>,
+    },
+    /// The script went beyond a limit and was stopped.
+    #[error("{}the script {limit}", at(*.line))]
+    Limit {
+        /// Which one.
+        limit: Limit,
+        /// Line of the script, from 1, where it is known.
+        line: Option<u32>,
+    },
+    /// Every evaluation slot stayed taken; the caller may come back.
+    #[error("too many pipeline definitions are being read at this moment")]
+    #[serde(skip)]
+    Busy,
+    /// The child process could not be started, or it broke for a reason that is not the script's.
+    #[error("pipeline definitions cannot be read at this moment")]
+    #[serde(skip)]
+    Unavailable(#[source] std::io::Error),
+}
+
+/// A bound on what reading a definition may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Limit {
+    /// Bytes of the script.
+    Script,
+    /// Processor or wall time.
+    Time,
+    /// Memory.
+    Memory,
+    /// Calls inside calls.
+    Recursion,
+    /// Bytes of the definition.
+    Output,
+}
+
+impl fmt::Display for Limit {
+    /// The predicate of "the script …".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Script => write!(f, "is longer than {MAX_SCRIPT_BYTES} bytes"),
+            Self::Time => f.write_str("took too long to read"),
+            Self::Memory => f.write_str("needs too much memory to read"),
+            Self::Recursion => f.write_str("calls too deep"),
+            Self::Output => f.write_str("returns too large a definition"),
+        }
+    }
+}
+
+impl From<Limit> for DefinitionError {
+    fn from(limit: Limit) -> Self {
+        Self::Limit { limit, line: None }
+    }
+}
+
+fn at(line: Option<u32>) -> String {
+    line.map(|line| format!("line {line}: ")).unwrap_or_default()
+}

@@ -1,0 +1,117 @@
+//! The server's side of the child process: starts it, bounds it from outside, and leaves nothing behind.
+
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, Command};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::child::{Answer, MAX_ANSWER_BYTES};
+use super::{Definition, DefinitionError, Limit, MAX_SCRIPT_BYTES};
+
+/// Longest wait for a free slot. With [`WALL_LIMIT`] it keeps every answer under three seconds.
+const SLOT_WAIT: Duration = Duration::from_millis(500);
+/// Longest life of one child.
+const WALL_LIMIT: Duration = Duration::from_secs(2);
+
+/// Reads definitions, each in a child process of its own, a bounded number at a time.
+#[derive(Debug)]
+pub struct Evaluator {
+    program: PathBuf,
+    slots: Semaphore,
+}
+
+impl Evaluator {
+    /// The subcommand of `program` that must lead to [`child::main`](super::child::main).
+    pub const SUBCOMMAND: &str = "read-definition";
+
+    /// Reads with `program`, an absolute path of this binary, at most `max_concurrent` scripts at once.
+    #[must_use]
+    pub fn new(program: PathBuf, max_concurrent: usize) -> Self {
+        Self { program, slots: Semaphore::new(max_concurrent) }
+    }
+
+    /// Reads the definition out of `script`, in less than three seconds. Cancel safe: a dropped future takes
+    /// its process with it.
+    ///
+    /// # Panics
+    /// Never: the semaphore stays open and the pipes of a child are there.
+    pub async fn read(&self, script: &str) -> Result<Definition, DefinitionError> {
+        if script.len() > MAX_SCRIPT_BYTES {
+            return Err(Limit::Script.into());
+        }
+        let slot = timeout(SLOT_WAIT, self.slots.acquire()).await.map_err(|_| DefinitionError::Busy)?;
+        let _slot = slot.expect("invariant: the semaphore is never closed");
+        let mut child = self.spawn().map_err(DefinitionError::Unavailable)?;
+        let talk = timeout(WALL_LIMIT, talk(&mut child, script)).await;
+        match talk {
+            Ok(Ok((status, answer))) => conclude(status, &answer),
+            Ok(Err(error)) => {
+                kill(&mut child).await;
+                Err(error)
+            }
+            Err(_elapsed) => {
+                kill(&mut child).await;
+                Err(Limit::Time.into())
+            }
+        }
+    }
+
+    fn spawn(&self) -> io::Result<Child> {
+        Command::new(&self.program)
+            .arg(Self::SUBCOMMAND)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+    }
+}
+
+/// Hands the script over, and takes the answer and the exit status back.
+async fn talk(child: &mut Child, script: &str) -> Result<(ExitStatus, Vec<u8>), DefinitionError> {
+    let mut stdin = child.stdin.take().expect("invariant: stdin is piped");
+    let stdout = child.stdout.take().expect("invariant: stdout is piped");
+    // A child that dies early breaks this pipe; its exit status tells why.
+    let _ = stdin.write_all(script.as_bytes()).await;
+    drop(stdin);
+    let mut answer = Vec::new();
+    let bound = MAX_ANSWER_BYTES as u64 + 1;
+    stdout.take(bound).read_to_end(&mut answer).await.map_err(DefinitionError::Unavailable)?;
+    if answer.len() > MAX_ANSWER_BYTES {
+        return Err(Limit::Output.into());
+    }
+    let status = child.wait().await.map_err(DefinitionError::Unavailable)?;
+    Ok((status, answer))
+}
+
+async fn kill(child: &mut Child) {
+    // It fails only where the child has ended and is reaped already.
+    let _ = child.kill().await;
+}
+
+/// What the end of a child means.
+fn conclude(status: ExitStatus, answer: &[u8]) -> Answer {
+    if status.success() {
+        return serde_json::from_slice(answer).unwrap_or_else(|error| unavailable(error.to_string()));
+    }
+    match status.signal().and_then(Signal::from_named_raw) {
+        Some(Signal::XCPU) => Err(Limit::Time.into()),
+        // An allocation of the process failed, or the kernel was out of memory.
+        Some(Signal::ABORT | Signal::KILL) => Err(Limit::Memory.into()),
+        Some(Signal::SEGV | Signal::BUS) => Err(Limit::Recursion.into()),
+        _ => unavailable(status.to_string()),
+    }
+}
+
+fn unavailable(reason: String) -> Answer {
+    Err(DefinitionError::Unavailable(io::Error::other(reason)))
+}

@@ -1,0 +1,146 @@
+//! The rules of a job: one table of state and command here, the rules of each row beside it.
+
+mod claim;
+mod ending;
+mod outcome;
+mod report;
+
+use chrono::{DateTime, Utc};
+use rivet_events::job::{JobEvent, JobLaunched, JobStatus};
+
+use super::command::{CompleteJob, JobCommand, LaunchJob, StartJob};
+use super::state::{Ended, JobState, Queued, Running};
+use claim::{claim_queued, claim_running};
+use ending::{cancel_running, expire_lease, time_out_queued, time_out_running};
+use outcome::cancelled_queued;
+pub(super) use report::log_attempt;
+use report::{begin, complete_ended, complete_running, ended_refusal, not_held, refuse_report, repeats_last};
+
+/// Why a command to a job was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JobError {
+    /// No such job.
+    #[error("there is no such job")]
+    NotFound,
+    /// A launch with a used idempotency key and another request.
+    #[error("the idempotency key was used for a launch with another body")]
+    KeyReused,
+    /// Another claim won.
+    #[error("the job is already claimed")]
+    AlreadyClaimed,
+    /// The runner lacks capabilities.
+    #[error("the runner lacks what the job demands: {}", .missing.join(", "))]
+    CapabilityMissing {
+        /// What it lacks.
+        missing: Vec<String>,
+    },
+    /// A holder that cannot be fenced was lost and may come back.
+    #[error(
+        "an attempt was lost whose holder may come back: only a runner that echoes its lease may claim the job"
+    )]
+    NeedsFencing,
+    /// A retry that waits for its time.
+    #[error("the job is not due before {0}")]
+    NotDue(DateTime<Utc>),
+    /// The sender does not hold the job.
+    #[error("the lease is lost: the job is not this sender's any more")]
+    LeaseLost,
+    /// It ended before, with another result.
+    #[error("the job has already ended as {}, with another result", .0.as_str())]
+    AlreadyCompleted(JobStatus),
+    /// It has ended.
+    #[error("the job has already ended as {}", .0.as_str())]
+    AlreadyEnded(JobStatus),
+    /// Nobody holds it.
+    #[error("the job is not running")]
+    NotRunning,
+    /// It ended too long ago to take logs.
+    #[error("the job ended too long ago to take further logs")]
+    LogSealed,
+    /// The word is no end.
+    #[error("{} is not the end of a job", .0.as_str())]
+    NotTerminal(JobStatus),
+}
+
+/// The events that a command leads to, or why it is refused. None means that what is asked is already so.
+pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEvent>, JobError> {
+    match (state, command) {
+        (JobState::Absent, JobCommand::Launch(LaunchJob { launch })) => Ok(vec![JobEvent::Launched(*launch)]),
+        (
+            JobState::Absent,
+            JobCommand::Claim(_)
+            | JobCommand::Start(_)
+            | JobCommand::Complete(_)
+            | JobCommand::RefuseReport(_)
+            | JobCommand::Cancel(_)
+            | JobCommand::ExpireLease(_)
+            | JobCommand::TimeOut(_),
+        ) => Err(JobError::NotFound),
+
+        (
+            JobState::Queued(Queued { launch: first, .. })
+            | JobState::Running(Running { launch: first, .. })
+            | JobState::Ended(Ended { launch: first, .. }),
+            JobCommand::Launch(again),
+        ) => relaunch(first, &again.launch),
+
+        (JobState::Queued(queued), JobCommand::Claim(claim)) => claim_queued(queued, claim),
+        (JobState::Running(running), JobCommand::Claim(claim)) => claim_running(running, &claim),
+        (JobState::Ended(_), JobCommand::Claim(_)) => Err(JobError::AlreadyClaimed),
+
+        (JobState::Queued(queued), JobCommand::Start(start)) => Err(not_held(&queued.history, start.lease)),
+        (JobState::Running(running), JobCommand::Start(start)) => begin(running, start.lease, start.now),
+        (JobState::Ended(ended), JobCommand::Start(StartJob { lease, .. })) => {
+            Err(ended_refusal(ended, lease, JobError::AlreadyEnded(ended.status)))
+        }
+
+        (_, JobCommand::Complete(CompleteJob { report, .. })) if !report.status.is_terminal() => {
+            Err(JobError::NotTerminal(report.status))
+        }
+        (JobState::Queued(queued), JobCommand::Complete(complete)) => {
+            if repeats_last(&queued.history, complete.lease, &complete.report) {
+                Ok(vec![])
+            } else {
+                Err(not_held(&queued.history, complete.lease))
+            }
+        }
+        (JobState::Running(running), JobCommand::Complete(complete)) => complete_running(running, complete),
+        (JobState::Ended(ended), JobCommand::Complete(complete)) => complete_ended(ended, &complete),
+
+        (
+            JobState::Queued(Queued { launch, history, .. })
+            | JobState::Running(Running { launch, history, .. })
+            | JobState::Ended(Ended { launch, history, .. }),
+            JobCommand::RefuseReport(refused),
+        ) => Ok(refuse_report(launch, history, refused)),
+
+        (JobState::Queued(queued), JobCommand::Cancel(cancel)) => {
+            Ok(vec![cancelled_queued(queued, cancel.reason, cancel.now)])
+        }
+        (JobState::Running(running), JobCommand::Cancel(cancel)) => Ok(cancel_running(running, cancel)),
+        (JobState::Ended(ended), JobCommand::Cancel(_)) => {
+            if ended.status == JobStatus::Cancelled {
+                Ok(vec![])
+            } else {
+                Err(JobError::AlreadyEnded(ended.status))
+            }
+        }
+
+        (JobState::Running(running), JobCommand::ExpireLease(expire)) => Ok(expire_lease(running, &expire)),
+        (JobState::Queued(queued), JobCommand::TimeOut(time_out)) => Ok(time_out_queued(queued, &time_out)),
+        (JobState::Running(running), JobCommand::TimeOut(time_out)) => {
+            Ok(time_out_running(running, &time_out))
+        }
+        // The holder reported, or another reconciler was first.
+        (JobState::Queued(_), JobCommand::ExpireLease(_))
+        | (JobState::Ended(_), JobCommand::ExpireLease(_) | JobCommand::TimeOut(_)) => Ok(vec![]),
+    }
+}
+
+fn relaunch(first: &JobLaunched, again: &JobLaunched) -> Result<Vec<JobEvent>, JobError> {
+    if first.request_digest.is_some() && first.request_digest == again.request_digest {
+        Ok(vec![])
+    } else {
+        Err(JobError::KeyReused)
+    }
+}

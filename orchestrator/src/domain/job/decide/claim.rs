@@ -1,0 +1,44 @@
+//! Who may have a waiting job.
+
+use rivet_events::job::{JobClaimed, JobEvent};
+
+use super::JobError;
+use crate::domain::job::command::ClaimJob;
+use crate::domain::job::state::{Queued, Running};
+
+pub(super) fn claim_queued(queued: &Queued, claim: ClaimJob) -> Result<Vec<JobEvent>, JobError> {
+    let missing = missing_capabilities(&queued.launch.demands, claim.capabilities.as_deref());
+    if !missing.is_empty() {
+        return Err(JobError::CapabilityMissing { missing });
+    }
+    if queued.history.needs_fencing && !claim.fencing {
+        return Err(JobError::NeedsFencing);
+    }
+    if claim.now < queued.due_at {
+        return Err(JobError::NotDue(queued.due_at));
+    }
+    Ok(vec![JobEvent::Claimed(JobClaimed {
+        job_id: queued.launch.job_id,
+        pipeline_id: queued.launch.pipeline_id,
+        runner_id: claim.runner_id,
+        attempt: queued.history.attempts + 1,
+        lease_id: claim.lease_id,
+        fencing: claim.fencing,
+        request_key: claim.request_key,
+        claimed_at: claim.now,
+    })])
+}
+
+pub(super) fn claim_running(running: &Running, claim: &ClaimJob) -> Result<Vec<JobEvent>, JobError> {
+    let holder = &running.holder;
+    let repeated = claim.request_key.is_some()
+        && claim.request_key == holder.request_key
+        && claim.runner_id == holder.runner_id;
+    if repeated { Ok(vec![]) } else { Err(JobError::AlreadyClaimed) }
+}
+
+/// What of `demands` a runner lacks; one without a list has everything.
+fn missing_capabilities(demands: &[String], capabilities: Option<&[String]>) -> Vec<String> {
+    let Some(capabilities) = capabilities else { return vec![] };
+    demands.iter().filter(|demand| !capabilities.contains(demand)).cloned().collect()
+}

@@ -1,0 +1,119 @@
+//! What the server ends by itself: on demand, by a lost holder, or by a deadline.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rivet_events::job::{
+    ExpiryCause, JobCancelRequested, JobEvent, JobLeaseExpired, JobStatus, JobTimedOut, RequeueCause,
+};
+
+use super::outcome::{cancelled_running, completed, requeued, retries_left, timed_out_running};
+use crate::domain::job::command::{CancelJob, ExpireLease, TimeOutJob};
+use crate::domain::job::state::{Queued, Running};
+
+/// The reason of a job whose holders were lost.
+const RUNNER_LOST: &str = "runner_lost";
+
+pub(super) fn cancel_running(running: &Running, cancel: CancelJob) -> Vec<JobEvent> {
+    let heard = running.holder.last_heard(cancel.last_contact);
+    let silent = elapsed(heard, cancel.now) > cancel.grace;
+    let (asked_before, forced) = match &running.cancel {
+        Some(request) => {
+            (elapsed(request.requested_at, cancel.now) > cancel.grace, request.force || cancel.force)
+        }
+        None => (false, cancel.force),
+    };
+    let reason = cancel.reason.or_else(|| running.cancel.as_ref().and_then(|request| request.reason.clone()));
+    if silent || (asked_before && forced) {
+        return vec![cancelled_running(running, None, reason, cancel.now)];
+    }
+    if running.cancel.as_ref().is_some_and(|request| request.force == forced) {
+        return vec![];
+    }
+    vec![JobEvent::CancelRequested(JobCancelRequested {
+        job_id: running.launch.job_id,
+        pipeline_id: running.launch.pipeline_id,
+        runner_id: running.holder.runner_id.clone(),
+        reason,
+        force: forced,
+        requested_at: cancel.now,
+    })]
+}
+
+pub(super) fn expire_lease(running: &Running, expire: &ExpireLease) -> Vec<JobEvent> {
+    let holder = &running.holder;
+    if expire.lease_id != holder.lease_id {
+        return vec![];
+    }
+    let policy = &expire.policy;
+    let (lease, start_timeout) = if holder.fencing {
+        (policy.lease, policy.start_timeout)
+    } else {
+        (policy.legacy_lease, policy.legacy_start_timeout)
+    };
+    let silence = elapsed(holder.last_heard(expire.last_contact), expire.now);
+    let cause = if expire.rebooted {
+        ExpiryCause::Rebooted
+    } else if holder.started_at.is_none() && elapsed(holder.claimed_at, expire.now) > start_timeout {
+        ExpiryCause::NotStarted
+    } else if silence > lease {
+        ExpiryCause::Silent
+    } else {
+        return vec![];
+    };
+    let lost = if holder.fencing {
+        running.history.lost_in_a_row + 1 < policy.max_lost_attempts
+    } else {
+        retries_left(running)
+    };
+    let fate = if let Some(request) = &running.cancel {
+        cancelled_running(running, None, request.reason.clone(), expire.now)
+    } else if lost {
+        let backoff = (!holder.fencing).then_some(expire.backoff);
+        requeued(running, RequeueCause::RunnerLost, None, backoff, expire.now)
+    } else {
+        completed(running, JobStatus::Failed, None, Some(RUNNER_LOST.to_owned()), expire.now)
+    };
+    let expired = JobEvent::LeaseExpired(JobLeaseExpired {
+        job_id: running.launch.job_id,
+        pipeline_id: running.launch.pipeline_id,
+        runner_id: holder.runner_id.clone(),
+        attempt: holder.attempt,
+        lease_id: holder.lease_id,
+        cause,
+        expired_at: expire.now,
+    });
+    vec![expired, fate]
+}
+
+pub(super) fn time_out_queued(queued: &Queued, time_out: &TimeOutJob) -> Vec<JobEvent> {
+    if elapsed(queued.queued_at, time_out.now) <= time_out.queue_timeout {
+        return vec![];
+    }
+    vec![JobEvent::TimedOut(JobTimedOut {
+        job_id: queued.launch.job_id,
+        pipeline_id: queued.launch.pipeline_id,
+        runner_id: None,
+        attempt: queued.history.attempts,
+        result: None,
+        reason: format!("no runner took it within {} s", time_out.queue_timeout.as_secs()),
+        timed_out_at: time_out.now,
+    })]
+}
+
+pub(super) fn time_out_running(running: &Running, time_out: &TimeOutJob) -> Vec<JobEvent> {
+    let longest = running.launch.timeout_seconds.map_or(time_out.run_timeout, Duration::from_secs);
+    if elapsed(running.holder.claimed_at, time_out.now) <= longest {
+        return vec![];
+    }
+    let reason = format!("it ran for longer than {} s", longest.as_secs());
+    vec![if running.cancel.is_none() && retries_left(running) {
+        requeued(running, RequeueCause::RunTimeout, None, Some(time_out.backoff), time_out.now)
+    } else {
+        timed_out_running(running, None, reason, time_out.now)
+    }]
+}
+
+pub(super) fn elapsed(since: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    (now - since).max(TimeDelta::zero()).to_std().unwrap_or_default()
+}

@@ -1,0 +1,148 @@
+//! What a holder, or somebody who takes himself for it, says of an attempt.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rivet_events::id::LeaseId;
+use rivet_events::job::{JobEvent, JobLaunched, JobReportRefused, JobStarted, JobStatus, RequeueCause};
+
+use super::JobError;
+use super::ending::elapsed;
+use super::outcome::{cancelled_running, completed, requeued, retries_left, timed_out_running};
+use crate::domain::job::command::{CompleteJob, RefuseReport, Report};
+use crate::domain::job::state::{Ended, History, JobState, LogAttempt, Running};
+
+/// The first sign of work of the attempt, if this is it.
+pub(super) fn begin(
+    running: &Running,
+    lease: Option<LeaseId>,
+    now: DateTime<Utc>,
+) -> Result<Vec<JobEvent>, JobError> {
+    let holder = &running.holder;
+    match lease {
+        Some(lease) if lease != holder.lease_id => return Err(JobError::LeaseLost),
+        None if holder.fencing => return Err(JobError::LeaseLost),
+        Some(_) | None => {}
+    }
+    let shows_fencing = lease.is_some() && !holder.fencing;
+    if holder.started_at.is_some() && !shows_fencing {
+        return Ok(vec![]);
+    }
+    Ok(vec![JobEvent::Started(JobStarted {
+        job_id: running.launch.job_id,
+        pipeline_id: running.launch.pipeline_id,
+        runner_id: holder.runner_id.clone(),
+        attempt: holder.attempt,
+        fencing: holder.fencing || lease.is_some(),
+        started_at: holder.started_at.unwrap_or(now),
+    })])
+}
+
+pub(super) fn complete_running(running: &Running, complete: CompleteJob) -> Result<Vec<JobEvent>, JobError> {
+    // Only with its lease can a repeated report of the attempt before be told from a report of this one.
+    if complete.lease.is_some() && repeats_last(&running.history, complete.lease, &complete.report) {
+        return Ok(vec![]);
+    }
+    let mut events = begin(running, complete.lease, complete.now)?;
+    events.push(end_attempt(running, complete)?);
+    Ok(events)
+}
+
+fn end_attempt(running: &Running, complete: CompleteJob) -> Result<JobEvent, JobError> {
+    let CompleteJob { report: Report { status, result }, backoff, now, .. } = complete;
+    if let Some(request) = &running.cancel {
+        return Ok(cancelled_running(running, result, request.reason.clone(), now));
+    }
+    let retry = retries_left(running);
+    match status {
+        JobStatus::Failed if retry => Ok(requeued(running, RequeueCause::Failed, result, Some(backoff), now)),
+        JobStatus::TimedOut if retry => {
+            Ok(requeued(running, RequeueCause::RunTimeout, result, Some(backoff), now))
+        }
+        JobStatus::Succeeded | JobStatus::Failed => Ok(completed(running, status, result, None, now)),
+        JobStatus::TimedOut => {
+            Ok(timed_out_running(running, result, "reported by the runner".to_owned(), now))
+        }
+        JobStatus::Cancelled => Ok(cancelled_running(running, result, None, now)),
+        JobStatus::Queued | JobStatus::Running => Err(JobError::NotTerminal(status)),
+    }
+}
+
+pub(super) fn complete_ended(ended: &Ended, complete: &CompleteJob) -> Result<Vec<JobEvent>, JobError> {
+    let Report { status, result } = &complete.report;
+    // A cancelled job keeps what its holder reported, under another status.
+    let same_status = ended.status == *status || (ended.status == JobStatus::Cancelled && result.is_some());
+    let refusal = ended_refusal(ended, complete.lease, JobError::AlreadyCompleted(ended.status));
+    if refusal != JobError::LeaseLost && same_status && ended.result == *result {
+        Ok(vec![])
+    } else {
+        Err(refusal)
+    }
+}
+
+pub(super) fn repeats_last(history: &History, lease: Option<LeaseId>, report: &Report) -> bool {
+    history.last.as_ref().is_some_and(|last| {
+        last.reported(report) && lease.map_or(!last.fencing, |lease| lease == last.lease_id)
+    })
+}
+
+/// Nobody holds the job, so this sender does not.
+pub(super) fn not_held(history: &History, lease: Option<LeaseId>) -> JobError {
+    let unfenced = history.last.as_ref().is_none_or(|last| !last.fencing);
+    if lease.is_none() && unfenced { JobError::NotRunning } else { JobError::LeaseLost }
+}
+
+/// Why an ended job takes no write: the sender was not its last holder, or `otherwise`.
+pub(super) fn ended_refusal(ended: &Ended, lease: Option<LeaseId>, otherwise: JobError) -> JobError {
+    let last = ended.history.last.as_ref();
+    match lease {
+        Some(lease) if last.is_none_or(|last| last.lease_id != lease) => JobError::LeaseLost,
+        Some(lease) if ended.history.void_leases.contains(&lease) => JobError::LeaseLost,
+        Some(_) | None => otherwise,
+    }
+}
+
+pub(super) fn refuse_report(launch: &JobLaunched, history: &History, refused: RefuseReport) -> Vec<JobEvent> {
+    // Only leases that this job gave out: nobody can fill its history with invented ones.
+    let once =
+        history.void_leases.contains(&refused.lease) && !history.refused_leases.contains(&refused.lease);
+    if !once {
+        return vec![];
+    }
+    vec![JobEvent::ReportRefused(JobReportRefused {
+        job_id: launch.job_id,
+        pipeline_id: launch.pipeline_id,
+        lease_id: refused.lease,
+        status: refused.report.status,
+        result: refused.report.result,
+        refused_at: refused.now,
+    })]
+}
+
+/// The attempt that a sender writes logs for, and whether this is its first sign of work. Logs are taken for
+/// `grace` after the end of the job: a runner tries that long to get rid of its last lines.
+pub(in crate::domain::job) fn log_attempt(
+    state: &JobState,
+    lease: Option<LeaseId>,
+    now: DateTime<Utc>,
+    grace: Duration,
+) -> Result<LogAttempt, JobError> {
+    match state {
+        JobState::Absent => Err(JobError::NotFound),
+        JobState::Queued(queued) => Err(not_held(&queued.history, lease)),
+        JobState::Running(running) => {
+            let starts = !begin(running, lease, now)?.is_empty();
+            Ok(LogAttempt { attempt: running.holder.attempt, starts })
+        }
+        JobState::Ended(ended) => {
+            let Some(last) = &ended.history.last else { return Err(JobError::NotRunning) };
+            if ended_refusal(ended, lease, JobError::LogSealed) == JobError::LeaseLost {
+                Err(JobError::LeaseLost)
+            } else if elapsed(ended.ended_at, now) > grace {
+                Err(JobError::LogSealed)
+            } else {
+                Ok(LogAttempt { attempt: last.attempt, starts: false })
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What can be asked of a job's log.
+
+use chrono::{DateTime, Utc};
+use rivet_events::id::{JobId, PipelineId};
+use rivet_events::job_log::LogEntry;
+
+/// A command to one job's log.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "the variant is documented at its payload")]
+pub enum JobLogCommand {
+    Append(AppendLog),
+}
+
+/// Keep a batch, or the part of it that is new.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppendLog {
+    /// The job.
+    pub job_id: JobId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// The attempt that wrote the batch.
+    pub attempt: u32,
+    /// Entries of the attempt before this batch, as the sender counts; `None` if it does not count.
+    pub offset: Option<u64>,
+    /// The batch.
+    pub entries: Vec<LogEntry>,
+    /// Digest of the batch, by which one sent again without an offset is known.
+    pub digest: String,
+    /// When.
+    pub now: DateTime<Utc>,
+}

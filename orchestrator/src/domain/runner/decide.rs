@@ -1,0 +1,80 @@
+//! The rules of a runner.
+
+use chrono::{DateTime, Utc};
+use rivet_events::runner::{
+    RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned,
+};
+
+use super::command::{LoseRunner, RecordHeartbeat, RegisterRunner, RunnerCommand};
+use super::state::{Registered, RunnerState};
+
+/// Why a command to a runner was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunnerError {
+    /// No such runner.
+    #[error("there is no such runner")]
+    NotFound,
+}
+
+/// The events that a command leads to, or why it is refused. None means that there is nothing new.
+pub(super) fn decide(state: &RunnerState, command: RunnerCommand) -> Result<Vec<RunnerEvent>, RunnerError> {
+    match (state, command) {
+        (RunnerState::Absent, RunnerCommand::Register(register)) => Ok(vec![registered(register)]),
+        (RunnerState::Registered(runner), RunnerCommand::Register(register)) => {
+            let changed = runner.capabilities != register.capabilities || runner.boot_id != register.boot_id;
+            // Told explicitly, so recorded at once: a client that registers wants to be seen online.
+            Ok(if changed { vec![registered(register)] } else { vec![heard(runner, register.now)] })
+        }
+        // Clients never register a second time: a server that lost them takes them in again.
+        (RunnerState::Absent, RunnerCommand::Heartbeat(RecordHeartbeat { runner_id, now, .. })) => {
+            let register = RegisterRunner { runner_id, capabilities: None, boot_id: None, now };
+            Ok(vec![registered(register)])
+        }
+        (RunnerState::Registered(runner), RunnerCommand::Heartbeat(heartbeat)) => {
+            let age = (heartbeat.now - runner.heard_at).to_std().unwrap_or_default();
+            let worth_it = runner.lost || age >= heartbeat.resolution;
+            Ok(if worth_it { vec![heard(runner, heartbeat.now)] } else { vec![] })
+        }
+        (RunnerState::Registered(runner), RunnerCommand::Lose(lose)) => Ok(lose_if_silent(runner, &lose)),
+        // Removed in between: there is nobody to give up.
+        (RunnerState::Absent, RunnerCommand::Lose(_)) => Ok(vec![]),
+        (RunnerState::Registered(runner), RunnerCommand::Remove(remove)) => {
+            Ok(vec![RunnerEvent::Removed(RunnerRemoved {
+                runner_id: runner.runner_id.clone(),
+                removed_at: remove.now,
+            })])
+        }
+        (RunnerState::Absent, RunnerCommand::Remove(_)) => Err(RunnerError::NotFound),
+    }
+}
+
+fn registered(register: RegisterRunner) -> RunnerEvent {
+    RunnerEvent::Registered(RunnerRegistered {
+        runner_id: register.runner_id,
+        capabilities: register.capabilities,
+        boot_id: register.boot_id,
+        registered_at: register.now,
+    })
+}
+
+fn heard(runner: &Registered, now: DateTime<Utc>) -> RunnerEvent {
+    let runner_id = runner.runner_id.clone();
+    if runner.lost {
+        RunnerEvent::Returned(RunnerReturned { runner_id, returned_at: now })
+    } else {
+        RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded { runner_id, heartbeat_at: now })
+    }
+}
+
+fn lose_if_silent(runner: &Registered, lose: &LoseRunner) -> Vec<RunnerEvent> {
+    let last_seen_at = lose.last_contact.map_or(runner.heard_at, |contact| contact.max(runner.heard_at));
+    let silence = (lose.now - last_seen_at).to_std().unwrap_or_default();
+    if runner.lost || silence <= lose.offline_after {
+        return vec![];
+    }
+    vec![RunnerEvent::Lost(RunnerLost {
+        runner_id: runner.runner_id.clone(),
+        last_seen_at,
+        lost_at: lose.now,
+    })]
+}

@@ -1,0 +1,79 @@
+//! Answers of the shapes that many handlers give.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rivet_events::Position;
+use rivet_projections::{Cursor, Page};
+use serde::{Deserialize, Serialize};
+
+use super::error::ApiError;
+use super::header::POSITION;
+
+/// Rows of a list where the client does not say.
+const DEFAULT_LIMIT: usize = 500;
+/// Rows of a list at most.
+const MAX_LIMIT: usize = 1_000;
+
+/// The answer to a command: it, and where in the log the command stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recorded<T>(pub(super) Position, pub(super) T);
+
+impl<T: IntoResponse> IntoResponse for Recorded<T> {
+    fn into_response(self) -> Response {
+        ([(POSITION, HeaderValue::from(self.0.0))], self.1).into_response()
+    }
+}
+
+/// How much of a list a client wants.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct Paging {
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+impl Paging {
+    /// The number of rows asked for; 1 to 1,000.
+    pub(super) fn limit(&self) -> Result<usize, ApiError> {
+        match self.limit {
+            None => Ok(DEFAULT_LIMIT),
+            Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
+            Some(_) => {
+                Err(ApiError::malformed("invalid_query", format!("limit: must be from 1 to {MAX_LIMIT}")))
+            }
+        }
+    }
+
+    /// Where to go on.
+    pub(super) fn cursor(&self) -> Result<Option<Cursor>, ApiError> {
+        let parsed = self.cursor.as_deref().map(str::parse).transpose();
+        parsed.map_err(|error| ApiError::malformed("invalid_query", format!("cursor: {error}")))
+    }
+}
+
+/// A page of a list: a bare array, with the address of the next page in `Link`.
+pub(super) fn listed<T, B: Serialize>(
+    uri: &axum::http::Uri,
+    page: Page<T>,
+    body: impl Fn(T) -> B,
+) -> Response {
+    let bodies: Vec<B> = page.items.into_iter().map(body).collect();
+    let mut response = Json(bodies).into_response();
+    if let Some(next) = page.next {
+        let others = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(others.filter(|(name, _)| name != "cursor"))
+            .append_pair("cursor", &next.to_string())
+            .finish();
+        let link = format!("<{}?{query}>; rel=\"next\"", uri.path());
+        if let Ok(link) = HeaderValue::from_str(&link) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+    }
+    response
+}
+
+/// 204, for commands that have nothing to tell.
+pub(super) fn done(position: Position) -> Recorded<StatusCode> {
+    Recorded(position, StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,222 @@
+//! The bodies of answers, as the clients know them. Read models and aggregates are turned into these at this border.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
+use rivet_events::job::{JobResult, JobStatus};
+use rivet_events::job_log::LogEntry;
+use rivet_events::pipeline::{InputSpec, PipelineConfig, PipelineDefinition, Tag};
+use rivet_projections::job_logs::NumberedEntry;
+use rivet_projections::jobs::{self, JobPhase};
+use rivet_projections::pipelines;
+use rivet_projections::runners::{self, RunnerStatus};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::domain::job::JobState;
+
+/// A job.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Job {
+    id: JobId,
+    pipeline_id: PipelineId,
+    pipeline_version: u32,
+    status: JobStatus,
+    phase: JobPhase,
+    requested_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+    runner_id: Option<RunnerId>,
+    parameters: Map<String, Value>,
+    result: Option<JobResult>,
+    attempt: u32,
+    priority: u8,
+    retry_of: Option<JobId>,
+    reason: Option<String>,
+}
+
+impl Job {
+    /// From the read model.
+    pub(super) fn from_row(row: jobs::Job, now: DateTime<Utc>) -> Self {
+        let due = row.due_at.is_none_or(|due| due <= now);
+        let phase = if row.phase == JobPhase::Backoff && due { JobPhase::Queued } else { row.phase };
+        Self {
+            id: row.id,
+            pipeline_id: row.pipeline_id,
+            pipeline_version: row.pipeline_version,
+            status: row.status,
+            phase,
+            requested_at: row.requested_at,
+            started_at: row.claimed_at,
+            completed_at: row.completed_at,
+            runner_id: row.runner_id,
+            parameters: row.parameters,
+            result: row.result,
+            attempt: row.attempt,
+            priority: row.priority,
+            retry_of: row.retry_of,
+            reason: row.reason,
+        }
+    }
+
+    /// From the aggregate; `None` of a job that was never launched.
+    pub(super) fn from_state(state: &JobState, now: DateTime<Utc>) -> Option<Self> {
+        let launch = state.launch()?;
+        let waiting = Self {
+            id: launch.job_id,
+            pipeline_id: launch.pipeline_id,
+            pipeline_version: launch.pipeline_version,
+            status: JobStatus::Queued,
+            phase: JobPhase::Queued,
+            requested_at: launch.requested_at,
+            started_at: None,
+            completed_at: None,
+            runner_id: None,
+            parameters: launch.parameters.clone(),
+            result: None,
+            attempt: 0,
+            priority: launch.priority,
+            retry_of: launch.retry_of,
+            reason: None,
+        };
+        match state {
+            JobState::Absent => None,
+            JobState::Queued(queued) => Some(Self {
+                phase: if queued.due_at > now { JobPhase::Backoff } else { JobPhase::Queued },
+                attempt: queued.history.attempts,
+                ..waiting
+            }),
+            JobState::Running(running) => Some(Self {
+                status: JobStatus::Running,
+                phase: match (&running.cancel, running.holder.started_at) {
+                    (Some(_), _) => JobPhase::Cancelling,
+                    (None, Some(_)) => JobPhase::Started,
+                    (None, None) => JobPhase::Claimed,
+                },
+                started_at: Some(running.holder.claimed_at),
+                runner_id: Some(running.holder.runner_id.clone()),
+                attempt: running.holder.attempt,
+                ..waiting
+            }),
+            JobState::Ended(ended) => Some(Self {
+                status: ended.status,
+                phase: JobPhase::Ended,
+                started_at: ended.holder.as_ref().map(|holder| holder.claimed_at),
+                completed_at: Some(ended.ended_at),
+                runner_id: ended.holder.as_ref().map(|holder| holder.runner_id.clone()),
+                result: ended.result.clone(),
+                attempt: ended.history.attempts,
+                reason: ended.reason.clone(),
+                ..waiting
+            }),
+        }
+    }
+}
+
+/// What a runner that won a job needs for running it.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct JobExecutionInfo {
+    pub(super) job_id: JobId,
+    pub(super) pipeline_id: PipelineId,
+    pub(super) pipeline_source: String,
+    pub(super) parameters: Map<String, Value>,
+    pub(super) env_vars: BTreeMap<String, String>,
+    pub(super) lease_id: LeaseId,
+    pub(super) attempt: u32,
+}
+
+/// A runner.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Runner {
+    id: RunnerId,
+    capabilities: Vec<String>,
+    capability_count: usize,
+    /// It takes every job: it never told what it can do.
+    unrestricted: bool,
+    registered_at: DateTime<Utc>,
+    last_heartbeat_at: DateTime<Utc>,
+    status: RunnerStatus,
+}
+
+impl Runner {
+    /// From the read model, and what memory knows of a later sign of life.
+    pub(super) fn from_row(row: runners::Runner, last_contact: Option<DateTime<Utc>>) -> Self {
+        let registered_at = row.registered_at.unwrap_or_default();
+        let recorded = row.last_heartbeat_at.unwrap_or(registered_at);
+        let unrestricted = row.capabilities.is_none();
+        let capabilities = row.capabilities.unwrap_or_default();
+        Self {
+            id: row.id,
+            capability_count: capabilities.len(),
+            capabilities,
+            unrestricted,
+            registered_at,
+            last_heartbeat_at: last_contact.map_or(recorded, |contact| contact.max(recorded)),
+            status: row.status,
+        }
+    }
+}
+
+/// A pipeline.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Pipeline {
+    id: PipelineId,
+    version: u32,
+    name: String,
+    description: Option<String>,
+    script: String,
+    required_modules: Vec<String>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    tags: Vec<Tag>,
+    config: PipelineConfig,
+    demands: Vec<String>,
+    inputs: BTreeMap<String, InputSpec>,
+}
+
+impl Pipeline {
+    /// From the read model.
+    pub(super) fn from_row(row: pipelines::Pipeline) -> Self {
+        Self::new(row.id, row.version, row.definition, row.created_at, row.updated_at)
+    }
+
+    /// From its parts.
+    pub(super) fn new(
+        id: PipelineId,
+        version: u32,
+        definition: PipelineDefinition,
+        created_at: DateTime<Utc>,
+        updated_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            version,
+            name: definition.name,
+            description: definition.description,
+            script: definition.script,
+            required_modules: definition.required_modules,
+            created_at,
+            updated_at,
+            tags: definition.tags,
+            config: definition.config,
+            demands: definition.demands,
+            inputs: definition.inputs,
+        }
+    }
+}
+
+/// An entry of a job's log, as it is read back.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct NumberedLogEntry {
+    index: u64,
+    attempt: u32,
+    #[serde(flatten)]
+    entry: LogEntry,
+}
+
+impl From<NumberedEntry> for NumberedLogEntry {
+    fn from(numbered: NumberedEntry) -> Self {
+        Self { index: numbered.index, attempt: numbered.attempt, entry: numbered.entry }
+    }
+}

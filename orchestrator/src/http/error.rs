@@ -1,0 +1,250 @@
+//! The one error of the API: RFC 9457 members, a stable `code`, and the `error` text that older clients print.
+
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::commands::CommandError;
+use crate::definition::DefinitionError;
+use crate::domain::job::JobError;
+use crate::domain::job_log::JobLogError;
+use crate::domain::pipeline::{ParameterError, PipelineError};
+use crate::domain::runner::RunnerError;
+use crate::http::header::{LOG_ACK, RequestId};
+use crate::telemetry::chain;
+use rivet_events::log::ReadError;
+use rivet_projections::QueryError;
+
+/// When an overloaded server wants to be asked again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A refused request. What a client may know is here; what the operator must know was logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The body of an error.
+#[derive(Debug, Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    error: &'a str,
+}
+
+impl ApiError {
+    /// An error of this status, code and text.
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), headers: vec![] }
+    }
+
+    /// 400: not JSON, or a value of the path or the query that does not parse.
+    pub(super) fn malformed(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// 404: nothing of that name.
+    pub(super) fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// 409: not in the state that things are in.
+    pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 422: understood, and refused.
+    pub(super) fn refused(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
+    }
+
+    /// 503: later.
+    pub(super) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        error.with(header::RETRY_AFTER, RETRY_AFTER.as_secs().into())
+    }
+
+    /// 500: our fault. The cause goes to the log, not to the client.
+    pub(super) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error = %chain(error), "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed; its log has the cause")
+    }
+
+    /// The same error with one more header.
+    pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// The body is written by [`render_problems`], which knows the request.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Middleware: writes the body of every error, also of those that the framework made itself.
+pub(super) async fn render_problems(request: Request, next: Next) -> Response {
+    let instance = request.uri().path().to_owned();
+    let request_id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.run(request).await;
+    let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
+    let body = json!(Problem {
+        r#type: format!("urn:rivet:problem:{}", error.code),
+        title: error.status.canonical_reason().unwrap_or_default(),
+        status: error.status.as_u16(),
+        detail: &error.detail,
+        instance: &instance,
+        code: error.code,
+        request_id: request_id.as_ref().map(|id| id.0.as_str()),
+        error: &error.detail,
+    });
+    let mut problem = (error.status, body.to_string()).into_response();
+    // The method-not-allowed answer names the methods that are.
+    if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
+        problem.headers_mut().insert(header::ALLOW, allow);
+    }
+    let json = HeaderValue::from_static("application/problem+json");
+    problem.headers_mut().insert(header::CONTENT_TYPE, json);
+    problem
+        .headers_mut()
+        .extend(error.headers.into_iter().map(|(name, value)| (Some(name), value)).collect::<Vec<_>>());
+    problem
+}
+
+impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for ApiError {
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Refused(refusal) => refusal.into(),
+            CommandError::Contended(_) | CommandError::Stale(_) => {
+                Self::unavailable("contended", error.to_string())
+            }
+            CommandError::Overloaded => Self::unavailable("overloaded", error.to_string()),
+            CommandError::Unavailable(_) => {
+                tracing::error!(error = %chain(&error), "the event log is unavailable");
+                Self::unavailable("unavailable", error.to_string())
+            }
+            CommandError::Corrupt(..) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<JobError> for ApiError {
+    fn from(error: JobError) -> Self {
+        let detail = error.to_string();
+        match error {
+            JobError::NotFound => Self::not_found("job_not_found", detail),
+            JobError::KeyReused => Self::conflict("key_reused", detail),
+            JobError::AlreadyClaimed => Self::conflict("already_claimed", detail),
+            JobError::CapabilityMissing { .. } => Self::conflict("capability_missing", detail),
+            JobError::NeedsFencing => Self::conflict("needs_fencing", detail),
+            JobError::NotDue(_) => Self::conflict("not_due", detail),
+            JobError::LeaseLost => Self::conflict("lease_lost", detail),
+            JobError::AlreadyCompleted(_) => Self::conflict("already_completed", detail),
+            JobError::AlreadyEnded(_) => Self::conflict("already_ended", detail),
+            JobError::NotRunning => Self::conflict("not_running", detail),
+            JobError::LogSealed => Self::conflict("log_sealed", detail),
+            JobError::NotTerminal(_) => Self::refused("invalid_status", detail),
+        }
+    }
+}
+
+impl From<JobLogError> for ApiError {
+    fn from(error: JobLogError) -> Self {
+        let detail = error.to_string();
+        match error {
+            JobLogError::Gap { acknowledged } => {
+                Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "log_gap", detail)
+                    .with(LOG_ACK, acknowledged.into())
+            }
+            JobLogError::AttemptOver => Self::conflict("lease_lost", detail),
+        }
+    }
+}
+
+impl From<PipelineError> for ApiError {
+    fn from(error: PipelineError) -> Self {
+        match error {
+            PipelineError::NotFound => Self::not_found("pipeline_not_found", error.to_string()),
+            PipelineError::Exists => Self::conflict("pipeline_exists", error.to_string()),
+        }
+    }
+}
+
+impl From<RunnerError> for ApiError {
+    fn from(error: RunnerError) -> Self {
+        match error {
+            RunnerError::NotFound => Self::not_found("runner_not_found", error.to_string()),
+        }
+    }
+}
+
+impl From<ParameterError> for ApiError {
+    fn from(error: ParameterError) -> Self {
+        Self::refused("invalid_parameters", error.to_string())
+    }
+}
+
+/// 405: the path is known, the method is not one of its.
+pub(super) fn method_not_allowed(method: &axum::http::Method, path: &str) -> ApiError {
+    let detail = format!("{path} does not take {method}");
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+/// The answer of a handler that panicked; the panic itself is in the log.
+pub(super) fn panicked() -> Response {
+    let detail = "the server failed; its log has the cause";
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+}
+
+impl From<DefinitionError> for ApiError {
+    fn from(error: DefinitionError) -> Self {
+        match error {
+            DefinitionError::Script { .. }
+            | DefinitionError::NotADefinition { .. }
+            | DefinitionError::RunnerModule { .. } => Self::refused("invalid_definition", error.to_string()),
+            DefinitionError::Limit { .. } => Self::refused("definition_limit", error.to_string()),
+            DefinitionError::Busy => Self::unavailable("overloaded", error.to_string()),
+            DefinitionError::Unavailable(_) => {
+                tracing::error!(error = %chain(&error), "a definition could not be read");
+                Self::unavailable("unavailable", error.to_string())
+            }
+        }
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Unavailable(_) => {
+                tracing::error!(error = %chain(&error), "the read models are unavailable");
+                Self::unavailable("unavailable", error.to_string())
+            }
+            QueryError::Undecodable { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        tracing::error!(error = %chain(&error), "the event log is unavailable");
+        Self::unavailable("unavailable", error.to_string())
+    }
+}

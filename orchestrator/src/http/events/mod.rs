@@ -1,0 +1,7 @@
+//! The feed of everything that happened.
+
+mod envelope;
+pub(super) mod history;
+pub(super) mod list;
+
+pub(crate) use envelope::EventBody;

@@ -1,0 +1,215 @@
+//! Reads requests, and refuses in our own words what the framework would refuse in its.
+
+use std::str::FromStr;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Limited};
+use serde::de::DeserializeOwned;
+
+use super::error::ApiError;
+
+/// The largest body: a log batch can be the whole output of a job.
+pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+/// How much of a larger body is read and thrown away, so that its sender gets to read the answer.
+const MAX_DRAINED_BYTES: usize = 4 * MAX_BODY_BYTES;
+
+/// A JSON body. NUL characters are refused: no database under us keeps them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Json<T>(pub(super) T);
+
+/// A JSON body in which NUL characters may stand, for the handler to replace.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct JsonWithNul<T>(pub(super) T);
+
+/// A JSON body, or none.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OptionalJson<T>(pub(super) Option<T>);
+
+/// Values of the path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Path<T>(pub(super) T);
+
+/// Values of the query.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        let body = read_json(request).await?;
+        if has_nul(&body) {
+            return Err(ApiError::refused("invalid_body", "the body contains a NUL character"));
+        }
+        parse(&body).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonWithNul<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        parse(&read_json(request).await?).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if request.body().is_end_stream() {
+            return Ok(Self(None));
+        }
+        let Json(body) = Json::<Option<T>>::from_request(request, state).await?;
+        Ok(Self(body))
+    }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(value)) => Ok(Self(value)),
+            Err(rejection) => Err(ApiError::malformed("invalid_path", rejection.body_text())),
+        }
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(value)) => Ok(Self(value)),
+            Err(rejection) => Err(ApiError::malformed("invalid_query", rejection.body_text())),
+        }
+    }
+}
+
+/// The value of a header, if it is there; one that does not parse is refused by name.
+pub(super) fn header_value<T: FromStr>(
+    headers: &HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<T>, ApiError> {
+    let Some(value) = headers.get(name) else { return Ok(None) };
+    let parsed = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    parsed.map(Some).ok_or_else(|| {
+        ApiError::malformed("invalid_header", format!("the header {name} has no value that can be read"))
+    })
+}
+
+async fn read_json(request: Request) -> Result<Bytes, ApiError> {
+    let is_json =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(
+            |value| {
+                let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+                essence == "application/json"
+                    || (essence.starts_with("application/") && essence.ends_with("+json"))
+            },
+        );
+    if !is_json {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "the content type must be application/json",
+        ));
+    }
+    read_body(request.into_body()).await
+}
+
+async fn read_body(mut body: Body) -> Result<Bytes, ApiError> {
+    match Limited::new(&mut body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            drain(body).await;
+            Err(ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                format!("the body is larger than {MAX_BODY_BYTES} bytes"),
+            ))
+        }
+        Err(error) => {
+            Err(ApiError::malformed("incomplete_body", format!("the body did not arrive: {error}")))
+        }
+    }
+}
+
+async fn drain(mut body: Body) {
+    let mut drained = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        drained += frame.data_ref().map_or(0, Bytes::len);
+        if drained > MAX_DRAINED_BYTES {
+            break;
+        }
+    }
+}
+
+/// 400 for what is no JSON, 422 for JSON that is not what is asked for, naming the place.
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.into_inner();
+        if inner.is_data() {
+            let place = if path == "." { String::new() } else { format!("{path}: ") };
+            ApiError::refused("invalid_body", format!("{place}{inner}"))
+        } else {
+            ApiError::malformed("malformed_json", format!("the body is not JSON: {inner}"))
+        }
+    })?;
+    deserializer
+        .end()
+        .map_err(|error| ApiError::malformed("malformed_json", format!("the body is not JSON: {error}")))?;
+    Ok(value)
+}
+
+/// Whether a JSON text spells NUL in a string: `\u0000` after an even number of backslashes.
+fn has_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        if rest[at + 1..].starts_with(b"u0000") {
+            return true;
+        }
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Sample {
+        list: Vec<u8>,
+    }
+
+    #[test]
+    fn what_is_no_json_is_malformed_and_what_is_wrong_json_is_refused_by_place() {
+        for malformed in ["{", "{\"list\":[1]} x", ""] {
+            let refused = parse::<Sample>(malformed.as_bytes()).unwrap_err();
+            assert!(format!("{refused:?}").contains("malformed_json"), "{refused:?}");
+        }
+        let refused = parse::<Sample>(b"{\"list\":[1,\"a\"]}").unwrap_err();
+        for part in ["invalid_body", "list[1]"] {
+            assert!(format!("{refused:?}").contains(part), "{refused:?}");
+        }
+        assert_eq!(parse::<Sample>(b"{\"list\":[1]}").unwrap(), Sample { list: vec![1] });
+    }
+
+    #[test]
+    fn a_nul_is_seen_and_a_spelled_backslash_is_not_taken_for_one() {
+        assert!(has_nul(br#"{"a":"x\u0000"}"#));
+        assert!(has_nul(br#"{"a":"\\\u0000"}"#));
+        assert!(!has_nul(br#"{"a":"\\u0000"}"#));
+        assert!(!has_nul(br#"{"a":"\n\u0001"}"#));
+        assert!(!has_nul(b"\\"));
+    }
+}

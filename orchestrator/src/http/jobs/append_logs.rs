@@ -1,0 +1,165 @@
+//! `POST /api/jobs/{id}/logs`
+
+use std::fmt;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use rivet_events::Metadata;
+use rivet_events::id::{JobId, LeaseId};
+use rivet_events::job_log::LogEntry;
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::commands::{CommandError, Loaded};
+use crate::digest;
+use crate::domain::job::{Job, JobCommand, JobState, LogAttempt, StartJob};
+use crate::domain::job_log::{AppendLog, JobLogCommand};
+use crate::http::answer::Recorded;
+use crate::http::error::ApiError;
+use crate::http::extract::{JsonWithNul, Path, header_value};
+use crate::http::header::{CANCEL, LEASE, LOG_ACK, LOG_OFFSET, RequestId};
+use crate::http::state::{Actor, AppState, unknown_job};
+
+/// How often a batch is tried again because its job moved meanwhile.
+const MAX_TRIES: usize = 4;
+
+/// A batch: `{entries: […]}` (dialect A) or a bare array (dialect B).
+#[derive(Debug)]
+pub(in crate::http) struct Batch(Vec<LogEntry>);
+
+pub(in crate::http) async fn append(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(job_id): Path<JobId>,
+    JsonWithNul(Batch(mut entries)): JsonWithNul<Batch>,
+) -> Result<Response, ApiError> {
+    let digest = digest::of_json(&entries);
+    for entry in &mut entries {
+        if entry.message.contains('\0') {
+            entry.message = entry.message.replace('\0', "\u{fffd}");
+        }
+    }
+    let sender = Sender {
+        lease: header_value(&headers, &LEASE)?,
+        offset: header_value(&headers, &LOG_OFFSET)?,
+        metadata: AppState::metadata(&headers, &request_id, &Actor::Client),
+    };
+    for _ in 0..MAX_TRIES {
+        let (job, attempt) = sender.attempt(&state, job_id).await?;
+        match sender.store(&state, &job, attempt, &entries, &digest).await {
+            Err(CommandError::Stale(_)) => {}
+            stored => {
+                let stored = stored?;
+                state.heard_from_holder(&job.aggregate.state, &sender.metadata).await?;
+                return answer(&state, &job.aggregate, attempt, &stored);
+            }
+        }
+    }
+    Err(ApiError::unavailable("contended", "the job changes too fast"))
+}
+
+/// Who sends a batch, as far as he says.
+struct Sender {
+    lease: Option<LeaseId>,
+    offset: Option<u64>,
+    metadata: Metadata,
+}
+
+type Stored = crate::commands::Committed<crate::domain::job_log::JobLog>;
+type NotStored = CommandError<crate::domain::job_log::JobLogError>;
+
+impl Sender {
+    /// The attempt that the sender writes for; its first sign of work is recorded.
+    async fn attempt(&self, state: &AppState, job_id: JobId) -> Result<(Loaded<Job>, LogAttempt), ApiError> {
+        let now = state.clock.now();
+        let grace = state.config.log_grace;
+        let job = state.commands.jobs.load(job_id).await?;
+        let attempt = match job.aggregate.log_attempt(self.lease, now, grace) {
+            Ok(attempt) if !attempt.starts => return Ok((job, attempt)),
+            Ok(_) => {
+                let start = JobCommand::Start(StartJob { lease: self.lease, now });
+                state.commands.jobs.execute(job_id, start, &self.metadata).await?;
+                state.commands.jobs.load(job_id).await?
+            }
+            Err(_) => state.commands.jobs.load_fresh(job_id).await?,
+        };
+        let log_attempt = attempt.aggregate.log_attempt(self.lease, now, grace)?;
+        Ok((attempt, log_attempt))
+    }
+
+    /// Stores the batch, if the job is still as it was when the sender was found to hold it.
+    async fn store(
+        &self,
+        state: &AppState,
+        job: &Loaded<Job>,
+        attempt: LogAttempt,
+        entries: &[LogEntry],
+        digest: &str,
+    ) -> Result<Stored, NotStored> {
+        let launch = job.aggregate.state.launch().expect("invariant: a job with an attempt was launched");
+        let append = JobLogCommand::Append(AppendLog {
+            job_id: launch.job_id,
+            pipeline_id: launch.pipeline_id,
+            attempt: attempt.attempt,
+            offset: self.offset,
+            entries: entries.to_vec(),
+            digest: digest.to_owned(),
+            now: state.clock.now(),
+        });
+        state.commands.job_logs.execute_along(launch.job_id, append, &self.metadata, &[job.unmoved()]).await
+    }
+}
+
+fn answer(state: &AppState, job: &Job, attempt: LogAttempt, stored: &Stored) -> Result<Response, ApiError> {
+    let position = state.position_of(stored);
+    let acknowledged = stored.aggregate.state.acknowledged(attempt.attempt);
+    let mut response = Recorded(position, StatusCode::CREATED).into_response();
+    response.headers_mut().insert(LOG_ACK, acknowledged.into());
+    if let JobState::Running(running) = &job.state
+        && running.cancel.is_some()
+    {
+        let id = running.launch.job_id;
+        let value = HeaderValue::from_str(&id.to_string()).map_err(|_| unknown_job(id))?;
+        response.headers_mut().insert(CANCEL, value);
+    }
+    Ok(response)
+}
+
+impl<'de> Deserialize<'de> for Batch {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct BatchVisitor;
+
+        impl<'de> Visitor<'de> for BatchVisitor {
+            type Value = Batch;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an array of log entries, or an object with `entries`")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Batch, A::Error> {
+                let mut batch = Vec::with_capacity(entries.size_hint().unwrap_or_default());
+                while let Some(entry) = entries.next_element()? {
+                    batch.push(entry);
+                }
+                Ok(Batch(batch))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Batch, A::Error> {
+                let mut batch = None;
+                while let Some(field) = fields.next_key::<String>()? {
+                    if field == "entries" {
+                        batch = Some(fields.next_value()?);
+                    } else {
+                        fields.next_value::<serde::de::IgnoredAny>()?;
+                    }
+                }
+                batch.map(Batch).ok_or_else(|| A::Error::missing_field("entries"))
+            }
+        }
+
+        deserializer.deserialize_any(BatchVisitor)
+    }
+}

@@ -1,0 +1,143 @@
+//! `POST /api/jobs/claim`: find, claim and return a job in one call, waiting for one if there is none.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json as JsonBody};
+use rivet_events::claim::{ClaimAnswered, ClaimEvent};
+use rivet_events::id::{JobId, LeaseId, RunnerId};
+use rivet_events::log::StreamWrite;
+use rivet_events::{Event, Metadata, StreamId, StreamType, Version};
+use serde::Deserialize;
+
+use super::execution::{self, Claim, ClaimError, answer_again};
+use crate::digest;
+use crate::http::answer::Recorded;
+use crate::http::body::JobExecutionInfo;
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, header_value};
+use crate::http::header::{REQUEST_KEY, RequestId};
+use crate::http::state::{Actor, AppState};
+
+/// Longest wait for a job; below the idle timeouts of load balancers.
+const MAX_WAIT: Duration = Duration::from_secs(50);
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct ClaimNextRequest {
+    runner_id: RunnerId,
+    /// How long to wait for a job, in milliseconds; not at all where absent.
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+/// 200 with the job, or 204 if there was none in time. Who claims this way echoes his lease.
+pub(in crate::http) async fn claim_next(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Json(body): Json<ClaimNextRequest>,
+) -> Result<Response, ApiError> {
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
+    state.polled_by(&body.runner_id, &metadata).await?;
+    let wait = Duration::from_millis(body.wait_ms).min(MAX_WAIT);
+    let request = Request {
+        capabilities: state.capabilities(&body.runner_id).await?,
+        key: header_value(&headers, &REQUEST_KEY)?,
+        runner_id: body.runner_id,
+        metadata,
+    };
+    if let Some(answer) = request.first_answer(&state).await? {
+        return Ok(answered(answer));
+    }
+    let claimed = tokio::select! {
+        claimed = request.claim_when_offered(&state) => claimed?,
+        () = tokio::time::sleep(wait) => None,
+        () = state.draining.cancelled() => None,
+    };
+    // An open request is a sign of life.
+    state.polled_by(&request.runner_id, &request.metadata).await?;
+    Ok(claimed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), answered))
+}
+
+fn answered(Recorded(position, info): Recorded<JobExecutionInfo>) -> Response {
+    Recorded(position, JsonBody(info)).into_response()
+}
+
+/// A runner's wish for any job.
+struct Request {
+    runner_id: RunnerId,
+    capabilities: Option<Vec<String>>,
+    key: Option<String>,
+    metadata: Metadata,
+}
+
+impl Request {
+    /// The stream that keeps the one answer of this request, where it has a key.
+    fn stream(&self) -> Option<StreamId> {
+        let key = self.key.as_ref()?;
+        Some(StreamId::new(StreamType::Claim, digest::of_json(&(&self.runner_id, key))))
+    }
+
+    /// What the request was answered before, if it was.
+    async fn first_answer(&self, state: &AppState) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
+        let Some(stream) = self.stream() else { return Ok(None) };
+        let events = state.commands.log().read_stream(&stream, Version::default()).await?;
+        match events.first().map(|envelope| &envelope.event) {
+            Some(Event::Claim(ClaimEvent::Answered(answered))) => {
+                answer_again(state, answered.job_id, answered.lease_id).await.map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    /// Takes what is offered until a claim is won.
+    async fn claim_when_offered(
+        &self,
+        state: &AppState,
+    ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
+        let place = state.dispatcher.queue_up(self.capabilities.clone());
+        while let Some(job_id) = place.next_offer().await {
+            match self.claim(state, job_id).await {
+                Ok(claimed) => return Ok(Some(claimed)),
+                // Somebody was faster, or the queue was behind: back to the line.
+                Err(ClaimError::Refused(_)) => {}
+                Err(ClaimError::Stale) => {
+                    if let Some(answer) = self.first_answer(state).await? {
+                        return Ok(Some(answer));
+                    }
+                }
+                Err(ClaimError::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn claim(&self, state: &AppState, job_id: JobId) -> Result<Recorded<JobExecutionInfo>, ClaimError> {
+        let lease_id = LeaseId::generate();
+        let claim = Claim {
+            job_id,
+            runner_id: self.runner_id.clone(),
+            capabilities: self.capabilities.clone(),
+            lease_id,
+            fencing: true,
+            request_key: self.key.clone(),
+        };
+        let answer: Vec<StreamWrite> =
+            self.stream().map(|stream| self.keep(state, stream, job_id, lease_id)).into_iter().collect();
+        execution::claim(state, claim, &answer, &self.metadata).await
+    }
+
+    /// Keeps the answer with the claim itself: one request can never get two jobs.
+    fn keep(&self, state: &AppState, stream: StreamId, job_id: JobId, lease_id: LeaseId) -> StreamWrite {
+        let answered = ClaimEvent::Answered(ClaimAnswered {
+            runner_id: self.runner_id.clone(),
+            request_key: self.key.clone().unwrap_or_default(),
+            job_id,
+            lease_id,
+            answered_at: state.clock.now(),
+        });
+        StreamWrite { stream, expected: Version::default(), events: vec![Event::Claim(answered)] }
+    }
+}

@@ -1,0 +1,76 @@
+//! `POST /api/jobs/{id}/complete`
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use rivet_events::Metadata;
+use rivet_events::id::{JobId, LeaseId};
+use rivet_events::job::{JobResult, JobStatus};
+use serde::Deserialize;
+
+use crate::commands::CommandError;
+use crate::domain::job::{CompleteJob, JobCommand, JobError, RefuseReport, Report};
+use crate::http::answer::{Recorded, done};
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, Path, header_value};
+use crate::http::header::{LEASE, RequestId};
+use crate::http::state::{Actor, AppState};
+
+/// A result (dialect A), or a status and most often a result (dialect B).
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Complete {
+    #[serde(default)]
+    status: Option<JobStatus>,
+    #[serde(default)]
+    result: Option<JobResult>,
+}
+
+pub(in crate::http) async fn complete(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(job_id): Path<JobId>,
+    Json(body): Json<Complete>,
+) -> Result<Recorded<StatusCode>, ApiError> {
+    let status = match (body.status, &body.result) {
+        (Some(status), _) => status,
+        (None, Some(result)) if result.success => JobStatus::Succeeded,
+        (None, Some(_)) => JobStatus::Failed,
+        (None, None) => return Err(ApiError::refused("invalid_body", "missing field `result`")),
+    };
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let lease = header_value(&headers, &LEASE)?;
+    finish(&state, job_id, lease, Report { status, result: body.result }, metadata).await
+}
+
+/// Ends the attempt. The report of a sender that lost its lease is kept for the history, and refused.
+pub(super) async fn finish(
+    state: &AppState,
+    job_id: JobId,
+    lease: Option<LeaseId>,
+    report: Report,
+    metadata: Metadata,
+) -> Result<Recorded<StatusCode>, ApiError> {
+    let now = state.clock.now();
+    let before = state.commands.jobs.load(job_id).await?.aggregate.state;
+    let complete = JobCommand::Complete(CompleteJob {
+        lease,
+        report: report.clone(),
+        backoff: AppState::backoff(),
+        now,
+    });
+    match state.commands.jobs.execute(job_id, complete, &metadata).await {
+        Ok(committed) => {
+            state.heard_from_holder(&before, &metadata).await?;
+            Ok(done(state.position_of(&committed)))
+        }
+        Err(CommandError::Refused(JobError::LeaseLost)) => {
+            if let Some(lease) = lease {
+                let refuse = JobCommand::RefuseReport(RefuseReport { lease, report, now });
+                state.commands.jobs.execute(job_id, refuse, &metadata).await?;
+            }
+            Err(JobError::LeaseLost.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}

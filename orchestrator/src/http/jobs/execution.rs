@@ -1,0 +1,127 @@
+//! The claim that a runner makes, by id or as the next in line, and the answer that it gets.
+
+use rivet_events::id::{JobId, LeaseId, RunnerId};
+use rivet_events::job::JobEvent;
+use rivet_events::log::StreamWrite;
+use rivet_events::{Event, Metadata, Position, StreamId, Version};
+
+use crate::commands::CommandError;
+use crate::domain::job::{ClaimJob, JobCommand, JobError, JobState};
+use crate::domain::pipeline::{PipelineError, PipelineState};
+use crate::http::answer::Recorded;
+use crate::http::body::JobExecutionInfo;
+use crate::http::error::ApiError;
+use crate::http::state::{AppState, unknown_job};
+
+/// A claim on a job.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    pub(super) job_id: JobId,
+    pub(super) runner_id: RunnerId,
+    pub(super) capabilities: Option<Vec<String>>,
+    pub(super) lease_id: LeaseId,
+    pub(super) fencing: bool,
+    pub(super) request_key: Option<String>,
+}
+
+/// Why a claim was not won.
+#[derive(Debug)]
+pub(super) enum ClaimError {
+    /// The job says no.
+    Refused(JobError),
+    /// A stream that was written along has moved.
+    Stale,
+    /// Anything else.
+    Failed(ApiError),
+}
+
+impl From<ApiError> for ClaimError {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<ClaimError> for ApiError {
+    fn from(error: ClaimError) -> Self {
+        match error {
+            ClaimError::Refused(refusal) => refusal.into(),
+            ClaimError::Stale => Self::unavailable("contended", "the job changes too fast"),
+            ClaimError::Failed(error) => error,
+        }
+    }
+}
+
+/// Claims the job, and writes along what belongs to the claim.
+pub(super) async fn claim(
+    state: &AppState,
+    claim: Claim,
+    along: &[StreamWrite],
+    metadata: &Metadata,
+) -> Result<Recorded<JobExecutionInfo>, ClaimError> {
+    let job_id = claim.job_id;
+    let job = state.commands.jobs.load(job_id).await.map_err(ApiError::from)?.aggregate;
+    let launch = job.state.launch().ok_or_else(|| unknown_job(job_id))?;
+    // Before the claim, so that a claim that succeeds can be answered.
+    let pipeline = state.pipeline(launch.pipeline_id).await?;
+    let command = JobCommand::Claim(ClaimJob {
+        runner_id: claim.runner_id,
+        capabilities: claim.capabilities,
+        lease_id: claim.lease_id,
+        fencing: claim.fencing,
+        request_key: claim.request_key,
+        now: state.clock.now(),
+    });
+    let committed = match state.commands.jobs.execute_along(job_id, command, metadata, along).await {
+        Ok(committed) => committed,
+        Err(CommandError::Refused(refusal)) => return Err(ClaimError::Refused(refusal)),
+        Err(CommandError::Stale(_)) => return Err(ClaimError::Stale),
+        Err(error) => return Err(ClaimError::Failed(error.into())),
+    };
+    let info = execution_info(&committed.aggregate.state, &pipeline)?;
+    let position = match committed.position {
+        Some(position) => position,
+        None => claimed_at(state, job_id, info.lease_id).await?,
+    };
+    Ok(Recorded(position, info))
+}
+
+/// The answer of a claim that was won before, if its lease still holds.
+pub(super) async fn answer_again(
+    state: &AppState,
+    job_id: JobId,
+    lease_id: LeaseId,
+) -> Result<Recorded<JobExecutionInfo>, ApiError> {
+    let job = state.commands.jobs.load_fresh(job_id).await?.aggregate;
+    let launch = job.state.launch().ok_or_else(|| unknown_job(job_id))?;
+    let pipeline = state.pipeline(launch.pipeline_id).await?;
+    let info = execution_info(&job.state, &pipeline)?;
+    if info.lease_id != lease_id {
+        return Err(JobError::LeaseLost.into());
+    }
+    Ok(Recorded(claimed_at(state, job_id, lease_id).await?, info))
+}
+
+/// What the holder of a job needs for running it.
+fn execution_info(state: &JobState, pipeline: &PipelineState) -> Result<JobExecutionInfo, ApiError> {
+    let JobState::Running(running) = state else { return Err(JobError::LeaseLost.into()) };
+    let launch = &running.launch;
+    let version = pipeline.version(launch.pipeline_version).ok_or(PipelineError::NotFound)?;
+    Ok(JobExecutionInfo {
+        job_id: launch.job_id,
+        pipeline_id: launch.pipeline_id,
+        pipeline_source: version.definition.script.clone(),
+        parameters: launch.parameters.clone(),
+        env_vars: version.definition.config.env_vars.clone(),
+        lease_id: running.holder.lease_id,
+        attempt: running.holder.attempt,
+    })
+}
+
+/// Where the claim that gave out a lease stands in the log.
+async fn claimed_at(state: &AppState, job_id: JobId, lease_id: LeaseId) -> Result<Position, ApiError> {
+    let events = state.commands.log().read_stream(&StreamId::job(job_id), Version::default()).await?;
+    let claimed = events.iter().find(
+        |envelope| matches!(&envelope.event, Event::Job(JobEvent::Claimed(claimed)) if claimed.lease_id == lease_id),
+    );
+    Ok(claimed.map_or(Position::default(), |envelope| envelope.position))
+}

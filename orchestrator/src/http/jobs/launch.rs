@@ -1,0 +1,112 @@
+//! `POST /api/pipeline/launch`
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json as JsonBody};
+use rivet_events::id::{JobId, PipelineId};
+use rivet_events::job::{Concurrency, JobLaunched};
+use rivet_events::pipeline::PipelineDefinition;
+use rivet_events::{Position, StreamId, Version};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::definition::MAX_PRIORITY;
+use crate::digest;
+use crate::domain::job::{JobCommand, LaunchJob};
+use crate::domain::pipeline::{PipelineError, check_parameters};
+use crate::http::answer::Recorded;
+use crate::http::body::Job;
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, header_value};
+use crate::http::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, RequestId};
+use crate::http::state::{Actor, AppState, unknown_job};
+
+/// The place of a job in the queue where nobody says.
+const DEFAULT_PRIORITY: u8 = 5;
+/// Longest idempotency key, in bytes.
+const MAX_KEY_BYTES: usize = 255;
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(in crate::http) struct Launch {
+    pipeline_id: PipelineId,
+    #[serde(default)]
+    parameters: Option<Map<String, Value>>,
+    #[serde(default)]
+    priority: Option<u8>,
+    #[serde(default)]
+    concurrency_group: Option<String>,
+}
+
+pub(in crate::http) async fn launch(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Json(body): Json<Launch>,
+) -> Result<Response, ApiError> {
+    let key: Option<String> = header_value(&headers, &IDEMPOTENCY_KEY)?;
+    if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
+        let detail = format!("the header {IDEMPOTENCY_KEY} must have 1 to {MAX_KEY_BYTES} bytes");
+        return Err(ApiError::malformed("invalid_header", detail));
+    }
+    check(&body)?;
+    let digest = key.is_some().then(|| digest::of_json(&body));
+    let job_id = match &key {
+        Some(key) => JobId::for_idempotency_key(body.pipeline_id, key),
+        None => JobId::generate(),
+    };
+    let pipeline = state.pipeline(body.pipeline_id).await?;
+    let (version, definition) = pipeline.current().ok_or(PipelineError::NotFound)?;
+    let parameters = check_parameters(&definition.inputs, body.parameters.unwrap_or_default())?;
+    let now = state.clock.now();
+    let launch = JobLaunched {
+        job_id,
+        pipeline_id: body.pipeline_id,
+        pipeline_version: version,
+        parameters,
+        demands: definition.demands.clone(),
+        priority: body.priority.or(definition.config.priority).unwrap_or(DEFAULT_PRIORITY),
+        max_retries: definition.config.max_retries,
+        timeout_seconds: definition.config.timeout_seconds,
+        retry_on_runner_lost: definition.config.retry_on_runner_lost,
+        concurrency: concurrency(body.concurrency_group, definition),
+        retry_of: None,
+        request_digest: digest,
+        requested_at: now,
+    };
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
+    let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
+    let job = Job::from_state(&committed.aggregate.state, now).ok_or_else(|| unknown_job(job_id))?;
+    if let Some(position) = committed.position {
+        return Ok(Recorded(position, JsonBody(job)).into_response());
+    }
+    let first = Recorded(launched_at(&state, job_id).await?, JsonBody(job));
+    let replayed = [(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))];
+    Ok((replayed, first).into_response())
+}
+
+fn check(body: &Launch) -> Result<(), ApiError> {
+    if body.priority.is_some_and(|priority| priority > MAX_PRIORITY) {
+        return Err(ApiError::refused("invalid_body", format!("priority: must be from 0 to {MAX_PRIORITY}")));
+    }
+    if body.concurrency_group.as_ref().is_some_and(String::is_empty) {
+        return Err(ApiError::refused("invalid_body", "concurrency_group: must not be empty"));
+    }
+    Ok(())
+}
+
+fn concurrency(asked: Option<String>, definition: &PipelineDefinition) -> Option<Concurrency> {
+    let config = &definition.config;
+    Some(Concurrency {
+        group: asked.or_else(|| config.concurrency_group.clone())?,
+        limit: config.concurrency_limit.unwrap_or(1),
+        policy: config.concurrency_policy.unwrap_or_default(),
+    })
+}
+
+/// Where the launch of a job stands in the log.
+async fn launched_at(state: &AppState, job_id: JobId) -> Result<Position, ApiError> {
+    let events = state.commands.log().read_stream(&StreamId::job(job_id), Version::default()).await?;
+    Ok(events.first().map_or(Position::default(), |first| first.position))
+}

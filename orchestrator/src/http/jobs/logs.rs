@@ -1,0 +1,87 @@
+//! `GET /api/jobs/{id}/logs`
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{self, Stream};
+use rivet_events::id::JobId;
+use rivet_projections::{QueryError, ReadModels, job_logs, jobs};
+use serde::Deserialize;
+
+use crate::http::body::NumberedLogEntry;
+use crate::http::error::ApiError;
+use crate::http::extract::{Path, Query};
+use crate::http::state::{AppState, unknown_job};
+
+/// Entries that are read from the store at once when the whole log is asked for.
+const PAGE: usize = 1_000;
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Range {
+    /// The last index seen.
+    #[serde(default)]
+    after: u64,
+    /// All of it where absent.
+    limit: Option<usize>,
+}
+
+/// A bare array in order of arrival. The whole log is streamed: it is never all in memory.
+pub(in crate::http) async fn read(
+    State(state): State<AppState>,
+    Path(job_id): Path<JobId>,
+    Query(range): Query<Range>,
+) -> Result<Response, ApiError> {
+    if range.limit == Some(0) {
+        return Err(ApiError::malformed("invalid_query", "limit: must be at least 1"));
+    }
+    if jobs::find(&state.read_models, job_id).await?.is_none() {
+        return Err(unknown_job(job_id));
+    }
+    let limit = range.limit.unwrap_or(usize::MAX);
+    let reading =
+        Reading { read_models: state.read_models, job_id, after: range.after, left: limit, begun: false };
+    // The first page before the answer begins, so that a store that fails can still be told of.
+    let (first, rest) = reading.next().await?;
+    let body = stream::iter([Ok(first)]);
+    let body = Body::from_stream(stream::StreamExt::chain(body, chunks(rest)));
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// How far a log has been read.
+struct Reading {
+    read_models: ReadModels,
+    job_id: JobId,
+    after: u64,
+    left: usize,
+    begun: bool,
+}
+
+impl Reading {
+    /// The next piece of the array's text, and what is to be read after it.
+    async fn next(mut self) -> Result<(Bytes, Option<Self>), QueryError> {
+        let limit = self.left.min(PAGE);
+        let page = job_logs::page(&self.read_models, self.job_id, self.after, limit).await?;
+        let mut text = String::new();
+        for entry in page.entries {
+            text.push(if self.begun { ',' } else { '[' });
+            self.begun = true;
+            self.after = entry.index;
+            self.left -= 1;
+            let entry = serde_json::to_string(&NumberedLogEntry::from(entry));
+            text.push_str(&entry.expect("invariant: a log entry is plain data"));
+        }
+        let more = page.next.is_some() && self.left > 0;
+        if !more {
+            text.push_str(if self.begun { "]" } else { "[]" });
+        }
+        Ok((text.into(), more.then_some(self)))
+    }
+}
+
+fn chunks(reading: Option<Reading>) -> impl Stream<Item = Result<Bytes, QueryError>> {
+    stream::try_unfold(reading, async |reading| match reading {
+        Some(reading) => reading.next().await.map(Some),
+        None => Ok(None),
+    })
+}

@@ -1,0 +1,15 @@
+//! Jobs: launched, offered, claimed, reported on, read.
+
+pub(super) mod append_logs;
+pub(super) mod cancel;
+pub(super) mod claim;
+pub(super) mod claim_next;
+pub(super) mod complete;
+mod execution;
+pub(super) mod get;
+pub(super) mod launch;
+pub(super) mod list;
+pub(super) mod logs;
+pub(super) mod retry;
+pub(super) mod scheduled;
+pub(super) mod status;

@@ -1,0 +1,53 @@
+//! `GET /api/jobs/scheduled`
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::{Extension, Json};
+use rivet_events::id::{JobId, RunnerId};
+use rivet_projections::{job_queue, jobs};
+use serde::Deserialize;
+
+use crate::http::body::Job;
+use crate::http::error::ApiError;
+use crate::http::extract::Query;
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState};
+
+/// A runner claims all that it is shown, so it is never shown the whole queue.
+const OFFERED: usize = 100;
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Poll {
+    /// Absent in dialect B: such a runner takes every job.
+    runner_id: Option<RunnerId>,
+    /// Whether this client echoes its lease.
+    #[serde(default)]
+    fencing: bool,
+}
+
+/// The first jobs in claim order that the runner may have, shown by the time of their launch.
+pub(in crate::http) async fn scheduled(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Query(poll): Query<Poll>,
+) -> Result<Json<Vec<Job>>, ApiError> {
+    let now = state.clock.now();
+    let capabilities = match &poll.runner_id {
+        Some(runner_id) => {
+            if state.is_registered(runner_id).await? {
+                let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(runner_id));
+                state.polled_by(runner_id, &metadata).await?;
+            }
+            state.capabilities(runner_id).await?
+        }
+        None => None,
+    };
+    let offered =
+        job_queue::candidates(&state.read_models, capabilities.as_deref(), poll.fencing, now, OFFERED)
+            .await?;
+    let ids: Vec<JobId> = offered.iter().map(|job| job.job_id).collect();
+    let mut jobs = jobs::find_all(&state.read_models, &ids).await?;
+    jobs.sort_by_key(|job| (job.requested_at, job.id));
+    Ok(Json(jobs.into_iter().map(|row| Job::from_row(row, now)).collect()))
+}

@@ -1,0 +1,46 @@
+//! `PUT /api/jobs/{id}/status`
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use rivet_events::id::JobId;
+use rivet_events::job::JobStatus;
+use serde::Deserialize;
+
+use super::complete::finish;
+use crate::domain::job::{JobCommand, JobError, Report, StartJob};
+use crate::http::answer::{Recorded, done};
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, Path, header_value};
+use crate::http::header::{LEASE, RequestId};
+use crate::http::state::{Actor, AppState};
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct SetStatus {
+    status: JobStatus,
+}
+
+pub(in crate::http) async fn set_status(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(job_id): Path<JobId>,
+    Json(body): Json<SetStatus>,
+) -> Result<Recorded<StatusCode>, ApiError> {
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let lease = header_value(&headers, &LEASE)?;
+    match body.status {
+        JobStatus::Running => {
+            let now = state.clock.now();
+            let command = JobCommand::Start(StartJob { lease, now });
+            let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
+            state.heard_from_holder(&committed.aggregate.state, &metadata).await?;
+            Ok(done(state.position_of(&committed)))
+        }
+        JobStatus::Queued => Err(JobError::NotTerminal(body.status).into()),
+        JobStatus::Succeeded | JobStatus::Failed | JobStatus::Cancelled | JobStatus::TimedOut => {
+            let report = Report { status: body.status, result: None };
+            finish(&state, job_id, lease, report, metadata).await
+        }
+    }
+}

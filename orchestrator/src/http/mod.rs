@@ -1,0 +1,84 @@
+//! HTTP: every route on this page, a handler a file.
+//!
+//! To add an endpoint: a file with its handler, named by what it does; its route below; its row in docs/api.md; a
+//! test over real HTTP.
+
+mod answer;
+mod body;
+mod error;
+mod events;
+mod extract;
+mod fresh;
+mod header;
+mod health;
+mod jobs;
+mod pipelines;
+mod projections;
+mod runners;
+mod state;
+mod stubs;
+
+use axum::Router;
+use axum::extract::OriginalUri;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post, put};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use error::{ApiError, render_problems};
+
+use crate::telemetry::request_context;
+pub(crate) use events::EventBody;
+pub(crate) use state::AppState;
+
+/// Every route of the API.
+pub(crate) fn router(state: AppState) -> Router {
+    let api = Router::new()
+        .route("/api/runners/register", post(runners::register::register))
+        .route("/api/runners", get(runners::list::list))
+        .route(
+            // A runner's name may contain slashes, and clients do not escape them.
+            "/api/runners/{*id}",
+            get(runners::get::get).delete(runners::delete::delete).post(runners::heartbeat::heartbeat),
+        )
+        .route("/api/jobs", get(jobs::list::list))
+        .route("/api/jobs/claim", post(jobs::claim_next::claim_next))
+        .route("/api/jobs/scheduled", get(jobs::scheduled::scheduled))
+        .route("/api/jobs/pipeline/{id}", get(jobs::list::list_of_pipeline))
+        .route("/api/jobs/execute/{id}", post(jobs::claim::claim))
+        .route("/api/jobs/{id}", get(jobs::get::get))
+        .route("/api/jobs/{id}/claim", post(jobs::claim::claim))
+        .route("/api/jobs/{id}/status", put(jobs::status::set_status))
+        .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
+        .route("/api/jobs/{id}/complete", post(jobs::complete::complete))
+        .route("/api/jobs/{id}/cancel", post(jobs::cancel::cancel))
+        .route("/api/jobs/{id}/retry", post(jobs::retry::retry))
+        .route("/api/jobs/{id}/events", get(events::history::history))
+        .route("/api/pipeline/create", post(pipelines::create::create))
+        .route("/api/pipeline/launch", post(jobs::launch::launch))
+        .route("/api/pipeline/list", get(pipelines::list::list))
+        .route("/api/pipeline/{id}", get(pipelines::get::get).delete(pipelines::delete::delete))
+        .route("/api/stubs", get(stubs::list))
+        .route("/api/stubs/{name}", get(stubs::get))
+        .route("/api/projections/{name}/rebuild", post(projections::rebuild::rebuild))
+        .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
+    // What must answer at once, and needs no read model.
+    api.route("/api/health", get(health::health))
+        .route("/livez", get(health::health))
+        .route("/readyz", get(health::ready))
+        .route("/api/events", get(events::list::list))
+        .route("/api/projections", get(projections::list::list))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(|_| error::panicked()))
+        .layer(from_fn(render_problems))
+        .layer(from_fn(request_context))
+        .with_state(state)
+}
+
+async fn unknown_path(OriginalUri(uri): OriginalUri) -> ApiError {
+    ApiError::not_found("unknown_path", format!("there is nothing at {}", uri.path()))
+}
+
+async fn wrong_method(method: axum::http::Method, OriginalUri(uri): OriginalUri) -> ApiError {
+    error::method_not_allowed(&method, uri.path())
+}

@@ -1,0 +1,89 @@
+//! Makes a definition out of a request: what the request says wins over what its script says.
+
+use std::collections::BTreeSet;
+
+use rivet_events::pipeline::{PipelineDefinition, Tag};
+use serde::Deserialize;
+
+use crate::definition::{Definition, DefinitionError, Evaluator, PartialConfig};
+use crate::http::error::ApiError;
+
+/// A pipeline as a client sends it: with a name (dialect A) or all in its script (dialect B).
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct PipelineRequest {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    script: String,
+    #[serde(default)]
+    required_modules: Option<Vec<String>>,
+    #[serde(default)]
+    tags: Option<Vec<Tag>>,
+    #[serde(default)]
+    config: Option<PartialConfig>,
+}
+
+/// The definition that a request stands for. With a name in the request, a script that is no definition is kept as
+/// it is; one that hits a limit is refused in any case.
+pub(super) async fn define(
+    evaluator: &Evaluator,
+    request: PipelineRequest,
+) -> Result<PipelineDefinition, ApiError> {
+    if request.name.as_ref().is_some_and(|name| name.trim().is_empty()) {
+        return Err(ApiError::refused("invalid_body", "name: must not be empty"));
+    }
+    let config = request.config.unwrap_or_default();
+    config.check().map_err(|error| ApiError::refused("invalid_body", format!("config: {error}")))?;
+    let read = match evaluator.read(&request.script).await {
+        Ok(definition) => Some(definition),
+        Err(
+            DefinitionError::Script { .. }
+            | DefinitionError::NotADefinition { .. }
+            | DefinitionError::RunnerModule { .. },
+        ) if request.name.is_some() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let read: Definition = read.unwrap_or_default();
+    let tags_demand: Vec<Tag> = read.tags.iter().chain(request.tags.iter().flatten()).cloned().collect();
+    let required_modules = union(read.requires, request.required_modules.unwrap_or_default());
+    Ok(PipelineDefinition {
+        name: request.name.unwrap_or(read.name),
+        description: request.description.or(read.description),
+        script: request.script,
+        demands: demands(&required_modules, &tags_demand),
+        tags: request.tags.unwrap_or(read.tags),
+        required_modules,
+        inputs: read.inputs,
+        config: config.or(read.config).into(),
+    })
+}
+
+/// Both lists in order, each text once.
+fn union(first: Vec<String>, second: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    first.into_iter().chain(second).filter(|text| seen.insert(text.clone())).collect()
+}
+
+/// The capabilities that modules and pairs demand: sorted, unique. Texts as tags demand nothing.
+fn demands(modules: &[String], tags: &[Tag]) -> Vec<String> {
+    let pairs = tags.iter().filter_map(|tag| match tag {
+        Tag::Pair { key, value } => Some(format!("{key}={value}")),
+        Tag::Text(_) => None,
+    });
+    let demands: BTreeSet<String> = modules.iter().cloned().chain(pairs).collect();
+    demands.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_and_pairs_are_demanded_and_texts_are_not() {
+        let pair = Tag::Pair { key: "os".to_owned(), value: "linux".to_owned() };
+        let modules = vec!["process".to_owned(), "container".to_owned()];
+        let tags = [pair.clone(), Tag::Text("nightly".to_owned()), pair];
+        assert_eq!(demands(&modules, &tags), ["container", "os=linux", "process"]);
+    }
+}

@@ -1,0 +1,33 @@
+//! `DELETE /api/pipeline/{id}`
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use rivet_events::id::PipelineId;
+
+use crate::domain::pipeline::{DeletePipeline, PipelineCommand};
+use crate::http::answer::{Recorded, done};
+use crate::http::error::ApiError;
+use crate::http::extract::Path;
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState};
+use crate::processes::deleted_pipelines::cancel_waiting;
+use crate::telemetry::chain;
+
+/// Its waiting jobs are cancelled before the answer; what that misses, a process catches up with.
+pub(in crate::http) async fn delete(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(id): Path<PipelineId>,
+) -> Result<Recorded<StatusCode>, ApiError> {
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let command = PipelineCommand::Delete(DeletePipeline { now: state.clock.now() });
+    let committed = state.commands.pipelines.execute(id, command, &metadata).await?;
+    state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
+    let (commands, read_models) = (&state.commands, &state.read_models);
+    if let Err(error) = cancel_waiting(commands, read_models, id, state.clock.now()).await {
+        tracing::warn!(pipeline.id = %id, error = %chain(&error), "waiting jobs are cancelled later");
+    }
+    Ok(done(state.position_of(&committed)))
+}

@@ -1,0 +1,27 @@
+//! `DELETE /api/runners/{id}`
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+
+use super::runner_id;
+use crate::domain::runner::{RemoveRunner, RunnerCommand};
+use crate::http::answer::{Recorded, done};
+use crate::http::error::ApiError;
+use crate::http::extract::Path;
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState};
+
+pub(in crate::http) async fn delete(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Result<Recorded<StatusCode>, ApiError> {
+    let runner_id = runner_id(&id)?;
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let command = RunnerCommand::Remove(RemoveRunner { now: state.clock.now() });
+    let committed = state.commands.runners.execute(&runner_id, command, &metadata).await?;
+    state.liveness.forget(&runner_id);
+    Ok(done(state.position_of(&committed)))
+}

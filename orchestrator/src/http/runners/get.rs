@@ -1,0 +1,21 @@
+//! `GET /api/runners/{id}`
+
+use axum::Json;
+use axum::extract::State;
+use rivet_projections::runners;
+
+use super::{runner_id, unknown_runner};
+use crate::http::body::Runner;
+use crate::http::error::ApiError;
+use crate::http::extract::Path;
+use crate::http::state::AppState;
+
+pub(in crate::http) async fn get(
+    State(state): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Runner>, ApiError> {
+    let runner_id = runner_id(&id)?;
+    let row = runners::find(&state.read_models, &runner_id).await?;
+    let row = row.ok_or_else(|| unknown_runner(&runner_id))?;
+    Ok(Json(Runner::from_row(row, state.liveness.last_contact(&runner_id))))
+}

@@ -1,0 +1,31 @@
+//! `GET /api/runners`
+
+use axum::extract::{OriginalUri, State};
+use axum::response::Response;
+use rivet_projections::runners::{self, RunnerStatus};
+use serde::Deserialize;
+
+use crate::http::answer::{Paging, listed};
+use crate::http::body::Runner;
+use crate::http::error::ApiError;
+use crate::http::extract::Query;
+use crate::http::state::AppState;
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Filter {
+    status: Option<RunnerStatus>,
+}
+
+pub(in crate::http) async fn list(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    Query(paging): Query<Paging>,
+    Query(filter): Query<Filter>,
+) -> Result<Response, ApiError> {
+    let cursor = paging.cursor()?;
+    let page = runners::list(&state.read_models, filter.status, cursor.as_ref(), paging.limit()?).await?;
+    Ok(listed(&uri, page, |row| {
+        let last_contact = state.liveness.last_contact(&row.id);
+        Runner::from_row(row, last_contact)
+    }))
+}

@@ -1,0 +1,21 @@
+//! Runners: they register, beat, and are listed.
+
+pub(super) mod delete;
+pub(super) mod get;
+pub(super) mod heartbeat;
+pub(super) mod list;
+pub(super) mod register;
+
+use rivet_events::id::RunnerId;
+
+use super::error::ApiError;
+
+/// A runner's name from the path.
+fn runner_id(text: &str) -> Result<RunnerId, ApiError> {
+    text.parse().map_err(|error| ApiError::malformed("invalid_path", format!("{error}")))
+}
+
+/// The 404 of a runner.
+fn unknown_runner(id: &RunnerId) -> ApiError {
+    ApiError::not_found("runner_not_found", format!("there is no runner {id}"))
+}

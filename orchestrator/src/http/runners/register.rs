@@ -1,0 +1,86 @@
+//! `POST /api/runners/register`
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::{Extension, Json as JsonBody};
+use rivet_events::Metadata;
+use rivet_events::id::RunnerId;
+use rivet_projections::runners;
+use serde::Deserialize;
+
+use crate::domain::job::{ExpireLease, JobCommand};
+use crate::domain::runner::{RegisterRunner, RunnerCommand, RunnerState};
+use crate::http::answer::Recorded;
+use crate::http::body::Runner;
+use crate::http::error::ApiError;
+use crate::http::extract::Json;
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState};
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Register {
+    runner_id: RunnerId,
+    /// Absent in dialect B: such a runner takes every job.
+    #[serde(default)]
+    capabilities: Option<Vec<String>>,
+    #[serde(default)]
+    boot_id: Option<String>,
+}
+
+pub(in crate::http) async fn register(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Json(body): Json<Register>,
+) -> Result<Recorded<JsonBody<Runner>>, ApiError> {
+    let now = state.clock.now();
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
+    let runner_id = body.runner_id.clone();
+    let command = RunnerCommand::Register(RegisterRunner {
+        runner_id: body.runner_id,
+        capabilities: body.capabilities,
+        boot_id: body.boot_id,
+        now,
+    });
+    let before = state.commands.runners.load_fresh(&runner_id).await?.aggregate.state;
+    let committed = state.commands.runners.execute(&runner_id, command, &metadata).await?;
+    state.liveness.recorded(&runner_id, now);
+    let position = state.position_of(&committed);
+    // What the runner holds, only the read model knows.
+    state.read_models.wait_for(position, state.config.read_wait).await;
+    if rebooted(&before, &committed.aggregate.state) {
+        void_leases(&state, &runner_id, &metadata).await?;
+    }
+    let row = runners::find(&state.read_models, &runner_id).await?;
+    let row = row.ok_or_else(|| {
+        ApiError::unavailable("unavailable", "the runner is registered, but its answer is not ready yet")
+    })?;
+    Ok(Recorded(position, JsonBody(Runner::from_row(row, Some(now)))))
+}
+
+/// Whether the name has come back as another process.
+fn rebooted(before: &RunnerState, after: &RunnerState) -> bool {
+    match (before, after) {
+        (RunnerState::Registered(before), RunnerState::Registered(after)) => {
+            before.boot_id.is_some() && after.boot_id.is_some() && before.boot_id != after.boot_id
+        }
+        (RunnerState::Absent, _) | (_, RunnerState::Absent) => false,
+    }
+}
+
+/// The jobs of the process that is no more are not this one's.
+async fn void_leases(state: &AppState, runner_id: &RunnerId, metadata: &Metadata) -> Result<(), ApiError> {
+    let Some(runner) = runners::find(&state.read_models, runner_id).await? else { return Ok(()) };
+    for held in runner.held {
+        let expire = JobCommand::ExpireLease(ExpireLease {
+            lease_id: held.lease_id,
+            last_contact: None,
+            rebooted: true,
+            policy: state.config.lease_policy(),
+            backoff: AppState::backoff(),
+            now: state.clock.now(),
+        });
+        state.commands.jobs.execute(held.job_id, expire, metadata).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! What handlers work with, and the few things that many of them do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use rivet_events::id::{JobId, PipelineId, RunnerId};
+use rivet_events::{Metadata, Position};
+use rivet_projections::ReadModels;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::error::ApiError;
+use super::header::RequestId;
+use crate::chance;
+use crate::clock::Clock;
+use crate::commands::{Commands, Committed};
+use crate::config::Config;
+use crate::definition::Evaluator;
+use crate::dispatch::Dispatcher;
+use crate::domain::job::{Backoff, JobState};
+use crate::domain::pipeline::{PipelineError, PipelineState};
+use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
+use crate::liveness::Liveness;
+
+/// What handlers work with.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    pub(crate) commands: Commands,
+    pub(crate) read_models: ReadModels,
+    pub(crate) evaluator: Arc<Evaluator>,
+    pub(crate) liveness: Arc<Liveness>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Arc<Config>,
+    /// Work that outlives its request; shutdown waits for it.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when the server is about to stop.
+    pub(crate) draining: CancellationToken,
+}
+
+/// Who sends a command, for the events' metadata.
+#[derive(Debug, Clone)]
+pub(super) enum Actor<'a> {
+    /// Somebody who did not say who he is.
+    Client,
+    /// A runner, by its name.
+    Runner(&'a RunnerId),
+}
+
+impl AppState {
+    /// The metadata of a command that came with a request.
+    pub(super) fn metadata(headers: &HeaderMap, request_id: &RequestId, actor: &Actor<'_>) -> Metadata {
+        Metadata {
+            actor: Some(match actor {
+                Actor::Client => "client".to_owned(),
+                Actor::Runner(id) => format!("runner:{id}"),
+            }),
+            correlation_id: Some(request_id.0.clone()),
+            causation_id: None,
+            command_id: None,
+            request_id: Some(request_id.0.clone()),
+            traceparent: headers.get("traceparent").and_then(|v| v.to_str().ok()).map(str::to_owned),
+        }
+    }
+
+    /// Where a command stands for its client: its last event, or the head if it had nothing to record.
+    pub(super) fn position_of<A>(&self, committed: &Committed<A>) -> Position {
+        committed.position.unwrap_or_else(|| *self.commands.log().watch().borrow())
+    }
+
+    /// Notes that a runner spoke: in memory always, in the log once in the heartbeat resolution. One that never
+    /// registered is registered by it. Says where it was recorded, if it was.
+    pub(super) async fn heard_from(
+        &self,
+        runner_id: &RunnerId,
+        metadata: &Metadata,
+    ) -> Result<Option<Position>, ApiError> {
+        self.record_contact(runner_id, metadata, self.config.heartbeat_resolution).await
+    }
+
+    /// Notes that a runner polled. Idle runners poll all day, so where no other replica needs to know, memory does.
+    pub(super) async fn polled_by(&self, runner_id: &RunnerId, metadata: &Metadata) -> Result<(), ApiError> {
+        let resolution =
+            if self.commands.shared() { self.config.runner_offline_after * 2 / 3 } else { Duration::MAX };
+        self.record_contact(runner_id, metadata, resolution).await.map(|_| ())
+    }
+
+    async fn record_contact(
+        &self,
+        runner_id: &RunnerId,
+        metadata: &Metadata,
+        resolution: Duration,
+    ) -> Result<Option<Position>, ApiError> {
+        let now = self.clock.now();
+        if !self.liveness.touch(runner_id, now, resolution) {
+            return Ok(None);
+        }
+        let heartbeat = RecordHeartbeat { runner_id: runner_id.clone(), resolution, now };
+        let committed =
+            self.commands.runners.execute(runner_id, RunnerCommand::Heartbeat(heartbeat), metadata).await?;
+        if let RunnerState::Registered(runner) = committed.aggregate.state {
+            self.liveness.recorded(runner_id, runner.heard_at);
+        }
+        Ok(committed.position)
+    }
+
+    /// Notes that the holder of a job spoke, in whose name a write was accepted.
+    pub(super) async fn heard_from_holder(
+        &self,
+        job: &JobState,
+        metadata: &Metadata,
+    ) -> Result<(), ApiError> {
+        if let JobState::Running(running) = job {
+            self.heard_from(&running.holder.runner_id, metadata).await?;
+        }
+        Ok(())
+    }
+
+    /// The wait before a retry, if one comes of the command.
+    pub(super) fn backoff() -> Backoff {
+        Backoff { jitter: chance::draw() }
+    }
+
+    /// Whether the runner is on the list.
+    pub(super) async fn is_registered(&self, runner_id: &RunnerId) -> Result<bool, ApiError> {
+        let runner = self.commands.runners.load(runner_id).await?;
+        Ok(matches!(runner.aggregate.state, RunnerState::Registered(_)))
+    }
+
+    /// What a runner can do: everything, for one that did not tell.
+    pub(super) async fn capabilities(&self, runner_id: &RunnerId) -> Result<Option<Vec<String>>, ApiError> {
+        let runner = self.commands.runners.load(runner_id).await?;
+        Ok(match runner.aggregate.state {
+            RunnerState::Registered(runner) => runner.capabilities,
+            RunnerState::Absent => None,
+        })
+    }
+
+    /// A pipeline with all its versions, also a deleted one.
+    pub(super) async fn pipeline(&self, id: PipelineId) -> Result<PipelineState, ApiError> {
+        let state = self.commands.pipelines.load(id).await?.aggregate.state;
+        if state.pipeline_id.is_some() { Ok(state) } else { Err(PipelineError::NotFound.into()) }
+    }
+}
+
+/// The 404 of a job.
+pub(super) fn unknown_job(id: JobId) -> ApiError {
+    ApiError::not_found("job_not_found", format!("there is no job {id}"))
+}
+
+/// The 404 of a pipeline.
+pub(super) fn unknown_pipeline(id: PipelineId) -> ApiError {
+    ApiError::not_found("pipeline_not_found", format!("there is no pipeline {id}"))
+}

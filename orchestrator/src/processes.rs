@@ -1,0 +1,143 @@
+//! Reconcilers: what has to happen when nobody asks for it.
+//!
+//! Each takes no input, reads what seems due, and issues ordinary commands, whose aggregates check again: contact
+//! that wins the race keeps its job, and a reconciler that runs twice, late or on two replicas does no harm. They are
+//! woken by a timer, and run where the read models are kept up to date.
+//!
+//! To add one: a file with its `reconcile`, and its line in [`Processes::sweep`].
+
+mod cancellations;
+mod deadlines;
+pub(crate) mod deleted_pipelines;
+mod lost_holders;
+mod lost_runners;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use rivet_events::Metadata;
+use rivet_events::id::{CommandId, JobId, RunnerId};
+use rivet_projections::runners::{self, Runner};
+use rivet_projections::{QueryError, ReadModels};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::commands::{CommandError, Commands};
+use crate::config::Config;
+use crate::domain::job::JobCommand;
+use crate::liveness::Liveness;
+use crate::telemetry::chain;
+
+/// Rows that a reconciler looks at in one query.
+const PAGE: usize = 500;
+
+/// What the reconcilers work with.
+#[derive(Clone)]
+pub(crate) struct Processes {
+    pub(crate) commands: Commands,
+    pub(crate) read_models: ReadModels,
+    pub(crate) liveness: Arc<Liveness>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Arc<Config>,
+}
+
+/// Why a sweep ended early; the next one begins anew.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SweepError {
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error("a command of the reconciler failed")]
+    Command(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Processes {
+    /// Sweeps until `shutdown`, while this process is the leading one. After a start, and after taking over, nothing
+    /// is lost before everybody had the time to speak.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut leading = self.read_models.leading();
+        while !shutdown.is_cancelled() {
+            let led = tokio::select! {
+                led = leading.wait_for(|leading| *leading) => led.is_ok(),
+                () = shutdown.cancelled() => false,
+            };
+            if !led {
+                return;
+            }
+            let since = self.clock.now();
+            tokio::select! {
+                () = self.sweep_from(since) => {}
+                _ = leading.wait_for(|leading| !*leading) => {}
+                () = shutdown.cancelled() => return,
+            }
+        }
+    }
+
+    async fn sweep_from(&self, since: DateTime<Utc>) {
+        let mut ticks = tokio::time::interval(self.config.sweep_interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let now = self.clock.now();
+            let everybody_spoke =
+                (now - since).to_std().is_ok_and(|time| time >= self.config.startup_grace());
+            if let Err(error) = self.sweep(now, everybody_spoke).await {
+                tracing::warn!(error = %chain(&error), "a sweep ended early");
+            }
+        }
+    }
+
+    async fn sweep(&self, now: DateTime<Utc>, everybody_spoke: bool) -> Result<(), SweepError> {
+        deleted_pipelines::reconcile(self, now).await?;
+        cancellations::reconcile(self, now, everybody_spoke).await?;
+        deadlines::reconcile(self, now).await?;
+        if everybody_spoke {
+            lost_holders::reconcile(self, now).await?;
+            lost_runners::reconcile(self, now).await?;
+        }
+        Ok(())
+    }
+
+    /// When a runner was last heard of, as far as this process can know: contact is recorded once in the heartbeat
+    /// resolution, so another replica may have heard that much later.
+    async fn last_contact(&self, runner_id: &RunnerId) -> Result<Option<DateTime<Utc>>, QueryError> {
+        let row = runners::find(&self.read_models, runner_id).await?;
+        Ok(self.last_contact_of(runner_id, row.as_ref()))
+    }
+
+    fn last_contact_of(&self, runner_id: &RunnerId, row: Option<&Runner>) -> Option<DateTime<Utc>> {
+        let recorded =
+            row.and_then(|row| row.last_heartbeat_at).map(|at| at + self.config.heartbeat_resolution);
+        // What may have been is no later than now.
+        let recorded = recorded.map(|at| at.min(self.clock.now()));
+        if self.commands.shared() {
+            recorded.max(self.liveness.last_contact(runner_id))
+        } else {
+            self.liveness.last_contact(runner_id).or_else(|| row.and_then(|row| row.last_heartbeat_at))
+        }
+    }
+}
+
+/// A command to a job. What the job refuses has been overtaken by events.
+async fn command(
+    commands: &Commands,
+    process: &'static str,
+    job_id: JobId,
+    command: JobCommand,
+) -> Result<(), SweepError> {
+    match commands.jobs.execute(job_id, command, &metadata(process)).await {
+        Ok(_) => Ok(()),
+        Err(CommandError::Refused(refusal)) => {
+            tracing::debug!(process, job.id = %job_id, %refusal, "overtaken");
+            Ok(())
+        }
+        Err(error) => Err(SweepError::Command(error.into())),
+    }
+}
+
+fn metadata(process: &'static str) -> Metadata {
+    Metadata {
+        actor: Some(format!("process:{process}")),
+        correlation_id: Some(CommandId::generate().to_string()),
+        ..Metadata::default()
+    }
+}

@@ -1,0 +1,267 @@
+//! The calls that a runner makes, each retried as its kind needs.
+//!
+//! Every answer, whatever it was about, may name jobs to cancel: that is handled here, in one place.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use rivet_events::id::{CommandId, JobId, LeaseId};
+use rivet_events::job_log::LogEntry;
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::execution::{Completion, JobExecution};
+use super::held_jobs::HeldJobs;
+use super::retry::{Backoff, Verdict};
+use crate::telemetry::chain;
+
+/// Longest time of one try of a short request.
+const TRY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A server, as one runner sees it. Belongs to the async runtime it is first used on.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    server: Url,
+    runner_id: String,
+    held_jobs: HeldJobs,
+    retry_for: Duration,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    /// `Rivet-Log-Ack`: entries of the attempt that the server has.
+    pub(super) log_ack: Option<u64>,
+    retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+/// Why a write did not get through.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    /// The job belongs to another attempt by now.
+    #[error("the lease of this attempt is lost")]
+    LeaseLost,
+    /// The server refused it for good.
+    #[error("the server refused: {}", .0.explanation())]
+    Refused(Reply),
+    /// No answer that counts, in all the time there was.
+    #[error("gave up after {0:?}: {1}")]
+    GaveUp(Duration, String),
+}
+
+/// The answer to a next-claim.
+#[derive(Debug)]
+pub(super) enum NextClaim {
+    /// This job is the runner's now.
+    Job(Box<JobExecution>),
+    /// Nothing to do within the wait.
+    Nothing,
+    /// The server is older than next-claim.
+    Unsupported,
+}
+
+impl Reply {
+    /// The stable code of an error.
+    fn code(&self) -> Option<String> {
+        self.field("code")
+    }
+
+    /// The answer in words, for people.
+    pub(super) fn explanation(&self) -> String {
+        let error = self
+            .field("error")
+            .unwrap_or_else(|| String::from_utf8_lossy(&self.body).trim().chars().take(200).collect());
+        format!("{} {error}", self.status.as_u16()).trim_end().to_owned()
+    }
+
+    fn field(&self, name: &str) -> Option<String> {
+        let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        body.get(name)?.as_str().map(ToOwned::to_owned)
+    }
+
+    fn verdict(&self) -> Verdict {
+        Verdict::of(self.status.as_u16(), self.code().as_deref())
+    }
+}
+
+impl Client {
+    /// A client of `server` that speaks for `runner_id` and retries a write for `retry_for`.
+    pub(super) fn new(
+        server: Url,
+        runner_id: String,
+        held_jobs: HeldJobs,
+        retry_for: Duration,
+    ) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .user_agent(concat!("rivet-runner/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("the HTTP client cannot be built")?;
+        Ok(Self { http, server, runner_id, held_jobs, retry_for })
+    }
+
+    /// Makes the runner known with what it can do.
+    pub(super) async fn register(&self, capabilities: &[String], boot_id: &str) -> Result<(), WriteError> {
+        let body = json!({ "runner_id": self.runner_id, "capabilities": capabilities, "boot_id": boot_id });
+        self.write("register", || self.post(&["runners", "register"]).json(&body)).await.map(drop)
+    }
+
+    /// One sign of life, tried once; with a lease it also renews that one and learns whether it is lost.
+    pub(super) async fn heartbeat(&self, lease_id: Option<LeaseId>) -> Result<Verdict, reqwest::Error> {
+        let request = self.post(&["runners", &self.runner_id, "heartbeat"]);
+        Ok(self.send(with_lease(request, lease_id).timeout(TRY_TIMEOUT)).await?.verdict())
+    }
+
+    /// Asks for the next job; the server holds the request for up to `wait`. A repeated `key` gets the answer
+    /// that was lost on its way.
+    pub(super) async fn claim_next(&self, key: CommandId, wait: Duration) -> anyhow::Result<NextClaim> {
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        let request = self
+            .post(&["jobs", "claim"])
+            .header("Rivet-Request-Key", key.to_string())
+            .json(&json!({ "runner_id": self.runner_id, "wait_ms": wait_ms, "fencing": true }))
+            .timeout(wait + TRY_TIMEOUT);
+        let reply = self.send(request).await?;
+        match reply.status {
+            StatusCode::NO_CONTENT => Ok(NextClaim::Nothing),
+            StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(NextClaim::Unsupported),
+            status if status.is_success() => Ok(NextClaim::Job(Box::new(execution(&reply)?))),
+            _ => anyhow::bail!("claiming: {}", reply.explanation()),
+        }
+    }
+
+    /// The jobs that an older server offers to this runner, in claim order.
+    pub(super) async fn scheduled(&self) -> anyhow::Result<Vec<JobId>> {
+        #[derive(serde::Deserialize)]
+        struct Job {
+            id: JobId,
+        }
+        let request = self
+            .request(Method::GET, &["jobs", "scheduled"])
+            .query(&[("runner_id", &self.runner_id)])
+            .timeout(TRY_TIMEOUT);
+        let reply = self.send(request).await?;
+        anyhow::ensure!(reply.status.is_success(), "listing scheduled jobs: {}", reply.explanation());
+        let jobs: Vec<Job> = serde_json::from_slice(&reply.body).context("the list of scheduled jobs")?;
+        Ok(jobs.into_iter().map(|job| job.id).collect())
+    }
+
+    /// Claims one job by its id; `None` when another runner was faster, or the server has another reason.
+    pub(super) async fn claim(&self, job_id: JobId, key: CommandId) -> anyhow::Result<Option<JobExecution>> {
+        let request = self
+            .post(&["jobs", &job_id.to_string(), "claim"])
+            .header("Rivet-Request-Key", key.to_string())
+            .json(&json!({ "runner_id": self.runner_id, "fencing": true }))
+            .timeout(TRY_TIMEOUT);
+        let reply = self.send(request).await?;
+        match reply.verdict() {
+            Verdict::Accepted => execution(&reply).map(Some),
+            Verdict::LeaseLost | Verdict::Refused => Ok(None),
+            Verdict::TryAgain => anyhow::bail!("claiming: {}", reply.explanation()),
+        }
+    }
+
+    /// Tells that the job runs.
+    pub(super) async fn start(&self, job: &JobExecution) -> Result<(), WriteError> {
+        let body = json!({ "status": "Running" });
+        let request = || {
+            let request = self.request(Method::PUT, &["jobs", &job.job_id.to_string(), "status"]).json(&body);
+            with_lease(request, job.lease_id)
+        };
+        self.write("status", request).await.map(drop)
+    }
+
+    /// Sends entries of the log from `offset` on.
+    pub(super) async fn log(
+        &self,
+        job: &JobExecution,
+        offset: u64,
+        entries: &[&LogEntry],
+    ) -> Result<Reply, WriteError> {
+        let body = json!({ "entries": entries });
+        let request = || {
+            let request = self.post(&["jobs", &job.job_id.to_string(), "logs"]).json(&body);
+            with_lease(request, job.lease_id).header("Rivet-Log-Offset", offset)
+        };
+        self.write("logs", request).await
+    }
+
+    /// Reports how the job ended.
+    pub(super) async fn complete(
+        &self,
+        job: &JobExecution,
+        completion: &Completion,
+    ) -> Result<(), WriteError> {
+        let request = || {
+            let request = self.post(&["jobs", &job.job_id.to_string(), "complete"]).json(completion);
+            with_lease(request, job.lease_id)
+        };
+        self.write("complete", request).await.map(drop)
+    }
+
+    /// Sends a write until the server takes it or refuses it.
+    async fn write(&self, what: &str, request: impl Fn() -> RequestBuilder) -> Result<Reply, WriteError> {
+        let started = Instant::now();
+        let mut backoff = Backoff::new();
+        let mut told = false;
+        loop {
+            let (error, retry_after) = match self.send(request().timeout(TRY_TIMEOUT)).await {
+                Ok(reply) => match reply.verdict() {
+                    Verdict::Accepted => return Ok(reply),
+                    Verdict::LeaseLost => return Err(WriteError::LeaseLost),
+                    Verdict::Refused => return Err(WriteError::Refused(reply)),
+                    Verdict::TryAgain => (reply.explanation(), reply.retry_after),
+                },
+                Err(error) => (chain(&error).to_string(), None),
+            };
+            if started.elapsed() >= self.retry_for {
+                return Err(WriteError::GaveUp(self.retry_for, error));
+            }
+            if !told {
+                tracing::warn!(server = %self.server, "{what}: {error}; trying again");
+                told = true;
+            }
+            sleep(backoff.pause(retry_after)).await;
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Reply, reqwest::Error> {
+        let response = request.send().await?;
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+        if let Some(job_ids) = header("Rivet-Cancel") {
+            self.held_jobs.cancel(job_ids);
+        }
+        let log_ack = header("Rivet-Log-Ack").and_then(|count| count.parse().ok());
+        let retry_after = header("Retry-After").and_then(|after| after.parse().ok()).map(Duration::from_secs);
+        Ok(Reply { status: response.status(), log_ack, retry_after, body: response.bytes().await?.to_vec() })
+    }
+
+    fn post(&self, path: &[&str]) -> RequestBuilder {
+        self.request(Method::POST, path)
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.server.clone();
+        url.path_segments_mut()
+            .expect("invariant: the options accept http and https URLs only")
+            .pop_if_empty()
+            .push("api")
+            .extend(path);
+        self.http.request(method, url)
+    }
+}
+
+fn with_lease(request: RequestBuilder, lease_id: Option<LeaseId>) -> RequestBuilder {
+    match lease_id {
+        Some(lease_id) => request.header("Rivet-Lease", lease_id.to_string()),
+        None => request,
+    }
+}
+
+fn execution(reply: &Reply) -> anyhow::Result<JobExecution> {
+    serde_json::from_slice(&reply.body).context("the answer to a claim")
+}

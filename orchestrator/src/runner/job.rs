@@ -1,0 +1,172 @@
+//! One job's life on this runner: start, run, ship its log, report its end; or stop it when the server says so.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use rivet_events::id::JobId;
+use rivet_events::job_log::LogEntry;
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Client, WriteError};
+use super::container::Engine;
+use super::execution::{Completion, JobExecution, JobResult};
+use super::held_jobs::HeldJobs;
+use super::job_process::{JobProcess, Message, Messages, Order};
+use super::log_shipper;
+use super::workspace::Workspace;
+
+/// How long a cancelled job has for ending by itself.
+const TERMINATION_GRACE: Duration = Duration::from_secs(5);
+
+/// What running jobs share.
+#[derive(Debug, Clone)]
+pub(super) struct JobRunner {
+    pub(super) client: Client,
+    pub(super) held_jobs: HeldJobs,
+    /// Where workspaces are made.
+    pub(super) work_dir: PathBuf,
+    pub(super) engine: Option<Engine>,
+    /// Cancelled when the runner must end now.
+    pub(super) stop_now: CancellationToken,
+}
+
+/// How the job's process came to its end.
+enum End {
+    /// By itself, or after it was asked to.
+    Ended { result: Option<JobResult>, cancelled: bool },
+    /// It was killed, since it is not this runner's job any more.
+    Disowned,
+}
+
+impl JobRunner {
+    /// Runs a claimed job to its end. When the runner itself is stopped in the middle, the job is killed and not
+    /// reported: its lease expires, and the server gives it to another runner without counting a failure.
+    pub(super) async fn run(&self, job: JobExecution) {
+        let (job_id, attempt) = (job.job_id, job.attempt);
+        tracing::info!(%job_id, attempt, "job started");
+        let ended = self.stop_now.run_until_cancelled(self.run_and_report(job)).await;
+        match ended {
+            Some(Ok(completion)) => {
+                let why = completion.error_message().unwrap_or_default();
+                tracing::info!(%job_id, attempt, status = completion.status(), why, "job ended");
+            }
+            Some(Err(error)) => tracing::warn!(%job_id, attempt, "job dropped: {error}"),
+            None => {
+                tracing::warn!(%job_id, attempt, "job killed: the server will give it to another runner");
+                self.remove_containers(job_id).await;
+            }
+        }
+    }
+
+    async fn run_and_report(&self, job: JobExecution) -> Result<Completion, WriteError> {
+        let held = self.held_jobs.hold(job.job_id);
+        // Only a start that the server has acknowledged is a start: the job may be another runner's by now.
+        self.client.start(&job).await?;
+        let completion = match self.execute(&job, &held.cancel).await {
+            Ok(End::Ended { result, cancelled: true }) => Completion::of_cancelled(result),
+            Ok(End::Ended { result, cancelled: false }) => Completion::of(
+                result.unwrap_or_else(|| JobResult::failed(1, "the job ended without a result")),
+            ),
+            Ok(End::Disowned) => return Err(WriteError::LeaseLost),
+            Err(error) => Completion::of(JobResult::failed(1, format!("{error:#}"))),
+        };
+        match self.client.complete(&job, &completion).await {
+            Ok(()) => Ok(completion),
+            Err(WriteError::Refused(reply)) if reply.status != StatusCode::CONFLICT => {
+                // A job without any result would hang until its lease expires, and run again.
+                let why = format!("the server refused the result: {}", reply.explanation());
+                let completion = Completion::of(JobResult::failed(1, why));
+                self.client.complete(&job, &completion).await.map(|()| completion)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn execute(&self, job: &JobExecution, cancel: &CancellationToken) -> anyhow::Result<End> {
+        let workspace = Workspace::create(&self.work_dir, job.job_id)?;
+        let order =
+            Order { execution: job.clone(), workspace: workspace.path().to_owned(), engine: self.engine };
+        let (process, messages) = JobProcess::spawn(&order).await?;
+        let lost = CancellationToken::new();
+        let (entries, shipped) = mpsc::channel(log_shipper::QUEUE_ENTRIES);
+        let (end, ()) = tokio::join!(
+            supervise(process, messages, entries, cancel, &lost),
+            log_shipper::ship(&self.client, job, shipped, &lost),
+        );
+        match &end {
+            End::Ended { result: Some(_), cancelled: false } => {}
+            End::Ended { .. } | End::Disowned => self.remove_containers(job.job_id).await,
+        }
+        remove_workspace(workspace, job.job_id).await;
+        Ok(end)
+    }
+
+    /// Removes the containers of a job that did not come to its own end.
+    async fn remove_containers(&self, job_id: JobId) {
+        let Some(engine) = self.engine else { return };
+        if let Err(error) = spawn_blocking(move || engine.remove_containers_of(job_id)).await {
+            tracing::warn!(%job_id, %error, "containers of the job may be left over");
+        }
+    }
+}
+
+async fn remove_workspace(workspace: Workspace, job_id: JobId) {
+    match spawn_blocking(move || workspace.remove()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%job_id, %error, "the workspace is left over"),
+        Err(error) => tracing::warn!(%job_id, %error, "the removal of the workspace did not end"),
+    }
+}
+
+/// Watches the job's process to its end: passes its log on, terminates it when it is cancelled, kills it when it
+/// does not heed that, or when its lease is lost.
+async fn supervise(
+    process: JobProcess,
+    messages: Messages,
+    entries: mpsc::Sender<LogEntry>,
+    cancel: &CancellationToken,
+    lost: &CancellationToken,
+) -> End {
+    let group = process.group();
+    let mut output = std::pin::pin!(forward(messages, entries));
+    let stop = async {
+        cancel.cancelled().await;
+        group.terminate();
+        sleep(TERMINATION_GRACE).await;
+        group.kill();
+        std::future::pending::<()>().await;
+    };
+    let result = tokio::select! {
+        biased;
+        () = lost.cancelled() => {
+            process.reap().await;
+            return End::Disowned;
+        }
+        result = &mut output => result,
+        () = stop => None,
+    };
+    let status = process.reap().await;
+    let cancelled = cancel.is_cancelled();
+    let result = result.or_else(|| {
+        (!cancelled)
+            .then(|| JobResult::failed(1, format!("the job's process ended without a result: {status}")))
+    });
+    End::Ended { result, cancelled }
+}
+
+/// Passes the job's log on, and answers with its result when its process has ended.
+async fn forward(mut messages: Messages, entries: mpsc::Sender<LogEntry>) -> Option<JobResult> {
+    let mut result = None;
+    while let Some(message) = messages.next().await {
+        match message {
+            // The shipper is gone when the lease is: then the job is killed, and nobody wants the rest.
+            Message::Log(entry) => drop(entries.send(entry).await),
+            Message::Result(ended) => result = Some(ended),
+        }
+    }
+    result
+}

@@ -1,0 +1,124 @@
+//! Ships the log of one attempt while the job runs, and keeps contact when the job is silent.
+//!
+//! What is not yet acknowledged is bounded: behind a full buffer the job's own output waits, rather than the
+//! runner's memory growing while the server is away.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use rivet_events::job_log::LogEntry;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::client::{Client, WriteError};
+use super::execution::JobExecution;
+use super::log_buffer::LogBuffer;
+use super::retry::Verdict;
+
+/// How long an entry waits for company at most.
+const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a silent job is out of contact at most: a cancellation arrives with the next contact.
+const CONTACT_INTERVAL: Duration = Duration::from_secs(3);
+
+/// Entries that may wait between the job and its shipper.
+pub(super) const QUEUE_ENTRIES: usize = 4_096;
+
+/// Ships `entries` until the job has no more and the server has them all. Cancels `lost` when the job turns out
+/// to be somebody else's.
+pub(super) async fn ship(
+    client: &Client,
+    job: &JobExecution,
+    mut entries: mpsc::Receiver<LogEntry>,
+    lost: &CancellationToken,
+) {
+    let mut shipper =
+        Shipper { client, job, buffer: LogBuffer::default(), last_contact: Instant::now(), open: true };
+    let mut ticks = interval(FLUSH_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let flush = tokio::select! {
+            biased;
+            entry = entries.recv() => match entry {
+                Some(entry) => shipper.take(entry),
+                None => break,
+            },
+            _ = ticks.tick() => true,
+        };
+        if flush && shipper.speak().await == Verdict::LeaseLost {
+            lost.cancel();
+            return;
+        }
+    }
+    while shipper.open && !shipper.buffer.is_acknowledged() {
+        if shipper.send_batch().await == Verdict::LeaseLost {
+            lost.cancel();
+            return;
+        }
+    }
+}
+
+struct Shipper<'a> {
+    client: &'a Client,
+    job: &'a JobExecution,
+    buffer: LogBuffer,
+    last_contact: Instant,
+    /// Whether the server still takes this log; if not, the rest of it is dropped and the job goes on.
+    open: bool,
+}
+
+impl Shipper<'_> {
+    /// Takes an entry; whether it is time to send.
+    fn take(&mut self, entry: LogEntry) -> bool {
+        if self.open {
+            self.buffer.push(entry);
+        }
+        self.buffer.is_full() || self.last_contact.elapsed() >= FLUSH_INTERVAL * 2
+    }
+
+    /// Sends what waits, or a sign of life when nothing does.
+    async fn speak(&mut self) -> Verdict {
+        if self.open && !self.buffer.is_acknowledged() {
+            return self.send_batch().await;
+        }
+        if self.last_contact.elapsed() < CONTACT_INTERVAL {
+            return Verdict::Accepted;
+        }
+        self.last_contact = Instant::now();
+        match self.client.heartbeat(self.job.lease_id).await {
+            Ok(verdict) => verdict,
+            Err(error) => {
+                tracing::debug!(job_id = %self.job.job_id, %error, "no contact");
+                Verdict::TryAgain
+            }
+        }
+    }
+
+    async fn send_batch(&mut self) -> Verdict {
+        let (offset, batch) = self.buffer.batch();
+        let end = offset + batch.len() as u64;
+        let verdict = match self.client.log(self.job, offset, &batch).await {
+            Ok(reply) => {
+                self.buffer.acknowledge(reply.log_ack.unwrap_or(end));
+                Verdict::Accepted
+            }
+            Err(WriteError::LeaseLost) => Verdict::LeaseLost,
+            Err(WriteError::Refused(reply)) if is_rewind(reply.status, reply.log_ack, offset) => {
+                self.buffer.acknowledge(reply.log_ack.unwrap_or_default());
+                Verdict::TryAgain
+            }
+            Err(error @ (WriteError::Refused(_) | WriteError::GaveUp(..))) => {
+                tracing::warn!(job_id = %self.job.job_id, "the rest of the log is dropped: {error}");
+                self.open = false;
+                Verdict::Refused
+            }
+        };
+        self.last_contact = Instant::now();
+        verdict
+    }
+}
+
+/// Whether a 416 asks for earlier entries; one that asks for none would go round for ever.
+fn is_rewind(status: StatusCode, log_ack: Option<u64>, offset: u64) -> bool {
+    status == StatusCode::RANGE_NOT_SATISFIABLE && log_ack.is_some_and(|ack| ack < offset)
+}

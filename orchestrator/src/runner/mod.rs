@@ -1,0 +1,126 @@
+//! The reference runner: claims jobs from a server, runs their Lua stages on this machine, and reports.
+//!
+//! It uses the whole protocol, and is written to be read by who writes another one:
+//! - [`claim_loop`] asks for jobs, and [`heartbeat`] says that the runner lives, also while its cores are busy;
+//! - [`job`] is one job's life, its Lua runs in a [`job_process`] (the other side of which is [`script`]);
+//! - [`log_shipper`] and [`log_buffer`] bring its log over, without a gap and without a repeated line;
+//! - [`client`] makes the calls, [`retry`] says which are made again, [`held_jobs`] passes cancellations on.
+
+mod claim_loop;
+mod client;
+mod container;
+mod execution;
+mod heartbeat;
+mod held_jobs;
+mod job;
+mod job_process;
+mod log_buffer;
+mod log_shipper;
+mod options;
+mod retry;
+pub mod script;
+mod workspace;
+
+use anyhow::Context;
+use rivet_events::id::CommandId;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::claim_loop::ClaimLoop;
+use self::client::{Client, WriteError};
+use self::container::Engine;
+use self::held_jobs::HeldJobs;
+use self::job::JobRunner;
+pub use self::job_process::JOB_PROCESS_COMMAND;
+pub use self::options::RunnerOptions;
+use crate::clock::{Clock, SystemClock};
+
+/// Modules that a script finds here, and may require.
+const MODULES: [&str; 4] = ["env", "input", "log", "process"];
+/// The module that is here only where a container engine is.
+const CONTAINER_MODULE: &str = "container";
+
+/// Works for a server until `shutdown`, then claims no more and waits for the running jobs. They are killed when the
+/// drain takes too long, or at a second SIGTERM or SIGINT.
+pub async fn run(options: RunnerOptions, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let held_jobs = HeldJobs::default();
+    let new_client =
+        || Client::new(options.server.clone(), options.id.to_string(), held_jobs.clone(), options.retry_for);
+    let client = new_client()?;
+    let engine = tokio::task::spawn_blocking(Engine::find).await.context("looking for a container engine")?;
+    let drain = CancellationToken::new();
+    let stop_now = CancellationToken::new();
+    let jobs = JobRunner {
+        client: client.clone(),
+        held_jobs: held_jobs.clone(),
+        work_dir: options.work_dir.clone().unwrap_or_else(|| std::env::temp_dir().join("rivet-runner")),
+        engine,
+        stop_now: stop_now.clone(),
+    };
+    let running = TaskTracker::new();
+
+    let work = async {
+        let Some(registered) = drain.run_until_cancelled(register(&client, &options, engine)).await else {
+            return Ok(());
+        };
+        registered?;
+        let heart = heartbeat::spawn(new_client()?, options.heartbeat_interval, stop_now.clone())?;
+        ClaimLoop::new(client.clone(), jobs, running.clone()).run(options.parallel, &drain).await;
+        running.close();
+        tracing::info!(jobs = running.len(), "draining: no new claims");
+        running.wait().await;
+        stop_now.cancel();
+        heart.join().map_err(|_| anyhow::anyhow!("the heartbeat thread panicked"))
+    };
+    let mut work = std::pin::pin!(work);
+    tokio::select! {
+        ended = &mut work => return ended,
+        () = shutdown => drain.cancel(),
+    }
+    tokio::select! {
+        ended = &mut work => return ended,
+        () = second_signal() => tracing::warn!("a second signal: running jobs are killed"),
+        () = tokio::time::sleep(options.drain_grace) => tracing::warn!("the drain takes too long: jobs are killed"),
+    }
+    stop_now.cancel();
+    work.await
+}
+
+/// Registers, for as long as the server takes to be there.
+async fn register(client: &Client, options: &RunnerOptions, engine: Option<Engine>) -> anyhow::Result<()> {
+    let mut capabilities: Vec<String> = options.capabilities.clone();
+    capabilities.extend(MODULES.map(ToOwned::to_owned));
+    capabilities.extend(engine.map(|_| CONTAINER_MODULE.to_owned()));
+    capabilities.sort();
+    capabilities.dedup();
+    let boot_id = CommandId::generate().to_string();
+    while let Err(error) = client.register(&capabilities, &boot_id).await {
+        match error {
+            WriteError::GaveUp(..) => tracing::warn!("{error}; trying on"),
+            WriteError::Refused(_) | WriteError::LeaseLost => {
+                return Err(error).context("the server does not take this runner");
+            }
+        }
+    }
+    tracing::info!(server = %options.server, runner_id = %options.id, ?capabilities, "registered");
+    Ok(())
+}
+
+async fn second_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without signals there is the grace.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// The time by this machine's clock, which is what log entries carry.
+fn now() -> chrono::DateTime<chrono::Utc> {
+    SystemClock.now()
+}

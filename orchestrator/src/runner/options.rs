@@ -1,0 +1,65 @@
+//! What a runner can be told on its command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use reqwest::Url;
+use rivet_events::id::RunnerId;
+
+use crate::config::positive_duration;
+
+/// Options of `runner`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunnerOptions {
+    /// Server to work for.
+    #[arg(long, env = "RIVET_SERVER", default_value = "http://127.0.0.1:8080", value_parser = parse_server)]
+    pub server: Url,
+    /// Name of this runner; no other running process may have it.
+    #[arg(long, env = "RIVET_RUNNER_ID")]
+    pub id: RunnerId,
+    /// What this runner can do beside the modules that it brings, such as `os=linux`; may be repeated.
+    #[arg(long = "capability", value_name = "CAPABILITY")]
+    pub capabilities: Vec<String>,
+    /// Jobs to run at once.
+    #[arg(long, default_value = "1", value_parser = parse_parallel)]
+    pub parallel: usize,
+    /// Directory for the workspaces of jobs [default: `rivet-runner` in the system's directory for temporary files].
+    #[arg(long, env = "RIVET_WORK_DIR")]
+    pub work_dir: Option<PathBuf>,
+    /// Time between two heartbeats, such as 30s.
+    #[arg(long, default_value = "30s", value_parser = positive_duration)]
+    pub heartbeat_interval: Duration,
+    /// How long a report to a server that does not answer is retried, such as 15m.
+    #[arg(long, default_value = "15m", value_parser = positive_duration)]
+    pub retry_for: Duration,
+    /// How long running jobs may go on after the first signal to end; they are killed then, and by a second signal.
+    #[arg(long, default_value = "1h", value_parser = positive_duration)]
+    pub drain_grace: Duration,
+}
+
+fn parse_server(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|error| format!("{error}"))?;
+    if matches!(url.scheme(), "http" | "https") && url.has_host() {
+        Ok(url)
+    } else {
+        Err("a server is an http or https URL".to_owned())
+    }
+}
+
+fn parse_parallel(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|count| (1..=1_000).contains(count))
+        .ok_or_else(|| "a number from 1 to 1000".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_an_http_url() {
+        assert!(parse_server("https://ci.example/rivet/").is_ok());
+        assert!(parse_server("ci.example:8080").is_err());
+    }
+}

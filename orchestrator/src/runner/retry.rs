@@ -1,0 +1,109 @@
+//! When a request is sent again, and after which pause.
+//!
+//! A write carries its lease, and logs their offset, so sending one again is always safe; giving one up too
+//! early loses what a job did. Hence everything is tried again except what the server itself refused.
+
+use std::time::Duration;
+
+use crate::chance;
+
+/// What an answer to a write means for the runner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The server has it.
+    Accepted,
+    /// The answer may not be the server's last word, or may not be the server's at all.
+    TryAgain,
+    /// The job is somebody else's by now: stop it and say nothing more.
+    LeaseLost,
+    /// The server understood and said no.
+    Refused,
+}
+
+impl Verdict {
+    /// Judges an answer by its status and by the `code` of its body.
+    ///
+    /// A 404 or 405 is tried again: a proxy in front of a restarting server emits them, while the server itself
+    /// answers the late write of a lost job with 409.
+    pub(super) fn of(status: u16, code: Option<&str>) -> Self {
+        match (status, code) {
+            (200..=299, _) => Self::Accepted,
+            (409, Some("lease_lost")) => Self::LeaseLost,
+            (404 | 405 | 408 | 425 | 429 | 500.., _) => Self::TryAgain,
+            (_, _) => Self::Refused,
+        }
+    }
+}
+
+/// Pauses between tries: they double up to a bound, and half of each is random, so that the runners of a
+/// restarted server do not all return at once.
+#[derive(Debug)]
+pub(super) struct Backoff {
+    next: Duration,
+}
+
+impl Backoff {
+    /// First pause.
+    const FIRST: Duration = Duration::from_millis(200);
+    /// Longest pause, unless the server asks for a longer one.
+    const LONGEST: Duration = Duration::from_secs(10);
+
+    pub(super) fn new() -> Self {
+        Self { next: Self::FIRST }
+    }
+
+    /// The pause before the next try; at least what the server asked for with `Retry-After`.
+    pub(super) fn pause(&mut self, retry_after: Option<Duration>) -> Duration {
+        let bound = self.next;
+        self.next = (bound * 2).min(Self::LONGEST);
+        let pause = bound / 2 + jitter(bound / 2);
+        retry_after.map_or(pause, |asked| asked.min(Self::LONGEST * 6) + pause)
+    }
+}
+
+/// A random duration below `bound`.
+pub(super) fn jitter(bound: Duration) -> Duration {
+    bound.mul_f64(chance::draw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_accepted_write_is_not_sent_again() {
+        for status in [200, 201, 204] {
+            assert_eq!(Verdict::of(status, None), Verdict::Accepted, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again() {
+        for status in [404, 405, 408, 425, 429, 500, 502, 503, 504] {
+            assert_eq!(Verdict::of(status, None), Verdict::TryAgain, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_lost_lease_is_told_apart_from_other_conflicts() {
+        assert_eq!(Verdict::of(409, Some("lease_lost")), Verdict::LeaseLost);
+        assert_eq!(Verdict::of(409, Some("already_completed")), Verdict::Refused);
+        assert_eq!(Verdict::of(409, None), Verdict::Refused);
+    }
+
+    #[test]
+    fn a_refusal_is_final() {
+        for status in [400, 401, 403, 413, 415, 416, 422] {
+            assert_eq!(Verdict::of(status, None), Verdict::Refused, "{status}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_their_bound_and_heed_the_server() {
+        let mut backoff = Backoff::new();
+        assert!(backoff.pause(None) <= Backoff::FIRST);
+        let last = (0..20).map(|_| backoff.pause(None)).last().expect("invariant: twenty pauses");
+        assert!(last >= Backoff::LONGEST / 2 && last <= Backoff::LONGEST, "{last:?}");
+        assert!(backoff.pause(Some(Duration::from_secs(30))) >= Duration::from_secs(30));
+    }
+}

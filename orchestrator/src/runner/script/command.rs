@@ -1,0 +1,102 @@
+//! Runs one command: its output goes to the log line by line as it comes, and a bounded part of it to the script.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+
+use rivet_events::job_log::LogLevel;
+
+use super::reporter::Reporter;
+
+/// Bytes of each output stream that the script gets back.
+const CAPTURED_BYTES: usize = 1 << 20;
+/// Bytes at which a line without an end becomes an entry of its own.
+const MAX_LINE_BYTES: u64 = 1 << 18;
+
+/// How a command ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// The exit code; of a command ended by a signal, 128 and its number, as a shell says it.
+    pub(super) exit_code: i32,
+    /// The first [`CAPTURED_BYTES`] of the standard output.
+    pub(super) stdout: Vec<u8>,
+    /// The first [`CAPTURED_BYTES`] of the error output.
+    pub(super) stderr: Vec<u8>,
+}
+
+/// Runs `command` with `input`, and waits until it has ended and its output is closed: what it leaves running in the
+/// background must not hold its output.
+pub(super) fn run(mut command: Command, input: &[u8], reporter: &Reporter) -> io::Result<Outcome> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut stdin = child.stdin.take().expect("invariant: its input is piped");
+    let stdout = child.stdout.take().expect("invariant: its output is piped");
+    let stderr = child.stderr.take().expect("invariant: its error output is piped");
+    let (stdout, stderr) = thread::scope(|scope| {
+        scope.spawn(move || {
+            // A command may end without reading all of its input.
+            let _ = stdin.write_all(input);
+        });
+        let errors = scope.spawn(|| stream(stderr, LogLevel::Warning, reporter));
+        let output = stream(stdout, LogLevel::Info, reporter);
+        (output, errors.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let status = child.wait()?;
+    Ok(Outcome { exit_code: exit_code(status), stdout: stdout?, stderr: stderr? })
+}
+
+fn exit_code(status: ExitStatus) -> i32 {
+    status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1)
+}
+
+/// Reports the lines of an output as they come; answers with its beginning.
+fn stream(output: impl Read, level: LogLevel, reporter: &Reporter) -> io::Result<Vec<u8>> {
+    let mut output = BufReader::new(output);
+    let mut captured = Vec::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if output.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
+            return Ok(captured);
+        }
+        let room = CAPTURED_BYTES - captured.len();
+        captured.extend_from_slice(&line[..line.len().min(room)]);
+        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        reporter.log(level, &String::from_utf8_lossy(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, input: &[u8]) -> Outcome {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        run(command, input, &Reporter::to(io::sink())).unwrap()
+    }
+
+    #[test]
+    fn both_outputs_and_the_exit_code_come_back() {
+        let outcome = shell("read word; echo out $word; echo err >&2; exit 3", b"in\n");
+        let expected = Outcome { exit_code: 3, stdout: b"out in\n".to_vec(), stderr: b"err\n".to_vec() };
+        assert_eq!(outcome, expected);
+    }
+
+    #[test]
+    fn a_signal_is_told_as_a_shell_tells_it() {
+        assert_eq!(shell("kill -TERM $$", b"").exit_code, 143);
+    }
+
+    #[test]
+    fn a_captured_output_is_bounded() {
+        let outcome = shell("head -c 3000000 /dev/zero | tr '\\0' x", b"");
+        assert_eq!(outcome.stdout.len(), CAPTURED_BYTES);
+    }
+
+    #[test]
+    fn an_input_that_is_not_read_is_no_error() {
+        assert_eq!(shell("exit 0", &vec![b'x'; 1 << 20]).exit_code, 0);
+    }
+}

@@ -1,0 +1,56 @@
+//! The module `container`: `container.run(image, command, options)`; and the commands of stages with a `container`.
+//!
+//! The workspace is mounted, and is where commands start. Containers carry the job's id as a label, so that the
+//! runner finds those of a job that was stopped.
+
+use std::process::Command;
+use std::rc::Rc;
+
+use mlua::{Error, FromLua, Lua, Result, Table, Value};
+
+use super::process::{self, Invocation};
+use super::state::Job;
+use crate::runner::container::label;
+
+/// Where a container finds the workspace.
+const WORKSPACE: &str = "/workspace";
+
+/// The table of the module.
+pub(super) fn module(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
+    let job = Rc::clone(job);
+    let module = lua.create_table()?;
+    module.raw_set(
+        "run",
+        lua.create_function(move |lua, (image, command, options): (Value, Value, Option<Table>)| {
+            let (image, invocation) = match image.as_table() {
+                Some(all) => (all.get::<String>("image")?, Invocation::parse(&image, None)?),
+                None => (String::from_lua(image, lua)?, Invocation::parse(&command, options)?),
+            };
+            let command = self::command(&job, &image, &invocation)?;
+            process::run(lua, &job, &invocation, command)
+        })?,
+    )?;
+    Ok(module)
+}
+
+/// The command that runs an invocation in a new container of `image`.
+pub(super) fn command(job: &Job, image: &str, invocation: &Invocation) -> Result<Command> {
+    let Some(engine) = job.engine else {
+        return Err(Error::runtime(format!(
+            "the container {image} cannot be run: this runner has neither podman nor a docker that answers"
+        )));
+    };
+    let mut command = Command::new(engine.program());
+    command.args(["run", "--rm", "--interactive", "--init", "--label", &label(job.id)]);
+    command.arg("--volume").arg(format!("{}:{WORKSPACE}", job.workspace.display()));
+    let directory =
+        invocation.cwd.as_ref().map_or_else(|| WORKSPACE.to_owned(), |cwd| format!("{WORKSPACE}/{cwd}"));
+    command.args(["--workdir", &directory]);
+    let declared = job.declared.borrow();
+    for (name, value) in declared.iter().chain(&invocation.env) {
+        command.arg("--env").arg(format!("{name}={value}"));
+    }
+    command.arg(image).args(&invocation.words);
+    command.env_clear().envs(&*job.environment.borrow());
+    Ok(command)
+}

@@ -1,0 +1,100 @@
+//! Tells the runner what happens in the job, in whole lines from any thread.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rivet_events::job_log::{LogEntry, LogLevel};
+
+use crate::runner::execution::JobResult;
+use crate::runner::job_process::Message;
+
+/// Bytes at which a message goes on in a further entry: a batch must stay far below what a server takes at once, also
+/// where JSON needs six bytes for one.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
+
+/// The way to the runner. Cheap to clone; clones share it.
+#[derive(Clone)]
+pub(super) struct Reporter(Arc<Mutex<dyn Write + Send>>);
+
+impl Reporter {
+    /// Reports on standard output, which nothing else may write to.
+    pub(super) fn to_runner() -> Self {
+        Self::to(io::stdout())
+    }
+
+    /// Reports to `output`.
+    pub(super) fn to(output: impl Write + Send + 'static) -> Self {
+        Self(Arc::new(Mutex::new(output)))
+    }
+
+    /// Adds a message to the job's log: one entry, unless it is very long.
+    pub(super) fn log(&self, level: LogLevel, message: &str) {
+        let mut rest = message;
+        loop {
+            let (part, following) = rest.split_at(rest.floor_char_boundary(MAX_MESSAGE_BYTES));
+            // A log entry has no NUL.
+            let message = part.replace('\0', "\u{fffd}");
+            self.send(&Message::Log(LogEntry { timestamp: crate::runner::now(), level, message }));
+            rest = following;
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Ends the job.
+    pub(super) fn result(&self, result: JobResult) {
+        self.send(&Message::Result(result));
+    }
+
+    fn send(&self, message: &Message) {
+        let mut line = serde_json::to_vec(message).expect("invariant: messages are plain data");
+        line.push(b'\n');
+        let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // It fails only when the runner is gone, and then this process is about to be killed.
+        let _ = output.write_all(&line).and_then(|()| output.flush());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use super::*;
+
+    struct Channel(Sender<Vec<u8>>);
+
+    impl Write for Channel {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.send(bytes.to_vec()).map_err(io::Error::other)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(message: &str) -> Vec<String> {
+        let (sender, lines) = channel();
+        Reporter::to(Channel(sender)).log(LogLevel::Info, message);
+        let messages = lines.into_iter().map(|line| match serde_json::from_slice(&line).unwrap() {
+            Message::Log(entry) => entry.message,
+            Message::Result(result) => panic!("{result:?}"),
+        });
+        messages.collect()
+    }
+
+    #[test]
+    fn a_message_is_one_entry_without_nul() {
+        assert_eq!(logged("two\nlines\0"), ["two\nlines\u{fffd}"]);
+        assert_eq!(logged(""), [""]);
+    }
+
+    #[test]
+    fn a_very_long_message_goes_on_in_a_further_entry() {
+        let message = "ä".repeat(MAX_MESSAGE_BYTES);
+        let entries = logged(&message);
+        assert_eq!((entries.len(), entries.concat() == message), (2, true));
+    }
+}

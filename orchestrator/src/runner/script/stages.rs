@@ -1,0 +1,151 @@
+//! Evaluates a pipeline's script and runs its stages, in order, up to the first that fails.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use mlua::{ChunkMode, Error, Function, Result, Table, Value};
+use rivet_events::job_log::LogLevel;
+use serde_json::Map;
+
+use super::process::CommandFailed;
+use super::reporter::Reporter;
+use super::state::{self, Job};
+use super::value;
+use crate::definition::sandbox;
+use crate::runner::execution::JobResult;
+use crate::runner::job_process::Order;
+
+/// Most that a result keeps of what the stages returned, in bytes of JSON.
+const MAX_OUTPUT_BYTES: usize = 1 << 20;
+/// Most that a result keeps of an error's text, in bytes; the log has it whole.
+const MAX_ERROR_BYTES: usize = 1 << 14;
+
+/// Runs the ordered job to its end.
+pub(super) fn run(order: Order, reporter: Reporter, cancelled: Arc<AtomicBool>) -> JobResult {
+    let Order { execution, workspace, engine } = order;
+    let job = Rc::new(Job {
+        id: execution.job_id,
+        workspace,
+        engine,
+        reporter,
+        cancelled,
+        environment: RefCell::new(std::env::vars_os().filter_map(text_pair).collect()),
+        declared: RefCell::default(),
+        image: RefCell::default(),
+    });
+    let run = || {
+        let lua = state::new(&job, &execution.parameters)?;
+        job.declare(execution.env_vars.clone());
+        let chunk =
+            lua.load(&execution.pipeline_source).set_name(sandbox::CHUNK_NAME).set_mode(ChunkMode::Text);
+        // A script that returns nothing has done its work by being run.
+        match chunk.call::<Option<Table>>(())? {
+            Some(definition) => run_stages(&job, &definition, execution.env_vars),
+            None => Ok(Map::new()),
+        }
+    };
+    match run() {
+        Ok(output) => JobResult::succeeded(kept(&job, output)),
+        Err(error) => {
+            let mut why = explanation(&error);
+            job.reporter.log(LogLevel::Error, &why);
+            why.truncate(why.floor_char_boundary(MAX_ERROR_BYTES));
+            JobResult::failed(exit_code(&error), why)
+        }
+    }
+}
+
+/// What of the stages' output goes into the result.
+fn kept(job: &Job, output: Map<String, serde_json::Value>) -> Option<serde_json::Value> {
+    if output.is_empty() {
+        return None;
+    }
+    let output = serde_json::Value::Object(output);
+    if output.to_string().len() > MAX_OUTPUT_BYTES {
+        job.reporter.log(LogLevel::Warning, "what the stages returned is more than 1 MiB, and is not kept");
+        return None;
+    }
+    Some(output)
+}
+
+/// Runs the stages; answers with what they returned, by name.
+fn run_stages(
+    job: &Job,
+    definition: &Table,
+    stored_env_vars: BTreeMap<String, String>,
+) -> Result<Map<String, serde_json::Value>> {
+    if let Some(config) = definition.get::<Option<Table>>("config")? {
+        job.declare(config.get::<Option<_>>("env_vars")?.unwrap_or_default());
+        // What the request that stored the pipeline said wins over the script.
+        job.declare(stored_env_vars);
+    }
+    let stages: Table = definition.get("stages")?;
+    let mut output = Map::new();
+    for (number, stage) in (1..).zip(stages.sequence_values::<Table>()) {
+        let stage = stage?;
+        let name: Option<String> = stage.get("name")?;
+        let name = name.unwrap_or_else(|| format!("stage {number}"));
+        let returned = run_stage(job, &name, &stage).map_err(|error| in_stage(&name, error))?;
+        if let Some(value) = returned.filter(|value| !value.is_null()) {
+            output.insert(name, value);
+        }
+    }
+    Ok(output)
+}
+
+fn run_stage(job: &Job, name: &str, stage: &Table) -> Result<Option<serde_json::Value>> {
+    job.check_cancelled()?;
+    let image: Option<String> = stage.get("container")?;
+    job.image.replace(image);
+    let condition: Option<Function> = stage.get("condition")?;
+    if let Some(condition) = condition
+        && !condition.call::<bool>(())?
+    {
+        job.reporter.log(LogLevel::Info, &format!("stage {name}: skipped by its condition"));
+        return Ok(None);
+    }
+    job.reporter.log(LogLevel::Info, &format!("stage {name}"));
+    let script: Function = stage.get("script")?;
+    let returned = script.call::<Value>(())?;
+    Ok(value::to_json(&returned))
+}
+
+/// An error in a stage, by the name of the stage.
+#[derive(Debug, thiserror::Error)]
+#[error("stage {stage}: {}", explanation(.error))]
+struct StageFailed {
+    stage: String,
+    error: Error,
+}
+
+fn in_stage(stage: &str, error: Error) -> Error {
+    Error::external(StageFailed { stage: stage.to_owned(), error })
+}
+
+/// The exit code of the command that an error is about, or 1.
+fn exit_code(error: &Error) -> i32 {
+    if let Some(failed) = error.downcast_ref::<StageFailed>() {
+        return exit_code(&failed.error);
+    }
+    error.chain().find_map(|cause| cause.downcast_ref::<CommandFailed>()).map_or(1, |failed| failed.exit_code)
+}
+
+/// An error without the traces that are about Lua rather than about the script.
+fn explanation(error: &Error) -> String {
+    if let Error::CallbackError { cause, .. } = error {
+        return explanation(cause);
+    }
+    let text = if let Error::RuntimeError(message) | Error::SyntaxError { message, .. } = error {
+        message.clone()
+    } else {
+        error.to_string()
+    };
+    text.split_once("\nstack traceback:").map_or(text.as_str(), |(message, _)| message).to_owned()
+}
+
+fn text_pair((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}

@@ -1,0 +1,104 @@
+//! Values between JSON, which parameters and results are, and Lua.
+
+use mlua::{Lua, Result, Table, Value};
+use serde_json::{Map, Number};
+
+/// Depth at which a Lua value is given up: a table may contain itself.
+const MAX_DEPTH: usize = 32;
+
+/// The Lua value of a JSON value; null is nil.
+pub(super) fn to_lua(lua: &Lua, value: &serde_json::Value) -> Result<Value> {
+    Ok(match value {
+        serde_json::Value::Null => Value::Nil,
+        serde_json::Value::Bool(flag) => Value::Boolean(*flag),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(integer) => Value::Integer(integer),
+            None => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Value::String(lua.create_string(text)?),
+        serde_json::Value::Array(items) => {
+            let table = lua.create_table()?;
+            for item in items {
+                table.raw_push(to_lua(lua, item)?)?;
+            }
+            Value::Table(table)
+        }
+        serde_json::Value::Object(fields) => Value::Table(object_to_lua(lua, fields)?),
+    })
+}
+
+/// The Lua table of a JSON object.
+pub(super) fn object_to_lua(lua: &Lua, fields: &Map<String, serde_json::Value>) -> Result<Table> {
+    let table = lua.create_table()?;
+    for (name, value) in fields {
+        table.raw_set(name.as_str(), to_lua(lua, value)?)?;
+    }
+    Ok(table)
+}
+
+/// The JSON value of a Lua value, or `None` where there is none (functions, NaN, tables without end).
+pub(super) fn to_json(value: &Value) -> Option<serde_json::Value> {
+    to_json_within(value, MAX_DEPTH)
+}
+
+fn to_json_within(value: &Value, depth: usize) -> Option<serde_json::Value> {
+    match value {
+        Value::Nil => Some(serde_json::Value::Null),
+        Value::Boolean(flag) => Some((*flag).into()),
+        Value::Integer(integer) => Some((*integer).into()),
+        Value::Number(number) => Number::from_f64(*number).map(serde_json::Value::Number),
+        Value::String(text) => Some(text.to_string_lossy().into()),
+        Value::Table(table) => table_to_json(table, depth.checked_sub(1)?),
+        Value::LightUserData(_)
+        | Value::Function(_)
+        | Value::Thread(_)
+        | Value::UserData(_)
+        | Value::Error(_)
+        | Value::Other(_) => None,
+    }
+}
+
+fn table_to_json(table: &Table, depth: usize) -> Option<serde_json::Value> {
+    let length = table.raw_len();
+    if length > 0 && table.pairs::<Value, Value>().count() == length {
+        return table.sequence_values::<Value>().map(|item| to_json_within(&item.ok()?, depth)).collect();
+    }
+    let field = |pair: Result<(mlua::String, Value)>| {
+        let (name, value) = pair.ok()?;
+        Some((name.to_string_lossy(), to_json_within(&value, depth)?))
+    };
+    table.pairs().map(field).collect::<Option<Map<_, _>>>().map(serde_json::Value::Object)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn json_survives_the_way_through_lua() {
+        let lua = Lua::new();
+        for value in [
+            json!(null),
+            json!(true),
+            json!(3),
+            json!(2.5),
+            json!("ä"),
+            json!([1, [2]]),
+            json!({"a": {"b": []}}),
+        ] {
+            let expected =
+                if value == json!({"a": {"b": []}}) { json!({"a": {"b": {}}}) } else { value.clone() };
+            assert_eq!(to_json(&to_lua(&lua, &value).unwrap()), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_json_cannot_say_is_no_value() {
+        let lua = Lua::new();
+        let endless: Value = lua.load("local t = {} t.t = t return t").eval().unwrap();
+        assert_eq!(to_json(&endless), None);
+        assert_eq!(to_json(&lua.load("print").eval().unwrap()), None);
+    }
+}

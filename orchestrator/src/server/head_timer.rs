@@ -1,0 +1,102 @@
+//! Bounds the time that a request's head may take, and the rest between two requests.
+//!
+//! hyper has one timeout for both: it begins where the last answer ends. A short one cuts connections that rest
+//! (and with them, now and then, a request that is just being sent); a long one lets a slow head hold a connection.
+//! This timer, given to hyper with the long one, comes earlier once a head has begun to arrive.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::rt::{Sleep, Timer};
+use tokio::time::Instant;
+
+/// The timer of one connection. Clones are the same timer.
+#[derive(Clone)]
+pub(super) struct HeadTimer {
+    head_timeout: Duration,
+    head: Arc<Mutex<Head>>,
+}
+
+/// Where the connection is.
+#[derive(Clone, Copy)]
+enum Head {
+    /// Just opened; its first head is on its way.
+    Opened(Instant),
+    /// Between two requests, or in one.
+    Resting,
+    /// Something has arrived since the last head was waited for.
+    Begun(Instant),
+}
+
+impl HeadTimer {
+    pub(super) fn new(head_timeout: Duration) -> Self {
+        Self { head_timeout, head: Arc::new(Mutex::new(Head::Opened(Instant::now()))) }
+    }
+
+    /// Takes note of what was read.
+    pub(super) fn note(&self, bytes: &[u8]) {
+        self.update(|head| match head {
+            Head::Resting if !bytes.is_empty() => Head::Begun(Instant::now()),
+            Head::Resting | Head::Opened(_) | Head::Begun(_) => head,
+        });
+    }
+
+    fn update(&self, change: impl FnOnce(Head) -> Head) -> Head {
+        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        *head = change(*head);
+        *head
+    }
+}
+
+impl Timer for HeadTimer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Sleep>> {
+        self.sleep_until((Instant::now() + duration).into())
+    }
+
+    fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
+        let head = self.update(|head| match head {
+            Head::Opened(at) => Head::Begun(at),
+            Head::Begun(_) | Head::Resting => Head::Resting,
+        });
+        let (deadline, cut_short) = match head {
+            Head::Resting => (deadline.into(), false),
+            Head::Opened(at) | Head::Begun(at) => (at + self.head_timeout, true),
+        };
+        Box::pin(HeadSleep {
+            timer: self.clone(),
+            cut_short,
+            sleep: Box::pin(tokio::time::sleep_until(deadline)),
+        })
+    }
+
+    fn now(&self) -> std::time::Instant {
+        Instant::now().into()
+    }
+}
+
+/// Ends when the rest is over, or the head has taken too long.
+struct HeadSleep {
+    timer: HeadTimer,
+    cut_short: bool,
+    sleep: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl Sleep for HeadSleep {}
+
+impl Future for HeadSleep {
+    type Output = ();
+
+    /// hyper polls this after every read that left the head incomplete.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.cut_short
+            && let Head::Begun(at) = self.timer.update(|head| head)
+        {
+            self.cut_short = true;
+            let deadline = at + self.timer.head_timeout;
+            self.sleep.as_mut().reset(deadline);
+        }
+        self.sleep.as_mut().poll(cx)
+    }
+}

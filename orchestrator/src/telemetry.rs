@@ -1,0 +1,222 @@
+//! What the server tells of itself: log lines on stderr, for people or as JSON, and one line for each request.
+//!
+//! The lines and their fields are specified in `docs/logging.md`.
+
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IsTerminal};
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::Response;
+use clap::{Args, ValueEnum};
+use rivet_events::id::RunnerId;
+use tower_http::request_id::{MakeRequestId, MakeRequestUuid};
+use tracing::{Instrument, Span, field, info_span};
+use tracing_subscriber::EnvFilter;
+
+/// Carries the id of a request, both ways.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken over from a client, in bytes.
+const MAX_REQUEST_ID: usize = 128;
+/// Clients ask these over and over: logged at DEBUG while all is well.
+const FREQUENT: [(Method, &str); 7] = [
+    (Method::GET, "/api/health"),
+    (Method::POST, "/api/jobs/claim"),
+    (Method::GET, "/api/jobs/scheduled"),
+    // A heartbeat: a runner's name may contain slashes.
+    (Method::POST, "/api/runners/{*id}"),
+    (Method::GET, "/livez"),
+    (Method::GET, "/metrics"),
+    (Method::GET, "/readyz"),
+];
+
+/// How the log is written.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Logging")]
+pub struct LogOptions {
+    /// Form of the log lines on stderr
+    #[arg(long = "log-format", env = "RIVET_LOG_FORMAT", value_enum, default_value_t)]
+    pub format: LogFormat,
+
+    /// What is logged: a level, or directives such as info,http.request=debug
+    #[arg(long = "log-filter", env = "RIVET_LOG", value_name = "FILTER", default_value = "info", value_parser = filter)]
+    pub filter: String,
+}
+
+/// Forms of a log line.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum LogFormat {
+    /// One readable line, coloured on a terminal
+    #[default]
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+impl LogOptions {
+    /// Warnings alone, for commands that talk on stderr themselves.
+    #[must_use]
+    pub fn warnings() -> Self {
+        Self { format: LogFormat::Human, filter: "warn".to_owned() }
+    }
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// Sends the log of this process to stderr from now on.
+///
+/// # Errors
+/// If the filter does not parse, or the process has a log already.
+pub fn init(options: &LogOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(&options.filter)?)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    match options.format {
+        LogFormat::Human => lines.compact().try_init(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
+    }
+}
+
+/// Shows an error and its causes in one line: `cannot open the database: connection refused`. A cause that the
+/// error above it has quoted already is not repeated.
+#[must_use]
+pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> ErrorChain<'a> {
+    ErrorChain(error)
+}
+
+/// See [`chain`].
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorChain<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for ErrorChain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = self.0.to_string();
+        f.write_str(&shown)?;
+        let mut error = self.0;
+        while let Some(source) = error.source() {
+            let text = source.to_string();
+            if !shown.ends_with(&text) {
+                write!(f, ": {text}")?;
+                shown = text;
+            }
+            error = source;
+        }
+        Ok(())
+    }
+}
+
+/// The id of a request, in its extensions: the client's own, or a new one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(pub String);
+
+/// Names a runner on the line of the current request.
+pub fn note_runner(runner: &RunnerId) {
+    Span::current().record("runner.id", field::display(runner));
+}
+
+/// Middleware: gives the request its [`RequestId`], echoes it in the answer, and writes the request's one line.
+/// Layer it on the router with `axum::middleware::from_fn`, outside everything else.
+pub async fn request_context(mut request: Request, next: Next) -> Response {
+    let id = request_id(&request);
+    let span = info_span!("http.request", request.id = id.0, runner.id = field::Empty);
+    let line = RequestLine::new(&request);
+    let header = HeaderValue::from_str(&id.0).ok();
+    request.extensions_mut().insert(id);
+    async move {
+        let mut response = next.run(request).await;
+        line.answered(response.status());
+        if let Some(id) = header {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+fn request_id(request: &Request) -> RequestId {
+    let sent = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok());
+    match sent {
+        Some(id) if is_sane(id) => RequestId(id.to_owned()),
+        Some(_) | None => RequestId(new_request_id(request)),
+    }
+}
+
+fn is_sane(id: &str) -> bool {
+    (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn new_request_id(request: &Request) -> String {
+    let id = MakeRequestUuid.make_request_id(request);
+    id.and_then(|id| id.header_value().to_str().map(str::to_owned).ok()).unwrap_or_default()
+}
+
+/// The one line of a request, written when its answer begins, or when its client goes away before that.
+struct RequestLine {
+    method: Method,
+    uri: Uri,
+    route: Option<MatchedPath>,
+    began: Instant,
+    status: Option<StatusCode>,
+}
+
+impl RequestLine {
+    fn new(request: &Request) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            route: request.extensions().get().cloned(),
+            began: Instant::now(),
+            status: None,
+        }
+    }
+
+    /// Writes the line.
+    fn answered(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    fn is_frequent(&self) -> bool {
+        let route = self.route.as_ref().map(MatchedPath::as_str);
+        FREQUENT.iter().any(|(method, frequent)| self.method == *method && route == Some(*frequent))
+    }
+}
+
+/// An event needs its level at compile time, hence a macro.
+macro_rules! write_line {
+    ($level:ident, $line:expr, $message:literal) => {
+        tracing::event!(
+            target: "http.request",
+            tracing::Level::$level,
+            http.method = %$line.method,
+            http.path = $line.uri.path(),
+            http.route = $line.route.as_ref().map(MatchedPath::as_str),
+            http.status = $line.status.map(|status| status.as_u16()),
+            duration_ms = u64::try_from($line.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            $message
+        )
+    };
+}
+
+impl Drop for RequestLine {
+    fn drop(&mut self) {
+        match self.status {
+            None => write_line!(DEBUG, self, "abandoned by the client"),
+            Some(StatusCode::SERVICE_UNAVAILABLE) => write_line!(WARN, self, "answered"),
+            Some(status) if status.is_server_error() => write_line!(ERROR, self, "answered"),
+            Some(status) if status.is_success() && self.is_frequent() => {
+                write_line!(DEBUG, self, "answered");
+            }
+            Some(_) => write_line!(INFO, self, "answered"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

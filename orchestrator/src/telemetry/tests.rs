@@ -1,0 +1,149 @@
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::routing::get;
+use axum::{Extension, Router, middleware};
+use serde_json::Value;
+use tower::ServiceExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::*;
+
+/// Collects what is logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn take(&self) -> Vec<Value> {
+        let text = String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn capture() -> (Lines, impl Drop) {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(move || writer.clone())
+        .json()
+        .flatten_event(true)
+        .with_current_span(false);
+    (lines, log.set_default())
+}
+
+fn router() -> Router {
+    Router::new()
+        .route("/id", get(|Extension(id): Extension<RequestId>| async move { id.0 }))
+        .route("/api/jobs/scheduled", get(|| async {}))
+        .route("/broken/{id}", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+        .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
+        .route(
+            "/runner",
+            get(|| async {
+                note_runner(&"r 1".parse().unwrap());
+                StatusCode::CONFLICT
+            }),
+        )
+        .route("/never", get(std::future::pending::<()>))
+        .layer(middleware::from_fn(request_context))
+}
+
+fn request(path: &str) -> Request {
+    Request::builder().uri(path).header(REQUEST_ID, "given").body(Body::empty()).unwrap()
+}
+
+async fn line_of(path: &str) -> Value {
+    let (lines, _guard) = capture();
+    router().oneshot(request(path)).await.unwrap();
+    let mut lines = lines.take();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    lines.remove(0)
+}
+
+#[tokio::test]
+async fn a_sane_request_id_is_taken_over_and_echoed() {
+    let answer = router().oneshot(request("/id")).await.unwrap();
+    assert_eq!(answer.headers()[REQUEST_ID], "given");
+    let body = axum::body::to_bytes(answer.into_body(), 1000).await.unwrap();
+    assert_eq!(body, "given");
+}
+
+#[tokio::test]
+async fn any_other_request_id_is_replaced() {
+    let long = "x".repeat(129);
+    for sent in [None, Some(""), Some("two words"), Some("ä"), Some(&*long)] {
+        let request = match sent {
+            Some(id) => Request::builder().uri("/id").header(REQUEST_ID, id.as_bytes()),
+            None => Request::builder().uri("/id"),
+        };
+        let answer = router().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let id = answer.headers()[REQUEST_ID].to_str().unwrap();
+        assert!(id.parse::<uuid::Uuid>().is_ok(), "{sent:?} became {id}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_one_line() {
+    let line = line_of("/runner?token=secret").await;
+    let member = |name: &str| line[name].clone();
+    assert_eq!((member("level"), member("target")), ("INFO".into(), "http.request".into()));
+    assert_eq!((member("http.method"), member("http.status")), ("GET".into(), 409.into()));
+    assert_eq!((member("http.path"), member("http.route")), ("/runner".into(), "/runner".into()));
+    assert!(member("duration_ms").is_u64());
+    assert_eq!(line["spans"][0]["request.id"], "given");
+    assert_eq!(line["spans"][0]["runner.id"], "r 1");
+}
+
+#[tokio::test]
+async fn the_level_of_a_line_says_who_must_act() {
+    assert_eq!(line_of("/id").await["level"], "INFO");
+    assert_eq!(line_of("/unknown").await["level"], "INFO");
+    assert_eq!(line_of("/api/jobs/scheduled").await["level"], "DEBUG");
+    assert_eq!(line_of("/busy").await["level"], "WARN");
+    let broken = line_of("/broken/7").await;
+    assert_eq!((&broken["level"], &broken["http.route"]), (&"ERROR".into(), &"/broken/{id}".into()));
+}
+
+#[tokio::test]
+async fn a_request_whose_client_went_away_has_its_line_too() {
+    let (lines, _guard) = capture();
+    let answer = router().oneshot(request("/never"));
+    tokio::select! {
+        biased;
+        _ = answer => unreachable!("it never answers"),
+        () = std::future::ready(()) => {}
+    }
+    let line = lines.take().remove(0);
+    assert_eq!((&line["level"], &line["message"]), (&"DEBUG".into(), &"abandoned by the client".into()));
+    assert_eq!(line["spans"][0]["request.id"], "given");
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open the door")]
+struct Outer(#[source] Middle);
+
+#[derive(Debug, thiserror::Error)]
+#[error("the key broke: {0}")]
+struct Middle(#[source] Inner);
+
+#[derive(Debug, thiserror::Error)]
+#[error("too cold")]
+struct Inner;
+
+#[test]
+fn a_chain_shows_every_cause_once() {
+    let error = Outer(Middle(Inner));
+    assert_eq!(chain(&error).to_string(), "cannot open the door: the key broke: too cold");
+}

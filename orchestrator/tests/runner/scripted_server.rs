@@ -1,0 +1,330 @@
+//! A server that speaks the runner's part of the protocol from memory, and can be told to misbehave: to lose
+//! requests and answers, to be an older one, to cancel, to take a lease away.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use rivet_events::id::{JobId, LeaseId, PipelineId};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+/// Longest wait for anything.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A listening server.
+pub(crate) struct ScriptedServer {
+    /// Where it listens.
+    pub(crate) url: String,
+    shared: Shared,
+}
+
+/// What the server does wrong.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Misbehaviour {
+    /// It has no next-claim.
+    pub(crate) older: bool,
+    /// It loses more than half of the requests: some before it takes them, some after.
+    pub(crate) lossy: bool,
+}
+
+/// What the server knows.
+#[derive(Debug, Default)]
+pub(crate) struct Knowledge {
+    /// Jobs by id.
+    pub(crate) jobs: HashMap<JobId, Job>,
+    /// What the runners registered.
+    pub(crate) registrations: Vec<Value>,
+    /// Claims that did not wish to wait.
+    pub(crate) last_claims: usize,
+    queue: VecDeque<JobId>,
+    answered: HashMap<String, Value>,
+    requests: usize,
+}
+
+/// One job, and what was reported of it.
+#[derive(Debug, Default)]
+pub(crate) struct Job {
+    /// How often it was claimed.
+    pub(crate) claims: usize,
+    /// The log's messages, with their levels.
+    pub(crate) log: Vec<(String, String)>,
+    /// The body of the last report.
+    pub(crate) completion: Option<Value>,
+    /// Reports that changed something.
+    pub(crate) completions: usize,
+    /// Whether the runner shall stop it.
+    pub(crate) cancel: bool,
+    /// Whether the lease is gone.
+    pub(crate) lost: bool,
+    /// Refused writes since then.
+    pub(crate) refused: usize,
+    lease: String,
+    execution: Value,
+}
+
+type Shared = Arc<(watch::Sender<Knowledge>, Misbehaviour)>;
+
+impl ScriptedServer {
+    /// Listens on a free port.
+    pub(crate) async fn start(misbehaviour: Misbehaviour) -> Self {
+        let shared: Shared = Arc::new((watch::Sender::new(Knowledge::default()), misbehaviour));
+        let router = Router::new()
+            .route("/api/runners/register", post(register))
+            .route("/api/runners/{id}/heartbeat", post(heartbeat))
+            .route("/api/jobs/claim", post(claim_next))
+            .route("/api/jobs/scheduled", get(scheduled))
+            .route("/api/jobs/{id}/claim", post(claim))
+            .route("/api/jobs/{id}/status", put(status))
+            .route("/api/jobs/{id}/logs", post(logs))
+            .route("/api/jobs/{id}/complete", post(complete))
+            .layer(middleware::from_fn_with_state(Arc::clone(&shared), lose))
+            .with_state(Arc::clone(&shared));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        TaskTracker::new().spawn(async move { axum::serve(listener, router).await });
+        Self { url, shared }
+    }
+
+    /// Queues a job.
+    pub(crate) fn launch(&self, source: &str, parameters: &Value) -> JobId {
+        let job_id = JobId::generate();
+        let execution = json!({
+            "job_id": job_id, "pipeline_id": PipelineId::generate(), "pipeline_source": source,
+            "parameters": parameters, "lease_id": LeaseId::generate(), "attempt": 1,
+        });
+        let lease = execution["lease_id"].as_str().expect("a text").to_owned();
+        self.change(|knowledge| {
+            knowledge.jobs.insert(job_id, Job { lease, execution, ..Job::default() });
+            knowledge.queue.push_back(job_id);
+        });
+        job_id
+    }
+
+    /// Changes what the server knows.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Knowledge)) {
+        self.shared.0.send_modify(change);
+    }
+
+    /// Looks at what the server knows, as soon as there is an answer.
+    pub(crate) async fn until<T>(&self, what: &str, find: impl Fn(&Knowledge) -> Option<T>) -> T {
+        let mut knowledge = self.shared.0.subscribe();
+        let found = timeout(PATIENCE, knowledge.wait_for(|knowledge| find(knowledge).is_some())).await;
+        let Ok(Ok(found)) = found else { panic!("never came: {what}; {:#?}", self.shared.0.borrow().jobs) };
+        find(&found).expect("just found")
+    }
+
+    /// The report of a job's end, as soon as it is there.
+    pub(crate) async fn completion(&self, job_id: JobId) -> Value {
+        self.until("the end of the job", |knowledge| knowledge.jobs[&job_id].completion.clone()).await
+    }
+
+    /// The messages of a job's log at or above `Info`.
+    pub(crate) fn messages(&self, job_id: JobId) -> Vec<String> {
+        let knowledge = self.shared.0.borrow();
+        let entries = knowledge.jobs[&job_id].log.iter();
+        entries.filter(|(level, _)| level != "Debug").map(|(_, message)| message.clone()).collect()
+    }
+}
+
+/// Loses requests and answers, if told to.
+async fn lose(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let mut fate = Fate::Answered;
+    if shared.1.lossy {
+        shared.0.send_modify(|knowledge| {
+            fate = FATES[knowledge.requests % FATES.len()];
+            knowledge.requests += 1;
+        });
+    }
+    let answer = match fate {
+        Fate::RequestLost => None,
+        Fate::AnswerLost => {
+            next.run(request).await;
+            None
+        }
+        Fate::Answered => Some(next.run(request).await),
+    };
+    answer.unwrap_or_else(|| (StatusCode::BAD_GATEWAY, "lost").into_response())
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy)]
+enum Fate {
+    RequestLost,
+    AnswerLost,
+    Answered,
+}
+
+/// What becomes of one request after the other; a period that no sequence of requests falls into step with.
+const FATES: [Fate; 7] = [
+    Fate::RequestLost,
+    Fate::AnswerLost,
+    Fate::Answered,
+    Fate::AnswerLost,
+    Fate::Answered,
+    Fate::Answered,
+    Fate::RequestLost,
+];
+
+async fn register(State(shared): State<Shared>, Json(body): Json<Value>) -> Json<Value> {
+    shared.0.send_modify(|knowledge| knowledge.registrations.push(body.clone()));
+    Json(body)
+}
+
+async fn heartbeat(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    let lost =
+        shared.0.borrow().jobs.values().any(|job| job.lost && Some(job.lease.as_str()) == lease(&headers));
+    if lost {
+        conflict("lease_lost")
+    } else {
+        with_cancellations(&shared, StatusCode::NO_CONTENT.into_response())
+    }
+}
+
+async fn claim_next(State(shared): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Response {
+    if shared.1.older {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    assert_eq!(body["fencing"], true);
+    let wait = Duration::from_millis(body["wait_ms"].as_u64().expect("a wait"));
+    let mut knowledge = shared.0.subscribe();
+    let ready = |knowledge: &Knowledge| {
+        !knowledge.queue.is_empty() || knowledge.answered.contains_key(request_key(&headers))
+    };
+    let waited = timeout(wait, knowledge.wait_for(ready)).await.is_ok();
+    if wait.is_zero() {
+        shared.0.send_modify(|knowledge| knowledge.last_claims += 1);
+    }
+    if !waited {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    give(&shared, request_key(&headers), |knowledge| knowledge.queue.pop_front())
+        .map_or_else(|| StatusCode::NO_CONTENT.into_response(), |job| Json(job).into_response())
+}
+
+async fn scheduled(State(shared): State<Shared>) -> Json<Value> {
+    Json(shared.0.borrow().queue.iter().map(|id| json!({ "id": id })).collect())
+}
+
+async fn claim(State(shared): State<Shared>, Path(job_id): Path<JobId>, headers: HeaderMap) -> Response {
+    let claimed = give(&shared, request_key(&headers), |knowledge| {
+        let place = knowledge.queue.iter().position(|id| *id == job_id)?;
+        knowledge.queue.remove(place)
+    });
+    claimed.map_or_else(|| conflict("already_claimed"), |job| Json(job).into_response())
+}
+
+/// Gives a job to a request, or what this request got before.
+fn give(shared: &Shared, key: &str, take: impl FnOnce(&mut Knowledge) -> Option<JobId>) -> Option<Value> {
+    let mut given = None;
+    shared.0.send_modify(|knowledge| {
+        given = knowledge.answered.get(key).cloned().or_else(|| {
+            let job = take(knowledge).and_then(|job_id| knowledge.jobs.get_mut(&job_id))?;
+            job.claims += 1;
+            let execution = job.execution.clone();
+            knowledge.answered.insert(key.to_owned(), execution.clone());
+            Some(execution)
+        });
+    });
+    given
+}
+
+async fn status(State(shared): State<Shared>, Path(job_id): Path<JobId>, headers: HeaderMap) -> Response {
+    write(&shared, job_id, &headers, |_| StatusCode::NO_CONTENT.into_response())
+}
+
+async fn logs(
+    State(shared): State<Shared>,
+    Path(job_id): Path<JobId>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    let offset: usize =
+        header(&headers, "Rivet-Log-Offset").and_then(|text| text.parse().ok()).expect("an offset");
+    write(&shared, job_id, &headers, |job| {
+        let status =
+            if offset > job.log.len() { StatusCode::RANGE_NOT_SATISFIABLE } else { StatusCode::CREATED };
+        if status.is_success() {
+            let entries = body["entries"].as_array().expect("entries").iter();
+            let entries = entries.map(|entry| (text(&entry["level"]), text(&entry["message"])));
+            let new: Vec<_> = entries.skip(job.log.len() - offset).collect();
+            job.log.extend(new);
+        }
+        (status, [("Rivet-Log-Ack", job.log.len().to_string())]).into_response()
+    })
+}
+
+async fn complete(
+    State(shared): State<Shared>,
+    Path(job_id): Path<JobId>,
+    headers: HeaderMap,
+    Json(body): Json<Value>,
+) -> Response {
+    write(&shared, job_id, &headers, |job| {
+        if job.completion.as_ref() != Some(&body) {
+            job.completions += 1;
+            job.completion = Some(body);
+        }
+        StatusCode::NO_CONTENT.into_response()
+    })
+}
+
+/// Applies a write of the holder of a lease.
+fn write(
+    shared: &Shared,
+    job_id: JobId,
+    headers: &HeaderMap,
+    apply: impl FnOnce(&mut Job) -> Response,
+) -> Response {
+    let mut answer = StatusCode::NOT_FOUND.into_response();
+    shared.0.send_modify(|knowledge| {
+        let job = knowledge.jobs.get_mut(&job_id).expect("a known job");
+        answer = if job.lost || lease(headers) != Some(job.lease.as_str()) {
+            job.refused += 1;
+            conflict("lease_lost")
+        } else {
+            apply(job)
+        };
+    });
+    with_cancellations(shared, answer)
+}
+
+fn with_cancellations(shared: &Shared, mut answer: Response<Body>) -> Response {
+    let knowledge = shared.0.borrow();
+    let ids: Vec<String> =
+        knowledge.jobs.iter().filter(|(_, job)| job.cancel).map(|(id, _)| id.to_string()).collect();
+    if !ids.is_empty() {
+        answer.headers_mut().insert("Rivet-Cancel", ids.join(", ").parse().expect("a header"));
+    }
+    answer
+}
+
+fn conflict(code: &str) -> Response {
+    (StatusCode::CONFLICT, Json(json!({ "error": code, "code": code }))).into_response()
+}
+
+fn lease(headers: &HeaderMap) -> Option<&str> {
+    header(headers, "Rivet-Lease")
+}
+
+fn request_key(headers: &HeaderMap) -> &str {
+    header(headers, "Rivet-Request-Key").expect("a request key")
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}

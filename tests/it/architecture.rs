@@ -1,0 +1,235 @@
+//! The borders of the house, kept by machine: who may depend on whom, what the domain may name, where SQL and
+//! routes live, and that siblings have the same files.
+//!
+//! Each rule is a function from text to its violations, and is shown to find one.
+
+mod source;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+use self::source::{Source, code, paths, root, rust_files};
+
+/// The arrows between our crates; there are no others.
+const ARROWS: [(&str, &[&str]); 4] = [
+    ("rivet-events", &[]),
+    ("rivet-projections", &["rivet-events"]),
+    ("rivet-orchestrator", &["rivet-events", "rivet-projections"]),
+    ("rivet-tests", &["rivet-events", "rivet-orchestrator", "rivet-projections"]),
+];
+
+/// Who may speak SQL.
+const WITH_SQL: [&str; 3] = ["rivet-events", "rivet-projections", "rivet-tests"];
+
+/// What the domain must not name: other layers, I/O, time and chance.
+const NOT_IN_THE_DOMAIN: [&str; 20] = [
+    "tokio",
+    "axum",
+    "hyper",
+    "reqwest",
+    "sqlx",
+    "moka",
+    "tracing",
+    "rand",
+    "rivet_projections",
+    "rivet_events::log",
+    "rivet_events::database",
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::time::SystemTime",
+    "std::time::Instant",
+    "chrono::Utc::now",
+];
+
+const STATEMENTS: [&str; 7] =
+    ["select ", "insert into ", "update ", "delete from ", "create table ", "alter table ", "drop table "];
+
+const AGGREGATE: [&str; 5] = ["mod.rs", "command.rs", "state.rs", "decide.rs", "tests.rs"];
+const READ_MODEL: [&str; 4] = ["mod.rs", "fold.rs", "queries.rs", "tests.rs"];
+
+/// The one page of routes.
+const ROUTES: &str = "orchestrator/src/http/mod.rs";
+
+#[test]
+fn crates_depend_on_each_other_along_the_arrows_only() {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version=1", "--offline"])
+        .current_dir(root())
+        .output()
+        .expect("cargo runs its own tests");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo metadata is JSON");
+    assert_none(&forbidden_dependencies(&metadata));
+}
+
+fn forbidden_dependencies(metadata: &Value) -> Vec<String> {
+    let mut violations = Vec::new();
+    for package in metadata["packages"].as_array().expect("packages are a list") {
+        let name = package["name"].as_str().expect("a package has a name");
+        let Some((_, allowed)) = ARROWS.iter().find(|(known, _)| *known == name) else {
+            violations.push(format!("{name} has no place in the house"));
+            continue;
+        };
+        for dependency in package["dependencies"].as_array().expect("dependencies are a list") {
+            let dependency = dependency["name"].as_str().expect("a dependency has a name");
+            let is_inside = dependency.starts_with("rivet-") && !allowed.contains(&dependency);
+            if is_inside || (dependency == "sqlx" && !WITH_SQL.contains(&name)) {
+                violations.push(format!("{name} must not depend on {dependency}"));
+            }
+        }
+    }
+    violations
+}
+
+#[test]
+fn a_forbidden_dependency_is_found() {
+    let package = |name: &str, dependency: &str| serde_json::json!({"name": name, "dependencies": [{"name": dependency}]});
+    let metadata = serde_json::json!({"packages": [
+        package("rivet-events", "rivet-projections"),
+        package("rivet-orchestrator", "sqlx"),
+        package("rivet-projections", "rivet-events"),
+        package("rivet-plugins", "serde"),
+    ]});
+    assert_eq!(forbidden_dependencies(&metadata).len(), 3);
+}
+
+#[test]
+fn the_domain_does_no_input_or_output() {
+    assert_none(&impurities(&rust_files("orchestrator/src/domain")));
+}
+
+fn impurities(files: &[Source]) -> Vec<String> {
+    let mut violations = Vec::new();
+    for file in files {
+        for path in paths(&code(&file.text)) {
+            // A name may stand for the whole of its module: `use std::fs`.
+            let names =
+                |forbidden: &&&str| path == **forbidden || path.starts_with(&format!("{forbidden}::"));
+            let clock_or_layer =
+                path == "Utc::now" || path.starts_with("crate::") && !path.starts_with("crate::domain");
+            if clock_or_layer || NOT_IN_THE_DOMAIN.iter().find(names).is_some() {
+                violations.push(format!("{} names {path}", file.path));
+            }
+        }
+    }
+    violations
+}
+
+#[test]
+fn an_impurity_is_found() {
+    for impure in [
+        "use tokio::sync::Mutex;",
+        "use std::{fmt, fs};",
+        "use rivet_events::{id::JobId, log::EventLog};",
+        "fn f() { chrono::Utc::now(); }",
+        "fn f() { let now = Utc::now(); }",
+        "use crate::http::Jobs;",
+        "fn f() -> std::time::SystemTime { g() }",
+    ] {
+        assert_eq!(impurities(&[Source::new("decide.rs", impure)]).len(), 1, "{impure}");
+    }
+    let pure = "use std::time::Duration;\nuse rivet_events::{id::JobId, job::JobEvent};\n// tokio::spawn\nuse crate::domain::job;";
+    assert_none(&impurities(&[Source::new("decide.rs", pure)]));
+}
+
+#[test]
+fn the_orchestrator_speaks_no_sql() {
+    assert_none(&statements(&rust_files("orchestrator/src")));
+}
+
+fn statements(files: &[Source]) -> Vec<String> {
+    let mut violations = Vec::new();
+    for file in files {
+        let code = code(&file.text);
+        for (start, literal) in code.split('"').enumerate().skip(1).step_by(2) {
+            let literal = literal.trim_start().to_lowercase();
+            if STATEMENTS.iter().any(|verb| literal.starts_with(verb)) && is_sql(&literal) {
+                violations.push(format!("{} has SQL in string {start}: {literal}", file.path));
+            }
+        }
+    }
+    violations
+}
+
+/// Prose may begin with `update` or `select` too.
+fn is_sql(literal: &str) -> bool {
+    literal.starts_with("select 1")
+        || [" from ", " into ", " set ", " table "].iter().any(|word| literal.contains(word))
+}
+
+#[test]
+fn a_statement_is_found() {
+    let file =
+        Source::new("claim.rs", "let q = query(\"select * from jobs\"); let s = \"update in progress\";");
+    assert_eq!(statements(&[file]).len(), 1);
+}
+
+#[test]
+fn all_routes_are_on_one_page() {
+    assert_none(&stray_routes(&rust_files("orchestrator/src")));
+}
+
+fn stray_routes(files: &[Source]) -> Vec<String> {
+    let strays = files.iter().filter(|file| file.path != ROUTES && code(&file.text).contains(".route("));
+    strays.map(|file| format!("{} has a route of its own", file.path)).collect()
+}
+
+#[test]
+fn a_stray_route_is_found() {
+    let text = "Router::new().route(\"/api\", get(list))";
+    assert_eq!(stray_routes(&[Source::new("orchestrator/src/http/jobs.rs", text)]).len(), 1);
+    assert_none(&stray_routes(&[Source::new(ROUTES, text)]));
+}
+
+#[test]
+fn aggregates_have_the_same_files() {
+    let folders = folders(&rust_files("orchestrator/src/domain"), "orchestrator/src/domain/");
+    assert!(folders.len() >= 3, "{folders:?}");
+    assert_none(&missing_files(&folders, &AGGREGATE));
+}
+
+#[test]
+fn read_models_have_the_same_files() {
+    let mut folders = folders(&rust_files("projections/src"), "projections/src/");
+    folders.retain(|_, files| files.contains("fold.rs") || files.contains("queries.rs"));
+    assert!(folders.len() >= 3, "{folders:?}");
+    assert_none(&missing_files(&folders, &READ_MODEL));
+}
+
+/// The folders right below one, each with the files right in it.
+fn folders(files: &[Source], below: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut folders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in files {
+        let steps: Vec<&str> = file.path.strip_prefix(below).unwrap_or_default().split('/').collect();
+        if let [folder, name] = steps[..] {
+            folders.entry(folder.to_owned()).or_default().insert(name.to_owned());
+        }
+    }
+    folders
+}
+
+fn missing_files(folders: &BTreeMap<String, BTreeSet<String>>, expected: &[&str]) -> Vec<String> {
+    let mut violations = Vec::new();
+    for (folder, files) in folders {
+        let missing = expected.iter().filter(|name| !files.contains(**name));
+        violations.extend(missing.map(|name| format!("{folder} has no {name}")));
+    }
+    violations
+}
+
+#[test]
+fn a_missing_file_is_found() {
+    let files = ["d/job/mod.rs", "d/job/fold.rs", "d/job/queries.rs", "d/job/fold/tests.rs", "d/mod.rs"];
+    let files = files.map(|path| Source::new(path, ""));
+    assert_eq!(missing_files(&folders(&files, "d/"), &READ_MODEL), ["job has no tests.rs"]);
+}
+
+#[track_caller]
+fn assert_none(violations: &[String]) {
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
+}

@@ -1,0 +1,94 @@
+//! Of any number of racing claims exactly one wins, whatever stands between the runners and the log.
+
+use futures_util::future::join_all;
+use rivet_tests::client::Client;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{id, new_job, new_pipeline, pipeline};
+use rivet_tests::server::{Server, TestApp};
+use rivet_tests::store::{Store, StoreKind};
+use serde_json::json;
+
+const JOBS: usize = 50;
+const CLAIMS: usize = 64;
+
+on_both_stores! {
+    one_of_many_racing_claims_wins,
+    a_claim_is_replayed_under_its_key,
+    a_runner_must_cover_the_demands,
+    next_claim_waits_for_a_job,
+}
+
+async fn one_of_many_racing_claims_wins(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    race(&[app.client()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_many_racing_claims_wins_across_replicas() {
+    let store = Store::create(StoreKind::Postgres).await;
+    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
+    race(&[one.client(), other.client()]).await;
+}
+
+async fn race(replicas: &[Client]) {
+    let pipeline = new_pipeline(&replicas[0]).await;
+    for _ in 0..JOBS {
+        let job = id(&replicas[0].launch(&pipeline, &json!({})).await.expect(200));
+        let claims = (0..CLAIMS).map(|runner| {
+            let (replica, job) = (&replicas[runner % replicas.len()], &job);
+            async move { (runner, replica.claim(job, &format!("r{runner}")).await) }
+        });
+        let mut winner = None;
+        for (runner, answer) in join_all(claims).await {
+            if answer.status == 200 {
+                assert_eq!(winner.replace(runner), None, "two runners hold {job}");
+            } else {
+                answer.expect_refusal(409, "already_claimed");
+            }
+        }
+        let winner = winner.expect("somebody wins");
+        assert_eq!(replicas[0].job(&job).await.expect(200)["runner_id"], format!("r{winner}"));
+    }
+}
+
+async fn a_claim_is_replayed_under_its_key(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let keyed = api.with("rivet-request-key", "k1");
+    let first = keyed.claim(&job, "r").await.expect(200);
+    assert_eq!(keyed.claim(&job, "r").await.expect(200), first);
+    keyed.claim(&job, "s").await.expect_refusal(409, "already_claimed");
+    api.claim(&job, "r").await.expect_refusal(409, "already_claimed");
+}
+
+async fn a_runner_must_cover_the_demands(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let mut request = pipeline("demanding");
+    request["required_modules"] = json!(["docker", "gpu"]);
+    let pipeline = id(&api.create_pipeline(&request).await.expect(200));
+    let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    api.register("none", &[]).await.expect(200);
+    api.register("some", &["docker"]).await.expect(200);
+    for runner in ["none", "some"] {
+        assert_eq!(api.scheduled(Some(runner)).await.expect(200), json!([]));
+        api.claim(&job, runner).await.expect_refusal(409, "capability_missing");
+        api.claim_next(runner, 0).await.expect(204);
+    }
+    let waiting = api.job(&job).await.expect(200)["waiting"].clone();
+    assert_eq!(waiting["reason"], "no_runner");
+    api.register("all", &["docker", "gpu", "linux"]).await.expect(200);
+    api.claim(&job, "all").await.expect(200);
+}
+
+async fn next_claim_waits_for_a_job(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.claim_next("r", 0).await.expect(204);
+    let waiting = api.claim_next("r", 20_000);
+    let (claimed, job) = tokio::join!(waiting, new_job(&api));
+    let claimed = claimed.expect(200);
+    assert_eq!(claimed["job_id"], job);
+    assert!(claimed["lease_id"].is_string(), "{claimed}");
+}

@@ -1,0 +1,152 @@
+//! Bad input: every refusal is JSON that old clients can print and new ones can branch on, and stores nothing.
+
+use reqwest::Method;
+use rivet_tests::client::Client;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{UNKNOWN, entry, new_claimed_job, pipeline};
+use rivet_tests::server::TestApp;
+use rivet_tests::store::StoreKind;
+use serde_json::{Value, json};
+
+on_both_stores! {
+    bad_input_is_refused_and_nothing_is_stored,
+    a_body_that_is_too_large_is_refused,
+    a_large_batch_is_accepted,
+}
+
+const JSON: &str = "application/json";
+
+/// A bad request and the status that refuses it.
+struct Bad {
+    method: Method,
+    path: String,
+    content_type: &'static str,
+    body: Vec<u8>,
+    status: u16,
+}
+
+fn bad(status: u16, method: Method, path: impl Into<String>, body: &Value) -> Bad {
+    Bad { method, path: path.into(), content_type: JSON, body: body.to_string().into_bytes(), status }
+}
+
+fn bad_bytes(status: u16, path: &str, content_type: &'static str, body: &[u8]) -> Bad {
+    Bad { method: Method::POST, path: path.to_owned(), content_type, body: body.to_vec(), status }
+}
+
+fn bad_get(status: u16, path: impl Into<String>) -> Bad {
+    Bad { method: Method::GET, path: path.into(), content_type: JSON, body: Vec::new(), status }
+}
+
+fn malformed() -> Vec<Bad> {
+    const REGISTER: &str = "/api/runners/register";
+    vec![
+        bad_bytes(400, REGISTER, JSON, b"{"),
+        bad_bytes(400, REGISTER, JSON, b""),
+        bad_bytes(400, REGISTER, JSON, b"{\"runner_id\": \"\xff\"}"),
+        bad_bytes(400, "/api/pipeline/create", JSON, b"not json"),
+        bad_bytes(415, REGISTER, "text/plain", b"{\"runner_id\": \"r\"}"),
+        bad_bytes(415, "/api/pipeline/create", "application/x-www-form-urlencoded", b"a=b"),
+        bad_get(400, "/api/jobs/not-a-uuid"),
+        bad_get(400, "/api/pipeline/not-a-uuid"),
+        bad_get(400, "/api/jobs/pipeline/not-a-uuid"),
+        bad_get(400, "/api/jobs?limit=0"),
+        bad_get(400, "/api/jobs?limit=1001"),
+        bad_get(400, "/api/jobs?limit=ten"),
+        bad_get(400, "/api/jobs?status=Sleeping"),
+        bad_get(400, "/api/events?after=-1"),
+        bad_get(404, format!("/api/jobs/{UNKNOWN}")),
+        bad_get(404, format!("/api/pipeline/{UNKNOWN}")),
+        bad_get(404, "/api/runners/nobody"),
+        bad_get(404, "/api/nothing"),
+        bad_get(404, "/nothing"),
+        bad(404, Method::DELETE, format!("/api/pipeline/{UNKNOWN}"), &json!({})),
+        bad(404, Method::DELETE, "/api/runners/nobody", &json!({})),
+        bad(404, Method::POST, "/api/pipeline/launch", &json!({"pipeline_id": UNKNOWN, "parameters": {}})),
+        bad(405, Method::PATCH, "/api/jobs", &json!({})),
+        bad(405, Method::GET, "/api/pipeline/create", &json!({})),
+        bad(405, Method::POST, "/api/health", &json!({})),
+    ]
+}
+
+fn refused_by_rule(job: &str) -> Vec<Bad> {
+    let register = |id: Value| bad(422, Method::POST, "/api/runners/register", &json!({"runner_id": id}));
+    let create = |change: &dyn Fn(&mut Value)| {
+        let mut body = pipeline("p");
+        change(&mut body);
+        bad(422, Method::POST, "/api/pipeline/create", &body)
+    };
+    let on_job =
+        |method: Method, what: &str, body: &Value| bad(422, method, format!("/api/jobs/{job}/{what}"), body);
+    vec![
+        register(json!(null)),
+        register(json!(7)),
+        register(json!("")),
+        register(json!("a\0b")),
+        register(json!("r".repeat(256))),
+        bad(422, Method::POST, "/api/runners/register", &json!([])),
+        bad(422, Method::POST, "/api/runners/register", &json!({"runner_id": "x", "capabilities": "docker"})),
+        create(&|body| body["name"] = json!("")),
+        create(&|body| body["name"] = json!("a\0b")),
+        create(&|body| body["name"] = json!(["p"])),
+        create(&|body| body["script"] = json!(null)),
+        create(&|body| body["config"]["max_retries"] = json!(-1)),
+        create(&|body| body["config"]["timeout_seconds"] = json!("soon")),
+        create(&|body| body["config"]["timeout_seconds"] = json!(86_401)),
+        bad(422, Method::POST, "/api/pipeline/launch", &json!({"pipeline_id": "x", "parameters": {}})),
+        bad(422, Method::POST, "/api/pipeline/launch", &json!({"parameters": {}})),
+        on_job(Method::PUT, "status", &json!({"status": "Sleeping"})),
+        on_job(Method::PUT, "status", &json!({"status": "Queued"})),
+        on_job(Method::PUT, "status", &json!({})),
+        on_job(Method::POST, "logs", &json!({"entries": 7})),
+        on_job(Method::POST, "logs", &json!([{"level": "Info"}])),
+        on_job(Method::POST, "complete", &json!({})),
+        on_job(Method::POST, "complete", &json!({"result": {"success": "yes"}})),
+        on_job(
+            Method::POST,
+            "complete",
+            &json!({"result": {"success": true, "exit_code": 4_294_967_296_u64}}),
+        ),
+        on_job(Method::POST, "claim", &json!({"runner_id": ""})),
+    ]
+}
+
+async fn bad_input_is_refused_and_nothing_is_stored(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let before = head(&api).await;
+    for bad in malformed().into_iter().chain(refused_by_rule(&job)) {
+        let said = format!("{} {} {}", bad.method, bad.path, String::from_utf8_lossy(&bad.body));
+        let answer = api.send_raw(bad.method, &bad.path, bad.content_type, bad.body).await;
+        assert_eq!(answer.status, bad.status, "{said}: {}", answer.text);
+        answer.assert_problem();
+    }
+    assert_eq!(head(&api).await, before);
+}
+
+async fn head(api: &Client) -> u64 {
+    api.get("/api/events").await.expect(200)["head"].as_u64().expect("the head is a position")
+}
+
+async fn a_body_that_is_too_large_is_refused(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let body = json!([entry(&"x".repeat(17 << 20))]).to_string();
+    let request =
+        api.request(Method::POST, &format!("/api/jobs/{job}/logs")).header("content-type", JSON).body(body);
+    // The server may hang up before the whole of it was sent.
+    if let Ok(answer) = api.try_send(request).await {
+        answer.expect_refusal(413, "payload_too_large");
+    }
+    assert_eq!(api.logs(&job).await.expect(200), json!([]));
+}
+
+async fn a_large_batch_is_accepted(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let entries: Vec<Value> = (0..5_000).map(|number| entry(&format!("line {number}"))).collect();
+    api.append_logs(&job, &json!(entries)).await.expect(201);
+    assert_eq!(api.logs(&job).await.expect(200).as_array().map(Vec::len), Some(5_000));
+}

@@ -1,0 +1,178 @@
+//! The life of a job: what ends it, what an ended one refuses, retries, cancellation, its history.
+
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{UNKNOWN, entry, failure, id, ids, new_claimed_job, new_job, pipeline, success};
+use rivet_tests::server::TestApp;
+use rivet_tests::store::StoreKind;
+use rivet_tests::wait::eventually;
+use serde_json::json;
+
+on_both_stores! {
+    the_same_result_again_changes_nothing,
+    a_finished_job_stays_finished,
+    a_job_that_was_not_claimed_cannot_be_reported,
+    an_unknown_job_is_unknown_everywhere,
+    a_queued_job_is_cancelled_at_once,
+    a_running_job_is_cancelled_through_its_runner,
+    a_failure_with_retries_left_is_tried_again,
+    an_ended_job_is_launched_again_by_hand,
+    the_history_tells_everything,
+    a_stale_lease_is_refused,
+}
+
+async fn the_same_result_again_changes_nothing(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let first = api.complete(&job, &success()).await;
+    first.expect(204);
+    let before = api.job(&job).await.expect(200);
+    api.complete(&job, &success()).await.expect(204);
+    assert_eq!(api.job(&job).await.expect(200), before);
+}
+
+async fn a_finished_job_stays_finished(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    api.complete(&job, &success()).await.expect(204);
+    let before = api.job(&job).await.expect(200);
+    api.complete(&job, &failure()).await.expect_refusal(409, "already_completed");
+    api.claim(&job, "s").await.assert_problem();
+    api.cancel(&job).await.expect_refusal(409, "already_ended");
+    assert_eq!(api.claim(&job, "s").await.status, 409);
+    assert_eq!(api.set_status(&job, "Running").await.status, 409);
+    assert_eq!(api.job(&job).await.expect(200), before);
+}
+
+async fn a_job_that_was_not_claimed_cannot_be_reported(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    api.complete(&job, &success()).await.expect_refusal(409, "not_running");
+    api.append_logs(&job, &json!([entry("early")])).await.expect_refusal(409, "not_running");
+    assert_eq!(api.set_status(&job, "Running").await.status, 409);
+    assert_eq!(api.set_status(&job, "Queued").await.status, 422);
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
+    assert_eq!(api.logs(&job).await.expect(200), json!([]));
+}
+
+async fn an_unknown_job_is_unknown_everywhere(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    for answer in [
+        api.job(UNKNOWN).await,
+        api.logs(UNKNOWN).await,
+        api.history(UNKNOWN).await,
+        api.claim(UNKNOWN, "r").await,
+        api.execute(UNKNOWN, "r").await,
+        api.set_status(UNKNOWN, "Running").await,
+        api.append_logs(UNKNOWN, &json!([entry("lost")])).await,
+        api.append_bare_logs(UNKNOWN, &json!([entry("lost")])).await,
+        api.complete(UNKNOWN, &success()).await,
+        api.cancel(UNKNOWN).await,
+        api.retry(UNKNOWN).await,
+    ] {
+        answer.expect_refusal(404, "job_not_found");
+    }
+}
+
+async fn a_queued_job_is_cancelled_at_once(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    assert!(api.cancel(&job).await.status < 300);
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Cancelled");
+    assert_eq!(ids(&api.scheduled(None).await.expect(200)), Vec::<String>::new());
+    api.cancel(&job).await.expect(204);
+    assert_eq!(api.claim(&job, "r").await.status, 409);
+}
+
+async fn a_running_job_is_cancelled_through_its_runner(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.register_unrestricted("r").await.expect(200);
+    let job = new_claimed_job(&api, "r").await;
+    assert_eq!(api.heartbeat("r").await.header("rivet-cancel"), None);
+    assert!(api.cancel(&job).await.status < 300);
+    let waiting = api.job(&job).await.expect(200);
+    assert_eq!((&waiting["status"], &waiting["phase"]), (&json!("Running"), &json!("cancelling")));
+    assert_eq!(api.heartbeat("r").await.header("rivet-cancel"), Some(job.as_str()));
+    let logged = api.append_logs(&job, &json!([entry("stopping")])).await;
+    logged.expect(201);
+    assert_eq!(logged.header("rivet-cancel"), Some(job.as_str()));
+    api.complete(&job, &failure()).await.expect(204);
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Cancelled");
+}
+
+async fn a_failure_with_retries_left_is_tried_again(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let mut request = pipeline("flaky");
+    request["config"]["max_retries"] = json!(1);
+    let pipeline = id(&api.create_pipeline(&request).await.expect(200));
+    let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    api.claim(&job, "r").await.expect(200);
+    api.complete(&job, &failure()).await.expect(204);
+    let waiting = api.job(&job).await.expect(200);
+    assert_eq!((&waiting["status"], &waiting["phase"]), (&json!("Queued"), &json!("backoff")));
+    // Offered again when it is due, and not before.
+    eventually("the retry to be due", async || {
+        api.scheduled(None).await.expect(200).as_array().is_some_and(|jobs| !jobs.is_empty()).then_some(())
+    })
+    .await;
+    assert_eq!(api.claim(&job, "r").await.expect(200)["attempt"], 2);
+    api.complete(&job, &failure()).await.expect(204);
+    let ended = api.job(&job).await.expect(200);
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("Failed"), &json!(2)));
+}
+
+async fn an_ended_job_is_launched_again_by_hand(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    assert_eq!(api.retry(&job).await.status, 409);
+    api.complete(&job, &failure()).await.expect(204);
+    let again = api.retry(&job).await.expect(200);
+    assert_ne!(id(&again), job);
+    assert_eq!(again["retry_of"], job);
+    assert_eq!(again["status"], "Queued");
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Failed");
+}
+
+async fn the_history_tells_everything(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    api.set_status(&job, "Running").await.expect(204);
+    api.complete(&job, &success()).await.expect(204);
+    let history = api.history(&job).await.expect(200);
+    let events = history["events"].as_array().expect("events are a list");
+    assert!(events.len() >= 4, "{history}");
+    for (place, event) in events.iter().enumerate() {
+        assert_eq!(event["sequence"], place + 1, "{event}");
+        assert_eq!(event["stream_id"], job, "{event}");
+        for member in ["event_id", "type", "recorded_at"] {
+            assert!(event[member].is_string(), "{member}: {event}");
+        }
+    }
+    assert!(events.iter().any(|event| event["metadata"]["actor"] == "runner:r"), "{history}");
+    let launched = events[0]["position"].as_u64().expect("a position is a number");
+    assert_eq!(api.get(&format!("/api/jobs/{job}?at={launched}")).await.expect(200)["status"], "Queued");
+    assert_eq!(api.get(&format!("/api/jobs/{job}?at=1000000")).await.status, 422);
+}
+
+async fn a_stale_lease_is_refused(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let lease =
+        api.claim(&job, "r").await.expect(200)["lease_id"].as_str().expect("a lease is text").to_owned();
+    let (holder, stranger) = (api.with("rivet-lease", &lease), api.with("rivet-lease", UNKNOWN));
+    stranger.complete(&job, &success()).await.expect_refusal(409, "lease_lost");
+    stranger.append_logs(&job, &json!([entry("x")])).await.expect_refusal(409, "lease_lost");
+    stranger.set_status(&job, "Running").await.expect_refusal(409, "lease_lost");
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
+    holder.append_logs(&job, &json!([entry("x")])).await.expect(201);
+    holder.complete(&job, &success()).await.expect(204);
+}

@@ -1,0 +1,138 @@
+//! Logs: kept whole and in order of arrival, a batch entirely or not at all, and never twice.
+
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{entry, new_claimed_job, new_job, success};
+use rivet_tests::server::TestApp;
+use rivet_tests::store::StoreKind;
+use serde_json::{Value, json};
+
+on_both_stores! {
+    entries_come_back_in_order_of_arrival,
+    both_bodies_are_accepted,
+    a_bad_entry_refuses_its_whole_batch,
+    nul_is_replaced,
+    a_long_message_is_kept_whole,
+    a_repeated_batch_is_stored_once,
+    an_offset_fences_gaps_and_repeats,
+    logs_are_accepted_after_the_end,
+    a_page_follows_an_index,
+}
+
+fn messages(logs: &Value) -> Vec<&str> {
+    let logs = logs.as_array().expect("logs are a list");
+    logs.iter().map(|entry| entry["message"].as_str().expect("a message is text")).collect()
+}
+
+async fn entries_come_back_in_order_of_arrival(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let sent: Vec<String> = (0..200).map(|number| format!("line {number}")).collect();
+    for batch in sent.chunks(7) {
+        let entries: Vec<Value> = batch.iter().map(|line| entry(line)).collect();
+        api.append_logs(&job, &json!(entries)).await.expect(201);
+    }
+    let logs = api.logs(&job).await.expect(200);
+    assert_eq!(messages(&logs), sent);
+    assert_eq!(logs[0]["timestamp"], "2026-01-02T03:04:05.678Z");
+    for (place, entry) in logs.as_array().into_iter().flatten().enumerate() {
+        assert_eq!(entry["index"], place + 1);
+        assert_eq!(entry["attempt"], 1);
+    }
+}
+
+async fn both_bodies_are_accepted(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    api.append_logs(&job, &json!([entry("a")])).await.expect(201);
+    api.append_bare_logs(&job, &json!([entry("b")])).await.expect(201);
+    api.append_logs(&job, &json!([])).await.expect(201);
+    assert_eq!(messages(&api.logs(&job).await.expect(200)), ["a", "b"]);
+}
+
+async fn a_bad_entry_refuses_its_whole_batch(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let mut shouted = entry("loud");
+    shouted["level"] = json!("Shout");
+    let mut undated = entry("when");
+    undated["timestamp"] = json!("yesterday");
+    for bad in [shouted, undated, json!({"message": "bare"}), json!("text")] {
+        let answer = api.append_logs(&job, &json!([entry("good"), bad])).await;
+        answer.assert_problem();
+        answer.expect(422);
+    }
+    assert_eq!(api.logs(&job).await.expect(200), json!([]));
+}
+
+async fn nul_is_replaced(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    api.append_logs(&job, &json!([entry("a\0b")])).await.expect(201);
+    assert_eq!(messages(&api.logs(&job).await.expect(200)), ["a\u{fffd}b"]);
+}
+
+async fn a_long_message_is_kept_whole(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let long = "0123456789abcdé\n".repeat(600_000);
+    api.append_bare_logs(&job, &json!([entry(&long)])).await.expect(201);
+    let logs = api.logs(&job).await.expect(200);
+    assert!(
+        messages(&logs) == [long.as_str()],
+        "{} bytes came back",
+        logs[0]["message"].as_str().map_or(0, str::len)
+    );
+}
+
+async fn a_repeated_batch_is_stored_once(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    for batch in [["a", "b"], ["c", "d"], ["a", "b"]] {
+        api.append_logs(&job, &json!(batch.map(entry))).await.expect(201);
+    }
+    assert_eq!(messages(&api.logs(&job).await.expect(200)), ["a", "b", "c", "d"]);
+}
+
+async fn an_offset_fences_gaps_and_repeats(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let at = |offset: usize| api.with("rivet-log-offset", &offset);
+    at(0).append_logs(&job, &json!([entry("a"), entry("b")])).await.expect(201);
+    let gap = at(3).append_logs(&job, &json!([entry("d")])).await;
+    gap.expect(416);
+    gap.assert_problem();
+    assert_eq!(gap.header("rivet-log-ack"), Some("2"));
+    at(0).append_logs(&job, &json!([entry("a"), entry("b")])).await.expect(201);
+    at(1).append_logs(&job, &json!([entry("b"), entry("c")])).await.expect(201);
+    assert_eq!(messages(&api.logs(&job).await.expect(200)), ["a", "b", "c"]);
+}
+
+async fn logs_are_accepted_after_the_end(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &["--log-grace", "10m"]).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    api.complete(&job, &success()).await.expect(204);
+    api.append_logs(&job, &json!([entry("late")])).await.expect(201);
+    assert_eq!(messages(&api.logs(&job).await.expect(200)), ["late"]);
+    // A job that never ran has nothing to say.
+    let queued = new_job(&api).await;
+    api.append_logs(&queued, &json!([entry("early")])).await.expect_refusal(409, "not_running");
+}
+
+async fn a_page_follows_an_index(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    api.append_logs(&job, &json!(["a", "b", "c"].map(entry))).await.expect(201);
+    api.append_logs(&job, &json!(["d", "e"].map(entry))).await.expect(201);
+    let page = api.get(&format!("/api/jobs/{job}/logs?after=1&limit=3")).await.expect(200);
+    assert_eq!(messages(&page), ["b", "c", "d"]);
+    assert_eq!(messages(&api.get(&format!("/api/jobs/{job}/logs?after=4")).await.expect(200)), ["e"]);
+}

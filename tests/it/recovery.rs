@@ -1,0 +1,100 @@
+//! `kill -9` in the middle of a load of writes: what was acknowledged is there, and everything adds up (I8).
+
+use std::sync::Mutex;
+
+use futures_util::future::join_all;
+use reqwest::Method;
+use rivet_tests::client::{Answer, Client};
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{entry, id, new_pipeline, success};
+use rivet_tests::server::Server;
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::verify;
+use rivet_tests::wait::eventually;
+use serde_json::{Value, json};
+
+const KILLS: usize = 20;
+const WRITERS: usize = 8;
+
+on_both_stores! { acknowledged_writes_survive_a_kill, a_server_that_is_asked_to_end_ends_in_order }
+
+/// How far a job came, by what was acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    Launched,
+    Claimed,
+    Logged,
+    Completed,
+}
+
+async fn acknowledged_writes_survive_a_kill(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let mut server = Server::start(&store, &[]).await;
+    let pipeline = new_pipeline(&server.client()).await;
+    let acknowledged = Mutex::new(Vec::new());
+    for kill in 0..KILLS {
+        let goal = acknowledged.lock().expect("no writer panics").len() + 10 + 3 * kill;
+        let client = server.client();
+        let writers = join_all((0..WRITERS).map(|_| write_until_killed(&client, &pipeline, &acknowledged)));
+        let killer = async {
+            eventually("enough writes", async || {
+                (acknowledged.lock().expect("no writer panics").len() >= goal).then_some(())
+            })
+            .await;
+            server.kill();
+        };
+        tokio::join!(writers, killer);
+        server = Server::start(&store, &[]).await;
+    }
+    let client = server.client();
+    for (job, reached) in acknowledged.into_inner().expect("no writer panics") {
+        assert_survived(&client, &job, reached).await;
+    }
+    verify(&client).await;
+}
+
+/// Takes jobs through their lives until the server stops answering, and notes what it acknowledged.
+async fn write_until_killed(api: &Client, pipeline: &str, acknowledged: &Mutex<Vec<(String, Reached)>>) {
+    let note = |job: &str, reached| {
+        acknowledged.lock().expect("no writer panics").push((job.to_owned(), reached));
+    };
+    let post = async |path: String, body: Value| -> Option<Answer> {
+        let answer = api.try_send(api.request(Method::POST, &path).json(&body)).await.ok()?;
+        assert!(answer.status < 300, "{answer:?}");
+        Some(answer)
+    };
+    loop {
+        let launch = json!({"pipeline_id": pipeline, "parameters": {}});
+        let Some(launched) = post("/api/pipeline/launch".to_owned(), launch).await else { return };
+        let job = id(&launched.json());
+        note(&job, Reached::Launched);
+        for (step, body, reached) in [
+            ("claim", json!({"runner_id": "r"}), Reached::Claimed),
+            ("logs", json!([entry(&job)]), Reached::Logged),
+            ("complete", json!({"result": success()}), Reached::Completed),
+        ] {
+            let Some(_) = post(format!("/api/jobs/{job}/{step}"), body).await else { return };
+            note(&job, reached);
+        }
+    }
+}
+
+async fn assert_survived(api: &Client, job: &str, reached: Reached) {
+    let found = api.job(job).await.expect(200);
+    match reached {
+        Reached::Launched => assert_eq!(found["parameters"], json!({})),
+        Reached::Claimed => assert_eq!(found["runner_id"], "r"),
+        Reached::Logged => assert_eq!(api.logs(job).await.expect(200)[0]["message"], job),
+        Reached::Completed => assert_eq!(found["status"], "Succeeded"),
+    }
+}
+
+async fn a_server_that_is_asked_to_end_ends_in_order(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let server = Server::start(&store, &[]).await;
+    let pipeline = new_pipeline(&server.client()).await;
+    let status = server.terminate().await;
+    assert!(status.success(), "{status}");
+    let server = Server::start(&store, &[]).await;
+    server.client().get(&format!("/api/pipeline/{pipeline}")).await.expect(200);
+}

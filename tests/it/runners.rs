@@ -1,0 +1,96 @@
+//! Runners: registration, signs of life, the list, and what an unregistered one may do.
+
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{id, new_claimed_job, new_job, success};
+use rivet_tests::server::TestApp;
+use rivet_tests::store::StoreKind;
+use rivet_tests::wait::eventually;
+use serde_json::{Value, json};
+
+on_both_stores! {
+    a_heartbeat_registers_an_unknown_runner,
+    registering_again_replaces_the_capabilities,
+    a_runner_is_busy_while_it_holds_a_job,
+    a_silent_runner_goes_offline_and_comes_back,
+    a_deleted_runner_is_gone,
+    an_unregistered_runner_may_claim,
+    runners_are_listed_newest_first,
+}
+
+async fn a_heartbeat_registers_an_unknown_runner(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    assert!(api.heartbeat("fresh").await.status < 300);
+    let runner = api.get("/api/runners/fresh").await.expect(200);
+    assert_eq!(runner["status"], "Online");
+    assert!(runner["registered_at"].is_string() && runner["last_heartbeat_at"].is_string(), "{runner}");
+}
+
+async fn registering_again_replaces_the_capabilities(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.register("r", &["a", "b"]).await.expect(200);
+    let again = api.register("r", &["c"]).await.expect(200);
+    assert_eq!((&again["capabilities"], &again["capability_count"]), (&json!(["c"]), &json!(1)));
+    assert_eq!(api.get("/api/runners").await.expect(200).as_array().map(Vec::len), Some(1));
+}
+
+async fn a_runner_is_busy_while_it_holds_a_job(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.register_unrestricted("r").await.expect(200);
+    let job = new_claimed_job(&api, "r").await;
+    assert_eq!(api.get("/api/runners/r").await.expect(200)["status"], "Busy");
+    api.complete(&job, &success()).await.expect(204);
+    assert_eq!(api.get("/api/runners/r").await.expect(200)["status"], "Online");
+}
+
+async fn a_silent_runner_goes_offline_and_comes_back(kind: StoreKind) {
+    let flags = ["--runner-offline-after", "200ms", "--sweep-interval", "50ms", "--startup-grace", "0s"];
+    let app = TestApp::start_with(kind, &flags).await;
+    let api = app.client();
+    api.register("r", &[]).await.expect(200);
+    let status = async |expected: &str| {
+        eventually(expected, async || {
+            (api.get("/api/runners/r").await.expect(200)["status"] == expected).then_some(())
+        })
+        .await;
+    };
+    status("Offline").await;
+    api.heartbeat("r").await;
+    let events = eventually("the return to be recorded", async || {
+        let feed = api.get("/api/events").await.expect(200);
+        feed["events"].as_array().filter(|events| events.len() >= 3).cloned()
+    })
+    .await;
+    assert!(events.iter().all(|event| event["stream_type"] == "runner"), "{events:?}");
+}
+
+async fn a_deleted_runner_is_gone(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.register("r", &[]).await.expect(200);
+    api.delete("/api/runners/r").await.expect(204);
+    api.get("/api/runners/r").await.expect_refusal(404, "runner_not_found");
+    api.delete("/api/runners/r").await.expect_refusal(404, "runner_not_found");
+    assert_eq!(api.get("/api/runners").await.expect(200), json!([]));
+}
+
+async fn an_unregistered_runner_may_claim(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    api.claim(&job, "stranger").await.expect(200);
+    assert_eq!(api.job(&job).await.expect(200)["runner_id"], "stranger");
+}
+
+async fn runners_are_listed_newest_first(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    for name in ["a", "b", "c"] {
+        api.register(name, &[]).await.expect(200);
+    }
+    let list = api.get("/api/runners").await.expect(200);
+    let names: Vec<String> = list.as_array().into_iter().flatten().map(|runner: &Value| id(runner)).collect();
+    assert_eq!(names, ["c", "b", "a"]);
+}

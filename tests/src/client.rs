@@ -1,0 +1,240 @@
+//! A client named after the use cases, which speaks as Rivet's runners and CLI do, in both dialects.
+//!
+//! Every method answers with what came back, whatever it was; [`Answer::expect`] and [`Answer::expect_refusal`]
+//! turn that into an assertion.
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+/// A response, read to its end.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON; null where it is empty or something else.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or(Value::Null)
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// `Rivet-Position`: that of the command's last event.
+    #[track_caller]
+    pub fn position(&self) -> u64 {
+        let position = self.header("rivet-position").and_then(|position| position.parse().ok());
+        position.unwrap_or_else(|| panic!("no position in {self:?}"))
+    }
+
+    /// The path of the next page, from `Link`.
+    pub fn next_page(&self) -> Option<String> {
+        let (path, _) = self.header("link")?.strip_prefix('<')?.split_once(">; rel=\"next\"")?;
+        Some(path.to_owned())
+    }
+
+    /// The body, of an answer with this status.
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.json()
+    }
+
+    /// The problem, of a refusal with this status and code: in JSON, with what old clients print and what RFC 9457
+    /// asks for.
+    #[track_caller]
+    pub fn expect_refusal(&self, status: u16, code: &str) -> Value {
+        let problem = self.expect(status);
+        assert_eq!(problem["code"], code, "{problem}");
+        self.assert_problem();
+        problem
+    }
+
+    /// Any refusal has the shape of a problem.
+    #[track_caller]
+    pub fn assert_problem(&self) {
+        let problem = self.json();
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        for member in ["error", "code", "type", "title", "detail"] {
+            assert!(
+                problem[member].as_str().is_some_and(|text| !text.is_empty()),
+                "no {member} in {problem}"
+            );
+        }
+        assert_eq!(problem["status"], self.status, "{problem}");
+    }
+}
+
+/// Speaks to one server. Clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    headers: HeaderMap,
+}
+
+impl Client {
+    /// A client of the server at `base`, such as `http://127.0.0.1:8080`.
+    pub fn new(base: impl Into<String>) -> Self {
+        Self { http: reqwest::Client::new(), base: base.into(), headers: HeaderMap::new() }
+    }
+
+    /// The same client, sending one more header: a lease, a key, an offset.
+    #[must_use]
+    pub fn with(&self, name: &'static str, value: &(impl ToString + ?Sized)) -> Self {
+        let mut client = self.clone();
+        let value = HeaderValue::from_str(&value.to_string()).expect("a test's header is text");
+        client.headers.insert(HeaderName::from_static(name), value);
+        client
+    }
+
+    /// Dialect A: registers a runner with what it can do.
+    pub async fn register(&self, runner: &str, capabilities: &[&str]) -> Answer {
+        let body = json!({"runner_id": runner, "capabilities": capabilities});
+        self.post("/api/runners/register", &body).await
+    }
+
+    /// Dialect B: registers a runner that says nothing about itself.
+    pub async fn register_unrestricted(&self, runner: &str) -> Answer {
+        self.post("/api/runners/register", &json!({"runner_id": runner})).await
+    }
+
+    /// A sign of life, as runners send it: without a body.
+    pub async fn heartbeat(&self, runner: &str) -> Answer {
+        self.send(self.request(Method::POST, &format!("/api/runners/{runner}/heartbeat"))).await
+    }
+
+    /// Creates a pipeline, in either dialect.
+    pub async fn create_pipeline(&self, body: &Value) -> Answer {
+        self.post("/api/pipeline/create", body).await
+    }
+
+    /// Launches a job.
+    pub async fn launch(&self, pipeline: &str, parameters: &Value) -> Answer {
+        self.post("/api/pipeline/launch", &json!({"pipeline_id": pipeline, "parameters": parameters})).await
+    }
+
+    /// What a runner may claim; without a name (dialect B), everything.
+    pub async fn scheduled(&self, runner: Option<&str>) -> Answer {
+        let query = runner.map(|runner| format!("?runner_id={runner}")).unwrap_or_default();
+        self.get(&format!("/api/jobs/scheduled{query}")).await
+    }
+
+    /// Dialect A: claims a job.
+    pub async fn claim(&self, job: &str, runner: &str) -> Answer {
+        self.post(&format!("/api/jobs/{job}/claim"), &json!({"runner_id": runner})).await
+    }
+
+    /// Dialect B: claims a job.
+    pub async fn execute(&self, job: &str, runner: &str) -> Answer {
+        self.post(&format!("/api/jobs/execute/{job}"), &json!({"runner_id": runner})).await
+    }
+
+    /// Claims whatever comes next, waiting for it.
+    pub async fn claim_next(&self, runner: &str, wait_ms: u64) -> Answer {
+        self.post("/api/jobs/claim", &json!({"runner_id": runner, "wait_ms": wait_ms})).await
+    }
+
+    /// Reports a status.
+    pub async fn set_status(&self, job: &str, status: &str) -> Answer {
+        let request = self.request(Method::PUT, &format!("/api/jobs/{job}/status"));
+        self.send(request.json(&json!({"status": status}))).await
+    }
+
+    /// Dialect A: appends to the log.
+    pub async fn append_logs(&self, job: &str, entries: &Value) -> Answer {
+        self.post(&format!("/api/jobs/{job}/logs"), &json!({"entries": entries})).await
+    }
+
+    /// Dialect B: appends to the log, a bare array.
+    pub async fn append_bare_logs(&self, job: &str, entries: &Value) -> Answer {
+        self.post(&format!("/api/jobs/{job}/logs"), entries).await
+    }
+
+    /// Dialect A: ends a job.
+    pub async fn complete(&self, job: &str, result: &Value) -> Answer {
+        self.post(&format!("/api/jobs/{job}/complete"), &json!({"result": result})).await
+    }
+
+    /// Dialect B: ends a job, with a status beside the result.
+    pub async fn complete_as(&self, job: &str, status: &str, result: &Value) -> Answer {
+        self.post(&format!("/api/jobs/{job}/complete"), &json!({"status": status, "result": result})).await
+    }
+
+    /// Asks for a job to be cancelled.
+    pub async fn cancel(&self, job: &str) -> Answer {
+        self.post(&format!("/api/jobs/{job}/cancel"), &json!({})).await
+    }
+
+    /// Launches an ended job again.
+    pub async fn retry(&self, job: &str) -> Answer {
+        self.post(&format!("/api/jobs/{job}/retry"), &json!({})).await
+    }
+
+    /// One job.
+    pub async fn job(&self, job: &str) -> Answer {
+        self.get(&format!("/api/jobs/{job}")).await
+    }
+
+    /// A job's log.
+    pub async fn logs(&self, job: &str) -> Answer {
+        self.get(&format!("/api/jobs/{job}/logs")).await
+    }
+
+    /// Everything that happened to a job.
+    pub async fn history(&self, job: &str) -> Answer {
+        self.get(&format!("/api/jobs/{job}/events")).await
+    }
+
+    /// Gets a path.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    /// Deletes what is at a path.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// Posts JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Sends bytes of a content type, well-formed or not.
+    pub async fn send_raw(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Answer {
+        self.send(self.request(method, path).header(CONTENT_TYPE, content_type).body(body.into())).await
+    }
+
+    /// A request to a path, with this client's headers.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base)).headers(self.headers.clone())
+    }
+
+    /// Sends a request that the server must answer.
+    pub async fn send(&self, request: RequestBuilder) -> Answer {
+        self.try_send(request).await.expect("the server answers")
+    }
+
+    /// Sends a request to a server that may be down, or die on it.
+    pub async fn try_send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
+        let response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Answer { status, headers, text: response.text().await? })
+    }
+}

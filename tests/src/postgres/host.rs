@@ -1,0 +1,63 @@
+//! What the machine allows: where temporary things go, and as whom PostgreSQL runs.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Longest path of a Unix socket on every system, less the socket's own name and that of its directory.
+const LONGEST_BASE: usize = 104 - "/rivet-postgres-XXXXXX/.s.PGSQL.5432".len() - 1;
+
+/// A user and its group.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Account {
+    pub(super) user: u32,
+    pub(super) group: u32,
+}
+
+/// Who runs PostgreSQL: nobody where we are root, which it refuses; else ourselves (`None`).
+pub(super) fn unprivileged_account() -> Option<Account> {
+    (user_id() == 0).then(|| Account { user: id_of_nobody("-u"), group: id_of_nobody("-g") })
+}
+
+/// Our own user.
+pub(super) fn user_id() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// The temporary directory; `/tmp` where that one is too deep for a socket's path, or closed to the account above.
+pub(super) fn temporary_directory() -> PathBuf {
+    let asked_for = env::temp_dir();
+    if asked_for.as_os_str().len() <= LONGEST_BASE && (user_id() != 0 || is_open_to_all(&asked_for)) {
+        asked_for
+    } else {
+        PathBuf::from("/tmp")
+    }
+}
+
+/// Whether everybody may pass through every directory down to this one.
+fn is_open_to_all(directory: &Path) -> bool {
+    directory.ancestors().all(|step| fs::metadata(step).is_ok_and(|found| found.mode() & 0o001 != 0))
+}
+
+fn id_of_nobody(which: &str) -> u32 {
+    let output = Command::new("id").args([which, "nobody"]).output().expect("every Unix has id");
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.trim().parse().expect("every Unix has an account for nobody")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_under_a_closed_one_is_not_open() {
+        let closed = tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir().unwrap();
+        assert!(!is_open_to_all(closed.path()));
+        assert!(is_open_to_all(Path::new("/")));
+    }
+}

@@ -1,0 +1,68 @@
+//! Pipelines, results and log entries to work with.
+
+use serde_json::{Value, json};
+
+use crate::client::Client;
+
+/// A definition with this name and one stage; what `more` says is added to its table.
+pub fn script(name: &str, more: &str) -> String {
+    format!(
+        "return pipeline.define({{ name = '{name}', {more}\n  stages = {{ {{ name = 'only', script = function() end }} }} }})"
+    )
+}
+
+/// Dialect A's request for a pipeline.
+pub fn pipeline(name: &str) -> Value {
+    json!({
+        "name": name, "description": "a pipeline", "script": script(name, ""), "required_modules": [],
+        "tags": ["nightly"], "config": {"timeout_seconds": 600, "max_retries": 0, "env_vars": {"LEVEL": "1"}},
+    })
+}
+
+/// The result of a job that went well.
+pub fn success() -> Value {
+    json!({"success": true, "exit_code": 0, "output": {"artifacts": 2}, "error_message": null})
+}
+
+/// The result of a job that did not.
+pub fn failure() -> Value {
+    json!({"success": false, "exit_code": 3, "output": null, "error_message": "exit code 3"})
+}
+
+/// A log entry.
+pub fn entry(message: &str) -> Value {
+    json!({"timestamp": "2026-01-02T03:04:05.678Z", "level": "Info", "message": message})
+}
+
+/// An id that names nothing.
+pub const UNKNOWN: &str = "00000000-0000-7000-8000-000000000000";
+
+/// A new pipeline; its id.
+pub async fn new_pipeline(client: &Client) -> String {
+    id(&client.create_pipeline(&pipeline("build")).await.expect(200))
+}
+
+/// A new job of a new pipeline; its id.
+pub async fn new_job(client: &Client) -> String {
+    let pipeline = new_pipeline(client).await;
+    id(&client.launch(&pipeline, &json!({})).await.expect(200))
+}
+
+/// A new job that `runner` has claimed; its id.
+pub async fn new_claimed_job(client: &Client, runner: &str) -> String {
+    let job = new_job(client).await;
+    client.claim(&job, runner).await.expect(200);
+    job
+}
+
+/// The `id` of a resource.
+#[track_caller]
+pub fn id(resource: &Value) -> String {
+    resource["id"].as_str().unwrap_or_else(|| panic!("no id in {resource}")).to_owned()
+}
+
+/// The `id`s of a list.
+#[track_caller]
+pub fn ids(list: &Value) -> Vec<String> {
+    list.as_array().unwrap_or_else(|| panic!("no list: {list}")).iter().map(id).collect()
+}

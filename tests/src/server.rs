@@ -1,0 +1,179 @@
+//! The server under test: the real program, in a process of its own, on a free port.
+//!
+//! It ends with the process of the test, however that ends: `rivet-under-test` is the orchestrator's own `main`,
+//! watching its standard input beside.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::client::Client;
+use crate::store::{Store, StoreKind};
+use crate::verify::verify;
+use crate::wait::eventually;
+
+/// One running server.
+#[derive(Debug)]
+pub struct Server {
+    process: Child,
+    said: Arc<Mutex<Vec<String>>>,
+    base: String,
+}
+
+impl Server {
+    /// Starts a server over a store, with further flags of `serve`, and returns when it is ready.
+    pub async fn start(store: &Store, flags: &[&str]) -> Self {
+        let mut process = Command::new(program())
+            .args(["serve", "--listen", "127.0.0.1:0", "--database-url", store.url()])
+            .args(flags)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server's program is built beside its tests");
+        let said = listen_to(&mut process);
+        let mut server = Self { process, said, base: String::new() };
+        server.base = eventually("the server's address", async || server.find_address()).await;
+        let client = server.client();
+        eventually("the server to be ready", async || {
+            let request = client.request(reqwest::Method::GET, "/readyz");
+            client.try_send(request).await.is_ok_and(|answer| answer.status == 200).then_some(())
+        })
+        .await;
+        server
+    }
+
+    fn find_address(&mut self) -> Option<String> {
+        let ended = self.process.try_wait().expect("it is our child");
+        assert!(ended.is_none(), "the server ended with {ended:?} before it listened");
+        self.said.lock().expect("no reader panics").iter().find_map(|line| address(line))
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        Client::new(self.base.clone())
+    }
+
+    /// How many processes it has started that have not ended (where the system has `/proc`; 0 elsewhere).
+    pub fn children(&self) -> usize {
+        let is_child = |stat: &str| {
+            // pid (name) state parent …; the name may hold anything.
+            let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+            parent.is_some_and(|parent| parent == self.process.id().to_string())
+        };
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let stats = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
+        stats.filter(|stat| is_child(stat)).count()
+    }
+
+    #[expect(clippy::print_stderr, reason = "a failed test shows what its server said")]
+    fn show(&self) {
+        for line in self.said.lock().iter().flat_map(|said| said.iter()) {
+            eprintln!("server {}: {line}", self.process.id());
+        }
+    }
+
+    /// Ends it at once, as the kernel does.
+    pub fn kill(mut self) {
+        self.process.kill().expect("it can be killed");
+        self.process.wait().expect("it is our child");
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn terminate(mut self) -> ExitStatus {
+        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a pid is positive");
+        kill_process(pid, Signal::TERM).expect("it runs");
+        eventually("the server to end", async || self.process.try_wait().expect("it is our child")).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if thread::panicking() {
+            self.show();
+        }
+    }
+}
+
+/// A server over a store of its own: what most tests need.
+#[derive(Debug)]
+pub struct TestApp {
+    /// The server.
+    pub server: Server,
+    /// What it keeps things in; goes after it.
+    pub store: Store,
+}
+
+impl TestApp {
+    /// Starts one with default settings.
+    pub async fn start(kind: StoreKind) -> Self {
+        Self::start_with(kind, &[]).await
+    }
+
+    /// Starts one with further flags of `serve`.
+    pub async fn start_with(kind: StoreKind, flags: &[&str]) -> Self {
+        let store = Store::create(kind).await;
+        Self { server: Server::start(&store, flags).await, store }
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        self.server.client()
+    }
+
+    /// Checks what holds at any time; see [`crate::verify`].
+    pub async fn verify(&self) {
+        verify(&self.client()).await;
+    }
+}
+
+/// The program under test: Cargo puts the programs of a package beside the folder of its tests.
+pub fn program() -> PathBuf {
+    let test = env::current_exe().expect("a test knows its own program");
+    let folder = test.ancestors().nth(2).expect("it is target/PROFILE/deps/TEST");
+    folder.join("rivet-under-test")
+}
+
+/// Reads what the server says, so that it never waits for us.
+fn listen_to(process: &mut Child) -> Arc<Mutex<Vec<String>>> {
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let (words, output) = (Arc::clone(&said), process.stderr.take().expect("it is piped"));
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            words.lock().expect("no reader panics").push(line);
+        }
+    });
+    said
+}
+
+/// `… http://127.0.0.1:40123 …` → the URL.
+fn address(line: &str) -> Option<String> {
+    let start = line.find("127.0.0.1:")?;
+    let rest = &line[start..];
+    let end = rest.char_indices().position(|(at, letter)| at >= 10 && !letter.is_ascii_digit());
+    let address = &rest[..end.unwrap_or(rest.len())];
+    address.rsplit(':').next()?.parse::<u16>().ok().filter(|port| *port != 0)?;
+    Some(format!("http://{address}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_found_in_a_line() {
+        let found = Some("http://127.0.0.1:40123".to_owned());
+        assert_eq!(address("INFO listening on http://127.0.0.1:40123 with 2 cores"), found);
+        assert_eq!(address("address=127.0.0.1:40123"), found);
+        assert_eq!(address("asked for 127.0.0.1:0"), None);
+        assert_eq!(address("starting"), None);
+    }
+}

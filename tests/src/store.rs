@@ -1,0 +1,90 @@
+//! A database of either kind, fresh for each test, and the means to run one test text on both.
+
+use std::path::PathBuf;
+
+use crate::postgres::Cluster;
+
+/// Which kind of database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// One file, one process.
+    Sqlite,
+    /// A server, any number of processes.
+    Postgres,
+}
+
+/// An empty database, removed when dropped.
+#[derive(Debug)]
+pub struct Store {
+    url: String,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Directory(#[expect(dead_code, reason = "held for its drop")] tempfile::TempDir),
+    Shared(&'static Cluster),
+}
+
+impl Store {
+    /// A new one.
+    pub async fn create(kind: StoreKind) -> Self {
+        match kind {
+            StoreKind::Sqlite => {
+                let directory = tempfile::Builder::new()
+                    .prefix("rivet-sqlite-")
+                    .tempdir()
+                    .expect("the temporary directory can be written");
+                let file: PathBuf = directory.path().join("rivet.db");
+                Self { url: format!("sqlite://{}", file.display()), place: Place::Directory(directory) }
+            }
+            StoreKind::Postgres => {
+                let cluster = Cluster::shared().await;
+                Self { url: cluster.create_database().await, place: Place::Shared(cluster) }
+            }
+        }
+    }
+
+    /// What `--database-url` takes.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        match &self.place {
+            Place::Directory(_) => {}
+            Place::Shared(cluster) => cluster.drop_database(&self.url),
+        }
+    }
+}
+
+/// Makes two tests of each function named, `sqlite::NAME` and `postgres::NAME`. Each is an `async fn(StoreKind)`.
+///
+/// ```text
+/// on_both_stores! { a_job_is_claimed_once, a_finished_job_stays_finished }
+///
+/// async fn a_job_is_claimed_once(kind: StoreKind) { … }
+/// ```
+#[macro_export]
+macro_rules! on_both_stores {
+    ($($rule:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $rule() {
+                    super::$rule($crate::store::StoreKind::Sqlite).await;
+                }
+            )+
+        }
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $rule() {
+                    super::$rule($crate::store::StoreKind::Postgres).await;
+                }
+            )+
+        }
+    };
+}
