@@ -15,6 +15,7 @@ mod pipelines;
 mod postgres_es;
 mod read_models;
 mod read_your_writes;
+mod readme;
 mod rebuild;
 mod recovery;
 mod runners;
