@@ -17,6 +17,7 @@ mod pipelines;
 mod postgres_es;
 mod read_models;
 mod read_your_writes;
+mod readme;
 mod rebuild;
 mod recovery;
 mod runners;
