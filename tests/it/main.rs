@@ -1,20 +1,29 @@
 //! System tests: one binary, a module a subject.
 
 mod architecture;
+mod cancel;
 mod claims;
 mod cli;
+mod deadlines;
 mod dialect_a;
 mod dialect_b;
 mod errors;
+mod faults;
 mod hostile_scripts;
+mod idempotency;
 mod jobs;
 mod lease_model;
+mod leases;
 mod log_conformance;
 mod logs;
+mod next_claim;
 mod pipelines;
 mod postgres_es;
+mod queue;
 mod read_models;
 mod read_your_writes;
 mod rebuild;
 mod recovery;
+mod replicas;
+mod retries;
 mod runners;
