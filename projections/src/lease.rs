@@ -70,6 +70,7 @@ impl<'a> Lease<'a> {
             }
             let _ = tokio::time::timeout(RENEW_EVERY, shutdown.cancelled()).await;
         }
+        self.held.send_if_modified(std::mem::take);
         if let Err(error) = self.release().await {
             tracing::warn!(error = &*error, "the projector's lease was not released: it runs out by itself");
         }

@@ -41,13 +41,14 @@ async fn race(replicas: &[Client]) {
         let mut winner = None;
         for (runner, answer) in join_all(claims).await {
             if answer.status == 200 {
-                assert_eq!(winner.replace(runner), None, "two runners hold {job}");
+                assert_eq!(winner.replace((runner, answer.position())), None, "two runners hold {job}");
             } else {
                 answer.expect_refusal(409, "already_claimed");
             }
         }
-        let winner = winner.expect("somebody wins");
-        assert_eq!(replicas[0].job(&job).await.expect(200)["runner_id"], format!("r{winner}"));
+        let (winner, position) = winner.expect("somebody wins");
+        let reader = replicas[0].with("rivet-min-position", &position.to_string());
+        assert_eq!(reader.job(&job).await.expect(200)["runner_id"], format!("r{winner}"));
     }
 }
 

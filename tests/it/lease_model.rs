@@ -4,6 +4,7 @@
 //! What answers them is the job's own `decide` and `evolve`. Jobs share nothing, so one is enough. A second search
 //! with the comparison of leases taken away has to find the damage: a model that cannot fail shows nothing.
 
+mod job;
 mod world;
 
 use rivet_events::job::JobStatus;
@@ -18,7 +19,7 @@ struct LeaseProtocol {
     guard: Guard,
     max_retries: u32,
     retry_on_runner_lost: bool,
-    /// Whether a run is ended by the server after [`world::RUN_TIMEOUT`].
+    /// Whether a run is ended by the server after [`job::RUN_TIMEOUT`].
     run_timeout: bool,
     /// Seconds by which the clock of the server that sweeps is ahead of the one that the runners talk to.
     sweeper_ahead: i64,
@@ -60,13 +61,13 @@ impl Model for LeaseProtocol {
             actions.push(Action::Tick);
         }
         if world.cancels < self.cancels {
-            actions.extend([Action::Cancel { force: false }, Action::Cancel { force: true }]);
+            actions.push(Action::Cancel);
         }
         actions.push(Action::Sweep);
         for (number, runner) in world.runners.iter().enumerate() {
             match runner.phase {
                 Phase::Idle if runner.requests < self.requests[number] => {
-                    actions.push(Action::Claim { runner: number })
+                    actions.push(Action::Claim { runner: number });
                 }
                 Phase::Idle => {}
                 Phase::Claiming => actions.push(Action::GiveUp { runner: number }),
@@ -95,7 +96,7 @@ impl Model for LeaseProtocol {
             Property::always("at most one complete ends the job", |_, world: &World| world.completions <= 1),
             Property::always(STALE_WRITE, |_, world: &World| world.stale_writes == 0),
             Property::always("one runner at most works under the lease of the job", |_, world: &World| {
-                world.runners.iter().filter(|runner| world.holds(runner)).count() <= 1
+                world.runners.iter().filter(|runner| world.holds(**runner)).count() <= 1
             }),
             Property::always("an end is never left", |_, world: &World| {
                 world.first_end.is_none() || world.first_end == world.end()
@@ -129,6 +130,7 @@ impl Model for LeaseProtocol {
 }
 
 impl LeaseProtocol {
+    #[expect(clippy::print_stdout, reason = "how much was searched belongs to the proof")]
     fn assert_holds(self, name: &str) {
         let checker = self.checker().threads(2).spawn_bfs().join();
         println!(
@@ -139,7 +141,8 @@ impl LeaseProtocol {
         checker.assert_properties();
     }
 
-    /// The shortest way to a write of somebody who does not hold the job.
+    /// Finds, and shows, a write of somebody who does not hold the job.
+    #[expect(clippy::print_stdout, reason = "the way to the damage is worth reading")]
     fn assert_stale_write_is_found(self, name: &str) {
         let checker = self.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
         let path: Path<World, Action> = checker.assert_any_discovery(STALE_WRITE);

@@ -1,10 +1,11 @@
 -- Stores a batch of appends in one round trip, so that the append lock is never held while a client thinks or
 -- hangs. Each append stands for itself: one with a stale write is left out, the others are stored.
 --
--- No two commands of a batch may write the same stream. Call it in read committed isolation, as a statement of its
--- own: then each statement below sees all that was committed before the lock was taken.
+-- A stream that one append has events for must not be named by another append of the batch. Call it in read
+-- committed isolation, as a statement of its own: then each statement below sees all that was committed before the
+-- lock was taken.
 create function append_events(
-    -- One element a write (a stream of an append): its append, its stream, the version it was decided on.
+    -- One element a stream of an append, with or without events: its append, its name, the version it must be at.
     write_appends    int[],
     write_types       text[],
     write_ids         text[],

@@ -1,34 +1,17 @@
 //! One job, its server, two runners and the network between them, as plain data that a checker can enumerate.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use cqrs_es::Aggregate;
-use cqrs_es::event_sink::EventSink;
-use futures_util::FutureExt;
+use chrono::{DateTime, Utc};
 use rivet_events::id::LeaseId;
-use rivet_events::job::{JobEvent, JobLaunched, JobResult, JobStatus};
+use rivet_events::job::{JobEvent, JobStatus};
 use rivet_orchestrator::domain::job::{
-    Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, History, Job, JobCommand, JobError, JobState,
-    LaunchJob, LeasePolicy, RefuseReport, Report, StartJob, TimeOutJob,
+    CancelJob, CompleteJob, JobCommand, JobError, JobState, RefuseReport, Report, StartJob, TimeOutJob,
 };
-use uuid::Uuid;
 
 use super::LeaseProtocol;
-
-/// Shorter than the default in proportion, so that few minutes reach every deadline.
-pub(super) const RUN_TIMEOUT: Duration = Duration::from_mins(2);
-const POLICY: LeasePolicy = LeasePolicy {
-    lease: Duration::from_mins(1),
-    legacy_lease: Duration::from_mins(2),
-    start_timeout: Duration::from_mins(1),
-    legacy_start_timeout: Duration::from_mins(2),
-    max_lost_attempts: 2,
-};
-const BACKOFF: Backoff = Backoff { jitter: 0.0 };
+use super::job::{BACKOFF, DigestedJob, RUN_TIMEOUT, at, claim, expire, lease, report};
 
 /// Which runners there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +37,7 @@ pub(super) enum Action {
     /// A minute passes.
     Tick,
     Sweep,
-    Cancel {
-        force: bool,
-    },
+    Cancel,
     Claim {
         runner: usize,
     },
@@ -109,59 +90,6 @@ pub(super) enum Phase {
     Reporting { lease: u8 },
 }
 
-/// The aggregate under test. A digest of its snapshot stands for it where worlds are compared.
-#[derive(Debug, Clone)]
-pub(super) struct DigestedJob {
-    job: Arc<Job>,
-    digest: u64,
-}
-
-impl PartialEq for DigestedJob {
-    fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
-    }
-}
-
-impl Hash for DigestedJob {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.digest.hash(state);
-    }
-}
-
-impl DigestedJob {
-    pub(super) fn state(&self) -> &JobState {
-        &self.job.state
-    }
-
-    pub(super) fn history(&self) -> &History {
-        match self.state() {
-            JobState::Queued(queued) => &queued.history,
-            JobState::Running(running) => &running.history,
-            JobState::Ended(ended) => &ended.history,
-            JobState::Absent => unreachable!("the job was launched"),
-        }
-    }
-
-    fn holder_lease(&self) -> Option<LeaseId> {
-        match self.state() {
-            JobState::Running(running) => Some(running.holder.lease_id),
-            JobState::Absent | JobState::Queued(_) | JobState::Ended(_) => None,
-        }
-    }
-
-    fn handle(&mut self, command: JobCommand) -> Result<Vec<JobEvent>, JobError> {
-        let (mut job, sink) = (Job::clone(&self.job), EventSink::default());
-        job.handle(command, &(), &sink).now_or_never().expect("the rules never wait")?;
-        let recorded = sink.collect().now_or_never().expect("the sink never waits");
-        if !recorded.is_empty() {
-            let mut hasher = DefaultHasher::new();
-            serde_json::to_string(&job).unwrap().hash(&mut hasher);
-            *self = Self { job: Arc::new(job), digest: hasher.finish() };
-        }
-        Ok(recorded)
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub(super) struct World {
     job: DigestedJob,
@@ -186,25 +114,8 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn with_launched_job(max_retries: u32, retry_on_runner_lost: bool) -> Self {
-        let launch = JobLaunched {
-            job_id: Uuid::from_u128(1).into(),
-            pipeline_id: Uuid::from_u128(2).into(),
-            pipeline_version: 1,
-            parameters: serde_json::Map::new(),
-            demands: vec![],
-            priority: 5,
-            max_retries,
-            timeout_seconds: None,
-            retry_on_runner_lost,
-            concurrency: None,
-            retry_of: None,
-            request_digest: None,
-            requested_at: at(0),
-        };
-        let mut job = DigestedJob { job: Arc::default(), digest: 0 };
-        job.handle(JobCommand::Launch(LaunchJob { launch: Box::new(launch) })).unwrap();
         Self {
-            job,
+            job: DigestedJob::launched(max_retries, retry_on_runner_lost),
             minute: 0,
             runners: [Runner { phase: Phase::Idle, requests: 0 }; 2],
             network: BTreeSet::new(),
@@ -223,7 +134,7 @@ impl World {
     }
 
     /// Whether the runner works under the lease that the job has now.
-    pub(super) fn holds(&self, runner: &Runner) -> bool {
+    pub(super) fn holds(&self, runner: Runner) -> bool {
         match runner.phase {
             Phase::Working { lease: own } | Phase::Reporting { lease: own } => {
                 self.job.holder_lease() == Some(lease(own))
@@ -245,7 +156,7 @@ impl World {
     pub(super) fn can_go_on(&self) -> bool {
         let mut job = self.job.clone();
         if let Some(lease_id) = job.holder_lease() {
-            job.handle(expire(lease_id, None, at(1_000_000))).unwrap();
+            job.handle(expire(lease_id, None, at(1_000_000))).expect("a reconciler is never refused");
         }
         match job.state() {
             JobState::Queued(queued) => {
@@ -262,11 +173,11 @@ impl World {
         match action {
             Action::Tick => self.minute += 1,
             Action::Sweep => self.sweep(protocol, at(now + protocol.sweeper_ahead)),
-            Action::Cancel { force } => {
+            Action::Cancel => {
                 self.cancels += 1;
                 let last_contact = self.contact.map(at);
                 let grace = Duration::from_mins(1);
-                let cancel = CancelJob { reason: None, force, grace, last_contact, now: at(now) };
+                let cancel = CancelJob { reason: None, force: false, grace, last_contact, now: at(now) };
                 // Refused of a job that has ended.
                 self.server_handles(JobCommand::Cancel(cancel)).unwrap_or_default();
             }
@@ -277,7 +188,7 @@ impl World {
             }
             Action::GiveUp { runner } => self.runners[runner].phase = Phase::Idle,
             Action::Heartbeat { runner } => {
-                if self.holds(&self.runners[runner]) {
+                if self.holds(self.runners[runner]) {
                     self.hear(now);
                 }
             }
@@ -310,12 +221,12 @@ impl World {
     fn sweep(&mut self, protocol: &LeaseProtocol, now: DateTime<Utc>) {
         if let Some(lease_id) = self.job.holder_lease() {
             let expire = expire(lease_id, self.contact.map(at), now);
-            self.server_handles(expire).unwrap();
+            self.server_handles(expire).expect("a reconciler is never refused");
         }
         if protocol.run_timeout {
             let queue_timeout = Duration::from_hours(24);
             let time_out = TimeOutJob { queue_timeout, run_timeout: RUN_TIMEOUT, backoff: BACKOFF, now };
-            self.server_handles(JobCommand::TimeOut(time_out)).unwrap();
+            self.server_handles(JobCommand::TimeOut(time_out)).expect("a reconciler is never refused");
         }
     }
 
@@ -390,7 +301,7 @@ impl World {
         }
         if let (Err(JobError::LeaseLost), Some(lease)) = (recorded, echoed) {
             self.server_handles(JobCommand::RefuseReport(RefuseReport { lease, report, now: at(second) }))
-                .unwrap();
+                .expect("a reconciler is never refused");
         }
     }
 
@@ -419,37 +330,4 @@ impl World {
         }
         recorded
     }
-}
-
-fn at(second: i64) -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
-}
-
-fn lease(number: u8) -> LeaseId {
-    Uuid::from_u128(number.into()).into()
-}
-
-/// Each runner reports a result of its own, so that two reports are never the same by chance.
-fn report(runner: usize, success: bool) -> Report {
-    let status = if success { JobStatus::Succeeded } else { JobStatus::Failed };
-    let exit_code = i32::try_from(runner).unwrap();
-    Report { status, result: Some(JobResult { success, exit_code, output: None, error_message: None }) }
-}
-
-fn claim(client: Client, (runner, request): (usize, u8), number: u8, now: DateTime<Utc>) -> JobCommand {
-    let fencing = client == Client::Fencing;
-    JobCommand::Claim(ClaimJob {
-        runner_id: format!("runner-{runner}").parse().unwrap(),
-        capabilities: None,
-        lease_id: lease(number),
-        fencing,
-        request_key: fencing.then(|| format!("request-{request}")),
-        now,
-    })
-}
-
-fn expire(lease_id: LeaseId, last_contact: Option<DateTime<Utc>>, now: DateTime<Utc>) -> JobCommand {
-    let expire =
-        ExpireLease { lease_id, last_contact, rebooted: false, policy: POLICY, backoff: BACKOFF, now };
-    JobCommand::ExpireLease(expire)
 }

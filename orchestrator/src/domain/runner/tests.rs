@@ -139,6 +139,7 @@ fn a_heartbeat_by_a_clock_that_is_behind_is_nothing_new() {
 #[test]
 fn a_lost_runner_that_speaks_has_returned() {
     given([registered(0), lost(0, 91)]).when(heartbeat(92)).then([returned(92)]);
+    given([registered(0), lost(0, 10)]).when(heartbeat(11)).then([returned(11)]);
     given([registered(0), lost(0, 91), returned(92)]).when(heartbeat(93)).then_nothing();
 }
 

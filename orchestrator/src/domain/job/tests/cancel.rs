@@ -64,8 +64,20 @@ fn force_is_recorded_and_ends_the_job_only_after_the_grace() {
 
 #[test]
 fn the_grace_of_a_forced_cancel_counts_from_the_first_request() {
-    let forced = CancelJob { force: true, reason: None, ..cancel_against_work(81) };
-    given(cancelling()).when(forced).then([JobEvent::Cancelled(cancelled(81))]);
+    let forced = CancelJob { force: true, ..cancel_against_work(81) };
+    given(cancelling()).when(forced.clone()).then([JobEvent::Cancelled(cancelled(81))]);
+
+    let forced_later = JobCancelRequested { force: true, ..cancel_requested(70) };
+    given([cancelling(), vec![JobEvent::CancelRequested(forced_later)]].concat())
+        .when(forced)
+        .then([JobEvent::Cancelled(cancelled(81))]);
+}
+
+#[test]
+fn a_request_without_a_reason_keeps_the_reason_of_the_one_before() {
+    given(cancelling())
+        .when(CancelJob { reason: None, ..cancel(71) })
+        .then([JobEvent::Cancelled(cancelled(71))]);
 }
 
 #[test]

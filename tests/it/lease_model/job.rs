@@ -1,0 +1,147 @@
+//! The job's aggregate in a form that a checker can hash, and the commands to it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use cqrs_es::Aggregate;
+use cqrs_es::event_sink::EventSink;
+use futures_util::FutureExt;
+use rivet_events::id::LeaseId;
+use rivet_events::job::{JobEvent, JobLaunched, JobResult, JobStatus};
+use rivet_orchestrator::domain::job::{
+    Backoff, ClaimJob, ExpireLease, History, Job, JobCommand, JobError, JobState, LaunchJob, LeasePolicy,
+    Report,
+};
+use uuid::Uuid;
+
+use super::world::Client;
+
+/// Shorter than the default in proportion, so that few minutes reach every deadline.
+pub(super) const RUN_TIMEOUT: Duration = Duration::from_mins(2);
+const POLICY: LeasePolicy = LeasePolicy {
+    lease: Duration::from_mins(1),
+    legacy_lease: Duration::from_mins(2),
+    start_timeout: Duration::from_mins(1),
+    legacy_start_timeout: Duration::from_mins(2),
+    max_lost_attempts: 2,
+};
+pub(super) const BACKOFF: Backoff = Backoff { jitter: 0.0 };
+
+/// The aggregate under test. A digest of its snapshot stands for it where worlds are compared.
+#[derive(Debug, Clone)]
+pub(super) struct DigestedJob {
+    job: Arc<Job>,
+    digest: u64,
+}
+
+impl PartialEq for DigestedJob {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Hash for DigestedJob {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.digest.hash(state);
+    }
+}
+
+impl DigestedJob {
+    pub(super) fn launched(max_retries: u32, retry_on_runner_lost: bool) -> Self {
+        let launch = JobLaunched {
+            job_id: Uuid::from_u128(1).into(),
+            pipeline_id: Uuid::from_u128(2).into(),
+            pipeline_version: 1,
+            parameters: serde_json::Map::new(),
+            demands: vec![],
+            priority: 5,
+            max_retries,
+            timeout_seconds: None,
+            retry_on_runner_lost,
+            concurrency: None,
+            retry_of: None,
+            request_digest: None,
+            requested_at: at(0),
+        };
+        let mut job = DigestedJob { job: Arc::default(), digest: 0 };
+        job.handle(JobCommand::Launch(LaunchJob { launch: Box::new(launch) }))
+            .expect("a new job is launched");
+        job
+    }
+
+    pub(super) fn state(&self) -> &JobState {
+        &self.job.state
+    }
+
+    pub(super) fn history(&self) -> &History {
+        match self.state() {
+            JobState::Queued(queued) => &queued.history,
+            JobState::Running(running) => &running.history,
+            JobState::Ended(ended) => &ended.history,
+            JobState::Absent => unreachable!("the job was launched"),
+        }
+    }
+
+    pub(super) fn holder_lease(&self) -> Option<LeaseId> {
+        match self.state() {
+            JobState::Running(running) => Some(running.holder.lease_id),
+            JobState::Absent | JobState::Queued(_) | JobState::Ended(_) => None,
+        }
+    }
+
+    pub(super) fn handle(&mut self, command: JobCommand) -> Result<Vec<JobEvent>, JobError> {
+        let (mut job, sink) = (Job::clone(&self.job), EventSink::default());
+        job.handle(command, &(), &sink).now_or_never().expect("the rules never wait")?;
+        let recorded = sink.collect().now_or_never().expect("the sink never waits");
+        if !recorded.is_empty() {
+            let mut hasher = DefaultHasher::new();
+            serde_json::to_string(&job).expect("a job has a snapshot").hash(&mut hasher);
+            *self = Self { job: Arc::new(job), digest: hasher.finish() };
+        }
+        Ok(recorded)
+    }
+}
+
+pub(super) fn at(second: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
+}
+
+pub(super) fn lease(number: u8) -> LeaseId {
+    Uuid::from_u128(number.into()).into()
+}
+
+/// Each runner reports a result of its own, so that two reports are never the same by chance.
+pub(super) fn report(runner: usize, success: bool) -> Report {
+    let status = if success { JobStatus::Succeeded } else { JobStatus::Failed };
+    let exit_code = i32::try_from(runner).expect("there are two runners");
+    Report { status, result: Some(JobResult { success, exit_code, output: None, error_message: None }) }
+}
+
+pub(super) fn claim(
+    client: Client,
+    (runner, request): (usize, u8),
+    number: u8,
+    now: DateTime<Utc>,
+) -> JobCommand {
+    let fencing = client == Client::Fencing;
+    JobCommand::Claim(ClaimJob {
+        runner_id: format!("runner-{runner}").parse().expect("a name"),
+        capabilities: None,
+        lease_id: lease(number),
+        fencing,
+        request_key: fencing.then(|| format!("request-{request}")),
+        now,
+    })
+}
+
+pub(super) fn expire(
+    lease_id: LeaseId,
+    last_contact: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> JobCommand {
+    let expire =
+        ExpireLease { lease_id, last_contact, rebooted: false, policy: POLICY, backoff: BACKOFF, now };
+    JobCommand::ExpireLease(expire)
+}
