@@ -4,6 +4,7 @@ use cqrs_es::DomainEvent;
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 
 use crate::event::Event;
+use crate::group::GroupEvent;
 use crate::job::JobEvent;
 use crate::job_log::JobLogEvent;
 use crate::pipeline::PipelineEvent;
@@ -49,7 +50,8 @@ aggregate_event!(
     PipelineEvent => Pipeline,
     JobEvent => Job,
     JobLogEvent => JobLog,
-    RunnerEvent => Runner
+    RunnerEvent => Runner,
+    GroupEvent => Group
 );
 
 /// Our upcasters, for a cqrs-es store over our table.

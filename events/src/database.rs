@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, PgPool, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, PgPool, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::log::StoreError;
@@ -69,7 +69,8 @@ impl Database {
         match self {
             Self::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await,
             Self::Sqlite(sqlite) => {
-                sqlx::migrate!("migrations/sqlite").run_direct(sqlite.write().await.durable()).await
+                let mut writers = sqlite.write().await.map_err(connect_error)?;
+                sqlx::migrate!("migrations/sqlite").run_direct(writers.durable()).await
             }
         }
         .map_err(|error| DatabaseError::Migrate(error.into()))
@@ -79,7 +80,7 @@ impl Database {
     pub async fn close(&self) {
         match self {
             Self::Postgres(pool) => pool.close().await,
-            Self::Sqlite(sqlite) => sqlite.readers.close().await,
+            Self::Sqlite(sqlite) => sqlite.close().await,
         }
     }
 }
@@ -100,20 +101,57 @@ pub struct SqliteDatabase {
 /// queue is fair and wakes at once.
 #[derive(Debug)]
 pub struct SqliteWriters {
-    durable: SqliteConnection,
-    derived: SqliteConnection,
+    durable: Writer,
+    derived: Writer,
+}
+
+/// A connection that is made anew after a transaction on it failed. SQLite rolls some failures back by itself, a full
+/// disk among them, and then the driver's idea of open transactions is wrong for good.
+#[derive(Debug)]
+struct Writer {
+    options: SqliteConnectOptions,
+    connection: Option<SqliteConnection>,
+}
+
+impl Writer {
+    async fn connect(options: SqliteConnectOptions) -> sqlx::Result<Self> {
+        let connection = Some(options.connect().await?);
+        Ok(Self { options, connection })
+    }
+
+    async fn ready(&mut self) -> sqlx::Result<()> {
+        if self.connection.is_none() {
+            self.connection = Some(self.options.connect().await?);
+        }
+        Ok(())
+    }
+
+    fn connection(&mut self) -> &mut SqliteConnection {
+        self.connection.as_mut().expect("invariant: a lock is given out with both connections open")
+    }
 }
 
 impl SqliteWriters {
     /// Every commit is synced to disk: for the log.
     pub fn durable(&mut self) -> &mut SqliteConnection {
-        &mut self.durable
+        self.durable.connection()
     }
 
     /// Commits are synced with the next durable one: for what can be derived from the log again. A power cut may
     /// take the last of them, rows and checkpoint together.
     pub fn derived(&mut self) -> &mut SqliteConnection {
-        &mut self.derived
+        self.derived.connection()
+    }
+
+    /// Gives the durable connection up: a transaction on it did not end well. It is not to be used until the lock
+    /// is taken again.
+    pub fn abandon_durable(&mut self) {
+        self.durable.connection = None;
+    }
+
+    /// Gives the derived connection up, as [`Self::abandon_durable`].
+    pub fn abandon_derived(&mut self) {
+        self.derived.connection = None;
     }
 }
 
@@ -126,9 +164,9 @@ impl SqliteDatabase {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
-        let durable = options.connect().await.map_err(connect_error)?;
-        let derived =
-            options.clone().synchronous(SqliteSynchronous::Normal).connect().await.map_err(connect_error)?;
+        let durable = Writer::connect(options.clone()).await.map_err(connect_error)?;
+        let relaxed = options.clone().synchronous(SqliteSynchronous::Normal);
+        let derived = Writer::connect(relaxed).await.map_err(connect_error)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(8)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -140,7 +178,25 @@ impl SqliteDatabase {
     }
 
     /// The right to write, in order of arrival. Hold it for one transaction.
-    pub async fn write(&self) -> MutexGuard<'_, SqliteWriters> {
-        self.writers.lock().await
+    ///
+    /// # Errors
+    /// If a connection that was given up cannot be made anew.
+    pub async fn write(&self) -> sqlx::Result<MutexGuard<'_, SqliteWriters>> {
+        let mut writers = self.writers.lock().await;
+        writers.durable.ready().await?;
+        writers.derived.ready().await?;
+        Ok(writers)
+    }
+
+    /// Closes all connections; the last one folds the write-ahead log into the file.
+    async fn close(&self) {
+        self.readers.close().await;
+        let mut writers = self.writers.lock().await;
+        let connections = [writers.durable.connection.take(), writers.derived.connection.take()];
+        for connection in connections.into_iter().flatten() {
+            if let Err(error) = connection.close().await {
+                tracing::warn!(%error, "a connection was not closed in order");
+            }
+        }
     }
 }

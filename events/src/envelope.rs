@@ -42,6 +42,7 @@ pub enum StreamType {
     JobLog,
     Runner,
     Claim,
+    Group,
 }
 
 impl StreamType {
@@ -54,20 +55,21 @@ impl StreamType {
             Self::JobLog => "job_log",
             Self::Runner => "runner",
             Self::Claim => "claim",
+            Self::Group => "group",
         }
     }
 }
 
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID or claim/ID")]
+#[error("{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID or group/NAME")]
 pub struct StreamIdError(pub String);
 
 impl FromStr for StreamType {
     type Err = StreamIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Pipeline, Self::Job, Self::JobLog, Self::Runner, Self::Claim]
+        [Self::Pipeline, Self::Job, Self::JobLog, Self::Runner, Self::Claim, Self::Group]
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| StreamIdError(text.to_owned()))

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use crate::claim::ClaimEvent;
 use crate::cqrs::CURRENT_VERSION;
 use crate::envelope::StreamType;
+use crate::group::GroupEvent;
 use crate::job::JobEvent;
 use crate::job_log::JobLogEvent;
 use crate::pipeline::PipelineEvent;
@@ -30,6 +31,7 @@ pub enum Event {
     JobLog(JobLogEvent),
     Runner(RunnerEvent),
     Claim(ClaimEvent),
+    Group(GroupEvent),
     Unreadable(UnreadableEvent),
 }
 
@@ -68,6 +70,7 @@ impl Event {
             StreamType::JobLog => serde_json::from_str(&payload).map(Self::JobLog),
             StreamType::Runner => serde_json::from_str(&payload).map(Self::Runner),
             StreamType::Claim => serde_json::from_str(&payload).map(Self::Claim),
+            StreamType::Group => serde_json::from_str(&payload).map(Self::Group),
         };
         read.unwrap_or_else(|error| {
             Self::Unreadable(UnreadableEvent {
@@ -82,10 +85,17 @@ impl Event {
 
     /// The stable names of all events that this build writes.
     pub fn types() -> impl Iterator<Item = &'static str> {
-        [PipelineEvent::TYPES, JobEvent::TYPES, JobLogEvent::TYPES, RunnerEvent::TYPES, ClaimEvent::TYPES]
-            .into_iter()
-            .flatten()
-            .copied()
+        [
+            PipelineEvent::TYPES,
+            JobEvent::TYPES,
+            JobLogEvent::TYPES,
+            RunnerEvent::TYPES,
+            ClaimEvent::TYPES,
+            GroupEvent::TYPES,
+        ]
+        .into_iter()
+        .flatten()
+        .copied()
     }
 
     /// The stable name, such as `job.claimed`.
@@ -97,6 +107,7 @@ impl Event {
             Self::JobLog(event) => event.event_type(),
             Self::Runner(event) => event.event_type(),
             Self::Claim(event) => event.event_type(),
+            Self::Group(event) => event.event_type(),
             Self::Unreadable(event) => &event.event_type,
         }
     }
@@ -105,9 +116,12 @@ impl Event {
     #[must_use]
     pub fn event_version(&self) -> u32 {
         match self {
-            Self::Pipeline(_) | Self::Job(_) | Self::JobLog(_) | Self::Runner(_) | Self::Claim(_) => {
-                CURRENT_VERSION
-            }
+            Self::Pipeline(_)
+            | Self::Job(_)
+            | Self::JobLog(_)
+            | Self::Runner(_)
+            | Self::Claim(_)
+            | Self::Group(_) => CURRENT_VERSION,
             Self::Unreadable(event) => event.event_version,
         }
     }
@@ -164,6 +178,11 @@ event_types!(RunnerEvent {
 
 event_types!(ClaimEvent {
     Answered => "claim.answered",
+});
+
+event_types!(GroupEvent {
+    PlaceTaken => "group.place_taken",
+    PlaceFreed => "group.place_freed",
 });
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The facts of Rivet, and the append-only log that keeps them.
 //!
-//! - [`event`]: every event there is, by aggregate in [`pipeline`], [`job`], [`job_log`], [`runner`], [`claim`];
+//! - [`event`]: every event there is, by aggregate in [`pipeline`], [`job`], [`job_log`], [`runner`], [`claim`],
+//!   [`group`];
 //! - [`envelope`]: what surrounds an event in the log; [`id`]: typed ids;
 //! - [`log`]: the contract of the log and its keepers; [`database`]: the connections under it.
 //!   [`contacts`]: what replicas tell each other aside from the log.
@@ -13,6 +14,7 @@ pub mod cqrs;
 pub mod database;
 pub mod envelope;
 pub mod event;
+pub mod group;
 pub mod id;
 pub mod job;
 pub mod job_log;

@@ -13,6 +13,7 @@ use rivet_events::database::Database;
 use rivet_events::log::EventLog;
 
 use crate::clock::Clock;
+use crate::domain::group::Group;
 use crate::domain::job::Job;
 use crate::domain::job_log::JobLog;
 use crate::domain::pipeline::Pipeline;
@@ -32,6 +33,8 @@ pub struct Commands {
     pub pipelines: Executor<Pipeline>,
     /// Commands to runners.
     pub runners: Executor<Runner>,
+    /// Commands to concurrency groups.
+    pub groups: Executor<Group>,
     journal: Arc<Journal>,
 }
 
@@ -55,6 +58,7 @@ impl Commands {
             job_logs: Executor::new(database, journal.clone()),
             pipelines: Executor::new(database, journal.clone()),
             runners: Executor::new(database, journal.clone()),
+            groups: Executor::new(database, journal.clone()),
             journal,
         }
     }

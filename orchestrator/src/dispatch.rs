@@ -215,9 +215,12 @@ fn frees_a_job(event: &Event) -> bool {
             | JobEvent::CancelRequested(_)
             | JobEvent::ReportRefused(_) => false,
         },
-        Event::Pipeline(_) | Event::JobLog(_) | Event::Runner(_) | Event::Claim(_) | Event::Unreadable(_) => {
-            false
-        }
+        Event::Pipeline(_)
+        | Event::JobLog(_)
+        | Event::Runner(_)
+        | Event::Claim(_)
+        | Event::Group(_)
+        | Event::Unreadable(_) => false,
     }
 }
 

@@ -11,6 +11,7 @@ mod deadlines;
 pub(crate) mod deleted_pipelines;
 mod lost_holders;
 mod lost_runners;
+pub(crate) mod superseded;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -110,6 +111,7 @@ impl Processes {
 
     async fn sweep(&self, now: DateTime<Utc>, everybody_spoke: bool) -> Result<(), SweepError> {
         deleted_pipelines::reconcile(self, now).await?;
+        superseded::reconcile(self, now).await?;
         deadlines::reconcile(self, now).await?;
         let contacts = self.contacts(now).await?;
         cancellations::reconcile(self, &contacts, now, everybody_spoke).await?;

@@ -1,5 +1,7 @@
 //! System tests: one binary, a module a subject.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod architecture;
 mod cancel;
 mod claims;
@@ -22,6 +24,7 @@ mod postgres_es;
 mod queue;
 mod read_models;
 mod read_your_writes;
+mod readme;
 mod rebuild;
 mod recovery;
 mod replicas;

@@ -75,7 +75,7 @@ impl Process {
         match &self.database {
             Database::Postgres(pool) => pool.execute(statement).await.unwrap().rows_affected(),
             Database::Sqlite(sqlite) => {
-                sqlite.write().await.durable().execute(statement).await.unwrap().rows_affected()
+                sqlite.write().await.unwrap().durable().execute(statement).await.unwrap().rows_affected()
             }
         };
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, Row};
+use sqlx::{Connection, Row, SqliteConnection};
 
 use crate::database::SqliteDatabase;
 use crate::envelope::{Envelope, Position, StreamId, Version};
@@ -59,20 +59,12 @@ impl Keeper for SqliteKeeper {
             .map(|(_, write)| (write.stream.kind.as_str(), &write.stream.id, write.expected))
             .collect();
         let writes = serde_json::to_string(&writes)?;
-        let mut connections = self.database.write().await;
-        let mut transaction = connections.durable().begin_with("begin immediate").await?;
-        let stale_writes: Vec<i64> =
-            sqlx::query_scalar(STALE).bind(writes).fetch_all(&mut *transaction).await?;
-        let stale_writes: Vec<usize> =
-            stale_writes.into_iter().map(usize::try_from).collect::<Result<_, _>>()?;
-        let base: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from events")
-            .fetch_one(&mut *transaction)
-            .await?;
-        let base = Position(base.try_into()?);
-        let rows = rows(batch, base, &stale_writes)?;
-        sqlx::query(INSERT).bind(rows).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(Committed { base, stale_writes })
+        let mut connections = self.database.write().await?;
+        let committed = store(connections.durable(), batch, writes).await;
+        if committed.is_err() {
+            connections.abandon_durable();
+        }
+        committed
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, StoreError> {
@@ -102,6 +94,25 @@ impl Keeper for SqliteKeeper {
             .await?;
         Ok(Position(head.try_into()?))
     }
+}
+
+/// One transaction. On an error, the connection is not to be used again.
+async fn store(
+    connection: &mut SqliteConnection,
+    batch: Batch<'_>,
+    writes: String,
+) -> Result<Committed, StoreError> {
+    let mut transaction = connection.begin_with("begin immediate").await?;
+    let stale_writes: Vec<i64> = sqlx::query_scalar(STALE).bind(writes).fetch_all(&mut *transaction).await?;
+    let stale_writes: Vec<usize> = stale_writes.into_iter().map(usize::try_from).collect::<Result<_, _>>()?;
+    let base: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from events")
+        .fetch_one(&mut *transaction)
+        .await?;
+    let base = Position(base.try_into()?);
+    let rows = rows(batch, base, &stale_writes)?;
+    sqlx::query(INSERT).bind(rows).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(Committed { base, stale_writes })
 }
 
 /// The accepted events of a batch as [`INSERT`] takes them.

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::output::{summary, write_json};
 use super::store::open_log;
 use crate::config::DatabaseOptions;
+use crate::domain::group::GroupState;
 use crate::domain::job::JobState;
 use crate::domain::job_log::JobLogState;
 use crate::domain::pipeline::PipelineState;
@@ -76,6 +77,7 @@ enum State {
     Job(Box<JobState>),
     JobLog(JobLogState),
     Runner(RunnerState),
+    Group(GroupState),
     /// A claim's stream is its one event.
     Claim,
 }
@@ -87,6 +89,7 @@ impl State {
             StreamType::Job => Self::Job(Box::default()),
             StreamType::JobLog => Self::JobLog(JobLogState::default()),
             StreamType::Runner => Self::Runner(RunnerState::default()),
+            StreamType::Group => Self::Group(GroupState::default()),
             StreamType::Claim => Self::Claim,
         }
     }
@@ -98,6 +101,7 @@ impl State {
             (Self::Job(state), Event::Job(event)) => Self::Job(Box::new(state.evolve(event))),
             (Self::JobLog(state), Event::JobLog(event)) => Self::JobLog(state.evolve(event)),
             (Self::Runner(state), Event::Runner(event)) => Self::Runner(state.evolve(event)),
+            (Self::Group(state), Event::Group(event)) => Self::Group(state.evolve(event)),
             (state, _) => state,
         }
     }

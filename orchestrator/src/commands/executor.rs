@@ -136,6 +136,24 @@ where
         Err(CommandError::Contended(stream))
     }
 
+    /// What a command would record, as a write to go along with another aggregate's command. What becomes of it, this
+    /// executor does not see: [`Self::forget`] the aggregate afterwards.
+    pub async fn decide(
+        &self,
+        loaded: &Loaded<A>,
+        command: A::Command,
+    ) -> Result<StreamWrite, CommandError<A::Error>> {
+        let sink = EventSink::default();
+        loaded.aggregate.clone().handle(command, &(), &sink).await.map_err(CommandError::Refused)?;
+        let events = sink.collect().await.into_iter().map(Into::into).collect();
+        Ok(StreamWrite { events, ..loaded.unmoved() })
+    }
+
+    /// Loads the aggregate from the log when it is needed next.
+    pub fn forget(&self, id: impl Display) {
+        self.cache.invalidate(&stream_of::<A>(id).id);
+    }
+
     /// The aggregate as this process last knew it, or else as the log has it.
     pub async fn load(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
         self.load_stream(&stream_of::<A>(id)).await

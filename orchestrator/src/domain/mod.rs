@@ -5,6 +5,7 @@
 //! when, then), and in `mod.rs` the adapter to cqrs-es. Nothing here does I/O: time, ids and chance arrive in the
 //! command.
 
+pub mod group;
 pub mod job;
 pub mod job_log;
 pub mod pipeline;

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::commands::CommandError;
 use crate::definition::DefinitionError;
+use crate::domain::group::GroupError;
 use crate::domain::job::JobError;
 use crate::domain::job_log::JobLogError;
 use crate::domain::pipeline::{ParameterError, PipelineError};
@@ -162,6 +163,14 @@ impl From<JobError> for ApiError {
             JobError::NotRunning => Self::conflict("not_running", detail),
             JobError::LogSealed => Self::conflict("log_sealed", detail),
             JobError::NotTerminal(_) => Self::refused("invalid_status", detail),
+        }
+    }
+}
+
+impl From<GroupError> for ApiError {
+    fn from(error: GroupError) -> Self {
+        match error {
+            GroupError::Full { .. } => Self::conflict("concurrency_limit", error.to_string()),
         }
     }
 }

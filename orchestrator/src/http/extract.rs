@@ -6,7 +6,6 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 
@@ -61,9 +60,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if request.body().is_end_stream() {
+        let (parts, body) = request.into_parts();
+        let body = read_body(body).await?;
+        if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self(None));
         }
+        let request = Request::from_parts(parts, Body::from(body));
         let Json(body) = Json::<Option<T>>::from_request(request, state).await?;
         Ok(Self(body))
     }

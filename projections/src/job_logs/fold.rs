@@ -26,6 +26,7 @@ impl Projection for JobLogs {
             | Event::Job(_)
             | Event::Runner(_)
             | Event::Claim(_)
+            | Event::Group(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -44,6 +45,7 @@ impl Projection for JobLogs {
             | Event::Job(_)
             | Event::Runner(_)
             | Event::Claim(_)
+            | Event::Group(_)
             | Event::Unreadable(_) => row,
         }
     }

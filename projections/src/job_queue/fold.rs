@@ -47,6 +47,7 @@ impl Projection for JobQueue {
             | Event::JobLog(_)
             | Event::Runner(_)
             | Event::Claim(_)
+            | Event::Group(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -58,6 +59,7 @@ impl Projection for JobQueue {
             | Event::JobLog(_)
             | Event::Runner(_)
             | Event::Claim(_)
+            | Event::Group(_)
             | Event::Unreadable(_) => row,
         }
     }

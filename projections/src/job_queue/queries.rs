@@ -174,6 +174,24 @@ pub async fn of_pipeline(
     read_models.select::<JobQueue>(&query).await
 }
 
+/// Every concurrency group that has a job that waits or runs: a walk from one to the next over the index.
+pub async fn groups(read_models: &ReadModels) -> Result<Vec<String>, QueryError> {
+    let query = Query::new(
+        "with recursive distinct_groups(name) as (
+             select min(concurrency_group) from {rows}
+             union all
+             select (select min(concurrency_group) from {rows} where concurrency_group > distinct_groups.name)
+             from distinct_groups
+             where name is not null
+         )
+         select (select document from {rows} as job where job.concurrency_group = distinct_groups.name limit 1)
+         from distinct_groups
+         where name is not null",
+    );
+    let jobs = read_models.select::<JobQueue>(&query).await?;
+    Ok(jobs.into_iter().filter_map(|job| job.concurrency).map(|concurrency| concurrency.group).collect())
+}
+
 /// Jobs of a concurrency group that wait or run, oldest launch first.
 pub async fn of_group(
     read_models: &ReadModels,

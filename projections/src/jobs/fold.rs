@@ -39,6 +39,7 @@ impl Projection for Jobs {
             | Event::JobLog(_)
             | Event::Runner(_)
             | Event::Claim(_)
+            | Event::Group(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -51,6 +52,7 @@ impl Projection for Jobs {
             | Event::JobLog(_)
             | Event::Runner(_)
             | Event::Claim(_)
+            | Event::Group(_)
             | Event::Unreadable(_) => row,
         }
     }

@@ -25,6 +25,7 @@ impl Projection for PipelineActivity {
             | Event::JobLog(_)
             | Event::Runner(_)
             | Event::Claim(_)
+            | Event::Group(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -39,6 +40,7 @@ impl Projection for PipelineActivity {
             | Event::JobLog(_)
             | Event::Runner(_)
             | Event::Claim(_)
+            | Event::Group(_)
             | Event::Unreadable(_) => row,
         }
     }

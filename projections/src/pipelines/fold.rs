@@ -23,18 +23,24 @@ impl Projection for Pipelines {
     fn key(envelope: &Envelope) -> Option<String> {
         match &envelope.event {
             Event::Pipeline(_) => Some(envelope.stream.id.clone()),
-            Event::Job(_) | Event::JobLog(_) | Event::Runner(_) | Event::Claim(_) | Event::Unreadable(_) => {
-                None
-            }
+            Event::Job(_)
+            | Event::JobLog(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Group(_)
+            | Event::Unreadable(_) => None,
         }
     }
 
     fn apply(row: Option<Pipeline>, envelope: &Envelope) -> Option<Pipeline> {
         match &envelope.event {
             Event::Pipeline(event) => evolve(row, event),
-            Event::Job(_) | Event::JobLog(_) | Event::Runner(_) | Event::Claim(_) | Event::Unreadable(_) => {
-                row
-            }
+            Event::Job(_)
+            | Event::JobLog(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Group(_)
+            | Event::Unreadable(_) => row,
         }
     }
 }

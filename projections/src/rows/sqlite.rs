@@ -21,8 +21,8 @@ pub(crate) struct SqliteTransaction<'a> {
 
 impl<'a> SqliteTransaction<'a> {
     pub(super) async fn begin(database: &'a SqliteDatabase) -> sqlx::Result<Self> {
-        // Open from here on: whoever stops waiting for the begin rolls it back.
-        let mut transaction = Self { writers: database.write().await, open: true };
+        // Open from here on: whoever stops waiting for the begin gives the connection up.
+        let mut transaction = Self { writers: database.write().await?, open: true };
         SqliteTransactionManager::begin(transaction.connection(), Some("begin immediate".into())).await?;
         Ok(transaction)
     }
@@ -41,7 +41,8 @@ impl<'a> SqliteTransaction<'a> {
 impl Drop for SqliteTransaction<'_> {
     fn drop(&mut self) {
         if self.open {
-            SqliteTransactionManager::start_rollback(self.writers.derived());
+            // Its end rolls back, whatever state it is in.
+            self.writers.abandon_derived();
         }
     }
 }

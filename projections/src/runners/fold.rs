@@ -26,7 +26,11 @@ impl Projection for Runners {
         match &envelope.event {
             Event::Runner(_) => Some(envelope.stream.id.clone()),
             Event::Job(event) => runner_of(event).map(|id| id.as_str().to_owned()),
-            Event::Pipeline(_) | Event::JobLog(_) | Event::Claim(_) | Event::Unreadable(_) => None,
+            Event::Pipeline(_)
+            | Event::JobLog(_)
+            | Event::Claim(_)
+            | Event::Group(_)
+            | Event::Unreadable(_) => None,
         }
     }
 
@@ -34,7 +38,11 @@ impl Projection for Runners {
         let runner = match &envelope.event {
             Event::Runner(event) => evolve(row, event),
             Event::Job(event) => hold(row, event),
-            Event::Pipeline(_) | Event::JobLog(_) | Event::Claim(_) | Event::Unreadable(_) => row,
+            Event::Pipeline(_)
+            | Event::JobLog(_)
+            | Event::Claim(_)
+            | Event::Group(_)
+            | Event::Unreadable(_) => row,
         }?;
         let forgotten = runner.registered_at.is_none() && runner.held.is_empty();
         (!forgotten).then(|| with_status(runner))

@@ -111,7 +111,7 @@ impl Request {
                 Ok(claimed) => return Ok(Some(claimed)),
                 // Somebody was faster, or the queue was behind: back to the line.
                 Err(ClaimError::Refused(_)) => {}
-                Err(ClaimError::Stale) => {
+                Err(ClaimError::Stale(_)) => {
                     if let Some(answer) = self.first_answer(state).await? {
                         return Ok(Some(answer));
                     }

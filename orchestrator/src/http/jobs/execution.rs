@@ -1,17 +1,21 @@
 //! The claim that a runner makes, by id or as the next in line, and the answer that it gets.
 
 use rivet_events::id::{JobId, LeaseId, RunnerId};
-use rivet_events::job::JobEvent;
+use rivet_events::job::{Concurrency, JobEvent};
 use rivet_events::log::StreamWrite;
 use rivet_events::{Event, Metadata, Position, StreamId, Version};
 
-use crate::commands::CommandError;
-use crate::domain::job::{ClaimJob, JobCommand, JobError, JobState};
+use crate::commands::{CommandError, Committed};
+use crate::domain::group::{GroupCommand, Place, TakePlace};
+use crate::domain::job::{ClaimJob, Job, JobCommand, JobError, JobState};
 use crate::domain::pipeline::{PipelineError, PipelineState};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
 use crate::http::state::{AppState, unknown_job};
+
+/// How often a claim is tried again because its group moved meanwhile.
+const MAX_TRIES: usize = 16;
 
 /// A claim on a job.
 #[derive(Debug, Clone)]
@@ -27,10 +31,10 @@ pub(super) struct Claim {
 /// Why a claim was not won.
 #[derive(Debug)]
 pub(super) enum ClaimError {
-    /// The job says no.
-    Refused(JobError),
+    /// The job, or its group, says no.
+    Refused(ApiError),
     /// A stream that was written along has moved.
-    Stale,
+    Stale(StreamId),
     /// Anything else.
     Failed(ApiError),
 }
@@ -41,12 +45,24 @@ impl From<ApiError> for ClaimError {
     }
 }
 
+impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for ClaimError {
+    fn from(error: CommandError<E>) -> Self {
+        match error {
+            CommandError::Refused(refusal) => Self::Refused(refusal.into()),
+            CommandError::Stale(stream) => Self::Stale(stream),
+            CommandError::Contended(_)
+            | CommandError::Overloaded
+            | CommandError::Unavailable(_)
+            | CommandError::Corrupt(..) => Self::Failed(error.into()),
+        }
+    }
+}
+
 impl From<ClaimError> for ApiError {
     fn from(error: ClaimError) -> Self {
         match error {
-            ClaimError::Refused(refusal) => refusal.into(),
-            ClaimError::Stale => Self::unavailable("contended", "the job changes too fast"),
-            ClaimError::Failed(error) => error,
+            ClaimError::Stale(_) => Self::unavailable("contended", "the job changes too fast"),
+            ClaimError::Refused(error) | ClaimError::Failed(error) => error,
         }
     }
 }
@@ -60,22 +76,25 @@ pub(super) async fn claim(
 ) -> Result<Recorded<JobExecutionInfo>, ClaimError> {
     let job_id = claim.job_id;
     let job = state.commands.jobs.load(job_id).await.map_err(ApiError::from)?.aggregate;
-    let launch = job.state.launch().ok_or_else(|| unknown_job(job_id))?;
+    let launch = job.state.launch().ok_or_else(|| unknown_job(job_id))?.clone();
     // Before the claim, so that a claim that succeeds can be answered.
     let pipeline = state.pipeline(launch.pipeline_id).await?;
+    let lease_id = claim.lease_id;
     let command = JobCommand::Claim(ClaimJob {
         runner_id: claim.runner_id,
         capabilities: claim.capabilities,
-        lease_id: claim.lease_id,
+        lease_id,
         fencing: claim.fencing,
         request_key: claim.request_key,
         now: state.clock.now(),
     });
-    let committed = match state.commands.jobs.execute_along(job_id, command, metadata, along).await {
-        Ok(committed) => committed,
-        Err(CommandError::Refused(refusal)) => return Err(ClaimError::Refused(refusal)),
-        Err(CommandError::Stale(_)) => return Err(ClaimError::Stale),
-        Err(error) => return Err(ClaimError::Failed(error.into())),
+    let committed = match &launch.concurrency {
+        // A job that does not wait needs no place: it refuses by itself.
+        Some(concurrency) if matches!(job.state, JobState::Queued(_)) => {
+            let place = Place { job_id, lease_id };
+            claim_with_place(state, place, concurrency, command, along, metadata).await?
+        }
+        Some(_) | None => execute(state, job_id, command, along, metadata).await?,
     };
     let info = execution_info(&committed.aggregate.state, &pipeline)?;
     let position = match committed.position {
@@ -83,6 +102,62 @@ pub(super) async fn claim(
         None => claimed_at(state, job_id, info.lease_id).await?,
     };
     Ok(Recorded(position, info))
+}
+
+async fn execute(
+    state: &AppState,
+    job_id: JobId,
+    command: JobCommand,
+    along: &[StreamWrite],
+    metadata: &Metadata,
+) -> Result<Committed<Job>, ClaimError> {
+    Ok(state.commands.jobs.execute_along(job_id, command, metadata, along).await?)
+}
+
+/// Claims a job and a place in its group, in one append.
+async fn claim_with_place(
+    state: &AppState,
+    place: Place,
+    concurrency: &Concurrency,
+    command: JobCommand,
+    along: &[StreamWrite],
+    metadata: &Metadata,
+) -> Result<Committed<Job>, ClaimError> {
+    let groups = &state.commands.groups;
+    for _ in 0..MAX_TRIES {
+        let group = groups.load_fresh(&concurrency.group).await.map_err(ApiError::from)?;
+        let take = GroupCommand::TakePlace(TakePlace {
+            group: concurrency.group.clone(),
+            place,
+            limit: concurrency.limit,
+            ended: ended(state, &group.aggregate.state.places).await?,
+            now: state.clock.now(),
+        });
+        let write = groups.decide(&group, take).await?;
+        let stream = write.stream.clone();
+        let writes: Vec<StreamWrite> = along.iter().cloned().chain([write]).collect();
+        let claimed = execute(state, place.job_id, command.clone(), &writes, metadata).await;
+        groups.forget(&concurrency.group);
+        match claimed {
+            Err(ClaimError::Stale(moved)) if moved == stream => {}
+            claimed => return claimed,
+        }
+    }
+    Err(ApiError::unavailable("contended", "the concurrency group changes too fast").into())
+}
+
+/// Which of these places are held under leases that have ended.
+async fn ended(state: &AppState, places: &[Place]) -> Result<Vec<Place>, ApiError> {
+    let mut ended = Vec::new();
+    for place in places {
+        let job = state.commands.jobs.load_fresh(place.job_id).await?.aggregate;
+        let held =
+            matches!(&job.state, JobState::Running(running) if running.holder.lease_id == place.lease_id);
+        if !held {
+            ended.push(*place);
+        }
+    }
+    Ok(ended)
 }
 
 /// The answer of a claim that was won before, if its lease still holds.

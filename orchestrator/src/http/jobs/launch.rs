@@ -6,14 +6,14 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as JsonBody};
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::{Concurrency, JobLaunched};
-use rivet_events::pipeline::PipelineDefinition;
+use rivet_events::pipeline::{ConcurrencyPolicy, PipelineDefinition};
 use rivet_events::{Position, StreamId, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::definition::MAX_PRIORITY;
 use crate::digest;
-use crate::domain::job::{JobCommand, JobError, LaunchJob};
+use crate::domain::job::{JobCommand, JobError, JobState, LaunchJob};
 use crate::domain::pipeline::{PipelineError, check_parameters};
 use crate::http::answer::Recorded;
 use crate::http::body::Job;
@@ -21,6 +21,8 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Json, header_value};
 use crate::http::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, RequestId};
 use crate::http::state::{Actor, AppState, unknown_job};
+use crate::processes::superseded::cancel_older;
+use crate::telemetry::chain;
 
 /// The place of a job in the queue where nobody says.
 const DEFAULT_PRIORITY: u8 = 5;
@@ -82,6 +84,7 @@ pub(in crate::http) async fn launch(
     let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
     let Some(position) = committed.position else { return replay(&state, job_id, digest.as_ref()).await };
     let job = Job::from_state(&committed.aggregate.state, now).ok_or_else(|| unknown_job(job_id))?;
+    supersede(&state, &committed.aggregate.state).await;
     Ok(Recorded(position, JsonBody(job)).into_response())
 }
 
@@ -114,6 +117,19 @@ fn concurrency(asked: Option<String>, definition: &PipelineDefinition) -> Option
         limit: config.concurrency_limit.unwrap_or(1),
         policy: config.concurrency_policy.unwrap_or_default(),
     })
+}
+
+/// Cancels older jobs of the group, where the job's policy says so; what that misses, a process catches up with.
+async fn supersede(state: &AppState, job: &JobState) {
+    let Some(concurrency) = job.launch().and_then(|launch| launch.concurrency.as_ref()) else { return };
+    if concurrency.policy != ConcurrencyPolicy::CancelOlder {
+        return;
+    }
+    state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
+    let (commands, now) = (&state.commands, state.clock.now());
+    if let Err(error) = cancel_older(commands, &state.read_models, &concurrency.group, now).await {
+        tracing::warn!(group = concurrency.group, error = %chain(&error), "older jobs are cancelled later");
+    }
 }
 
 /// Where the launch of a job stands in the log.

@@ -1,0 +1,44 @@
+//! Who runs in a concurrency group.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::id::{JobId, LeaseId};
+
+/// A fact about one concurrency group. Stream: `group/{name}`. A place is taken in the append of the claim that
+/// needs it, so that a group never runs more than it may.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[expect(missing_docs, reason = "each variant is documented at its payload")]
+pub enum GroupEvent {
+    #[serde(rename = "group.place_taken")]
+    PlaceTaken(GroupPlaceTaken),
+    #[serde(rename = "group.place_freed")]
+    PlaceFreed(GroupPlaceFreed),
+}
+
+/// A job of the group was claimed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupPlaceTaken {
+    /// The group.
+    pub group: String,
+    /// The job.
+    pub job_id: JobId,
+    /// The lease that it is held under.
+    pub lease_id: LeaseId,
+    /// When.
+    pub taken_at: DateTime<Utc>,
+}
+
+/// A lease was found to have ended, when somebody needed its place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupPlaceFreed {
+    /// The group.
+    pub group: String,
+    /// The job.
+    pub job_id: JobId,
+    /// The lease that ended.
+    pub lease_id: LeaseId,
+    /// When it was found.
+    pub freed_at: DateTime<Utc>,
+}

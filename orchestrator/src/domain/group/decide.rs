@@ -1,0 +1,50 @@
+//! The rules of a concurrency group.
+
+use rivet_events::group::{GroupEvent, GroupPlaceFreed, GroupPlaceTaken};
+
+use super::command::{GroupCommand, TakePlace};
+use super::state::GroupState;
+
+/// Why a command to a group was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GroupError {
+    /// It runs as many as it may.
+    #[error("the concurrency group {group:?} already runs {limit} of its jobs")]
+    Full {
+        /// The group.
+        group: String,
+        /// What it may run.
+        limit: u32,
+    },
+}
+
+/// The events that a command leads to, or why it is refused.
+pub(super) fn decide(state: &GroupState, command: GroupCommand) -> Result<Vec<GroupEvent>, GroupError> {
+    match command {
+        GroupCommand::TakePlace(take) => take_place(state, take),
+    }
+}
+
+fn take_place(state: &GroupState, take: TakePlace) -> Result<Vec<GroupEvent>, GroupError> {
+    let TakePlace { group, place, limit, ended, now } = take;
+    let ended: Vec<_> = state.places.iter().filter(|place| ended.contains(place)).collect();
+    let running = state.places.len() - ended.len();
+    if u32::try_from(running).unwrap_or(u32::MAX) >= limit {
+        return Err(GroupError::Full { group, limit });
+    }
+    let freed = ended.into_iter().map(|place| {
+        GroupEvent::PlaceFreed(GroupPlaceFreed {
+            group: group.clone(),
+            job_id: place.job_id,
+            lease_id: place.lease_id,
+            freed_at: now,
+        })
+    });
+    let taken = GroupEvent::PlaceTaken(GroupPlaceTaken {
+        group: group.clone(),
+        job_id: place.job_id,
+        lease_id: place.lease_id,
+        taken_at: now,
+    });
+    Ok(freed.chain([taken]).collect())
+}

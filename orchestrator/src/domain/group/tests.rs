@@ -1,0 +1,66 @@
+//! The rules of a concurrency group, as given, when, then.
+
+use chrono::{DateTime, Utc};
+use rivet_events::group::{GroupEvent, GroupPlaceFreed, GroupPlaceTaken};
+use uuid::Uuid;
+
+use super::{Group, GroupCommand, GroupError, Place, TakePlace};
+use crate::domain::spec::given;
+
+const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+fn place(n: u128) -> Place {
+    Place { job_id: Uuid::from_u128(n).into(), lease_id: Uuid::from_u128(100 + n).into() }
+}
+
+fn taken(n: u128) -> GroupEvent {
+    let Place { job_id, lease_id } = place(n);
+    GroupEvent::PlaceTaken(GroupPlaceTaken { group: "deploy".to_owned(), job_id, lease_id, taken_at: NOW })
+}
+
+fn freed(n: u128) -> GroupEvent {
+    let Place { job_id, lease_id } = place(n);
+    GroupEvent::PlaceFreed(GroupPlaceFreed { group: "deploy".to_owned(), job_id, lease_id, freed_at: NOW })
+}
+
+fn take(n: u128, limit: u32, ended: &[u128]) -> GroupCommand {
+    GroupCommand::TakePlace(TakePlace {
+        group: "deploy".to_owned(),
+        place: place(n),
+        limit,
+        ended: ended.iter().map(|n| place(*n)).collect(),
+        now: NOW,
+    })
+}
+
+fn full(limit: u32) -> GroupError {
+    GroupError::Full { group: "deploy".to_owned(), limit }
+}
+
+#[test]
+fn an_empty_group_has_a_place() {
+    given::<Group>([]).when(take(1, 1, &[])).then([taken(1)]);
+}
+
+#[test]
+fn a_full_group_has_none() {
+    given::<Group>([taken(1)]).when(take(2, 1, &[])).then_refused(full(1));
+    given::<Group>([taken(1), taken(2)]).when(take(3, 2, &[])).then_refused(full(2));
+    given::<Group>([taken(1)]).when(take(2, 2, &[])).then([taken(2)]);
+}
+
+#[test]
+fn the_place_of_a_lease_that_ended_is_given_on() {
+    given::<Group>([taken(1)]).when(take(2, 1, &[1])).then([freed(1), taken(2)]);
+    given::<Group>([taken(1), freed(1), taken(2)]).when(take(3, 1, &[])).then_refused(full(1));
+}
+
+#[test]
+fn the_end_of_a_stranger_frees_nothing() {
+    given::<Group>([taken(1)]).when(take(3, 1, &[2])).then_refused(full(1));
+}
+
+#[test]
+fn a_smaller_limit_holds_for_the_jobs_that_were_launched_with_it() {
+    given::<Group>([taken(1), taken(2)]).when(take(3, 1, &[1])).then_refused(full(1));
+}
