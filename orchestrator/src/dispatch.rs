@@ -47,6 +47,10 @@ pub(crate) struct Dispatcher {
 struct Waiting {
     capabilities: Arc<Capabilities>,
     offer: oneshot::Sender<JobId>,
+    /// Whether the queue was looked at since it stands here, and had nothing for it.
+    passed_over: bool,
+    /// Whether its time is up: it leaves when it is passed over.
+    is_last_look: bool,
 }
 
 /// A place in the line, kept from one offer to the next.
@@ -87,6 +91,7 @@ impl Dispatcher {
                     Ok(0) => break,
                     Err(error) => {
                         tracing::warn!(error = %chain(&error), "the queue cannot be read");
+                        self.line().retain(|_, waiting| !waiting.is_last_look);
                         break;
                     }
                 }
@@ -124,8 +129,11 @@ impl Dispatcher {
         handed: &mut HandedOut,
     ) -> Result<usize, QueryError> {
         handed.forget_old();
-        let sets: HashSet<Arc<Capabilities>> =
-            self.line().values().map(|waiting| Arc::clone(&waiting.capabilities)).collect();
+        let (places, sets): (Vec<u64>, HashSet<Arc<Capabilities>>) = self
+            .line()
+            .iter()
+            .map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities)))
+            .unzip();
         let mut queues: HashMap<Arc<Capabilities>, VecDeque<JobId>> = HashMap::new();
         for set in sets {
             let limit = CANDIDATES + handed.0.len();
@@ -133,10 +141,10 @@ impl Dispatcher {
             queues.insert(set, jobs.into_iter().map(|job| job.job_id).collect());
         }
         let mut line = self.line();
-        let places: Vec<u64> = line.keys().copied().collect();
         let mut count = 0;
-        for place in places {
-            let Some(queue) = line.get(&place).and_then(|waiting| queues.get_mut(&waiting.capabilities))
+        // Who came during the look has its turn in the next one.
+        for place in &places {
+            let Some(queue) = line.get(place).and_then(|waiting| queues.get_mut(&waiting.capabilities))
             else {
                 continue;
             };
@@ -145,12 +153,27 @@ impl Dispatcher {
             }
             let Some(job) = queue.front().copied() else { continue };
             // One that has gone away leaves the job to the next.
-            if line.remove(&place).is_some_and(|waiting| waiting.offer.send(job).is_ok()) {
+            if line.remove(place).is_some_and(|waiting| waiting.offer.send(job).is_ok()) {
                 handed.0.insert(job, Instant::now());
                 count += 1;
             }
         }
+        if count == 0 {
+            pass_over(&mut line, &places);
+        }
         Ok(count)
+    }
+}
+
+/// Notes that there is nothing for these places; who only waited for that leaves.
+fn pass_over(line: &mut BTreeMap<u64, Waiting>, places: &[u64]) {
+    for place in places {
+        if let Some(waiting) = line.get_mut(place) {
+            waiting.passed_over = true;
+            if waiting.is_last_look {
+                line.remove(place);
+            }
+        }
     }
 }
 
@@ -202,13 +225,31 @@ fn frees_a_job(event: &Event) -> bool {
 }
 
 impl Place<'_> {
-    /// The next job that this runner should try to claim. Dropping the future gives the turn away, not the place.
-    pub(crate) async fn next_offer(&self) -> Option<JobId> {
-        let (offer, offered) = oneshot::channel();
-        let waiting = Waiting { capabilities: Arc::clone(&self.capabilities), offer };
+    /// The next job that this runner should try to claim; `None` if there is none until `deadline`. However soon
+    /// that is, the queue is looked at once. Dropping the future gives the turn away, not the place.
+    pub(crate) async fn next_offer(&self, deadline: tokio::time::Instant) -> Option<JobId> {
+        let (offer, mut offered) = oneshot::channel();
+        let capabilities = Arc::clone(&self.capabilities);
+        let waiting = Waiting { capabilities, offer, passed_over: false, is_last_look: false };
         self.dispatcher.line().insert(self.number, waiting);
         self.dispatcher.arrived.notify_one();
+        if let Ok(offer) = tokio::time::timeout_at(deadline, &mut offered).await {
+            return offer.ok();
+        }
+        self.wait_no_longer();
         offered.await.ok()
+    }
+
+    fn wait_no_longer(&self) {
+        let mut line = self.dispatcher.line();
+        match line.get_mut(&self.number) {
+            Some(waiting) if waiting.passed_over => {
+                line.remove(&self.number);
+            }
+            Some(waiting) => waiting.is_last_look = true,
+            // It has its offer.
+            None => {}
+        }
     }
 }
 

@@ -80,18 +80,33 @@ impl Processes {
         }
     }
 
-    async fn sweep_from(&self, since: DateTime<Utc>) {
+    async fn sweep_from(&self, mut since: DateTime<Utc>) {
         let mut ticks = tokio::time::interval(self.config.sweep_interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut last = since;
         loop {
             ticks.tick().await;
             let now = self.clock.now();
+            if self.stood_still(last, now) {
+                tracing::warn!("the server stood still: everybody gets the time to speak again");
+                since = now;
+            }
+            last = now;
             let everybody_spoke =
                 (now - since).to_std().is_ok_and(|time| time >= self.config.startup_grace());
             if let Err(error) = self.sweep(now, everybody_spoke).await {
                 tracing::warn!(error = %chain(&error), "a sweep ended early");
+                // Nor was anybody heard who spoke to another replica.
+                since = self.clock.now();
             }
         }
+    }
+
+    /// Whether so much time passed between two sweeps that it was the server that was silent, not the runners: it was
+    /// stopped or overloaded, or the clock was set.
+    fn stood_still(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        let longest = self.config.sweep_interval.saturating_add(self.config.lease / 2);
+        (now - last).to_std().map_or(true, |time| time > longest)
     }
 
     async fn sweep(&self, now: DateTime<Utc>, everybody_spoke: bool) -> Result<(), SweepError> {
@@ -138,7 +153,8 @@ impl LastContacts<'_> {
     }
 }
 
-/// A command to a job. What the job refuses has been overtaken by events.
+/// A command to a job. What the job refuses has been overtaken by events, and one job that cannot be dealt with is no
+/// reason to leave the others.
 async fn command(
     commands: &Commands,
     process: &'static str,
@@ -151,7 +167,13 @@ async fn command(
             tracing::debug!(process, job.id = %job_id, %refusal, "overtaken");
             Ok(())
         }
-        Err(error) => Err(SweepError::Command(error.into())),
+        Err(error @ (CommandError::Corrupt(..) | CommandError::Contended(_) | CommandError::Stale(_))) => {
+            tracing::warn!(process, job.id = %job_id, error = %chain(&error), "a job is passed over");
+            Ok(())
+        }
+        Err(error @ (CommandError::Overloaded | CommandError::Unavailable(_))) => {
+            Err(SweepError::Command(error.into()))
+        }
     }
 }
 

@@ -3,21 +3,30 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod architecture;
+mod cancel;
 mod claims;
 mod cli;
+mod deadlines;
 mod dialect_a;
 mod dialect_b;
 mod errors;
+mod faults;
 mod hostile_scripts;
+mod idempotency;
 mod jobs;
 mod lease_model;
+mod leases;
 mod log_conformance;
 mod logs;
+mod next_claim;
 mod pipelines;
 mod postgres_es;
+mod queue;
 mod read_models;
 mod read_your_writes;
 mod readme;
 mod rebuild;
 mod recovery;
+mod replicas;
+mod retries;
 mod runners;

@@ -134,6 +134,17 @@ impl Client {
         self.post(&format!("/api/jobs/{job}/claim"), &json!({"runner_id": runner})).await
     }
 
+    /// Claims a job for a runner that echoes its lease.
+    pub async fn claim_fencing(&self, job: &str, runner: &str) -> Answer {
+        self.post(&format!("/api/jobs/{job}/claim"), &json!({"runner_id": runner, "fencing": true})).await
+    }
+
+    /// The same client, echoing the lease that a claim was answered with.
+    #[must_use]
+    pub fn holding(&self, claimed: &Value) -> Self {
+        self.with("rivet-lease", claimed["lease_id"].as_str().expect("a claim is answered with a lease"))
+    }
+
     /// Dialect B: claims a job.
     pub async fn execute(&self, job: &str, runner: &str) -> Answer {
         self.post(&format!("/api/jobs/execute/{job}"), &json!({"runner_id": runner})).await
@@ -173,6 +184,11 @@ impl Client {
     /// Asks for a job to be cancelled.
     pub async fn cancel(&self, job: &str) -> Answer {
         self.post(&format!("/api/jobs/{job}/cancel"), &json!({})).await
+    }
+
+    /// Asks for a job to be cancelled, whatever its holder does.
+    pub async fn force_cancel(&self, job: &str) -> Answer {
+        self.post(&format!("/api/jobs/{job}/cancel"), &json!({"force": true})).await
     }
 
     /// Launches an ended job again.

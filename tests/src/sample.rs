@@ -42,6 +42,33 @@ pub async fn new_pipeline(client: &Client) -> String {
     id(&client.create_pipeline(&pipeline("build")).await.expect(200))
 }
 
+/// A new pipeline with this `config`; its id.
+pub async fn new_pipeline_with(client: &Client, config: &Value) -> String {
+    let mut request = pipeline("build");
+    request["config"] = config.clone();
+    id(&client.create_pipeline(&request).await.expect(200))
+}
+
+/// A new pipeline that demands these capabilities; its id.
+pub async fn new_demanding_pipeline(client: &Client, demands: &[&str]) -> String {
+    let mut request = pipeline("demanding");
+    request["required_modules"] = json!(demands);
+    id(&client.create_pipeline(&request).await.expect(200))
+}
+
+/// A new job of a pipeline; its id.
+pub async fn launched(client: &Client, pipeline: &str) -> String {
+    id(&client.launch(pipeline, &json!({})).await.expect(200))
+}
+
+/// The types of a job's events, in order, and the events.
+pub async fn history(client: &Client, job: &str) -> (Vec<String>, Vec<Value>) {
+    let history = client.history(job).await.expect(200);
+    let events = history["events"].as_array().expect("events are a list").clone();
+    let types = events.iter().map(|event| event["type"].as_str().expect("a type is text").to_owned());
+    (types.collect(), events)
+}
+
 /// A new job of a new pipeline; its id.
 pub async fn new_job(client: &Client) -> String {
     let pipeline = new_pipeline(client).await;

@@ -85,10 +85,24 @@ impl Server {
         self.process.wait().expect("it is our child");
     }
 
+    /// Takes the processor away from it, as an overloaded machine does.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a pid is positive");
+        kill_process(pid, signal).expect("it runs");
+    }
+
     /// Asks it to end, and waits until it has.
     pub async fn terminate(mut self) -> ExitStatus {
-        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a pid is positive");
-        kill_process(pid, Signal::TERM).expect("it runs");
+        self.signal(Signal::TERM);
         eventually("the server to end", async || self.process.try_wait().expect("it is our child")).await
     }
 }

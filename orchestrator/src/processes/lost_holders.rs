@@ -25,7 +25,11 @@ pub(super) async fn reconcile(
                 continue;
             };
             // The shortest time after which it may be lost: spares a look at every healthy job.
-            let shortest = policy.lease.min(policy.legacy_lease).min(policy.start_timeout);
+            let shortest = policy
+                .lease
+                .min(policy.legacy_lease)
+                .min(policy.start_timeout)
+                .min(policy.legacy_start_timeout);
             if (now - claimed_at).to_std().is_ok_and(|age| age <= shortest) {
                 continue;
             }

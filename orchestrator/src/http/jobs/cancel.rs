@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use rivet_events::id::JobId;
 use serde::Deserialize;
 
-use crate::domain::job::{CancelJob, JobCommand, JobState};
+use crate::domain::job::{CancelJob, JobCommand};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
 use crate::http::extract::{OptionalJson, Path};
@@ -31,17 +31,15 @@ pub(in crate::http) async fn cancel(
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let Cancel { force, reason } = body.unwrap_or_default();
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
-    let job = state.commands.jobs.load(job_id).await?.aggregate.state;
-    let last_contact = match &job {
-        JobState::Running(running) => state.liveness.last_contact(&running.holder.runner_id),
-        JobState::Absent | JobState::Queued(_) | JobState::Ended(_) => None,
-    };
+    let now = state.clock.now();
     let command = JobCommand::Cancel(CancelJob {
         reason,
         force,
         grace: state.config.cancel_grace,
-        last_contact,
-        now: state.clock.now(),
+        // Whether the holder is silent, the reconciler finds out: this server knows neither whom the others heard
+        // of, nor whom it would have heard of if it had not just started.
+        last_contact: Some(now),
+        now,
     });
     let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
     Ok(done(state.position_of(&committed)))

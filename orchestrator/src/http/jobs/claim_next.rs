@@ -11,9 +11,11 @@ use rivet_events::id::{JobId, LeaseId, RunnerId};
 use rivet_events::log::StreamWrite;
 use rivet_events::{Event, Metadata, StreamId, StreamType, Version};
 use serde::Deserialize;
+use tokio::time::{Instant, interval_at};
 
 use super::execution::{self, Claim, ClaimError, answer_again};
 use crate::digest;
+use crate::dispatch::Place;
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
@@ -23,6 +25,8 @@ use crate::http::state::{Actor, AppState};
 
 /// Longest wait for a job; below the idle timeouts of load balancers.
 const MAX_WAIT: Duration = Duration::from_secs(50);
+/// Shortest pause between two notes that a runner is still waiting.
+const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Deserialize)]
 pub(in crate::http) struct ClaimNextRequest {
@@ -41,7 +45,7 @@ pub(in crate::http) async fn claim_next(
 ) -> Result<Response, ApiError> {
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
     state.polled_by(&body.runner_id, &metadata).await?;
-    let wait = Duration::from_millis(body.wait_ms).min(MAX_WAIT);
+    let deadline = Instant::now() + Duration::from_millis(body.wait_ms).min(MAX_WAIT);
     let request = Request {
         capabilities: state.capabilities(&body.runner_id).await?,
         key: header_value(&headers, &REQUEST_KEY)?,
@@ -51,12 +55,13 @@ pub(in crate::http) async fn claim_next(
     if let Some(answer) = request.first_answer(&state).await? {
         return Ok(answered(answer));
     }
-    let claimed = tokio::select! {
-        claimed = request.claim_when_offered(&state) => claimed?,
-        () = tokio::time::sleep(wait) => None,
-        () = state.draining.cancelled() => None,
+    // What this server acknowledged before is in the queue that is looked at.
+    state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
+    let claimed = match request.claim_when_offered(&state, deadline).await? {
+        Some(claimed) => Some(claimed),
+        // The same request may have come twice, and the other one been served.
+        None => request.first_answer(&state).await?,
     };
-    // An open request is a sign of life.
     state.polled_by(&request.runner_id, &request.metadata).await?;
     Ok(claimed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), answered))
 }
@@ -86,19 +91,22 @@ impl Request {
         let events = state.commands.log().read_stream(&stream, Version::default()).await?;
         match events.first().map(|envelope| &envelope.event) {
             Some(Event::Claim(ClaimEvent::Answered(answered))) => {
-                answer_again(state, answered.job_id, answered.lease_id).await.map(Some)
+                let Recorded(_, info) = answer_again(state, answered.job_id, answered.lease_id).await?;
+                Ok(events.first().map(|envelope| Recorded(envelope.position, info)))
             }
             Some(_) | None => Ok(None),
         }
     }
 
-    /// Takes what is offered until a claim is won.
+    /// Takes what is offered until a claim is won, or the time is up. A claim that was begun is seen through: a job
+    /// that nobody is told of would be lost until its lease runs out.
     async fn claim_when_offered(
         &self,
         state: &AppState,
+        deadline: Instant,
     ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
         let place = state.dispatcher.queue_up(self.capabilities.clone());
-        while let Some(job_id) = place.next_offer().await {
+        while let Some(job_id) = self.wait_for_offer(state, &place, deadline).await? {
             match self.claim(state, job_id).await {
                 Ok(claimed) => return Ok(Some(claimed)),
                 // Somebody was faster, or the queue was behind: back to the line.
@@ -112,6 +120,25 @@ impl Request {
             }
         }
         Ok(None)
+    }
+
+    /// Waits in line. A runner that waits is alive: an open request is a sign of life.
+    async fn wait_for_offer(
+        &self,
+        state: &AppState,
+        place: &Place<'_>,
+        deadline: Instant,
+    ) -> Result<Option<JobId>, ApiError> {
+        let pause = (state.config.lease.min(state.config.runner_offline_after) / 3).max(MIN_PAUSE);
+        let mut pauses = interval_at(Instant::now() + pause, pause);
+        let mut offer = std::pin::pin!(place.next_offer(deadline));
+        loop {
+            tokio::select! {
+                job_id = &mut offer => return Ok(job_id),
+                () = state.draining.cancelled() => return Ok(None),
+                _ = pauses.tick() => state.polled_by(&self.runner_id, &self.metadata).await?,
+            }
+        }
     }
 
     async fn claim(&self, state: &AppState, job_id: JobId) -> Result<Recorded<JobExecutionInfo>, ClaimError> {

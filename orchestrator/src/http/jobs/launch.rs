@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::definition::MAX_PRIORITY;
 use crate::digest;
-use crate::domain::job::{JobCommand, JobState, LaunchJob};
+use crate::domain::job::{JobCommand, JobError, JobState, LaunchJob};
 use crate::domain::pipeline::{PipelineError, check_parameters};
 use crate::http::answer::Recorded;
 use crate::http::body::Job;
@@ -57,6 +57,9 @@ pub(in crate::http) async fn launch(
         Some(key) => JobId::for_idempotency_key(body.pipeline_id, key),
         None => JobId::generate(),
     };
+    if digest.is_some() && state.commands.jobs.load(job_id).await?.aggregate.state.launch().is_some() {
+        return replay(&state, job_id, digest.as_ref()).await;
+    }
     let pipeline = state.pipeline(body.pipeline_id).await?;
     let (version, definition) = pipeline.current().ok_or(PipelineError::NotFound)?;
     let parameters = check_parameters(&definition.inputs, body.parameters.unwrap_or_default())?;
@@ -73,18 +76,26 @@ pub(in crate::http) async fn launch(
         retry_on_runner_lost: definition.config.retry_on_runner_lost,
         concurrency: concurrency(body.concurrency_group, definition),
         retry_of: None,
-        request_digest: digest,
+        request_digest: digest.clone(),
         requested_at: now,
     };
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
     let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
+    let Some(position) = committed.position else { return replay(&state, job_id, digest.as_ref()).await };
     let job = Job::from_state(&committed.aggregate.state, now).ok_or_else(|| unknown_job(job_id))?;
-    if let Some(position) = committed.position {
-        supersede(&state, &committed.aggregate.state).await;
-        return Ok(Recorded(position, JsonBody(job)).into_response());
+    supersede(&state, &committed.aggregate.state).await;
+    Ok(Recorded(position, JsonBody(job)).into_response())
+}
+
+/// The answer to a launch under a used key: the job, whatever has become of it and of its pipeline since.
+async fn replay(state: &AppState, job_id: JobId, digest: Option<&String>) -> Result<Response, ApiError> {
+    let job = state.commands.jobs.load_fresh(job_id).await?.aggregate.state;
+    if job.launch().is_none_or(|first| first.request_digest.as_ref() != digest) {
+        return Err(JobError::KeyReused.into());
     }
-    let first = Recorded(launched_at(&state, job_id).await?, JsonBody(job));
+    let job = Job::from_state(&job, state.clock.now()).ok_or_else(|| unknown_job(job_id))?;
+    let first = Recorded(launched_at(state, job_id).await?, JsonBody(job));
     let replayed = [(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))];
     Ok((replayed, first).into_response())
 }

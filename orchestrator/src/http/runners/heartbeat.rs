@@ -32,6 +32,8 @@ pub(in crate::http) async fn heartbeat(
     if let Some(lease) = header_value(&headers, &LEASE)? {
         check_lease(&state, &runner_id, lease).await?;
     }
+    // A cancel that was acknowledged is told, as a GET would tell it.
+    state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
     let mut response = done(position).into_response();
     if let Some(jobs) = jobs_to_stop(&state, &runner_id).await? {
         response.headers_mut().insert(CANCEL, jobs);

@@ -50,6 +50,8 @@ pub(in crate::http) async fn register(
     state.read_models.wait_for(position, state.config.read_wait).await;
     if rebooted(&before, &committed.aggregate.state) {
         void_leases(&state, &runner_id, &metadata).await?;
+        // The answer shows it without them.
+        state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
     }
     let row = runners::find(&state.read_models, &runner_id).await?;
     let row = row.ok_or_else(|| {

@@ -1,0 +1,186 @@
+//! What a client may send again without doing it twice.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+use rivet_tests::client::Answer;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{entry, history, id, ids, new_claimed_job, new_job, new_pipeline, success};
+use rivet_tests::server::{Server, TestApp};
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::wait::eventually;
+use serde_json::{Value, json};
+
+on_both_stores! {
+    a_launch_under_one_key_makes_one_job,
+    a_key_with_another_body_is_refused,
+    a_key_belongs_to_its_pipeline,
+    a_launch_is_replayed_though_its_pipeline_is_gone,
+    reports_may_be_repeated,
+    a_log_batch_is_stored_once,
+    a_log_is_sealed_after_its_grace,
+}
+
+fn is_replay(answer: &Answer) -> bool {
+    answer.header("idempotency-replayed") == Some("true")
+}
+
+async fn a_launch_under_one_key_makes_one_job(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let keyed = api.with("idempotency-key", "one");
+    let parameters = json!({"n": 1});
+    let answers = join_all((0..32).map(|_| keyed.launch(&pipeline, &parameters))).await;
+    let jobs: BTreeSet<String> = answers.iter().map(|answer| id(&answer.expect(200))).collect();
+    let positions: BTreeSet<u64> = answers.iter().map(Answer::position).collect();
+    assert_eq!((jobs.len(), positions.len()), (1, 1));
+    assert_eq!(answers.iter().filter(|answer| !is_replay(answer)).count(), 1);
+    assert_eq!(ids(&api.get("/api/jobs").await.expect(200)).len(), 1);
+    // Whatever has become of it since.
+    let job = jobs.first().expect("there is one");
+    api.claim(job, "r").await.expect(200);
+    api.complete(job, &success()).await.expect(204);
+    let again = keyed.launch(&pipeline, &json!({"n": 1})).await;
+    assert_eq!((&id(&again.expect(200)), is_replay(&again)), (job, true));
+}
+
+async fn a_key_with_another_body_is_refused(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let keyed = api.with("idempotency-key", "one");
+    let body = |text: &str| {
+        let path = "/api/pipeline/launch";
+        keyed.send_raw(reqwest::Method::POST, path, "application/json", text.replace("PIPELINE", &pipeline))
+    };
+    let first = body(r#"{"pipeline_id": "PIPELINE", "parameters": {"a": 1, "b": {"c": [1, 2]}}}"#).await;
+    // Compared as JSON: neither spaces nor the order of members make another request.
+    let same = body(r#"{"parameters":{"b":{"c":[1,2]},"a":1},"pipeline_id":"PIPELINE"}"#).await;
+    assert_eq!((id(&same.expect(200)), is_replay(&same)), (id(&first.expect(200)), true));
+    for other in [
+        r#"{"pipeline_id": "PIPELINE", "parameters": {"a": 2, "b": {"c": [1, 2]}}}"#,
+        r#"{"pipeline_id": "PIPELINE", "parameters": {"a": 1, "b": {"c": [2, 1]}}}"#,
+        r#"{"pipeline_id": "PIPELINE"}"#,
+        r#"{"pipeline_id": "PIPELINE", "parameters": {"a": 1, "b": {"c": [1, 2]}}, "priority": 9}"#,
+    ] {
+        body(other).await.expect_refusal(409, "key_reused");
+    }
+    assert_eq!(ids(&api.get("/api/jobs").await.expect(200)).len(), 1);
+    // Without a key every launch is one.
+    api.launch(&pipeline, &json!({})).await.expect(200);
+    api.launch(&pipeline, &json!({})).await.expect(200);
+    assert_eq!(ids(&api.get("/api/jobs").await.expect(200)).len(), 3);
+}
+
+async fn a_key_belongs_to_its_pipeline(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let keyed = api.with("idempotency-key", "one");
+    let (one, other) = (new_pipeline(&api).await, new_pipeline(&api).await);
+    let one = keyed.launch(&one, &json!({})).await;
+    let other = keyed.launch(&other, &json!({})).await;
+    assert_ne!(id(&one.expect(200)), id(&other.expect(200)));
+    assert!(!is_replay(&one) && !is_replay(&other));
+}
+
+async fn a_launch_is_replayed_though_its_pipeline_is_gone(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let keyed = api.with("idempotency-key", "one");
+    let first = keyed.launch(&pipeline, &json!({})).await;
+    api.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
+    let again = keyed.launch(&pipeline, &json!({})).await;
+    assert_eq!((id(&again.expect(200)), is_replay(&again)), (id(&first.expect(200)), true));
+    keyed.launch(&pipeline, &json!({"n": 1})).await.expect_refusal(409, "key_reused");
+    api.launch(&pipeline, &json!({})).await.expect_refusal(404, "pipeline_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_launch_under_one_key_makes_one_job_across_replicas() {
+    let store = Store::create(StoreKind::Postgres).await;
+    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
+    let pipeline = new_pipeline(&one.client()).await;
+    for round in 0..10 {
+        let keyed = [&one, &other].map(|server| server.client().with("idempotency-key", &round));
+        let launches = (0..16).map(|n| {
+            let (replica, parameters) = (&keyed[n % 2], json!({}));
+            let pipeline = &pipeline;
+            async move { replica.launch(pipeline, &parameters).await }
+        });
+        let answers = join_all(launches).await;
+        let jobs: BTreeSet<String> = answers.iter().map(|answer| id(&answer.expect(200))).collect();
+        assert_eq!(jobs.len(), 1);
+        assert_eq!(answers.iter().filter(|answer| !is_replay(answer)).count(), 1);
+    }
+}
+
+async fn reports_may_be_repeated(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let claimed = api.claim_fencing(&job, "r").await.expect(200);
+    let holder = api.holding(&claimed);
+    for answer in join_all((0..8).map(|_| holder.set_status(&job, "Running"))).await {
+        answer.expect(204);
+    }
+    let result = success();
+    for answer in join_all((0..8).map(|_| holder.complete(&job, &result))).await {
+        answer.expect(204);
+    }
+    let (types, _) = history(&api, &job).await;
+    assert_eq!(types, ["job.launched", "job.claimed", "job.started", "job.completed"]);
+}
+
+fn messages(logs: &Value) -> Vec<String> {
+    let logs = logs.as_array().expect("logs are a list");
+    logs.iter().map(|entry| entry["message"].as_str().expect("a message is text").to_owned()).collect()
+}
+
+async fn a_log_batch_is_stored_once(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let ack = |answer: &Answer| answer.header("rivet-log-ack").map(str::to_owned);
+    let batch = json!(["a", "b", "c"].map(entry));
+    let at = |offset: usize| api.with("rivet-log-offset", &offset);
+    let first = at(0);
+    for answer in join_all((0..8).map(|_| first.append_logs(&job, &batch))).await {
+        answer.expect(201);
+        assert_eq!(ack(&answer).as_deref(), Some("3"));
+    }
+    let gap = at(4).append_logs(&job, &batch).await;
+    gap.expect_refusal(416, gap.json()["code"].as_str().expect("a code is text"));
+    assert_eq!(ack(&gap).as_deref(), Some("3"));
+    let overlapping = at(2).append_logs(&job, &json!(["c", "d"].map(entry))).await;
+    overlapping.expect(201);
+    assert_eq!(ack(&overlapping).as_deref(), Some("4"));
+    assert_eq!(messages(&api.logs(&job).await.expect(200)), ["a", "b", "c", "d"]);
+    // Without an offset, it is told by what it says.
+    let batch = json!(["e", "f"].map(entry));
+    for answer in join_all((0..8).map(|_| api.append_logs(&job, &batch))).await {
+        answer.expect(201);
+    }
+    assert_eq!(messages(&api.logs(&job).await.expect(200)), ["a", "b", "c", "d", "e", "f"]);
+}
+
+async fn a_log_is_sealed_after_its_grace(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &["--log-grace", "2s"]).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    api.append_logs(&job, &json!([entry("first")])).await.expect(201);
+    api.complete(&job, &success()).await.expect(204);
+    let mut late = 0;
+    eventually("the log to be sealed", async || {
+        let answer = api.append_logs(&job, &json!([entry(&format!("late {late}"))])).await;
+        if answer.status == 201 {
+            late += 1;
+            return None;
+        }
+        answer.expect_refusal(409, "log_sealed");
+        Some(())
+    })
+    .await;
+    assert_eq!(api.logs(&job).await.expect(200).as_array().map(Vec::len), Some(late + 1));
+}

@@ -1,0 +1,294 @@
+//! Leases: any contact keeps one, silence loses it, and who lost his changes nothing any more.
+
+use std::time::Duration;
+
+use futures_util::future::join3;
+use rivet_tests::client::Client;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{entry, failure, history, launched, new_job, new_pipeline_with, success};
+use rivet_tests::server::{Server, TestApp};
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::wait::{eventually, throughout, while_alive};
+use serde_json::{Value, json};
+
+on_both_stores! {
+    a_silent_holder_loses_its_job_and_its_say,
+    any_contact_keeps_a_job,
+    a_lost_holder_that_cannot_fence_fails_its_job,
+    after_an_unfenced_loss_only_fencing_runners_may_follow,
+    a_pipeline_may_let_anybody_follow_a_lost_runner,
+    a_job_that_kills_its_runners_ends,
+    a_claim_without_a_start_goes_back,
+    a_claim_without_a_start_of_a_holder_that_cannot_fence_is_lost,
+    a_restart_gives_everybody_time_to_speak,
+    a_holder_that_fell_silent_while_the_server_was_down_is_lost,
+    another_boot_id_is_another_process,
+    the_loss_and_the_return_of_a_runner_are_events,
+}
+
+const SWEEP: [&str; 4] = ["--sweep-interval", "100ms", "--startup-grace", "0s"];
+
+async fn start(kind: StoreKind, flags: &[&str]) -> TestApp {
+    TestApp::start_with(kind, &[&SWEEP, flags].concat()).await
+}
+
+async fn until_queued(api: &Client, job: &str) {
+    eventually("the job to be queued again", async || {
+        (api.job(job).await.expect(200)["status"] == "Queued").then_some(())
+    })
+    .await;
+}
+
+async fn ended(api: &Client, job: &str) -> Value {
+    eventually("the job to end", async || {
+        let job = api.job(job).await.expect(200);
+        (job["phase"] == "ended").then_some(job)
+    })
+    .await
+}
+
+async fn assert_lost(holder: &Client, runner: &str, job: &str) {
+    holder.set_status(job, "Running").await.expect_refusal(409, "lease_lost");
+    holder.append_logs(job, &json!([entry("late")])).await.expect_refusal(409, "lease_lost");
+    holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
+    holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
+    holder.heartbeat(runner).await.expect_refusal(409, "lease_lost");
+}
+
+async fn a_silent_holder_loses_its_job_and_its_say(kind: StoreKind) {
+    let app = start(kind, &["--lease", "2s"]).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let first = api.claim_fencing(&job, "r").await.expect(200);
+    let holder = api.holding(&first);
+    holder.set_status(&job, "Running").await.expect(204);
+    holder.append_logs(&job, &json!([entry("in time")])).await.expect(201);
+    until_queued(&api, &job).await;
+    assert_lost(&holder, "r", &job).await;
+
+    let second = api.claim_fencing(&job, "s").await.expect(200);
+    assert_eq!((&first["attempt"], &second["attempt"]), (&json!(1), &json!(2)));
+    assert_ne!(first["lease_id"], second["lease_id"]);
+    while_alive(&api, "s", async {
+        assert_lost(&holder, "r", &job).await;
+        // Without a lease nobody can speak for a holder that has one.
+        api.complete(&job, &failure()).await.expect_refusal(409, "lease_lost");
+        let job_now = api.job(&job).await.expect(200);
+        assert_eq!((&job_now["status"], &job_now["result"]), (&json!("Running"), &Value::Null));
+        api.holding(&second).complete(&job, &success()).await.expect(204);
+    })
+    .await;
+
+    assert_lost(&holder, "r", &job).await;
+    let job_now = api.job(&job).await.expect(200);
+    assert_eq!((&job_now["status"], &job_now["result"]), (&json!("Succeeded"), &success()));
+    assert_eq!(api.logs(&job).await.expect(200).as_array().map(Vec::len), Some(1));
+    let (types, events) = history(&api, &job).await;
+    let refused: Vec<&Value> = events.iter().filter(|event| event["type"] == "job.report_refused").collect();
+    assert_eq!(refused.len(), 1, "{types:?}");
+    assert_eq!(refused[0]["payload"]["lease_id"], first["lease_id"]);
+    assert_eq!(refused[0]["payload"]["result"], failure());
+    app.verify().await;
+}
+
+async fn any_contact_keeps_a_job(kind: StoreKind) {
+    let app = start(kind, &["--lease", "3s", "--legacy-lease", "3s"]).await;
+    let api = app.client();
+    let long = Duration::from_secs(8);
+    let (beaten, logged, polled) = (new_job(&api).await, new_job(&api).await, new_job(&api).await);
+    let beats = async {
+        let claimed = api.claim_fencing(&beaten, "beats").await.expect(200);
+        let holder = api.holding(&claimed);
+        holder.set_status(&beaten, "Running").await.expect(204);
+        throughout(long, async || assert!(holder.heartbeat("beats").await.status < 300)).await;
+        holder.complete(&beaten, &success()).await.expect(204);
+    };
+    let logs = async {
+        let claimed = api.claim_fencing(&logged, "logs").await.expect(200);
+        let holder = api.holding(&claimed);
+        throughout(long, async || {
+            holder.append_logs(&logged, &json!([entry("still here")])).await.expect(201);
+        })
+        .await;
+        holder.complete(&logged, &success()).await.expect(204);
+    };
+    // Of a runner that never registered, too: its claim made it known.
+    let polls = async {
+        api.claim(&polled, "polls").await.expect(200);
+        throughout(long, async || {
+            api.scheduled(Some("polls")).await.expect(200);
+        })
+        .await;
+        api.complete(&polled, &success()).await.expect(204);
+    };
+    join3(beats, logs, polls).await;
+    for job in [beaten, logged, polled] {
+        let job = api.job(&job).await.expect(200);
+        assert_eq!((&job["status"], &job["attempt"]), (&json!("Succeeded"), &json!(1)));
+    }
+}
+
+async fn a_lost_holder_that_cannot_fence_fails_its_job(kind: StoreKind) {
+    let app = start(kind, &["--legacy-lease", "1s"]).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    api.claim(&job, "r").await.expect(200);
+    api.set_status(&job, "Running").await.expect(204);
+    let ended = ended(&api, &job).await;
+    assert_eq!((&ended["status"], &ended["reason"]), (&json!("Failed"), &json!("runner_lost")));
+    api.complete(&job, &success()).await.expect_refusal(409, "already_completed");
+    assert_eq!(api.job(&job).await.expect(200), ended);
+}
+
+async fn after_an_unfenced_loss_only_fencing_runners_may_follow(kind: StoreKind) {
+    let app = start(kind, &["--legacy-lease", "1s"]).await;
+    let api = app.client();
+    let pipeline = new_pipeline_with(&api, &json!({"max_retries": 1})).await;
+    let job = launched(&api, &pipeline).await;
+    api.claim(&job, "r").await.expect(200);
+    until_queued(&api, &job).await;
+    api.claim(&job, "s").await.expect_refusal(409, "needs_fencing");
+    let winner = eventually("the retry to be due", async || {
+        api.claim(&job, "s").await.expect_refusal(409, "needs_fencing");
+        assert_eq!(api.scheduled(Some("s")).await.expect(200), json!([]));
+        let claimed = api.claim_next("t", 200).await;
+        (claimed.status == 200).then(|| claimed.json())
+    })
+    .await;
+    assert_eq!(winner["attempt"], 2);
+    // The lost holder comes back and is not taken for the new one.
+    api.complete(&job, &failure()).await.expect_refusal(409, "lease_lost");
+    api.append_logs(&job, &json!([entry("late")])).await.expect_refusal(409, "lease_lost");
+    api.holding(&winner).complete(&job, &success()).await.expect(204);
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Succeeded");
+}
+
+async fn a_pipeline_may_let_anybody_follow_a_lost_runner(kind: StoreKind) {
+    let app = start(kind, &["--legacy-lease", "1s"]).await;
+    let api = app.client();
+    let config = json!({"max_retries": 1, "retry_on_runner_lost": true});
+    let job = launched(&api, &new_pipeline_with(&api, &config).await).await;
+    api.claim(&job, "r").await.expect(200);
+    until_queued(&api, &job).await;
+    eventually("the retry to be offered to all", async || {
+        let offered = api.scheduled(None).await.expect(200);
+        offered.as_array().is_some_and(|jobs| jobs.len() == 1).then_some(())
+    })
+    .await;
+    assert_eq!(api.claim(&job, "s").await.expect(200)["attempt"], 2);
+}
+
+async fn a_job_that_kills_its_runners_ends(kind: StoreKind) {
+    let app = start(kind, &["--lease", "1s", "--max-lost-attempts", "2"]).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    api.claim_fencing(&job, "r").await.expect(200);
+    until_queued(&api, &job).await;
+    api.claim_fencing(&job, "s").await.expect(200);
+    let ended = ended(&api, &job).await;
+    assert_eq!((&ended["status"], &ended["reason"]), (&json!("Failed"), &json!("runner_lost")));
+    assert_eq!(ended["attempt"], 2);
+}
+
+async fn a_claim_without_a_start_goes_back(kind: StoreKind) {
+    let app = start(kind, &["--start-timeout", "1s"]).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let claimed = api.claim_fencing(&job, "r").await.expect(200);
+    let holder = api.holding(&claimed);
+    eventually("the job to be queued again", async || {
+        // Alive, but it does not begin.
+        holder.heartbeat("r").await;
+        (api.job(&job).await.expect(200)["status"] == "Queued").then_some(())
+    })
+    .await;
+    let (_, events) = history(&api, &job).await;
+    let expired = events.iter().find(|event| event["type"] == "job.lease_expired").expect("it expired");
+    assert_eq!(expired["payload"]["cause"], "not_started");
+    assert_eq!(api.claim_fencing(&job, "s").await.expect(200)["attempt"], 2);
+}
+
+async fn a_claim_without_a_start_of_a_holder_that_cannot_fence_is_lost(kind: StoreKind) {
+    let app = start(kind, &["--legacy-start-timeout", "1s"]).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    api.claim(&job, "r").await.expect(200);
+    let ended = while_alive(&api, "r", ended(&api, &job)).await;
+    assert_eq!((&ended["status"], &ended["reason"]), (&json!("Failed"), &json!("runner_lost")));
+}
+
+async fn a_restart_gives_everybody_time_to_speak(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let flags = ["--lease", "2s", "--sweep-interval", "100ms", "--startup-grace", "6s"];
+    let server = Server::start(&store, &flags).await;
+    let api = server.client();
+    let job = new_job(&api).await;
+    let claimed = api.claim_fencing(&job, "r").await.expect(200);
+    api.holding(&claimed).set_status(&job, "Running").await.expect(204);
+    server.kill();
+    // Longer than the lease.
+    throughout(Duration::from_secs(3), async || ()).await;
+    let server = Server::start(&store, &flags).await;
+    let api = server.client();
+    let holder = api.holding(&claimed);
+    // Longer than the lease once more: within the grace, silence means nothing.
+    throughout(Duration::from_secs(3), async || {
+        assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
+    })
+    .await;
+    // Beyond the grace, it is contact that keeps it.
+    throughout(Duration::from_secs(6), async || assert!(holder.heartbeat("r").await.status < 300)).await;
+    holder.complete(&job, &success()).await.expect(204);
+    let job = api.job(&job).await.expect(200);
+    assert_eq!((&job["status"], &job["attempt"]), (&json!("Succeeded"), &json!(1)));
+}
+
+async fn a_holder_that_fell_silent_while_the_server_was_down_is_lost(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let flags = ["--lease", "1s", "--sweep-interval", "100ms"];
+    let server = Server::start(&store, &flags).await;
+    let api = server.client();
+    let job = new_job(&api).await;
+    let claimed = api.claim_fencing(&job, "r").await.expect(200);
+    server.kill();
+    let server = Server::start(&store, &flags).await;
+    let api = server.client();
+    until_queued(&api, &job).await;
+    assert_lost(&api.holding(&claimed), "r", &job).await;
+}
+
+async fn another_boot_id_is_another_process(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let boot = async |boot_id: &str| {
+        let body = json!({"runner_id": "r", "capabilities": [], "boot_id": boot_id});
+        api.post("/api/runners/register", &body).await.expect(200)
+    };
+    boot("one").await;
+    let (fenced, unfenced) = (new_job(&api).await, new_job(&api).await);
+    let claimed = api.claim_fencing(&fenced, "r").await.expect(200);
+    api.claim(&unfenced, "r").await.expect(200);
+    boot("one").await;
+    for job in [&fenced, &unfenced] {
+        assert_eq!(api.job(job).await.expect(200)["status"], "Running");
+    }
+    assert_eq!(boot("two").await["status"], "Online");
+    assert_eq!(api.job(&fenced).await.expect(200)["status"], "Queued");
+    assert_eq!(api.job(&unfenced).await.expect(200)["reason"], "runner_lost");
+    assert_lost(&api.holding(&claimed), "r", &fenced).await;
+    assert_eq!(api.claim_fencing(&fenced, "r").await.expect(200)["attempt"], 2);
+}
+
+async fn the_loss_and_the_return_of_a_runner_are_events(kind: StoreKind) {
+    let app = start(kind, &["--runner-offline-after", "500ms"]).await;
+    let api = app.client();
+    api.register("r", &[]).await.expect(200);
+    let count = async |kind: &str| {
+        let feed = api.get(&format!("/api/events?type={kind}")).await.expect(200);
+        feed["events"].as_array().map_or(0, Vec::len)
+    };
+    eventually("the loss", async || (count("runner.lost").await == 1).then_some(())).await;
+    // A poll is a sign of life as good as any.
+    api.claim_next("r", 0).await.expect(204);
+    eventually("the return", async || (count("runner.returned").await == 1).then_some(())).await;
+}

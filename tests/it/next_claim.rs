@@ -1,0 +1,273 @@
+//! The long poll for the next job: it answers at once or when there is one, once per request, and to each in turn.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{join, join_all};
+use rivet_tests::client::{Answer, Client};
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{id, launched, new_demanding_pipeline, new_job, new_pipeline, success};
+use rivet_tests::server::{Server, TestApp};
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::list;
+use rivet_tests::wait::eventually;
+use serde_json::{Value, json};
+
+on_both_stores! {
+    a_job_that_waits_is_claimed_at_once,
+    a_waiting_runner_is_woken_by_a_launch,
+    without_a_job_the_wait_ends_in_time,
+    only_what_a_runner_can_do_is_given_to_it,
+    one_request_gets_one_job,
+    a_repeated_request_that_finds_no_further_job_gets_the_first_answer,
+    each_job_goes_to_one_of_many_waiting_runners,
+    who_waits_longest_is_served_first,
+    a_wait_that_ends_loses_no_job,
+    a_waiting_runner_is_online,
+    a_server_that_ends_answers_who_waits,
+}
+
+/// Waits until the server has heard of a runner that began to wait.
+async fn until_it_waits(api: &Client, runner: &str) {
+    eventually("the runner to be known", async || {
+        (api.get(&format!("/api/runners/{runner}")).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+fn job_of(claimed: &Value) -> String {
+    claimed["job_id"].as_str().expect("a claim names its job").to_owned()
+}
+
+async fn running(api: &Client) -> usize {
+    list(api, "/api/jobs").await.iter().filter(|job| job["status"] == "Running").count()
+}
+
+async fn a_job_that_waits_is_claimed_at_once(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    for round in 0..20 {
+        let job = launched(&api, &pipeline).await;
+        let runner = format!("r{round}");
+        let claimed = if round % 2 == 0 {
+            api.claim_next(&runner, 0).await
+        } else {
+            api.post("/api/jobs/claim", &json!({"runner_id": runner})).await
+        };
+        let claimed = claimed.expect(200);
+        assert_eq!((&claimed["job_id"], &claimed["attempt"]), (&json!(job), &json!(1)));
+        api.holding(&claimed).complete(&job, &success()).await.expect(204);
+    }
+}
+
+async fn a_waiting_runner_is_woken_by_a_launch(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let launch = async {
+        until_it_waits(&api, "r").await;
+        (launched(&api, &pipeline).await, Instant::now())
+    };
+    let (claimed, (job, at)) = join(api.claim_next("r", 25_000), launch).await;
+    assert_eq!(job_of(&claimed.expect(200)), job);
+    assert!(at.elapsed() < Duration::from_secs(5), "{:?}", at.elapsed());
+}
+
+async fn without_a_job_the_wait_ends_in_time(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let began = Instant::now();
+    let answer = api.claim_next("r", 700).await;
+    answer.expect(204);
+    assert_eq!(answer.text, "");
+    assert!(began.elapsed() >= Duration::from_millis(700), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+async fn only_what_a_runner_can_do_is_given_to_it(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let gpu = new_demanding_pipeline(&api, &["gpu"]).await;
+    api.register("plain", &["docker"]).await.expect(200);
+    api.register("able", &["docker", "gpu"]).await.expect(200);
+    let launch = async {
+        let job = launched(&api, &gpu).await;
+        api.claim_next("plain", 0).await.expect(204);
+        job
+    };
+    let ((plain, able), job) =
+        join(join(api.claim_next("plain", 2_000), api.claim_next("able", 25_000)), launch).await;
+    plain.expect(204);
+    assert_eq!(job_of(&able.expect(200)), job);
+}
+
+async fn one_request_gets_one_job(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    for round in 0..5 {
+        for _ in 0..4 {
+            launched(&api, &pipeline).await;
+        }
+        let before = running(&api).await;
+        let keyed = api.with("rivet-request-key", &format!("key-{round}"));
+        let answers = join_all((0..8).map(|_| keyed.claim_next("r", 3_000))).await;
+        let first = answers[0].expect(200);
+        for answer in &answers {
+            assert_eq!(answer.expect(200), first);
+            assert_eq!(answer.position(), answers[0].position());
+        }
+        assert_eq!(running(&api).await, before + 1);
+        // And again later, though there is more to do; another key is another request.
+        assert_eq!(keyed.claim_next("r", 0).await.expect(200), first);
+        let other = api.with("rivet-request-key", &format!("other-{round}")).claim_next("r", 3_000).await;
+        assert_ne!(other.expect(200)["job_id"], first["job_id"]);
+        // The key is the runner's own.
+        assert_ne!(keyed.claim_next("s", 3_000).await.expect(200)["job_id"], first["job_id"]);
+    }
+}
+
+async fn a_repeated_request_that_finds_no_further_job_gets_the_first_answer(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let keyed = api.with("rivet-request-key", "once");
+    let launch = async {
+        until_it_waits(&api, "r").await;
+        launched(&api, &pipeline).await
+    };
+    let (answers, job) = join(join_all((0..8).map(|_| keyed.claim_next("r", 3_000))), launch).await;
+    let first = answers[0].expect(200);
+    assert_eq!(job_of(&first), job);
+    for answer in answers {
+        assert_eq!(answer.expect(200), first);
+    }
+}
+
+async fn each_job_goes_to_one_of_many_waiting_runners(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    serve_many(&[app.client()]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_job_goes_to_one_of_many_runners_that_wait_at_two_replicas() {
+    let store = Store::create(StoreKind::Postgres).await;
+    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
+    serve_many(&[one.client(), other.client()]).await;
+}
+
+/// Twenty wait, twelve jobs come: each is claimed once, and the others go on waiting until theirs come.
+async fn serve_many(replicas: &[Client]) {
+    let api = &replicas[0];
+    let pipeline = new_pipeline(api).await;
+    let waiting = (0..20).map(|n| {
+        let replica = &replicas[n % replicas.len()];
+        async move { replica.claim_next(&format!("r{n}"), 30_000).await }
+    });
+    let launch = async {
+        for n in 0..20 {
+            until_it_waits(api, &format!("r{n}")).await;
+        }
+        let mut jobs: BTreeSet<String> =
+            join_all((0..12).map(|_| launched(api, &pipeline))).await.into_iter().collect();
+        eventually("twelve to be served", async || (running(api).await == 12).then_some(())).await;
+        for n in 0..8 {
+            jobs.insert(launched(&replicas[n % replicas.len()], &pipeline).await);
+        }
+        jobs
+    };
+    let (answers, jobs) = join(join_all(waiting), launch).await;
+    let claimed: Vec<String> = answers.iter().map(|answer| job_of(&answer.expect(200))).collect();
+    assert_eq!(claimed.len(), jobs.len());
+    assert_eq!(claimed.into_iter().collect::<BTreeSet<_>>(), jobs);
+}
+
+async fn who_waits_longest_is_served_first(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let waiting = (0..10).map(|n| {
+        let (api, pipeline) = (&api, &pipeline);
+        async move {
+            if n > 0 {
+                until_it_waits(api, &format!("r{}", n - 1)).await;
+            }
+            let launch = async {
+                until_it_waits(api, "r9").await;
+                if n == 9 {
+                    for _ in 0..10 {
+                        launched(api, pipeline).await;
+                    }
+                }
+            };
+            join(api.claim_next(&format!("r{n}"), 25_000), launch).await.0
+        }
+    });
+    let answers: Vec<Answer> = join_all(waiting).await;
+    let mut places: Vec<(u64, usize)> =
+        answers.iter().enumerate().map(|(n, answer)| (answer.position(), n)).collect();
+    places.sort_unstable();
+    // Roughly: those that came at almost the same time may change places.
+    for (served, (_, arrived)) in places.iter().enumerate() {
+        assert!(served.abs_diff(*arrived) <= 5, "{places:?}");
+    }
+}
+
+/// Waits so short that many of them end while a claim is on its way to the log.
+async fn a_wait_that_ends_loses_no_job(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let runners = (0..8).map(|n| {
+        let api = &api;
+        async move {
+            let mut claimed = Vec::new();
+            for wait in 0..40 {
+                let answer = api.claim_next(&format!("r{n}"), wait % 10).await;
+                if answer.status == 200 {
+                    claimed.push(job_of(&answer.json()));
+                }
+            }
+            claimed
+        }
+    });
+    let launches = async {
+        for _ in 0..40 {
+            launched(&api, &pipeline).await;
+        }
+    };
+    let (claimed, ()) = join(join_all(runners), launches).await;
+    let told: BTreeSet<String> = claimed.into_iter().flatten().collect();
+    let held = list(&api, "/api/jobs").await;
+    let held: BTreeSet<String> = held.iter().filter(|job| job["status"] == "Running").map(id).collect();
+    assert_eq!(told, held);
+}
+
+async fn a_waiting_runner_is_online(kind: StoreKind) {
+    let flags =
+        ["--runner-offline-after", "1s", "--sweep-interval", "100ms", "--startup-grace", "0s", "--lease", "1s"];
+    let app = TestApp::start_with(kind, &flags).await;
+    let api = app.client();
+    api.claim_next("r", 4_000).await.expect(204);
+    let lost = api.get("/api/events?type=runner.lost").await.expect(200);
+    assert_eq!(lost["events"], json!([]));
+}
+
+async fn a_server_that_ends_answers_who_waits(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    new_job(&api).await;
+    api.claim_next("first", 25_000).await.expect(200);
+    let other = api.clone();
+    let end = async {
+        until_it_waits(&other, "r").await;
+        let began = Instant::now();
+        (server.terminate().await, began.elapsed())
+    };
+    let (answer, (status, took)) = join(api.claim_next("r", 50_000), end).await;
+    answer.expect(204);
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
+}

@@ -1,0 +1,112 @@
+//! Several servers over one PostgreSQL are one: whoever is asked, and whoever dies.
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join;
+use rivet_tests::sample::{entry, failure, id, launched, new_claimed_job, new_job, new_pipeline, success};
+use rivet_tests::server::Server;
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::verify;
+use rivet_tests::wait::{eventually, throughout, while_alive};
+use serde_json::json;
+
+async fn two(flags: &[&str]) -> (Store, Server, Server) {
+    let store = Store::create(StoreKind::Postgres).await;
+    let one = Server::start(&store, flags).await;
+    let other = Server::start(&store, flags).await;
+    (store, one, other)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_may_live_at_two_replicas() {
+    let (_store, one, other) = two(&[]).await;
+    let (one, other) = (one.client(), other.client());
+    let pipeline = new_pipeline(&one).await;
+    let mut last = 0;
+    for n in 0..30 {
+        let replicas = if n % 2 == 0 { [&one, &other] } else { [&other, &one] };
+        let launched = replicas[0].launch(&pipeline, &json!({})).await;
+        let job = id(&launched.expect(200));
+        let claimed = replicas[1].claim_fencing(&job, "r").await;
+        let holders = replicas.map(|replica| replica.holding(&claimed.expect(200)));
+        let logged = holders[0].append_logs(&job, &json!([entry("a")])).await;
+        logged.expect(201);
+        let completed = holders[1].complete(&job, &success()).await;
+        completed.expect(204);
+        for answer in [launched, claimed, logged, completed] {
+            assert!(answer.position() > last, "{answer:?} after {last}");
+            last = answer.position();
+        }
+        let read = replicas[0].with("rivet-min-position", &last);
+        let seen = read.job(&job).await;
+        assert_eq!((seen.expect(200)["status"].clone(), seen.header("rivet-stale")), (json!("Succeeded"), None));
+        assert_eq!(read.logs(&job).await.expect(200)[0]["message"], "a");
+        // Nothing of it needs the read models: the log alone decides.
+        holders[0].complete(&job, &failure()).await.expect_refusal(409, "already_completed");
+    }
+    verify(&one).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_waits_at_one_replica_for_a_launch_at_another() {
+    let (_store, one, other) = two(&[]).await;
+    let (one, other) = (one.client(), other.client());
+    let pipeline = new_pipeline(&one).await;
+    let launch = async {
+        eventually("the runner to wait", async || {
+            (other.get("/api/runners/r").await.status == 200).then_some(())
+        })
+        .await;
+        (launched(&other, &pipeline).await, Instant::now())
+    };
+    let (claimed, (job, at)) = join(one.claim_next("r", 25_000), launch).await;
+    assert_eq!(claimed.expect(200)["job_id"], job);
+    assert!(at.elapsed() < Duration::from_secs(5), "{:?}", at.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_replica_takes_over_what_the_dead_one_did() {
+    let (store, leader, other) = two(&["--sweep-interval", "100ms", "--lease", "2s"]).await;
+    let first = leader.client();
+    let pipeline = new_pipeline(&first).await;
+    let abandoned = new_job(&first).await;
+    first.claim_fencing(&abandoned, "gone").await.expect(200);
+    // The first one that started is the one that projects and sweeps.
+    leader.kill();
+    let (began, api) = (Instant::now(), other.client());
+    let answer = api.launch(&pipeline, &json!({})).await;
+    let job = id(&answer.expect(200));
+    let reader = api.with("rivet-min-position", &answer.position());
+    eventually("the read models to go on", async || {
+        let seen = reader.job(&job).await;
+        (seen.status == 200 && seen.header("rivet-stale").is_none()).then_some(())
+    })
+    .await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    println!("the read models went on after {took:?}");
+    eventually("the sweeps to go on", async || {
+        (api.job(&abandoned).await.expect(200)["status"] == "Queued").then_some(())
+    })
+    .await;
+    println!("a lease ran out after {:?}", began.elapsed());
+    // Whoever comes back later is welcome.
+    let back = Server::start(&store, &[]).await;
+    back.client().job(&job).await.expect(200);
+    verify(&api).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn contact_at_any_replica_keeps_a_job() {
+    let flags = ["--sweep-interval", "100ms", "--startup-grace", "0s", "--lease", "4s", "--legacy-lease", "4s"];
+    let (_store, leader, other) = two(&flags).await;
+    for (runner, server) in [("r", &other), ("s", &leader)] {
+        let api = server.client();
+        let job = new_claimed_job(&api, runner).await;
+        api.set_status(&job, "Running").await.expect(204);
+        while_alive(&api, runner, throughout(Duration::from_secs(7), async || ())).await;
+        let shown = api.job(&job).await.expect(200);
+        assert_eq!((&shown["status"], &shown["attempt"]), (&json!("Running"), &json!(1)));
+    }
+    verify(&leader.client()).await;
+}

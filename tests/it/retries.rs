@@ -1,0 +1,135 @@
+//! Retries: a job that failed waits for its time, and its history keeps every attempt.
+
+use rivet_tests::client::Client;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{entry, failure, history, launched, new_pipeline_with, success};
+use rivet_tests::server::TestApp;
+use rivet_tests::store::StoreKind;
+use rivet_tests::wait::{eventually, while_alive};
+use serde_json::{Value, json};
+
+on_both_stores! {
+    a_failed_attempt_waits_for_its_time,
+    the_report_of_an_earlier_attempt_may_be_repeated,
+    each_retry_waits_longer,
+    an_attempt_that_ran_too_long_is_tried_again,
+}
+
+async fn new_job_with_retries(api: &Client, config: &Value) -> String {
+    launched(api, &new_pipeline_with(api, config).await).await
+}
+
+async fn claim_when_due(api: &Client, job: &str, runner: &str) -> Value {
+    eventually("the retry to be due", async || {
+        let claimed = api.claim_fencing(job, runner).await;
+        if claimed.status == 200 {
+            return Some(claimed.json());
+        }
+        claimed.expect_refusal(409, "not_due");
+        None
+    })
+    .await
+}
+
+async fn a_failed_attempt_waits_for_its_time(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    // The second retry waits for 2 s at least: enough to look at it while it waits.
+    let job = new_job_with_retries(&api, &json!({"max_retries": 5})).await;
+    let mut claimed = api.claim_fencing(&job, "r").await.expect(200);
+    for attempt in 1..=2 {
+        assert_eq!(claimed["attempt"], attempt);
+        api.holding(&claimed).complete(&job, &failure()).await.expect(204);
+        let waiting = api.job(&job).await.expect(200);
+        assert_eq!((&waiting["status"], &waiting["attempt"]), (&json!("Queued"), &json!(attempt)));
+        if attempt == 2 {
+            assert_eq!((&waiting["phase"], &waiting["waiting"]["reason"]), (&json!("backoff"), &json!("backoff")));
+            assert_eq!(api.scheduled(None).await.expect(200), json!([]));
+            api.claim_next("r", 0).await.expect(204);
+            api.claim(&job, "r").await.expect_refusal(409, "not_due");
+        }
+        claimed = claim_when_due(&api, &job, "r").await;
+    }
+    api.holding(&claimed).complete(&job, &success()).await.expect(204);
+    let ended = api.job(&job).await.expect(200);
+    assert_eq!((&ended["status"], &ended["result"], &ended["attempt"]), (&json!("Succeeded"), &success(), &json!(3)));
+    let (types, events) = history(&api, &job).await;
+    assert_eq!(types.iter().filter(|kind| *kind == "job.claimed").count(), 3);
+    let requeued: Vec<&Value> =
+        events.iter().filter(|event| event["type"] == "job.requeued").map(|event| &event["payload"]).collect();
+    assert_eq!(requeued.len(), 2);
+    for (requeued, attempt) in requeued.iter().zip(1..) {
+        assert_eq!((&requeued["attempt"], &requeued["cause"]), (&json!(attempt), &json!("failed")));
+        assert_eq!(requeued["result"], failure());
+    }
+    app.verify().await;
+}
+
+async fn the_report_of_an_earlier_attempt_may_be_repeated(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job_with_retries(&api, &json!({"max_retries": 1})).await;
+    let first = api.claim_fencing(&job, "r").await.expect(200);
+    let holder = api.holding(&first);
+    holder.complete(&job, &failure()).await.expect(204);
+    holder.complete(&job, &failure()).await.expect(204);
+    let second = claim_when_due(&api, &job, "s").await;
+    holder.complete(&job, &failure()).await.expect(204);
+    holder.complete(&job, &success()).await.expect_refusal(409, "lease_lost");
+    holder.append_logs(&job, &json!([entry("late")])).await.expect_refusal(409, "lease_lost");
+    assert_eq!(api.job(&job).await.expect(200)["attempt"], 2);
+    api.holding(&second).complete(&job, &failure()).await.expect(204);
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Failed");
+}
+
+async fn each_retry_waits_longer(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job_with_retries(&api, &json!({"max_retries": 2})).await;
+    for _ in 0..2 {
+        let claimed = claim_when_due(&api, &job, "r").await;
+        api.holding(&claimed).complete(&job, &failure()).await.expect(204);
+    }
+    let (_, events) = history(&api, &job).await;
+    let waits: Vec<i64> = events
+        .iter()
+        .filter(|event| event["type"] == "job.requeued")
+        .map(|event| micros(&event["payload"]["due_at"]) - micros(&event["payload"]["requeued_at"]))
+        .collect();
+    assert_eq!(waits.len(), 2);
+    assert!((1_000_000..=1_250_000).contains(&waits[0]), "{waits:?}");
+    assert!((2_000_000..=2_500_000).contains(&waits[1]), "{waits:?}");
+}
+
+fn micros(time: &Value) -> i64 {
+    let time = time.as_str().expect("a time is text");
+    chrono::DateTime::parse_from_rfc3339(time).expect("times are RFC 3339").timestamp_micros()
+}
+
+async fn an_attempt_that_ran_too_long_is_tried_again(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &["--sweep-interval", "100ms"]).await;
+    let api = app.client();
+    let job = new_job_with_retries(&api, &json!({"max_retries": 1, "timeout_seconds": 1})).await;
+    let first = api.claim_fencing(&job, "r").await.expect(200);
+    let holder = api.holding(&first);
+    holder.set_status(&job, "Running").await.expect(204);
+    while_alive(&api, "r", async {
+        eventually("the attempt to be ended", async || {
+            (api.job(&job).await.expect(200)["phase"] != "started").then_some(())
+        })
+        .await;
+    })
+    .await;
+    holder.complete(&job, &success()).await.expect_refusal(409, "lease_lost");
+    let (_, events) = history(&api, &job).await;
+    let requeued = events.iter().find(|event| event["type"] == "job.requeued").expect("it is tried again");
+    assert_eq!(requeued["payload"]["cause"], "run_timeout");
+    assert!(events.iter().any(|event| event["type"] == "job.report_refused"));
+    claim_when_due(&api, &job, "s").await;
+    let ended = eventually("the last attempt to be ended", async || {
+        let job = api.job(&job).await.expect(200);
+        (job["phase"] == "ended").then_some(job)
+    })
+    .await;
+    assert_eq!((&ended["status"], &ended["attempt"]), (&json!("TimedOut"), &json!(2)));
+}
