@@ -129,11 +129,8 @@ impl Dispatcher {
         handed: &mut HandedOut,
     ) -> Result<usize, QueryError> {
         handed.forget_old();
-        let (places, sets): (Vec<u64>, HashSet<Arc<Capabilities>>) = self
-            .line()
-            .iter()
-            .map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities)))
-            .unzip();
+        let (places, sets): (Vec<u64>, HashSet<Arc<Capabilities>>) =
+            self.line().iter().map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities))).unzip();
         let mut queues: HashMap<Arc<Capabilities>, VecDeque<JobId>> = HashMap::new();
         for set in sets {
             let limit = CANDIDATES + handed.0.len();

@@ -245,8 +245,16 @@ async fn a_wait_that_ends_loses_no_job(kind: StoreKind) {
 }
 
 async fn a_waiting_runner_is_online(kind: StoreKind) {
-    let flags =
-        ["--runner-offline-after", "1s", "--sweep-interval", "100ms", "--startup-grace", "0s", "--lease", "1s"];
+    let flags = [
+        "--runner-offline-after",
+        "1s",
+        "--sweep-interval",
+        "100ms",
+        "--startup-grace",
+        "0s",
+        "--lease",
+        "1s",
+    ];
     let app = TestApp::start_with(kind, &flags).await;
     let api = app.client();
     api.claim_next("r", 4_000).await.expect(204);

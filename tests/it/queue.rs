@@ -84,7 +84,7 @@ async fn jobs_that_nobody_can_run_hide_no_others(kind: StoreKind) {
     }
     let job = launched(&api, &plain).await;
     api.register("r", &["docker"]).await.expect(200);
-    assert_eq!(ids(&api.scheduled(Some("r")).await.expect(200)), [job.clone()]);
+    assert_eq!(ids(&api.scheduled(Some("r")).await.expect(200)), std::slice::from_ref(&job));
     assert_eq!(api.claim_next("r", 5_000).await.expect(200)["job_id"], job);
 }
 
@@ -108,9 +108,7 @@ async fn a_waiting_job_says_why(kind: StoreKind) {
     let pipeline = new_demanding_pipeline(&api, &["docker", "gpu"]).await;
     let job = launched(&api, &pipeline).await;
     let reason = async || api.job(&job).await.expect(200)["waiting"].clone();
-    let waiting = |reason: &str, missing: &[&str]| {
-        json!({"place": 1, "reason": reason, "missing_capabilities": missing})
-    };
+    let waiting = |reason: &str, missing: &[&str]| json!({"place": 1, "reason": reason, "missing_capabilities": missing});
     assert_eq!(reason().await, waiting("no_runner", &["docker", "gpu"]));
     api.register("docker", &["docker"]).await.expect(200);
     assert_eq!(reason().await, waiting("no_runner", &["gpu"]));

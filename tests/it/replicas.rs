@@ -1,5 +1,7 @@
 //! Several servers over one PostgreSQL are one: whoever is asked, and whoever dies.
 
+#![expect(clippy::print_stdout, reason = "how long a takeover takes is worth a look")]
+
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
@@ -39,7 +41,10 @@ async fn a_job_may_live_at_two_replicas() {
         }
         let read = replicas[0].with("rivet-min-position", &last);
         let seen = read.job(&job).await;
-        assert_eq!((seen.expect(200)["status"].clone(), seen.header("rivet-stale")), (json!("Succeeded"), None));
+        assert_eq!(
+            (seen.expect(200)["status"].clone(), seen.header("rivet-stale")),
+            (json!("Succeeded"), None)
+        );
         assert_eq!(read.logs(&job).await.expect(200)[0]["message"], "a");
         // Nothing of it needs the read models: the log alone decides.
         holders[0].complete(&job, &failure()).await.expect_refusal(409, "already_completed");
@@ -98,7 +103,8 @@ async fn another_replica_takes_over_what_the_dead_one_did() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contact_at_any_replica_keeps_a_job() {
-    let flags = ["--sweep-interval", "100ms", "--startup-grace", "0s", "--lease", "4s", "--legacy-lease", "4s"];
+    let flags =
+        ["--sweep-interval", "100ms", "--startup-grace", "0s", "--lease", "4s", "--legacy-lease", "4s"];
     let (_store, leader, other) = two(&flags).await;
     for (runner, server) in [("r", &other), ("s", &leader)] {
         let api = server.client();

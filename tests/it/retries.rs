@@ -43,7 +43,10 @@ async fn a_failed_attempt_waits_for_its_time(kind: StoreKind) {
         let waiting = api.job(&job).await.expect(200);
         assert_eq!((&waiting["status"], &waiting["attempt"]), (&json!("Queued"), &json!(attempt)));
         if attempt == 2 {
-            assert_eq!((&waiting["phase"], &waiting["waiting"]["reason"]), (&json!("backoff"), &json!("backoff")));
+            assert_eq!(
+                (&waiting["phase"], &waiting["waiting"]["reason"]),
+                (&json!("backoff"), &json!("backoff"))
+            );
             assert_eq!(api.scheduled(None).await.expect(200), json!([]));
             api.claim_next("r", 0).await.expect(204);
             api.claim(&job, "r").await.expect_refusal(409, "not_due");
@@ -52,11 +55,17 @@ async fn a_failed_attempt_waits_for_its_time(kind: StoreKind) {
     }
     api.holding(&claimed).complete(&job, &success()).await.expect(204);
     let ended = api.job(&job).await.expect(200);
-    assert_eq!((&ended["status"], &ended["result"], &ended["attempt"]), (&json!("Succeeded"), &success(), &json!(3)));
+    assert_eq!(
+        (&ended["status"], &ended["result"], &ended["attempt"]),
+        (&json!("Succeeded"), &success(), &json!(3))
+    );
     let (types, events) = history(&api, &job).await;
     assert_eq!(types.iter().filter(|kind| *kind == "job.claimed").count(), 3);
-    let requeued: Vec<&Value> =
-        events.iter().filter(|event| event["type"] == "job.requeued").map(|event| &event["payload"]).collect();
+    let requeued: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["type"] == "job.requeued")
+        .map(|event| &event["payload"])
+        .collect();
     assert_eq!(requeued.len(), 2);
     for (requeued, attempt) in requeued.iter().zip(1..) {
         assert_eq!((&requeued["attempt"], &requeued["cause"]), (&json!(attempt), &json!("failed")));

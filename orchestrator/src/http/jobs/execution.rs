@@ -135,7 +135,7 @@ async fn claim_with_place(
         });
         let write = groups.decide(&group, take).await?;
         let stream = write.stream.clone();
-        let writes: Vec<StreamWrite> = along.iter().cloned().chain([write]).collect();
+        let writes: Vec<StreamWrite> = std::iter::once(write).chain(along.iter().cloned()).collect();
         let claimed = execute(state, place.job_id, command.clone(), &writes, metadata).await;
         groups.forget(&concurrency.group);
         match claimed {
