@@ -1,7 +1,5 @@
 //! Faults between and under the servers: lost answers, a server that stands still, a database that dies.
 
-#![expect(clippy::print_stdout, reason = "how long a recovery takes is worth a look")]
-
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

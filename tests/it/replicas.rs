@@ -1,7 +1,5 @@
 //! Several servers over one PostgreSQL are one: whoever is asked, and whoever dies.
 
-#![expect(clippy::print_stdout, reason = "how long a takeover takes is worth a look")]
-
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
