@@ -47,6 +47,8 @@ impl Database {
             let options = PgConnectOptions::from_str(url)
                 .map_err(connect_error)?
                 .application_name("rivet-orchestrator")
+                // What is "already there, skipping" is no news.
+                .options([("client_min_messages", "warning")])
                 .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
             let pool = PgPoolOptions::new()
                 .max_connections(16)

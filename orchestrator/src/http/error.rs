@@ -7,7 +7,6 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::commands::CommandError;
 use crate::definition::DefinitionError;
@@ -107,7 +106,7 @@ pub(super) async fn render_problems(request: Request, next: Next) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.run(request).await;
     let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
-    let body = json!(Problem {
+    let body = serde_json::to_string(&Problem {
         r#type: format!("urn:rivet:problem:{}", error.code),
         title: error.status.canonical_reason().unwrap_or_default(),
         status: error.status.as_u16(),
@@ -117,7 +116,8 @@ pub(super) async fn render_problems(request: Request, next: Next) -> Response {
         request_id: request_id.as_ref().map(|id| id.0.as_str()),
         error: &error.detail,
     });
-    let mut problem = (error.status, body.to_string()).into_response();
+    let body = body.expect("invariant: a problem is plain data");
+    let mut problem = (error.status, body).into_response();
     // The method-not-allowed answer names the methods that are.
     if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
         problem.headers_mut().insert(header::ALLOW, allow);

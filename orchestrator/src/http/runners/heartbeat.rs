@@ -2,7 +2,7 @@
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use rivet_events::id::{LeaseId, RunnerId};
 use rivet_projections::runners;
@@ -22,7 +22,8 @@ pub(in crate::http) async fn heartbeat(
     Path(path): Path<String>,
 ) -> Result<Response, ApiError> {
     let Some(id) = path.strip_suffix("/heartbeat") else {
-        return Err(method_not_allowed(&Method::POST, &format!("/api/runners/{path}")));
+        let error = method_not_allowed(&Method::POST, &format!("/api/runners/{path}"));
+        return Err(error.with(header::ALLOW, HeaderValue::from_static("GET,HEAD,DELETE")));
     };
     let runner_id = runner_id(id)?;
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&runner_id));
