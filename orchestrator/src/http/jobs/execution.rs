@@ -166,7 +166,7 @@ pub(super) async fn answer_again(
     job_id: JobId,
     lease_id: LeaseId,
 ) -> Result<Recorded<JobExecutionInfo>, ApiError> {
-    let job = state.commands.jobs.load_fresh(job_id).await?.aggregate;
+    let job = state.commands.jobs.reload(job_id).await?.aggregate;
     let launch = job.state.launch().ok_or_else(|| unknown_job(job_id))?;
     let pipeline = state.pipeline(launch.pipeline_id).await?;
     let info = execution_info(&job.state, &pipeline)?;
