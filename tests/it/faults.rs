@@ -209,6 +209,12 @@ async fn a_server_outlives_its_database() {
         stop.store(true, Ordering::Relaxed);
     };
     join(join_all(writers), crashes).await;
+    let began = Instant::now();
+    eventually("the read models to catch up", async || {
+        api.get("/api/jobs?limit=1").await.header("rivet-stale").is_none().then_some(())
+    })
+    .await;
+    println!("the read models had caught up after {:?}", began.elapsed());
     let done = done.into_inner().expect("no writer panics");
     assert_eq!(list(&api, "/api/jobs").await.len(), done.len());
     for job in &done {
