@@ -84,7 +84,8 @@ impl App {
         Ok(Self { state, database, log })
     }
 
-    /// Serves until `shutdown`; then stops accepting, lets requests finish, and makes durable what waits.
+    /// Serves until `shutdown`. Then it says that it is about to stop, for as long as a load balancer needs to notice;
+    /// stops accepting, lets requests finish, and makes durable what waits.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
         let Self { mut state, database, log } = self;
         let config = state.config.clone();
@@ -93,34 +94,55 @@ impl App {
             drain_timeout: config.drain_timeout,
             ..ServerLimits::default()
         };
+        state.draining = shutdown.clone();
         // Requests that finish after the shutdown began still read their own writes.
         let drained = CancellationToken::new();
         let workers = state.tasks.clone();
-        state.draining = shutdown.clone();
-        let read_models = state.read_models.clone();
-        let projecting = drained.clone();
-        workers.spawn(async move { read_models.run(projecting).await });
-        let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
-        let (events, queue, stopping) = (log.clone(), state.read_models.clone(), drained.clone());
-        workers.spawn(async move { dispatcher.run(events, queue, clock, stopping).await });
-        let contacts = Contacts::new(&database);
-        let (liveness, time) = (state.liveness.clone(), state.clock.clone());
-        let (telling, stopping) = (contacts.clone(), drained.clone());
-        workers.spawn(async move { liveness.tell(telling, &*time, stopping).await });
-        let processes = Processes {
-            commands: state.commands.clone(),
-            read_models: state.read_models.clone(),
-            liveness: state.liveness.clone(),
-            contacts: contacts.clone(),
-            clock: state.clock.clone(),
-            config: state.config.clone(),
-        };
-        workers.spawn(processes.run(shutdown.clone()));
-        server::serve(listener, http::router(state), shutdown, limits).await;
+        spawn_workers(&state, &database, &shutdown, &drained);
+        let stop = CancellationToken::new();
+        let stopping = stop.clone();
+        workers.spawn(async move {
+            shutdown.cancelled().await;
+            tokio::time::sleep(config.drain_delay).await;
+            stopping.cancel();
+        });
+        server::serve(listener, http::router(state), stop, limits).await;
         log.close().await;
         drained.cancel();
         workers.close();
         workers.wait().await;
         database.close().await;
     }
+}
+
+/// Starts what works behind the requests: reconcilers until `shutdown`, and until the last request is answered what
+/// requests need.
+fn spawn_workers(
+    state: &AppState,
+    database: &Database,
+    shutdown: &CancellationToken,
+    drained: &CancellationToken,
+) {
+    let workers = &state.tasks;
+    let (read_models, stop) = (state.read_models.clone(), drained.clone());
+    workers.spawn(async move { read_models.run(stop).await });
+
+    let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
+    let (log, queue, stop) = (state.commands.log().clone(), state.read_models.clone(), drained.clone());
+    workers.spawn(async move { dispatcher.run(log, queue, clock, stop).await });
+
+    let contacts = Contacts::new(database);
+    let (liveness, clock) = (state.liveness.clone(), state.clock.clone());
+    let (others, stop) = (contacts.clone(), drained.clone());
+    workers.spawn(async move { liveness.tell(others, &*clock, stop).await });
+
+    let processes = Processes {
+        commands: state.commands.clone(),
+        read_models: state.read_models.clone(),
+        liveness: state.liveness.clone(),
+        contacts,
+        clock: state.clock.clone(),
+        config: state.config.clone(),
+    };
+    workers.spawn(processes.run(shutdown.clone()));
 }

@@ -89,6 +89,10 @@ pub struct Config {
     #[arg(long, env = "RIVET_MAX_CONNECTIONS", value_name = "COUNT", default_value = "10000", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000), help_heading = "Load")]
     pub max_connections: usize,
 
+    /// How long a server that is to stop still serves while /readyz says no, for load balancers to notice
+    #[arg(long, env = "RIVET_DRAIN_DELAY", value_name = "DURATION", default_value = "0s", value_parser = duration, help_heading = "Load")]
+    pub drain_delay: Duration,
+
     /// How long requests under way may take to finish when the server stops
     #[arg(long, env = "RIVET_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration, help_heading = "Load")]
     pub drain_timeout: Duration,

@@ -11,6 +11,7 @@ mod dialect_a;
 mod dialect_b;
 mod errors;
 mod faults;
+mod groups;
 mod hostile_scripts;
 mod idempotency;
 mod jobs;

@@ -1,7 +1,10 @@
 //! Whether the server is there, and whether it should get work.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::error::ApiError;
@@ -22,4 +25,18 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, 
     }
     let head = state.commands.log().head().await?;
     Ok(Json(json!({"status": "ready", "head": head})))
+}
+
+/// Middleware: a server that is about to stop ends each connection with its next answer, so that no request is on its
+/// way when the connection goes.
+pub(super) async fn close_when_draining(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = next.run(request).await;
+    if state.draining.is_cancelled() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }

@@ -71,6 +71,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(|_| error::panicked()))
         .layer(from_fn(render_problems))
+        .layer(from_fn_with_state(state.clone(), health::close_when_draining))
         .layer(from_fn(request_context))
         .with_state(state)
 }

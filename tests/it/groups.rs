@@ -1,0 +1,92 @@
+//! Concurrency groups: never more running than a group may, whoever claims, and newer jobs that replace older ones.
+
+use futures_util::future::join_all;
+use rivet_tests::client::{Answer, Client};
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{id, new_pipeline_with, success};
+use rivet_tests::server::{Server, TestApp};
+use rivet_tests::store::{Store, StoreKind};
+use serde_json::json;
+
+on_both_stores! {
+    a_claim_beyond_the_limit_is_refused_until_a_place_is_free,
+    racing_claims_of_a_group_stop_at_its_limit,
+    a_newer_job_replaces_the_older_ones_of_its_group,
+}
+
+async fn jobs(api: &Client, count: usize, config: &serde_json::Value) -> Vec<String> {
+    let pipeline = new_pipeline_with(api, config).await;
+    let mut jobs = Vec::new();
+    for _ in 0..count {
+        jobs.push(id(&api.launch(&pipeline, &json!({})).await.expect(200)));
+    }
+    jobs
+}
+
+async fn a_claim_beyond_the_limit_is_refused_until_a_place_is_free(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let jobs = jobs(&api, 2, &json!({"concurrency_group": "deploy/ä"})).await;
+    api.claim(&jobs[0], "r").await.expect(200);
+    api.claim(&jobs[1], "r").await.expect_refusal(409, "concurrency_limit");
+    assert_eq!(api.scheduled(None).await.expect(200), json!([]), "what would be refused is not offered");
+    assert_eq!(api.job(&jobs[1]).await.expect(200)["waiting"]["reason"], "concurrency");
+    api.claim_next("r", 0).await.expect(204);
+    api.complete(&jobs[0], &success()).await.expect(204);
+    api.claim(&jobs[1], "r").await.expect(200);
+    app.verify().await;
+}
+
+async fn racing_claims_of_a_group_stop_at_its_limit(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    race(&[app.client()]).await;
+    app.verify().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_keeps_its_limit_across_replicas() {
+    let store = Store::create(StoreKind::Postgres).await;
+    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
+    race(&[one.client(), other.client()]).await;
+}
+
+/// Three rounds: each fills the group, and empties it.
+async fn race(replicas: &[Client]) {
+    let api = &replicas[0];
+    let jobs = jobs(api, 16, &json!({"concurrency_group": "g", "concurrency_limit": 3})).await;
+    let mut waiting = jobs;
+    for _ in 0..3 {
+        let claims = waiting.iter().enumerate().map(|(n, job)| replicas[n % replicas.len()].claim(job, "r"));
+        let answers: Vec<Answer> = join_all(claims).await;
+        let won: Vec<bool> = answers.iter().map(|answer| answer.status == 200).collect();
+        assert_eq!(won.iter().filter(|won| **won).count(), 3, "{answers:?}");
+        for answer in answers.iter().filter(|answer| answer.status != 200) {
+            answer.expect_refusal(409, "concurrency_limit");
+        }
+        let (running, rest): (Vec<_>, Vec<_>) = waiting.into_iter().zip(won).partition(|(_, won)| *won);
+        for (job, _) in running {
+            api.complete(&job, &success()).await.expect(204);
+        }
+        waiting = rest.into_iter().map(|(job, _)| job).collect();
+    }
+}
+
+async fn a_newer_job_replaces_the_older_ones_of_its_group(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let config = json!({"concurrency_group": "preview", "concurrency_policy": "cancel_older"});
+    let pipeline = new_pipeline_with(&api, &config).await;
+    let launch = async || id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    let running = launch().await;
+    api.claim(&running, "r").await.expect(200);
+    let waiting = launch().await;
+    assert_eq!(api.job(&running).await.expect(200)["phase"], "cancelling");
+    assert_eq!(api.heartbeat("r").await.header("rivet-cancel"), Some(&*running));
+    let newest = launch().await;
+    let replaced = api.job(&waiting).await.expect(200);
+    assert_eq!(replaced["status"], "Cancelled");
+    assert_eq!(replaced["reason"], format!("superseded by job {newest}"));
+    api.complete(&running, &success()).await.expect(204);
+    api.claim(&newest, "r").await.expect(200);
+    app.verify().await;
+}
