@@ -31,7 +31,8 @@ const FOLLOW_IDLE: Duration = Duration::from_millis(500);
 /// How often to look for what other processes did: a rebuild that switched, tables left behind.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(5);
+/// Short: after the database comes back, readers wait for this.
+const LAST_RETRY: Duration = Duration::from_secs(1);
 
 impl ReadModels {
     /// Keeps the read models up to date until `shutdown`; of several processes over one database, one does so and

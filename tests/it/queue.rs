@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
-    failure, id, ids, launched, new_demanding_pipeline, new_pipeline, new_pipeline_with, success,
+    failure, id, ids, launched, micros, new_demanding_pipeline, new_pipeline, new_pipeline_with, success,
 };
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
@@ -97,8 +97,8 @@ async fn only_a_part_of_a_long_queue_is_offered(kind: StoreKind) {
     let offered = api.scheduled(None).await.expect(200);
     assert_eq!(ids(&offered).len(), 100);
     assert!(ids(&offered).contains(&urgent));
-    let times: Vec<&str> =
-        offered.as_array().into_iter().flatten().filter_map(|job| job["requested_at"].as_str()).collect();
+    let times: Vec<i64> =
+        offered.as_array().into_iter().flatten().map(|job| micros(&job["requested_at"])).collect();
     assert!(times.is_sorted(), "{times:?}");
 }
 

@@ -114,3 +114,27 @@ async fn contact_at_any_replica_keeps_a_job() {
     }
     verify(&leader.client()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_stood_still_takes_nothing_from_anybody() {
+    let (_store, leader, other) = two(&["--sweep-interval", "100ms", "--lease", "3s"]).await;
+    let api = other.client();
+    let job = new_job(&api).await;
+    let holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
+    holder.set_status(&job, "Running").await.expect(204);
+    let freeze = async {
+        throughout(Duration::from_secs(4), async || ()).await;
+        leader.freeze();
+        // Long enough for the other one to lead.
+        throughout(Duration::from_secs(8), async || ()).await;
+        leader.thaw();
+        throughout(Duration::from_secs(3), async || ()).await;
+    };
+    while_alive(&api, "r", freeze).await;
+    for replica in [&leader, &other] {
+        let shown = replica.client().job(&job).await.expect(200);
+        assert_eq!((&shown["status"], &shown["attempt"]), (&json!("Running"), &json!(1)));
+    }
+    holder.complete(&job, &success()).await.expect(204);
+    verify(&api).await;
+}

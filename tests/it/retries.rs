@@ -2,7 +2,7 @@
 
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{entry, failure, history, launched, new_pipeline_with, success};
+use rivet_tests::sample::{entry, failure, history, launched, micros, new_pipeline_with, success};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use rivet_tests::wait::{eventually, while_alive};
@@ -108,11 +108,6 @@ async fn each_retry_waits_longer(kind: StoreKind) {
     assert_eq!(waits.len(), 2);
     assert!((1_000_000..=1_250_000).contains(&waits[0]), "{waits:?}");
     assert!((2_000_000..=2_500_000).contains(&waits[1]), "{waits:?}");
-}
-
-fn micros(time: &Value) -> i64 {
-    let time = time.as_str().expect("a time is text");
-    chrono::DateTime::parse_from_rfc3339(time).expect("times are RFC 3339").timestamp_micros()
 }
 
 async fn an_attempt_that_ran_too_long_is_tried_again(kind: StoreKind) {

@@ -7,6 +7,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
+use crate::wait::eventually;
+
 /// A response, read to its end.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -245,6 +247,15 @@ impl Client {
     /// Sends a request that the server must answer.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
         self.try_send(request).await.expect("the server answers")
+    }
+
+    /// Posts JSON, again and again until there is an answer other than that the server is unwell.
+    pub async fn insist(&self, path: &str, body: &Value) -> Answer {
+        eventually(path, async || {
+            let answer = self.try_send(self.request(Method::POST, path).json(body)).await.ok()?;
+            (answer.status < 500).then_some(answer)
+        })
+        .await
     }
 
     /// Sends a request to a server that may be down, or die on it.

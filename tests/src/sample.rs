@@ -1,5 +1,6 @@
 //! Pipelines, results and log entries to work with.
 
+use chrono::DateTime;
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -92,4 +93,11 @@ pub fn id(resource: &Value) -> String {
 #[track_caller]
 pub fn ids(list: &Value) -> Vec<String> {
     list.as_array().unwrap_or_else(|| panic!("no list: {list}")).iter().map(id).collect()
+}
+
+/// A time of a body, in microseconds since 1970.
+#[track_caller]
+pub fn micros(time: &Value) -> i64 {
+    let text = time.as_str().unwrap_or_else(|| panic!("no time: {time}"));
+    DateTime::parse_from_rfc3339(text).expect("times are RFC 3339").timestamp_micros()
 }

@@ -60,6 +60,11 @@ impl Server {
         Client::new(self.base.clone())
     }
 
+    /// Where it listens, as `IP:PORT`.
+    pub fn address(&self) -> &str {
+        self.base.strip_prefix("http://").expect("it speaks HTTP")
+    }
+
     /// How many processes it has started that have not ended (where the system has `/proc`; 0 elsewhere).
     pub fn children(&self) -> usize {
         let is_child = |stat: &str| {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::postgres::Cluster;
+use crate::postgres::{Cluster, Durability};
 
 /// Which kind of database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub struct Store {
 enum Place {
     Directory(#[expect(dead_code, reason = "held for its drop")] tempfile::TempDir),
     Shared(&'static Cluster),
+    Own(Box<Cluster>),
 }
 
 impl Store {
@@ -45,6 +46,24 @@ impl Store {
         }
     }
 
+    /// One in a PostgreSQL of its own, which keeps what it committed when it is killed.
+    pub async fn in_own_cluster() -> Self {
+        let cluster = Box::new(Cluster::start(Durability::Full).await);
+        Self { url: cluster.create_database().await, place: Place::Own(cluster) }
+    }
+
+    /// The PostgreSQL that it is in.
+    ///
+    /// # Panics
+    /// Of a file.
+    pub fn cluster(&self) -> &Cluster {
+        match &self.place {
+            Place::Directory(_) => panic!("a file is in no PostgreSQL"),
+            Place::Shared(cluster) => cluster,
+            Place::Own(cluster) => cluster,
+        }
+    }
+
     /// What `--database-url` takes.
     pub fn url(&self) -> &str {
         &self.url
@@ -54,7 +73,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         match &self.place {
-            Place::Directory(_) => {}
+            Place::Directory(_) | Place::Own(_) => {}
             Place::Shared(cluster) => cluster.drop_database(&self.url),
         }
     }

@@ -166,6 +166,12 @@ where
         if loaded.fresh { Ok(loaded) } else { self.reload_stream(&stream).await }
     }
 
+    /// The aggregate as its events are now, whatever is in memory: for one who has read in the log of what another
+    /// command of this process is only about to remember.
+    pub async fn reload(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
+        self.reload_stream(&stream_of::<A>(id)).await
+    }
+
     pub(super) fn log(&self) -> &Arc<dyn EventLog> {
         &self.journal.log
     }

@@ -135,7 +135,7 @@ async fn claim_with_place(
         });
         let write = groups.decide(&group, take).await?;
         let stream = write.stream.clone();
-        let writes: Vec<StreamWrite> = along.iter().cloned().chain([write]).collect();
+        let writes: Vec<StreamWrite> = std::iter::once(write).chain(along.iter().cloned()).collect();
         let claimed = execute(state, place.job_id, command.clone(), &writes, metadata).await;
         groups.forget(&concurrency.group);
         match claimed {
@@ -166,7 +166,7 @@ pub(super) async fn answer_again(
     job_id: JobId,
     lease_id: LeaseId,
 ) -> Result<Recorded<JobExecutionInfo>, ApiError> {
-    let job = state.commands.jobs.load_fresh(job_id).await?.aggregate;
+    let job = state.commands.jobs.reload(job_id).await?.aggregate;
     let launch = job.state.launch().ok_or_else(|| unknown_job(job_id))?;
     let pipeline = state.pipeline(launch.pipeline_id).await?;
     let info = execution_info(&job.state, &pipeline)?;
