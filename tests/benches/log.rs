@@ -4,7 +4,10 @@
 //! claimed, completed), each appended at the version that the one before left. Both sides encode the same payloads
 //! and metadata, apply the event to the same aggregate, and wait until the event is synced to disk, with the
 //! server's default settings. postgres-es reads the stream before each command, as it has to; our log is given the
-//! version that the caller holds in memory, as the server does. The rounds of the two alternate.
+//! version that the caller holds in memory, as the server does. The rounds of the contestants alternate.
+//!
+//! postgres-es runs twice: over the pool that it sets up itself (`default_postgress_pool`), and over one that is tuned
+//! for it: as many connections as serve it best, not tested before each use.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -209,15 +212,18 @@ fn payload_bytes(now: DateTime<Utc>) -> usize {
 async fn main() {
     let cluster = Cluster::start(Durability::Full).await;
     let directory = tempfile::tempdir().unwrap();
-    let peer_pool = PgPoolOptions::new()
+    let own_pool = postgres_es::default_postgress_pool(&cluster.create_database().await).await;
+    sqlx::query(PEER_TABLE).execute(&own_pool).await.unwrap();
+    let tuned_pool = PgPoolOptions::new()
         .max_connections(PEER_CONNECTIONS)
         .test_before_acquire(false)
         .connect(&cluster.create_database().await)
         .await
         .unwrap();
-    sqlx::query(PEER_TABLE).execute(&peer_pool).await.unwrap();
+    sqlx::query(PEER_TABLE).execute(&tuned_pool).await.unwrap();
     let contestants = [
-        Contestant::peer(peer_pool),
+        Contestant::peer(own_pool),
+        Contestant::peer(tuned_pool),
         Contestant::ours(&cluster.create_database().await).await,
         Contestant::ours(&format!("sqlite://{}", directory.path().join("log.db").display())).await,
     ];
@@ -228,18 +234,21 @@ async fn main() {
         payload_bytes(now)
     );
     println!(
-        "{:>7}  {:>11}  {:>10}  {:>6}  {:>10}",
-        "writers", "postgres-es", "PostgreSQL", "ratio", "SQLite"
+        "{:>7}  {:>11}  {:>11}  {:>14}  {:>8}  {:>8}  {:>10}",
+        "writers", "postgres-es", "tuned", "our PostgreSQL", "ratio", "to tuned", "our SQLite"
     );
     let asked: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     for &writers in if asked.is_empty() { WRITERS.as_slice() } else { &asked } {
-        let mut rates = [const { Vec::new() }; 3];
+        let mut rates = [const { Vec::new() }; 4];
         for _ in 0..ROUNDS {
             for (contestant, rates) in contestants.iter().zip(&mut rates) {
                 rates.push(contestant.round(writers, now).await);
             }
         }
-        let [peer, postgres, sqlite] = rates.map(median);
-        println!("{writers:>7}  {peer:>11.0}  {postgres:>10.0}  {:>5.1}x  {sqlite:>10.0}", postgres / peer);
+        let [peer, tuned, postgres, sqlite] = rates.map(median);
+        let (ratio, to_tuned) = (postgres / peer, postgres / tuned);
+        println!(
+            "{writers:>7}  {peer:>11.0}  {tuned:>11.0}  {postgres:>14.0}  {ratio:>7.1}x  {to_tuned:>7.1}x  {sqlite:>10.0}"
+        );
     }
 }

@@ -25,9 +25,16 @@ mod follow;
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the append relies on, whatever the server's defaults: durable when acknowledged, and a fresh snapshot for
-/// each statement after the lock.
-const WRITER_SESSION: &str =
-    "set synchronous_commit = on; set default_transaction_isolation = 'read committed'; set jit = off";
+/// each statement after the lock. Plans are made once a connection, while the table may be small: they must still be
+/// right when it is not.
+const WRITER_SESSION: &str = "
+    set synchronous_commit = on;
+    set default_transaction_isolation = 'read committed';
+    set jit = off;
+    set plan_cache_mode = force_generic_plan;
+    set enable_seqscan = off;
+    set enable_hashjoin = off;
+    set enable_mergejoin = off";
 
 const APPEND: &str = "select base, stale_writes from append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 

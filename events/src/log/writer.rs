@@ -18,6 +18,9 @@ use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
 use crate::log::{AppendError, Appended, LogSettings, StoreError};
 
+/// Appends whose own cost is about that of a sync to disk and a round trip.
+const WORTH_A_SYNC: usize = 32;
+
 /// An append that waits for its answer.
 #[derive(Debug)]
 pub(super) struct Queued {
@@ -74,8 +77,11 @@ impl<K: Keeper> Writer<K> {
         while self.fill(&closing).await {
             let batch = take_batch(&mut self.waiting, self.settings.batch_bytes);
             self.commit(batch).await;
-            // Those who were just answered may append again at once: they share the next batch.
-            yield_now().await;
+            // Those who were just answered may append again at once: they share the next batch, unless what waits is
+            // a batch worth its sync already. Then they make their appends while it commits.
+            if self.waiting.len() + self.queue.len() < WORTH_A_SYNC {
+                yield_now().await;
+            }
         }
     }
 
