@@ -24,6 +24,7 @@ pub struct Store {
 enum Place {
     Directory(#[expect(dead_code, reason = "held for its drop")] tempfile::TempDir),
     Shared(&'static Cluster),
+    Own(Box<Cluster>),
 }
 
 impl Store {
@@ -45,6 +46,23 @@ impl Store {
         }
     }
 
+    /// A new one in a cluster of its own, which goes with it.
+    pub async fn in_cluster(cluster: Cluster) -> Self {
+        Self { url: cluster.create_database().await, place: Place::Own(Box::new(cluster)) }
+    }
+
+    /// The cluster that it is in.
+    ///
+    /// # Panics
+    /// If it is a file.
+    pub fn cluster(&self) -> &Cluster {
+        match &self.place {
+            Place::Directory(_) => panic!("{} is in no cluster", self.url),
+            Place::Shared(cluster) => cluster,
+            Place::Own(cluster) => cluster,
+        }
+    }
+
     /// What `--database-url` takes.
     pub fn url(&self) -> &str {
         &self.url
@@ -54,7 +72,7 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         match &self.place {
-            Place::Directory(_) => {}
+            Place::Directory(_) | Place::Own(_) => {}
             Place::Shared(cluster) => cluster.drop_database(&self.url),
         }
     }
