@@ -13,7 +13,7 @@ use rivet_events::id::JobId;
 use rivet_events::job::JobEvent;
 use rivet_events::log::EventLog;
 use rivet_events::{Event, Position};
-use rivet_projections::job_queue;
+use rivet_projections::job_queue::{self, QueuedJob};
 use rivet_projections::{QueryError, ReadModels};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -131,11 +131,11 @@ impl Dispatcher {
         handed.forget_old();
         let (places, sets): (Vec<u64>, HashSet<Arc<Capabilities>>) =
             self.line().iter().map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities))).unzip();
-        let mut queues: HashMap<Arc<Capabilities>, VecDeque<JobId>> = HashMap::new();
+        let mut queues: HashMap<Arc<Capabilities>, VecDeque<Offer>> = HashMap::new();
         for set in sets {
             let limit = CANDIDATES + handed.0.len();
             let jobs = job_queue::candidates(read_models, set.as_deref(), true, clock.now(), limit).await?;
-            queues.insert(set, jobs.into_iter().map(|job| job.job_id).collect());
+            queues.insert(set, jobs.iter().map(Offer::of).collect());
         }
         let mut line = self.line();
         let mut count = 0;
@@ -145,13 +145,13 @@ impl Dispatcher {
             else {
                 continue;
             };
-            while queue.front().is_some_and(|job| handed.0.contains_key(job)) {
+            while queue.front().is_some_and(|offer| handed.0.contains_key(offer)) {
                 queue.pop_front();
             }
-            let Some(job) = queue.front().copied() else { continue };
+            let Some(offer) = queue.front().copied() else { continue };
             // One that has gone away leaves the job to the next.
-            if line.remove(place).is_some_and(|waiting| waiting.offer.send(job).is_ok()) {
-                handed.0.insert(job, Instant::now());
+            if line.remove(place).is_some_and(|waiting| waiting.offer.send(offer.job_id).is_ok()) {
+                handed.0.insert(offer, Instant::now());
                 count += 1;
             }
         }
@@ -174,9 +174,22 @@ fn pass_over(line: &mut BTreeMap<u64, Waiting>, places: &[u64]) {
     }
 }
 
-/// Jobs that were handed out a moment ago, and when: the queue still shows them until their claims are recorded.
+/// A job as it waits after so many attempts: when it comes back, it is offered anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Offer {
+    job_id: JobId,
+    attempts: u32,
+}
+
+impl Offer {
+    fn of(job: &QueuedJob) -> Self {
+        Self { job_id: job.job_id, attempts: job.attempt }
+    }
+}
+
+/// What was handed out a moment ago, and when: the queue still shows it until the claim is recorded.
 #[derive(Debug, Default)]
-struct HandedOut(HashMap<JobId, Instant>);
+struct HandedOut(HashMap<Offer, Instant>);
 
 impl HandedOut {
     fn forget_old(&mut self) {
