@@ -9,6 +9,7 @@ mod cli;
 mod deadlines;
 mod dialect_a;
 mod dialect_b;
+#[cfg(target_os = "linux")]
 mod disk_full;
 mod downtime;
 mod errors;
