@@ -1,10 +1,10 @@
 //! Brings waiting runners and waiting jobs together: a long poll that costs nothing while there is nothing.
 //!
 //! All claims that wait in this process stand in one line, in order of arrival. One task looks at the queue when it
-//! may have changed, and hands each job to the first in line that may have it; nobody else wakes. The hand-over is a
-//! hint like every read model: the runner's claim still has to win, and one that loses goes back to its place.
+//! may have changed, and hands each job to the first in line that may have it; nobody else wakes. For somebody new it
+//! looks whether there is anything for him, and leaves the rest of the line alone if not. The hand-over is a hint like every read model: the runner's claim still has to win, and one that loses goes back to its place.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use rivet_events::id::JobId;
 use rivet_events::job::JobEvent;
 use rivet_events::log::EventLog;
 use rivet_events::{Event, Position};
-use rivet_projections::job_queue;
+use rivet_projections::job_queue::{self, QueuedJob};
 use rivet_projections::{QueryError, ReadModels};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -38,19 +38,33 @@ type Capabilities = Option<Vec<String>>;
 /// The line of claims that wait in this process.
 #[derive(Debug, Default)]
 pub(crate) struct Dispatcher {
-    line: Mutex<BTreeMap<u64, Waiting>>,
+    line: Mutex<Line>,
     next_place: AtomicU64,
     arrived: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    places: BTreeMap<u64, Waiting>,
+    /// Those for whom the queue has not been looked at yet.
+    arrivals: BTreeSet<u64>,
 }
 
 #[derive(Debug)]
 struct Waiting {
     capabilities: Arc<Capabilities>,
     offer: oneshot::Sender<JobId>,
-    /// Whether the queue was looked at since it stands here, and had nothing for it.
-    passed_over: bool,
     /// Whether its time is up: it leaves when it is passed over.
     is_last_look: bool,
+}
+
+/// Why the queue is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// It may have changed.
+    Queue,
+    /// Somebody came.
+    Arrival,
 }
 
 /// A place in the line, kept from one offer to the next.
@@ -68,7 +82,7 @@ impl Dispatcher {
         Place { dispatcher: self, number, capabilities: Arc::new(capabilities) }
     }
 
-    fn line(&self) -> MutexGuard<'_, BTreeMap<u64, Waiting>> {
+    fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -83,100 +97,156 @@ impl Dispatcher {
         let mut heads = log.watch();
         let mut seen = *heads.borrow_and_update();
         let mut handed = HandedOut::default();
+        let mut reason = Reason::Queue;
         while !shutdown.is_cancelled() {
-            while !self.line().is_empty() {
-                match self.hand_out(&read_models, &*clock, &mut handed).await {
+            while !self.line().places.is_empty() {
+                match self.look(reason, &read_models, &*clock, &mut handed).await {
                     // There may be more than one look shows.
-                    Ok(1..) => {}
+                    Ok(1..) => reason = Reason::Queue,
                     Ok(0) => break,
                     Err(error) => {
                         tracing::warn!(error = %chain(&error), "the queue cannot be read");
-                        self.line().retain(|_, waiting| !waiting.is_last_look);
+                        self.line().places.retain(|_, waiting| !waiting.is_last_look);
                         break;
                     }
                 }
             }
             let pause = tokio::time::sleep(LOOK_EVERY);
             tokio::pin!(pause);
-            loop {
+            reason = loop {
                 tokio::select! {
-                    () = &mut pause => break,
-                    () = self.arrived.notified() => break,
+                    () = &mut pause => break Reason::Queue,
+                    () = self.arrived.notified() => break Reason::Arrival,
                     () = shutdown.cancelled() => return,
                     changed = heads.changed() => {
                         if changed.is_err() {
                             return;
                         }
                         let head = *heads.borrow_and_update();
-                        let mattered = self.line().is_empty() || matters(&*log, &mut seen, head).await;
+                        let is_empty = self.line().places.is_empty();
+                        let mattered = is_empty || matters(&*log, &mut seen, head).await;
                         seen = seen.max(head);
-                        if mattered && !self.line().is_empty() {
+                        if mattered && !self.line().places.is_empty() {
                             read_models.wait_for(head, READ_WAIT).await;
-                            break;
+                            break Reason::Queue;
                         }
                     }
                 }
-            }
+            };
         }
     }
 
-    /// One look at the queue for each set of capabilities in the line; then each job to the first that may have it.
-    /// Says how many were handed out.
-    async fn hand_out(
+    /// Looks at the queue, and hands out what is there. Says how many jobs that were.
+    async fn look(
         &self,
+        reason: Reason,
         read_models: &ReadModels,
         clock: &dyn Clock,
         handed: &mut HandedOut,
     ) -> Result<usize, QueryError> {
         handed.forget_old();
-        let (places, sets): (Vec<u64>, HashSet<Arc<Capabilities>>) =
-            self.line().iter().map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities))).unzip();
-        let mut queues: HashMap<Arc<Capabilities>, VecDeque<JobId>> = HashMap::new();
-        for set in sets {
-            let limit = CANDIDATES + handed.0.len();
-            let jobs = job_queue::candidates(read_models, set.as_deref(), true, clock.now(), limit).await?;
-            queues.insert(set, jobs.into_iter().map(|job| job.job_id).collect());
+        if reason == Reason::Arrival {
+            let arrivals = self.line().arrivals();
+            let offers = offers(&arrivals, read_models, clock, handed).await?;
+            if offers.values().all(VecDeque::is_empty) {
+                self.line().pass_over(&arrivals);
+                return Ok(0);
+            }
         }
+        // Whoever came first goes first, also before the one for whom it was looked.
+        let everybody = self.line().everybody();
+        let mut offers = offers(&everybody, read_models, clock, handed).await?;
         let mut line = self.line();
-        let mut count = 0;
-        // Who came during the look has its turn in the next one.
-        for place in &places {
-            let Some(queue) = line.get(place).and_then(|waiting| queues.get_mut(&waiting.capabilities))
-            else {
-                continue;
-            };
-            while queue.front().is_some_and(|job| handed.0.contains_key(job)) {
-                queue.pop_front();
-            }
-            let Some(job) = queue.front().copied() else { continue };
-            // One that has gone away leaves the job to the next.
-            if line.remove(place).is_some_and(|waiting| waiting.offer.send(job).is_ok()) {
-                handed.0.insert(job, Instant::now());
-                count += 1;
-            }
-        }
+        let count = line.hand_out(&everybody, &mut offers, handed);
         if count == 0 {
-            pass_over(&mut line, &places);
+            line.pass_over(&everybody);
         }
         Ok(count)
     }
 }
 
-/// Notes that there is nothing for these places; who only waited for that leaves.
-fn pass_over(line: &mut BTreeMap<u64, Waiting>, places: &[u64]) {
-    for place in places {
-        if let Some(waiting) = line.get_mut(place) {
-            waiting.passed_over = true;
-            if waiting.is_last_look {
-                line.remove(place);
+/// Places in the line, in order, and what who stands there can do. Who comes during a look has its turn in the next.
+type Places = Vec<(u64, Arc<Capabilities>)>;
+/// What may be claimed with each set of capabilities, in order.
+type Offers = HashMap<Arc<Capabilities>, VecDeque<Offer>>;
+
+async fn offers(
+    places: &Places,
+    read_models: &ReadModels,
+    clock: &dyn Clock,
+    handed: &HandedOut,
+) -> Result<Offers, QueryError> {
+    let sets: HashSet<&Arc<Capabilities>> = places.iter().map(|(_, capabilities)| capabilities).collect();
+    let mut offers = Offers::new();
+    for set in sets {
+        let limit = CANDIDATES + handed.0.len();
+        let jobs = job_queue::candidates(read_models, set.as_deref(), true, clock.now(), limit).await?;
+        let news = jobs.iter().map(Offer::of).filter(|offer| !handed.0.contains_key(offer));
+        offers.insert(Arc::clone(set), news.collect());
+    }
+    Ok(offers)
+}
+
+impl Line {
+    fn arrivals(&self) -> Places {
+        let waiting = self.arrivals.iter().filter_map(|place| self.places.get_key_value(place));
+        waiting.map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities))).collect()
+    }
+
+    fn everybody(&self) -> Places {
+        self.places.iter().map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities))).collect()
+    }
+
+    /// Each offer to the first that may have it.
+    fn hand_out(&mut self, places: &Places, offers: &mut Offers, handed: &mut HandedOut) -> usize {
+        let mut count = 0;
+        for (place, capabilities) in places {
+            let Some(queue) = offers.get_mut(capabilities) else { continue };
+            while queue.front().is_some_and(|offer| handed.0.contains_key(offer)) {
+                queue.pop_front();
+            }
+            let Some(offer) = queue.front().copied() else { continue };
+            // One that has gone away leaves the job to the next.
+            if self.remove(*place).is_some_and(|waiting| waiting.offer.send(offer.job_id).is_ok()) {
+                handed.0.insert(offer, Instant::now());
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Notes that there is nothing for these places; who only waited for that leaves.
+    fn pass_over(&mut self, places: &Places) {
+        for (place, _) in places {
+            self.arrivals.remove(place);
+            if self.places.get(place).is_some_and(|waiting| waiting.is_last_look) {
+                self.places.remove(place);
             }
         }
     }
+
+    fn remove(&mut self, place: u64) -> Option<Waiting> {
+        self.arrivals.remove(&place);
+        self.places.remove(&place)
+    }
 }
 
-/// Jobs that were handed out a moment ago, and when: the queue still shows them until their claims are recorded.
+/// A job as it waits after so many attempts: when it comes back, it is offered anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Offer {
+    job_id: JobId,
+    attempts: u32,
+}
+
+impl Offer {
+    fn of(job: &QueuedJob) -> Self {
+        Self { job_id: job.job_id, attempts: job.attempt }
+    }
+}
+
+/// What was handed out a moment ago, and when: the queue still shows it until the claim is recorded.
 #[derive(Debug, Default)]
-struct HandedOut(HashMap<JobId, Instant>);
+struct HandedOut(HashMap<Offer, Instant>);
 
 impl HandedOut {
     fn forget_old(&mut self) {
@@ -227,8 +297,12 @@ impl Place<'_> {
     pub(crate) async fn next_offer(&self, deadline: tokio::time::Instant) -> Option<JobId> {
         let (offer, mut offered) = oneshot::channel();
         let capabilities = Arc::clone(&self.capabilities);
-        let waiting = Waiting { capabilities, offer, passed_over: false, is_last_look: false };
-        self.dispatcher.line().insert(self.number, waiting);
+        let waiting = Waiting { capabilities, offer, is_last_look: false };
+        {
+            let mut line = self.dispatcher.line();
+            line.places.insert(self.number, waiting);
+            line.arrivals.insert(self.number);
+        }
         self.dispatcher.arrived.notify_one();
         if let Ok(offer) = tokio::time::timeout_at(deadline, &mut offered).await {
             return offer.ok();
@@ -239,19 +313,16 @@ impl Place<'_> {
 
     fn wait_no_longer(&self) {
         let mut line = self.dispatcher.line();
-        match line.get_mut(&self.number) {
-            Some(waiting) if waiting.passed_over => {
-                line.remove(&self.number);
-            }
-            Some(waiting) => waiting.is_last_look = true,
-            // It has its offer.
-            None => {}
+        if !line.arrivals.contains(&self.number) {
+            line.remove(self.number);
+        } else if let Some(waiting) = line.places.get_mut(&self.number) {
+            waiting.is_last_look = true;
         }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.dispatcher.line().remove(&self.number);
+        self.dispatcher.line().remove(self.number);
     }
 }

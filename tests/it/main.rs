@@ -9,6 +9,9 @@ mod cli;
 mod deadlines;
 mod dialect_a;
 mod dialect_b;
+#[cfg(target_os = "linux")]
+mod disk_full;
+mod downtime;
 mod errors;
 mod faults;
 mod groups;
@@ -19,6 +22,7 @@ mod lease_model;
 mod leases;
 mod log_conformance;
 mod logs;
+mod model;
 mod next_claim;
 mod pipelines;
 mod postgres_es;

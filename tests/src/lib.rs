@@ -2,8 +2,8 @@
 //! and a client that speaks as Rivet's runners and CLI do.
 //!
 //! - [`postgres`]: a throwaway PostgreSQL; [`store`]: a database of either kind, fresh for each test;
-//! - [`server`]: the real program over a store; [`client`]: the use cases over HTTP;
-//! - [`lossy_proxy`]: a network that loses answers;
+//! - [`server`]: the real program over a store; [`local_server`]: one whose clock a test moves;
+//! - [`client`]: the use cases over HTTP; [`lossy_proxy`]: a network that loses answers;
 //! - [`sample`]: pipelines and results to work with; [`verify`]: what holds of any server;
 //! - [`wait`]: the one way to wait for something.
 
@@ -12,6 +12,7 @@
 
 pub mod client;
 pub mod history;
+pub mod local_server;
 pub mod lossy_proxy;
 pub mod postgres;
 pub mod sample;

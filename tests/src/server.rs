@@ -29,7 +29,12 @@ pub struct Server {
 impl Server {
     /// Starts a server over a store, with further flags of `serve`, and returns when it is ready.
     pub async fn start(store: &Store, flags: &[&str]) -> Self {
-        let mut process = Command::new(program())
+        Self::start_through(Command::new(program()), store, flags).await
+    }
+
+    /// As [`Self::start`], by a command that ends in the program's own name and becomes it.
+    pub async fn start_through(mut command: Command, store: &Store, flags: &[&str]) -> Self {
+        let mut process = command
             .args(["serve", "--listen", "127.0.0.1:0", "--database-url", store.url()])
             .args(flags)
             .stdin(Stdio::piped())
@@ -63,6 +68,11 @@ impl Server {
     /// Where it listens, as `IP:PORT`.
     pub fn address(&self) -> &str {
         self.base.strip_prefix("http://").expect("it speaks HTTP")
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a pid is positive")
     }
 
     /// How many processes it has started that have not ended (where the system has `/proc`; 0 elsewhere).
@@ -101,8 +111,7 @@ impl Server {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a pid is positive");
-        kill_process(pid, signal).expect("it runs");
+        kill_process(self.pid(), signal).expect("it runs");
     }
 
     /// Asks it to end, and waits until it has.

@@ -48,17 +48,21 @@ impl Store {
 
     /// One in a PostgreSQL of its own, which keeps what it committed when it is killed.
     pub async fn in_own_cluster() -> Self {
-        let cluster = Box::new(Cluster::start(Durability::Full).await);
-        Self { url: cluster.create_database().await, place: Place::Own(cluster) }
+        Self::in_cluster(Cluster::start(Durability::Full).await).await
     }
 
-    /// The PostgreSQL that it is in.
+    /// A new one in a cluster of its own, which goes with it.
+    pub async fn in_cluster(cluster: Cluster) -> Self {
+        Self { url: cluster.create_database().await, place: Place::Own(Box::new(cluster)) }
+    }
+
+    /// The cluster that it is in.
     ///
     /// # Panics
-    /// Of a file.
+    /// If it is a file.
     pub fn cluster(&self) -> &Cluster {
         match &self.place {
-            Place::Directory(_) => panic!("a file is in no PostgreSQL"),
+            Place::Directory(_) => panic!("{} is in no cluster", self.url),
             Place::Shared(cluster) => cluster,
             Place::Own(cluster) => cluster,
         }

@@ -60,3 +60,12 @@ pub struct QueuedJob {
     /// The group's limit, for comparing in the query.
     pub(crate) concurrency_limit: Option<u32>,
 }
+
+impl QueuedJob {
+    /// Whether it may be offered. What was due at once when it was queued is due on every clock: that of the server
+    /// that queued it may be ahead.
+    #[must_use]
+    pub fn is_due(&self, now: DateTime<Utc>) -> bool {
+        self.queued_at.is_some_and(|queued_at| self.due_at <= queued_at) || self.due_at <= now
+    }
+}

@@ -79,10 +79,11 @@ impl Offer {
     fn claimable(&self, query: Query) -> Query {
         query
             .push(if self.fencing { "" } else { " and needs_fencing = 0" })
-            .push(" and due_at <= ")
+            // As `QueuedJob::is_due`.
+            .push(" and (due_at <= queued_at or due_at <= ")
             .bind(self.now.timestamp_micros())
             .push(
-                " and (concurrency_group is null or concurrency_limit > (
+                ") and (concurrency_group is null or concurrency_limit > (
                      select count(*) from {rows} as held
                      where held.concurrency_group = job.concurrency_group and held.claim_order is null))
                  order by claim_order, key limit ",

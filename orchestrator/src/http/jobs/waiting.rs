@@ -52,7 +52,7 @@ pub(super) async fn waiting(
     let Some(queued) = job_queue::find(&state.read_models, job.id).await? else { return Ok(None) };
     let place = job_queue::ahead_of(&state.read_models, &queued).await? + 1;
     let waiting = |reason| Some(Waiting { place, reason, missing_capabilities: vec![] });
-    if queued.due_at > now {
+    if !queued.is_due(now) {
         return Ok(waiting(Reason::Backoff));
     }
     if is_full(state, &queued).await? {

@@ -1,0 +1,101 @@
+//! A full disk stops writes, and nothing else: what was acknowledged stays, and with room again writing goes on.
+//!
+//! The disk is made full by a limit on the size of the server's files, which Linux lets another process move.
+
+use std::fs;
+use std::process::Command;
+
+use reqwest::Method;
+use rivet_tests::client::{Answer, Client};
+use rivet_tests::sample::{entry, id, launched, new_claimed_job, new_pipeline, success};
+use rivet_tests::server::{Server, program};
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::{list, verify};
+use rivet_tests::wait::eventually;
+use rustix::process::{Resource, Rlimit, prlimit};
+use serde_json::json;
+
+/// What the disk still takes: some writes succeed before it is full.
+const ROOM: u64 = 256 * 1024;
+/// Writes that are tried while it is full.
+const WRITES_WHEN_FULL: usize = 20;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_stops_writes_and_loses_nothing() {
+    let store = Store::create(StoreKind::Sqlite).await;
+    let server = start_without_a_signal_for_a_full_disk(&store).await;
+    let api = server.client();
+    let pipeline = new_pipeline(&api).await;
+    let claimed = new_claimed_job(&api, "r").await;
+
+    limit(&server, Some(largest_file(&store) + ROOM));
+    let mut keys = 0;
+    let mut acknowledged = Vec::new();
+    let refusal = loop {
+        let answer = launch(&api, &pipeline, keys).await;
+        keys += 1;
+        if answer.status != 200 {
+            break answer;
+        }
+        acknowledged.push(id(&answer.json()));
+    };
+    refusal.expect_refusal(503, "unavailable");
+    assert!(refusal.header("retry-after").is_some());
+    assert!(!acknowledged.is_empty());
+    for _ in 0..WRITES_WHEN_FULL {
+        launch(&api, &pipeline, keys).await.expect_refusal(503, "unavailable");
+        keys += 1;
+        api.append_logs(&claimed, &json!([entry("lost")])).await.expect_refusal(503, "unavailable");
+        api.complete(&claimed, &success()).await.expect_refusal(503, "unavailable");
+        api.get("/api/health").await.expect(200);
+        // Reads go on with what there is, and say so.
+        let read = api.job(&claimed).await;
+        assert_eq!(read.expect(200)["status"], "Running");
+        assert_eq!(read.header("rivet-stale"), Some("true"));
+    }
+
+    limit(&server, None);
+    eventually("a write with room again", async || {
+        (api.complete(&claimed, &success()).await.status == 204).then_some(())
+    })
+    .await;
+    eventually("fresh reads", async || api.job(&claimed).await.header("rivet-stale").is_none().then_some(()))
+        .await;
+    for job in &acknowledged {
+        assert_eq!(api.job(job).await.expect(200)["status"], "Queued");
+    }
+    // Repeated under its key, a launch that was refused is there once, whether or not it had been recorded.
+    for key in 0..keys {
+        launch(&api, &pipeline, key).await.expect(200);
+    }
+    assert_eq!(list(&api, "/api/jobs").await.len(), keys + 1);
+    launched(&api, &pipeline).await;
+    verify(&api).await;
+    assert!(server.terminate().await.success());
+    let verified = Command::new(program()).args(["verify", "--database-url", store.url()]).output().unwrap();
+    assert!(verified.status.success(), "{verified:?}");
+}
+
+/// A write beyond the limit is an error of the write then, and not the end of the process.
+async fn start_without_a_signal_for_a_full_disk(store: &Store) -> Server {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#]).arg(program());
+    Server::start_through(shell, store, &["--read-wait", "50ms"]).await
+}
+
+fn limit(server: &Server, bytes: Option<u64>) {
+    prlimit(Some(server.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+fn largest_file(store: &Store) -> u64 {
+    let file = store.url().strip_prefix("sqlite://").unwrap();
+    let sizes = [file.to_owned(), format!("{file}-wal")].map(|file| fs::metadata(file).unwrap().len());
+    sizes.into_iter().max().unwrap()
+}
+
+/// A launch of some kilobytes, under a key of its own.
+async fn launch(api: &Client, pipeline: &str, key: usize) -> Answer {
+    let body = json!({"pipeline_id": pipeline, "parameters": {"text": "0123456789abcdef".repeat(256)}});
+    let request = api.request(Method::POST, "/api/pipeline/launch");
+    api.send(request.header("idempotency-key", format!("key-{key}")).json(&body)).await
+}

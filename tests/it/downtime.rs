@@ -1,0 +1,167 @@
+//! Time that passes while a server is down, or on another server's clock, is nobody's fault.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rivet_orchestrator::clock::{Clock, ManualClock, SystemClock};
+use rivet_orchestrator::config::Config;
+use rivet_tests::client::Client;
+use rivet_tests::local_server::LocalServer;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{failure, id, ids, launched, new_pipeline, new_pipeline_with, success};
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::verify;
+use rivet_tests::wait::{eventually, throughout};
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+
+on_both_stores! { a_holder_that_speaks_after_a_downtime_keeps_its_job }
+
+const DOWN: Duration = Duration::from_mins(10);
+/// As far as the clocks of two replicas may be apart.
+const SKEW: Duration = Duration::from_secs(10);
+
+/// The defaults, but for how often leases are looked at.
+fn config(store: &Store) -> Config {
+    Config { sweep_interval: Duration::from_millis(50), ..Config::for_tests(store.url()) }
+}
+
+async fn claim_and_start(api: &Client, job: &str, runner: &str) -> Value {
+    let claimed = api.claim_fencing(job, runner).await.expect(200);
+    api.holding(&claimed).set_status(job, "Running").await.expect(204);
+    claimed
+}
+
+async fn assert_running(api: &Client, job: &str) {
+    let found = api.job(job).await.expect(200);
+    assert_eq!((&found["status"], &found["attempt"]), (&json!("Running"), &json!(1)), "{found}");
+}
+
+/// Nobody was heard of for [`DOWN`], also by the clock of the database, which stands between replicas.
+async fn pass_time(clock: &ManualClock, store: &Store, kind: StoreKind) {
+    clock.advance(DOWN);
+    if kind == StoreKind::Postgres {
+        let mut database = PgConnection::connect(store.url()).await.unwrap();
+        sqlx::query("update runner_contacts set heard_at = heard_at - make_interval(secs => $1)")
+            .bind(DOWN.as_secs_f64())
+            .execute(&mut database)
+            .await
+            .unwrap();
+    }
+}
+
+async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let server = LocalServer::start(config(&store), clock.clone()).await;
+    let api = server.client();
+    let pipeline = new_pipeline_with(&api, &json!({})).await;
+    let (kept, lost) = (launched(&api, &pipeline).await, launched(&api, &pipeline).await);
+    let speaks = claim_and_start(&api, &kept, "speaks").await;
+    let silent = claim_and_start(&api, &lost, "silent").await;
+    server.stop().await;
+    pass_time(&clock, &store, kind).await;
+
+    let server = LocalServer::start(config(&store), clock.clone()).await;
+    let api = server.client();
+    // Nobody has spoken for far longer than his lease, and the sweeper looks all the time.
+    let grace = config(&store).startup_grace();
+    let (steps, mut step) = (10, 0);
+    throughout(Duration::from_secs(1), async || {
+        if step + 1 < steps {
+            clock.advance(grace / steps);
+            step += 1;
+        }
+        assert_running(&api, &kept).await;
+        assert_running(&api, &lost).await;
+    })
+    .await;
+    let holder = api.holding(&speaks);
+    holder.heartbeat("speaks").await.expect(204);
+
+    eventually("the silent holder to lose its job", async || {
+        clock.advance(Duration::from_secs(1));
+        holder.heartbeat("speaks").await.expect(204);
+        (api.job(&lost).await.expect(200)["status"] == "Queued").then_some(())
+    })
+    .await;
+    api.holding(&silent).complete(&lost, &success()).await.expect_refusal(409, "lease_lost");
+    assert_running(&api, &kept).await;
+    holder.complete(&kept, &success()).await.expect(204);
+    eventually("the silent runner to be missed", async || {
+        (api.get("/api/runners/silent").await.expect(200)["status"] == "Offline").then_some(())
+    })
+    .await;
+    verify(&api).await;
+    server.stop().await;
+}
+
+/// The machine's clock, set too far forward.
+#[derive(Debug)]
+struct Ahead(Duration);
+
+impl Clock for Ahead {
+    fn now(&self) -> DateTime<Utc> {
+        SystemClock.now() + self.0
+    }
+}
+
+/// The replica that starts first is the one that sweeps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweeper_whose_clock_is_ahead_takes_no_job_from_a_healthy_holder() {
+    replicas_with_skewed_clocks(SKEW, Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweeper_whose_clock_is_behind_takes_no_job_from_a_healthy_holder() {
+    replicas_with_skewed_clocks(Duration::ZERO, SKEW).await;
+}
+
+async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
+    let store = Store::create(StoreKind::Postgres).await;
+    let lease = SKEW + Duration::from_secs(5);
+    let config = || Config { lease, startup_grace: Some(Duration::ZERO), ..config(&store) };
+    let servers = [
+        LocalServer::start(config(), Arc::new(Ahead(sweeper))).await,
+        LocalServer::start(config(), Arc::new(Ahead(other))).await,
+    ];
+    let [one, other] = servers.each_ref().map(LocalServer::client);
+    let pipeline = new_pipeline(&one).await;
+    for (here, there) in [(&one, &other), (&other, &one)] {
+        let launch = here.launch(&pipeline, &json!({})).await;
+        let job = id(&launch.expect(200));
+        // Offered at once, whoever is asked, and whatever its clock says.
+        let reader = there.with("rivet-min-position", &launch.position());
+        assert_eq!(ids(&reader.scheduled(None).await.expect(200)), [&*job]);
+        let claimed = there.claim_next("next", 5_000).await.expect(200);
+        assert_eq!(claimed["job_id"], job);
+        here.holding(&claimed).complete(&job, &success()).await.expect(204);
+        retries(here, there).await;
+    }
+
+    let job = launched(&one, &pipeline).await;
+    let claimed = claim_and_start(&other, &job, "healthy").await;
+    let holder = other.holding(&claimed);
+    throughout(lease + Duration::from_secs(2), async || {
+        holder.heartbeat("healthy").await.expect(204);
+        assert_running(&one, &job).await;
+    })
+    .await;
+    one.holding(&claimed).complete(&job, &success()).await.expect(204);
+    verify(&one).await;
+    for server in servers {
+        server.stop().await;
+    }
+}
+
+/// A failure that one replica is told of is tried again, by its clock.
+async fn retries(here: &Client, there: &Client) {
+    let pipeline = new_pipeline_with(here, &json!({"max_retries": 1})).await;
+    let job = launched(here, &pipeline).await;
+    let first = claim_and_start(here, &job, "first").await;
+    there.holding(&first).complete(&job, &failure()).await.expect(204);
+    let second = there.claim_next("second", 20_000).await.expect(200);
+    assert_eq!((&second["job_id"], &second["attempt"]), (&json!(job), &json!(2)));
+    here.holding(&second).complete(&job, &success()).await.expect(204);
+}

@@ -1,0 +1,45 @@
+//! A server in the process of the test: for tests that move its clock.
+
+use std::sync::Arc;
+
+use rivet_orchestrator::app::App;
+use rivet_orchestrator::clock::Clock;
+use rivet_orchestrator::config::Config;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::client::Client;
+use crate::server::program;
+
+/// A running server.
+#[derive(Debug)]
+pub struct LocalServer {
+    client: Client,
+    shutdown: CancellationToken,
+    running: TaskTracker,
+}
+
+impl LocalServer {
+    /// Starts one, on a free port.
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Self {
+        let listener = TcpListener::bind(config.listen).await.expect("a port is free");
+        let client = Client::new(format!("http://{}", listener.local_addr().expect("it is bound")));
+        let app = App::build_with(config, clock, program()).await.expect("its store is usable");
+        let (shutdown, running) = (CancellationToken::new(), TaskTracker::new());
+        running.spawn(app.run(listener, shutdown.clone()));
+        running.close();
+        Self { client, shutdown, running }
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.running.wait().await;
+    }
+}
