@@ -94,12 +94,13 @@ async fn measure(kind: StoreKind, store: &Store, runners: usize, launches: usize
     watch(kind, store, &server, "idle").await;
 
     let began = Usage::of(kind, store, &server).await;
-    let launched: Mutex<HashMap<String, Instant>> = Mutex::new(HashMap::new());
+    // When the launch of each job was answered.
+    let answered: Mutex<HashMap<String, Instant>> = Mutex::new(HashMap::new());
     let burst = Instant::now();
     stream::iter(0..launches)
         .for_each_concurrent(AT_ONCE, async |_| {
             let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
-            launched.lock().unwrap().insert(job, Instant::now());
+            answered.lock().unwrap().insert(job, Instant::now());
         })
         .await;
     let all_launched = burst.elapsed();
@@ -113,10 +114,10 @@ async fn measure(kind: StoreKind, store: &Store, runners: usize, launches: usize
     while polls.join_next().await.is_some() {}
 
     let claims = std::mem::take(&mut *claims.lock().unwrap());
-    let launched = launched.into_inner().unwrap();
-    assert_claimed_once(&api, &claims, &launched).await;
+    let answered = answered.into_inner().unwrap();
+    assert_claimed_once(&api, &claims, &answered).await;
     let mut waits: Vec<Duration> =
-        claims.iter().map(|claim| claim.at.saturating_duration_since(launched[&claim.job])).collect();
+        claims.iter().map(|claim| claim.at.saturating_duration_since(answered[&claim.job])).collect();
     waits.sort_unstable();
     format!(
         "{kind:?}: {runners} runners registered in {registered:.1?}; {launches} launches in {all_launched:.1?}, \
@@ -147,11 +148,11 @@ async fn poll(api: Client, runner: usize, claims: Arc<Mutex<Vec<Claimed>>>) {
     }
 }
 
-async fn assert_claimed_once(api: &Client, claims: &[Claimed], launched: &HashMap<String, Instant>) {
+async fn assert_claimed_once(api: &Client, claims: &[Claimed], answered: &HashMap<String, Instant>) {
     let leases: HashMap<&str, &str> = claims.iter().map(|c| (&*c.job, &*c.lease)).collect();
     assert_eq!(claims.len(), leases.len(), "a job was claimed twice");
-    assert_eq!(leases.len(), launched.len());
-    for job in launched.keys() {
+    assert_eq!(leases.len(), answered.len());
+    for job in answered.keys() {
         assert!(leases.contains_key(&**job), "{job} was not claimed");
         assert_eq!(api.job(job).await.expect(200)["status"], "Succeeded");
     }

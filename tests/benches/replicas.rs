@@ -105,9 +105,9 @@ async fn break_things(store: &Store, fleet: &Fleet, dice: &mut Dice, duration: D
         if outages.returns.len() < 2 && started.elapsed() >= third {
             let cluster = store.cluster();
             if dice.roll(2) == 0 {
-                cluster.kill()
+                cluster.kill();
             } else {
-                cluster.stop()
+                cluster.stop();
             }
             tokio::time::sleep(Duration::from_millis(500 + dice.roll(2_500))).await;
             cluster.resume().await;

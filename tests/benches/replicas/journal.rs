@@ -85,7 +85,7 @@ impl Journal {
             let payload = &event["payload"];
             match event["type"].as_str().unwrap() {
                 "job.launched" => {
-                    assert_eq!(*job.or_default(), Lifecycle::default(), "launched twice: {event}")
+                    assert_eq!(*job.or_default(), Lifecycle::default(), "launched twice: {event}");
                 }
                 "job.claimed" => job.or_default().claim(payload),
                 "job_log.appended" => {

@@ -115,11 +115,10 @@ impl Job {
             is_sender && last.report.as_ref().is_some_and(|(s, r)| *s == status && *r == result)
         });
         match &mut self.state {
-            State::Queued if repeats => return Ok(()),
+            State::Queued | State::Ended { .. } if repeats => return Ok(()),
             State::Queued => return Err(self.not_held(lease)),
             State::Running(_) if repeats && lease.is_some() => return Ok(()),
             State::Running(holder) => holder.show_work(lease)?,
-            State::Ended { .. } if repeats => return Ok(()),
             State::Ended { status: ended, result: known, .. } => {
                 let same = *ended == status || (*ended == "Cancelled" && !result.is_null());
                 let is_same = same && *known == result;
