@@ -30,7 +30,7 @@ use world::World;
 /// Sequences tried.
 const CASES: u32 = 40;
 /// Commands in a sequence, at most.
-const LENGTH: usize = 40;
+const LENGTH: usize = 60;
 /// What passes when time passes: longer than the backoff of a first retry.
 const WAIT: Duration = Duration::from_secs(2);
 /// How often time passes in a sequence, at most: nobody falls silent for too long.
