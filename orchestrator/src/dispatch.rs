@@ -2,7 +2,8 @@
 //!
 //! All claims that wait in this process stand in one line, in order of arrival. One task looks at the queue when it
 //! may have changed, and hands each job to the first in line that may have it; nobody else wakes. For somebody new it
-//! looks whether there is anything for him, and leaves the rest of the line alone if not. The hand-over is a hint like every read model: the runner's claim still has to win, and one that loses goes back to its place.
+//! looks whether there is anything for him, and leaves the rest of the line alone if not. The hand-over is a hint like
+//! every read model: the runner's claim still has to win, and one that loses goes back to its place.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};

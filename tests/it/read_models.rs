@@ -169,7 +169,11 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(store: Store) {
         assert_eq!(ids, expected[..2.min(expected.len())]);
     }
     let early = all.iter().map(|job| job.due_at).min().unwrap() - chrono::TimeDelta::seconds(1);
-    assert_eq!(job_queue::candidates(read_models, None, true, early, 10).await.unwrap(), []);
+    let offered = job_queue::candidates(read_models, None, true, early, 1000).await.unwrap();
+    // On a clock that is behind, what was due when it was queued is due all the same; a retry waits for its time.
+    let due: Vec<_> = all.iter().filter(|job| job.is_due(early)).cloned().collect();
+    assert!(due.len() < all.len());
+    assert_eq!(offered, due);
     assert_eq!(job_queue::demands(read_models).await.unwrap().len(), 3);
 
     let of_pipeline = job_queue::of_pipeline(read_models, all[0].pipeline_id, 1000).await.unwrap();
