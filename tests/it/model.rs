@@ -28,7 +28,7 @@ use operation::any_operation;
 use world::World;
 
 /// Sequences tried.
-const CASES: u32 = 40;
+const CASES: u32 = 24;
 /// Commands in a sequence, at most.
 const LENGTH: usize = 60;
 /// What passes when time passes: longer than the backoff of a first retry.
