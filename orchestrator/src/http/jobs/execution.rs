@@ -146,11 +146,12 @@ async fn claim_with_place(
     Err(ApiError::unavailable("contended", "the concurrency group changes too fast").into())
 }
 
-/// Which of these places are held under leases that have ended.
+/// Which of these places are held under leases that have ended. The group may have been read from the log before the
+/// claim that took a place is in memory: the job has to be read from there too.
 async fn ended(state: &AppState, places: &[Place]) -> Result<Vec<Place>, ApiError> {
     let mut ended = Vec::new();
     for place in places {
-        let job = state.commands.jobs.load_fresh(place.job_id).await?.aggregate;
+        let job = state.commands.jobs.reload(place.job_id).await?.aggregate;
         let held =
             matches!(&job.state, JobState::Running(running) if running.holder.lease_id == place.lease_id);
         if !held {
