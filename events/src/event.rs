@@ -6,7 +6,7 @@
 //! 3. a golden file (the test names it); 4. the folds that the compiler now points at.
 //!
 //! To change an event: add an optional field with a serde default. Where that is not enough, raise its number in
-//! `event_version`, and turn the old payload into the new one in [`crate::upcast`].
+//! `event_version`, and turn the old payload into the new one in `upcast.rs`.
 
 use serde::Serialize;
 use serde_json::value::RawValue;

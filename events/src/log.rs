@@ -1,6 +1,6 @@
 //! The append-only log: one contract, three keepers.
 //!
-//! [`open`] puts a [`Keeper`](keeper::Keeper) (`postgres`, `sqlite` or `memory`: how a batch is stored and read)
+//! [`open`] puts a `Keeper` (`postgres`, `sqlite` or `memory`: how a batch is stored and read)
 //! under the one [`EventLog`] in `grouped`, whose `writer` takes all appends that wait and gives them to the keeper
 //! as one batch. `recent` keeps the last of them decoded, for those who follow the log.
 

@@ -3,7 +3,7 @@
 //! Each command is a file of wiring: its options, and what it calls. Stdout is data, stderr is talk; exit code 0 is
 //! success, 1 a failure (with its causes on stderr), 2 a command line that was not understood.
 //!
-//! To add a command: a file beside these with its options and `run`, and a line in [`Command`].
+//! To add a command: a file beside these with its options and `run`, and a line in `Command`.
 
 mod events;
 mod health;

@@ -1,10 +1,10 @@
 //! The reference runner: claims jobs from a server, runs their Lua stages on this machine, and reports.
 //!
 //! It uses the whole protocol, and is written to be read by who writes another one:
-//! - [`claim_loop`] asks for jobs, and [`heartbeat`] says that the runner lives, also while its cores are busy;
-//! - [`job`] is one job's life, its Lua runs in a [`job_process`] (the other side of which is [`script`]);
-//! - [`log_shipper`] and [`log_buffer`] bring its log over, without a gap and without a repeated line;
-//! - [`client`] makes the calls, [`retry`] says which are made again, [`held_jobs`] passes cancellations on.
+//! - `claim_loop` asks for jobs, and `heartbeat` says that the runner lives, also while its cores are busy;
+//! - `job` is one job's life, its Lua runs in a `job_process` (the other side of which is `script`);
+//! - `log_shipper` and `log_buffer` bring its log over, without a gap and without a repeated line;
+//! - `client` makes the calls, `retry` says which are made again, `held_jobs` passes cancellations on.
 
 mod claim_loop;
 mod client;

@@ -1,7 +1,7 @@
 //! The job's side of a job process: runs the stages of a pipeline's script.
 //!
 //! The process is as private as its job: it may run anything on the machine, but it starts without the runner's
-//! environment, and works in a directory of its own. See [`super::job_process`] for what it exchanges with the
+//! environment, and works in a directory of its own. See `super::job_process` for what it exchanges with the
 //! runner.
 
 mod command;
