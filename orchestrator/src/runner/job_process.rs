@@ -19,7 +19,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use super::container::Engine;
 use super::execution::{JobExecution, JobResult};
 
-/// The hidden subcommand of the binary that runs [`super::run_job_process`].
+/// The hidden subcommand of the binary that runs [`super::script::main`].
 pub const JOB_PROCESS_COMMAND: &str = "runner-job";
 
 /// All that the child needs to run its job.
