@@ -1,10 +1,11 @@
 //! How far a pass over the log has come: a bar on a terminal, a line now and then elsewhere.
 
+use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use rivet_projections::rebuild::Progress;
 
 /// Between two lines.
@@ -22,8 +23,12 @@ impl ProgressReport {
         if !io::stderr().is_terminal() {
             return Self::Lines { what, began: Instant::now(), last_line: Mutex::new(Instant::now()) };
         }
-        let style = "{msg} {wide_bar} {human_pos}/{human_len} events, {per_sec}, {eta} left";
+        let style = "{msg} {wide_bar} {human_pos}/{human_len} events, {rate}/s, {eta} left";
         let style = ProgressStyle::with_template(style).expect("invariant: the template is valid");
+        let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+            // What cannot be written to a terminal is no news to it.
+            let _ = write!(out, "{:.0}", state.per_sec());
+        });
         Self::Bar(ProgressBar::new(0).with_style(style).with_message(what))
     }
 
