@@ -97,21 +97,26 @@ pub async fn demands(read_models: &ReadModels) -> Result<Vec<Vec<String>>, Query
     Ok(distinct_demands(read_models).await?.into_iter().map(|job| job.demands).collect())
 }
 
-/// One waiting job for each set of demands: a walk from one to the next over the index, whatever the length of the
-/// queue.
+/// One waiting job for each set of demands.
 async fn distinct_demands(read_models: &ReadModels) -> Result<Vec<QueuedJob>, QueryError> {
-    let query = Query::new(
-        "with recursive distinct_keys(demands_key) as (
-             select min(demands_key) from {rows}
+    one_of_each(read_models, "demands_key").await
+}
+
+/// One job for each value of an indexed column: a walk from one to the next over the index, whatever the length of the
+/// queue.
+async fn one_of_each(read_models: &ReadModels, column: &'static str) -> Result<Vec<QueuedJob>, QueryError> {
+    let query = Query::new(&format!(
+        "with recursive distinct_values(value) as (
+             select min({column}) from {{rows}}
              union all
-             select (select min(demands_key) from {rows} where demands_key > distinct_keys.demands_key)
-             from distinct_keys
-             where demands_key is not null
+             select (select min({column}) from {{rows}} where {column} > distinct_values.value)
+             from distinct_values
+             where value is not null
          )
-         select (select document from {rows} as job where job.demands_key = distinct_keys.demands_key limit 1)
-         from distinct_keys
-         where demands_key is not null",
-    );
+         select (select document from {{rows}} as job where job.{column} = distinct_values.value limit 1)
+         from distinct_values
+         where value is not null"
+    ));
     read_models.select::<JobQueue>(&query).await
 }
 
@@ -175,21 +180,9 @@ pub async fn of_pipeline(
     read_models.select::<JobQueue>(&query).await
 }
 
-/// Every concurrency group that has a job that waits or runs: a walk from one to the next over the index.
+/// Every concurrency group that has a job that waits or runs.
 pub async fn groups(read_models: &ReadModels) -> Result<Vec<String>, QueryError> {
-    let query = Query::new(
-        "with recursive distinct_groups(name) as (
-             select min(concurrency_group) from {rows}
-             union all
-             select (select min(concurrency_group) from {rows} where concurrency_group > distinct_groups.name)
-             from distinct_groups
-             where name is not null
-         )
-         select (select document from {rows} as job where job.concurrency_group = distinct_groups.name limit 1)
-         from distinct_groups
-         where name is not null",
-    );
-    let jobs = read_models.select::<JobQueue>(&query).await?;
+    let jobs = one_of_each(read_models, "concurrency_group").await?;
     Ok(jobs.into_iter().filter_map(|job| job.concurrency).map(|concurrency| concurrency.group).collect())
 }
 
