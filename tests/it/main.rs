@@ -22,6 +22,7 @@ mod lease_model;
 mod leases;
 mod log_conformance;
 mod logs;
+mod lost_answers;
 mod model;
 mod next_claim;
 mod pipelines;
