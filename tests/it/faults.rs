@@ -88,6 +88,7 @@ async fn a_server_outlives_its_database() {
     })
     .await;
     println!("the read models had caught up after {:?}", began.elapsed());
+    println!("{} writes were acknowledged", acknowledged.count());
     acknowledged.assert_kept(&api).await;
     verify(&api).await;
 }
@@ -111,7 +112,6 @@ impl Acknowledged {
     /// The log says of each position what was told, and has of the jobs nothing beside that and their starts.
     async fn assert_kept(&self, api: &Client) {
         let acknowledged = self.0.lock().expect("no writer panics").clone();
-        println!("{} writes were acknowledged", acknowledged.len());
         let is_told = |event: &Value| {
             let kind = event["type"].as_str().expect("a type is text");
             (kind.starts_with("job.") || kind.starts_with("job_log.")) && kind != "job.started"

@@ -33,6 +33,7 @@ mod read_your_writes;
 mod readme;
 mod rebuild;
 mod recovery;
+mod reference_runner;
 mod replicas;
 mod retries;
 mod runners;
