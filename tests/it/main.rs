@@ -36,4 +36,5 @@ mod replicas;
 mod retries;
 mod runners;
 mod stats;
+mod time_travel;
 mod versions;
