@@ -43,6 +43,7 @@ pub enum StreamType {
     Runner,
     Claim,
     Group,
+    Projection,
 }
 
 impl StreamType {
@@ -56,20 +57,23 @@ impl StreamType {
             Self::Runner => "runner",
             Self::Claim => "claim",
             Self::Group => "group",
+            Self::Projection => "projection",
         }
     }
 }
 
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID or group/NAME")]
+#[error(
+    "{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID, group/NAME or projection/NAME"
+)]
 pub struct StreamIdError(pub String);
 
 impl FromStr for StreamType {
     type Err = StreamIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Pipeline, Self::Job, Self::JobLog, Self::Runner, Self::Claim, Self::Group]
+        [Self::Pipeline, Self::Job, Self::JobLog, Self::Runner, Self::Claim, Self::Group, Self::Projection]
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| StreamIdError(text.to_owned()))
@@ -115,6 +119,12 @@ impl StreamId {
     pub fn runner(id: &RunnerId) -> Self {
         Self::new(StreamType::Runner, id)
     }
+
+    /// The stream of what was decided about a read model.
+    #[must_use]
+    pub fn projection(name: &str) -> Self {
+        Self::new(StreamType::Projection, name)
+    }
 }
 
 impl fmt::Display for StreamId {
@@ -152,6 +162,9 @@ pub struct Metadata {
     /// The HTTP request that brought the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// What its sender calls itself, as far as it does; cut where it is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
     /// W3C trace context of that request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -167,6 +180,7 @@ impl Metadata {
             ("causation_id", self.causation_id.clone()),
             ("command_id", self.command_id.map(|id| id.to_string())),
             ("request_id", self.request_id.clone()),
+            ("user_agent", self.user_agent.clone()),
             ("traceparent", self.traceparent.clone()),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
@@ -181,6 +195,7 @@ impl Metadata {
             causation_id: map.remove("causation_id"),
             command_id: map.remove("command_id").and_then(|id| id.parse().ok()),
             request_id: map.remove("request_id"),
+            user_agent: map.remove("user_agent"),
             traceparent: map.remove("traceparent"),
         }
     }
@@ -223,6 +238,7 @@ mod tests {
             actor: Some("runner:a".to_owned()),
             command_id: Some(CommandId::generate()),
             request_id: Some("r".to_owned()),
+            user_agent: Some("curl/8".to_owned()),
             ..Metadata::default()
         };
         assert_eq!(Metadata::from_map(metadata.to_map()), metadata);

@@ -60,17 +60,27 @@ pub(super) fn listed<T, B: Serialize>(
     let bodies: Vec<B> = page.items.into_iter().map(body).collect();
     let mut response = Json(bodies).into_response();
     if let Some(next) = page.next {
-        let others = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-        let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(others.filter(|(name, _)| name != "cursor"))
-            .append_pair("cursor", &next.to_string())
-            .finish();
-        let link = format!("<{}?{query}>; rel=\"next\"", uri.path());
-        if let Ok(link) = HeaderValue::from_str(&link) {
-            response.headers_mut().insert(header::LINK, link);
-        }
+        link_next(&mut response, uri, "cursor", &next);
     }
     response
+}
+
+/// Names the address of the next page: this one's, with one value of its query set anew.
+pub(super) fn link_next(
+    response: &mut Response,
+    uri: &axum::http::Uri,
+    parameter: &str,
+    value: &impl ToString,
+) {
+    let others = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
+    let query = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(others.filter(|(name, _)| name != parameter))
+        .append_pair(parameter, &value.to_string())
+        .finish();
+    let link = format!("<{}?{query}>; rel=\"next\"", uri.path());
+    if let Ok(link) = HeaderValue::from_str(&link) {
+        response.headers_mut().insert(header::LINK, link);
+    }
 }
 
 /// 204, for commands that have nothing to tell.

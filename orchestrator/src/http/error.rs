@@ -14,11 +14,12 @@ use crate::domain::group::GroupError;
 use crate::domain::job::JobError;
 use crate::domain::job_log::JobLogError;
 use crate::domain::pipeline::{ParameterError, PipelineError};
+use crate::domain::projection::ProjectionError;
 use crate::domain::runner::RunnerError;
 use crate::http::header::{LOG_ACK, RequestId};
 use crate::telemetry::chain;
 use rivet_events::log::ReadError;
-use rivet_projections::QueryError;
+use rivet_projections::{PastError, QueryError};
 
 /// When an overloaded server wants to be asked again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -192,6 +193,15 @@ impl From<PipelineError> for ApiError {
         match error {
             PipelineError::NotFound => Self::not_found("pipeline_not_found", error.to_string()),
             PipelineError::Exists => Self::conflict("pipeline_exists", error.to_string()),
+            PipelineError::NoVersion(_) => Self::not_found("version_not_found", error.to_string()),
+        }
+    }
+}
+
+impl From<ProjectionError> for ApiError {
+    fn from(error: ProjectionError) -> Self {
+        match error {
+            ProjectionError::Skipped(_) => Self::conflict("event_skipped", error.to_string()),
         }
     }
 }
@@ -254,5 +264,15 @@ impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         tracing::error!(error = %chain(&error), "the event log is unavailable");
         Self::unavailable("unavailable", error.to_string())
+    }
+}
+
+impl From<PastError> for ApiError {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::TooMuch => Self::refused("too_much", error.to_string()),
+            PastError::Query(error) => error.into(),
+            PastError::Log(error) => error.into(),
+        }
     }
 }

@@ -12,10 +12,12 @@ mod fresh;
 mod header;
 mod health;
 mod jobs;
+mod moment;
 mod pipelines;
 mod projections;
 mod runners;
 mod state;
+mod stats;
 mod stubs;
 
 use axum::Router;
@@ -56,10 +58,22 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/pipeline/create", post(pipelines::create::create))
         .route("/api/pipeline/launch", post(jobs::launch::launch))
         .route("/api/pipeline/list", get(pipelines::list::list))
-        .route("/api/pipeline/{id}", get(pipelines::get::get).delete(pipelines::delete::delete))
+        .route(
+            "/api/pipeline/{id}",
+            get(pipelines::get::get).put(pipelines::revise::revise).delete(pipelines::delete::delete),
+        )
+        .route("/api/pipeline/{id}/versions", get(pipelines::versions::list))
+        .route("/api/pipeline/{id}/versions/{version}", get(pipelines::versions::get))
+        .route("/api/pipeline/{id}/diff", get(pipelines::diff::diff))
+        .route("/api/pipeline/{id}/rollback", post(pipelines::roll_back::roll_back))
+        .route("/api/stats", get(stats::get::get))
+        .route("/api/stats/history", get(stats::history::history))
         .route("/api/stubs", get(stubs::list))
         .route("/api/stubs/{name}", get(stubs::get))
         .route("/api/projections/{name}/rebuild", post(projections::rebuild::rebuild))
+        .route("/api/projections/{name}/parked", get(projections::parked::list))
+        // The text form of a stream has a slash, and a runner's name may have more.
+        .route("/api/projections/{name}/parked/{*path}", post(projections::parked::decide))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     // What must answer at once, and needs no read model.
     api.route("/api/health", get(health::health))

@@ -1,10 +1,14 @@
 //! What may be asked about the queue.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use rivet_events::Position;
 use rivet_events::id::{JobId, PipelineId};
 
 use super::fold::indexable;
 use super::{JobQueue, QueuedJob};
+use crate::past::PastError;
 use crate::query::{Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
@@ -92,6 +96,39 @@ impl Offer {
     }
 }
 
+/// As [`candidates`], at a position that the read models have come to; `now` is when that was.
+pub async fn candidates_at(
+    read_models: &ReadModels,
+    position: Position,
+    capabilities: Option<&[String]>,
+    fencing: bool,
+    now: DateTime<Utc>,
+    limit: usize,
+) -> Result<Vec<QueuedJob>, PastError> {
+    let mut jobs = read_models.rows_at::<JobQueue>(position).await?;
+    let mut running: HashMap<String, u32> = HashMap::new();
+    for held in jobs.iter().filter(|job| job.claim_order.is_none()) {
+        *running.entry(held.concurrency_group.clone().unwrap_or_default()).or_default() += 1;
+    }
+    let is_full = |job: &QueuedJob| match (&job.concurrency_group, job.concurrency_limit) {
+        (Some(group), Some(limit)) => running.get(group).is_some_and(|running| *running >= limit),
+        (Some(_) | None, _) => false,
+    };
+    let covers = |demands: &[String]| {
+        capabilities.is_none_or(|capabilities| demands.iter().all(|demand| capabilities.contains(demand)))
+    };
+    jobs.retain(|job| {
+        job.claim_order.is_some()
+            && job.is_due(now)
+            && (fencing || !job.needs_fencing)
+            && covers(&job.demands)
+            && !is_full(job)
+    });
+    jobs.sort_unstable_by_key(|job| (job.claim_order, job.job_id));
+    jobs.truncate(limit);
+    Ok(jobs)
+}
+
 /// Each set of demands that some waiting job has.
 pub async fn demands(read_models: &ReadModels) -> Result<Vec<Vec<String>>, QueryError> {
     Ok(distinct_demands(read_models).await?.into_iter().map(|job| job.demands).collect())
@@ -136,6 +173,14 @@ pub async fn depth(read_models: &ReadModels) -> Result<QueueDepth, QueryError> {
         queued: number(0).and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),
         oldest_queued_at: number(1).and_then(DateTime::from_timestamp_micros),
     })
+}
+
+/// Since when the job that has waited longest waits; none where nothing does. One look at the index.
+pub async fn oldest_queued_at(read_models: &ReadModels) -> Result<Option<DateTime<Utc>>, QueryError> {
+    let query = Query::new("select min(queued_at) from {rows} where queued_at > 0");
+    let rows = read_models.values::<JobQueue>(&query).await?;
+    let oldest = rows.first().and_then(|row| row.first()).and_then(Value::integer);
+    Ok(oldest.and_then(DateTime::from_timestamp_micros))
 }
 
 /// How many waiting jobs are before this one in the claim order.

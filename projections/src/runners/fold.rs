@@ -14,11 +14,11 @@ pub struct Runners;
 
 impl Projection for Runners {
     const NAME: &'static str = "runners";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const STREAMS: &'static [StreamType] = &[StreamType::Runner, StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[Column::text("status"), Column::integer("registered_at")],
-        indexes: &[&["registered_at", "key"]],
+        indexes: &[&["registered_at", "key"], &["status", "registered_at"]],
     };
     type Row = Runner;
 
@@ -30,6 +30,7 @@ impl Projection for Runners {
             | Event::JobLog(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Projection(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -42,6 +43,7 @@ impl Projection for Runners {
             | Event::JobLog(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Projection(_)
             | Event::Unreadable(_) => row,
         }?;
         let forgotten = runner.registered_at.is_none() && runner.held.is_empty();
