@@ -17,12 +17,14 @@ mod projections;
 mod runners;
 mod state;
 mod stubs;
+mod ui;
 
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 
 use error::{ApiError, render_problems};
 
@@ -62,22 +64,23 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/projections/{name}/rebuild", post(projections::rebuild::rebuild))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     // What must answer at once, and needs no read model.
-    api.route("/api/health", get(health::health))
+    let dashboard = Router::new()
+        .route("/", get(ui::page))
+        .route("/assets/{build}/{*path}", get(ui::asset))
+        .layer(CompressionLayer::new());
+    api.merge(dashboard)
+        .route("/api/health", get(health::health))
         .route("/livez", get(health::health))
         .route("/readyz", get(health::ready))
         .route("/api/events", get(events::list::list))
         .route("/api/projections", get(projections::list::list))
-        .fallback(unknown_path)
+        .fallback(ui::fallback)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(|_| error::panicked()))
         .layer(from_fn(render_problems))
         .layer(from_fn_with_state(state.clone(), health::close_when_draining))
         .layer(from_fn(request_context))
         .with_state(state)
-}
-
-async fn unknown_path(OriginalUri(uri): OriginalUri) -> ApiError {
-    ApiError::not_found("unknown_path", format!("there is nothing at {}", uri.path()))
 }
 
 async fn wrong_method(method: axum::http::Method, OriginalUri(uri): OriginalUri) -> ApiError {

@@ -1,0 +1,105 @@
+/** The bodies of the API as the dashboard reads them; `docs/api.md` is their description. */
+
+/**
+ * @typedef {"Queued" | "Running" | "Succeeded" | "Failed" | "Cancelled" | "TimedOut"} JobStatus
+ *
+ * @typedef {object} JobResult
+ * @property {boolean} success
+ * @property {number} exit_code
+ * @property {unknown} [output]
+ * @property {string | null} [error_message]
+ *
+ * @typedef {object} Waiting
+ * @property {number} place 1 is the next
+ * @property {"ready" | "busy" | "no_runner" | "concurrency" | "backoff"} reason
+ * @property {string[]} missing_capabilities
+ *
+ * @typedef {object} Job
+ * @property {string} id
+ * @property {string} pipeline_id
+ * @property {number} pipeline_version
+ * @property {JobStatus} status
+ * @property {"queued" | "backoff" | "claimed" | "started" | "cancelling" | "ended"} phase
+ * @property {string} requested_at
+ * @property {string | null} started_at
+ * @property {string | null} completed_at
+ * @property {string | null} runner_id
+ * @property {Record<string, unknown>} parameters
+ * @property {JobResult | null} result
+ * @property {number} attempt
+ * @property {number} priority
+ * @property {string | null} retry_of
+ * @property {string | null} reason
+ * @property {Waiting} [waiting]
+ *
+ * @typedef {object} LogEntry
+ * @property {number} index 1, 2, … over all attempts
+ * @property {number} attempt
+ * @property {string} timestamp
+ * @property {"Debug" | "Info" | "Warning" | "Error"} level
+ * @property {string} message
+ *
+ * @typedef {object} Input
+ * @property {string} type
+ * @property {string} [description]
+ * @property {boolean} [required]
+ * @property {unknown} [default]
+ * @property {unknown[]} [options]
+ *
+ * @typedef {object} PipelineConfig
+ * @property {number | null} [timeout_seconds]
+ * @property {number} [max_retries]
+ * @property {Record<string, string>} [env_vars]
+ *
+ * @typedef {object} Pipeline
+ * @property {string} id
+ * @property {number} version
+ * @property {string} name
+ * @property {string | null} description
+ * @property {string} script
+ * @property {string[]} required_modules
+ * @property {string} created_at
+ * @property {string} updated_at
+ * @property {(string | { key: string, value: string })[]} tags
+ * @property {PipelineConfig} config
+ * @property {string[]} demands
+ * @property {Record<string, Input>} inputs
+ *
+ * @typedef {object} Runner
+ * @property {string} id
+ * @property {string[]} capabilities
+ * @property {boolean} unrestricted
+ * @property {string} registered_at
+ * @property {string} last_heartbeat_at
+ * @property {"Online" | "Busy" | "Offline"} status
+ *
+ * @typedef {object} Metadata
+ * @property {string} [actor]
+ * @property {string} [correlation_id]
+ * @property {string} [causation_id]
+ * @property {string} [request_id]
+ *
+ * @typedef {object} EventBody
+ * @property {number} position
+ * @property {string} event_id
+ * @property {string} type
+ * @property {number} version
+ * @property {string} stream_type
+ * @property {string} stream_id
+ * @property {number} sequence
+ * @property {string} recorded_at
+ * @property {Record<string, any>} payload
+ * @property {Metadata} metadata
+ *
+ * @typedef {object} Projection
+ * @property {string} name
+ * @property {number} version
+ * @property {"live" | "rebuilding"} state
+ * @property {number} position
+ * @property {number} head
+ * @property {number} lag_events
+ * @property {number} lag_seconds
+ * @property {number} parked
+ */
+
+export {};
