@@ -13,21 +13,53 @@ import { Loading } from "./ui/states.js";
 
 /** @type {{ pattern: RegExp, load: () => Promise<Page> }[]} */
 const ROUTES = [
-  { pattern: /^\/$/, load: async () => (await import("./pages/overview.js")).Overview },
-  { pattern: /^\/jobs$/, load: async () => (await import("./pages/jobs.js")).Jobs },
-  { pattern: /^\/jobs\/(?<id>[^/]+)$/, load: async () => (await import("./pages/job.js")).JobPage },
-  { pattern: /^\/pipelines$/, load: async () => (await import("./pages/pipelines.js")).Pipelines },
-  { pattern: /^\/pipelines\/new$/, load: async () => (await import("./pages/pipeline-editor.js")).NewPipeline },
-  { pattern: /^\/pipelines\/(?<id>[^/]+)$/, load: async () => (await import("./pages/pipeline.js")).PipelinePage },
-  { pattern: /^\/pipelines\/(?<id>[^/]+)\/edit$/, load: async () => (await import("./pages/pipeline-editor.js")).EditPipeline },
-  { pattern: /^\/runners$/, load: async () => (await import("./pages/runners.js")).Runners },
-  { pattern: /^\/events$/, load: async () => (await import("./pages/events.js")).Events },
-  { pattern: /^\/projections$/, load: async () => (await import("./pages/projections.js")).Projections },
+  {
+    pattern: /^\/$/,
+    load: async () => (await import("./pages/overview.js")).Overview,
+  },
+  {
+    pattern: /^\/jobs$/,
+    load: async () => (await import("./pages/jobs.js")).Jobs,
+  },
+  {
+    pattern: /^\/jobs\/(?<id>[^/]+)$/,
+    load: async () => (await import("./pages/job.js")).JobPage,
+  },
+  {
+    pattern: /^\/pipelines$/,
+    load: async () => (await import("./pages/pipelines.js")).Pipelines,
+  },
+  {
+    pattern: /^\/pipelines\/new$/,
+    load: async () => (await import("./pages/pipeline-editor.js")).NewPipeline,
+  },
+  {
+    pattern: /^\/pipelines\/(?<id>[^/]+)$/,
+    load: async () => (await import("./pages/pipeline.js")).PipelinePage,
+  },
+  {
+    pattern: /^\/pipelines\/(?<id>[^/]+)\/edit$/,
+    load: async () => (await import("./pages/pipeline-editor.js")).EditPipeline,
+  },
+  {
+    pattern: /^\/runners$/,
+    load: async () => (await import("./pages/runners.js")).Runners,
+  },
+  {
+    pattern: /^\/events$/,
+    load: async () => (await import("./pages/events.js")).Events,
+  },
+  {
+    pattern: /^\/projections$/,
+    load: async () => (await import("./pages/projections.js")).Projections,
+  },
 ];
 
 export function App() {
   const { path } = useLocation();
-  return html`<${Layout}><${Guard} key=${path}><${Routed} path=${path} /><//><//>`;
+  return html`<${Layout}
+    ><${Guard} key=${path}><${Routed} path=${path} /><//
+  ><//>`;
 }
 
 /** @param {{ path: string }} props */
@@ -48,32 +80,37 @@ function Routed({ path }) {
   if (!shown) return html`<${Loading} rows=${8} />`;
   // Thrown here, where the guard above sees it.
   if ("failure" in shown) throw shown.failure;
-  return html`<${shown.Page} ...${route.pattern.exec(address)?.groups ?? {}} />`;
+  return html`<${shown.Page}
+    ...${route.pattern.exec(address)?.groups ?? {}}
+  />`;
 }
 
 /** @param {{ path: string }} props */
 function Unknown({ path }) {
   return html`<${PageHeading} title="No such page" />
-    <p>There is nothing at <code>${path}</code>. The <a href="/">overview</a> leads to everything there is.</p>`;
+    <p>
+      There is nothing at <code>${path}</code>. The
+      <a href="/">overview</a> leads to everything there is.
+    </p>`;
 }
 
 /** A page that fails does not take the others with it. */
 class Guard extends Component {
-  /** @param {{ children: import("preact").ComponentChildren }} props */
-  constructor(props) {
-    super(props);
-    this.state = { failed: false };
+  constructor() {
+    super();
+    /** @type {{ hasFailed: boolean }} @override */
+    this.state = { hasFailed: false };
   }
 
-  /** @param {unknown} error */
+  /** @param {unknown} error @override */
   componentDidCatch(error) {
     console.error(error);
-    this.setState({ failed: true });
+    this.setState({ hasFailed: true });
   }
 
+  /** @override */
   render() {
-    const { children } = /** @type {any} */ (this.props);
-    if (!(/** @type {any} */ (this.state).failed)) return children;
+    if (!this.state.hasFailed) return this.props.children;
     return html`<div class="failure" role="alert">
       <h1>This page failed</h1>
       <p>If the server was updated while this page was open, loading it anew helps. The cause is in the browser's console.</p>

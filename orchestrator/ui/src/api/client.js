@@ -56,13 +56,14 @@ export async function get(path, { signal, minPosition } = {}) {
  * @returns {Promise<T>}
  */
 export async function send(method, path, body, headers = {}) {
-  const init = {
-    method,
-    headers: { accept: "application/json", "x-request-id": `${DASHBOARD}${randomKey()}`, ...headers },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  };
-  if (body !== undefined) init.headers["content-type"] = "application/json";
-  return (await /** @type {Promise<Answer<T>>} */ (answer(await request(path, init)))).body;
+  /** @type {RequestInit} */
+  const init = { method, headers: { accept: "application/json", "x-request-id": `${DASHBOARD}${randomKey()}`, ...headers } };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers = { ...init.headers, "content-type": "application/json" };
+  }
+  const answered = /** @type {Answer<T>} */ (await answer(await request(path, init)));
+  return answered.body;
 }
 
 /** What the request ids of commands begin with that were sent from here. */
@@ -95,7 +96,10 @@ async function request(path, init) {
     response = await fetch(path, init);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new ApiError("The server cannot be reached.", { status: 0, code: "unreachable" });
+    throw new ApiError("The server cannot be reached.", {
+      status: 0,
+      code: "unreachable",
+    });
   }
   if (!response.ok) throw await refusal(response);
   return response;
@@ -109,7 +113,11 @@ async function refusal(response) {
   const problem = await response.json().catch(() => ({}));
   const message = problem.detail ?? problem.error ?? `The server answered ${response.status}.`;
   const code = problem.code ?? "unknown";
-  return new ApiError(message, { status: response.status, code, requestId: problem.request_id });
+  return new ApiError(message, {
+    status: response.status,
+    code,
+    requestId: problem.request_id,
+  });
 }
 
 /**

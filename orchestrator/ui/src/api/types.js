@@ -50,6 +50,7 @@
  * @property {number | null} [timeout_seconds]
  * @property {number} [max_retries]
  * @property {Record<string, string>} [env_vars]
+ * @property {number} [priority]
  *
  * @typedef {object} Pipeline
  * @property {string} id
@@ -65,6 +66,14 @@
  * @property {string[]} demands
  * @property {Record<string, Input>} inputs
  *
+ * @typedef {object} Version
+ * @property {number} version
+ * @property {string} name
+ * @property {string} script
+ * @property {string} created_at
+ * @property {string | null} actor
+ * @property {boolean} current
+ *
  * @typedef {object} Runner
  * @property {string} id
  * @property {string[]} capabilities
@@ -72,6 +81,34 @@
  * @property {string} registered_at
  * @property {string} last_heartbeat_at
  * @property {"Online" | "Busy" | "Offline"} status
+ *
+ * @typedef {object} PipelineStats
+ * @property {string} pipeline_id
+ * @property {string} name
+ * @property {number} queued
+ * @property {number} running
+ * @property {number} succeeded since the beginning, as the next ones
+ * @property {number} failed
+ * @property {number} cancelled
+ * @property {number} timed_out
+ *
+ * @typedef {object} Stats
+ * @property {number} queued
+ * @property {number} running
+ * @property {number} oldest_waiting_seconds
+ * @property {{ online: number, busy: number, offline: number }} runners
+ * @property {PipelineStats[]} by_pipeline
+ *
+ * @typedef {object} StatsPoint
+ * @property {string} minute
+ * @property {number} launched
+ * @property {number} succeeded
+ * @property {number} failed
+ * @property {number} timed_out
+ * @property {number} queued at its end
+ * @property {number} running at its end
+ * @property {number | null} average_wait_seconds
+ * @property {number | null} longest_wait_seconds
  *
  * @typedef {object} Metadata
  * @property {string} [actor]

@@ -16,7 +16,28 @@
  * @property {(state: FeedState) => void} [onState]
  */
 
-const STREAM = "/api/events/stream";
+/** What changes a list or a page. Log lines and heartbeats are left out: they are many, and shown elsewhere. */
+const TYPES = [
+  "job.launched",
+  "job.claimed",
+  "job.started",
+  "job.lease_expired",
+  "job.requeued",
+  "job.cancel_requested",
+  "job.report_refused",
+  "job.completed",
+  "job.cancelled",
+  "job.timed_out",
+  "pipeline.created",
+  "pipeline.revised",
+  "pipeline.deleted",
+  "runner.registered",
+  "runner.lost",
+  "runner.returned",
+  "runner.removed",
+];
+
+const STREAM = `/api/events/stream?type=${TYPES.join(",")}`;
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 15_000;
 

@@ -69,7 +69,13 @@ export function useResource(path, { on, everyMs } = {}) {
  */
 
 /** @type {Shown<any>} */
-const NOTHING = { path: null, data: undefined, error: null, isStale: false, next: null };
+const NOTHING = {
+  path: null,
+  data: undefined,
+  error: null,
+  isStale: false,
+  next: null,
+};
 
 /**
  * @template T
@@ -80,12 +86,26 @@ const NOTHING = { path: null, data: undefined, error: null, isStale: false, next
 async function loadInto(path, signal, setShown) {
   try {
     // An event may be here before the read models have it.
-    const { body, isStale, next } = await get(path, { signal, minPosition: lastPosition() });
-    setShown(() => ({ path, data: /** @type {T} */ (body), error: null, isStale, next }));
+    const { body, isStale, next } = await get(path, {
+      signal,
+      minPosition: lastPosition(),
+    });
+    setShown(() => ({
+      path,
+      data: /** @type {T} */ (body),
+      error: null,
+      isStale,
+      next,
+    }));
   } catch (error) {
     if (signal.aborted) return;
     if (!(error instanceof ApiError)) throw error;
     // What is gone is not shown any more; what cannot be reached is.
-    setShown((before) => ({ ...before, path, error, data: error.status === 404 ? undefined : before.data }));
+    setShown((before) => ({
+      ...before,
+      path,
+      error,
+      data: error.status === 404 ? undefined : before.data,
+    }));
   }
 }

@@ -28,7 +28,8 @@ export function Status({ status, phase }) {
   const finer = phase === "cancelling" || phase === "backoff" || phase === "claimed" ? phase : null;
   const word = status in WORDS ? WORDS[/** @type {keyof typeof WORDS} */ (status)] : status;
   return html`<span class=${`status status-${status.toLowerCase()}`}>
-    <span aria-hidden="true">${MARKS[status]}</span> ${word}${finer && html`<span class="quiet"> · ${finer}</span>`}
+    <span aria-hidden="true">${MARKS[status]}</span>
+    ${word}${finer && html`<span class="quiet"> · ${finer}</span>`}
   </span>`;
 }
 
@@ -55,7 +56,9 @@ export function PageHeading({ title, children }) {
 export function Ago({ time }) {
   const now = useNow(5_000);
   if (!time) return html`<span class="quiet">–</span>`;
-  return html`<time dateTime=${time} title=${formatTime(time)}>${formatAgo(time, now)}</time>`;
+  return html`<time datetime=${time} title=${formatTime(time)}
+    >${formatAgo(time, now)}</time
+  >`;
 }
 
 /** How long something took, or has taken so far. @param {{ from: string | null, to: string | null }} props */
@@ -67,7 +70,9 @@ export function Took({ from, to }) {
 
 /** @param {{ id: string }} props */
 export function JobLink({ id }) {
-  return html`<a href=${`/jobs/${id}`} title=${id}><code>…${shortId(id)}</code></a>`;
+  return html`<a href=${`/jobs/${id}`} title=${id}
+    ><code>…${shortId(id)}</code></a
+  >`;
 }
 
 /**
@@ -76,7 +81,8 @@ export function JobLink({ id }) {
  */
 export function Json({ value, label }) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
-  return html`<pre class="json" tabindex="0" role="region" aria-label=${label}>${text}</pre>`;
+  return html`<pre class="json" tabindex="0" role="region" aria-label=${label}>
+${text}</pre>`;
 }
 
 /**
@@ -85,7 +91,10 @@ export function Json({ value, label }) {
  */
 export function Section({ id, title, actions, children }) {
   return html`<section class="section" aria-labelledby=${id}>
-    <div class="section-heading"><h2 id=${id}>${title}</h2>${actions && html`<div class="actions">${actions}</div>`}</div>
+    <div class="section-heading">
+      <h2 id=${id}>${title}</h2>
+      ${actions && html`<div class="actions">${actions}</div>`}
+    </div>
     ${children}
   </section>`;
 }
@@ -96,9 +105,17 @@ export function Section({ id, title, actions, children }) {
  */
 export function Table({ caption, columns, children }) {
   return html`<table class="table">
-    <caption class="visually-hidden">${caption}</caption>
-    <thead><tr>${columns.map((column) => html`<th key=${column} scope="col">${column}</th>`)}</tr></thead>
-    <tbody>${children}</tbody>
+    <caption class="visually-hidden">
+      ${caption}
+    </caption>
+    <thead>
+      <tr>
+        ${columns.map((column) => html`<th key=${column} scope="col">${column}</th>`)}
+      </tr>
+    </thead>
+    <tbody>
+      ${children}
+    </tbody>
   </table>`;
 }
 

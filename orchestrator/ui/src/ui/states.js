@@ -10,12 +10,17 @@ import { html } from "../html.js";
  */
 export function Loading({ rows = 5, label = "Loading" }) {
   const bars = Array.from({ length: rows }, (_, row) => html`<span key=${row} class="skeleton"></span>`);
-  return html`<div class="loading" role="status"><span class="visually-hidden">${label}…</span>${bars}</div>`;
+  return html`<div class="loading" role="status">
+    <span class="visually-hidden">${label}…</span>${bars}
+  </div>`;
 }
 
 /** @param {{ title: string, children?: Children }} props the children say what to do next */
 export function Empty({ title, children }) {
-  return html`<div class="empty"><p class="empty-title">${title}</p>${children}</div>`;
+  return html`<div class="empty">
+    <p class="empty-title">${title}</p>
+    ${children}
+  </div>`;
 }
 
 /**
@@ -57,5 +62,7 @@ export function Shown({ of, what, rows, children }) {
 
 /** @param {{ error: import("../api/client.js").ApiError }} props */
 function Outdated({ error }) {
-  return html`<p class="notice" role="status">This is how it was before: ${error.message} ${advice(error)}</p>`;
+  return html`<p class="notice" role="status">
+    This is how it was before: ${error.message} ${advice(error)}
+  </p>`;
 }

@@ -1,0 +1,121 @@
+/**
+ * The history of a job: what happened, who did it, and how the job stood after it. The slider goes through time; the
+ * address keeps where it stands.
+ */
+
+import { formatClock, formatTime } from "../format.js";
+import { actorOf, describe } from "../events/describe.js";
+import { html } from "../html.js";
+import { setQuery, useLocation } from "../router.js";
+import { Json } from "../ui/parts.js";
+
+/** @typedef {import("../api/types.js").EventBody & { state?: Record<string, unknown> }} HistoryEvent */
+
+/** @param {{ events: HistoryEvent[] }} props */
+export function History({ events }) {
+  const { query } = useLocation();
+  const at = Number(query.get("at"));
+  const last = events.length - 1;
+  const asked = at ? events.findLastIndex(({ position }) => position <= at) : last;
+  const chosen = asked < 0 ? last : asked;
+
+  /** @param {number} place */
+  const choose = (place) => setQuery({ at: place === last ? null : String(events[place]?.position) });
+
+  const event = events[chosen];
+  if (!event) return null;
+  return html`<div class="history">
+    <div>
+      <label class="slider">
+        <span>Go through time: event ${chosen + 1} of ${events.length}</span>
+        <input
+          type="range"
+          min="0"
+          max=${last}
+          value=${chosen}
+          aria-valuetext=${`${describe(event)}, ${formatTime(event.recorded_at)}`}
+          onInput=${(/** @type {any} */ input) => choose(Number(input.currentTarget.value))}
+        />
+      </label>
+      <ol class="history-list">
+        ${events.map((one, place) => html`<${Entry} key=${one.position} event=${one} isChosen=${place === chosen} onChoose=${() => choose(place)} />`)}
+      </ol>
+    </div>
+    <${StateAfter}
+      event=${event}
+      before=${events[chosen - 1]?.state}
+      isLast=${chosen === last}
+    />
+  </div>`;
+}
+
+/** @param {{ event: HistoryEvent, isChosen: boolean, onChoose: () => void }} props */
+function Entry({ event, isChosen, onChoose }) {
+  return html`<li class=${isChosen ? "is-chosen" : ""}>
+    <button
+      type="button"
+      class="history-entry"
+      aria-pressed=${isChosen}
+      onClick=${onChoose}
+    >
+      <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}
+        >${formatClock(event.recorded_at)}</time
+      >
+      <span
+        ><strong>${describe(event)}</strong>
+        <span class="quiet">by ${actorOf(event)}</span></span
+      >
+    </button>
+  </li>`;
+}
+
+/** @param {{ event: HistoryEvent, before: Record<string, unknown> | undefined, isLast: boolean }} props */
+function StateAfter({ event, before, isLast }) {
+  const { metadata } = event;
+  return html`<div class="state-after" aria-live="polite">
+    <h3>
+      ${isLast ? "How it stands" : `How it stood after event ${event.sequence}`}
+    </h3>
+    ${event.state && html`<${Members} state=${event.state} before=${before} />`}
+    <h3>The event</h3>
+    <dl class="facts">
+      <dt>Type</dt>
+      <dd><code>${event.type}</code></dd>
+      <dt>Position</dt>
+      <dd>
+        <a href=${`/events?after=${event.position - 1}`}>${event.position}</a>
+      </dd>
+      <dt>By</dt>
+      <dd>${actorOf(event)}</dd>
+      ${
+        metadata.request_id &&
+        html`<dt>Request</dt>
+          <dd><code>${metadata.request_id}</code></dd>`
+      }
+      ${
+        metadata.causation_id &&
+        html`<dt>Cause</dt>
+          <dd><code>${metadata.causation_id}</code></dd>`
+      }
+    </dl>
+    <details>
+      <summary>Payload</summary>
+      <${Json} value=${event.payload} label="Payload of the event" />
+    </details>
+  </div>`;
+}
+
+/** @param {{ state: Record<string, unknown>, before: Record<string, unknown> | undefined }} props */
+function Members({ state, before }) {
+  const rows = Object.entries(state).filter(([, value]) => value !== null && value !== undefined);
+  return html`<dl class="facts">
+    ${rows.map(([name, value]) => {
+      const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+      const isChanged = before !== undefined && JSON.stringify(before[name]) !== JSON.stringify(value);
+      return html`<dt key=${name}>${name.replaceAll("_", " ")}</dt>
+        <dd key=${`${name}-value`} class=${isChanged ? "is-changed" : ""}>
+          ${text}${isChanged && html` <span class="tag">changed</span>`}
+        </dd>`;
+    })}
+  </dl>`;
+}

@@ -1,0 +1,140 @@
+/** One job: all there is to know of it, on one page. */
+
+import { useEffect, useRef } from "preact/hooks";
+
+import { html } from "../html.js";
+import { JobActions } from "../jobs/actions.js";
+import { History } from "../jobs/history.js";
+import { Timeline } from "../jobs/timeline.js";
+import { WhyWaiting } from "../jobs/waiting.js";
+import { useResource } from "../live/use-resource.js";
+import { LogPane } from "../log/log-pane.js";
+import { usePipelineName } from "../pipelines/names.js";
+import { announce } from "../ui/announce.js";
+import { Ago, JobLink, Json, PageHeading, Section, Status, Took } from "../ui/parts.js";
+import { Shown } from "../ui/states.js";
+import { shortId } from "../format.js";
+
+/** @typedef {import("../api/types.js").Job} Job */
+
+/** How often a waiting job is asked for: what it waits for is no event of its own. */
+const WAITING_MS = 5_000;
+
+/** @param {{ id: string }} props */
+export function JobPage({ id }) {
+  const path = `/api/jobs/${encodeURIComponent(id)}`;
+  const isOfJob = (/** @type {import("../api/types.js").EventBody} */ event) => event.stream_id === id;
+  const isWaiting = useRef(false);
+  const job = /** @type {import("../live/use-resource.js").Resource<Job>} */ (
+    useResource(path, {
+      on: isOfJob,
+      everyMs: isWaiting.current ? WAITING_MS : undefined,
+    })
+  );
+  isWaiting.current = job.data?.status === "Queued";
+  const history = useResource(`${path}/events?states=true`, { on: isOfJob });
+  useAnnouncedStatus(job.data?.status);
+
+  return html`<${PageHeading} title=${`Job …${shortId(id)}`}>
+      ${job.data && html`<${JobActions} job=${job.data} onChange=${job.reload} />`}
+    <//>
+    <${Shown} of=${job} what="job" rows=${4}
+      >${(/** @type {Job} */ shown) => html`<${Facts} job=${shown} />`}<//
+    >
+    ${
+      job.data &&
+      html`<${Section} id="timeline" title="Timeline">
+          <${Shown} of=${history} what="history" rows=${2}
+            >${(/** @type {any} */ { events }) => html`<${Timeline} events=${events} />`}<//
+          >
+        <//>
+        <${Section} id="log" title="Log"
+          ><${LogPane}
+            key=${id}
+            jobId=${id}
+            hasEnded=${job.data.phase === "ended"}
+        /><//>
+        <${Result} job=${job.data} />
+        <${Section} id="history" title="History">
+          <${Shown} of=${history} what="history"
+            >${(/** @type {any} */ { events }) => html`<${History} events=${events} />`}<//
+          >
+        <//>`
+    }`;
+}
+
+/** @param {{ job: Job }} props */
+function Facts({ job }) {
+  const name = usePipelineName(job.pipeline_id);
+  return html`${job.waiting && html`<${WhyWaiting} waiting=${job.waiting} />`}
+    <dl class="facts facts-wide">
+      <dt>Status</dt>
+      <dd>
+        <${Status}
+          status=${job.status}
+          phase=${job.phase}
+        />${job.reason && html` <span>${job.reason}</span>`}
+      </dd>
+      <dt>Pipeline</dt>
+      <dd>
+        <a href=${`/pipelines/${job.pipeline_id}`}>${name}</a>,
+        <a
+          href=${`/pipelines/${job.pipeline_id}?version=${job.pipeline_version}`}
+          >version ${job.pipeline_version}</a
+        >
+      </dd>
+      <dt>Requested</dt>
+      <dd><${Ago} time=${job.requested_at} /></dd>
+      <dt>Took</dt>
+      <dd><${Took} from=${job.started_at} to=${job.completed_at} /></dd>
+      <dt>Runner</dt>
+      <dd>
+        ${job.runner_id ? html`<a href=${`/jobs?runner_id=${encodeURIComponent(job.runner_id)}`}>${job.runner_id}</a>` : html`<span class="quiet">none</span>`}
+      </dd>
+      <dt>Attempt</dt>
+      <dd>${job.attempt || html`<span class="quiet">not yet</span>`}</dd>
+      <dt>Priority</dt>
+      <dd>${job.priority}</dd>
+      ${
+        job.retry_of &&
+        html`<dt>Retry of</dt>
+          <dd><${JobLink} id=${job.retry_of} /></dd>`
+      }
+      <dt>Id</dt>
+      <dd><code>${job.id}</code></dd>
+    </dl>`;
+}
+
+/** @param {{ job: Job }} props */
+function Result({ job }) {
+  const { result, parameters } = job;
+  const hasParameters = Object.keys(parameters).length > 0;
+  return html`<div class="columns">
+    <${Section} id="parameters" title="Parameters">
+      ${hasParameters ? html`<${Json} value=${parameters} label="Parameters" />` : html`<p class="quiet">None.</p>`}
+    <//>
+    <${Section} id="result" title="Result">
+      ${
+        result
+          ? html`<p>
+                Exit code
+                <strong>${result.exit_code}</strong
+                >${result.error_message && html`: <span class="error-text">${result.error_message}</span>`}
+              </p>
+              ${result.output !== undefined && result.output !== null && html`<${Json} value=${result.output} label="Output" />`}`
+          : html`<p class="quiet">
+              ${job.phase === "ended" ? "Its runner reported none." : "There will be one when it has ended."}
+            </p>`
+      }
+    <//>
+  </div>`;
+}
+
+/** Says a change of the status, but not the first one. @param {string | undefined} status */
+function useAnnouncedStatus(status) {
+  const before = useRef(/** @type {string | undefined} */ (undefined));
+  useEffect(() => {
+    if (before.current && status && before.current !== status) announce(`The job is now ${status}.`);
+    before.current = status;
+  }, [status]);
+}
