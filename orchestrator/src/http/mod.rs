@@ -15,6 +15,7 @@ mod jobs;
 mod pipelines;
 mod projections;
 mod runners;
+mod sse;
 mod state;
 mod stubs;
 mod ui;
@@ -29,7 +30,6 @@ use tower_http::compression::CompressionLayer;
 use error::{ApiError, render_problems};
 
 use crate::telemetry::request_context;
-pub(crate) use events::EventBody;
 pub(crate) use state::AppState;
 
 /// Every route of the API.
@@ -51,6 +51,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/jobs/{id}/claim", post(jobs::claim::claim))
         .route("/api/jobs/{id}/status", put(jobs::status::set_status))
         .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
+        .route("/api/jobs/{id}/logs/stream", get(jobs::log_stream::stream))
         .route("/api/jobs/{id}/complete", post(jobs::complete::complete))
         .route("/api/jobs/{id}/cancel", post(jobs::cancel::cancel))
         .route("/api/jobs/{id}/retry", post(jobs::retry::retry))
@@ -73,6 +74,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/livez", get(health::health))
         .route("/readyz", get(health::ready))
         .route("/api/events", get(events::list::list))
+        .route("/api/events/stream", get(events::stream::stream))
         .route("/api/projections", get(projections::list::list))
         .fallback(ui::fallback)
         .method_not_allowed_fallback(wrong_method)

@@ -6,7 +6,7 @@ use rivet_events::id::JobId;
 use rivet_events::{StreamId, Version};
 use serde_json::{Value, json};
 
-use super::envelope::EventBody;
+use crate::feed::EventBody;
 use crate::http::error::ApiError;
 use crate::http::extract::Path;
 use crate::http::state::{AppState, unknown_job};
