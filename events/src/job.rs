@@ -102,6 +102,9 @@ pub struct JobClaimed {
     /// The holder's `Rivet-Request-Key`: a claim repeated with it gets the same answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_key: Option<String>,
+    /// Since when it could have been claimed; absent in events that were recorded before this member was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_at: Option<DateTime<Utc>>,
     /// When; on the wire this is the job's `started_at`.
     pub claimed_at: DateTime<Utc>,
 }

@@ -40,6 +40,9 @@ pub struct PipelineRevised {
     pub version: u32,
     /// What it runs from now on.
     pub definition: PipelineDefinition,
+    /// The version that it brings back, where it was a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restores: Option<u32>,
     /// When.
     pub revised_at: DateTime<Utc>,
 }

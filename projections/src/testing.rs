@@ -72,6 +72,7 @@ impl Scene {
             lease_id: self.lease(attempt),
             fencing: false,
             request_key: None,
+            ready_at: None,
             claimed_at: at(seconds),
         }))
     }

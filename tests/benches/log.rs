@@ -179,6 +179,7 @@ fn claimed(job_id: JobId, now: DateTime<Utc>) -> JobEvent {
         lease_id: LeaseId::generate(),
         fencing: true,
         request_key: None,
+        ready_at: None,
         claimed_at: now,
     })
 }

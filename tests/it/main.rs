@@ -37,3 +37,5 @@ mod recovery;
 mod replicas;
 mod retries;
 mod runners;
+mod stats;
+mod versions;

@@ -87,6 +87,7 @@ impl Storyteller {
                     pipeline_id,
                     version: u32::try_from(version).unwrap_or(2),
                     definition: definition(&format!("return {version}\0")),
+                    restores: None,
                     revised_at: self.tick(),
                 }));
             }
@@ -205,6 +206,7 @@ impl Storyteller {
             lease_id,
             fencing: self.roll(2) == 0,
             request_key: None,
+            ready_at: None,
             claimed_at: self.tick(),
         }));
         if self.roll(4) > 0 {

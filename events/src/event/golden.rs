@@ -1,5 +1,6 @@
 //! Stored events of every type and version ever written, kept in `events/golden` for good: a file is added, never
-//! edited. `{type}.v{version}.json` has every field, `{type}.v{version}.minimal.json` only those that must be there.
+//! edited. `{type}.v{version}.json` has every field, `{type}.v{version}.minimal.json` only those that must be there, and
+//! `{type}.v{version}.{field}.json` those that were added since.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +25,7 @@ fn golden_files() -> Vec<Golden> {
         let name = entry.file_name().into_string().unwrap();
         let stem = name.strip_suffix(".json").expect("only JSON is kept here");
         let (event_type, version) = stem.split_once(".v").expect("a name is {type}.v{version}.json");
-        let version = version.strip_suffix(".minimal").unwrap_or(version);
+        let version = version.split_once('.').map_or(version, |(version, _)| version);
         Golden {
             event_type: event_type.to_owned(),
             version: version.parse().unwrap(),

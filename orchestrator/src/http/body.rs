@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::jobs::waiting::Waiting;
 use crate::domain::job::JobState;
+use crate::domain::pipeline::PipelineState;
 
 /// A job.
 #[derive(Debug, Clone, Serialize)]
@@ -189,6 +190,14 @@ impl Pipeline {
     /// From the read model.
     pub(super) fn from_row(row: pipelines::Pipeline) -> Self {
         Self::new(row.id, row.version, row.definition, row.created_at, row.updated_at)
+    }
+
+    /// From the aggregate; `None` of a pipeline that never was or was deleted.
+    pub(super) fn from_state(state: &PipelineState) -> Option<Self> {
+        let (number, definition) = state.current()?;
+        let (first, current) = (state.version(1)?, state.version(number)?);
+        let definition = PipelineDefinition::clone(definition);
+        Some(Self::new(state.pipeline_id?, number, definition, first.created_at, current.created_at))
     }
 
     /// From its parts.

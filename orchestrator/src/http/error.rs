@@ -193,6 +193,7 @@ impl From<PipelineError> for ApiError {
         match error {
             PipelineError::NotFound => Self::not_found("pipeline_not_found", error.to_string()),
             PipelineError::Exists => Self::conflict("pipeline_exists", error.to_string()),
+            PipelineError::NoVersion(_) => Self::not_found("version_not_found", error.to_string()),
         }
     }
 }

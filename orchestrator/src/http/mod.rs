@@ -17,6 +17,7 @@ mod projections;
 mod runners;
 mod sse;
 mod state;
+mod stats;
 mod stubs;
 mod ui;
 
@@ -59,7 +60,16 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/pipeline/create", post(pipelines::create::create))
         .route("/api/pipeline/launch", post(jobs::launch::launch))
         .route("/api/pipeline/list", get(pipelines::list::list))
-        .route("/api/pipeline/{id}", get(pipelines::get::get).delete(pipelines::delete::delete))
+        .route(
+            "/api/pipeline/{id}",
+            get(pipelines::get::get).put(pipelines::revise::revise).delete(pipelines::delete::delete),
+        )
+        .route("/api/pipeline/{id}/versions", get(pipelines::versions::list))
+        .route("/api/pipeline/{id}/versions/{version}", get(pipelines::versions::get))
+        .route("/api/pipeline/{id}/diff", get(pipelines::diff::diff))
+        .route("/api/pipeline/{id}/rollback", post(pipelines::roll_back::roll_back))
+        .route("/api/stats", get(stats::get::get))
+        .route("/api/stats/history", get(stats::history::history))
         .route("/api/stubs", get(stubs::list))
         .route("/api/stubs/{name}", get(stubs::get))
         .route("/api/projections/{name}/rebuild", post(projections::rebuild::rebuild))

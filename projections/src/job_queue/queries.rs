@@ -138,6 +138,14 @@ pub async fn depth(read_models: &ReadModels) -> Result<QueueDepth, QueryError> {
     })
 }
 
+/// Since when the job that has waited longest waits; none where nothing does. One look at the index.
+pub async fn oldest_queued_at(read_models: &ReadModels) -> Result<Option<DateTime<Utc>>, QueryError> {
+    let query = Query::new("select min(queued_at) from {rows} where queued_at > 0");
+    let rows = read_models.values::<JobQueue>(&query).await?;
+    let oldest = rows.first().and_then(|row| row.first()).and_then(Value::integer);
+    Ok(oldest.and_then(DateTime::from_timestamp_micros))
+}
+
 /// How many waiting jobs are before this one in the claim order.
 pub async fn ahead_of(read_models: &ReadModels, job: &QueuedJob) -> Result<u64, QueryError> {
     let Some(claim_order) = job.claim_order else { return Ok(0) };

@@ -1,11 +1,12 @@
-//! Job events into counts.
+//! Job events into counts, and pipeline events into the names beside them.
 
 use rivet_events::id::{PipelineId, RunnerId};
 use rivet_events::job::{JobEvent, JobStatus};
+use rivet_events::pipeline::PipelineEvent;
 use rivet_events::{Envelope, Event, StreamType};
 
 use super::Activity;
-use crate::projection::{Projection, Schema};
+use crate::projection::{Column, Projection, Schema};
 
 /// The read model of [`Activity`], by pipeline id.
 #[derive(Debug)]
@@ -13,16 +14,19 @@ pub struct PipelineActivity;
 
 impl Projection for PipelineActivity {
     const NAME: &'static str = "pipeline_activity";
-    const VERSION: u32 = 1;
-    const STREAMS: &'static [StreamType] = &[StreamType::Job];
-    const SCHEMA: Schema = Schema { columns: &[], indexes: &[] };
+    const VERSION: u32 = 2;
+    const STREAMS: &'static [StreamType] = &[StreamType::Pipeline, StreamType::Job];
+    const SCHEMA: Schema = Schema {
+        columns: &[Column::integer("queued"), Column::integer("running"), Column::flag("deleted")],
+        indexes: &[&["queued"], &["running"]],
+    };
     type Row = Activity;
 
     fn key(envelope: &Envelope) -> Option<String> {
         match &envelope.event {
             Event::Job(event) => movement(event).map(|moved| moved.pipeline_id.to_string()),
-            Event::Pipeline(_)
-            | Event::JobLog(_)
+            Event::Pipeline(_) => Some(envelope.stream.id.clone()),
+            Event::JobLog(_)
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
@@ -36,13 +40,26 @@ impl Projection for PipelineActivity {
                 Some(moved) => Some(moved.of(row.unwrap_or_else(|| Activity::none(moved.pipeline_id)))),
                 None => row,
             },
-            Event::Pipeline(_)
-            | Event::JobLog(_)
+            Event::Pipeline(event) => describe(row, event),
+            Event::JobLog(_)
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Unreadable(_) => row,
         }
+    }
+}
+
+fn describe(row: Option<Activity>, event: &PipelineEvent) -> Option<Activity> {
+    match event {
+        PipelineEvent::Created(created) => Some(Activity {
+            name: created.definition.name.clone(),
+            ..row.unwrap_or_else(|| Activity::none(created.pipeline_id))
+        }),
+        PipelineEvent::Revised(revised) => {
+            row.map(|activity| Activity { name: revised.definition.name.clone(), ..activity })
+        }
+        PipelineEvent::Deleted(_) => row.map(|activity| Activity { deleted: true, ..activity }),
     }
 }
 

@@ -1,4 +1,5 @@
-//! How many jobs of each pipeline wait, run, and have ended in which way.
+//! How many jobs of each pipeline wait, run, and have ended in which way: counters that are kept, so that a dashboard
+//! can ask for them all day, however long the history is.
 
 mod fold;
 mod queries;
@@ -9,13 +10,15 @@ use rivet_events::id::PipelineId;
 use serde::{Deserialize, Serialize};
 
 pub use fold::PipelineActivity;
-pub use queries::{find, list};
+pub use queries::{Totals, find, list, totals};
 
-/// The jobs of one pipeline, counted by state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A pipeline, and its jobs counted by state, since the beginning of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Activity {
     pub pipeline_id: PipelineId,
+    pub name: String,
+    pub deleted: bool,
     pub queued: u64,
     pub running: u64,
     pub succeeded: u64,
@@ -26,6 +29,16 @@ pub struct Activity {
 
 impl Activity {
     pub(crate) fn none(pipeline_id: PipelineId) -> Self {
-        Self { pipeline_id, queued: 0, running: 0, succeeded: 0, failed: 0, cancelled: 0, timed_out: 0 }
+        Self {
+            pipeline_id,
+            name: String::new(),
+            deleted: false,
+            queued: 0,
+            running: 0,
+            succeeded: 0,
+            failed: 0,
+            cancelled: 0,
+            timed_out: 0,
+        }
     }
 }

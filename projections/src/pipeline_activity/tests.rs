@@ -19,7 +19,7 @@ fn a_job_is_counted_where_it_is() {
     let s = Scene::new(1);
     let queued = Activity { queued: 1, ..none() };
     let running = Activity { running: 1, ..none() };
-    assert_eq!(activity([s.launch(0)]), Some(queued));
+    assert_eq!(activity([s.launch(0)]), Some(queued.clone()));
     assert_eq!(activity([s.launch(0), s.claim(1, 1), s.start(1, 2)]), Some(running));
     assert_eq!(activity([s.launch(0), s.claim(1, 1), s.expire(1, 2), s.requeue(1, 2, 2)]), Some(queued));
     let failed = Activity { failed: 1, ..none() };

@@ -40,6 +40,7 @@ fn revised() -> Event {
         pipeline_id,
         version: 2,
         definition,
+        restores: None,
         revised_at: at(5),
     }))
 }

@@ -14,11 +14,11 @@ pub struct Runners;
 
 impl Projection for Runners {
     const NAME: &'static str = "runners";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const STREAMS: &'static [StreamType] = &[StreamType::Runner, StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[Column::text("status"), Column::integer("registered_at")],
-        indexes: &[&["registered_at", "key"]],
+        indexes: &[&["registered_at", "key"], &["status", "registered_at"]],
     };
     type Row = Runner;
 

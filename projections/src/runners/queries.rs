@@ -4,7 +4,7 @@ use rivet_events::id::RunnerId;
 
 use super::{Runner, RunnerStatus, Runners};
 use crate::page::{Cursor, Page};
-use crate::query::{Query, QueryError};
+use crate::query::{Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
 /// The runner, if it is registered.
@@ -33,4 +33,31 @@ pub async fn list(
     query = query.push(" order by registered_at desc, key desc limit ").bind_count(limit.saturating_add(1));
     let rows = read_models.select::<Runners>(&query).await?;
     Ok(Page::of(rows, limit, |row| Cursor::new(row.registered_at.unwrap_or_default(), &row.id)))
+}
+
+/// Registered runners by state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct RunnerCounts {
+    pub online: u64,
+    pub busy: u64,
+    pub offline: u64,
+}
+
+/// How many registered runners there are in each state: a walk along an index of them.
+pub async fn counts(read_models: &ReadModels) -> Result<RunnerCounts, QueryError> {
+    let query = Query::new(
+        "select status, count(*) from {rows} where status is not null and registered_at is not null group by status",
+    );
+    let rows = read_models.values::<Runners>(&query).await?;
+    let count = |status: RunnerStatus| {
+        let row = rows.iter().find(|row| row.first() == Some(&Value::from(status.as_str())));
+        let count = row.and_then(|row| row.get(1)).and_then(Value::integer);
+        count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
+    };
+    Ok(RunnerCounts {
+        online: count(RunnerStatus::Online),
+        busy: count(RunnerStatus::Busy),
+        offline: count(RunnerStatus::Offline),
+    })
 }

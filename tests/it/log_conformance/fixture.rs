@@ -87,6 +87,7 @@ pub(super) fn claimed(job_id: JobId, attempt: u32) -> Event {
         lease_id: LeaseId::generate(),
         fencing: true,
         request_key: None,
+        ready_at: None,
         claimed_at: time(),
     }))
 }

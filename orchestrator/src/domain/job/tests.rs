@@ -96,6 +96,7 @@ fn claim_recorded(attempt: u32, second: i64) -> JobClaimed {
         lease_id: lease(attempt),
         fencing: true,
         request_key: None,
+        ready_at: Some(at(0)),
         claimed_at: at(second),
     }
 }

@@ -10,6 +10,7 @@ use rivet_events::pipeline::PipelineDefinition;
 pub enum PipelineCommand {
     Create(CreatePipeline),
     Revise(RevisePipeline),
+    RollBack(RollBackPipeline),
     Delete(DeletePipeline),
 }
 
@@ -29,6 +30,15 @@ pub struct CreatePipeline {
 pub struct RevisePipeline {
     /// What it runs from now on.
     pub definition: Box<PipelineDefinition>,
+    /// When.
+    pub now: DateTime<Utc>,
+}
+
+/// Run again what an earlier version ran, as a version of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RollBackPipeline {
+    /// That version.
+    pub version: u32,
     /// When.
     pub now: DateTime<Utc>,
 }

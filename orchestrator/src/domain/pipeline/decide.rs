@@ -1,6 +1,10 @@
 //! The rules of a pipeline.
 
-use rivet_events::pipeline::{PipelineCreated, PipelineDeleted, PipelineEvent, PipelineRevised};
+use chrono::{DateTime, Utc};
+use rivet_events::id::PipelineId;
+use rivet_events::pipeline::{
+    PipelineCreated, PipelineDefinition, PipelineDeleted, PipelineEvent, PipelineRevised,
+};
 
 use super::command::PipelineCommand;
 use super::state::PipelineState;
@@ -14,6 +18,9 @@ pub enum PipelineError {
     /// The id is taken.
     #[error("the pipeline exists already")]
     Exists,
+    /// It never had that version.
+    #[error("the pipeline has no version {0}")]
+    NoVersion(u32),
 }
 
 /// The events that a command leads to, or why it is refused. None means that what is asked is already so.
@@ -29,20 +36,39 @@ pub(super) fn decide(
         })]),
         (Some(_), PipelineCommand::Create(_)) => Err(PipelineError::Exists),
         (Some(pipeline_id), PipelineCommand::Revise(revise)) if !state.deleted => {
-            let unchanged = state.current().is_some_and(|(_, definition)| **definition == *revise.definition);
-            if unchanged {
-                return Ok(vec![]);
-            }
-            Ok(vec![PipelineEvent::Revised(PipelineRevised {
-                pipeline_id,
-                version: u32::try_from(state.versions.len()).unwrap_or(u32::MAX).saturating_add(1),
-                definition: *revise.definition,
-                revised_at: revise.now,
-            })])
+            Ok(revised(state, pipeline_id, *revise.definition, None, revise.now))
+        }
+        (Some(pipeline_id), PipelineCommand::RollBack(roll_back)) if !state.deleted => {
+            let number = roll_back.version;
+            let version = state.version(number).ok_or(PipelineError::NoVersion(number))?;
+            let definition = PipelineDefinition::clone(&version.definition);
+            Ok(revised(state, pipeline_id, definition, Some(number), roll_back.now))
         }
         (Some(pipeline_id), PipelineCommand::Delete(delete)) if !state.deleted => {
             Ok(vec![PipelineEvent::Deleted(PipelineDeleted { pipeline_id, deleted_at: delete.now })])
         }
-        (_, PipelineCommand::Revise(_) | PipelineCommand::Delete(_)) => Err(PipelineError::NotFound),
+        (_, PipelineCommand::Revise(_) | PipelineCommand::RollBack(_) | PipelineCommand::Delete(_)) => {
+            Err(PipelineError::NotFound)
+        }
     }
+}
+
+/// The next version, unless it would be the same as the current one.
+fn revised(
+    state: &PipelineState,
+    pipeline_id: PipelineId,
+    definition: PipelineDefinition,
+    restores: Option<u32>,
+    now: DateTime<Utc>,
+) -> Vec<PipelineEvent> {
+    if state.current().is_some_and(|(_, current)| **current == definition) {
+        return vec![];
+    }
+    vec![PipelineEvent::Revised(PipelineRevised {
+        pipeline_id,
+        version: u32::try_from(state.versions.len()).unwrap_or(u32::MAX).saturating_add(1),
+        definition,
+        restores,
+        revised_at: now,
+    })]
 }

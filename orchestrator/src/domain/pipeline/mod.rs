@@ -13,7 +13,7 @@ use rivet_events::StreamType;
 use rivet_events::pipeline::PipelineEvent;
 use serde::{Deserialize, Serialize};
 
-pub use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline};
+pub use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline, RollBackPipeline};
 pub use decide::PipelineError;
 pub use parameters::{ParameterError, check as check_parameters};
 pub use state::{PipelineState, PipelineVersion};

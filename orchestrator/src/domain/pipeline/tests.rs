@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     CreatePipeline, DeletePipeline, Pipeline, PipelineCommand, PipelineError, PipelineState, RevisePipeline,
+    RollBackPipeline,
 };
 use crate::domain::spec::Given;
 
@@ -61,6 +62,7 @@ fn revised(version: u32, name: &str) -> PipelineEvent {
         pipeline_id: pipeline(),
         version,
         definition: definition(name),
+        restores: None,
         revised_at: at(version.into()),
     })
 }
@@ -79,6 +81,15 @@ fn create() -> PipelineCommand {
 
 fn revise(name: &str, second: i64) -> PipelineCommand {
     PipelineCommand::Revise(RevisePipeline { definition: Box::new(definition(name)), now: at(second) })
+}
+
+fn roll_back(version: u32, second: i64) -> PipelineCommand {
+    PipelineCommand::RollBack(RollBackPipeline { version, now: at(second) })
+}
+
+fn restored(version: u32, restores: u32, name: &str) -> PipelineEvent {
+    let PipelineEvent::Revised(revised) = revised(version, name) else { panic!("a revision") };
+    PipelineEvent::Revised(PipelineRevised { restores: Some(restores), ..revised })
 }
 
 fn delete() -> PipelineCommand {
@@ -144,4 +155,25 @@ fn every_version_stays_readable_also_of_a_deleted_pipeline() {
     let state = state_after([created(), revised(2, "two"), deleted()]);
     let name = |number| state.version(number).map(|version| version.definition.name.as_str());
     assert_eq!((name(0), name(1), name(2), name(3)), (None, Some("one"), Some("two"), None));
+}
+
+#[test]
+fn a_rollback_is_a_version_of_its_own_that_names_the_one_it_brings_back() {
+    given([created(), revised(2, "two")]).when(roll_back(1, 3)).then([restored(3, 1, "one")]);
+    let back_and_forth = [created(), revised(2, "two"), restored(3, 1, "one")];
+    given(back_and_forth).when(roll_back(2, 4)).then([restored(4, 2, "two")]);
+}
+
+#[test]
+fn a_rollback_to_what_runs_already_is_no_version() {
+    given([created(), revised(2, "two")]).when(roll_back(2, 3)).then([]);
+    given([created(), revised(2, "two"), restored(3, 1, "one")]).when(roll_back(1, 4)).then([]);
+}
+
+#[test]
+fn a_rollback_needs_a_version_that_was() {
+    for version in [0, 2, u32::MAX] {
+        given([created()]).when(roll_back(version, 1)).then_refused(PipelineError::NoVersion(version));
+    }
+    given([created(), deleted()]).when(roll_back(1, 10)).then_refused(PipelineError::NotFound);
 }

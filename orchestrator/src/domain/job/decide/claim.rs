@@ -25,6 +25,7 @@ pub(super) fn claim_queued(queued: &Queued, claim: ClaimJob) -> Result<Vec<JobEv
         lease_id: claim.lease_id,
         fencing: claim.fencing,
         request_key: claim.request_key,
+        ready_at: Some(queued.queued_at.max(queued.due_at)),
         claimed_at: claim.now,
     })])
 }

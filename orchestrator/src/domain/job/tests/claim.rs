@@ -44,11 +44,16 @@ fn an_ended_job_cannot_be_claimed() {
         .then_refused(JobError::AlreadyClaimed);
 }
 
+/// Claimed by a runner that had to wait from `ready` on.
+fn claimed_ready(attempt: u32, ready: i64, second: i64) -> JobEvent {
+    JobEvent::Claimed(JobClaimed { ready_at: Some(at(ready)), ..claim_recorded(attempt, second) })
+}
+
 #[test]
 fn a_requeued_job_is_claimed_as_the_next_attempt() {
     given([launched(), claimed(1, 1), expired(1, ExpiryCause::Silent, 200), requeued_lost(1, 200)])
         .when(claim(2, 200))
-        .then([claimed(2, 200)]);
+        .then([claimed_ready(2, 200, 200)]);
 }
 
 #[test]
@@ -96,17 +101,17 @@ fn a_runner_without_a_list_is_unrestricted() {
 fn a_retry_cannot_be_claimed_before_it_is_due() {
     let history = [launched_with_retries(1), claimed(1, 1), started(1, 2), requeued_failed(1, 10)];
     given(history.clone()).when(claim(2, 10)).then_refused(JobError::NotDue(at(11)));
-    given(history).when(claim(2, 11)).then([claimed(2, 11)]);
+    given(history).when(claim(2, 11)).then([claimed_ready(2, 11, 11)]);
 }
 
 #[test]
 fn a_job_without_a_backoff_is_due_also_by_a_clock_that_is_behind() {
     given([JobEvent::Launched(JobLaunched { requested_at: at(10), ..launch() })])
         .when(claim(1, 1))
-        .then([claimed(1, 1)]);
+        .then([claimed_ready(1, 10, 1)]);
     given([launched(), claimed(1, 1), expired(1, ExpiryCause::Silent, 200), requeued_lost(1, 200)])
         .when(claim(2, 190))
-        .then([claimed(2, 190)]);
+        .then([claimed_ready(2, 200, 190)]);
 }
 
 #[test]
@@ -121,5 +126,5 @@ fn after_the_loss_of_a_holder_that_cannot_be_fenced_only_a_runner_that_fences_ma
     given(history.clone())
         .when(ClaimJob { fencing: false, ..claim(2, 1001) })
         .then_refused(JobError::NeedsFencing);
-    given(history).when(claim(2, 1001)).then([claimed(2, 1001)]);
+    given(history).when(claim(2, 1001)).then([claimed_ready(2, 1000, 1001)]);
 }

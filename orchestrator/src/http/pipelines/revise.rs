@@ -1,0 +1,31 @@
+//! `PUT /api/pipeline/{id}`
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::{Extension, Json as JsonBody};
+use rivet_events::id::PipelineId;
+
+use super::define::{PipelineRequest, define};
+use crate::domain::pipeline::{PipelineCommand, RevisePipeline};
+use crate::http::answer::Recorded;
+use crate::http::body::Pipeline;
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, Path};
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState, unknown_pipeline};
+
+/// The next version; jobs that were launched before keep theirs. What changes nothing is no version.
+pub(in crate::http) async fn revise(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(id): Path<PipelineId>,
+    Json(request): Json<PipelineRequest>,
+) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
+    let definition = Box::new(define(&state.evaluator, request).await?);
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let revise = PipelineCommand::Revise(RevisePipeline { definition, now: state.clock.now() });
+    let committed = state.commands.pipelines.execute(id, revise, &metadata).await?;
+    let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
+    Ok(Recorded(state.position_of(&committed), JsonBody(pipeline)))
+}

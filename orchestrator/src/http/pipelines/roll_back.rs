@@ -1,0 +1,35 @@
+//! `POST /api/pipeline/{id}/rollback`
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::{Extension, Json as JsonBody};
+use rivet_events::id::PipelineId;
+use serde::Deserialize;
+
+use crate::domain::pipeline::{PipelineCommand, RollBackPipeline};
+use crate::http::answer::Recorded;
+use crate::http::body::Pipeline;
+use crate::http::error::ApiError;
+use crate::http::extract::{Json, Path};
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState, unknown_pipeline};
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct RollBack {
+    version: u32,
+}
+
+/// Makes what an earlier version ran the next version. Its script is not read again: it runs as it was stored.
+pub(in crate::http) async fn roll_back(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(id): Path<PipelineId>,
+    Json(RollBack { version }): Json<RollBack>,
+) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let roll_back = PipelineCommand::RollBack(RollBackPipeline { version, now: state.clock.now() });
+    let committed = state.commands.pipelines.execute(id, roll_back, &metadata).await?;
+    let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
+    Ok(Recorded(state.position_of(&committed), JsonBody(pipeline)))
+}

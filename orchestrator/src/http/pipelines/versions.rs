@@ -1,0 +1,188 @@
+//! `GET /api/pipeline/{id}/versions`, `GET /api/pipeline/{id}/versions/{version}`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{OriginalUri, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use rivet_events::id::PipelineId;
+use rivet_events::pipeline::{PipelineDefinition, PipelineEvent};
+use rivet_events::{Envelope, Event, Position, StreamId, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::pipeline::PipelineError;
+use crate::http::answer::next_link;
+use crate::http::error::ApiError;
+use crate::http::extract::{Path, Query};
+use crate::http::state::{AppState, unknown_pipeline};
+
+/// Versions of one answer where the client does not say: each has its whole script.
+const DEFAULT_LIMIT: usize = 100;
+/// Versions of one answer at most.
+const MAX_LIMIT: usize = 1_000;
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Range {
+    limit: Option<usize>,
+    /// Only versions older than this.
+    before: Option<u32>,
+}
+
+/// A version in a list.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    version: u32,
+    name: &'a str,
+    script: &'a str,
+    created_at: DateTime<Utc>,
+    actor: Option<&'a str>,
+    current: bool,
+    /// The version that it brought back, where it was a rollback.
+    restores: Option<u32>,
+}
+
+/// A version with all its settings, and what recorded it.
+#[derive(Debug, Serialize)]
+struct Detail<'a> {
+    pipeline_id: PipelineId,
+    version: u32,
+    created_at: DateTime<Utc>,
+    actor: Option<&'a str>,
+    request_id: Option<&'a str>,
+    position: Position,
+    current: bool,
+    restores: Option<u32>,
+    #[serde(flatten)]
+    definition: &'a PipelineDefinition,
+}
+
+/// Every version there ever was, newest first; also of a deleted pipeline, whose jobs can still be looked at.
+pub(in crate::http) async fn list(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    Path(id): Path<PipelineId>,
+    Query(range): Query<Range>,
+) -> Result<Response, ApiError> {
+    let limit = range.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        let detail = format!("limit: must be from 1 to {MAX_LIMIT}");
+        return Err(ApiError::malformed("invalid_query", detail));
+    }
+    let history = History::read(&state, id).await?;
+    let older = history.numbers().rev().filter(|number| range.before.is_none_or(|before| *number < before));
+    let page: Vec<u32> = older.take(limit).collect();
+    let bodies: Result<Vec<Summary<'_>>, ApiError> =
+        page.iter().map(|number| Ok(history.version(*number)?.summary())).collect();
+    let mut response = Json(bodies?).into_response();
+    if let Some(oldest) = page.last().filter(|oldest| **oldest > 1) {
+        let link = next_link(&uri, "before", oldest).map(|link| (header::LINK, link));
+        response.headers_mut().extend(link);
+    }
+    Ok(response)
+}
+
+pub(in crate::http) async fn get(
+    State(state): State<AppState>,
+    Path((id, number)): Path<(PipelineId, u32)>,
+) -> Result<Response, ApiError> {
+    let history = History::read(&state, id).await?;
+    Ok(Json(history.version(number)?.detail(id)).into_response())
+}
+
+/// What was recorded of a pipeline.
+pub(super) struct History {
+    /// The event that made version 1, 2, …
+    revisions: Vec<Arc<Envelope>>,
+    deleted: bool,
+}
+
+impl History {
+    /// The whole history, which is the pipeline's stream.
+    pub(super) async fn read(state: &AppState, id: PipelineId) -> Result<Self, ApiError> {
+        let envelopes = state.commands.log().read_stream(&StreamId::pipeline(id), Version::default()).await?;
+        let is_deletion = |event: &Event| matches!(event, Event::Pipeline(PipelineEvent::Deleted(_)));
+        let deleted = envelopes.iter().any(|envelope| is_deletion(&envelope.event));
+        let revisions: Vec<Arc<Envelope>> =
+            envelopes.into_iter().filter(|envelope| definition(&envelope.event).is_some()).collect();
+        if revisions.is_empty() { Err(unknown_pipeline(id)) } else { Ok(Self { revisions, deleted }) }
+    }
+
+    fn numbers(&self) -> impl DoubleEndedIterator<Item = u32> {
+        1..=self.last()
+    }
+
+    /// The number of the newest version.
+    pub(super) fn last(&self) -> u32 {
+        u32::try_from(self.revisions.len()).unwrap_or(u32::MAX)
+    }
+
+    /// A version by its number.
+    pub(super) fn version(&self, number: u32) -> Result<Revision<'_>, ApiError> {
+        let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+        let envelope =
+            index.and_then(|index| self.revisions.get(index)).ok_or(PipelineError::NoVersion(number))?;
+        let (definition, created_at, restores) =
+            definition(&envelope.event).ok_or(PipelineError::NoVersion(number))?;
+        let current = !self.deleted && number == self.last();
+        Ok(Revision { number, definition, envelope, created_at, restores, current })
+    }
+}
+
+/// A version as it was recorded.
+pub(super) struct Revision<'a> {
+    pub(super) number: u32,
+    pub(super) definition: &'a PipelineDefinition,
+    envelope: &'a Envelope,
+    created_at: DateTime<Utc>,
+    restores: Option<u32>,
+    current: bool,
+}
+
+impl<'a> Revision<'a> {
+    fn summary(&self) -> Summary<'a> {
+        Summary {
+            version: self.number,
+            name: &self.definition.name,
+            script: &self.definition.script,
+            created_at: self.created_at,
+            actor: self.envelope.metadata.actor.as_deref(),
+            current: self.current,
+            restores: self.restores,
+        }
+    }
+
+    fn detail(&self, pipeline_id: PipelineId) -> Detail<'a> {
+        Detail {
+            pipeline_id,
+            version: self.number,
+            created_at: self.created_at,
+            actor: self.envelope.metadata.actor.as_deref(),
+            request_id: self.envelope.metadata.request_id.as_deref(),
+            position: self.envelope.position,
+            current: self.current,
+            restores: self.restores,
+            definition: self.definition,
+        }
+    }
+}
+
+/// What an event made of a pipeline: the definition, when, and the version that it brought back.
+fn definition(event: &Event) -> Option<(&PipelineDefinition, DateTime<Utc>, Option<u32>)> {
+    match event {
+        Event::Pipeline(PipelineEvent::Created(created)) => {
+            Some((&created.definition, created.created_at, None))
+        }
+        Event::Pipeline(PipelineEvent::Revised(revised)) => {
+            Some((&revised.definition, revised.revised_at, revised.restores))
+        }
+        Event::Pipeline(PipelineEvent::Deleted(_))
+        | Event::Job(_)
+        | Event::JobLog(_)
+        | Event::Runner(_)
+        | Event::Claim(_)
+        | Event::Group(_)
+        | Event::Unreadable(_) => None,
+    }
+}

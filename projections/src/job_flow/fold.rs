@@ -1,0 +1,110 @@
+//! Job events into minutes.
+
+use rivet_events::job::{JobClaimed, JobEvent, JobStatus};
+use rivet_events::{Envelope, Event, StreamType};
+
+use super::{MINUTES, Minute};
+use crate::projection::{Column, Projection, Schema};
+
+/// The read model of [`Minute`]s, by place in the ring.
+#[derive(Debug)]
+pub struct JobFlow;
+
+impl Projection for JobFlow {
+    const NAME: &'static str = "job_flow";
+    const VERSION: u32 = 1;
+    const STREAMS: &'static [StreamType] = &[StreamType::Job];
+    const SCHEMA: Schema = Schema { columns: &[Column::integer("minute")], indexes: &[&["minute"]] };
+    type Row = Minute;
+
+    fn key(envelope: &Envelope) -> Option<String> {
+        match &envelope.event {
+            Event::Job(event) => moves(event).then(|| place(Minute::of(envelope.recorded_at))),
+            Event::Pipeline(_)
+            | Event::JobLog(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Group(_)
+            | Event::Unreadable(_) => None,
+        }
+    }
+
+    fn apply(row: Option<Minute>, envelope: &Envelope) -> Option<Minute> {
+        match &envelope.event {
+            Event::Job(event) => {
+                let minute = Minute::of(envelope.recorded_at);
+                match row {
+                    // A clock that is a day behind has nothing to say about this one.
+                    Some(row) if row.minute > minute => Some(row),
+                    Some(row) if row.minute == minute => Some(count(row, event)),
+                    Some(_) | None => Some(count(Minute { minute, ..Minute::default() }, event)),
+                }
+            }
+            Event::Pipeline(_)
+            | Event::JobLog(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Group(_)
+            | Event::Unreadable(_) => row,
+        }
+    }
+}
+
+fn place(minute: i64) -> String {
+    format!("{:04}", minute.rem_euclid(i64::from(MINUTES)))
+}
+
+fn moves(event: &JobEvent) -> bool {
+    match event {
+        JobEvent::Launched(_)
+        | JobEvent::Claimed(_)
+        | JobEvent::Requeued(_)
+        | JobEvent::Completed(_)
+        | JobEvent::Cancelled(_)
+        | JobEvent::TimedOut(_) => true,
+        JobEvent::Started(_)
+        | JobEvent::LeaseExpired(_)
+        | JobEvent::CancelRequested(_)
+        | JobEvent::ReportRefused(_) => false,
+    }
+}
+
+fn count(mut row: Minute, event: &JobEvent) -> Minute {
+    match event {
+        JobEvent::Launched(_) => row.launched += 1,
+        JobEvent::Claimed(claimed) => {
+            let waited = waited_ms(claimed);
+            row.claimed += 1;
+            row.waited_ms += waited;
+            row.longest_wait_ms = row.longest_wait_ms.max(waited);
+        }
+        JobEvent::Requeued(_) => row.requeued += 1,
+        JobEvent::Completed(completed) => end(&mut row, completed.status, true),
+        JobEvent::Cancelled(cancelled) => {
+            end(&mut row, JobStatus::Cancelled, cancelled.runner_id.is_some());
+        }
+        JobEvent::TimedOut(timed_out) => end(&mut row, JobStatus::TimedOut, timed_out.runner_id.is_some()),
+        JobEvent::Started(_)
+        | JobEvent::LeaseExpired(_)
+        | JobEvent::CancelRequested(_)
+        | JobEvent::ReportRefused(_) => {}
+    }
+    row
+}
+
+fn end(row: &mut Minute, status: JobStatus, held: bool) {
+    match status {
+        JobStatus::Succeeded => row.succeeded += 1,
+        JobStatus::Failed => row.failed += 1,
+        JobStatus::Cancelled => row.cancelled += 1,
+        JobStatus::TimedOut => row.timed_out += 1,
+        JobStatus::Queued | JobStatus::Running => {}
+    }
+    row.ended_waiting += u64::from(!held);
+}
+
+/// Clocks of replicas differ, and no wait is shorter than none.
+fn waited_ms(claimed: &JobClaimed) -> u64 {
+    let waited = claimed.ready_at.map(|ready_at| claimed.claimed_at - ready_at);
+    waited.and_then(|waited| u64::try_from(waited.num_milliseconds()).ok()).unwrap_or_default()
+}
