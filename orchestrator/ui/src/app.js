@@ -57,9 +57,7 @@ const ROUTES = [
 
 export function App() {
   const { path } = useLocation();
-  return html`<${Layout}
-    ><${Guard} key=${path}><${Routed} path=${path} /><//
-  ><//>`;
+  return html`<${Layout}><${Guard} key=${path}><${Routed} path=${path} /><//><//>`;
 }
 
 /** @param {{ path: string }} props */
@@ -88,10 +86,7 @@ function Routed({ path }) {
 /** @param {{ path: string }} props */
 function Unknown({ path }) {
   return html`<${PageHeading} title="No such page" />
-    <p>
-      There is nothing at <code>${path}</code>. The
-      <a href="/">overview</a> leads to everything there is.
-    </p>`;
+    <p>There is nothing at <code>${path}</code>. The <a href="/">overview</a> leads to everything there is.</p>`;
 }
 
 /** A page that fails does not take the others with it. */

@@ -93,3 +93,12 @@ export function formatClock(time) {
 export function shortId(id) {
   return id.slice(-8);
 }
+
+/**
+ * @param {string} name as the API writes it, such as `max_retries`
+ * @returns {string} such as `Max retries`
+ */
+export function capitalized(name) {
+  const words = name.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}

@@ -71,7 +71,16 @@ export class Server {
  * @param {string[]} options
  */
 async function serve(directory, listen, options) {
-  const args = ["serve", "--listen", listen, "--database-url", `sqlite://${directory}/rivet.db`, "--log-filter", "warn", ...options];
+  const args = [
+    "serve",
+    "--listen",
+    listen,
+    "--database-url",
+    `sqlite://${directory}/rivet.db`,
+    "--log-filter",
+    "warn",
+    ...options,
+  ];
   const process = spawn(PROGRAM, args, { stdio: ["ignore", "ignore", "pipe"] });
   const address = await announced(process);
   return { process, address };

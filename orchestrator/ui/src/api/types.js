@@ -74,6 +74,10 @@
  * @property {string | null} actor
  * @property {boolean} current
  *
+ * @typedef {object} VersionDiff
+ * @property {string} script a unified diff; empty where the scripts are the same
+ * @property {{ setting: string, from: unknown, to: unknown }[]} settings
+ *
  * @typedef {object} Runner
  * @property {string} id
  * @property {string[]} capabilities
@@ -127,6 +131,10 @@
  * @property {string} recorded_at
  * @property {Record<string, any>} payload
  * @property {Metadata} metadata
+ *
+ * @typedef {EventBody & { state?: Record<string, unknown> }} HistoryEvent an event of a job, and how the job stood after it
+ *
+ * @typedef {{ events: HistoryEvent[] }} JobHistory
  *
  * @typedef {object} Projection
  * @property {string} name

@@ -56,7 +56,7 @@ export function describe(event) {
 }
 
 /**
- * @param {EventBody} event
+ * @param {Pick<EventBody, "metadata">} event
  * @returns {string} who did it
  */
 export function actorOf({ metadata }) {

@@ -20,21 +20,12 @@ export function EventList({ events }) {
 function Item({ event }) {
   const [isOpen, setOpen] = useState(false);
   return html`<li>
-    <details
-      onToggle=${(/** @type {any} */ toggled) => setOpen(toggled.currentTarget.open)}
-    >
+    <details onToggle=${(/** @type {any} */ toggled) => setOpen(toggled.currentTarget.open)}>
       <summary>
         <span class="event-position">${event.position}</span>
-        <time
-          datetime=${event.recorded_at}
-          title=${formatTime(event.recorded_at)}
-          >${formatClock(event.recorded_at)}</time
-        >
+        <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}>${formatClock(event.recorded_at)}</time>
         <code class="event-type">${event.type}</code>
-        <span class="event-text"
-          >${describe(event)}
-          <span class="quiet">by ${actorOf(event)}</span></span
-        >
+        <span class="event-text">${describe(event)} <span class="quiet">by ${actorOf(event)}</span></span>
       </summary>
       ${isOpen && html`<${Opened} event=${event} />`}
     </details>
@@ -49,10 +40,7 @@ function Opened({ event }) {
   return html`<p class="event-links">
       ${job && html`<a href=${`/jobs/${job}`}>The job</a>`}
       ${pipeline && html`<a href=${`/pipelines/${pipeline}`}>The pipeline</a>`}
-      <a
-        href=${`/events?stream_type=${kind}&stream_id=${encodeURIComponent(id)}`}
-        >Only this ${kind.replace("_", " ")}</a
-      >
+      <a href=${`/events?stream_type=${kind}&stream_id=${encodeURIComponent(id)}`}>Only this ${kind.replace("_", " ")}</a>
     </p>
     <${Json} value=${event} label=${`Event ${event.position}`} />`;
 }

@@ -17,18 +17,10 @@ export function JobActions({ job, onChange }) {
   const close = () => setAsked(null);
   return html`${
     hasEnded
-      ? html`<button
-          type="button"
-          class="primary"
-          onClick=${() => setAsked("retry")}
-        >
+      ? html`<button type="button" class="primary" onClick=${() => setAsked("retry")}>
           Retry…
         </button>`
-      : html`<button
-          type="button"
-          class="danger"
-          onClick=${() => setAsked("cancel")}
-        >
+      : html`<button type="button" class="danger" onClick=${() => setAsked("cancel")}>
           Cancel…
         </button>`
   }
@@ -49,19 +41,9 @@ function CancelDialog({ job, onChange, onClose }) {
     announce(isRunning ? "The runner is asked to stop." : "The job is cancelled.");
     onChange();
   }
-  return html`<${Confirm}
-    title="Cancel this job?"
-    action="Cancel the job"
-    isDangerous
-    onConfirm=${cancel}
-    onClose=${onClose}
-  >
-    <p>
-      ${isRunning ? `${job.runner_id} is asked to stop, and the job ends when it has.` : "It waits, and will not run."}
-    </p>
-    <label class="field"
-      >Reason <input name="reason" maxlength="500" autocomplete="off"
-    /></label>
+  return html`<${Confirm} title="Cancel this job?" action="Cancel the job" isDangerous onConfirm=${cancel} onClose=${onClose}>
+    <p>${isRunning ? `${job.runner_id} is asked to stop, and the job ends when it has.` : "It waits, and will not run."}</p>
+    <label class="field">Reason <input name="reason" maxlength="500" autocomplete="off" /></label>
     ${isRunning && html`<label class="check"><input type="checkbox" name="force" /> End it after a minute even if the runner goes on</label>`}
   <//>`;
 }
@@ -73,15 +55,9 @@ function RetryDialog({ job, onClose }) {
     announce("A new job was launched.");
     navigate(`/jobs/${launched.id}`);
   }
-  return html`<${Confirm}
-    title="Run it again?"
-    action="Launch again"
-    onConfirm=${retry}
-    onClose=${onClose}
-  >
+  return html`<${Confirm} title="Run it again?" action="Launch again" onConfirm=${retry} onClose=${onClose}>
     <p>
-      A new job is launched with the same parameters, in the same version
-      (${job.pipeline_version}) of the pipeline. This one stays as it is.
+      A new job is launched with the same parameters, in the same version (${job.pipeline_version}) of the pipeline. This one stays as it is.
     </p>
   <//>`;
 }

@@ -33,27 +33,18 @@ export function Filters({ query, pipelines }) {
       ${STATUSES.map(
         (status) =>
           html`<label key=${status} class="chip">
-            <input
-              type="checkbox"
-              checked=${chosen.includes(status)}
-              onChange=${() => toggle(status)}
-            />
+            <input type="checkbox" checked=${chosen.includes(status)} onChange=${() => toggle(status)} />
             <span>${status === "TimedOut" ? "Timed out" : status}</span>
           </label>`,
       )}
     </fieldset>
-    <label class="field"
-      >Pipeline
-      <select
-        value=${query.get("pipeline_id") ?? ""}
-        onChange=${onValue((value) => filter({ pipeline_id: value }))}
-      >
+    <label class="field">Pipeline
+      <select value=${query.get("pipeline_id") ?? ""} onChange=${onValue((value) => filter({ pipeline_id: value }))}>
         <option value="">All</option>
         ${pipelines.map(({ pipeline_id, name }) => html`<option key=${pipeline_id} value=${pipeline_id}>${name}</option>`)}
       </select>
     </label>
-    <label class="field"
-      >Runner
+    <label class="field">Runner
       <input
         value=${query.get("runner_id") ?? ""}
         autocomplete="off"
@@ -61,8 +52,7 @@ export function Filters({ query, pipelines }) {
         onChange=${onValue((value) => filter({ runner_id: value }))}
       />
     </label>
-    <label class="field"
-      >Search
+    <label class="field">Search
       <input
         type="search"
         value=${query.get("q") ?? ""}

@@ -3,13 +3,13 @@
  * address keeps where it stands.
  */
 
-import { formatClock, formatTime } from "../format.js";
+import { capitalized, formatClock, formatTime } from "../format.js";
 import { actorOf, describe } from "../events/describe.js";
 import { html } from "../html.js";
 import { setQuery, useLocation } from "../router.js";
-import { Json } from "../ui/parts.js";
+import { Fact, Json } from "../ui/parts.js";
 
-/** @typedef {import("../api/types.js").EventBody & { state?: Record<string, unknown> }} HistoryEvent */
+/** @typedef {import("../api/types.js").HistoryEvent} HistoryEvent */
 
 /** @param {{ events: HistoryEvent[] }} props */
 export function History({ events }) {
@@ -41,30 +41,16 @@ export function History({ events }) {
         ${events.map((one, place) => html`<${Entry} key=${one.position} event=${one} isChosen=${place === chosen} onChoose=${() => choose(place)} />`)}
       </ol>
     </div>
-    <${StateAfter}
-      event=${event}
-      before=${events[chosen - 1]?.state}
-      isLast=${chosen === last}
-    />
+    <${StateAfter} event=${event} before=${events[chosen - 1]?.state} isLast=${chosen === last} />
   </div>`;
 }
 
 /** @param {{ event: HistoryEvent, isChosen: boolean, onChoose: () => void }} props */
 function Entry({ event, isChosen, onChoose }) {
   return html`<li class=${isChosen ? "is-chosen" : ""}>
-    <button
-      type="button"
-      class="history-entry"
-      aria-pressed=${isChosen}
-      onClick=${onChoose}
-    >
-      <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}
-        >${formatClock(event.recorded_at)}</time
-      >
-      <span
-        ><strong>${describe(event)}</strong>
-        <span class="quiet">by ${actorOf(event)}</span></span
-      >
+    <button type="button" class="history-entry" aria-pressed=${isChosen} onClick=${onChoose}>
+      <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}>${formatClock(event.recorded_at)}</time>
+      <span><strong>${describe(event)}</strong> <span class="quiet">by ${actorOf(event)}</span></span>
     </button>
   </li>`;
 }
@@ -73,30 +59,15 @@ function Entry({ event, isChosen, onChoose }) {
 function StateAfter({ event, before, isLast }) {
   const { metadata } = event;
   return html`<div class="state-after" aria-live="polite">
-    <h3>
-      ${isLast ? "How it stands" : `How it stood after event ${event.sequence}`}
-    </h3>
+    <h3>${isLast ? "How it stands" : `How it stood after event ${event.sequence}`}</h3>
     ${event.state && html`<${Members} state=${event.state} before=${before} />`}
     <h3>The event</h3>
     <dl class="facts">
-      <dt>Type</dt>
-      <dd><code>${event.type}</code></dd>
-      <dt>Position</dt>
-      <dd>
-        <a href=${`/events?after=${event.position - 1}`}>${event.position}</a>
-      </dd>
-      <dt>By</dt>
-      <dd>${actorOf(event)}</dd>
-      ${
-        metadata.request_id &&
-        html`<dt>Request</dt>
-          <dd><code>${metadata.request_id}</code></dd>`
-      }
-      ${
-        metadata.causation_id &&
-        html`<dt>Cause</dt>
-          <dd><code>${metadata.causation_id}</code></dd>`
-      }
+      <${Fact} name="Type"><code>${event.type}</code><//>
+      <${Fact} name="Position"><a href=${`/events?after=${event.position - 1}`}>${event.position}</a><//>
+      <${Fact} name="By">${actorOf(event)}<//>
+      ${metadata.request_id && html`<${Fact} name="Request"><code>${metadata.request_id}</code><//>`}
+      ${metadata.causation_id && html`<${Fact} name="Cause"><code>${metadata.causation_id}</code><//>`}
     </dl>
     <details>
       <summary>Payload</summary>
@@ -112,10 +83,9 @@ function Members({ state, before }) {
     ${rows.map(([name, value]) => {
       const text = typeof value === "object" ? JSON.stringify(value) : String(value);
       const isChanged = before !== undefined && JSON.stringify(before[name]) !== JSON.stringify(value);
-      return html`<dt key=${name}>${name.replaceAll("_", " ")}</dt>
-        <dd key=${`${name}-value`} class=${isChanged ? "is-changed" : ""}>
-          ${text}${isChanged && html` <span class="tag">changed</span>`}
-        </dd>`;
+      return html`<${Fact} key=${name} name=${capitalized(name)}>
+        <span class=${isChanged ? "is-changed" : ""}>${text}${isChanged && html` <span class="tag">changed</span>`}</span>
+      <//>`;
     })}
   </dl>`;
 }

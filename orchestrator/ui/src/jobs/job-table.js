@@ -7,10 +7,7 @@ import { Ago, Cell, JobLink, Status, Table, Took } from "../ui/parts.js";
 
 /** @param {{ jobs: Job[], nameOf: (pipelineId: string) => string, caption: string }} props */
 export function JobTable({ jobs, nameOf, caption }) {
-  return html`<${Table}
-    caption=${caption}
-    columns=${["Job", "Status", "Pipeline", "Requested", "Took", "Runner"]}
-  >
+  return html`<${Table} caption=${caption} columns=${["Job", "Status", "Pipeline", "Requested", "Took", "Runner"]}>
     ${jobs.map((job) => html`<${Row} key=${job.id} job=${job} name=${nameOf(job.pipeline_id)} />`)}
   <//>`;
 }
@@ -24,15 +21,9 @@ function Row({ job, name }) {
       ${job.attempt > 1 && html` <span class="quiet">attempt ${job.attempt}</span>`}
       ${job.reason && html` <span class="quiet">${job.reason}</span>`}
     <//>
-    <${Cell} of="Pipeline"
-      ><a href=${`/pipelines/${job.pipeline_id}`}>${name}</a><//
-    >
+    <${Cell} of="Pipeline"><a href=${`/pipelines/${job.pipeline_id}`}>${name}</a><//>
     <${Cell} of="Requested"><${Ago} time=${job.requested_at} /><//>
-    <${Cell} of="Took"
-      ><${Took} from=${job.started_at} to=${job.completed_at}
-    /><//>
-    <${Cell} of="Runner"
-      >${job.runner_id ?? html`<span class="quiet">–</span>`}<//
-    >
+    <${Cell} of="Took"><${Took} from=${job.started_at} to=${job.completed_at} /><//>
+    <${Cell} of="Runner">${job.runner_id ?? html`<span class="quiet">–</span>`}<//>
   </tr>`;
 }

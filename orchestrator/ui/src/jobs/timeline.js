@@ -31,8 +31,7 @@ export function Timeline({ events }) {
       key=${phase.from}
       class=${`phase phase-${phase.kind}`}
       title=${inWords(phase, now)}
-      style=${{ flexGrow: Math.max(share, MIN_WIDTH) }}
-    ></span>`;
+      style=${{ flexGrow: Math.max(share, MIN_WIDTH) }}></span>`;
   });
   return html`<div class="timeline">
     <div class="phases" aria-hidden="true">${bars}</div>
@@ -42,8 +41,7 @@ export function Timeline({ events }) {
         end &&
         html`<li>
           <span class="phase-mark phase-end" aria-hidden="true"></span>
-          <${Status} status=${end.status} />
-          <span class="quiet">after ${formatDuration(whole)}</span>
+          <${Status} status=${end.status} /> <span class="quiet">after ${formatDuration(whole)}</span>
         </li>`
       }
     </ol>

@@ -2,27 +2,7 @@
 
 import { formatCount } from "../format.js";
 import { html } from "../html.js";
-
-/** @param {{ waiting: import("../api/types.js").Waiting }} props */
-export function WhyWaiting({ waiting }) {
-  const { reason, place, missing_capabilities: missing } = waiting;
-  return html`<div class="why" role="status">
-    <p>
-      <strong>Why is it waiting?</strong> ${REASONS[reason]}
-      ${place === 1 ? "It is the next in line." : `It is number ${formatCount(place)} in line.`}
-    </p>
-    ${
-      missing.length > 0 &&
-      html`<p>
-          What is missing:
-          ${missing.map((name) => html`<code key=${name} class="tag">${name}</code> `)}
-        </p>
-        <p>Start a runner that has it:</p>
-        <pre class="json">${command(missing)}</pre>`
-    }
-    ${reason === "no_runner" && missing.length === 0 && html`<p>Start one: <code>${command([])}</code></p>`}
-  </div>`;
-}
+import { StartRunner } from "../runners/start-runner.js";
 
 const REASONS = {
   ready: "A suitable runner is idle: it is about to be claimed.",
@@ -32,8 +12,13 @@ const REASONS = {
   backoff: "It failed, and its next attempt is not due yet.",
 };
 
-/** @param {string[]} capabilities */
-function command(capabilities) {
-  const named = capabilities.map((capability) => ` --capability '${capability.replaceAll("'", "'\\''")}'`).join("");
-  return `rivet-orchestrator runner --server ${window.location.origin} --id NAME${named}`;
+/** @param {{ waiting: import("../api/types.js").Waiting }} props */
+export function WhyWaiting({ waiting }) {
+  const { reason, place, missing_capabilities: missing } = waiting;
+  const line = place === 1 ? "It is the next in line." : `It is number ${formatCount(place)} in line.`;
+  return html`<div class="why" role="status">
+    <p><strong>Why is it waiting?</strong> ${`${REASONS[reason]} ${line}`}</p>
+    ${missing.length > 0 && html`<p>What no online runner has: ${missing.map((name) => html`<code key=${name} class="tag">${name}</code> `)}</p>`}
+    ${reason === "no_runner" && html`<${StartRunner} capabilities=${missing} />`}
+  </div>`;
 }

@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { counted, formatCount } from "../format.js";
+import { formatCount } from "../format.js";
 import { html } from "../html.js";
 import { useLocation } from "../router.js";
 import { Empty } from "../ui/states.js";
@@ -43,35 +43,25 @@ export function LogPane({ jobId, hasEnded }) {
     <div class="log-tools">
       <${SearchField} search=${search} />
       <label class="check">
-        <input
-          type="checkbox"
-          checked=${isFollowing}
-          onChange=${() => setFollowing(!isFollowing)}
-        />
+        <input type="checkbox" checked=${isFollowing} onChange=${() => setFollowing(!isFollowing)} />
         Follow
       </label>
       <${Download} jobId=${jobId} />
-      <span class="quiet log-state" role="status"
-        >${counted(lines.lastIndex, "entry").replace("entrys", "entries")} ·
-        ${STATES[state]}</span
-      >
+      <span class="quiet log-state" role="status">${`${formatCount(lines.lastIndex)} ${lines.lastIndex === 1 ? "entry" : "entries"} · ${STATES[state]}`}</span>
     </div>
     ${error && html`<p class="notice" role="status">The log cannot be read: ${error.message} It is tried again.</p>`}
     ${
       state === "full" &&
       html`<p class="notice">
         This log is long: its first ${formatCount(lines.lastIndex)} entries are
-        here.
-        <button type="button" onClick=${goOn}>Load more</button>
+        here. <button type="button" onClick=${goOn}>Load more</button>
       </p>`
     }
     ${
       count === 0 && state !== "loading"
-        ? html`<${Empty} title="Nothing was logged"
-            ><p>
+        ? html`<${Empty} title="Nothing was logged"><p>
               ${state === "ended" ? "The job ended without a line." : "Lines appear here as soon as the runner sends them."}
-            </p><//
-          >`
+            </p><//>`
         : html`<${LogView}
             lines=${lines.all}
             count=${count}
@@ -80,6 +70,7 @@ export function LogPane({ jobId, hasEnded }) {
             target=${target}
             marked=${marked}
             words=${search.words}
+          isWhole=${state === "ended"}
           />`
     }
   </div>`;
@@ -128,25 +119,9 @@ function SearchField({ search }) {
     />
     ${
       words &&
-      html`<span role="status"
-          >${found === 0 ? "none" : `${formatCount(place + 1)} of ${formatCount(found)}`}</span
-        >
-        <button
-          type="button"
-          onClick=${search.previous}
-          disabled=${found === 0}
-          aria-label="Previous match"
-        >
-          ↑
-        </button>
-        <button
-          type="button"
-          onClick=${search.next}
-          disabled=${found === 0}
-          aria-label="Next match"
-        >
-          ↓
-        </button>`
+      html`<span role="status">${found === 0 ? "none" : `${formatCount(place + 1)} of ${formatCount(found)}`}</span>
+        <button type="button" onClick=${search.previous} disabled=${found === 0} aria-label="Previous match">↑</button>
+        <button type="button" onClick=${search.next} disabled=${found === 0} aria-label="Next match">↓</button>`
     }
   </div>`;
 }

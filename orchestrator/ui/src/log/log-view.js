@@ -14,6 +14,9 @@ const LINE_HEIGHT = 20;
 const OVERSCAN = 15;
 /** Characters of a line that are shown. */
 const MAX_LENGTH = 10_000;
+/** Room for a scrollbar below the last line, and the height of the pane while lines may come; the style sheet has it too. */
+const SCROLLBAR = 16;
+const MAX_HEIGHT = 448;
 /** Pixels from the end that still count as being there. */
 const AT_END = 4;
 
@@ -26,10 +29,11 @@ const AT_END = 4;
  * @property {{ line: number } | null} target a line to be shown; a new object shows it again
  * @property {string} marked name of the line that the address names
  * @property {string} words that were searched for
+ * @property {boolean} isWhole whether no more lines will come: then it takes no more room than they need
  */
 
 /** @param {LogViewProps} props */
-export function LogView({ lines, count, isFollowing, onFollow, target, marked, words }) {
+export function LogView({ lines, count, isFollowing, onFollow, target, marked, words, isWhole }) {
   const pane = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [view, setView] = useState({ top: 0, height: 400 });
 
@@ -63,43 +67,20 @@ export function LogView({ lines, count, isFollowing, onFollow, target, marked, w
   const end = Math.min(count, Math.ceil((view.top + view.height) / LINE_HEIGHT) + OVERSCAN);
   const rows = lines.slice(first, end).map((line, place) => {
     const top = (first + place) * LINE_HEIGHT;
-    return html`<${Row}
-      key=${line.name}
-      line=${line}
-      top=${top}
-      isMarked=${line.name === marked}
-      words=${words}
-    />`;
+    return html`<${Row} key=${line.name} line=${line} top=${top} isMarked=${line.name === marked} words=${words} />`;
   });
-  return html`<div
-    ref=${pane}
-    class="log-view"
-    tabindex="0"
-    role="region"
-    aria-label="Log lines"
-    onScroll=${scrolled}
-  >
-    <div class="log-lines" style=${{ height: `${count * LINE_HEIGHT}px` }}>
-      ${rows}
-    </div>
+  return html`<div ref=${pane} class="log-view" tabindex="0" role="region" aria-label="Log lines" style=${isWhole ? { height: `${Math.min(count * LINE_HEIGHT + SCROLLBAR, MAX_HEIGHT)}px` } : undefined} onScroll=${scrolled}>
+    <div class="log-lines" style=${{ height: `${count * LINE_HEIGHT}px` }}>${rows}</div>
   </div>`;
 }
 
 /** @param {{ line: Line, top: number, isMarked: boolean, words: string }} props */
 function Row({ line, top, isMarked, words }) {
   const style = { transform: `translateY(${top}px)` };
-  if (line.attempt !== null)
-    return html`<div class="log-line log-attempt" style=${style}>
-      ${line.text}
-    </div>`;
+  if (line.attempt !== null) return html`<div class="log-line log-attempt" style=${style}>${line.text}</div>`;
   const classes = `log-line log-${line.level.toLowerCase()}${isMarked ? " is-marked" : ""}`;
   return html`<div class=${classes} style=${style} id=${`L${line.name}`}>
-    <a
-      class="log-number"
-      href=${`#L${line.name}`}
-      aria-label=${`Line ${line.name}`}
-      >${line.name}</a
-    >
+    <a class="log-number" href=${`#L${line.name}`} aria-label=${`Line ${line.name}`}>${line.name}</a>
     <span class="log-time">${formatClock(line.timestamp)}</span>
     <span class="log-text"><${Text} line=${line} words=${words} /></span>
   </div>`;
@@ -111,17 +92,8 @@ function Text({ line, words }) {
   const text = rest > 0 ? line.text.slice(0, MAX_LENGTH) : line.text;
   const spans = spansOf(line.colours + text).map((span, place) => {
     const shown = highlighted(span.text, words);
-    if (span.href)
-      return html`<a
-        key=${place}
-        href=${span.href}
-        target="_blank"
-        rel="noopener noreferrer nofollow"
-        >${shown}</a
-      >`;
-    return html`<span key=${place} class=${span.className} style=${span.style}
-      >${shown}</span
-    >`;
+    if (span.href) return html`<a key=${place} href=${span.href} target="_blank" rel="noopener noreferrer nofollow">${shown}</a>`;
+    return html`<span key=${place} class=${span.className} style=${span.style}>${shown}</span>`;
   });
   return html`${spans}${rest > 0 && html`<span class="log-rest"> … ${rest} more characters, in the download</span>`}`;
 }

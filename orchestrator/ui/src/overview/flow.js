@@ -19,12 +19,14 @@ export function Flow({ points }) {
       times=${times}
       series=${depth}
       format=${formatWhole}
+      least=${1}
     />
     <${Chart}
       summary=${`How long jobs had waited when they were claimed, over the last ${points.length} minutes; at most ${formatDuration(longest)}.`}
       times=${times}
       series=${waits}
       format=${formatDuration}
+      least=${0.1}
     />
   </div>`;
 }

@@ -22,11 +22,7 @@ export function Events() {
   return html`<${PageHeading} title="Events">
       ${
         after === null
-          ? html`<button
-              type="button"
-              aria-pressed=${tail.isPaused}
-              onClick=${tail.togglePause}
-            >
+          ? html`<button type="button" aria-pressed=${tail.isPaused} onClick=${tail.togglePause}>
               ${tail.isPaused ? "Go on" : "Pause"}
             </button>`
           : html`<a class="button" href="/events">Newest, live</a>`
@@ -44,9 +40,7 @@ function Body({ tail, isFiltered }) {
   ${missed > 0 && html`<p class="notice" role="status">${missed} more have come meanwhile. <button type="button" onClick=${tail.togglePause}>Show them</button></p>`}
   ${
     events.length === 0
-      ? html`<${Empty}
-          title=${isFiltered ? "Nothing like that among the last events" : "Nothing has happened yet"}
-        >
+      ? html`<${Empty} title=${isFiltered ? "Nothing like that among the last events" : "Nothing has happened yet"}>
           <p>
             ${isFiltered ? html`New ones appear here. <a href="/events">Show all</a>` : html`Begin with a <a href="/pipelines/new">pipeline</a>.`}
           </p>
@@ -66,22 +60,19 @@ function EventFilters({ filter }) {
     aria-label="Filter the events"
     onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}
   >
-    <label class="field"
-      >Type
+    <label class="field">Type
       <select value=${filter.type} onChange=${change("type")}>
         <option value="">All</option>
         ${EVENT_TYPES.map((type) => html`<option key=${type} value=${type}>${type}</option>`)}
       </select>
     </label>
-    <label class="field"
-      >About
+    <label class="field">About
       <select value=${filter.stream_type} onChange=${change("stream_type")}>
         <option value="">Everything</option>
         ${STREAM_TYPES.map((type) => html`<option key=${type} value=${type}>${type.replace("_", " ")}s</option>`)}
       </select>
     </label>
-    <label class="field"
-      >Id
+    <label class="field">Id
       <input
         value=${filter.stream_id}
         autocomplete="off"

@@ -2,18 +2,19 @@
 
 import { useEffect, useRef } from "preact/hooks";
 
+import { query } from "../api/client.js";
+import { useJob, useJobHistory } from "../api/resources.js";
+import { shortId } from "../format.js";
 import { html } from "../html.js";
 import { JobActions } from "../jobs/actions.js";
 import { History } from "../jobs/history.js";
 import { Timeline } from "../jobs/timeline.js";
 import { WhyWaiting } from "../jobs/waiting.js";
-import { useResource } from "../live/use-resource.js";
 import { LogPane } from "../log/log-pane.js";
 import { usePipelineName } from "../pipelines/names.js";
 import { announce } from "../ui/announce.js";
-import { Ago, JobLink, Json, PageHeading, Section, Status, Took } from "../ui/parts.js";
+import { Ago, Fact, JobLink, Json, PageHeading, Section, Status, Took } from "../ui/parts.js";
 import { Shown } from "../ui/states.js";
-import { shortId } from "../format.js";
 
 /** @typedef {import("../api/types.js").Job} Job */
 
@@ -22,43 +23,28 @@ const WAITING_MS = 5_000;
 
 /** @param {{ id: string }} props */
 export function JobPage({ id }) {
-  const path = `/api/jobs/${encodeURIComponent(id)}`;
-  const isOfJob = (/** @type {import("../api/types.js").EventBody} */ event) => event.stream_id === id;
   const isWaiting = useRef(false);
-  const job = /** @type {import("../live/use-resource.js").Resource<Job>} */ (
-    useResource(path, {
-      on: isOfJob,
-      everyMs: isWaiting.current ? WAITING_MS : undefined,
-    })
-  );
+  const job = useJob(id, isWaiting.current ? WAITING_MS : undefined);
   isWaiting.current = job.data?.status === "Queued";
-  const history = useResource(`${path}/events?states=true`, { on: isOfJob });
+  const history = useJobHistory(id);
   useAnnouncedStatus(job.data?.status);
 
   return html`<${PageHeading} title=${`Job …${shortId(id)}`}>
       ${job.data && html`<${JobActions} job=${job.data} onChange=${job.reload} />`}
     <//>
-    <${Shown} of=${job} what="job" rows=${4}
-      >${(/** @type {Job} */ shown) => html`<${Facts} job=${shown} />`}<//
-    >
+    <${Shown} of=${job} what="job" rows=${4}>${(/** @type {Job} */ shown) => html`<${Facts} job=${shown} />`}<//>
     ${
       job.data &&
       html`<${Section} id="timeline" title="Timeline">
-          <${Shown} of=${history} what="history" rows=${2}
-            >${(/** @type {any} */ { events }) => html`<${Timeline} events=${events} />`}<//
-          >
+          <${Shown} of=${history} what="history" rows=${2}>${(/** @type {any} */ { events }) => html`<${Timeline} events=${events} />`}<//>
         <//>
-        <${Section} id="log" title="Log"
-          ><${LogPane}
+        <${Section} id="log" title="Log"><${LogPane}
             key=${id}
             jobId=${id}
-            hasEnded=${job.data.phase === "ended"}
-        /><//>
+            hasEnded=${job.data.phase === "ended"} /><//>
         <${Result} job=${job.data} />
         <${Section} id="history" title="History">
-          <${Shown} of=${history} what="history"
-            >${(/** @type {any} */ { events }) => html`<${History} events=${events} />`}<//
-          >
+          <${Shown} of=${history} what="history">${(/** @type {any} */ { events }) => html`<${History} events=${events} />`}<//>
         <//>`
     }`;
 }
@@ -66,42 +52,24 @@ export function JobPage({ id }) {
 /** @param {{ job: Job }} props */
 function Facts({ job }) {
   const name = usePipelineName(job.pipeline_id);
+  const pipeline = `/pipelines/${job.pipeline_id}`;
   return html`${job.waiting && html`<${WhyWaiting} waiting=${job.waiting} />`}
-    <dl class="facts facts-wide">
-      <dt>Status</dt>
-      <dd>
-        <${Status}
-          status=${job.status}
-          phase=${job.phase}
-        />${job.reason && html` <span>${job.reason}</span>`}
-      </dd>
-      <dt>Pipeline</dt>
-      <dd>
-        <a href=${`/pipelines/${job.pipeline_id}`}>${name}</a>,
-        <a
-          href=${`/pipelines/${job.pipeline_id}?version=${job.pipeline_version}`}
-          >version ${job.pipeline_version}</a
-        >
-      </dd>
-      <dt>Requested</dt>
-      <dd><${Ago} time=${job.requested_at} /></dd>
-      <dt>Took</dt>
-      <dd><${Took} from=${job.started_at} to=${job.completed_at} /></dd>
-      <dt>Runner</dt>
-      <dd>
-        ${job.runner_id ? html`<a href=${`/jobs?runner_id=${encodeURIComponent(job.runner_id)}`}>${job.runner_id}</a>` : html`<span class="quiet">none</span>`}
-      </dd>
-      <dt>Attempt</dt>
-      <dd>${job.attempt || html`<span class="quiet">not yet</span>`}</dd>
-      <dt>Priority</dt>
-      <dd>${job.priority}</dd>
-      ${
-        job.retry_of &&
-        html`<dt>Retry of</dt>
-          <dd><${JobLink} id=${job.retry_of} /></dd>`
-      }
-      <dt>Id</dt>
-      <dd><code>${job.id}</code></dd>
+    <dl class="facts">
+      <${Fact} name="Status">
+        <${Status} status=${job.status} phase=${job.phase} />${job.reason && html` <span>${job.reason}</span>`}
+      <//>
+      <${Fact} name="Pipeline">
+        <a href=${pipeline}>${name}</a>, <a href=${`${pipeline}?version=${job.pipeline_version}`}>version ${job.pipeline_version}</a>
+      <//>
+      <${Fact} name="Requested"><${Ago} time=${job.requested_at} /><//>
+      <${Fact} name="Took"><${Took} from=${job.started_at} to=${job.completed_at} /><//>
+      <${Fact} name="Runner">
+        ${job.runner_id ? html`<a href=${`/jobs${query({ runner_id: job.runner_id })}`}>${job.runner_id}</a>` : html`<span class="quiet">none</span>`}
+      <//>
+      <${Fact} name="Attempt">${job.attempt || html`<span class="quiet">not yet</span>`}<//>
+      <${Fact} name="Priority">${job.priority}<//>
+      ${job.retry_of && html`<${Fact} name="Retry of"><${JobLink} id=${job.retry_of} /><//>`}
+      <${Fact} name="Id"><code>${job.id}</code><//>
     </dl>`;
 }
 
@@ -117,9 +85,7 @@ function Result({ job }) {
       ${
         result
           ? html`<p>
-                Exit code
-                <strong>${result.exit_code}</strong
-                >${result.error_message && html`: <span class="error-text">${result.error_message}</span>`}
+                Exit code <strong>${result.exit_code}</strong>${result.error_message && html`: <span class="error-text">${result.error_message}</span>`}
               </p>
               ${result.output !== undefined && result.output !== null && html`<${Json} value=${result.output} label="Output" />`}`
           : html`<p class="quiet">

@@ -1,11 +1,10 @@
 /** The list of jobs, newest first. */
 
-import { query as queryOf } from "../api/client.js";
+import { isOfJobs, useJobs } from "../api/resources.js";
 import { counted } from "../format.js";
 import { html } from "../html.js";
 import { Filters } from "../jobs/filters.js";
 import { JobTable } from "../jobs/job-table.js";
-import { useResource } from "../live/use-resource.js";
 import { usePipelineNames } from "../pipelines/names.js";
 import { useLocation } from "../router.js";
 import { PageHeading } from "../ui/parts.js";
@@ -15,17 +14,11 @@ import { Empty, Shown } from "../ui/states.js";
 
 const PAGE = 50;
 
-const isOfJob = (/** @type {import("../api/types.js").EventBody} */ event) => event.stream_type === "job";
-
 export function Jobs() {
   const { query } = useLocation();
   const names = usePipelineNames();
   const asked = Object.fromEntries(["status", "pipeline_id", "runner_id", "cursor"].map((name) => [name, query.get(name)]));
-  const jobs = /** @type {import("../live/use-resource.js").Resource<Job[]>} */ (
-    useResource(`/api/jobs${queryOf({ ...asked, limit: PAGE })}`, {
-      on: isOfJob,
-    })
-  );
+  const jobs = useJobs({ ...asked, limit: PAGE }, { on: isOfJobs });
   const words = (query.get("q") ?? "").toLowerCase();
   return html`<${PageHeading} title="Jobs" />
     <${Filters} query=${query} pipelines=${names.all} />
@@ -39,12 +32,8 @@ export function Jobs() {
 function List({ jobs, of, words, nameOf, isFiltered }) {
   if (jobs.length === 0) {
     return isFiltered
-      ? html`<${Empty} title="No job is like that"
-          ><p><a href="/jobs">Show all jobs</a></p><//
-        >`
-      : html`<${Empty} title="No job yet"
-          ><p>Launch one from its <a href="/pipelines">pipeline</a>.</p><//
-        >`;
+      ? html`<${Empty} title="No job is like that"><p><a href="/jobs">Show all jobs</a></p><//>`
+      : html`<${Empty} title="No job yet"><p>Launch one from its <a href="/pipelines">pipeline</a>.</p><//>`;
   }
   return html`${words && html`<p class="quiet" role="status">${jobs.length} of the ${counted(of, "job")} on this page</p>`}
     <${JobTable} jobs=${jobs} nameOf=${nameOf} caption="Jobs, newest first" />`;

@@ -1,11 +1,12 @@
 /** How things stand: the queue, the runners, what failed, and how far the read models are behind. */
 
+import { useJobs, useProjections, useStats, useStatsHistory } from "../api/resources.js";
 import { counted, formatCount, formatDuration } from "../format.js";
 import { html } from "../html.js";
 import { JobTable } from "../jobs/job-table.js";
-import { useResource } from "../live/use-resource.js";
 import { Flow } from "../overview/flow.js";
 import { Tile } from "../overview/tile.js";
+import { StartRunner } from "../runners/start-runner.js";
 import { PageHeading, Section } from "../ui/parts.js";
 import { Empty, Shown } from "../ui/states.js";
 
@@ -17,25 +18,17 @@ import { Empty, Shown } from "../ui/states.js";
 /** For what changes by the clock alone: ages, minutes, lag. */
 const CLOCK_MS = 15_000;
 const MINUTES = 60;
-const RECENT_FAILURES = "/api/jobs?status=Failed,TimedOut&limit=5";
+const RECENT_FAILURES = { status: "Failed,TimedOut", limit: 5 };
 
 const any = () => true;
 const isEnd = (/** @type {import("../api/types.js").EventBody} */ { type }) =>
   type === "job.completed" || type === "job.timed_out";
 
 export function Overview() {
-  const stats = /** @type {import("../live/use-resource.js").Resource<Stats>} */ (
-    useResource("/api/stats", { on: any, everyMs: CLOCK_MS })
-  );
-  const flow = /** @type {import("../live/use-resource.js").Resource<StatsPoint[]>} */ (
-    useResource(`/api/stats/history?minutes=${MINUTES}`, {
-      everyMs: CLOCK_MS,
-    })
-  );
-  const projections = /** @type {import("../live/use-resource.js").Resource<Projection[]>} */ (
-    useResource("/api/projections", { everyMs: CLOCK_MS })
-  );
-  const failures = /** @type {import("../live/use-resource.js").Resource<Job[]>} */ (useResource(RECENT_FAILURES, { on: isEnd }));
+  const stats = useStats({ on: any, everyMs: CLOCK_MS });
+  const flow = useStatsHistory(MINUTES, { everyMs: CLOCK_MS });
+  const projections = useProjections({ everyMs: CLOCK_MS });
+  const failures = useJobs(RECENT_FAILURES, { on: isEnd });
   const names = new Map(stats.data?.by_pipeline.map(({ pipeline_id, name }) => [pipeline_id, name]));
 
   return html`<${PageHeading} title="Overview" />
@@ -43,15 +36,9 @@ export function Overview() {
       ${(/** @type {Stats} */ shown) => html`<${Tiles} stats=${shown} flow=${flow.data} projections=${projections.data} /><${FirstSteps} stats=${shown} />`}
     <//>
     <${Section} id="flow" title="The last hour">
-      <${Shown} of=${flow} what="history of the queue" rows=${8}
-        >${(/** @type {StatsPoint[]} */ points) => html`<${Flow} points=${points} />`}<//
-      >
+      <${Shown} of=${flow} what="history of the queue" rows=${8}>${(/** @type {StatsPoint[]} */ points) => html`<${Flow} points=${points} />`}<//>
     <//>
-    <${Section}
-      id="failures"
-      title="Last failures"
-      actions=${html`<a href="/jobs?status=Failed,TimedOut">All failures</a>`}
-    >
+    <${Section} id="failures" title="Last failures" actions=${html`<a href="/jobs?status=Failed,TimedOut">All failures</a>`}>
       <${Shown} of=${failures} what="list of failures">
         ${(/** @type {Job[]} */ jobs) =>
           jobs.length > 0
@@ -114,20 +101,12 @@ function Tiles({ stats, flow, projections }) {
 function FirstSteps({ stats }) {
   const { runners, by_pipeline: pipelines } = stats;
   if (pipelines.length === 0) {
-    return html`<${Empty} title="There is no pipeline yet"
-      ><p>
+    return html`<${Empty} title="There is no pipeline yet"><p>
         <a class="button primary" href="/pipelines/new">Create the first one</a>
-      </p><//
-    >`;
+      </p><//>`;
   }
   if (runners.online + runners.busy > 0) return null;
   return html`<${Empty} title="No runner is online, so nothing runs">
-    <p>
-      Start one:
-      <code
-        >rivet-orchestrator runner --server ${window.location.origin} --id
-        build-1</code
-      >
-    </p>
+    <${StartRunner} />
   <//>`;
 }

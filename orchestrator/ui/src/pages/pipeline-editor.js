@@ -1,8 +1,8 @@
 /** Creating a pipeline, and changing one. */
 
 import { send } from "../api/client.js";
+import { usePipeline } from "../api/resources.js";
 import { html } from "../html.js";
-import { useResource } from "../live/use-resource.js";
 import { DefinitionForm } from "../pipelines/definition-form.js";
 import { navigate } from "../router.js";
 import { announce } from "../ui/announce.js";
@@ -36,29 +36,21 @@ export function NewPipeline() {
     navigate(`/pipelines/${created.id}`);
   }
   return html`<${PageHeading} title="New pipeline" />
-    <${DefinitionForm}
-      script=${EXAMPLE}
-      action="Create"
-      onSave=${create}
-      back="/pipelines"
-    />`;
+    <${DefinitionForm} script=${EXAMPLE} action="Create" onSave=${create} back="/pipelines" />`;
 }
 
 /** @param {{ id: string }} props */
 export function EditPipeline({ id }) {
-  const path = `/api/pipeline/${encodeURIComponent(id)}`;
-  const pipeline = /** @type {import("../live/use-resource.js").Resource<Pipeline>} */ (useResource(path));
+  const pipeline = usePipeline(id);
 
   /** @param {import("../pipelines/definition-form.js").Definition} definition */
   async function save(definition) {
-    const revised = /** @type {Pipeline} */ (await send("PUT", path, definition));
+    const revised = /** @type {Pipeline} */ (await send("PUT", `/api/pipeline/${id}`, definition));
     announce(`Version ${revised.version} is saved.`);
     navigate(`/pipelines/${id}`);
   }
 
-  return html`<${PageHeading}
-      title=${pipeline.data ? `Edit ${pipeline.data.name}` : "Edit pipeline"}
-    />
+  return html`<${PageHeading} title=${pipeline.data ? `Edit ${pipeline.data.name}` : "Edit pipeline"} />
     <${Shown} of=${pipeline} what="pipeline" rows=${10}>
       ${(/** @type {Pipeline} */ shown) => html`<${DefinitionForm} script=${shown.script} pipeline=${shown} action="Save as a new version" onSave=${save} back=${`/pipelines/${id}`} />`}
     <//>`;

@@ -2,16 +2,17 @@
 
 import { useState } from "preact/hooks";
 
-import { query as queryOf, send } from "../api/client.js";
+import { send } from "../api/client.js";
+import { useJobsOfPipeline, usePipeline } from "../api/resources.js";
+import { capitalized } from "../format.js";
 import { html } from "../html.js";
 import { JobTable } from "../jobs/job-table.js";
-import { useResource } from "../live/use-resource.js";
 import { LaunchForm } from "../pipelines/launch-form.js";
 import { Versions } from "../pipelines/versions.js";
 import { navigate } from "../router.js";
 import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
-import { Ago, PageHeading, Section } from "../ui/parts.js";
+import { Ago, Fact, PageHeading, Section } from "../ui/parts.js";
 import { Empty, Shown } from "../ui/states.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
@@ -21,20 +22,13 @@ const RECENT = 10;
 
 /** @param {{ id: string }} props */
 export function PipelinePage({ id }) {
-  const path = `/api/pipeline/${encodeURIComponent(id)}`;
-  const pipeline = /** @type {import("../live/use-resource.js").Resource<Pipeline>} */ (
-    useResource(path, { on: (event) => event.stream_id === id })
-  );
+  const pipeline = usePipeline(id);
   const [isDeleting, setDeleting] = useState(false);
   return html`<${PageHeading} title=${pipeline.data?.name ?? "Pipeline"}>
       ${
         pipeline.data &&
         html`<a class="button" href=${`/pipelines/${id}/edit`}>Edit</a>
-          <button
-            type="button"
-            class="danger"
-            onClick=${() => setDeleting(true)}
-          >
+          <button type="button" class="danger" onClick=${() => setDeleting(true)}>
             Delete…
           </button>`
       }
@@ -42,9 +36,7 @@ export function PipelinePage({ id }) {
     <${Shown} of=${pipeline} what="pipeline" rows=${10}>
       ${(/** @type {Pipeline} */ shown) =>
         html`<${Facts} pipeline=${shown} />
-          <${Section} id="launch" title="Launch"
-            ><${LaunchForm} key=${shown.version} pipeline=${shown}
-          /><//>
+          <${Section} id="launch" title="Launch"><${LaunchForm} key=${shown.version} pipeline=${shown} /><//>
           <${Versions} pipeline=${shown} onChange=${pipeline.reload} />`}
     <//>
     <${RecentJobs} id=${id} name=${pipeline.data?.name} />
@@ -55,66 +47,37 @@ export function PipelinePage({ id }) {
 function Facts({ pipeline }) {
   const { config, demands, tags } = pipeline;
   const settings = Object.entries(config).filter(([name, value]) => name !== "env_vars" && value !== null && value !== undefined);
-  const environment = Object.entries(config.env_vars ?? {});
+  const environment = Object.entries(config.env_vars ?? {}).map(([name, value]) => `${name}=${value}`);
   const tagged = tags.map((tag) => (typeof tag === "string" ? tag : `${tag.key}=${tag.value}`));
   return html`${pipeline.description && html`<p class="lead">${pipeline.description}</p>`}
-    <dl class="facts facts-wide">
-      <dt>Version</dt>
-      <dd>${pipeline.version}</dd>
-      <dt>Changed</dt>
-      <dd><${Ago} time=${pipeline.updated_at} /></dd>
-      <dt>Needs</dt>
-      <dd>
-        ${demands.length > 0 ? demands.map((name) => html`<code key=${name} class="tag">${name}</code> `) : html`<span class="quiet">nothing: any runner</span>`}
-      </dd>
-      ${
-        tagged.length > 0 &&
-        html`<dt>Tags</dt>
-          <dd>
-            ${tagged.map((tag) => html`<span key=${tag} class="tag">${tag}</span> `)}
-          </dd>`
-      }
-      ${settings.map(
-        ([name, value]) =>
-          html`<dt key=${name}>${name.replaceAll("_", " ")}</dt>
-            <dd key=${`${name}-value`}>${String(value)}</dd>`,
-      )}
-      ${
-        environment.length > 0 &&
-        html`<dt>Environment</dt>
-          <dd>
-            ${environment.map(([name, value]) => html`<code key=${name} class="tag">${name}=${value}</code> `)}
-          </dd>`
-      }
-      <dt>Id</dt>
-      <dd><code>${pipeline.id}</code></dd>
+    <dl class="facts">
+      <${Fact} name="Version">${pipeline.version}<//>
+      <${Fact} name="Changed"><${Ago} time=${pipeline.updated_at} /><//>
+      <${Fact} name="Needs">
+        ${demands.length > 0 ? html`<${Tags} texts=${demands} />` : html`<span class="quiet">nothing: any runner</span>`}
+      <//>
+      ${tagged.length > 0 && html`<${Fact} name="Tags"><${Tags} texts=${tagged} /><//>`}
+      ${settings.map(([name, value]) => html`<${Fact} key=${name} name=${capitalized(name)}>${String(value)}<//>`)}
+      ${environment.length > 0 && html`<${Fact} name="Environment"><${Tags} texts=${environment} /><//>`}
+      <${Fact} name="Id"><code>${pipeline.id}</code><//>
     </dl>`;
+}
+
+/** @param {{ texts: string[] }} props */
+function Tags({ texts }) {
+  return html`${texts.map((text) => html`<code key=${text} class="tag">${text}</code> `)}`;
 }
 
 /** @param {{ id: string, name: string | undefined }} props */
 function RecentJobs({ id, name }) {
-  const jobs = /** @type {import("../live/use-resource.js").Resource<Job[]>} */ (
-    useResource(`/api/jobs/pipeline/${encodeURIComponent(id)}${queryOf({ limit: RECENT })}`, {
-      on: (event) => event.stream_type === "job" && event.payload.pipeline_id === id,
-    })
-  );
+  const jobs = useJobsOfPipeline(id, RECENT);
   if (jobs.error?.status === 404) return null;
-  return html`<${Section}
-    id="jobs"
-    title="Recent jobs"
-    actions=${html`<a href=${`/jobs?pipeline_id=${id}`}>All its jobs</a>`}
-  >
+  return html`<${Section} id="jobs" title="Recent jobs" actions=${html`<a href=${`/jobs?pipeline_id=${id}`}>All its jobs</a>`}>
     <${Shown} of=${jobs} what="list of jobs">
       ${(/** @type {Job[]} */ shown) =>
         shown.length > 0
-          ? html`<${JobTable}
-              jobs=${shown}
-              nameOf=${() => name ?? id}
-              caption="The last jobs of this pipeline"
-            />`
-          : html`<${Empty} title="It has not run yet"
-              ><p>Launch it above.</p><//
-            >`}
+          ? html`<${JobTable} jobs=${shown} nameOf=${() => name ?? id} caption="The last jobs of this pipeline" />`
+          : html`<${Empty} title="It has not run yet"><p>Launch it above.</p><//>`}
     <//>
   <//>`;
 }

@@ -1,38 +1,29 @@
 /** The list of pipelines. */
 
+import { isOfJobs, usePipelines, useStats } from "../api/resources.js";
 import { formatCount } from "../format.js";
 import { html } from "../html.js";
-import { useResource } from "../live/use-resource.js";
 import { setQuery, useLocation } from "../router.js";
 import { Ago, Cell, PageHeading, Table } from "../ui/parts.js";
 import { Empty, Shown } from "../ui/states.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
-/** @typedef {import("../api/types.js").Stats} Stats */
 /** @typedef {import("../api/types.js").PipelineStats} PipelineStats */
-
-const isOfPipeline = (/** @type {import("../api/types.js").EventBody} */ event) => event.stream_type === "pipeline";
-const isOfJob = (/** @type {import("../api/types.js").EventBody} */ event) => event.stream_type === "job";
 
 export function Pipelines() {
   const { query } = useLocation();
-  const pipelines = /** @type {import("../live/use-resource.js").Resource<Pipeline[]>} */ (
-    useResource("/api/pipeline/list", { on: isOfPipeline })
-  );
-  const stats = /** @type {import("../live/use-resource.js").Resource<Stats>} */ (useResource("/api/stats", { on: isOfJob }));
+  const pipelines = usePipelines();
+  const stats = useStats({ on: isOfJobs });
   const figures = new Map(stats.data?.by_pipeline.map((one) => [one.pipeline_id, one]));
   const words = (query.get("q") ?? "").toLowerCase();
-  return html`<${PageHeading} title="Pipelines"
-      ><a class="button primary" href="/pipelines/new">New pipeline</a><//
-    >
+  return html`<${PageHeading} title="Pipelines"><a class="button primary" href="/pipelines/new">New pipeline</a><//>
     <form
       class="filters"
       role="search"
       aria-label="Filter the pipelines"
       onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}
     >
-      <label class="field"
-        >Search
+      <label class="field">Search
         <input
           type="search"
           value=${query.get("q") ?? ""}
@@ -51,16 +42,10 @@ export function Pipelines() {
 function List({ pipelines, figures, isFiltered }) {
   if (pipelines.length === 0) {
     return isFiltered
-      ? html`<${Empty} title="No pipeline is called that"
-          ><p><a href="/pipelines">Show all pipelines</a></p><//
-        >`
-      : html`<${Empty} title="No pipeline yet"
-          ><p>
-            <a class="button primary" href="/pipelines/new"
-              >Create the first one</a
-            >
-          </p><//
-        >`;
+      ? html`<${Empty} title="No pipeline is called that"><p><a href="/pipelines">Show all pipelines</a></p><//>`
+      : html`<${Empty} title="No pipeline yet"><p>
+            <a class="button primary" href="/pipelines/new">Create the first one</a>
+          </p><//>`;
   }
   return html`<${Table}
     caption="Pipelines, newest first"
@@ -75,17 +60,12 @@ function Row({ pipeline, figures }) {
   const { id, name, description, version, updated_at: updated } = pipeline;
   const count = (/** @type {number | undefined} */ value) => (value === undefined ? "–" : formatCount(value));
   return html`<tr>
-    <${Cell} of="Name"
-      ><a href=${`/pipelines/${id}`}>${name}</a
-      >${description && html`<span class="quiet description">${description}</span>`}<//
-    >
+    <${Cell} of="Name"><a href=${`/pipelines/${id}`}>${name}</a>${description && html`<span class="quiet description">${description}</span>`}<//>
     <${Cell} of="Version">${version}<//>
     <${Cell} of="Waiting">${count(figures?.queued)}<//>
     <${Cell} of="Running">${count(figures?.running)}<//>
     <${Cell} of="Succeeded">${count(figures?.succeeded)}<//>
-    <${Cell} of="Failed"
-      >${count(figures && figures.failed + figures.timed_out)}<//
-    >
+    <${Cell} of="Failed">${count(figures && figures.failed + figures.timed_out)}<//>
     <${Cell} of="Changed"><${Ago} time=${updated} /><//>
   </tr>`;
 }

@@ -3,9 +3,9 @@
 import { useState } from "preact/hooks";
 
 import { send } from "../api/client.js";
+import { useProjections } from "../api/resources.js";
 import { counted, formatCount, formatDuration } from "../format.js";
 import { html } from "../html.js";
-import { useResource } from "../live/use-resource.js";
 import { Parked } from "../projections/parked.js";
 import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
@@ -20,11 +20,7 @@ const IDLE_MS = 5_000;
 
 export function Projections() {
   const [isBusy, setBusy] = useState(false);
-  const projections = /** @type {import("../live/use-resource.js").Resource<Projection[]>} */ (
-    useResource("/api/projections", {
-      everyMs: isBusy ? PROGRESS_MS : IDLE_MS,
-    })
-  );
+  const projections = useProjections({ everyMs: isBusy ? PROGRESS_MS : IDLE_MS });
   const [rebuilt, setRebuilt] = useState("");
   const isRebuilding = projections.data?.some(({ state }) => state === "rebuilding") ?? false;
   if (isRebuilding !== isBusy) setBusy(isRebuilding);
@@ -44,31 +40,16 @@ export function Projections() {
 
 /** @param {{ projections: Projection[], onRebuild: (name: string) => void }} props */
 function List({ projections, onRebuild }) {
-  return html`<${Table}
-    caption="Projections"
-    columns=${["Name", "State", "Position", "Behind", "Parked", ""]}
-  >
+  return html`<${Table} caption="Projections" columns=${["Name", "State", "Position", "Behind", "Parked", ""]}>
     ${projections.map((one) => {
       const isRebuilding = one.state === "rebuilding";
       const isBeingRebuilt = projections.some(({ name, state }) => name === one.name && state === "rebuilding");
       return html`<tr key=${one.name + one.version + one.state}>
-        <${Cell} of="Name"
-          >${one.name.replaceAll("_", " ")}
-          <span class="quiet">v${one.version}</span><//
-        >
-        <${Cell} of="State"
-          >${isRebuilding ? html`<${Progress} of=${one} />` : "live"}<//
-        >
-        <${Cell} of="Position"
-          >${formatCount(one.position)}
-          <span class="quiet">of ${formatCount(one.head)}</span><//
-        >
-        <${Cell} of="Behind"
-          >${one.lag_events === 0 ? "up to date" : `${counted(one.lag_events, "event")}, ${formatDuration(one.lag_seconds)}`}<//
-        >
-        <${Cell} of="Parked"
-          >${one.parked > 0 ? html`<a href=${`#parked-${one.name}`} class="bad">${counted(one.parked, "stream")}</a>` : "none"}<//
-        >
+        <${Cell} of="Name">${one.name.replaceAll("_", " ")} <span class="quiet">v${one.version}</span><//>
+        <${Cell} of="State">${isRebuilding ? html`<${Progress} of=${one} />` : "live"}<//>
+        <${Cell} of="Position">${formatCount(one.position)} <span class="quiet">of ${formatCount(one.head)}</span><//>
+        <${Cell} of="Behind">${one.lag_events === 0 ? "up to date" : `${counted(one.lag_events, "event")}, ${formatDuration(one.lag_seconds)}`}<//>
+        <${Cell} of="Parked">${one.parked > 0 ? html`<a href=${`#parked-${one.name}`} class="bad">${counted(one.parked, "stream")}</a>` : "none"}<//>
         <${Cell} of="">
           ${!isRebuilding && html`<button type="button" class="quiet-button" disabled=${isBeingRebuilt} onClick=${() => onRebuild(one.name)} aria-label=${`Rebuild ${one.name}…`}>Rebuild…</button>`}
         <//>
@@ -81,11 +62,7 @@ function List({ projections, onRebuild }) {
 function Progress({ of: { name, position, head } }) {
   const percent = head > 0 ? Math.floor((100 * position) / head) : 100;
   return html`<span class="progress">
-    <progress
-      max=${head}
-      value=${position}
-      aria-label=${`Rebuilding ${name}`}
-    ></progress>
+    <progress max=${head} value=${position} aria-label=${`Rebuilding ${name}`}></progress>
     <span>${percent}%</span>
   </span>`;
 }
@@ -97,12 +74,7 @@ function RebuildDialog({ name, onChange, onClose }) {
     announce(`${name} is being rebuilt.`);
     onChange();
   }
-  return html`<${Confirm}
-    title=${`Build ${name} anew?`}
-    action="Rebuild"
-    onConfirm=${rebuild}
-    onClose=${onClose}
-  >
+  return html`<${Confirm} title=${`Build ${name} anew?`} action="Rebuild" onConfirm=${rebuild} onClose=${onClose}>
     <p>
       A new one is built from the log beside the one in use, which answers until
       the new one has caught up.

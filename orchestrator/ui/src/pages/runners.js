@@ -1,16 +1,18 @@
 /** The runners: how busy they were, what they can do, what they have in hand. */
 
+import { useState } from "preact/hooks";
+
 import { query as queryOf, send } from "../api/client.js";
+import { isOfJobs, useJobs, useRunners } from "../api/resources.js";
 import { counted } from "../format.js";
 import { html } from "../html.js";
-import { useResource } from "../live/use-resource.js";
 import { HeatMap } from "../runners/heat-map.js";
 import { useRecentJobs } from "../runners/recent-jobs.js";
+import { StartRunner } from "../runners/start-runner.js";
 import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
 import { Ago, Cell, JobLink, PageHeading, Section, Status, Table } from "../ui/parts.js";
 import { Empty, Shown } from "../ui/states.js";
-import { useState } from "preact/hooks";
 
 /** @typedef {import("../api/types.js").Runner} Runner */
 /** @typedef {import("../api/types.js").Job} Job */
@@ -19,32 +21,17 @@ import { useState } from "preact/hooks";
 const CONTACT_MS = 15_000;
 
 const affectsRunners = (/** @type {import("../api/types.js").EventBody} */ event) =>
-  event.stream_type === "runner" || (event.stream_type === "job" && event.type !== "job.launched");
+  event.stream_type === "runner" || (isOfJobs(event) && event.type !== "job.launched");
 
 export function Runners() {
-  const runners = /** @type {import("../live/use-resource.js").Resource<Runner[]>} */ (
-    useResource(`/api/runners${queryOf({ limit: 1_000 })}`, {
-      on: affectsRunners,
-      everyMs: CONTACT_MS,
-    })
-  );
-  const running = /** @type {import("../live/use-resource.js").Resource<Job[]>} */ (
-    useResource(`/api/jobs${queryOf({ status: "Running", limit: 1_000 })}`, {
-      on: affectsRunners,
-    })
-  );
+  const runners = useRunners({ on: affectsRunners, everyMs: CONTACT_MS });
+  const running = useJobs({ status: "Running", limit: 1_000 }, { on: affectsRunners });
   return html`<${PageHeading} title="Runners" />
     <${Shown} of=${runners} what="list of runners" rows=${8}>
       ${(/** @type {Runner[]} */ all) =>
         all.length === 0
           ? html`<${Empty} title="No runner has registered">
-              <p>
-                Start one:
-                <code
-                  >rivet-orchestrator runner --server ${window.location.origin}
-                  --id build-1</code
-                >
-              </p>
+              <${StartRunner} />
             <//>`
           : html`<${List}
                 runners=${all}
@@ -78,16 +65,12 @@ function List({ runners, running, onChange }) {
 function Row({ runner, jobs, onRemove }) {
   const { id, status, capabilities, unrestricted, last_heartbeat_at: heard } = runner;
   return html`<tr>
-    <${Cell} of="Runner"
-      ><a href=${`/jobs${queryOf({ runner_id: id })}`}>${id}</a><//
-    >
+    <${Cell} of="Runner"><a href=${`/jobs${queryOf({ runner_id: id })}`}>${id}</a><//>
     <${Cell} of="Status"><${Status} status=${status} /><//>
     <${Cell} of="Can do">
       ${unrestricted ? html`<span class="quiet">everything: it never told</span>` : capabilities.map((name) => html`<code key=${name} class="tag">${name}</code> `)}
     <//>
-    <${Cell} of="In hand"
-      >${jobs.length > 0 ? jobs.map((job) => html`<span key=${job.id}><${JobLink} id=${job.id} /> </span>`) : html`<span class="quiet">–</span>`}<//
-    >
+    <${Cell} of="In hand">${jobs.length > 0 ? jobs.map((job) => html`<span key=${job.id}><${JobLink} id=${job.id} /> </span>`) : html`<span class="quiet">–</span>`}<//>
     <${Cell} of="Last heard of"><${Ago} time=${heard} /><//>
     <${Cell} of="">
       ${status === "Offline" && html`<button type="button" class="quiet-button" onClick=${onRemove} aria-label=${`Remove ${id}…`}>Remove…</button>`}

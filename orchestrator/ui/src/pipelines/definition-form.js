@@ -51,36 +51,20 @@ export function DefinitionForm({ script, pipeline, action, onSave, back }) {
   }
 
   return html`<form class="form form-wide" onSubmit=${save}>
-    <label class="field"
-      >Script
-      <textarea
-        name="script"
-        class="code"
-        rows="22"
-        spellcheck="false"
-        required
-        defaultValue=${script}
-      ></textarea>
-      <span class="hint"
-        >Lua. What it can use is at <a href="/api/stubs">/api/stubs</a>,
-        annotated for editors.</span
-      >
+    <label class="field">Script
+      <textarea name="script" class="code" rows="22" spellcheck="false" required defaultValue=${script}></textarea>
+      <span class="hint">Lua. What it can use is at <a href="/api/stubs">/api/stubs</a>,
+        annotated for editors.</span>
     </label>
     <label class="check">
-      <input
-        type="checkbox"
-        checked=${isWhole}
-        onChange=${() => setWhole(!isWhole)}
-      />
+      <input type="checkbox" checked=${isWhole} onChange=${() => setWhole(!isWhole)} />
       The script says everything: name, inputs, needs and configuration
     </label>
     ${!isWhole && html`<${Beside} pipeline=${pipeline} />`}
     ${error && html`<p class="failure" role="alert">${error}</p>`}
     <div class="actions">
       <a class="button" href=${back}>Back</a>
-      <button type="submit" class="primary" disabled=${isSending}>
-        ${action}
-      </button>
+      <button type="submit" class="primary" disabled=${isSending}>${action}</button>
     </div>
   </form>`;
 }
@@ -91,55 +75,36 @@ function Beside({ pipeline }) {
   const environment = Object.entries(config.env_vars ?? {}).map(([name, value]) => `${name}=${value}`);
   return html`<fieldset class="beside">
     <legend>Said beside the script; it wins over what the script says</legend>
-    <label class="field"
-      >Name
+    <label class="field">Name
       <input
         name="name"
         required
         autocomplete="off"
-        defaultValue=${pipeline?.name}
-    /></label>
-    <label class="field"
-      >Description
+        defaultValue=${pipeline?.name} /></label>
+    <label class="field">Description
       <input
         name="description"
         autocomplete="off"
-        defaultValue=${pipeline?.description ?? ""}
-    /></label>
-    <label class="field"
-      >Needed capabilities
-      <input
-        name="required_modules"
-        autocomplete="off"
-        defaultValue=${pipeline?.required_modules.join(", ")}
-      />
+        defaultValue=${pipeline?.description ?? ""} /></label>
+    <label class="field">Needed capabilities
+      <input name="required_modules" autocomplete="off" defaultValue=${pipeline?.required_modules.join(", ")} />
       <span class="hint">With commas between them.</span>
     </label>
-    <label class="field"
-      >Timeout in seconds
+    <label class="field">Timeout in seconds
       <input
         name="timeout_seconds"
         type="number"
         min="1"
         max="86400"
-        defaultValue=${config.timeout_seconds ?? ""}
-    /></label>
-    <label class="field"
-      >Retries after a failure
+        defaultValue=${config.timeout_seconds ?? ""} /></label>
+    <label class="field">Retries after a failure
       <input
         name="max_retries"
         type="number"
         min="0"
-        defaultValue=${config.max_retries ?? 0}
-    /></label>
-    <label class="field"
-      >Environment
-      <textarea
-        name="env_vars"
-        rows="4"
-        spellcheck="false"
-        defaultValue=${environment.join("\n")}
-      ></textarea>
+        defaultValue=${config.max_retries ?? 0} /></label>
+    <label class="field">Environment
+      <textarea name="env_vars" rows="4" spellcheck="false" defaultValue=${environment.join("\n")}></textarea>
       <span class="hint">NAME=VALUE, one a line.</span>
     </label>
   </fieldset>`;

@@ -46,36 +46,18 @@ export function LaunchForm({ pipeline }) {
     ${inputs.map(([name, input]) => html`<${Field} key=${name} name=${name} input=${input} isWrong=${error.includes(name)} />`)}
     <details>
       <summary>More</summary>
-      <label class="field"
-        >Priority
-        <input
-          type="number"
-          name="priority"
-          min="0"
-          max="9"
-          step="1"
-          placeholder=${textOf(pipeline.config.priority ?? 5)}
-        />
+      <label class="field">Priority
+        <input type="number" name="priority" min="0" max="9" step="1" placeholder=${textOf(pipeline.config.priority ?? 5)} />
         <span class="hint">0 is last, 9 is first.</span>
       </label>
-      <label class="field"
-        >Further parameters
-        <textarea
-          name="further"
-          rows="4"
-          spellcheck="false"
-          placeholder="{ }"
-        ></textarea>
-        <span class="hint"
-          >A JSON object of parameters that are not declared.</span
-        >
+      <label class="field">Further parameters
+        <textarea name="further" rows="4" spellcheck="false" placeholder="{ }"></textarea>
+        <span class="hint">A JSON object of parameters that are not declared.</span>
       </label>
     </details>
     ${error && html`<p class="failure" role="alert">${error}</p>`}
     <div class="actions">
-      <button type="submit" class="primary" disabled=${isSending}>
-        Launch
-      </button>
+      <button type="submit" class="primary" disabled=${isSending}>Launch</button>
     </div>
   </form>`;
 }
@@ -90,12 +72,9 @@ function Field({ name, input, isWrong }) {
     "aria-describedby": hint,
     "aria-invalid": isWrong || undefined,
   };
-  return html`<label class="field"
-    >${name}${isNeeded && html` <span class="needed">required</span>`}
+  return html`<label class="field"><span>${name}${isNeeded && html` <span class="needed">required</span>`}</span>
     <${Control} input=${input} common=${common} />
-    <span class="hint" id=${hint}
-      >${input.description ?? ""} ${`(${input.type})`}</span
-    >
+    <span class="hint" id=${hint}>${input.description ?? ""} ${`(${input.type})`}</span>
   </label>`;
 }
 
@@ -109,19 +88,8 @@ function Control({ input, common }) {
       ${options.map((option) => html`<option key=${textOf(option)} value=${textOf(option)} selected=${textOf(option) === preset}>${textOf(option)}</option>`)}
     </select>`;
   }
-  if (input.type === "number")
-    return html`<input
-      type="number"
-      step="any"
-      ...${common}
-      defaultValue=${preset}
-    />`;
-  return html`<input
-    type="text"
-    autocomplete="off"
-    ...${common}
-    defaultValue=${preset}
-  />`;
+  if (input.type === "number") return html`<input type="number" step="any" ...${common} defaultValue=${preset} />`;
+  return html`<input type="text" autocomplete="off" ...${common} defaultValue=${preset} />`;
 }
 
 /**

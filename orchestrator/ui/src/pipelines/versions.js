@@ -2,9 +2,10 @@
 
 import { useState } from "preact/hooks";
 
-import { query as queryOf, send } from "../api/client.js";
+import { send } from "../api/client.js";
+import { useVersionDiff, useVersions } from "../api/resources.js";
+import { actorOf } from "../events/describe.js";
 import { html } from "../html.js";
-import { useResource } from "../live/use-resource.js";
 import { setQuery, useLocation } from "../router.js";
 import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
@@ -18,10 +19,7 @@ import { Source } from "./source.js";
 
 /** @param {{ pipeline: Pipeline, onChange: () => void }} props */
 export function Versions({ pipeline, onChange }) {
-  const path = `/api/pipeline/${pipeline.id}/versions`;
-  const versions = /** @type {import("../live/use-resource.js").Resource<Version[]>} */ (
-    useResource(path, { on: (event) => event.stream_id === pipeline.id })
-  );
+  const versions = useVersions(pipeline.id);
   const { query } = useLocation();
   const asked = Number(query.get("version")) || pipeline.version;
   const base = Number(query.get("from")) || null;
@@ -39,17 +37,12 @@ function Chosen({ pipeline, all, asked, base, onChange }) {
   if (!chosen) return null;
   const number = (/** @type {any} */ event) => event.currentTarget.value;
   return html`<div class="filters">
-      <label class="field"
-        >Version
-        <select
-          value=${chosen.version}
-          onChange=${(/** @type {Event} */ event) => setQuery({ version: number(event) })}
-        >
+      <label class="field">Version
+        <select value=${chosen.version} onChange=${(/** @type {Event} */ event) => setQuery({ version: number(event) })}>
           ${all.map(({ version, current }) => html`<option key=${version} value=${version}>${version}${current ? " (current)" : ""}</option>`)}
         </select>
       </label>
-      <label class="field"
-        >Compare with
+      <label class="field">Compare with
         <select
           value=${base ?? ""}
           onChange=${(/** @type {Event} */ event) => setQuery({ from: number(event) })}
@@ -62,29 +55,19 @@ function Chosen({ pipeline, all, asked, base, onChange }) {
       ${!chosen.current && html`<button type="button" onClick=${() => setGoingBack(true)}>Go back to version ${chosen.version}…</button>`}
     </div>
     <p class="quiet">
-      ${chosen.name}, version ${chosen.version}, from
-      <${Ago}
-        time=${chosen.created_at}
-      />${chosen.actor && ` by ${chosen.actor}`}
+      ${chosen.name}, version ${chosen.version}, from <${Ago} time=${chosen.created_at} />${chosen.actor && ` by ${actorOf({ metadata: { actor: chosen.actor } })}`}
     </p>
     ${
       base
-        ? html`<${Compared}
-            id=${pipeline.id}
-            from=${base}
-            to=${chosen.version}
-          />`
-        : html`<${Source}
-            script=${chosen.script}
-            label=${`Script of version ${chosen.version}`}
-          />`
+        ? html`<${Compared} id=${pipeline.id} from=${base} to=${chosen.version} />`
+        : html`<${Source} script=${chosen.script} label=${`Script of version ${chosen.version}`} />`
     }
     ${isGoingBack && html`<${GoBackDialog} pipeline=${pipeline} to=${chosen.version} onChange=${onChange} onClose=${() => setGoingBack(false)} />`}`;
 }
 
 /** @param {{ id: string, from: number, to: number }} props */
 function Compared({ id, from, to }) {
-  const difference = useResource(`/api/pipeline/${id}/diff${queryOf({ from, to })}`);
+  const difference = useVersionDiff(id, { from, to });
   return html`<${Shown} of=${difference} what="comparison" rows=${6}>
     ${(/** @type {any} */ shown) => html`<${Difference} difference=${shown} />`}
   <//>`;
@@ -100,12 +83,7 @@ function GoBackDialog({ pipeline, to, onChange, onClose }) {
     setQuery({ version: null, from: null });
     onChange();
   }
-  return html`<${Confirm}
-    title=${`Go back to version ${to}?`}
-    action="Go back"
-    onConfirm=${goBack}
-    onClose=${onClose}
-  >
+  return html`<${Confirm} title=${`Go back to version ${to}?`} action="Go back" onConfirm=${goBack} onClose=${onClose}>
     <p>
       A new version is made that is like version ${to}. Jobs that were launched
       before keep the version that they were launched with.

@@ -1,3 +1,5 @@
 import { html } from "../html.js";
 /** @param {{ projection: string, onChange: () => void }} props */
-export function Parked({ projection }) { return html`${projection}`; }
+export function Parked({ projection }) {
+  return html`${projection}`;
+}

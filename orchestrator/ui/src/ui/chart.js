@@ -18,17 +18,22 @@ import { onThemeChange } from "../theme.js";
  * @property {number[]} times of the points, in seconds since 1970
  * @property {Series[]} series
  * @property {(value: number) => string} format
+ * @property {number} least the axis of the values goes to this at least
  */
 
 const HEIGHT = 180;
+/** Room above the highest value. */
+const HEADROOM = 1.1;
+
+const TICK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
 
 /** @param {ChartProps} props */
-export function Chart({ summary, times, series, format }) {
+export function Chart({ summary, times, series, format, least }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   const plot = useRef(/** @type {import("uplot") | null} */ (null));
   const data = /** @type {import("uplot").AlignedData} */ ([times, ...series.map(({ values }) => values)]);
-  const current = useRef({ data, series, format });
-  current.current = { data, series, format };
+  const current = useRef({ data, series, format, least });
+  current.current = { data, series, format, least };
 
   useEffect(() => {
     const element = /** @type {HTMLDivElement} */ (place.current);
@@ -37,11 +42,8 @@ export function Chart({ summary, times, series, format }) {
       const { default: UPlot } = await import("uplot");
       if (isGone) return;
       plot.current?.destroy();
-      plot.current = new UPlot(
-        optionsOf(current.current.series, element.clientWidth, current.current.format),
-        current.current.data,
-        element,
-      );
+      const drawn = current.current;
+      plot.current = new UPlot(optionsOf(drawn, element.clientWidth), drawn.data, element);
     }
     void draw();
     const resize = new ResizeObserver(() => plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }));
@@ -59,12 +61,7 @@ export function Chart({ summary, times, series, format }) {
   useEffect(() => plot.current?.setData(data), [data]);
 
   return html`<figure class="chart">
-    <div
-      ref=${place}
-      class="chart-place"
-      role="img"
-      aria-label=${summary}
-    ></div>
+    <div ref=${place} class="chart-place" role="img" aria-label=${summary}></div>
     <figcaption>
       ${series.map(({ label, colour }) => html`<span key=${label} class="legend"><span class="legend-mark" style=${{ background: `var(${colour})` }}></span>${label}</span>`)}
     </figcaption>
@@ -72,12 +69,11 @@ export function Chart({ summary, times, series, format }) {
 }
 
 /**
- * @param {Series[]} series
+ * @param {Pick<ChartProps, "series" | "format" | "least">} drawn
  * @param {number} width
- * @param {(value: number) => string} format
  * @returns {import("uplot").Options}
  */
-function optionsOf(series, width, format) {
+function optionsOf({ series, format, least }, width) {
   const styles = getComputedStyle(document.documentElement);
   const colour = (/** @type {string} */ name) => styles.getPropertyValue(name).trim();
   const axis = {
@@ -91,10 +87,11 @@ function optionsOf(series, width, format) {
     height: HEIGHT,
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
-    scales: {
-      y: { range: (_, _low, high) => [0, Math.max(high ?? 0, 1) * 1.1] },
-    },
-    axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map(format) }],
+    scales: { y: { range: (_, _low, high) => [0, Math.max(high ?? 0, least) * HEADROOM] } },
+    axes: [
+      { ...axis, size: 28, values: (_, ticks) => ticks.map(formatTick) },
+      { ...axis, size: 56, values: (_, ticks) => ticks.map(format) },
+    ],
     series: [
       {},
       ...series.map((one) => ({
@@ -102,8 +99,14 @@ function optionsOf(series, width, format) {
         stroke: colour(one.colour),
         width: 2,
         spanGaps: false,
-        points: { size: 4 },
+        // A minute between two without a value has nothing but its point.
+        points: { show: one.values.includes(null), size: 4 },
       })),
     ],
   };
+}
+
+/** @param {number} seconds since 1970 */
+function formatTick(seconds) {
+  return TICK.format(new Date(seconds * 1_000));
 }

@@ -41,12 +41,7 @@ export function Confirm({ title, action, isDangerous, onConfirm, onClose, childr
     }
   }
 
-  return html`<dialog
-    ref=${dialog}
-    class="dialog"
-    aria-labelledby="dialog-title"
-    onClose=${onClose}
-  >
+  return html`<dialog ref=${dialog} class="dialog" aria-labelledby="dialog-title" onClose=${onClose}>
     <form onSubmit=${submit}>
       <h2 id="dialog-title">${title}</h2>
       ${children} ${error && html`<p class="failure" role="alert">${error}</p>`}
@@ -54,13 +49,7 @@ export function Confirm({ title, action, isDangerous, onConfirm, onClose, childr
         <button type="button" onClick=${() => dialog.current?.close()}>
           Back
         </button>
-        <button
-          type="submit"
-          class=${isDangerous ? "danger" : "primary"}
-          disabled=${isSending}
-        >
-          ${action}
-        </button>
+        <button type="submit" class=${isDangerous ? "danger" : "primary"} disabled=${isSending}>${action}</button>
       </div>
     </form>
   </dialog>`;

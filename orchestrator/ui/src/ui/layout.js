@@ -36,24 +36,14 @@ function Navigation() {
   const links = PAGES.map((page) => {
     const isHere = page.path === "/" ? path === "/" : path === page.path || path.startsWith(`${page.path}/`);
     return html`<li key=${page.path}>
-      <a href=${page.path} aria-current=${isHere ? "page" : undefined}
-        >${page.name}</a
-      >
+      <a href=${page.path} aria-current=${isHere ? "page" : undefined}>${page.name}</a>
     </li>`;
   });
   return html`<nav class="navigation" aria-label="Pages">
-    <button
-      type="button"
-      class="menu-button"
-      aria-expanded=${isOpen}
-      aria-controls="pages"
-      onClick=${() => setOpen(!isOpen)}
-    >
+    <button type="button" class="menu-button" aria-expanded=${isOpen} aria-controls="pages" onClick=${() => setOpen(!isOpen)}>
       Menu
     </button>
-    <ul id="pages" class=${isOpen ? "is-open" : ""}>
-      ${links}
-    </ul>
+    <ul id="pages" class=${isOpen ? "is-open" : ""}>${links}</ul>
   </nav>`;
 }
 
@@ -67,9 +57,7 @@ const CONNECTION = {
 function Connection() {
   const [state, setState] = useState(feedState);
   useEffect(() => listen({ onState: setState }), []);
-  return html`<span class=${`connection connection-${state}`} role="status"
-    >${CONNECTION[state]}</span
-  >`;
+  return html`<span class=${`connection connection-${state}`} role="status">${CONNECTION[state]}</span>`;
 }
 
 const THEMES = {
@@ -80,11 +68,7 @@ const THEMES = {
 
 function ThemeButton() {
   const [theme, setTheme] = useState(currentTheme);
-  return html`<button
-    type="button"
-    class="quiet-button"
-    onClick=${() => setTheme(cycleTheme())}
-  >
+  return html`<button type="button" class="quiet-button" onClick=${() => setTheme(cycleTheme())}>
     ${THEMES[theme]}
   </button>`;
 }

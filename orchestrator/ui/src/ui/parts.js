@@ -56,9 +56,7 @@ export function PageHeading({ title, children }) {
 export function Ago({ time }) {
   const now = useNow(5_000);
   if (!time) return html`<span class="quiet">–</span>`;
-  return html`<time datetime=${time} title=${formatTime(time)}
-    >${formatAgo(time, now)}</time
-  >`;
+  return html`<time datetime=${time} title=${formatTime(time)}>${formatAgo(time, now)}</time>`;
 }
 
 /** How long something took, or has taken so far. @param {{ from: string | null, to: string | null }} props */
@@ -70,9 +68,7 @@ export function Took({ from, to }) {
 
 /** @param {{ id: string }} props */
 export function JobLink({ id }) {
-  return html`<a href=${`/jobs/${id}`} title=${id}
-    ><code>…${shortId(id)}</code></a
-  >`;
+  return html`<a href=${`/jobs/${id}`} title=${id}><code>…${shortId(id)}</code></a>`;
 }
 
 /**
@@ -83,6 +79,14 @@ export function Json({ value, label }) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
   return html`<pre class="json" tabindex="0" role="region" aria-label=${label}>
 ${text}</pre>`;
+}
+
+/**
+ * One fact of several, in a `dl` of class `facts`.
+ * @param {{ name: string, children?: Children }} props
+ */
+export function Fact({ name, children }) {
+  return html`<div class="fact"><dt>${name}</dt><dd>${children}</dd></div>`;
 }
 
 /**
@@ -105,17 +109,13 @@ export function Section({ id, title, actions, children }) {
  */
 export function Table({ caption, columns, children }) {
   return html`<table class="table">
-    <caption class="visually-hidden">
-      ${caption}
-    </caption>
+    <caption class="visually-hidden">${caption}</caption>
     <thead>
       <tr>
         ${columns.map((column) => html`<th key=${column} scope="col">${column}</th>`)}
       </tr>
     </thead>
-    <tbody>
-      ${children}
-    </tbody>
+    <tbody>${children}</tbody>
   </table>`;
 }
 
