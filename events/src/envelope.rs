@@ -152,6 +152,9 @@ pub struct Metadata {
     /// The HTTP request that brought the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// What its sender calls itself, as far as it does; cut where it is long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
     /// W3C trace context of that request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
@@ -167,6 +170,7 @@ impl Metadata {
             ("causation_id", self.causation_id.clone()),
             ("command_id", self.command_id.map(|id| id.to_string())),
             ("request_id", self.request_id.clone()),
+            ("user_agent", self.user_agent.clone()),
             ("traceparent", self.traceparent.clone()),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
@@ -181,6 +185,7 @@ impl Metadata {
             causation_id: map.remove("causation_id"),
             command_id: map.remove("command_id").and_then(|id| id.parse().ok()),
             request_id: map.remove("request_id"),
+            user_agent: map.remove("user_agent"),
             traceparent: map.remove("traceparent"),
         }
     }
@@ -223,6 +228,7 @@ mod tests {
             actor: Some("runner:a".to_owned()),
             command_id: Some(CommandId::generate()),
             request_id: Some("r".to_owned()),
+            user_agent: Some("curl/8".to_owned()),
             ..Metadata::default()
         };
         assert_eq!(Metadata::from_map(metadata.to_map()), metadata);

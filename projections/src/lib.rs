@@ -1,7 +1,9 @@
 //! Read models of Rivet: derived from the log, disposable, rebuildable.
 //!
 //! - [`projection`]: what a read model is, and the list of them all; [`pipelines`], [`jobs`], [`job_queue`],
-//!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`]: each the question that it answers, its fold, and its queries;
+//!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`],
+//!   [`lifetimes`]: each the question that it answers, its fold, and its queries;
+//! - [`past`]: read models as they were;
 //! - [`read_models`]: the open read models, waiting for a position, status;
 //! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`: proves them;
 //! - `rows`, `checkpoint`, `generation`: how they are stored; `batch`: the one way in which they change; `lease`: which
@@ -17,7 +19,9 @@ pub mod job_logs;
 pub mod job_queue;
 pub mod jobs;
 mod lease;
+pub mod lifetimes;
 pub mod page;
+pub mod past;
 pub mod pipeline_activity;
 pub mod pipelines;
 pub mod projection;
@@ -33,5 +37,6 @@ mod testing;
 pub mod verify;
 
 pub use page::{Cursor, CursorError, Page};
+pub use past::PastError;
 pub use query::QueryError;
 pub use read_models::ReadModels;

@@ -54,6 +54,24 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// A page of rows that are all at hand, in the order of lists: newest first.
+    pub(crate) fn of_all(
+        rows: Vec<T>,
+        after: Option<&Cursor>,
+        limit: usize,
+        cursor: impl Fn(&T) -> Cursor,
+    ) -> Self {
+        let place = |row: &T| {
+            let Cursor { micros, key } = cursor(row);
+            std::cmp::Reverse((micros, key))
+        };
+        let begin = after.map(|after| std::cmp::Reverse((after.micros, after.key.clone())));
+        let mut rows: Vec<T> =
+            rows.into_iter().filter(|row| begin.as_ref().is_none_or(|b| place(row) > *b)).collect();
+        rows.sort_by_cached_key(place);
+        Self::of(rows, limit, cursor)
+    }
+
     /// The first `limit` of `rows`, which were asked for with a limit of one more.
     pub(crate) fn of(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> Cursor) -> Self {
         let more = rows.len() > limit;
@@ -74,6 +92,16 @@ mod tests {
         for text in ["", "12", "x_a", "12_", "12_a\0"] {
             assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text:?}");
         }
+    }
+
+    #[test]
+    fn rows_at_hand_are_paged_as_rows_of_a_table_are() {
+        let cursor = |row: &i64| Cursor { micros: *row / 10, key: row.to_string() };
+        let page = |after: Option<&Cursor>| Page::of_all(vec![11, 30, 12, 20], after, 2, cursor);
+        let first = page(None);
+        assert_eq!(first.items, [30, 20]);
+        let second = page(first.next.as_ref());
+        assert_eq!((second.items, second.next), (vec![12, 11], None));
     }
 
     #[test]

@@ -38,4 +38,5 @@ mod replicas;
 mod retries;
 mod runners;
 mod stats;
+mod time_travel;
 mod versions;

@@ -18,7 +18,7 @@ use crate::domain::runner::RunnerError;
 use crate::http::header::{LOG_ACK, RequestId};
 use crate::telemetry::chain;
 use rivet_events::log::ReadError;
-use rivet_projections::QueryError;
+use rivet_projections::{PastError, QueryError};
 
 /// When an overloaded server wants to be asked again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -256,5 +256,15 @@ impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         tracing::error!(error = %chain(&error), "the event log is unavailable");
         Self::unavailable("unavailable", error.to_string())
+    }
+}
+
+impl From<PastError> for ApiError {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::TooMuch => Self::refused("too_much", error.to_string()),
+            PastError::Query(error) => error.into(),
+            PastError::Log(error) => error.into(),
+        }
     }
 }

@@ -12,6 +12,7 @@ mod fresh;
 mod header;
 mod health;
 mod jobs;
+mod moment;
 mod pipelines;
 mod projections;
 mod runners;

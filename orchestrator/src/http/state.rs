@@ -25,6 +25,9 @@ use crate::feed::Feed;
 use crate::liveness::Liveness;
 use crate::telemetry::note_runner;
 
+/// Longest name of a client that is kept with its events, in characters.
+const MAX_USER_AGENT: usize = 200;
+
 /// What handlers work with.
 #[derive(Clone)]
 pub(crate) struct AppState {
@@ -59,6 +62,7 @@ impl AppState {
         if let Actor::Runner(id) = actor {
             note_runner(id);
         }
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         Metadata {
             actor: Some(match actor {
                 Actor::Client => "client".to_owned(),
@@ -68,7 +72,8 @@ impl AppState {
             causation_id: None,
             command_id: None,
             request_id: Some(request_id.0.clone()),
-            traceparent: headers.get("traceparent").and_then(|v| v.to_str().ok()).map(str::to_owned),
+            user_agent: text("user-agent").map(|name| name.chars().take(MAX_USER_AGENT).collect()),
+            traceparent: text("traceparent").map(str::to_owned),
         }
     }
 

@@ -102,3 +102,12 @@ export function capitalized(name) {
   const words = name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
+
+/**
+ * @param {string} text such as the detail of a refusal
+ * @returns {string} with a capital at its beginning and a full stop at its end
+ */
+export function sentence(text) {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+}

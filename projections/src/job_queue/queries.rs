@@ -1,10 +1,14 @@
 //! What may be asked about the queue.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
+use rivet_events::Position;
 use rivet_events::id::{JobId, PipelineId};
 
 use super::fold::indexable;
 use super::{JobQueue, QueuedJob};
+use crate::past::PastError;
 use crate::query::{Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
@@ -90,6 +94,39 @@ impl Offer {
             )
             .bind_count(self.limit)
     }
+}
+
+/// As [`candidates`], at a position that the read models have come to; `now` is when that was.
+pub async fn candidates_at(
+    read_models: &ReadModels,
+    position: Position,
+    capabilities: Option<&[String]>,
+    fencing: bool,
+    now: DateTime<Utc>,
+    limit: usize,
+) -> Result<Vec<QueuedJob>, PastError> {
+    let mut jobs = read_models.rows_at::<JobQueue>(position).await?;
+    let mut running: HashMap<String, u32> = HashMap::new();
+    for held in jobs.iter().filter(|job| job.claim_order.is_none()) {
+        *running.entry(held.concurrency_group.clone().unwrap_or_default()).or_default() += 1;
+    }
+    let is_full = |job: &QueuedJob| match (&job.concurrency_group, job.concurrency_limit) {
+        (Some(group), Some(limit)) => running.get(group).is_some_and(|running| *running >= limit),
+        (Some(_) | None, _) => false,
+    };
+    let covers = |demands: &[String]| {
+        capabilities.is_none_or(|capabilities| demands.iter().all(|demand| capabilities.contains(demand)))
+    };
+    jobs.retain(|job| {
+        job.claim_order.is_some()
+            && job.is_due(now)
+            && (fencing || !job.needs_fencing)
+            && covers(&job.demands)
+            && !is_full(job)
+    });
+    jobs.sort_unstable_by_key(|job| (job.claim_order, job.job_id));
+    jobs.truncate(limit);
+    Ok(jobs)
 }
 
 /// Each set of demands that some waiting job has.

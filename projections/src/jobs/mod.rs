@@ -12,7 +12,7 @@ use rivet_events::job::{JobResult, JobStatus};
 use serde::{Deserialize, Serialize};
 
 pub use fold::Jobs;
-pub use queries::{JobFilter, find, find_all, list, with_status};
+pub use queries::{JobFilter, find, find_all, find_at, list, with_status};
 
 /// A job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,8 @@ use std::cmp::Reverse;
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::job::JobStatus;
+use rivet_events::log::ReadError;
+use rivet_events::{Position, StreamId};
 
 use super::{Job, Jobs};
 use crate::page::{Cursor, Page};
@@ -29,6 +31,15 @@ pub struct JobFilter {
 /// The job.
 pub async fn find(read_models: &ReadModels, id: JobId) -> Result<Option<Job>, QueryError> {
     read_models.find::<Jobs>(&id.to_string()).await
+}
+
+/// The job as it was at a position; none before its launch.
+pub async fn find_at(
+    read_models: &ReadModels,
+    id: JobId,
+    position: Position,
+) -> Result<Option<Job>, ReadError> {
+    read_models.row_at::<Jobs>(&StreamId::job(id), position).await
 }
 
 /// Jobs by filter, newest launch first.

@@ -12,7 +12,7 @@ use rivet_events::pipeline::PipelineDefinition;
 use serde::{Deserialize, Serialize};
 
 pub use fold::Pipelines;
-pub use queries::{find, list};
+pub use queries::{find, find_at, list, list_at};
 
 /// A pipeline. A deleted one keeps its row: it differs from one that never was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,9 +1,12 @@
 //! What may be asked about runners.
 
 use rivet_events::id::RunnerId;
+use rivet_events::log::ReadError;
+use rivet_events::{Position, StreamId, StreamType};
 
 use super::{Runner, RunnerStatus, Runners};
 use crate::page::{Cursor, Page};
+use crate::past::PastError;
 use crate::query::{Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
@@ -32,7 +35,46 @@ pub async fn list(
     }
     query = query.push(" order by registered_at desc, key desc limit ").bind_count(limit.saturating_add(1));
     let rows = read_models.select::<Runners>(&query).await?;
-    Ok(Page::of(rows, limit, |row| Cursor::new(row.registered_at.unwrap_or_default(), &row.id)))
+    Ok(Page::of(rows, limit, cursor))
+}
+
+fn cursor(row: &Runner) -> Cursor {
+    Cursor::new(row.registered_at.unwrap_or_default(), &row.id)
+}
+
+/// As [`find`], at a position that the read models have come to.
+pub async fn find_at(
+    read_models: &ReadModels,
+    id: &RunnerId,
+    position: Position,
+) -> Result<Option<Runner>, PastError> {
+    let mut streams = read_models.alive_at(&[StreamType::Job], position).await?;
+    streams.push(StreamId::runner(id));
+    let rows = read_models.rows_of::<Runners>(streams, position).await?;
+    Ok(rows.into_iter().find(|runner| runner.id == *id && runner.registered_at.is_some()))
+}
+
+/// What a runner could do at a position; `None` is everything, also of one that was not registered.
+pub async fn capabilities_at(
+    read_models: &ReadModels,
+    id: &RunnerId,
+    position: Position,
+) -> Result<Option<Vec<String>>, ReadError> {
+    let runner = read_models.row_at::<Runners>(&StreamId::runner(id), position).await?;
+    Ok(runner.and_then(|runner| runner.capabilities))
+}
+
+/// As [`list`], at a position that the read models have come to.
+pub async fn list_at(
+    read_models: &ReadModels,
+    position: Position,
+    status: Option<RunnerStatus>,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<Runner>, PastError> {
+    let mut rows = read_models.rows_at::<Runners>(position).await?;
+    rows.retain(|row| row.registered_at.is_some() && status.is_none_or(|status| row.status == status));
+    Ok(Page::of_all(rows, after, limit, cursor))
 }
 
 /// Registered runners by state.

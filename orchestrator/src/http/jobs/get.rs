@@ -2,86 +2,30 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, Utc};
+use axum::response::{IntoResponse, Response};
 use rivet_events::id::JobId;
-use rivet_events::{Envelope, Event, Position, StreamId, Version};
 use rivet_projections::jobs;
-use serde::Deserialize;
 
 use super::waiting::waiting;
-use crate::domain::job::JobState;
 use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
+use crate::http::moment::{At, told};
 use crate::http::state::{AppState, unknown_job};
 
-#[derive(Debug, Deserialize)]
-pub(in crate::http) struct Moment {
-    /// A position of the log, or a time; now where absent.
-    at: Option<String>,
-}
-
+/// The job as it is, or as it was; unknown if there was none yet.
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
     Path(id): Path<JobId>,
-    Query(moment): Query<Moment>,
-) -> Result<Json<Job>, ApiError> {
-    let now = state.clock.now();
-    if let Some(at) = moment.at {
-        return Ok(Json(as_it_was(&state, id, At::parse(&at)?, now).await?));
+    Query(at): Query<At>,
+) -> Result<Response, ApiError> {
+    if let Some(then) = at.moment(&state).await? {
+        let row = jobs::find_at(&state.read_models, id, then.position).await?;
+        let job = Job::from_row(row.ok_or_else(|| unknown_job(id))?, then.time);
+        return Ok(told(Some(then), Json(job)));
     }
+    let now = state.clock.now();
     let row = jobs::find(&state.read_models, id).await?.ok_or_else(|| unknown_job(id))?;
     let waiting = waiting(&state, &row, now).await?;
-    Ok(Json(Job::from_row(row, now).with_waiting(waiting)))
-}
-
-/// A moment in the history of everything.
-enum At {
-    Position(Position),
-    Time(DateTime<Utc>),
-}
-
-impl At {
-    fn parse(text: &str) -> Result<Self, ApiError> {
-        let position = text.parse().map(|position| Self::Position(Position(position)));
-        position
-            .or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| Self::Time(time.to_utc())))
-            .map_err(|_| {
-                ApiError::malformed(
-                    "invalid_query",
-                    "at: must be a position or a time such as 2026-01-31T12:00:00Z",
-                )
-            })
-    }
-
-    fn includes(&self, envelope: &Envelope) -> bool {
-        match self {
-            Self::Position(position) => envelope.position <= *position,
-            Self::Time(time) => envelope.recorded_at <= *time,
-        }
-    }
-}
-
-/// The job as its events up to then left it; unknown if there were none.
-async fn as_it_was(state: &AppState, id: JobId, at: At, now: DateTime<Utc>) -> Result<Job, ApiError> {
-    let log = state.commands.log();
-    let ahead = match at {
-        At::Position(position) => position > log.head().await?,
-        At::Time(time) => time > now,
-    };
-    if ahead {
-        return Err(ApiError::refused("in_the_future", "at: has not come yet"));
-    }
-    let envelopes = log.read_stream(&StreamId::job(id), Version::default()).await?;
-    let mut job = JobState::default();
-    for envelope in envelopes.iter().take_while(|envelope| at.includes(envelope)) {
-        if let Event::Job(event) = &envelope.event {
-            job = job.evolve(event.clone());
-        }
-    }
-    let then = match at {
-        At::Time(time) => time,
-        At::Position(_) => envelopes.iter().rfind(|e| at.includes(e)).map_or(now, |last| last.recorded_at),
-    };
-    Job::from_state(&job, then).ok_or_else(|| unknown_job(id))
+    Ok(Json(Job::from_row(row, now).with_waiting(waiting)).into_response())
 }

@@ -3,20 +3,27 @@
 use axum::extract::{OriginalUri, State};
 use axum::http::Uri;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rivet_events::id::{PipelineId, RunnerId};
 use rivet_events::job::JobStatus;
-use rivet_projections::jobs::{self, JobFilter};
-use rivet_projections::pipelines;
+use rivet_projections::jobs::{self, Job, JobFilter};
+use rivet_projections::{Cursor, Page, ReadModels, pipelines};
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Deserializer};
 
 use crate::http::answer::{Paging, listed};
-use crate::http::body::Job;
+use crate::http::body::Job as JobBody;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
+use crate::http::moment::{At, Moment, told};
 use crate::http::state::{AppState, unknown_pipeline};
+
+/// How far the clocks of two replicas are believed to be apart at most.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
+/// Jobs whose past is read at the same time.
+const CONCURRENT_READS: usize = 8;
 
 #[derive(Debug, Deserialize)]
 pub(in crate::http) struct Filter {
@@ -34,8 +41,9 @@ pub(in crate::http) async fn list(
     OriginalUri(uri): OriginalUri,
     Query(paging): Query<Paging>,
     Query(filter): Query<Filter>,
+    Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
-    answer(&state, &uri, &paging, filter).await
+    answer(&state, &uri, &paging, filter, &at).await
 }
 
 /// The jobs of a deleted pipeline stay readable; those of one that never was are unknown.
@@ -45,14 +53,21 @@ pub(in crate::http) async fn list_of_pipeline(
     Path(id): Path<PipelineId>,
     Query(paging): Query<Paging>,
     Query(filter): Query<Filter>,
+    Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
     if pipelines::find(&state.read_models, id).await?.is_none() {
         return Err(unknown_pipeline(id));
     }
-    answer(&state, &uri, &paging, Filter { pipeline_id: Some(id), ..filter }).await
+    answer(&state, &uri, &paging, Filter { pipeline_id: Some(id), ..filter }, &at).await
 }
 
-async fn answer(state: &AppState, uri: &Uri, paging: &Paging, filter: Filter) -> Result<Response, ApiError> {
+async fn answer(
+    state: &AppState,
+    uri: &Uri,
+    paging: &Paging,
+    filter: Filter,
+    at: &At,
+) -> Result<Response, ApiError> {
     let filter = JobFilter {
         status: filter.status,
         pipeline_id: filter.pipeline_id,
@@ -60,10 +75,44 @@ async fn answer(state: &AppState, uri: &Uri, paging: &Paging, filter: Filter) ->
         since: filter.since,
         until: filter.until,
     };
-    let cursor = paging.cursor()?;
-    let page = jobs::list(&state.read_models, &filter, cursor.as_ref(), paging.limit()?).await?;
+    let (cursor, limit) = (paging.cursor()?, paging.limit()?);
+    if let Some(then) = at.moment(state).await? {
+        let page = page_at(&state.read_models, &filter, cursor.as_ref(), limit, then).await?;
+        return Ok(told(Some(then), listed(uri, page, |row| JobBody::from_row(row, then.time))));
+    }
+    let page = jobs::list(&state.read_models, &filter, cursor.as_ref(), limit).await?;
     let now = state.clock.now();
-    Ok(listed(uri, page, |row| Job::from_row(row, now)))
+    Ok(listed(uri, page, |row| JobBody::from_row(row, now)))
+}
+
+/// A page of the jobs that had been launched by then, as they were; it has fewer rows than asked for where some of
+/// them did not meet the filter at that time.
+async fn page_at(
+    read_models: &ReadModels,
+    filter: &JobFilter,
+    after: Option<&Cursor>,
+    limit: usize,
+    then: Moment,
+) -> Result<Page<Job>, ApiError> {
+    let newest = then.time + CLOCKS_DIFFER;
+    // What does not change is asked for, and what does is looked at in the rows of that time.
+    let launched = JobFilter {
+        status: vec![],
+        runner_id: None,
+        until: Some(filter.until.map_or(newest, |until| until.min(newest))),
+        ..filter.clone()
+    };
+    let Page { items, next } = jobs::list(read_models, &launched, after, limit).await?;
+    let rows: Vec<Option<Job>> = stream::iter(items)
+        .map(|row| jobs::find_at(read_models, row.id, then.position))
+        .buffered(CONCURRENT_READS)
+        .try_collect()
+        .await?;
+    let meets = |row: &Job| {
+        (filter.status.is_empty() || filter.status.contains(&row.status))
+            && filter.runner_id.as_ref().is_none_or(|runner_id| row.runner_id.as_ref() == Some(runner_id))
+    };
+    Ok(Page { items: rows.into_iter().flatten().filter(meets).collect(), next })
 }
 
 fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<JobStatus>, D::Error> {

@@ -2,15 +2,17 @@
 
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use rivet_events::id::{JobId, RunnerId};
-use rivet_projections::{job_queue, jobs};
+use rivet_projections::{job_queue, jobs, runners};
 use serde::Deserialize;
 
 use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::header::RequestId;
+use crate::http::moment::{At, Moment, told};
 use crate::http::state::{Actor, AppState};
 
 /// A runner claims all that it is shown, so it is never shown the whole queue.
@@ -31,7 +33,11 @@ pub(in crate::http) async fn scheduled(
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Query(poll): Query<Poll>,
-) -> Result<Json<Vec<Job>>, ApiError> {
+    Query(at): Query<At>,
+) -> Result<Response, ApiError> {
+    if let Some(then) = at.moment(&state).await? {
+        return Ok(told(Some(then), Json(offered_at(&state, &poll, then).await?)));
+    }
     let now = state.clock.now();
     let capabilities = match &poll.runner_id {
         Some(runner_id) => {
@@ -49,5 +55,25 @@ pub(in crate::http) async fn scheduled(
     let ids: Vec<JobId> = offered.iter().map(|job| job.job_id).collect();
     let mut jobs = jobs::find_all(&state.read_models, &ids).await?;
     jobs.sort_by_key(|job| (job.requested_at, job.id));
-    Ok(Json(jobs.into_iter().map(|row| Job::from_row(row, now)).collect()))
+    let jobs: Vec<Job> = jobs.into_iter().map(|row| Job::from_row(row, now)).collect();
+    Ok(Json(jobs).into_response())
+}
+
+/// What the runner would have been answered then. Asking about the past is no sign of life of anybody.
+async fn offered_at(state: &AppState, poll: &Poll, then: Moment) -> Result<Vec<Job>, ApiError> {
+    let (read_models, position) = (&state.read_models, then.position);
+    let capabilities = match &poll.runner_id {
+        Some(runner_id) => runners::capabilities_at(read_models, runner_id, position).await?,
+        None => None,
+    };
+    let capabilities = capabilities.as_deref();
+    let offered =
+        job_queue::candidates_at(read_models, position, capabilities, poll.fencing, then.time, OFFERED)
+            .await?;
+    let mut jobs = Vec::with_capacity(offered.len());
+    for job in offered {
+        jobs.extend(jobs::find_at(read_models, job.job_id, position).await?);
+    }
+    jobs.sort_by_key(|job| (job.requested_at, job.id));
+    Ok(jobs.into_iter().map(|row| Job::from_row(row, then.time)).collect())
 }

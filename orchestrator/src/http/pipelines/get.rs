@@ -2,18 +2,26 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use rivet_events::id::PipelineId;
 use rivet_projections::pipelines;
 
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
-use crate::http::extract::Path;
+use crate::http::extract::{Path, Query};
+use crate::http::moment::{At, told};
 use crate::http::state::{AppState, unknown_pipeline};
 
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
     Path(id): Path<PipelineId>,
-) -> Result<Json<Pipeline>, ApiError> {
-    let row = pipelines::find(&state.read_models, id).await?.filter(|row| row.deleted_at.is_none());
-    Ok(Json(Pipeline::from_row(row.ok_or_else(|| unknown_pipeline(id))?)))
+    Query(at): Query<At>,
+) -> Result<Response, ApiError> {
+    let then = at.moment(&state).await?;
+    let row = match then {
+        Some(then) => pipelines::find_at(&state.read_models, id, then.position).await?,
+        None => pipelines::find(&state.read_models, id).await?,
+    };
+    let row = row.filter(|row| row.deleted_at.is_none()).ok_or_else(|| unknown_pipeline(id))?;
+    Ok(told(then, Json(Pipeline::from_row(row))))
 }

@@ -8,14 +8,20 @@ use crate::http::answer::{Paging, listed};
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
+use crate::http::moment::{At, told};
 use crate::http::state::AppState;
 
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     Query(paging): Query<Paging>,
+    Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
-    let cursor = paging.cursor()?;
-    let page = pipelines::list(&state.read_models, cursor.as_ref(), paging.limit()?).await?;
-    Ok(listed(&uri, page, Pipeline::from_row))
+    let (read_models, cursor, limit) = (&state.read_models, paging.cursor()?, paging.limit()?);
+    let then = at.moment(&state).await?;
+    let page = match then {
+        Some(then) => pipelines::list_at(read_models, then.position, cursor.as_ref(), limit).await?,
+        None => pipelines::list(read_models, cursor.as_ref(), limit).await?,
+    };
+    Ok(told(then, listed(&uri, page, Pipeline::from_row)))
 }

@@ -2,20 +2,28 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse, Response};
 use rivet_projections::runners;
 
 use super::{runner_id, unknown_runner};
 use crate::http::body::Runner;
 use crate::http::error::ApiError;
-use crate::http::extract::Path;
+use crate::http::extract::{Path, Query};
+use crate::http::moment::{At, told};
 use crate::http::state::AppState;
 
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
     Path(id): Path<String>,
-) -> Result<Json<Runner>, ApiError> {
+    Query(at): Query<At>,
+) -> Result<Response, ApiError> {
     let runner_id = runner_id(&id)?;
+    if let Some(then) = at.moment(&state).await? {
+        let row = runners::find_at(&state.read_models, &runner_id, then.position).await?;
+        let runner = Runner::from_row(row.ok_or_else(|| unknown_runner(&runner_id))?, None);
+        return Ok(told(Some(then), Json(runner)));
+    }
     let row = runners::find(&state.read_models, &runner_id).await?;
     let row = row.ok_or_else(|| unknown_runner(&runner_id))?;
-    Ok(Json(Runner::from_row(row, state.liveness.last_contact(&runner_id))))
+    Ok(Json(Runner::from_row(row, state.liveness.last_contact(&runner_id))).into_response())
 }

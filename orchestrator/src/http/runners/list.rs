@@ -9,6 +9,7 @@ use crate::http::answer::{Paging, listed};
 use crate::http::body::Runner;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
+use crate::http::moment::{At, told};
 use crate::http::state::AppState;
 
 #[derive(Debug, Deserialize)]
@@ -21,9 +22,15 @@ pub(in crate::http) async fn list(
     OriginalUri(uri): OriginalUri,
     Query(paging): Query<Paging>,
     Query(filter): Query<Filter>,
+    Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
-    let cursor = paging.cursor()?;
-    let page = runners::list(&state.read_models, filter.status, cursor.as_ref(), paging.limit()?).await?;
+    let (read_models, cursor, limit) = (&state.read_models, paging.cursor()?, paging.limit()?);
+    if let Some(then) = at.moment(&state).await? {
+        let page =
+            runners::list_at(read_models, then.position, filter.status, cursor.as_ref(), limit).await?;
+        return Ok(told(Some(then), listed(&uri, page, |row| Runner::from_row(row, None))));
+    }
+    let page = runners::list(read_models, filter.status, cursor.as_ref(), limit).await?;
     Ok(listed(&uri, page, |row| {
         let last_contact = state.liveness.last_contact(&row.id);
         Runner::from_row(row, last_contact)

@@ -1,5 +1,7 @@
 /** Talks to the API: answers as JSON, refusals as `ApiError`. */
 
+import { sentence } from "../format.js";
+
 /** What the server refused, or that it could not be reached. */
 export class ApiError extends Error {
   /**
@@ -113,7 +115,7 @@ async function refusal(response) {
   const problem = await response.json().catch(() => ({}));
   const message = problem.detail ?? problem.error ?? `The server answered ${response.status}.`;
   const code = problem.code ?? "unknown";
-  return new ApiError(message, {
+  return new ApiError(sentence(message), {
     status: response.status,
     code,
     requestId: problem.request_id,

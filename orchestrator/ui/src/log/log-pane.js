@@ -59,7 +59,7 @@ export function LogPane({ jobId, hasEnded }) {
     }
     ${
       count === 0 && state !== "loading"
-        ? html`<${Empty} title="Nothing was logged"><p>
+        ? html`<${Empty} title=${state === "ended" ? "Nothing was logged" : "Nothing is logged yet"}><p>
               ${state === "ended" ? "The job ended without a line." : "Lines appear here as soon as the runner sends them."}
             </p><//>`
         : html`<${LogView}

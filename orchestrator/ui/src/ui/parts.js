@@ -121,5 +121,5 @@ export function Table({ caption, columns, children }) {
 
 /** A cell that names its column where the table has become cards. @param {{ of: string, children?: Children }} props */
 export function Cell({ of, children }) {
-  return html`<td data-column=${of}>${children}</td>`;
+  return html`<td data-column=${of}><div>${children}</div></td>`;
 }

@@ -62,5 +62,5 @@ export function Shown({ of, what, rows, children }) {
 
 /** @param {{ error: import("../api/client.js").ApiError }} props */
 function Outdated({ error }) {
-  return html`<p class="notice" role="status">This is how it was before: ${error.message} ${advice(error)}</p>`;
+  return html`<p class="notice" role="status">This is how it was before. ${error.message} ${advice(error)}</p>`;
 }

@@ -1,0 +1,93 @@
+//! `?at=`: a moment of the past, as a position of the log or as a time.
+
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use rivet_events::Position;
+use rivet_events::log::{EventLog, ReadError};
+use serde::Deserialize;
+
+use super::answer::Recorded;
+use super::error::ApiError;
+use super::state::AppState;
+
+/// The query of what can be asked about the past.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct At {
+    /// A position of the log, or a time; now where absent.
+    at: Option<String>,
+}
+
+/// A moment of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment {
+    /// Every event up to here had happened.
+    pub(super) position: Position,
+    /// When that was.
+    pub(super) time: DateTime<Utc>,
+}
+
+impl At {
+    /// The moment that is asked for; `None` is now. The read models have come to it.
+    pub(super) async fn moment(&self, state: &AppState) -> Result<Option<Moment>, ApiError> {
+        let Some(text) = &self.at else { return Ok(None) };
+        let moment = find(state, text).await?;
+        if !state.read_models.wait_for(moment.position, state.config.read_wait).await {
+            return Err(ApiError::unavailable(
+                "unavailable",
+                "the read models have not come to that moment yet",
+            ));
+        }
+        Ok(Some(moment))
+    }
+}
+
+/// An answer about a moment, which it names by its position; or about now.
+pub(super) fn told(then: Option<Moment>, answer: impl IntoResponse) -> Response {
+    match then {
+        Some(then) => Recorded(then.position, answer).into_response(),
+        None => answer.into_response(),
+    }
+}
+
+async fn find(state: &AppState, text: &str) -> Result<Moment, ApiError> {
+    let log = &**state.commands.log();
+    let ahead = || ApiError::refused("in_the_future", "at: has not come yet");
+    if let Ok(position) = text.parse() {
+        if position > log.head().await?.0 {
+            return Err(ahead());
+        }
+        let time = recorded_at(log, position).await?.unwrap_or_default();
+        return Ok(Moment { position: Position(position), time });
+    }
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| {
+        let detail = "at: must be a position or a time such as 2026-01-31T12:00:00Z";
+        ApiError::malformed("invalid_query", detail)
+    })?;
+    if time > state.clock.now() {
+        return Err(ahead());
+    }
+    let time = time.to_utc();
+    Ok(Moment { position: last_before(log, time).await?, time })
+}
+
+/// The position that the log had come to at a time.
+///
+/// Times of events are those of the servers that recorded them, and need not be in order where their clocks differ.
+/// Then there is more than one place where the log passes the time. The same one is found at each asking, however the
+/// log has grown: whether a place is looked at depends on those before it alone.
+async fn last_before(log: &dyn EventLog, time: DateTime<Utc>) -> Result<Position, ReadError> {
+    let head = log.head().await?.0;
+    let mut position = 0;
+    for level in (0..=head.checked_ilog2().unwrap_or_default()).rev() {
+        let probe = position + (1 << level);
+        if probe <= head && recorded_at(log, probe).await?.is_some_and(|recorded_at| recorded_at <= time) {
+            position = probe;
+        }
+    }
+    Ok(Position(position))
+}
+
+async fn recorded_at(log: &dyn EventLog, position: u64) -> Result<Option<DateTime<Utc>>, ReadError> {
+    let Some(before) = position.checked_sub(1) else { return Ok(None) };
+    Ok(log.read_all(Position(before), 1).await?.first().map(|envelope| envelope.recorded_at))
+}

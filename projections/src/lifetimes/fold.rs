@@ -1,0 +1,85 @@
+//! Beginnings and ends into lifetimes.
+
+use rivet_events::job::JobEvent;
+use rivet_events::pipeline::PipelineEvent;
+use rivet_events::runner::RunnerEvent;
+use rivet_events::{Envelope, Event, StreamType};
+
+use super::{Lifetime, node_of};
+use crate::projection::{Column, Projection, Schema};
+
+/// The read model of [`Lifetime`]s, by stream.
+#[derive(Debug)]
+pub struct Lifetimes;
+
+impl Projection for Lifetimes {
+    const NAME: &'static str = "lifetimes";
+    const VERSION: u32 = 1;
+    const STREAMS: &'static [StreamType] = &[StreamType::Pipeline, StreamType::Job, StreamType::Runner];
+    const SCHEMA: Schema = Schema {
+        columns: &[
+            Column::text("kind"),
+            Column::integer("born"),
+            Column::integer("ended"),
+            Column::integer("node"),
+        ],
+        indexes: &[&["kind", "node", "born"], &["kind", "node", "ended"]],
+    };
+    type Row = Lifetime;
+
+    fn key(envelope: &Envelope) -> Option<String> {
+        turn(&envelope.event).map(|_| envelope.stream.to_string())
+    }
+
+    fn apply(row: Option<Lifetime>, envelope: &Envelope) -> Option<Lifetime> {
+        let position = envelope.position.0;
+        match (turn(&envelope.event), row) {
+            (Some(Turn::Begins), Some(row)) => Some(Lifetime { ended: None, node: None, ..row }),
+            (Some(Turn::Begins), None) => Some(Lifetime {
+                kind: envelope.stream.kind.as_str().to_owned(),
+                id: envelope.stream.id.clone(),
+                born: position,
+                ended: None,
+                node: None,
+            }),
+            (Some(Turn::Ends), Some(row)) => {
+                let node = node_of(row.born, position.saturating_sub(1).max(row.born));
+                Some(Lifetime { ended: Some(position), node: Some(node), ..row })
+            }
+            (Some(Turn::Ends) | None, row) => row,
+        }
+    }
+}
+
+/// What an event is in the life of its stream.
+enum Turn {
+    Begins,
+    Ends,
+}
+
+fn turn(event: &Event) -> Option<Turn> {
+    match event {
+        Event::Pipeline(PipelineEvent::Created(_))
+        | Event::Job(JobEvent::Launched(_))
+        | Event::Runner(RunnerEvent::Registered(_)) => Some(Turn::Begins),
+        Event::Pipeline(PipelineEvent::Deleted(_))
+        | Event::Job(JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_))
+        | Event::Runner(RunnerEvent::Removed(_)) => Some(Turn::Ends),
+        Event::Pipeline(PipelineEvent::Revised(_))
+        | Event::Job(
+            JobEvent::Claimed(_)
+            | JobEvent::Started(_)
+            | JobEvent::LeaseExpired(_)
+            | JobEvent::Requeued(_)
+            | JobEvent::CancelRequested(_)
+            | JobEvent::ReportRefused(_),
+        )
+        | Event::Runner(
+            RunnerEvent::HeartbeatRecorded(_) | RunnerEvent::Lost(_) | RunnerEvent::Returned(_),
+        )
+        | Event::JobLog(_)
+        | Event::Claim(_)
+        | Event::Group(_)
+        | Event::Unreadable(_) => None,
+    }
+}

@@ -1,0 +1,35 @@
+//! What may be asked about lifetimes.
+
+use rivet_events::{Position, StreamId, StreamType};
+
+use super::{Lifetimes, nodes_around};
+use crate::query::{Query, QueryError};
+use crate::read_models::ReadModels;
+
+/// Streams of a kind that were alive at a position, up to `limit` of them, in no order. One that was away for a while
+/// counts as alive meanwhile.
+pub(crate) async fn alive(
+    read_models: &ReadModels,
+    kind: StreamType,
+    position: Position,
+    limit: usize,
+) -> Result<Vec<StreamId>, QueryError> {
+    let at = i64::try_from(position.0).unwrap_or(i64::MAX);
+    let (up_to, after) = nodes_around(position.0, read_models.position().max(position).0);
+    let of_kind = |query: Query| query.push("select document from {rows} where kind = ").bind(kind.as_str());
+    let query = of_kind(Query::new(""));
+    let query = among(query, &up_to).push(" and ended > ").bind(at).push(" union all ");
+    let query = among(of_kind(query), &after).push(" and born <= ").bind(at).push(" union all ");
+    let query = of_kind(query).push(" and node is null and born <= ").bind(at);
+    let rows = read_models.select::<Lifetimes>(&query.push(" limit ").bind_count(limit)).await?;
+    Ok(rows.into_iter().map(|lifetime| StreamId::new(kind, lifetime.id)).collect())
+}
+
+fn among(mut query: Query, nodes: &[u64]) -> Query {
+    // No interval is kept at 0: it is there where there is no other.
+    query = query.push(" and node in (0");
+    for node in nodes {
+        query = query.push(", ").bind(i64::try_from(*node).unwrap_or(i64::MAX));
+    }
+    query.push(")")
+}
