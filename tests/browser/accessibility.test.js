@@ -50,5 +50,8 @@ async function findings(page) {
   const { violations } = await page.evaluate(() => /** @type {any} */ (window).axe.run());
   return violations
     .filter((/** @type {any} */ { impact }) => GRAVE.includes(impact))
-    .map((/** @type {any} */ { id, nodes }) => `${id}: ${nodes.map((/** @type {any} */ node) => `${node.html} ${node.failureSummary}`).join("\n")}`);
+    .map(
+      (/** @type {any} */ { id, nodes }) =>
+        `${id}: ${nodes.map((/** @type {any} */ node) => `${node.html} ${node.failureSummary}`).join("\n")}`,
+    );
 }

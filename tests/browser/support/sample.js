@@ -41,7 +41,12 @@ export async function fill(server) {
     tags: ["nightly"],
     config: { timeout_seconds: 60, env_vars: { STAGE: "production" } },
   });
-  const byHand = await api.createPipeline({ name: "by hand", script: "--", required_modules: ["hand"], config: { max_retries: 2 } });
+  const byHand = await api.createPipeline({
+    name: "by hand",
+    script: "--",
+    required_modules: ["hand"],
+    config: { max_retries: 2 },
+  });
   server.startRunner("build-1", ["--parallel", "2"]);
   await api.send("POST", "/api/runners/register", { runner_id: "hand", capabilities: ["hand"] });
 

@@ -116,6 +116,14 @@ export function useProjections(refreshing) {
   return useResource("/api/projections", refreshing);
 }
 
+/**
+ * @param {string} projection
+ * @returns {Resource<import("./types.js").ParkedStream[]>}
+ */
+export function useParked(projection) {
+  return useResource(`/api/projections/${projection}/parked`);
+}
+
 /** @param {string} id of a stream */
 function isAbout(id) {
   return (/** @type {EventBody} */ event) => event.stream_id === id;

@@ -145,6 +145,12 @@
  * @property {number} lag_events
  * @property {number} lag_seconds
  * @property {number} parked
+ *
+ * @typedef {object} ParkedStream
+ * @property {string} stream_type
+ * @property {string} stream_id
+ * @property {number} position of the event that could not be applied
+ * @property {string} error
  */
 
 export {};

@@ -8,7 +8,7 @@ import { setQuery, useLocation } from "../router.js";
 import { PageHeading } from "../ui/parts.js";
 import { Empty, Failure, Loading } from "../ui/states.js";
 
-const STREAM_TYPES = ["job", "job_log", "pipeline", "runner", "claim", "group"];
+const STREAM_TYPES = ["job", "job_log", "pipeline", "runner", "claim", "group", "projection"];
 
 export function Events() {
   const { query } = useLocation();
