@@ -10,7 +10,7 @@ const CHANGED = "locationchange";
 const FOREIGN = /^\/(api|assets|docs|metrics|livez|readyz)(\/|$)/;
 
 /** @returns {Location} */
-export function currentLocation() {
+function currentLocation() {
   const { pathname, search, hash } = window.location;
   return {
     path: pathname,

@@ -38,7 +38,10 @@ export function History({ events }) {
         />
       </label>
       <ol class="history-list">
-        ${events.map((one, place) => html`<${Entry} key=${one.position} event=${one} isChosen=${place === chosen} onChoose=${() => choose(place)} />`)}
+        ${events.map(
+          (one, place) =>
+            html`<${Entry} key=${one.position} event=${one} isChosen=${place === chosen} onChoose=${() => choose(place)} />`,
+        )}
       </ol>
     </div>
     <${StateAfter} event=${event} before=${events[chosen - 1]?.state} isLast=${chosen === last} />

@@ -1,6 +1,6 @@
 /** Many wishes, few requests: the first at once, further ones together, at most once in a second. */
 
-export const COALESCE_MS = 1_000;
+const COALESCE_MS = 1_000;
 
 /**
  * @param {() => Promise<void>} work

@@ -20,12 +20,12 @@ const STATES = {
   full: "not all loaded",
 };
 
-/** @param {{ jobId: string, hasEnded: boolean }} props */
-export function LogPane({ jobId, hasEnded }) {
+/** @param {{ jobId: string, startsAtEnd: boolean }} props `startsAtEnd`: what is of interest is there */
+export function LogPane({ jobId, startsAtEnd }) {
   const { lines, count, state, error, goOn } = useLog(jobId);
   const { hash } = useLocation();
   const marked = hash.startsWith("L") ? hash.slice(1) : "";
-  const [isFollowing, setFollowing] = useState(marked === "" && !hasEnded);
+  const [isFollowing, setFollowing] = useState(marked === "" && startsAtEnd);
   const [target, setTarget] = useState(/** @type {{ line: number } | null} */ (null));
   const show = useCallback((/** @type {number} */ line) => {
     setFollowing(false);
@@ -39,6 +39,7 @@ export function LogPane({ jobId, hasEnded }) {
     if (line >= 0) show(line);
   }, [line, show]);
 
+  const entries = `${formatCount(lines.lastIndex)} ${lines.lastIndex === 1 ? "entry" : "entries"}`;
   return html`<div class="log-pane">
     <div class="log-tools">
       <${SearchField} search=${search} />
@@ -47,14 +48,13 @@ export function LogPane({ jobId, hasEnded }) {
         Follow
       </label>
       <${Download} jobId=${jobId} />
-      <span class="quiet log-state" role="status">${`${formatCount(lines.lastIndex)} ${lines.lastIndex === 1 ? "entry" : "entries"} · ${STATES[state]}`}</span>
+      <span class="quiet log-state" role="status">${entries} · ${STATES[state]}</span>
     </div>
     ${error && html`<p class="notice" role="status">The log cannot be read: ${error.message} It is tried again.</p>`}
     ${
       state === "full" &&
       html`<p class="notice">
-        This log is long: its first ${formatCount(lines.lastIndex)} entries are
-        here. <button type="button" onClick=${goOn}>Load more</button>
+        This log is long: its first ${entries} are here. <button type="button" onClick=${goOn}>Load more</button>
       </p>`
     }
     ${
@@ -70,7 +70,7 @@ export function LogPane({ jobId, hasEnded }) {
             target=${target}
             marked=${marked}
             words=${search.words}
-          isWhole=${state === "ended"}
+            isWhole=${state === "ended"}
           />`
     }
   </div>`;

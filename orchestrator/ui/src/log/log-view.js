@@ -4,6 +4,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { formatClock } from "../format.js";
 import { html } from "../html.js";
+import { setHash } from "../router.js";
 import { spansOf } from "./ansi.js";
 
 /** @typedef {import("./lines.js").Line} Line */
@@ -14,8 +15,9 @@ const LINE_HEIGHT = 20;
 const OVERSCAN = 15;
 /** Characters of a line that are shown. */
 const MAX_LENGTH = 10_000;
-/** Room for a scrollbar below the last line, and the height of the pane while lines may come; the style sheet has it too. */
+/** Room for a scrollbar below the last line. */
 const SCROLLBAR = 16;
+/** Height of the pane while lines may come; the style sheet has the same. */
 const MAX_HEIGHT = 448;
 /** Pixels from the end that still count as being there. */
 const AT_END = 4;
@@ -51,7 +53,11 @@ export function LogView({ lines, count, isFollowing, onFollow, target, marked, w
   }, [isFollowing, count]);
 
   useLayoutEffect(() => {
-    if (target && pane.current) pane.current.scrollTop = (target.line + 0.5) * LINE_HEIGHT - pane.current.clientHeight / 2;
+    if (!target || !pane.current) return;
+    const { scrollTop, clientHeight } = pane.current;
+    const top = target.line * LINE_HEIGHT;
+    const isSeen = top >= scrollTop && top + LINE_HEIGHT <= scrollTop + clientHeight;
+    if (!isSeen) pane.current.scrollTop = top - (clientHeight - LINE_HEIGHT) / 2;
   }, [target]);
 
   function scrolled() {
@@ -69,7 +75,16 @@ export function LogView({ lines, count, isFollowing, onFollow, target, marked, w
     const top = (first + place) * LINE_HEIGHT;
     return html`<${Row} key=${line.name} line=${line} top=${top} isMarked=${line.name === marked} words=${words} />`;
   });
-  return html`<div ref=${pane} class="log-view" tabindex="0" role="region" aria-label="Log lines" style=${isWhole ? { height: `${Math.min(count * LINE_HEIGHT + SCROLLBAR, MAX_HEIGHT)}px` } : undefined} onScroll=${scrolled}>
+  const height = Math.min(count * LINE_HEIGHT + SCROLLBAR, MAX_HEIGHT);
+  return html`<div
+    ref=${pane}
+    class="log-view"
+    tabindex="0"
+    role="region"
+    aria-label="Log lines"
+    style=${isWhole ? { height: `${height}px` } : undefined}
+    onScroll=${scrolled}
+  >
     <div class="log-lines" style=${{ height: `${count * LINE_HEIGHT}px` }}>${rows}</div>
   </div>`;
 }
@@ -78,9 +93,14 @@ export function LogView({ lines, count, isFollowing, onFollow, target, marked, w
 function Row({ line, top, isMarked, words }) {
   const style = { transform: `translateY(${top}px)` };
   if (line.attempt !== null) return html`<div class="log-line log-attempt" style=${style}>${line.text}</div>`;
+  // The browser would move the whole page to the line.
+  const mark = (/** @type {Event} */ event) => {
+    event.preventDefault();
+    setHash(`L${line.name}`);
+  };
   const classes = `log-line log-${line.level.toLowerCase()}${isMarked ? " is-marked" : ""}`;
   return html`<div class=${classes} style=${style} id=${`L${line.name}`}>
-    <a class="log-number" href=${`#L${line.name}`} aria-label=${`Line ${line.name}`}>${line.name}</a>
+    <a class="log-number" href=${`#L${line.name}`} aria-label=${`Line ${line.name}`} onClick=${mark}>${line.name}</a>
     <span class="log-time">${formatClock(line.timestamp)}</span>
     <span class="log-text"><${Text} line=${line} words=${words} /></span>
   </div>`;

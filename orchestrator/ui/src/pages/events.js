@@ -1,5 +1,6 @@
 /** The feed of all events: the newest, as they come. */
 
+import { formatCount } from "../format.js";
 import { html } from "../html.js";
 import { EVENT_TYPES } from "../events/describe.js";
 import { EventList } from "../events/event-list.js";
@@ -37,7 +38,12 @@ function Body({ tail, isFiltered }) {
   const { events, error, missed } = tail;
   if (!events) return error ? html`<${Failure} error=${error} what="feed" />` : html`<${Loading} rows=${12} />`;
   return html`${error && html`<p class="notice" role="status">This is how it was before: ${error.message}</p>`}
-  ${missed > 0 && html`<p class="notice" role="status">${missed} more have come meanwhile. <button type="button" onClick=${tail.togglePause}>Show them</button></p>`}
+  ${
+    missed > 0 &&
+    html`<p class="notice" role="status">
+      ${formatCount(missed)} more have come meanwhile. <button type="button" onClick=${tail.togglePause}>Show them</button>
+    </p>`
+  }
   ${
     events.length === 0
       ? html`<${Empty} title=${isFiltered ? "Nothing like that among the last events" : "Nothing has happened yet"}>

@@ -38,10 +38,9 @@ export function JobPage({ id }) {
       html`<${Section} id="timeline" title="Timeline">
           <${Shown} of=${history} what="history" rows=${2}>${(/** @type {any} */ { events }) => html`<${Timeline} events=${events} />`}<//>
         <//>
-        <${Section} id="log" title="Log"><${LogPane}
-            key=${id}
-            jobId=${id}
-            hasEnded=${job.data.phase === "ended"} /><//>
+        <${Section} id="log" title="Log">
+          <${LogPane} key=${id} jobId=${id} startsAtEnd=${job.data.status !== "Succeeded"} />
+        <//>
         <${Result} job=${job.data} />
         <${Section} id="history" title="History">
           <${Shown} of=${history} what="history">${(/** @type {any} */ { events }) => html`<${History} events=${events} />`}<//>
@@ -84,9 +83,8 @@ function Result({ job }) {
     <${Section} id="result" title="Result">
       ${
         result
-          ? html`<p>
-                Exit code <strong>${result.exit_code}</strong>${result.error_message && html`: <span class="error-text">${result.error_message}</span>`}
-              </p>
+          ? html`<p>Exit code <strong>${result.exit_code}</strong></p>
+              ${result.error_message && html`<p class="error-text">${result.error_message}</p>`}
               ${result.output !== undefined && result.output !== null && html`<${Json} value=${result.output} label="Output" />`}`
           : html`<p class="quiet">
               ${job.phase === "ended" ? "Its runner reported none." : "There will be one when it has ended."}

@@ -23,7 +23,11 @@ export function Jobs() {
   return html`<${PageHeading} title="Jobs" />
     <${Filters} query=${query} pipelines=${names.all} />
     <${Shown} of=${jobs} what="list of jobs" rows=${12}>
-      ${(/** @type {Job[]} */ all) => html`<${List} jobs=${all.filter((job) => matches(job, words, names.nameOf))} of=${all.length} words=${words} nameOf=${names.nameOf} isFiltered=${[...query.keys()].length > 0} />`}
+      ${(/** @type {Job[]} */ all) => {
+        const shown = all.filter((job) => matches(job, words, names.nameOf));
+        const isFiltered = [...query.keys()].length > 0;
+        return html`<${List} jobs=${shown} of=${all.length} words=${words} nameOf=${names.nameOf} isFiltered=${isFiltered} />`;
+      }}
     <//>
     <${Pages} next=${jobs.next} query=${query} />`;
 }

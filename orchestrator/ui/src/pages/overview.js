@@ -20,12 +20,12 @@ const CLOCK_MS = 15_000;
 const MINUTES = 60;
 const RECENT_FAILURES = { status: "Failed,TimedOut", limit: 5 };
 
-const any = () => true;
+const always = () => true;
 const isEnd = (/** @type {import("../api/types.js").EventBody} */ { type }) =>
   type === "job.completed" || type === "job.timed_out";
 
 export function Overview() {
-  const stats = useStats({ on: any, everyMs: CLOCK_MS });
+  const stats = useStats({ on: always, everyMs: CLOCK_MS });
   const flow = useStatsHistory(MINUTES, { everyMs: CLOCK_MS });
   const projections = useProjections({ everyMs: CLOCK_MS });
   const failures = useJobs(RECENT_FAILURES, { on: isEnd });
@@ -33,7 +33,9 @@ export function Overview() {
 
   return html`<${PageHeading} title="Overview" />
     <${Shown} of=${stats} what="overview" rows=${3}>
-      ${(/** @type {Stats} */ shown) => html`<${Tiles} stats=${shown} flow=${flow.data} projections=${projections.data} /><${FirstSteps} stats=${shown} />`}
+      ${(/** @type {Stats} */ shown) =>
+        html`<${Tiles} stats=${shown} flow=${flow.data} projections=${projections.data} />
+          <${FirstSteps} stats=${shown} />`}
     <//>
     <${Section} id="flow" title="The last hour">
       <${Shown} of=${flow} what="history of the queue" rows=${8}>${(/** @type {StatsPoint[]} */ points) => html`<${Flow} points=${points} />`}<//>

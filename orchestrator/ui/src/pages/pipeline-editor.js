@@ -52,6 +52,13 @@ export function EditPipeline({ id }) {
 
   return html`<${PageHeading} title=${pipeline.data ? `Edit ${pipeline.data.name}` : "Edit pipeline"} />
     <${Shown} of=${pipeline} what="pipeline" rows=${10}>
-      ${(/** @type {Pipeline} */ shown) => html`<${DefinitionForm} script=${shown.script} pipeline=${shown} action="Save as a new version" onSave=${save} back=${`/pipelines/${id}`} />`}
+      ${(/** @type {Pipeline} */ shown) =>
+        html`<${DefinitionForm}
+          script=${shown.script}
+          pipeline=${shown}
+          action="Save as a new version"
+          onSave=${save}
+          back=${`/pipelines/${id}`}
+        />`}
     <//>`;
 }

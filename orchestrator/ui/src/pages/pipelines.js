@@ -34,7 +34,10 @@ export function Pipelines() {
       </label>
     </form>
     <${Shown} of=${pipelines} what="list of pipelines" rows=${8}>
-      ${(/** @type {Pipeline[]} */ all) => html`<${List} pipelines=${all.filter((one) => matches(one, words))} figures=${figures} isFiltered=${words !== ""} />`}
+      ${(/** @type {Pipeline[]} */ all) => {
+        const shown = all.filter((pipeline) => matches(pipeline, words));
+        return html`<${List} pipelines=${shown} figures=${figures} isFiltered=${words !== ""} />`;
+      }}
     <//>`;
 }
 

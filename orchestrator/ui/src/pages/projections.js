@@ -34,7 +34,12 @@ export function Projections() {
     <${Shown} of=${projections} what="list of projections" rows=${7}>
       ${(/** @type {Projection[]} */ all) => html`<${List} projections=${all} onRebuild=${setRebuilt} />`}
     <//>
-    ${parked.map(({ name }) => html`<${Section} key=${name} id=${`parked-${name}`} title=${`Parked in ${name}`}><${Parked} projection=${name} onChange=${projections.reload} /><//>`)}
+    ${parked.map(
+      ({ name }) =>
+        html`<${Section} key=${name} id=${`parked-${name}`} title=${`Parked in ${name}`}>
+          <${Parked} projection=${name} onChange=${projections.reload} />
+        <//>`,
+    )}
     ${rebuilt && html`<${RebuildDialog} name=${rebuilt} onChange=${projections.reload} onClose=${() => setRebuilt("")} />`}`;
 }
 
@@ -51,7 +56,18 @@ function List({ projections, onRebuild }) {
         <${Cell} of="Behind">${one.lag_events === 0 ? "up to date" : `${counted(one.lag_events, "event")}, ${formatDuration(one.lag_seconds)}`}<//>
         <${Cell} of="Parked">${one.parked > 0 ? html`<a href=${`#parked-${one.name}`} class="bad">${counted(one.parked, "stream")}</a>` : "none"}<//>
         <${Cell} of="">
-          ${!isRebuilding && html`<button type="button" class="quiet-button" disabled=${isBeingRebuilt} onClick=${() => onRebuild(one.name)} aria-label=${`Rebuild ${one.name}…`}>Rebuild…</button>`}
+          ${
+            !isRebuilding &&
+            html`<button
+              type="button"
+              class="quiet-button"
+              disabled=${isBeingRebuilt}
+              aria-label=${`Rebuild ${one.name}…`}
+              onClick=${() => onRebuild(one.name)}
+            >
+              Rebuild…
+            </button>`
+          }
         <//>
       </tr>`;
     })}

@@ -68,12 +68,22 @@ function Row({ runner, jobs, onRemove }) {
     <${Cell} of="Runner"><a href=${`/jobs${queryOf({ runner_id: id })}`}>${id}</a><//>
     <${Cell} of="Status"><${Status} status=${status} /><//>
     <${Cell} of="Can do">
-      ${unrestricted ? html`<span class="quiet">everything: it never told</span>` : capabilities.map((name) => html`<code key=${name} class="tag">${name}</code> `)}
+      ${
+        unrestricted
+          ? html`<span class="quiet">everything: it never told</span>`
+          : capabilities.map((name) => html`<code key=${name} class="tag">${name}</code> `)
+      }
     <//>
-    <${Cell} of="In hand">${jobs.length > 0 ? jobs.map((job) => html`<span key=${job.id}><${JobLink} id=${job.id} /> </span>`) : html`<span class="quiet">–</span>`}<//>
+    <${Cell} of="In hand">
+      ${jobs.map((job) => html`<span key=${job.id}><${JobLink} id=${job.id} /> </span>`)}
+      ${jobs.length === 0 && html`<span class="quiet">–</span>`}
+    <//>
     <${Cell} of="Last heard of"><${Ago} time=${heard} /><//>
     <${Cell} of="">
-      ${status === "Offline" && html`<button type="button" class="quiet-button" onClick=${onRemove} aria-label=${`Remove ${id}…`}>Remove…</button>`}
+      ${
+        status === "Offline" &&
+        html`<button type="button" class="quiet-button" aria-label=${`Remove ${id}…`} onClick=${onRemove}>Remove…</button>`
+      }
     <//>
   </tr>`;
 }

@@ -85,7 +85,7 @@ function Control({ input, common }) {
   if (options) {
     return html`<select ...${common}>
       ${preset === "" && html`<option value="">–</option>`}
-      ${options.map((option) => html`<option key=${textOf(option)} value=${textOf(option)} selected=${textOf(option) === preset}>${textOf(option)}</option>`)}
+      ${options.map(textOf).map((text) => html`<option key=${text} value=${text} selected=${text === preset}>${text}</option>`)}
     </select>`;
   }
   if (input.type === "number") return html`<input type="number" step="any" ...${common} defaultValue=${preset} />`;

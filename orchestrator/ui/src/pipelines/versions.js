@@ -36,6 +36,7 @@ function Chosen({ pipeline, all, asked, base, onChange }) {
   const chosen = all.find(({ version }) => version === asked) ?? all.find(({ current }) => current);
   if (!chosen) return null;
   const number = (/** @type {any} */ event) => event.currentTarget.value;
+  const author = chosen.actor && ` by ${actorOf({ metadata: { actor: chosen.actor } })}`;
   return html`<div class="filters">
       <label class="field">Version
         <select value=${chosen.version} onChange=${(/** @type {Event} */ event) => setQuery({ version: number(event) })}>
@@ -55,7 +56,7 @@ function Chosen({ pipeline, all, asked, base, onChange }) {
       ${!chosen.current && html`<button type="button" onClick=${() => setGoingBack(true)}>Go back to version ${chosen.version}…</button>`}
     </div>
     <p class="quiet">
-      ${chosen.name}, version ${chosen.version}, from <${Ago} time=${chosen.created_at} />${chosen.actor && ` by ${actorOf({ metadata: { actor: chosen.actor } })}`}
+      ${chosen.name}, version ${chosen.version}, from <${Ago} time=${chosen.created_at} />${author}
     </p>
     ${
       base
@@ -69,7 +70,7 @@ function Chosen({ pipeline, all, asked, base, onChange }) {
 function Compared({ id, from, to }) {
   const difference = useVersionDiff(id, { from, to });
   return html`<${Shown} of=${difference} what="comparison" rows=${6}>
-    ${(/** @type {any} */ shown) => html`<${Difference} difference=${shown} />`}
+    ${(/** @type {import("../api/types.js").VersionDiff} */ shown) => html`<${Difference} difference=${shown} />`}
   <//>`;
 }
 

@@ -37,8 +37,12 @@ function Streams({ streams, onAsk }) {
         <${Cell} of="Event"><a href=${`/events?after=${stream.position - 1}`}>${stream.position}</a><//>
         <${Cell} of="What went wrong">${stream.error}<//>
         <${Cell} of="">
-          <button type="button" aria-label=${`Retry ${name}…`} onClick=${() => onAsk({ verb: "retry", stream })}>Retry…</button>${" "}
-          <button type="button" class="danger" aria-label=${`Skip the event of ${name}…`} onClick=${() => onAsk({ verb: "skip", stream })}>Skip…</button>
+          <span class="actions">
+            <button type="button" aria-label=${`Retry ${name}…`} onClick=${() => onAsk({ verb: "retry", stream })}>Retry…</button>
+            <button type="button" aria-label=${`Skip the event of ${name}…`} onClick=${() => onAsk({ verb: "skip", stream })}>
+              Skip…
+            </button>
+          </span>
         <//>
       </tr>`;
     })}

@@ -63,9 +63,14 @@ export function Chart({ summary, times, series, format, least }) {
   return html`<figure class="chart">
     <div ref=${place} class="chart-place" role="img" aria-label=${summary}></div>
     <figcaption>
-      ${series.map(({ label, colour }) => html`<span key=${label} class="legend"><span class="legend-mark" style=${{ background: `var(${colour})` }}></span>${label}</span>`)}
+      ${series.map((one) => html`<${Legend} key=${one.label} ...${one} />`)}
     </figcaption>
   </figure>`;
+}
+
+/** @param {Series} props */
+function Legend({ label, colour }) {
+  return html`<span><span class="legend-mark" style=${{ background: `var(${colour})` }}></span>${label}</span>`;
 }
 
 /**
