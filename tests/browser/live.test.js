@@ -117,6 +117,25 @@ test("a projection is rebuilt", async () => {
   await page.context().close();
 });
 
+test("a parked stream is shown with what went wrong, and skipped with a reason", async () => {
+  const { page } = await on.open();
+  const [projection] = await on.api.get("/api/projections");
+  const stream = { stream_type: "runner", stream_id: "rack 1/a", position: 7, error: "unknown variant" };
+  // A log with an event that cannot be read is not made through the API.
+  await page.route("**/api/projections", (route) => route.fulfill({ json: [{ ...projection, parked: 1 }] }));
+  await page.route(`**/api/projections/${projection.name}/parked`, (route) => route.fulfill({ json: [stream] }));
+  await page.route("**/parked/**", (route) => route.fulfill({ status: 202 }));
+  await page.goto("/projections");
+  await page.getByText("unknown variant").waitFor();
+  await page.getByRole("button", { name: "Skip the event of runner/rack 1/a…" }).click();
+  await page.getByLabel("Reason").fill("withdrawn");
+  const sent = page.waitForRequest(/\/parked\/runner\/rack%201\/a\/skip$/);
+  await page.getByRole("button", { name: "Skip the event", exact: true }).click();
+  assert.deepEqual((await sent).postDataJSON(), { reason: "withdrawn" });
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.context().close();
+});
+
 test("a hidden page holds no stream, and catches up when it is seen again", async () => {
   const { page } = await on.open();
   await page.goto("/jobs");

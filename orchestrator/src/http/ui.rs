@@ -23,14 +23,12 @@ const PAGE: &str = "index.html";
 const BUILD_PLACEHOLDER: &str = "{{build}}";
 /// The only script within the page: where its modules are.
 const IMPORT_MAP: (&str, &str) = ("<script type=\"importmap\">", "</script>");
-/// Bytes of the digest that names a build.
-const BUILD_BYTES: usize = 8;
 
 #[derive(RustEmbed)]
 #[folder = "ui/"]
 struct Files;
 
-/// One digest of all files.
+/// The name of this build: the beginning of a digest of all files.
 static BUILD: LazyLock<String> = LazyLock::new(|| {
     let mut paths: Vec<_> = Files::iter().collect();
     paths.sort_unstable();
@@ -39,7 +37,9 @@ static BUILD: LazyLock<String> = LazyLock::new(|| {
         digest.update(path.as_bytes());
         digest.update(Files::get(&path).map(|file| file.metadata.sha256_hash()).unwrap_or_default());
     }
-    digest.finalize()[..BUILD_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest: [u8; 32] = digest.finalize().into();
+    let name = digest.first_chunk::<8>().expect("invariant: a digest has more than eight bytes");
+    format!("{:016x}", u64::from_be_bytes(*name))
 });
 
 /// `GET /`
@@ -51,8 +51,7 @@ pub(super) async fn page() -> Response {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     let policy = HeaderValue::try_from(content_security_policy(&html));
-    headers
-        .insert(header::CONTENT_SECURITY_POLICY, policy.expect("invariant: a policy is printable ASCII"));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy.expect("invariant: a policy is printable ASCII"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
@@ -146,7 +145,8 @@ mod tests {
 
     #[test]
     fn the_policy_names_the_digest_of_the_import_map() {
-        let policy = content_security_policy("<p><script type=\"importmap\">{}</script><script src=\"x\"></script>");
+        let policy =
+            content_security_policy("<p><script type=\"importmap\">{}</script><script src=\"x\"></script>");
         // Of the text {}.
         assert!(policy.contains("'sha256-RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o='"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");

@@ -11,7 +11,7 @@ const ESCAPE = "\u001b";
 /** What a terminal would show in colours. */
 const COLOURED = [
   `${ESCAPE}[32m✓ ok${ESCAPE}[0m  3 tests`,
-  `${ESCAPE}[1;31merror:${ESCAPE}[0m something ${ESCAPE}[4munderlined${ESCAPE}[0m ${ESCAPE}[38;2;200;100;0mtruecolor${ESCAPE}[0m`,
+  `${ESCAPE}[1;31merror:${ESCAPE}[0m something ${ESCAPE}[4munderlined${ESCAPE}[0m ${ESCAPE}[38;2;200;100;0mtruecolor${ESCAPE}[0m ${ESCAPE}[38;5;226;48;5;21mpalette${ESCAPE}[0m`,
   `${ESCAPE}[33mmany\nlines\nin yellow${ESCAPE}[0m, then not`,
   `see ${ESCAPE}]8;;https://example.com/report${ESCAPE}\\the report${ESCAPE}]8;;${ESCAPE}\\`,
   "progress 1%\rprogress 50%\rprogress 100%",

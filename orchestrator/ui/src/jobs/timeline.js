@@ -20,8 +20,8 @@ const MIN_WIDTH = 1.5;
 
 /** @param {{ events: import("../api/types.js").EventBody[] }} props */
 export function Timeline({ events }) {
-  const now = useNow();
   const { phases, end } = lifeOf(events);
+  const now = useNow(end === null);
   const begin = phases[0]?.from;
   if (!begin) return null;
   const whole = secondsBetween(begin, end?.at ?? now);

@@ -9,7 +9,7 @@ import { AnsiUp } from "ansi_up";
  * @typedef {object} Span
  * @property {string} text
  * @property {string} [className]
- * @property {{ color?: string, backgroundColor?: string }} [style] only for colours that no class has
+ * @property {Record<string, string>} [style] colours that no class has; the style sheet keeps them readable
  * @property {string} [href] of a link, with http or https
  */
 
@@ -102,13 +102,18 @@ const RESET = /^\u001b\[0*m$/;
  */
 function spanOf({ text, bold, faint, italic, underline, fg, bg }) {
   const classes = [bold && "ansi-bold", faint && "ansi-faint", italic && "ansi-italic", underline && "ansi-underline"];
-  /** @type {Span["style"]} */
+  /** @type {Record<string, string>} */
   const style = {};
-  if (fg?.class_name === "truecolor") style.color = `rgb(${fg.rgb.join(" ")})`;
-  else if (fg) classes.push(`${fg.class_name}-fg`);
-  if (bg?.class_name === "truecolor") style.backgroundColor = `rgb(${bg.rgb.join(" ")})`;
-  else if (bg) classes.push(`${bg.class_name}-bg`);
+  if (fg) classes.push(`${prefixed(fg.class_name)}-fg`);
+  if (bg) classes.push(`${prefixed(bg.class_name)}-bg`);
+  if (fg?.class_name === "truecolor") style["--ansi-fg"] = `rgb(${fg.rgb.join(" ")})`;
+  if (bg?.class_name === "truecolor") style["--ansi-bg"] = `rgb(${bg.rgb.join(" ")})`;
   return { text, className: classes.filter(Boolean).join(" "), style };
+}
+
+/** @param {string} name of a colour, as ansi_up has it */
+function prefixed(name) {
+  return name === "truecolor" ? "ansi-truecolor" : name;
 }
 
 /**

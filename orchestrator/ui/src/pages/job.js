@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { query } from "../api/client.js";
 import { useJob, useJobHistory } from "../api/resources.js";
 import { shortId } from "../format.js";
+import { actorOf } from "../events/describe.js";
 import { html } from "../html.js";
 import { JobActions } from "../jobs/actions.js";
 import { History } from "../jobs/history.js";
@@ -17,6 +18,8 @@ import { Ago, Fact, JobLink, Json, PageHeading, Section, Status, Took } from "..
 import { Shown } from "../ui/states.js";
 
 /** @typedef {import("../api/types.js").Job} Job */
+/** @typedef {import("../api/types.js").HistoryEvent} HistoryEvent */
+/** @typedef {import("../api/types.js").JobHistory} JobHistory */
 
 /** How often a waiting job is asked for: what it waits for is no event of its own. */
 const WAITING_MS = 5_000;
@@ -32,24 +35,24 @@ export function JobPage({ id }) {
   return html`<${PageHeading} title=${`Job …${shortId(id)}`}>
       ${job.data && html`<${JobActions} job=${job.data} onChange=${job.reload} />`}
     <//>
-    <${Shown} of=${job} what="job" rows=${4}>${(/** @type {Job} */ shown) => html`<${Facts} job=${shown} />`}<//>
+    <${Shown} of=${job} what="job" rows=${4}>${(/** @type {Job} */ shown) => html`<${Facts} job=${shown} events=${history.data?.events ?? []} />`}<//>
     ${
       job.data &&
       html`<${Section} id="timeline" title="Timeline">
-          <${Shown} of=${history} what="history" rows=${2}>${(/** @type {any} */ { events }) => html`<${Timeline} events=${events} />`}<//>
+          <${Shown} of=${history} what="history" rows=${2}>${(/** @type {JobHistory} */ { events }) => html`<${Timeline} events=${events} />`}<//>
         <//>
         <${Section} id="log" title="Log">
           <${LogPane} key=${id} jobId=${id} startsAtEnd=${job.data.status !== "Succeeded"} />
         <//>
         <${Result} job=${job.data} />
         <${Section} id="history" title="History">
-          <${Shown} of=${history} what="history">${(/** @type {any} */ { events }) => html`<${History} events=${events} />`}<//>
+          <${Shown} of=${history} what="history">${(/** @type {JobHistory} */ { events }) => html`<${History} events=${events} />`}<//>
         <//>`
     }`;
 }
 
-/** @param {{ job: Job }} props */
-function Facts({ job }) {
+/** @param {{ job: Job, events: HistoryEvent[] }} props */
+function Facts({ job, events }) {
   const name = usePipelineName(job.pipeline_id);
   const pipeline = `/pipelines/${job.pipeline_id}`;
   return html`${job.waiting && html`<${WhyWaiting} waiting=${job.waiting} />`}
@@ -60,6 +63,7 @@ function Facts({ job }) {
       <${Fact} name="Pipeline">
         <a href=${pipeline}>${name}</a>, <a href=${`${pipeline}?version=${job.pipeline_version}`}>version ${job.pipeline_version}</a>
       <//>
+      ${job.status === "Cancelled" && html`<${Cancelled} events=${events} />`}
       <${Fact} name="Requested"><${Ago} time=${job.requested_at} /><//>
       <${Fact} name="Took"><${Took} from=${job.started_at} to=${job.completed_at} /><//>
       <${Fact} name="Runner">
@@ -70,6 +74,16 @@ function Facts({ job }) {
       ${job.retry_of && html`<${Fact} name="Retry of"><${JobLink} id=${job.retry_of} /><//>`}
       <${Fact} name="Id"><code>${job.id}</code><//>
     </dl>`;
+}
+
+/**
+ * Who wanted a cancelled job to end: of a running one that is somebody else than who reports its end.
+ * @param {{ events: HistoryEvent[] }} props
+ */
+function Cancelled({ events }) {
+  const wish = events.find(({ type }) => type === "job.cancel_requested") ?? events.find(({ type }) => type === "job.cancelled");
+  if (!wish) return null;
+  return html`<${Fact} name="Cancelled by">${actorOf(wish)}, <${Ago} time=${wish.recorded_at} /><//>`;
 }
 
 /** @param {{ job: Job }} props */

@@ -2,7 +2,6 @@
 
 import { formatClock } from "../format.js";
 import { html } from "../html.js";
-import { useNow } from "../live/use-now.js";
 import { busyness } from "./busyness.js";
 import { HOURS } from "./recent-jobs.js";
 
@@ -13,7 +12,7 @@ const STEPS = 4;
 
 /** @param {{ runners: import("../api/types.js").Runner[], jobs: import("../api/types.js").Job[] }} props */
 export function HeatMap({ runners, jobs }) {
-  const now = useNow(60_000);
+  const now = Date.now();
   const to = Math.ceil(now / SLICE_MS) * SLICE_MS;
   const from = to - SLICES * SLICE_MS;
   const shares = busyness(jobs, { from, to, slices: SLICES, now });

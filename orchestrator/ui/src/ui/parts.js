@@ -54,14 +54,14 @@ export function PageHeading({ title, children }) {
 
 /** @param {{ time: string | null }} props */
 export function Ago({ time }) {
-  const now = useNow(5_000);
+  const now = useNow();
   if (!time) return html`<span class="quiet">–</span>`;
   return html`<time datetime=${time} title=${formatTime(time)}>${formatAgo(time, now)}</time>`;
 }
 
 /** How long something took, or has taken so far. @param {{ from: string | null, to: string | null }} props */
 export function Took({ from, to }) {
-  const now = useNow();
+  const now = useNow(from !== null && to === null);
   if (!from) return html`<span class="quiet">–</span>`;
   return html`<span>${formatDuration(secondsBetween(from, to ?? now))}</span>`;
 }
