@@ -8,6 +8,7 @@ use crate::group::GroupEvent;
 use crate::job::JobEvent;
 use crate::job_log::JobLogEvent;
 use crate::pipeline::PipelineEvent;
+use crate::projection::ProjectionEvent;
 use crate::runner::RunnerEvent;
 use crate::upcast;
 
@@ -51,7 +52,8 @@ aggregate_event!(
     JobEvent => Job,
     JobLogEvent => JobLog,
     RunnerEvent => Runner,
-    GroupEvent => Group
+    GroupEvent => Group,
+    ProjectionEvent => Projection
 );
 
 /// Our upcasters, for a cqrs-es store over our table.

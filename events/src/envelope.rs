@@ -43,6 +43,7 @@ pub enum StreamType {
     Runner,
     Claim,
     Group,
+    Projection,
 }
 
 impl StreamType {
@@ -56,20 +57,23 @@ impl StreamType {
             Self::Runner => "runner",
             Self::Claim => "claim",
             Self::Group => "group",
+            Self::Projection => "projection",
         }
     }
 }
 
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID or group/NAME")]
+#[error(
+    "{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID, group/NAME or projection/NAME"
+)]
 pub struct StreamIdError(pub String);
 
 impl FromStr for StreamType {
     type Err = StreamIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Pipeline, Self::Job, Self::JobLog, Self::Runner, Self::Claim, Self::Group]
+        [Self::Pipeline, Self::Job, Self::JobLog, Self::Runner, Self::Claim, Self::Group, Self::Projection]
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| StreamIdError(text.to_owned()))
@@ -114,6 +118,12 @@ impl StreamId {
     #[must_use]
     pub fn runner(id: &RunnerId) -> Self {
         Self::new(StreamType::Runner, id)
+    }
+
+    /// The stream of what was decided about a read model.
+    #[must_use]
+    pub fn projection(name: &str) -> Self {
+        Self::new(StreamType::Projection, name)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The facts of Rivet, and the append-only log that keeps them.
 //!
 //! - [`event`]: every event there is, by aggregate in [`pipeline`], [`job`], [`job_log`], [`runner`], [`claim`],
-//!   [`group`];
+//!   [`group`], [`mod@projection`];
 //! - [`envelope`]: what surrounds an event in the log; [`id`]: typed ids;
 //! - [`log`]: the contract of the log and its keepers; [`database`]: the connections under it.
 //!   [`contacts`]: what replicas tell each other aside from the log.
@@ -20,6 +20,7 @@ pub mod job;
 pub mod job_log;
 pub mod log;
 pub mod pipeline;
+pub mod projection;
 pub mod runner;
 mod upcast;
 

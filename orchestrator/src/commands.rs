@@ -17,6 +17,7 @@ use crate::domain::group::Group;
 use crate::domain::job::Job;
 use crate::domain::job_log::JobLog;
 use crate::domain::pipeline::Pipeline;
+use crate::domain::projection::Projection;
 use crate::domain::runner::Runner;
 
 pub use error::CommandError;
@@ -35,6 +36,8 @@ pub struct Commands {
     pub runners: Executor<Runner>,
     /// Commands to concurrency groups.
     pub groups: Executor<Group>,
+    /// Commands to read models.
+    pub projections: Executor<Projection>,
     journal: Arc<Journal>,
 }
 
@@ -59,6 +62,7 @@ impl Commands {
             pipelines: Executor::new(database, journal.clone()),
             runners: Executor::new(database, journal.clone()),
             groups: Executor::new(database, journal.clone()),
+            projections: Executor::new(database, journal.clone()),
             journal,
         }
     }

@@ -1,6 +1,8 @@
 //! One batch of events into some generations that stand at the same position: load, fold, and write rows and
 //! checkpoints together. The projector, a rebuild and a verification all go through here.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rivet_events::log::StoreError;
@@ -53,11 +55,21 @@ async fn fold(
 ) -> Result<Vec<Changes>, StoreError> {
     let mut changes = Vec::with_capacity(checkpoints.len());
     for checkpoint in checkpoints {
+        let events = &*without(events, &checkpoint.skipped);
         let keys = checkpoint.projection.keys(events, &checkpoint.parked);
         let stored = connection.load(&checkpoint.table(), &keys).await?;
         changes.push(checkpoint.projection.fold(stored, events, &checkpoint.parked));
     }
     Ok(changes)
+}
+
+/// The events of a batch, without those that an operator decided to skip.
+fn without<'a>(events: &'a [Arc<Envelope>], skipped: &BTreeSet<Position>) -> Cow<'a, [Arc<Envelope>]> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return events.into() };
+    if skipped.range(first.position..=last.position).next().is_none() {
+        return events.into();
+    }
+    events.iter().filter(|envelope| !skipped.contains(&envelope.position)).cloned().collect()
 }
 
 async fn write(

@@ -4,13 +4,14 @@
 //! A read model is kept in **generations**, each a table of its own. One is live; a rebuild fills the next; when that
 //! has caught up, it is live, and the old one retired, for readers that still hold its name.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use rivet_events::log::StoreError;
 use rivet_events::{Position, StreamId};
 
-use crate::projection::{ALL, AnyProjection, ParkedStream};
+use crate::parked::ParkedStream;
+use crate::projection::{ALL, AnyProjection};
 use crate::query::{Query, Value};
 use crate::rows::Connection;
 
@@ -24,6 +25,8 @@ pub(crate) struct Checkpoint {
     /// Every event up to here is in its rows.
     pub(crate) position: Position,
     pub(crate) parked: HashSet<StreamId>,
+    /// Events that it does without, by decision of an operator.
+    pub(crate) skipped: BTreeSet<Position>,
 }
 
 /// What a generation is there for.
@@ -70,6 +73,8 @@ pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoi
              where state in ('live', 'rebuilding')
              union all
              select projection, generation, null, null, null, stream from parked_streams
+             union all
+             select projection, generation, null, null, position, null from skipped_events
              order by 1, 2, 3 nulls last",
             &[],
         )
@@ -83,22 +88,30 @@ pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoi
             (next().integer(), next().into_text(), next().integer(), next().into_text());
         let Some(projection) = ALL.iter().find(|p| Some(p.name()) == name.as_deref()) else { continue };
         let generation = generation.unwrap_or_default();
-        if let Some(stream) = stream {
-            let owner = checkpoints
-                .last_mut()
-                .filter(|c| c.projection.name() == projection.name() && c.generation == generation);
-            if let (Some(owner), Ok(stream)) = (owner, stream.parse()) {
-                owner.parked.insert(stream);
-            }
-        } else {
+        let position = Position(position.and_then(|p| u64::try_from(p).ok()).unwrap_or_default());
+        if let Some(state) = state {
             checkpoints.push(Checkpoint {
                 projection: *projection,
                 generation,
                 version: version.and_then(|v| u32::try_from(v).ok()).unwrap_or_default(),
-                state: if state.as_deref() == Some("live") { State::Live } else { State::Rebuilding },
-                position: Position(position.and_then(|p| u64::try_from(p).ok()).unwrap_or_default()),
+                state: if state == "live" { State::Live } else { State::Rebuilding },
+                position,
                 parked: HashSet::new(),
+                skipped: BTreeSet::new(),
             });
+            continue;
+        }
+        let is_owner =
+            |c: &&mut Checkpoint| c.projection.name() == projection.name() && c.generation == generation;
+        let Some(owner) = checkpoints.last_mut().filter(is_owner) else { continue };
+        match stream.map(|stream| stream.parse()) {
+            Some(Ok(stream)) => {
+                owner.parked.insert(stream);
+            }
+            Some(Err(_)) => {}
+            None => {
+                owner.skipped.insert(position);
+            }
         }
     }
     Ok(checkpoints)

@@ -1,7 +1,7 @@
 //! Generations come and go: the first one, the one that a rebuild fills, the switch to it, and the removal of what
 //! nobody reads any more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use rivet_events::Position;
 use rivet_events::log::StoreError;
@@ -40,11 +40,18 @@ const PARKED_STREAMS: &str = "create table if not exists parked_streams (
     primary key (projection, generation, stream)
 )";
 
+const SKIPPED_EVENTS: &str = "create table if not exists skipped_events (
+    projection text   not null,
+    generation bigint not null,
+    position   bigint not null,
+    primary key (projection, generation, position)
+)";
+
 /// Makes what is missing: the tables of this module, and a first generation of every read model, live at the start
 /// of the log.
 pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
     connection.lock_generations().await?;
-    for statement in [CHECKPOINTS, ONE_LIVE, PARKED_STREAMS] {
+    for statement in [CHECKPOINTS, ONE_LIVE, PARKED_STREAMS, SKIPPED_EVENTS] {
         connection.execute(statement, &[]).await?;
     }
     lease::prepare(connection).await?;
@@ -65,12 +72,25 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
     Ok(())
 }
 
-/// A new generation to fill, with an empty table, at the start of the log.
+/// A new generation to fill without these events, with an empty table, at the start of the log.
 pub(crate) async fn create(
     connection: &mut Connection<'_>,
     projection: &'static dyn AnyProjection,
+    skipped: BTreeSet<Position>,
 ) -> Result<Checkpoint, StoreError> {
-    insert(connection, projection, State::Rebuilding, projection.version(), Position(0)).await
+    let created =
+        insert(connection, projection, State::Rebuilding, projection.version(), Position(0)).await?;
+    for position in &skipped {
+        let query = Query::new("insert into skipped_events (projection, generation, position) values (")
+            .bind(projection.name())
+            .push(", ")
+            .bind(created.generation)
+            .push(", ")
+            .bind(number(*position))
+            .push(")");
+        connection.execute(&query.text, &query.args).await?;
+    }
+    Ok(Checkpoint { skipped, ..created })
 }
 
 async fn insert(
@@ -93,7 +113,8 @@ async fn insert(
         .push(" returning generation");
     let rows = connection.query(&query.text, &query.args).await?;
     let generation = rows.first().and_then(|row| row.first()).and_then(Value::integer).unwrap_or_default();
-    let created = Checkpoint { projection, generation, version, state, position, parked: HashSet::new() };
+    let (parked, skipped) = (HashSet::new(), BTreeSet::new());
+    let created = Checkpoint { projection, generation, version, state, position, parked, skipped };
     connection.create_table(&created.table(), projection.schema()).await?;
     Ok(created)
 }
@@ -123,7 +144,7 @@ pub(crate) async fn remove(
     projection: &str,
     generation: i64,
 ) -> Result<(), StoreError> {
-    for owned in ["parked_streams", "checkpoints"] {
+    for owned in ["parked_streams", "skipped_events", "checkpoints"] {
         let query = Query::new(&format!("delete from {owned} where projection = "))
             .bind(projection)
             .push(" and generation = ")

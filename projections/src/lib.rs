@@ -3,7 +3,7 @@
 //! - [`projection`]: what a read model is, and the list of them all; [`pipelines`], [`jobs`], [`job_queue`],
 //!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`],
 //!   [`lifetimes`]: each the question that it answers, its fold, and its queries;
-//! - [`past`]: read models as they were;
+//! - [`past`]: read models as they were; [`parked`]: what they have given up;
 //! - [`read_models`]: the open read models, waiting for a position, status;
 //! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`: proves them;
 //! - `rows`, `checkpoint`, `generation`: how they are stored; `batch`: the one way in which they change; `lease`: which
@@ -21,6 +21,7 @@ pub mod jobs;
 mod lease;
 pub mod lifetimes;
 pub mod page;
+pub mod parked;
 pub mod past;
 pub mod pipeline_activity;
 pub mod pipelines;

@@ -12,10 +12,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use rivet_events::{Envelope, Event, Position, StreamId, StreamType};
+use rivet_events::{Envelope, Event, StreamId, StreamType};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::parked::ParkedStream;
 use crate::{job_flow, job_logs, job_queue, jobs, lifetimes, pipeline_activity, pipelines, runners};
 
 /// Every read model there is.
@@ -121,14 +122,6 @@ pub(crate) struct Changes {
     pub(crate) deletes: Vec<String>,
     /// Streams that this batch parked.
     pub(crate) parked: Vec<ParkedStream>,
-}
-
-/// A stream that a read model has given up at an event that it could not apply.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ParkedStream {
-    pub(crate) stream: StreamId,
-    pub(crate) position: Position,
-    pub(crate) error: String,
 }
 
 impl<P: Projection> AnyProjection for P {

@@ -113,11 +113,13 @@ impl ReadModels {
         // In this order: the log may grow in between, and the read models with it.
         let live = self.refresh().await?;
         let head = self.inner.log.head().await?;
-        let outdated: Vec<&str> = live
-            .iter()
-            .filter(|c| c.version != c.projection.version() || c.position > head)
-            .map(|c| c.projection.name())
-            .collect();
+        let mut outdated: Vec<&str> = Vec::new();
+        for live in &live {
+            let is_skip_missing = live.skipped != self.skipped(live.projection.name()).await?;
+            if live.version != live.projection.version() || live.position > head || is_skip_missing {
+                outdated.push(live.projection.name());
+            }
+        }
         if outdated.is_empty() {
             return Ok(());
         }
@@ -132,12 +134,16 @@ impl ReadModels {
         &self,
         projections: &[&'static dyn AnyProjection],
     ) -> Result<Vec<Checkpoint>, StoreError> {
+        let mut skipped = Vec::with_capacity(projections.len());
+        for projection in projections {
+            skipped.push(self.skipped(projection.name()).await?);
+        }
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
         connection.lock_generations().await?;
         let mut created = Vec::with_capacity(projections.len());
-        for projection in projections {
-            created.push(generation::create(&mut connection, *projection).await?);
+        for (projection, skipped) in projections.iter().zip(skipped) {
+            created.push(generation::create(&mut connection, *projection, skipped).await?);
         }
         transaction.commit().await?;
         Ok(created)
@@ -207,6 +213,10 @@ impl ReadModels {
         let live = checkpoint::hold_live(&mut connection, checkpoint.projection.name()).await?;
         let until = live.unwrap_or_default().min(self.inner.log.head().await?);
         self.advance_to(&mut connection, checkpoint, until).await?;
+        // A skip that came meanwhile has begun a rebuild of its own.
+        if checkpoint.skipped != self.skipped(checkpoint.projection.name()).await? {
+            return Err(RebuildError::Superseded);
+        }
         if !generation::switch(&mut connection, checkpoint).await? {
             return Err(RebuildError::Superseded);
         }

@@ -27,6 +27,7 @@ mod log_conformance;
 mod logs;
 mod model;
 mod next_claim;
+mod parked;
 mod pipelines;
 mod postgres_es;
 mod queue;

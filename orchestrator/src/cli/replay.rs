@@ -18,6 +18,7 @@ use crate::domain::group::GroupState;
 use crate::domain::job::JobState;
 use crate::domain::job_log::JobLogState;
 use crate::domain::pipeline::PipelineState;
+use crate::domain::projection::ProjectionState;
 use crate::domain::runner::RunnerState;
 use crate::feed::EventBody;
 
@@ -26,7 +27,8 @@ const MAX_VALUE: usize = 100;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayOptions {
-    /// `job/ID`, `pipeline/ID`, `job_log/ID`, `runner/NAME` or `claim/DIGEST`; a bare ID is a job's
+    /// `job/ID`, `pipeline/ID`, `job_log/ID`, `runner/NAME`, `group/NAME`, `claim/DIGEST` or `projection/NAME`; a bare ID
+    /// is a job's
     #[arg(value_parser = stream)]
     stream: StreamId,
 
@@ -78,6 +80,7 @@ enum State {
     JobLog(JobLogState),
     Runner(RunnerState),
     Group(GroupState),
+    Projection(ProjectionState),
     /// A claim's stream is its one event.
     Claim,
 }
@@ -90,6 +93,7 @@ impl State {
             StreamType::JobLog => Self::JobLog(JobLogState::default()),
             StreamType::Runner => Self::Runner(RunnerState::default()),
             StreamType::Group => Self::Group(GroupState::default()),
+            StreamType::Projection => Self::Projection(ProjectionState::default()),
             StreamType::Claim => Self::Claim,
         }
     }
@@ -102,6 +106,7 @@ impl State {
             (Self::JobLog(state), Event::JobLog(event)) => Self::JobLog(state.evolve(event)),
             (Self::Runner(state), Event::Runner(event)) => Self::Runner(state.evolve(event)),
             (Self::Group(state), Event::Group(event)) => Self::Group(state.evolve(event)),
+            (Self::Projection(state), Event::Projection(event)) => Self::Projection(state.evolve(event)),
             (state, _) => state,
         }
     }

@@ -9,6 +9,7 @@ pub mod group;
 pub mod job;
 pub mod job_log;
 pub mod pipeline;
+pub mod projection;
 pub mod runner;
 #[cfg(test)]
 mod spec;

@@ -14,6 +14,7 @@ use crate::domain::group::GroupError;
 use crate::domain::job::JobError;
 use crate::domain::job_log::JobLogError;
 use crate::domain::pipeline::{ParameterError, PipelineError};
+use crate::domain::projection::ProjectionError;
 use crate::domain::runner::RunnerError;
 use crate::http::header::{LOG_ACK, RequestId};
 use crate::telemetry::chain;
@@ -194,6 +195,14 @@ impl From<PipelineError> for ApiError {
             PipelineError::NotFound => Self::not_found("pipeline_not_found", error.to_string()),
             PipelineError::Exists => Self::conflict("pipeline_exists", error.to_string()),
             PipelineError::NoVersion(_) => Self::not_found("version_not_found", error.to_string()),
+        }
+    }
+}
+
+impl From<ProjectionError> for ApiError {
+    fn from(error: ProjectionError) -> Self {
+        match error {
+            ProjectionError::Skipped(_) => Self::conflict("event_skipped", error.to_string()),
         }
     }
 }

@@ -74,6 +74,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/stubs", get(stubs::list))
         .route("/api/stubs/{name}", get(stubs::get))
         .route("/api/projections/{name}/rebuild", post(projections::rebuild::rebuild))
+        .route("/api/projections/{name}/parked", get(projections::parked::list))
+        // The text form of a stream has a slash, and a runner's name may have more.
+        .route("/api/projections/{name}/parked/{*path}", post(projections::parked::decide))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     // What must answer at once, and needs no read model.
     let dashboard = Router::new()

@@ -25,6 +25,7 @@ impl Projection for JobFlow {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Projection(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -45,6 +46,7 @@ impl Projection for JobFlow {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Projection(_)
             | Event::Unreadable(_) => row,
         }
     }

@@ -80,6 +80,7 @@ fn turn(event: &Event) -> Option<Turn> {
         | Event::JobLog(_)
         | Event::Claim(_)
         | Event::Group(_)
+        | Event::Projection(_)
         | Event::Unreadable(_) => None,
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use rivet_events::event::UnreadableEvent;
 use rivet_events::job::JobStatus;
-use rivet_events::{Envelope, Event, StreamId};
+use rivet_events::{Envelope, Event, Position, StreamId};
 
 use super::*;
 use crate::rows::memory::MemoryRows;

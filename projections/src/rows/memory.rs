@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rivet_events::{Envelope, StreamId};
 
-use crate::projection::{AnyProjection, ParkedStream, Projection};
+use crate::parked::ParkedStream;
+use crate::projection::{AnyProjection, Projection};
 
 /// The rows of one read model, and the streams that it has given up.
 #[derive(Debug, Default, PartialEq, Eq)]

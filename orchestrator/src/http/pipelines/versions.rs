@@ -183,6 +183,7 @@ fn definition(event: &Event) -> Option<(&PipelineDefinition, DateTime<Utc>, Opti
         | Event::Runner(_)
         | Event::Claim(_)
         | Event::Group(_)
+        | Event::Projection(_)
         | Event::Unreadable(_) => None,
     }
 }

@@ -1,4 +1,30 @@
-//! Where the read models stand, and building them anew.
+//! Where the read models stand, building them anew, and what to do about events that they cannot apply.
 
 pub(super) mod list;
+pub(super) mod parked;
 pub(super) mod rebuild;
+
+use rivet_projections::ReadModels;
+
+use super::error::ApiError;
+use super::state::AppState;
+use crate::telemetry::chain;
+
+/// The read model of this name.
+fn known(name: &str) -> Result<&'static str, ApiError> {
+    let known = ReadModels::names().find(|known| *known == name);
+    known.ok_or_else(|| {
+        ApiError::not_found("projection_not_found", format!("there is no projection {name:?}"))
+    })
+}
+
+/// Begins a rebuild beside the live read model; `GET /api/projections` shows how far it is.
+fn begin_rebuild(state: &AppState, name: &'static str) {
+    let read_models = state.read_models.clone();
+    state.tasks.spawn(async move {
+        match read_models.rebuild(&[name], |_| ()).await {
+            Ok(()) => tracing::info!(projection.name = name, "rebuilt"),
+            Err(error) => tracing::warn!(projection.name = name, error = %chain(&error), "not rebuilt"),
+        }
+    });
+}

@@ -2,27 +2,17 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use rivet_projections::ReadModels;
 
+use super::{begin_rebuild, known};
 use crate::http::error::ApiError;
 use crate::http::extract::Path;
 use crate::http::state::AppState;
-use crate::telemetry::chain;
 
-/// Begins a rebuild beside the live read model, and answers 202; `GET /api/projections` shows how far it is.
+/// Begins a rebuild, and answers 202.
 pub(in crate::http) async fn rebuild(
     State(state): State<AppState>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    let Some(name) = ReadModels::names().find(|known| *known == name) else {
-        return Err(ApiError::not_found("projection_not_found", format!("there is no projection {name:?}")));
-    };
-    let read_models = state.read_models.clone();
-    state.tasks.spawn(async move {
-        match read_models.rebuild(&[name], |_| ()).await {
-            Ok(()) => tracing::info!(projection.name = name, "rebuilt"),
-            Err(error) => tracing::warn!(projection.name = name, error = %chain(&error), "not rebuilt"),
-        }
-    });
+    begin_rebuild(&state, known(&name)?);
     Ok(StatusCode::ACCEPTED)
 }

@@ -1,0 +1,53 @@
+//! What operators decided about a read model that could not apply an event.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::envelope::Position;
+
+/// A fact about one read model. Stream: `projection/{name}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+#[expect(missing_docs, reason = "each variant is documented at its payload")]
+pub enum ProjectionEvent {
+    #[serde(rename = "projection.stream_retried")]
+    StreamRetried(ProjectionStreamRetried),
+    #[serde(rename = "projection.event_skipped")]
+    EventSkipped(ProjectionEventSkipped),
+}
+
+/// The read model is to be built anew, with the event that it gave a stream up at.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectionStreamRetried {
+    /// The read model.
+    pub projection: String,
+    /// The stream, such as `job/018f…`.
+    pub stream: String,
+    /// Where that event stands.
+    pub position: Position,
+    /// What was wrong with it.
+    pub error: String,
+    /// Why, as far as it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When.
+    pub retried_at: DateTime<Utc>,
+}
+
+/// The read model is to be built anew, now and ever after without one event, and with what follows it in its stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProjectionEventSkipped {
+    /// The read model.
+    pub projection: String,
+    /// The stream of the event.
+    pub stream: String,
+    /// Where it stands.
+    pub position: Position,
+    /// What was wrong with it.
+    pub error: String,
+    /// Why, as far as it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When.
+    pub skipped_at: DateTime<Utc>,
+}

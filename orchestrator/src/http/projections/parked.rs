@@ -1,0 +1,86 @@
+//! `GET /api/projections/{name}/parked`, `POST /api/projections/{name}/parked/{stream}/retry` and `…/skip`
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json};
+use rivet_events::{Position, StreamId, StreamType};
+use rivet_projections::parked::ParkedStream;
+use serde::{Deserialize, Serialize};
+
+use super::{begin_rebuild, known};
+use crate::domain::projection::{Parked, ProjectionCommand, RetryStream, SkipEvent};
+use crate::http::answer::Recorded;
+use crate::http::error::ApiError;
+use crate::http::extract::{OptionalJson, Path};
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState};
+
+/// A stream that a read model has given up.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct ParkedBody {
+    stream_type: StreamType,
+    stream_id: String,
+    position: Position,
+    error: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::http) struct Decision {
+    /// For whoever reads the log later.
+    reason: Option<String>,
+}
+
+pub(in crate::http) async fn list(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<ParkedBody>>, ApiError> {
+    let parked = state.read_models.parked(known(&name)?).await?;
+    Ok(Json(parked.into_iter().map(ParkedBody::from).collect()))
+}
+
+/// Records what was decided about a parked stream, and begins the rebuild that it takes: rows are made of several
+/// streams, so that the missing events of one cannot just be added at the end.
+pub(in crate::http) async fn decide(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path((name, path)): Path<(String, String)>,
+    OptionalJson(decision): OptionalJson<Decision>,
+) -> Result<Recorded<StatusCode>, ApiError> {
+    let name = known(&name)?;
+    let (stream, verb) = path.rsplit_once('/').unwrap_or_default();
+    let stream: StreamId =
+        stream.parse().map_err(|error| ApiError::malformed("invalid_path", format!("{error}")))?;
+    let parked = find(&state, name, stream).await?;
+    let (reason, now) = (decision.unwrap_or_default().reason, state.clock.now());
+    let command = match verb {
+        "retry" => ProjectionCommand::Retry(RetryStream { parked, reason, now }),
+        "skip" => ProjectionCommand::Skip(SkipEvent { parked, reason, now }),
+        _ => return Err(ApiError::not_found("unknown_path", "a parked stream takes retry or skip")),
+    };
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let committed = state.commands.projections.execute(name, command, &metadata).await?;
+    begin_rebuild(&state, name);
+    Ok(Recorded(state.position_of(&committed), StatusCode::ACCEPTED))
+}
+
+async fn find(state: &AppState, name: &str, stream: StreamId) -> Result<Parked, ApiError> {
+    let parked = state.read_models.parked(name).await?;
+    let Some(parked) = parked.into_iter().find(|parked| parked.stream == stream) else {
+        let detail = format!("{stream} is not parked in the projection {name}");
+        return Err(ApiError::not_found("stream_not_parked", detail));
+    };
+    let ParkedStream { stream, position, error } = parked;
+    Ok(Parked { projection: name.to_owned(), stream, position, error })
+}
+
+impl From<ParkedStream> for ParkedBody {
+    fn from(parked: ParkedStream) -> Self {
+        Self {
+            stream_type: parked.stream.kind,
+            stream_id: parked.stream.id,
+            position: parked.position,
+            error: parked.error,
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Streams that a read model has given up: listed, tried again, and gone on with without the event.
+
+use rivet_events::database::Database;
+use rivet_events::event::UnreadableEvent;
+use rivet_events::id::{JobId, PipelineId};
+use rivet_events::job::{JobEvent, JobLaunched, JobTimedOut};
+use rivet_events::log::{self, LogSettings};
+use rivet_events::{Event, StreamId};
+use rivet_projections::ReadModels;
+use rivet_tests::client::Client;
+use rivet_tests::history::tell;
+use rivet_tests::on_both_stores;
+use rivet_tests::server::Server;
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::{rebuild_all, verify};
+use rivet_tests::wait::eventually;
+use serde_json::{Value, json};
+
+on_both_stores! {
+    a_parked_stream_is_listed_with_what_is_wrong,
+    a_retry_tries_the_event_again_and_says_who_wanted_it,
+    a_skipped_event_is_left_out_for_good,
+    a_skip_that_was_not_carried_out_is_made_up_for_at_the_start,
+    what_is_not_parked_is_refused,
+}
+
+/// The read models that read job streams.
+const OF_JOBS: [&str; 6] = ["job_flow", "job_queue", "jobs", "lifetimes", "pipeline_activity", "runners"];
+
+/// A store whose log has a job that was launched, had something happen to it that no build knows, and timed out.
+async fn poisoned(kind: StoreKind) -> (Store, String) {
+    let store = Store::create(kind).await;
+    let database = Database::connect(store.url()).await.unwrap();
+    database.migrate().await.unwrap();
+    let log = log::open(&database, LogSettings::default()).await.unwrap();
+    let (job_id, pipeline_id) = (JobId::generate(), PipelineId::generate());
+    let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
+    let launched = JobLaunched {
+        job_id,
+        pipeline_id,
+        pipeline_version: 1,
+        parameters: serde_json::Map::new(),
+        demands: vec![],
+        priority: 5,
+        max_retries: 0,
+        timeout_seconds: None,
+        retry_on_runner_lost: false,
+        concurrency: None,
+        retry_of: None,
+        request_digest: None,
+        requested_at: now,
+    };
+    let teleported = UnreadableEvent {
+        payload: serde_json::value::RawValue::from_string("{\"type\":\"job.teleported\"}".to_owned())
+            .unwrap(),
+        event_type: "job.teleported".to_owned(),
+        event_version: 1,
+        error: String::new(),
+    };
+    let timed_out = JobTimedOut {
+        job_id,
+        pipeline_id,
+        runner_id: None,
+        attempt: 0,
+        result: None,
+        reason: "queue_timeout".to_owned(),
+        timed_out_at: now,
+    };
+    let events = vec![
+        Event::Job(JobEvent::Launched(launched)),
+        Event::Unreadable(teleported),
+        Event::Job(JobEvent::TimedOut(timed_out)),
+    ];
+    tell(&*log, &(StreamId::job(job_id), events), 1).await;
+    log.close().await;
+    database.close().await;
+    (store, job_id.to_string())
+}
+
+async fn parked(api: &Client, projection: &str) -> Value {
+    api.get(&format!("/api/projections/{projection}/parked")).await.expect(200)
+}
+
+/// Waits until a read model is live at the head of the log, in a generation that has no other beside it.
+async fn settled(api: &Client, projection: &str) -> Value {
+    eventually("the read model to be rebuilt", async || {
+        let all = api.get("/api/projections").await.expect(200);
+        let own: Vec<&Value> = all.as_array()?.iter().filter(|found| found["name"] == projection).collect();
+        let [only] = own[..] else { return None };
+        (only["state"] == "live" && only["lag_events"] == 0).then(|| only.clone())
+    })
+    .await
+}
+
+async fn skip(api: &Client, projection: &str, job: &str) {
+    let path = format!("/api/projections/{projection}/parked/job/{job}/skip");
+    api.post(&path, &json!({"reason": "a build that was withdrawn"})).await.expect(202);
+    eventually("the stream to be taken up again", async || {
+        (parked(api, projection).await == json!([])).then_some(())
+    })
+    .await;
+}
+
+async fn a_parked_stream_is_listed_with_what_is_wrong(kind: StoreKind) {
+    let (store, job) = poisoned(kind).await;
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    for projection in OF_JOBS {
+        let list = parked(&api, projection).await;
+        let [only] = &list.as_array().unwrap()[..] else { panic!("{projection}: {list}") };
+        assert_eq!((&only["stream_type"], &only["stream_id"]), (&json!("job"), &json!(job)));
+        assert_eq!(only["position"], 2);
+        assert!(only["error"].as_str().unwrap().starts_with("job.teleported cannot be read"), "{only}");
+    }
+    assert_eq!(parked(&api, "pipelines").await, json!([]));
+    // It is told as it was before that event.
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
+}
+
+async fn a_retry_tries_the_event_again_and_says_who_wanted_it(kind: StoreKind) {
+    let (store, job) = poisoned(kind).await;
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    let retry = format!("/api/projections/jobs/parked/job/{job}/retry");
+    let retried = api.with("user-agent", "operator/1").post(&retry, &json!({"reason": "a new build"})).await;
+    retried.expect(202);
+    let feed = api.get("/api/events?type=projection.stream_retried").await.expect(200);
+    let [event] = &feed["events"].as_array().unwrap()[..] else { panic!("one event in {feed}") };
+    assert_eq!(event["position"], retried.position());
+    assert_eq!((&event["stream_type"], &event["stream_id"]), (&json!("projection"), &json!("jobs")));
+    assert_eq!(event["payload"]["stream"], format!("job/{job}"));
+    assert_eq!(
+        (&event["payload"]["position"], &event["payload"]["reason"]),
+        (&json!(2), &json!("a new build"))
+    );
+    assert_eq!(event["metadata"]["user_agent"], "operator/1");
+    // This build does not know the event either.
+    assert_eq!(settled(&api, "jobs").await["parked"], 1);
+    // Without a body, and with the slash escaped.
+    let escaped = format!("/api/projections/jobs/parked/job%2F{job}/retry");
+    api.send(api.request(reqwest::Method::POST, &escaped)).await.expect(202);
+}
+
+async fn a_skipped_event_is_left_out_for_good(kind: StoreKind) {
+    let (store, job) = poisoned(kind).await;
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    for projection in OF_JOBS {
+        skip(&api, projection, &job).await;
+    }
+    let told = api.job(&job).await.expect(200);
+    assert_eq!((&told["status"], &told["reason"]), (&json!("TimedOut"), &json!("queue_timeout")));
+    assert_eq!(api.get("/api/stats").await.expect(200)["queued"], 0);
+    rebuild_all(&api).await;
+    assert_eq!(api.job(&job).await.expect(200), told);
+    verify(&api).await;
+    server.terminate().await;
+
+    let database = Database::connect(store.url()).await.unwrap();
+    let log = log::open(&database, LogSettings::default()).await.unwrap();
+    let read_models = ReadModels::open(database, log).await.unwrap();
+    let report = read_models.verify(|_| {}).await.unwrap();
+    assert_eq!(report.differences, vec![]);
+}
+
+async fn a_skip_that_was_not_carried_out_is_made_up_for_at_the_start(kind: StoreKind) {
+    let (store, job) = poisoned(kind).await;
+    let server = Server::start(&store, &[]).await;
+    let path = format!("/api/projections/jobs/parked/job/{job}/skip");
+    server.client().post(&path, &json!({})).await.expect(202);
+    server.kill();
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    eventually("the stream to be taken up again", async || {
+        (parked(&api, "jobs").await == json!([])).then_some(())
+    })
+    .await;
+    assert_eq!(api.job(&job).await.expect(200)["status"], "TimedOut");
+}
+
+async fn what_is_not_parked_is_refused(kind: StoreKind) {
+    let (store, job) = poisoned(kind).await;
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    let decide = async |path: &str| api.post(&format!("/api/projections/{path}"), &json!({})).await;
+    decide(&format!("nothing/parked/job/{job}/skip")).await.expect_refusal(404, "projection_not_found");
+    api.get("/api/projections/nothing/parked").await.expect_refusal(404, "projection_not_found");
+    decide(&format!("pipelines/parked/job/{job}/skip")).await.expect_refusal(404, "stream_not_parked");
+    decide("jobs/parked/job/1/retry").await.expect_refusal(404, "stream_not_parked");
+    decide("jobs/parked/work/1/retry").await.expect_refusal(400, "invalid_path");
+    decide(&format!("jobs/parked/job/{job}/forget")).await.expect_refusal(404, "unknown_path");
+}
