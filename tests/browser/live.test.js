@@ -63,7 +63,7 @@ test("a job is cancelled with a reason, which its history tells, and then launch
   await page.getByRole("button", { name: "Retry…" }).click();
   await page.getByRole("button", { name: "Launch again" }).click();
   await page.waitForURL((url) => url.pathname.startsWith("/jobs/") && !url.pathname.endsWith(waiting.id));
-  await page.getByText("Retry of").waitFor();
+  await page.getByText("Retry of").first().waitFor();
   await page.context().close();
 });
 
@@ -83,7 +83,7 @@ test("a pipeline is created, changed, compared and taken back", async () => {
   await page.getByRole("heading", { name: "changed here" }).waitFor();
   await page.getByLabel("Compare with").selectOption("1");
   await page.locator(".diff-removed").getByText("made here").waitFor();
-  await page.getByLabel("Version", { exact: true }).selectOption("1");
+  await page.getByRole("combobox", { name: "Version" }).selectOption("1");
   await page.getByRole("button", { name: "Go back to version 1…" }).click();
   await page.getByRole("button", { name: "Go back", exact: true }).click();
   await page.getByRole("heading", { name: "made here" }).waitFor();
