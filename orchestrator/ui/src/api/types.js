@@ -132,7 +132,7 @@
  * @property {Record<string, any>} payload
  * @property {Metadata} metadata
  *
- * @typedef {EventBody & { state?: Record<string, unknown> }} HistoryEvent an event of a job, and how the job stood after it
+ * @typedef {EventBody & { state: Job }} HistoryEvent an event of a job, and how the job stood after it
  *
  * @typedef {{ events: HistoryEvent[] }} JobHistory
  *

@@ -10,6 +10,13 @@ import { setQuery, useLocation } from "../router.js";
 import { Fact, Json } from "../ui/parts.js";
 
 /** @typedef {import("../api/types.js").HistoryEvent} HistoryEvent */
+/** @typedef {import("../api/types.js").Job} Job */
+
+/**
+ * What of a job its life changes.
+ * @type {(keyof Job)[]}
+ */
+const MEMBERS = ["status", "phase", "attempt", "runner_id", "started_at", "completed_at", "reason", "result"];
 
 /** @param {{ events: HistoryEvent[] }} props */
 export function History({ events }) {
@@ -58,12 +65,12 @@ function Entry({ event, isChosen, onChoose }) {
   </li>`;
 }
 
-/** @param {{ event: HistoryEvent, before: Record<string, unknown> | undefined, isLast: boolean }} props */
+/** @param {{ event: HistoryEvent, before: Partial<Job> | undefined, isLast: boolean }} props */
 function StateAfter({ event, before, isLast }) {
   const { metadata } = event;
   return html`<div class="state-after" aria-live="polite">
     <h3>${isLast ? "How it stands" : `How it stood after event ${event.sequence}`}</h3>
-    ${event.state && html`<${Members} state=${event.state} before=${before} />`}
+    <${Members} state=${event.state} before=${before} />
     <h3>The event</h3>
     <dl class="facts">
       <${Fact} name="Type"><code>${event.type}</code><//>
@@ -79,16 +86,24 @@ function StateAfter({ event, before, isLast }) {
   </div>`;
 }
 
-/** @param {{ state: Record<string, unknown>, before: Record<string, unknown> | undefined }} props */
+/** @param {{ state: Partial<Job>, before: Partial<Job> | undefined }} props */
 function Members({ state, before }) {
-  const rows = Object.entries(state).filter(([, value]) => value !== null && value !== undefined);
+  const shown = MEMBERS.filter((name) => state[name] !== null && state[name] !== undefined);
   return html`<dl class="facts">
-    ${rows.map(([name, value]) => {
-      const text = typeof value === "object" ? JSON.stringify(value) : String(value);
-      const isChanged = before !== undefined && JSON.stringify(before[name]) !== JSON.stringify(value);
+    ${shown.map((name) => {
+      const isChanged = before !== undefined && JSON.stringify(before[name]) !== JSON.stringify(state[name]);
       return html`<${Fact} key=${name} name=${capitalized(name)}>
-        <span class=${isChanged ? "is-changed" : ""}>${text}${isChanged && html` <span class="tag">changed</span>`}</span>
+        <span class=${isChanged ? "is-changed" : ""}>${textOf(name, state[name])}${isChanged && html` <span class="tag">changed</span>`}</span>
       <//>`;
     })}
   </dl>`;
+}
+
+/**
+ * @param {string} name
+ * @param {unknown} value
+ */
+function textOf(name, value) {
+  if (name.endsWith("_at")) return formatTime(String(value));
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }

@@ -18,8 +18,8 @@ function Row({ job, name }) {
     <${Cell} of="Job"><${JobLink} id=${job.id} /><//>
     <${Cell} of="Status">
       <${Status} status=${job.status} phase=${job.phase} />
-      ${job.attempt > 1 && html` <span class="quiet">attempt ${job.attempt}</span>`}
-      ${job.reason && html` <span class="quiet">${job.reason}</span>`}
+      ${job.attempt > 1 && html`<span class="quiet"> in attempt ${job.attempt}</span>`}
+      ${job.reason && html`<span class="quiet">: ${job.reason}</span>`}
     <//>
     <${Cell} of="Pipeline"><a href=${`/pipelines/${job.pipeline_id}`}>${name}</a><//>
     <${Cell} of="Requested"><${Ago} time=${job.requested_at} /><//>

@@ -58,7 +58,7 @@ function Facts({ job, events }) {
   return html`${job.waiting && html`<${WhyWaiting} waiting=${job.waiting} />`}
     <dl class="facts">
       <${Fact} name="Status">
-        <${Status} status=${job.status} phase=${job.phase} />${job.reason && html` <span>${job.reason}</span>`}
+        <${Status} status=${job.status} phase=${job.phase} />${job.reason && html`<span>: ${job.reason}</span>`}
       <//>
       <${Fact} name="Pipeline">
         <a href=${pipeline}>${name}</a>, <a href=${`${pipeline}?version=${job.pipeline_version}`}>version ${job.pipeline_version}</a>
