@@ -51,7 +51,6 @@ let position = 0;
 let retryMs = FIRST_RETRY_MS;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let retryTimer;
-let wasOpen = false;
 
 /** @returns {FeedState} */
 export function feedState() {
@@ -98,8 +97,8 @@ function connect() {
   source.onopen = () => {
     retryMs = FIRST_RETRY_MS;
     setState("live");
-    if (wasOpen) listeners.forEach((listener) => listener.onGap?.());
-    wasOpen = true;
+    // Also at first: what was loaded before it was open may be older than the stream.
+    listeners.forEach((listener) => listener.onGap?.());
   };
   source.onmessage = (message) => {
     const event = /** @type {EventBody} */ (JSON.parse(message.data));

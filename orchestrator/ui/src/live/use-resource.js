@@ -8,6 +8,9 @@ import { coalesced } from "./coalesced.js";
 
 /** @typedef {import("../api/types.js").EventBody} EventBody */
 
+/** When what could not be loaded is asked for again, even if no event says so. */
+const RETRY_MS = 5_000;
+
 /**
  * @template T
  * @typedef {object} Resource
@@ -41,7 +44,13 @@ export function useResource(path, { on, everyMs } = {}) {
     const aborter = new AbortController();
     // What was shown of another path is not an answer for this one.
     setShown((before) => (before.path === path ? before : { ...NOTHING, path }));
-    const load = () => loadInto(path, aborter.signal, setShown);
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let retry;
+    const load = async () => {
+      clearTimeout(retry);
+      const isWorthRetrying = await loadInto(path, aborter.signal, setShown);
+      if (isWorthRetrying) retry = setTimeout(refresh.soon, RETRY_MS);
+    };
     const refresh = coalesced(load);
     loader.current = refresh.soon;
     const stopListening = listen({
@@ -55,6 +64,7 @@ export function useResource(path, { on, everyMs } = {}) {
       stopListening();
       refresh.cancel();
       clearInterval(timer);
+      clearTimeout(retry);
     };
   }, [path, everyMs]);
 
@@ -69,43 +79,26 @@ export function useResource(path, { on, everyMs } = {}) {
  */
 
 /** @type {Shown<any>} */
-const NOTHING = {
-  path: null,
-  data: undefined,
-  error: null,
-  isStale: false,
-  next: null,
-};
+const NOTHING = { path: null, data: undefined, error: null, isStale: false, next: null };
 
 /**
  * @template T
  * @param {string} path
  * @param {AbortSignal} signal
  * @param {(change: (before: Shown<T>) => Shown<T>) => void} setShown
+ * @returns {Promise<boolean>} whether it failed in a way that may pass
  */
 async function loadInto(path, signal, setShown) {
   try {
     // An event may be here before the read models have it.
-    const { body, isStale, next } = await get(path, {
-      signal,
-      minPosition: lastPosition(),
-    });
-    setShown(() => ({
-      path,
-      data: /** @type {T} */ (body),
-      error: null,
-      isStale,
-      next,
-    }));
+    const { body, isStale, next } = await get(path, { signal, minPosition: lastPosition() });
+    setShown(() => ({ path, data: /** @type {T} */ (body), error: null, isStale, next }));
+    return false;
   } catch (error) {
-    if (signal.aborted) return;
+    if (signal.aborted) return false;
     if (!(error instanceof ApiError)) throw error;
     // What is gone is not shown any more; what cannot be reached is.
-    setShown((before) => ({
-      ...before,
-      path,
-      error,
-      data: error.status === 404 ? undefined : before.data,
-    }));
+    setShown((before) => ({ ...before, path, error, data: error.status === 404 ? undefined : before.data }));
+    return error.isUnreachable || error.status >= 500;
   }
 }

@@ -38,9 +38,9 @@ export function Failure({ error, what, onRetry }) {
 
 /** @param {import("../api/client.js").ApiError} error */
 function advice(error) {
-  if (error.isUnreachable) return "It is asked again by itself as soon as the connection is back.";
+  if (error.isUnreachable) return "It is asked again by itself.";
   if (error.status === 404) return "The address may be mistyped, or come from another server.";
-  if (error.status === 503) return "The server is busy or starting: try again in a moment.";
+  if (error.status === 503) return "The server is busy or starting: it is asked again in a moment.";
   if (error.status >= 500) return "The log of the server has the cause, under this request.";
   return "";
 }
