@@ -13,46 +13,19 @@ import { Loading } from "./ui/states.js";
 
 /** @type {{ pattern: RegExp, load: () => Promise<Page> }[]} */
 const ROUTES = [
-  {
-    pattern: /^\/$/,
-    load: async () => (await import("./pages/overview.js")).Overview,
-  },
-  {
-    pattern: /^\/jobs$/,
-    load: async () => (await import("./pages/jobs.js")).Jobs,
-  },
-  {
-    pattern: /^\/jobs\/(?<id>[^/]+)$/,
-    load: async () => (await import("./pages/job.js")).JobPage,
-  },
-  {
-    pattern: /^\/pipelines$/,
-    load: async () => (await import("./pages/pipelines.js")).Pipelines,
-  },
-  {
-    pattern: /^\/pipelines\/new$/,
-    load: async () => (await import("./pages/pipeline-editor.js")).NewPipeline,
-  },
-  {
-    pattern: /^\/pipelines\/(?<id>[^/]+)$/,
-    load: async () => (await import("./pages/pipeline.js")).PipelinePage,
-  },
+  { pattern: /^\/$/, load: async () => (await import("./pages/overview.js")).Overview },
+  { pattern: /^\/jobs$/, load: async () => (await import("./pages/jobs.js")).Jobs },
+  { pattern: /^\/jobs\/(?<id>[^/]+)$/, load: async () => (await import("./pages/job.js")).JobPage },
+  { pattern: /^\/pipelines$/, load: async () => (await import("./pages/pipelines.js")).Pipelines },
+  { pattern: /^\/pipelines\/new$/, load: async () => (await import("./pages/pipeline-editor.js")).NewPipeline },
+  { pattern: /^\/pipelines\/(?<id>[^/]+)$/, load: async () => (await import("./pages/pipeline.js")).PipelinePage },
   {
     pattern: /^\/pipelines\/(?<id>[^/]+)\/edit$/,
     load: async () => (await import("./pages/pipeline-editor.js")).EditPipeline,
   },
-  {
-    pattern: /^\/runners$/,
-    load: async () => (await import("./pages/runners.js")).Runners,
-  },
-  {
-    pattern: /^\/events$/,
-    load: async () => (await import("./pages/events.js")).Events,
-  },
-  {
-    pattern: /^\/projections$/,
-    load: async () => (await import("./pages/projections.js")).Projections,
-  },
+  { pattern: /^\/runners$/, load: async () => (await import("./pages/runners.js")).Runners },
+  { pattern: /^\/events$/, load: async () => (await import("./pages/events.js")).Events },
+  { pattern: /^\/projections$/, load: async () => (await import("./pages/projections.js")).Projections },
 ];
 
 export function App() {

@@ -12,11 +12,7 @@ const FOREIGN = /^\/(api|assets|docs|metrics|livez|readyz)(\/|$)/;
 /** @returns {Location} */
 function currentLocation() {
   const { pathname, search, hash } = window.location;
-  return {
-    path: pathname,
-    query: new URLSearchParams(search),
-    hash: hash.slice(1),
-  };
+  return { path: pathname, query: new URLSearchParams(search), hash: hash.slice(1) };
 }
 
 /**

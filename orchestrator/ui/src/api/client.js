@@ -98,10 +98,7 @@ async function request(path, init) {
     response = await fetch(path, init);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new ApiError("The server cannot be reached.", {
-      status: 0,
-      code: "unreachable",
-    });
+    throw new ApiError("The server cannot be reached.", { status: 0, code: "unreachable" });
   }
   if (!response.ok) throw await refusal(response);
   return response;
@@ -115,11 +112,7 @@ async function refusal(response) {
   const problem = await response.json().catch(() => ({}));
   const message = problem.detail ?? problem.error ?? `The server answered ${response.status}.`;
   const code = problem.code ?? "unknown";
-  return new ApiError(sentence(message), {
-    status: response.status,
-    code,
-    requestId: problem.request_id,
-  });
+  return new ApiError(sentence(message), { status: response.status, code, requestId: problem.request_id });
 }
 
 /**

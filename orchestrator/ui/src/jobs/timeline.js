@@ -8,12 +8,7 @@ import { lifeOf } from "./phases.js";
 
 /** @typedef {import("./phases.js").Phase} Phase */
 
-const WORDS = {
-  queued: "Waited",
-  claimed: "Claimed",
-  running: "Ran",
-  cancelling: "Stopping",
-};
+const WORDS = { queued: "Waited", claimed: "Claimed", running: "Ran", cancelling: "Stopping" };
 
 /** A phase is at least so wide, in percent, that it can be seen. */
 const MIN_WIDTH = 1.5;

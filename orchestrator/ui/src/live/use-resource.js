@@ -53,10 +53,7 @@ export function useResource(path, { on, everyMs } = {}) {
     };
     const refresh = coalesced(load);
     loader.current = refresh.soon;
-    const stopListening = listen({
-      onEvent: (event) => isAffected.current?.(event) && refresh.soon(),
-      onGap: refresh.soon,
-    });
+    const stopListening = listen({ onEvent: (event) => isAffected.current?.(event) && refresh.soon(), onGap: refresh.soon });
     const timer = everyMs ? setInterval(refresh.soon, everyMs) : undefined;
     refresh.soon();
     return () => {

@@ -60,12 +60,5 @@ export function useSearch(lines, count, show) {
     timer.current = setTimeout(() => setWords(typed.trim().toLowerCase()), PAUSE_MS);
   }
 
-  return {
-    words,
-    place,
-    found: matches.length,
-    setWords: type,
-    next: () => go(1),
-    previous: () => go(-1),
-  };
+  return { words, place, found: matches.length, setWords: type, next: () => go(1), previous: () => go(-1) };
 }

@@ -36,28 +36,12 @@ function seriesOf(points) {
   return {
     times: points.map(({ minute }) => Date.parse(minute) / 1_000),
     depth: [
-      {
-        label: "Waiting",
-        colour: "--chart-1",
-        values: points.map(({ queued }) => queued),
-      },
-      {
-        label: "Running",
-        colour: "--chart-2",
-        values: points.map(({ running }) => running),
-      },
+      { label: "Waiting", colour: "--chart-1", values: points.map(({ queued }) => queued) },
+      { label: "Running", colour: "--chart-2", values: points.map(({ running }) => running) },
     ],
     waits: [
-      {
-        label: "Average wait",
-        colour: "--chart-1",
-        values: points.map((point) => point.average_wait_seconds),
-      },
-      {
-        label: "Longest wait",
-        colour: "--chart-3",
-        values: points.map((point) => point.longest_wait_seconds),
-      },
+      { label: "Average wait", colour: "--chart-1", values: points.map((point) => point.average_wait_seconds) },
+      { label: "Longest wait", colour: "--chart-3", values: points.map((point) => point.longest_wait_seconds) },
     ],
   };
 }

@@ -26,9 +26,7 @@ export function LaunchForm({ pipeline }) {
     try {
       const body = bodyOf(pipeline, new FormData(/** @type {HTMLFormElement} */ (event.currentTarget)));
       const job = /** @type {{ id: string }} */ (
-        await send("POST", "/api/pipeline/launch", body, {
-          "idempotency-key": key.current,
-        })
+        await send("POST", "/api/pipeline/launch", body, { "idempotency-key": key.current })
       );
       navigate(`/jobs/${job.id}`);
     } catch (failure) {

@@ -77,9 +77,7 @@ function Compared({ id, from, to }) {
 /** @param {{ pipeline: Pipeline, to: number, onChange: () => void, onClose: () => void }} props */
 function GoBackDialog({ pipeline, to, onChange, onClose }) {
   async function goBack() {
-    await send("POST", `/api/pipeline/${pipeline.id}/rollback`, {
-      version: to,
-    });
+    await send("POST", `/api/pipeline/${pipeline.id}/rollback`, { version: to });
     announce(`The pipeline is as it was in version ${to}.`);
     setQuery({ version: null, from: null });
     onChange();

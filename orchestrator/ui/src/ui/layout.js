@@ -47,12 +47,7 @@ function Navigation() {
   </nav>`;
 }
 
-const CONNECTION = {
-  connecting: "Connecting…",
-  live: "Live",
-  paused: "Paused",
-  away: "Server away",
-};
+const CONNECTION = { connecting: "Connecting…", live: "Live", paused: "Paused", away: "Server away" };
 
 function Connection() {
   const [state, setState] = useState(feedState);
@@ -60,11 +55,7 @@ function Connection() {
   return html`<span class=${`connection connection-${state}`} role="status">${CONNECTION[state]}</span>`;
 }
 
-const THEMES = {
-  system: "Theme: system",
-  light: "Theme: light",
-  dark: "Theme: dark",
-};
+const THEMES = { system: "Theme: system", light: "Theme: light", dark: "Theme: dark" };
 
 function ThemeButton() {
   const [theme, setTheme] = useState(currentTheme);
