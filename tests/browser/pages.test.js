@@ -93,6 +93,40 @@ test("what is not there says so, and where to go", async () => {
   await page.context().close();
 });
 
+test("a page of another build says that loading anew helps, and the others go on", async () => {
+  const { page } = await on.open();
+  await page.route("**/pages/runners.js", (route) => route.fulfill({ status: 404 }));
+  await page.goto("/");
+  await page.getByRole("link", { name: "Runners", exact: true }).click();
+  await page.getByRole("button", { name: "Load anew" }).waitFor();
+  await page.getByRole("link", { name: "Jobs", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "Jobs" }).waitFor();
+  await page.context().close();
+});
+
+test("what the server calls stale is shown as that", async () => {
+  const { page } = await on.open();
+  await page.route("**/api/jobs?*", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, headers: { ...response.headers(), "rivet-stale": "true" } });
+  });
+  await page.goto("/jobs");
+  await page.getByText("The server is catching up").waitFor();
+  await page.context().close();
+});
+
+test("a list that is overloaded is asked for again by itself", async () => {
+  const { page } = await on.open();
+  let refusals = 1;
+  const problem = { detail: "too much to do", code: "overloaded" };
+  await page.route("**/api/jobs?*", (route) =>
+    refusals-- > 0 ? route.fulfill({ status: 503, json: problem }) : route.continue(),
+  );
+  await page.goto("/jobs");
+  await page.getByText("Succeeded", { exact: true }).filter({ visible: true }).nth(1).waitFor();
+  await page.context().close();
+});
+
 test("the history tells who cancelled a job and why, and the slider how it stood before", async () => {
   const { page } = await on.open();
   await page.goto(`/jobs/${on.sample.cancelled.id}`);
