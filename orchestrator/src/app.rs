@@ -17,6 +17,7 @@ use crate::commands::Commands;
 use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
+use crate::feed::Feed;
 use crate::http::{self, AppState};
 use crate::liveness::Liveness;
 use crate::processes::Processes;
@@ -75,6 +76,7 @@ impl App {
             evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
             liveness: Arc::new(Liveness::default()),
             dispatcher: Arc::new(Dispatcher::default()),
+            feed: Feed::new(log.clone()),
             clock,
             config: Arc::new(config),
             tasks: TaskTracker::new(),

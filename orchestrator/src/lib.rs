@@ -10,6 +10,7 @@ pub mod definition;
 mod digest;
 mod dispatch;
 pub mod domain;
+mod feed;
 mod http;
 mod liveness;
 mod processes;

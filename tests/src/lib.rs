@@ -4,7 +4,7 @@
 //! - [`postgres`]: a throwaway PostgreSQL; [`store`]: a database of either kind, fresh for each test;
 //! - [`server`]: the real program over a store; [`local_server`]: one whose clock a test moves;
 //! - [`runner`]: the reference runner of the program;
-//! - [`client`]: the use cases over HTTP; [`lossy_proxy`]: a network that loses answers;
+//! - [`client`]: the use cases over HTTP; [`sse`]: its streams; [`lossy_proxy`]: a network that loses answers;
 //! - [`sample`]: pipelines and results to work with; [`verify`]: what holds of any server;
 //! - [`wait`]: the one way to wait for something.
 
@@ -19,6 +19,7 @@ pub mod postgres;
 pub mod runner;
 pub mod sample;
 pub mod server;
+pub mod sse;
 pub mod store;
 pub mod verify;
 pub mod wait;

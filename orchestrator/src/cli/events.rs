@@ -10,7 +10,7 @@ use rivet_events::{Envelope, Position};
 use super::output::{summary, write_json};
 use super::store::open_log;
 use crate::config::DatabaseOptions;
-use crate::http::EventBody;
+use crate::feed::EventBody;
 
 /// Events read at a time.
 const PAGE: usize = 500;

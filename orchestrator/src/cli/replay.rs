@@ -20,7 +20,7 @@ use crate::domain::job_log::JobLogState;
 use crate::domain::pipeline::PipelineState;
 use crate::domain::projection::ProjectionState;
 use crate::domain::runner::RunnerState;
-use crate::http::EventBody;
+use crate::feed::EventBody;
 
 /// Longest value that is printed whole, in characters.
 const MAX_VALUE: usize = 100;

@@ -1,7 +1,7 @@
 //! Answers of the shapes that many handlers give.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rivet_events::Position;
 use rivet_projections::{Cursor, Page};
@@ -52,35 +52,22 @@ impl Paging {
 }
 
 /// A page of a list: a bare array, with the address of the next page in `Link`.
-pub(super) fn listed<T, B: Serialize>(
-    uri: &axum::http::Uri,
-    page: Page<T>,
-    body: impl Fn(T) -> B,
-) -> Response {
+pub(super) fn listed<T, B: Serialize>(uri: &Uri, page: Page<T>, body: impl Fn(T) -> B) -> Response {
     let bodies: Vec<B> = page.items.into_iter().map(body).collect();
     let mut response = Json(bodies).into_response();
-    if let Some(next) = page.next {
-        link_next(&mut response, uri, "cursor", &next);
-    }
+    let link = page.next.and_then(|next| next_link(uri, "cursor", &next));
+    response.headers_mut().extend(link.map(|link| (header::LINK, link)));
     response
 }
 
-/// Names the address of the next page: this one's, with one value of its query set anew.
-pub(super) fn link_next(
-    response: &mut Response,
-    uri: &axum::http::Uri,
-    parameter: &str,
-    value: &impl ToString,
-) {
+/// The value of `Link` for what comes next: the same address, with one parameter set anew.
+pub(super) fn next_link(uri: &Uri, parameter: &str, next: &impl ToString) -> Option<HeaderValue> {
     let others = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let query = form_urlencoded::Serializer::new(String::new())
         .extend_pairs(others.filter(|(name, _)| name != parameter))
-        .append_pair(parameter, &value.to_string())
+        .append_pair(parameter, &next.to_string())
         .finish();
-    let link = format!("<{}?{query}>; rel=\"next\"", uri.path());
-    if let Ok(link) = HeaderValue::from_str(&link) {
-        response.headers_mut().insert(header::LINK, link);
-    }
+    HeaderValue::from_str(&format!("<{}?{query}>; rel=\"next\"", uri.path())).ok()
 }
 
 /// 204, for commands that have nothing to tell.

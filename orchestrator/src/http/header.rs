@@ -22,5 +22,7 @@ pub(super) const LOG_ACK: HeaderName = HeaderName::from_static("rivet-log-ack");
 pub(super) const CANCEL: HeaderName = HeaderName::from_static("rivet-cancel");
 /// Requests: by which a repeated launch gets its first answer again.
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Requests: the id of the last event of a stream that the client has.
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Answers: the command was carried out before.
 pub(super) const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");

@@ -16,20 +16,22 @@ mod moment;
 mod pipelines;
 mod projections;
 mod runners;
+mod sse;
 mod state;
 mod stats;
 mod stubs;
+mod ui;
 
 use axum::Router;
 use axum::extract::OriginalUri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 
 use error::{ApiError, render_problems};
 
 use crate::telemetry::request_context;
-pub(crate) use events::EventBody;
 pub(crate) use state::AppState;
 
 /// Every route of the API.
@@ -51,6 +53,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/jobs/{id}/claim", post(jobs::claim::claim))
         .route("/api/jobs/{id}/status", put(jobs::status::set_status))
         .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
+        .route("/api/jobs/{id}/logs/stream", get(jobs::log_stream::stream))
         .route("/api/jobs/{id}/complete", post(jobs::complete::complete))
         .route("/api/jobs/{id}/cancel", post(jobs::cancel::cancel))
         .route("/api/jobs/{id}/retry", post(jobs::retry::retry))
@@ -76,22 +79,24 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/projections/{name}/parked/{*path}", post(projections::parked::decide))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     // What must answer at once, and needs no read model.
-    api.route("/api/health", get(health::health))
+    let dashboard = Router::new()
+        .route("/", get(ui::page))
+        .route("/assets/{build}/{*path}", get(ui::asset))
+        .layer(CompressionLayer::new());
+    api.merge(dashboard)
+        .route("/api/health", get(health::health))
         .route("/livez", get(health::health))
         .route("/readyz", get(health::ready))
         .route("/api/events", get(events::list::list))
+        .route("/api/events/stream", get(events::stream::stream))
         .route("/api/projections", get(projections::list::list))
-        .fallback(unknown_path)
+        .fallback(ui::fallback)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(|_| error::panicked()))
         .layer(from_fn(render_problems))
         .layer(from_fn_with_state(state.clone(), health::close_when_draining))
         .layer(from_fn(request_context))
         .with_state(state)
-}
-
-async fn unknown_path(OriginalUri(uri): OriginalUri) -> ApiError {
-    ApiError::not_found("unknown_path", format!("there is nothing at {}", uri.path()))
 }
 
 async fn wrong_method(method: axum::http::Method, OriginalUri(uri): OriginalUri) -> ApiError {

@@ -21,6 +21,7 @@ use crate::dispatch::Dispatcher;
 use crate::domain::job::{Backoff, JobState};
 use crate::domain::pipeline::{PipelineError, PipelineState};
 use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
+use crate::feed::Feed;
 use crate::liveness::Liveness;
 use crate::telemetry::note_runner;
 
@@ -35,6 +36,7 @@ pub(crate) struct AppState {
     pub(crate) evaluator: Arc<Evaluator>,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) feed: Feed,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     /// Work that outlives its request; shutdown waits for it.

@@ -9,7 +9,7 @@ use rivet_projections::projection::Projection;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::envelope::EventBody;
+use crate::feed::EventBody;
 use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};

@@ -1,14 +1,19 @@
 //! `GET /api/events`
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::State;
+use axum::extract::{OriginalUri, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::response::{IntoResponse, Response};
 use rivet_events::Position;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use super::envelope::EventBody;
+use super::query::{self, FeedFilter};
+use crate::feed::cloud_event::{BATCH_MEDIA_TYPE, CloudEvent};
+use crate::feed::{FeedEvent, Follower};
+use crate::http::answer::next_link;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::state::AppState;
@@ -17,28 +22,33 @@ use crate::http::state::AppState;
 const MAX_LIMIT: usize = 1_000;
 /// Events of one answer where the client does not say.
 const DEFAULT_LIMIT: usize = 100;
-/// Events that a filter may pass over before the client is given a chance to go on by itself.
-const MAX_SCANNED: usize = 20_000;
+/// Bytes of one answer, unless a single event is larger.
+const MAX_BYTES: usize = 8 << 20;
+/// Pages that a filter may pass over before the client is given a chance to go on by itself.
+const MAX_PAGES: usize = 100;
 /// Longest wait for something new.
 const MAX_WAIT: Duration = Duration::from_secs(50);
 
 #[derive(Debug, Deserialize)]
-pub(in crate::http) struct Feed {
+pub(in crate::http) struct Range {
     /// The last position seen; 0 is from the start.
     #[serde(default)]
     after: u64,
     limit: Option<usize>,
-    r#type: Option<String>,
     #[serde(default)]
     wait_ms: u64,
 }
 
-/// Events by position. `next` is what to send as `after`: past what the filter skipped, and never before `after`.
+/// Events by position, as ours or as `CloudEvents`. What comes next is past what the filter skipped, and never before
+/// `after`.
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
-    Query(feed): Query<Feed>,
-) -> Result<Json<Value>, ApiError> {
-    let limit = match feed.limit {
+    OriginalUri(uri): OriginalUri,
+    headers: HeaderMap,
+    Query(range): Query<Range>,
+    Query(filter): Query<FeedFilter>,
+) -> Result<Response, ApiError> {
+    let limit = match range.limit {
         None => DEFAULT_LIMIT,
         Some(limit @ 1..=MAX_LIMIT) => limit,
         Some(_) => {
@@ -48,49 +58,71 @@ pub(in crate::http) async fn list(
             ));
         }
     };
-    if i64::try_from(feed.after).is_err() {
-        return Err(ApiError::malformed("invalid_query", "after: is no position"));
-    }
-    let log = state.commands.log();
-    let mut changes = log.watch();
-    let wait = Duration::from_millis(feed.wait_ms).min(MAX_WAIT);
-    let deadline = tokio::time::Instant::now() + wait;
-    let mut next = Position(feed.after);
-    loop {
-        changes.borrow_and_update();
-        let (events, seen) = scan(&state, next, limit, feed.r#type.as_deref()).await?;
-        next = seen;
-        let over = tokio::time::Instant::now() >= deadline;
-        if !events.is_empty() || over {
-            let head = log.head().await?.max(next);
-            return Ok(Json(json!({"events": events, "next": next, "head": head})));
+    let deadline = Instant::now() + Duration::from_millis(range.wait_ms).min(MAX_WAIT);
+    let mut follower = state.feed.follow(filter.into(), query::position(range.after)?);
+    let events = loop {
+        let (events, at_end) = gather(&mut follower, limit).await?;
+        let over = Instant::now() >= deadline || state.draining.is_cancelled();
+        if !events.is_empty() || !at_end || over {
+            break events;
         }
-        // Late by the deadline at most; what was missed is found by the look after it.
-        let _ = tokio::time::timeout_at(deadline, changes.changed()).await;
+        let _ = state.draining.run_until_cancelled(follower.wait(deadline)).await;
+    };
+    if wants_cloud_events(&headers) {
+        return Ok(as_cloud_events(&uri, &events, follower.position()));
     }
+    let head = state.feed.head().await?.max(follower.position());
+    Ok(as_events(&events, follower.position(), head))
 }
 
-async fn scan(
-    state: &AppState,
-    mut after: Position,
-    limit: usize,
-    wanted: Option<&str>,
-) -> Result<(Vec<Value>, Position), ApiError> {
-    let mut found = Vec::new();
-    for _ in 0..MAX_SCANNED / MAX_LIMIT {
-        let batch = state.commands.log().read_all(after, MAX_LIMIT).await?;
-        for envelope in &batch {
-            after = envelope.position;
-            if wanted.is_none_or(|wanted| wanted == envelope.event.event_type()) {
-                found.push(json!(EventBody::from(&**envelope)));
-                if found.len() == limit {
-                    return Ok((found, after));
+/// What there is, up to the bounds, and whether the end of the log was reached.
+async fn gather(follower: &mut Follower, limit: usize) -> Result<(Vec<Arc<FeedEvent>>, bool), ApiError> {
+    let (mut events, mut bytes, mut pages) = (Vec::new(), 0, 0);
+    while events.len() < limit {
+        match follower.peek() {
+            Some(next) if !events.is_empty() && bytes + next.json().len() > MAX_BYTES => break,
+            Some(next) => {
+                bytes += next.json().len();
+                events.extend(follower.take());
+            }
+            None if pages == MAX_PAGES => return Ok((events, false)),
+            None => {
+                pages += 1;
+                if !follower.advance().await? {
+                    return Ok((events, true));
                 }
             }
         }
-        if batch.len() < MAX_LIMIT {
-            break;
-        }
     }
-    Ok((found, after))
+    Ok((events, false))
+}
+
+fn as_events(events: &[Arc<FeedEvent>], next: Position, head: Position) -> Response {
+    let mut body = Vec::from(b"{\"events\":[");
+    for (place, event) in events.iter().enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(event.json());
+    }
+    body.extend_from_slice(format!("],\"next\":{next},\"head\":{head}}}").as_bytes());
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// A bare array is all that their batch format has room for: what comes next is in `Link`.
+fn as_cloud_events(uri: &Uri, events: &[Arc<FeedEvent>], next: Position) -> Response {
+    let batch: Vec<CloudEvent<'_>> = events.iter().map(|event| (&*event.envelope).into()).collect();
+    let body = serde_json::to_vec(&batch).expect("invariant: an event that was stored is plain data");
+    let mut response =
+        ([(header::CONTENT_TYPE, HeaderValue::from_static(BATCH_MEDIA_TYPE))], body).into_response();
+    response.headers_mut().extend(next_link(uri, "after", &next).map(|link| (header::LINK, link)));
+    response
+}
+
+fn wants_cloud_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.flat_map(|value| value.split(',')).any(|range| {
+        let media_type = range.split(';').next().unwrap_or_default().trim();
+        media_type.eq_ignore_ascii_case(BATCH_MEDIA_TYPE)
+    })
 }

@@ -1,7 +1,6 @@
 //! The feed of everything that happened.
 
-mod envelope;
 pub(super) mod history;
 pub(super) mod list;
-
-pub(crate) use envelope::EventBody;
+mod query;
+pub(super) mod stream;

@@ -9,6 +9,7 @@ mod execution;
 pub(super) mod get;
 pub(super) mod launch;
 pub(super) mod list;
+pub(super) mod log_stream;
 pub(super) mod logs;
 pub(super) mod retry;
 pub(super) mod scheduled;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{OriginalUri, State};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use rivet_events::id::PipelineId;
@@ -12,7 +13,7 @@ use rivet_events::{Envelope, Event, Position, StreamId, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::pipeline::PipelineError;
-use crate::http::answer::link_next;
+use crate::http::answer::next_link;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::state::{AppState, unknown_pipeline};
@@ -76,7 +77,8 @@ pub(in crate::http) async fn list(
         page.iter().map(|number| Ok(history.version(*number)?.summary())).collect();
     let mut response = Json(bodies?).into_response();
     if let Some(oldest) = page.last().filter(|oldest| **oldest > 1) {
-        link_next(&mut response, &uri, "before", oldest);
+        let link = next_link(&uri, "before", oldest).map(|link| (header::LINK, link));
+        response.headers_mut().extend(link);
     }
     Ok(response)
 }

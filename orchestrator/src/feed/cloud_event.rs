@@ -1,0 +1,64 @@
+//! An event as a `CloudEvent` 1.0 in JSON, for consumers that speak that and not ours.
+//!
+//! Attributes are those of the specification (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>)
+//! and of its documented extensions `sequence`, `correlation` and `distributed-tracing`.
+
+use chrono::{DateTime, Utc};
+use rivet_events::id::EventId;
+use rivet_events::{Envelope, Event};
+use serde::Serialize;
+
+/// An array of them.
+pub(crate) const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
+
+/// One log is one source: ids are unique and positions are ordered within it.
+const SOURCE: &str = "urn:rivet:log";
+
+/// An event in its place in the log.
+#[derive(Debug, Serialize)]
+pub(crate) struct CloudEvent<'a> {
+    specversion: &'static str,
+    id: EventId,
+    source: &'static str,
+    r#type: &'a str,
+    /// Its stream, such as `job/018f…`.
+    subject: String,
+    time: DateTime<Utc>,
+    datacontenttype: &'static str,
+    /// Which schema its data has.
+    dataschema: String,
+    /// Its position: twenty digits, since the extension asks for a text whose order is the order of events.
+    sequence: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    correlationid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    causationid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    traceparent: Option<&'a str>,
+    /// Who caused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor: Option<&'a str>,
+    data: &'a Event,
+}
+
+impl<'a> From<&'a Envelope> for CloudEvent<'a> {
+    fn from(envelope: &'a Envelope) -> Self {
+        let (event, metadata) = (&envelope.event, &envelope.metadata);
+        Self {
+            specversion: "1.0",
+            id: envelope.event_id,
+            source: SOURCE,
+            r#type: event.event_type(),
+            subject: envelope.stream.to_string(),
+            time: envelope.recorded_at,
+            datacontenttype: "application/json",
+            dataschema: format!("urn:rivet:event:{}:{}", event.event_type(), event.event_version()),
+            sequence: format!("{:020}", envelope.position.0),
+            correlationid: metadata.correlation_id.as_deref(),
+            causationid: metadata.causation_id.as_deref(),
+            traceparent: metadata.traceparent.as_deref(),
+            actor: metadata.actor.as_deref(),
+            data: event,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Which events a reader wants.
+
+use rivet_events::id::PipelineId;
+use rivet_events::job::JobEvent;
+use rivet_events::job_log::JobLogEvent;
+use rivet_events::pipeline::PipelineEvent;
+use rivet_events::{Envelope, Event, StreamType};
+use serde::Deserialize;
+
+/// What an event must be to pass; an empty filter passes all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Filter {
+    /// One of these types, such as `job.claimed`; any where there are none.
+    pub(crate) types: Vec<String>,
+    /// Of a stream of this kind.
+    pub(crate) stream_type: Option<StreamType>,
+    /// Of a stream of this id, of whatever kind.
+    pub(crate) stream_id: Option<String>,
+    /// Of this pipeline, its jobs and their logs.
+    pub(crate) pipeline_id: Option<PipelineId>,
+}
+
+impl Filter {
+    /// Whether the event passes.
+    pub(crate) fn passes(&self, envelope: &Envelope) -> bool {
+        let Self { types, stream_type, stream_id, pipeline_id } = self;
+        (types.is_empty() || types.iter().any(|wanted| wanted == envelope.event.event_type()))
+            && stream_type.is_none_or(|kind| kind == envelope.stream.kind)
+            && stream_id.as_ref().is_none_or(|id| *id == envelope.stream.id)
+            && pipeline_id.is_none_or(|id| pipeline_of(&envelope.event) == Some(id))
+    }
+}
+
+/// The pipeline that an event is about, where it is about one.
+fn pipeline_of(event: &Event) -> Option<PipelineId> {
+    match event {
+        Event::Pipeline(event) => Some(match event {
+            PipelineEvent::Created(created) => created.pipeline_id,
+            PipelineEvent::Revised(revised) => revised.pipeline_id,
+            PipelineEvent::Deleted(deleted) => deleted.pipeline_id,
+        }),
+        Event::Job(event) => Some(match event {
+            JobEvent::Launched(launched) => launched.pipeline_id,
+            JobEvent::Claimed(claimed) => claimed.pipeline_id,
+            JobEvent::Started(started) => started.pipeline_id,
+            JobEvent::LeaseExpired(expired) => expired.pipeline_id,
+            JobEvent::Requeued(requeued) => requeued.pipeline_id,
+            JobEvent::CancelRequested(requested) => requested.pipeline_id,
+            JobEvent::ReportRefused(refused) => refused.pipeline_id,
+            JobEvent::Completed(completed) => completed.pipeline_id,
+            JobEvent::Cancelled(cancelled) => cancelled.pipeline_id,
+            JobEvent::TimedOut(timed_out) => timed_out.pipeline_id,
+        }),
+        Event::JobLog(JobLogEvent::Appended(appended)) => Some(appended.pipeline_id),
+        // Those that a newer build wrote name it in the same place.
+        Event::Unreadable(event) => {
+            #[derive(Deserialize)]
+            struct OfPipeline {
+                pipeline_id: PipelineId,
+            }
+            let payload: Result<OfPipeline, _> = serde_json::from_str(event.payload.get());
+            payload.ok().map(|payload| payload.pipeline_id)
+        }
+        Event::Runner(_) | Event::Claim(_) | Event::Group(_) | Event::Projection(_) => None,
+    }
+}

@@ -1,0 +1,60 @@
+//! `GET /api/events/stream`: the feed as server-sent events.
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::query::{self, FeedFilter};
+use crate::feed::Follower;
+use crate::http::error::ApiError;
+use crate::http::extract::{Query, header_value};
+use crate::http::header::LAST_EVENT_ID;
+use crate::http::sse::{self, Frames, KEEP_ALIVE};
+use crate::http::state::AppState;
+use crate::telemetry::chain;
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Start {
+    /// The last position seen; the present where absent.
+    after: Option<u64>,
+}
+
+/// Every event that passes the filter, under its position: a client that comes back with the last one goes on there.
+pub(in crate::http) async fn stream(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Query(start): Query<Start>,
+    Query(filter): Query<FeedFilter>,
+) -> Result<Response, ApiError> {
+    // A browser comes back to the address that it was given at first, with the id beside it.
+    let after = match header_value(&headers, &LAST_EVENT_ID)?.or(start.after) {
+        Some(after) => query::position(after)?,
+        None => state.feed.head().await?,
+    };
+    let follower = state.feed.follow(filter.into(), after);
+    Ok(sse::answer(Frames::opening(after), follower, state.draining))
+}
+
+impl sse::Source for Follower {
+    async fn next(&mut self) -> Option<Frames> {
+        let event = match Follower::next(self, Instant::now() + KEEP_ALIVE).await {
+            Ok(Some(event)) => event,
+            // What was passed over needs not be passed over again.
+            Ok(None) => return Some(Frames::keep_alive(self.position())),
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "a reader of the feed has to come back");
+                return None;
+            }
+        };
+        let mut frames = Frames::default();
+        frames.push(event.position(), event.json());
+        while !frames.is_full()
+            && let Some(event) = self.take()
+        {
+            frames.push(event.position(), event.json());
+        }
+        Some(frames)
+    }
+}

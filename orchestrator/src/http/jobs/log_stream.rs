@@ -1,0 +1,224 @@
+//! `GET /api/jobs/{id}/logs/stream`: a job's log as it grows, as server-sent events.
+
+use std::collections::VecDeque;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use rivet_events::Event;
+use rivet_events::id::JobId;
+use rivet_events::job::{JobEvent, JobStatus};
+use rivet_events::job_log::{JobLogAppended, JobLogEvent};
+use rivet_events::log::ReadError;
+use rivet_projections::job_logs::{self, NumberedEntry};
+use rivet_projections::{QueryError, ReadModels, jobs};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::feed::{Feed, FeedEvent, Filter, Follower};
+use crate::http::body::NumberedLogEntry;
+use crate::http::error::ApiError;
+use crate::http::extract::{Path, Query, header_value};
+use crate::http::header::LAST_EVENT_ID;
+use crate::http::sse::{self, Frames, KEEP_ALIVE};
+use crate::http::state::{AppState, unknown_job};
+use crate::telemetry::chain;
+
+/// Type and id of the last event of a job that has ended.
+const END: &str = "end";
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct Start {
+    /// The last index seen.
+    #[serde(default)]
+    after: u64,
+}
+
+/// Every entry under its index, then `end` when the job has ended: a client that comes back with the last id goes on
+/// there, and one that comes back with `end` is told by 204 not to come again.
+pub(in crate::http) async fn stream(
+    State(state): State<AppState>,
+    Path(job_id): Path<JobId>,
+    headers: HeaderMap,
+    Query(start): Query<Start>,
+) -> Result<Response, ApiError> {
+    let job = jobs::find(&state.read_models, job_id).await?.ok_or_else(|| unknown_job(job_id))?;
+    if headers.get(LAST_EVENT_ID).is_some_and(|id| id == END) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let after = header_value(&headers, &LAST_EVENT_ID)?.unwrap_or(start.after);
+    let log = LogStream {
+        read_models: state.read_models,
+        feed: state.feed,
+        job_id,
+        after,
+        ready: VecDeque::new(),
+        end: End::of_row(&job),
+        stage: Stage::Stored,
+    };
+    Ok(sse::answer(Frames::opening(after), log, state.draining))
+}
+
+/// What is stored first, then what comes in. What comes in is taken from the feed, which many readers share, and not
+/// from the read model: a line costs no query, however many watch.
+struct LogStream {
+    read_models: ReadModels,
+    feed: Feed,
+    job_id: JobId,
+    /// The last index that was sent.
+    after: u64,
+    /// Entries to send next.
+    ready: VecDeque<NumberedEntry>,
+    /// How the job ended, as far as it is known.
+    end: Option<End>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// Reads what the read model has.
+    Stored,
+    /// Everything stored was read.
+    Live(Box<Follower>),
+    /// The end was told.
+    Over,
+}
+
+/// Why a log could not be read on.
+#[derive(Debug, thiserror::Error)]
+enum LogStreamError {
+    #[error(transparent)]
+    Stored(#[from] QueryError),
+    #[error(transparent)]
+    Live(#[from] ReadError),
+}
+
+impl sse::Source for LogStream {
+    async fn next(&mut self) -> Option<Frames> {
+        let deadline = Instant::now() + KEEP_ALIVE;
+        match self.fill(deadline).await {
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(job.id = %self.job_id, error = %chain(&error), "a reader of a log has to come back");
+                return None;
+            }
+        }
+        let mut frames = Frames::default();
+        while !frames.is_full()
+            && let Some(entry) = self.ready.pop_front()
+        {
+            self.after = entry.index;
+            frames.push(entry.index, &json(&NumberedLogEntry::from(entry)));
+        }
+        if !frames.is_empty() {
+            return Some(frames);
+        }
+        match (&self.stage, &self.end) {
+            (Stage::Over, _) => None,
+            (Stage::Live(_), Some(end)) => {
+                frames.push_as(END, END, &json(end));
+                self.stage = Stage::Over;
+                Some(frames)
+            }
+            (Stage::Stored, _) | (Stage::Live(_), None) => Some(Frames::keep_alive(self.after)),
+        }
+    }
+}
+
+impl LogStream {
+    /// Finds entries to send, until the deadline, or until there can be no more.
+    async fn fill(&mut self, deadline: Instant) -> Result<(), LogStreamError> {
+        while self.ready.is_empty() {
+            match &mut self.stage {
+                Stage::Stored => {
+                    // Whatever is after this is in the feed, if it is not in the page.
+                    let position = self.read_models.position();
+                    let page = job_logs::page(&self.read_models, self.job_id, self.after, usize::MAX).await?;
+                    self.ready = page.entries.into();
+                    if self.ready.is_empty() {
+                        let of_job = Filter { stream_id: Some(self.job_id.to_string()), ..Filter::default() };
+                        self.stage = Stage::Live(Box::new(self.feed.follow(of_job, position)));
+                    }
+                }
+                Stage::Live(follower) => {
+                    if self.end.is_some() {
+                        return Ok(());
+                    }
+                    let Some(event) = follower.next(deadline).await? else { return Ok(()) };
+                    self.take_in(&event);
+                }
+                Stage::Over => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self, event: &FeedEvent) {
+        match &event.envelope.event {
+            Event::JobLog(JobLogEvent::Appended(appended)) => {
+                self.ready.extend(entries(appended).filter(|entry| entry.index > self.after));
+            }
+            Event::Job(event) => self.end = End::of_event(event),
+            Event::Pipeline(_)
+            | Event::Runner(_)
+            | Event::Claim(_)
+            | Event::Group(_)
+            | Event::Projection(_)
+            | Event::Unreadable(_) => {}
+        }
+    }
+}
+
+fn entries(appended: &JobLogAppended) -> impl Iterator<Item = NumberedEntry> {
+    let attempt = appended.attempt;
+    (appended.first_index..).zip(&appended.entries).map(move |(index, entry)| NumberedEntry {
+        index,
+        attempt,
+        entry: entry.clone(),
+    })
+}
+
+/// How a job ended.
+#[derive(Debug, Serialize)]
+struct End {
+    status: JobStatus,
+    reason: Option<String>,
+    completed_at: Option<DateTime<Utc>>,
+}
+
+impl End {
+    fn of_row(job: &jobs::Job) -> Option<Self> {
+        job.status.is_terminal().then(|| Self {
+            status: job.status,
+            reason: job.reason.clone(),
+            completed_at: job.completed_at,
+        })
+    }
+
+    fn of_event(event: &JobEvent) -> Option<Self> {
+        let (status, reason, at) = match event {
+            JobEvent::Completed(completed) => {
+                (completed.status, completed.reason.clone(), completed.completed_at)
+            }
+            JobEvent::Cancelled(cancelled) => {
+                (JobStatus::Cancelled, cancelled.reason.clone(), cancelled.cancelled_at)
+            }
+            JobEvent::TimedOut(timed_out) => {
+                (JobStatus::TimedOut, Some(timed_out.reason.clone()), timed_out.timed_out_at)
+            }
+            JobEvent::Launched(_)
+            | JobEvent::Claimed(_)
+            | JobEvent::Started(_)
+            | JobEvent::LeaseExpired(_)
+            | JobEvent::Requeued(_)
+            | JobEvent::CancelRequested(_)
+            | JobEvent::ReportRefused(_) => return None,
+        };
+        Some(Self { status, reason, completed_at: Some(at) })
+    }
+}
+
+fn json(body: &impl Serialize) -> Bytes {
+    serde_json::to_vec(body).expect("invariant: the bodies of a log are plain data").into()
+}

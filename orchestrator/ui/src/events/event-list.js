@@ -1,0 +1,46 @@
+/** Events in a list; each can be opened. */
+
+import { useState } from "preact/hooks";
+
+import { formatClock, formatTime } from "../format.js";
+import { html } from "../html.js";
+import { Json } from "../ui/parts.js";
+import { actorOf, describe } from "./describe.js";
+
+/** @typedef {import("../api/types.js").EventBody} EventBody */
+
+/** @param {{ events: EventBody[] }} props */
+export function EventList({ events }) {
+  return html`<ol class="event-list">
+    ${events.map((event) => html`<${Item} key=${event.position} event=${event} />`)}
+  </ol>`;
+}
+
+/** @param {{ event: EventBody }} props */
+function Item({ event }) {
+  const [isOpen, setOpen] = useState(false);
+  return html`<li>
+    <details onToggle=${(/** @type {any} */ toggled) => setOpen(toggled.currentTarget.open)}>
+      <summary>
+        <span class="event-position">${event.position}</span>
+        <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}>${formatClock(event.recorded_at)}</time>
+        <code class="event-type">${event.type}</code>
+        <span class="event-text">${describe(event)} <span class="quiet">by ${actorOf(event)}</span></span>
+      </summary>
+      ${isOpen && html`<${Opened} event=${event} />`}
+    </details>
+  </li>`;
+}
+
+/** @param {{ event: EventBody }} props */
+function Opened({ event }) {
+  const { stream_type: kind, stream_id: id, payload } = event;
+  const job = kind === "job" || kind === "job_log" ? (payload.job_id ?? id) : payload.job_id;
+  const pipeline = kind === "pipeline" ? id : payload.pipeline_id;
+  return html`<p class="event-links">
+      ${job && html`<a href=${`/jobs/${job}`}>The job</a>`}
+      ${pipeline && html`<a href=${`/pipelines/${pipeline}`}>The pipeline</a>`}
+      <a href=${`/events?stream_type=${kind}&stream_id=${encodeURIComponent(id)}`}>Only this ${kind.replace("_", " ")}</a>
+    </p>
+    <${Json} value=${event} label=${`Event ${event.position}`} />`;
+}

@@ -1,0 +1,63 @@
+/** What can be done with a job: cancel it while it waits or runs, launch it again once it has ended. */
+
+import { useState } from "preact/hooks";
+
+import { send } from "../api/client.js";
+import { html } from "../html.js";
+import { navigate } from "../router.js";
+import { announce } from "../ui/announce.js";
+import { Confirm } from "../ui/confirm.js";
+
+/** @typedef {import("../api/types.js").Job} Job */
+
+/** @param {{ job: Job, onChange: () => void }} props */
+export function JobActions({ job, onChange }) {
+  const [asked, setAsked] = useState(/** @type {"cancel" | "retry" | null} */ (null));
+  const hasEnded = job.phase === "ended";
+  const close = () => setAsked(null);
+  return html`${
+    hasEnded
+      ? html`<button type="button" class="primary" onClick=${() => setAsked("retry")}>
+          Retry…
+        </button>`
+      : html`<button type="button" class="danger" onClick=${() => setAsked("cancel")}>
+          Cancel…
+        </button>`
+  }
+  ${asked === "cancel" && html`<${CancelDialog} job=${job} onChange=${onChange} onClose=${close} />`}
+  ${asked === "retry" && html`<${RetryDialog} job=${job} onClose=${close} />`}`;
+}
+
+/** @param {{ job: Job, onChange: () => void, onClose: () => void }} props */
+function CancelDialog({ job, onChange, onClose }) {
+  const isRunning = job.status === "Running";
+  /** @param {FormData} form */
+  async function cancel(form) {
+    const reason = String(form.get("reason") ?? "").trim();
+    await send("POST", `/api/jobs/${job.id}/cancel`, {
+      force: form.has("force"),
+      ...(reason && { reason }),
+    });
+    announce(isRunning ? "The runner is asked to stop." : "The job is cancelled.");
+    onChange();
+  }
+  return html`<${Confirm} title="Cancel this job?" action="Cancel the job" isDangerous onConfirm=${cancel} onClose=${onClose}>
+    <p>${isRunning ? `${job.runner_id} is asked to stop, and the job ends when it has.` : "It waits, and will not run."}</p>
+    <label class="field">Reason <input name="reason" maxlength="500" autocomplete="off" /></label>
+    ${isRunning && html`<label class="check"><input type="checkbox" name="force" /> End it after a minute even if the runner goes on</label>`}
+  <//>`;
+}
+
+/** @param {{ job: Job, onClose: () => void }} props */
+function RetryDialog({ job, onClose }) {
+  async function retry() {
+    const launched = /** @type {Job} */ (await send("POST", `/api/jobs/${job.id}/retry`));
+    announce("A new job was launched.");
+    navigate(`/jobs/${launched.id}`);
+  }
+  return html`<${Confirm} title="Run it again?" action="Launch again" onConfirm=${retry} onClose=${onClose}>
+    <p>
+      A new job is launched with the same parameters, in the same version (${job.pipeline_version}) of the pipeline. This one stays as it is.
+    </p>
+  <//>`;
+}

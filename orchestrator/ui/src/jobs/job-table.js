@@ -1,0 +1,29 @@
+/** Jobs in a table. */
+
+import { html } from "../html.js";
+import { Ago, Cell, JobLink, Status, Table, Took } from "../ui/parts.js";
+
+/** @typedef {import("../api/types.js").Job} Job */
+
+/** @param {{ jobs: Job[], nameOf: (pipelineId: string) => string, caption: string }} props */
+export function JobTable({ jobs, nameOf, caption }) {
+  return html`<${Table} caption=${caption} columns=${["Job", "Status", "Pipeline", "Requested", "Took", "Runner"]}>
+    ${jobs.map((job) => html`<${Row} key=${job.id} job=${job} name=${nameOf(job.pipeline_id)} />`)}
+  <//>`;
+}
+
+/** @param {{ job: Job, name: string }} props */
+function Row({ job, name }) {
+  return html`<tr>
+    <${Cell} of="Job"><${JobLink} id=${job.id} /><//>
+    <${Cell} of="Status">
+      <${Status} status=${job.status} phase=${job.phase} />
+      ${job.attempt > 1 && html`<span class="quiet"> in attempt ${job.attempt}</span>`}
+      ${job.reason && html`<span class="quiet">: ${job.reason}</span>`}
+    <//>
+    <${Cell} of="Pipeline"><a href=${`/pipelines/${job.pipeline_id}`}>${name}</a><//>
+    <${Cell} of="Requested"><${Ago} time=${job.requested_at} /><//>
+    <${Cell} of="Took"><${Took} from=${job.started_at} to=${job.completed_at} /><//>
+    <${Cell} of="Runner">${job.runner_id ?? html`<span class="quiet">–</span>`}<//>
+  </tr>`;
+}

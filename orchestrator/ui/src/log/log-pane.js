@@ -1,0 +1,136 @@
+/** The log of a job: its lines, following its end, searching it, and taking it along. */
+
+import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+
+import { formatCount } from "../format.js";
+import { html } from "../html.js";
+import { useLocation } from "../router.js";
+import { Empty } from "../ui/states.js";
+import { downloadLog } from "./download.js";
+import { followLog } from "./follow-log.js";
+import { LogLines } from "./lines.js";
+import { LogView } from "./log-view.js";
+import { useSearch } from "./use-search.js";
+
+const STATES = { loading: "loading…", live: "live", ended: "complete", paused: "paused", full: "not all loaded" };
+
+/** @param {{ jobId: string, startsAtEnd: boolean }} props `startsAtEnd`: what is of interest is there */
+export function LogPane({ jobId, startsAtEnd }) {
+  const { lines, count, state, error, goOn } = useLog(jobId);
+  const { hash } = useLocation();
+  const marked = hash.startsWith("L") ? hash.slice(1) : "";
+  const [isFollowing, setFollowing] = useState(marked === "" && startsAtEnd);
+  const [target, setTarget] = useState(/** @type {{ line: number } | null} */ (null));
+  const show = useCallback((/** @type {number} */ line) => {
+    setFollowing(false);
+    setTarget({ line });
+  }, []);
+  const search = useSearch(lines, count, show);
+
+  // The line that the address names is shown once it is there.
+  const line = marked ? lines.find(marked) : -1;
+  useEffect(() => {
+    if (line >= 0) show(line);
+  }, [line, show]);
+
+  const entries = `${formatCount(lines.lastIndex)} ${lines.lastIndex === 1 ? "entry" : "entries"}`;
+  return html`<div class="log-pane">
+    <div class="log-tools">
+      <${SearchField} search=${search} />
+      <label class="check">
+        <input type="checkbox" checked=${isFollowing} onChange=${() => setFollowing(!isFollowing)} />
+        Follow
+      </label>
+      <${Download} jobId=${jobId} />
+      <span class="quiet log-state" role="status">${entries} · ${STATES[state]}</span>
+    </div>
+    ${error && html`<p class="notice" role="status">The log cannot be read: ${error.message} It is tried again.</p>`}
+    ${
+      state === "full" &&
+      html`<p class="notice">
+        This log is long: its first ${entries} are here. <button type="button" onClick=${goOn}>Load more</button>
+      </p>`
+    }
+    ${
+      count === 0 && state !== "loading"
+        ? html`<${Empty} title=${state === "ended" ? "Nothing was logged" : "Nothing is logged yet"}><p>
+              ${state === "ended" ? "The job ended without a line." : "Lines appear here as soon as the runner sends them."}
+            </p><//>`
+        : html`<${LogView}
+            lines=${lines.all}
+            count=${count}
+            isFollowing=${isFollowing}
+            onFollow=${setFollowing}
+            target=${target}
+            marked=${marked}
+            words=${search.words}
+            isWhole=${state === "ended"}
+          />`
+    }
+  </div>`;
+}
+
+/** @param {string} jobId */
+function useLog(jobId) {
+  const lines = useMemo(() => new LogLines(), [jobId]);
+  const [count, setCount] = useState(0);
+  const [state, setState] = useState(/** @type {import("./follow-log.js").LogState} */ ("loading"));
+  const [error, setError] = useState(/** @type {Error | null} */ (null));
+  const goOn = useRef(() => {});
+  useEffect(() => {
+    const followed = followLog(jobId, {
+      onEntries(entries) {
+        lines.add(entries);
+        setError(null);
+        setCount(lines.all.length);
+      },
+      onState: setState,
+      onError: setError,
+    });
+    goOn.current = followed.goOn;
+    return followed.stop;
+  }, [jobId, lines]);
+  return { lines, count, state, error, goOn: () => goOn.current() };
+}
+
+/** @param {{ search: import("./use-search.js").Search }} props */
+function SearchField({ search }) {
+  /** @param {KeyboardEvent} event */
+  function onKeyDown(event) {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    if (event.shiftKey) search.previous();
+    else search.next();
+  }
+  const { words, found, place } = search;
+  return html`<div class="log-search" role="search">
+    <input
+      type="search"
+      placeholder="Search the log"
+      aria-label="Search the log"
+      onKeyDown=${onKeyDown}
+      onInput=${(/** @type {any} */ event) => search.setWords(event.currentTarget.value)}
+    />
+    ${
+      words &&
+      html`<span role="status">${found === 0 ? "none" : `${formatCount(place + 1)} of ${formatCount(found)}`}</span>
+        <button type="button" onClick=${search.previous} disabled=${found === 0} aria-label="Previous match">↑</button>
+        <button type="button" onClick=${search.next} disabled=${found === 0} aria-label="Next match">↓</button>`
+    }
+  </div>`;
+}
+
+/** @param {{ jobId: string }} props */
+function Download({ jobId }) {
+  const [state, setState] = useState("");
+  async function download() {
+    setState("loading…");
+    await downloadLog(jobId).then(
+      () => setState(""),
+      () => setState("failed: try again"),
+    );
+  }
+  return html`<button type="button" onClick=${download}>
+    Download <span role="status">${state}</span>
+  </button>`;
+}

@@ -1,0 +1,64 @@
+/** Searching a log that may still grow. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+
+/** @typedef {import("./lines.js").LogLines} LogLines */
+
+/**
+ * @typedef {object} Search
+ * @property {string} words in lower case; empty where nothing is searched for
+ * @property {number} found lines that have them
+ * @property {number} place which of these is shown, from 0
+ * @property {(words: string) => void} setWords
+ * @property {() => void} next
+ * @property {() => void} previous
+ */
+
+/** Typing on within this time does not search yet. */
+const PAUSE_MS = 150;
+
+/**
+ * @param {LogLines} lines
+ * @param {number} count of the lines
+ * @param {(line: number) => void} show
+ * @returns {Search}
+ */
+export function useSearch(lines, count, show) {
+  const [words, setWords] = useState("");
+  const [place, setPlace] = useState(0);
+  const [matches, setMatches] = useState(/** @type {number[]} */ ([]));
+  const searched = useRef({ words: "", count: 0 });
+  const timer = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));
+
+  useEffect(() => {
+    const before = searched.current;
+    searched.current = { words, count };
+    if (!words) {
+      setMatches([]);
+    } else if (before.words === words) {
+      const added = lines.search(words, before.count);
+      if (added.length > 0) setMatches((known) => [...known, ...added]);
+    } else {
+      const found = lines.search(words);
+      setMatches(found);
+      setPlace(0);
+      if (found[0] !== undefined) show(found[0]);
+    }
+  }, [words, count, lines, show]);
+
+  /** @param {number} step */
+  function go(step) {
+    if (matches.length === 0) return;
+    const next = (place + step + matches.length) % matches.length;
+    setPlace(next);
+    show(/** @type {number} */ (matches[next]));
+  }
+
+  /** @param {string} typed */
+  function type(typed) {
+    clearTimeout(timer.current);
+    timer.current = setTimeout(() => setWords(typed.trim().toLowerCase()), PAUSE_MS);
+  }
+
+  return { words, place, found: matches.length, setWords: type, next: () => go(1), previous: () => go(-1) };
+}

@@ -1,0 +1,90 @@
+/** The feed of all events: the newest, as they come. */
+
+import { formatCount } from "../format.js";
+import { html } from "../html.js";
+import { EVENT_TYPES } from "../events/describe.js";
+import { EventList } from "../events/event-list.js";
+import { useTail } from "../events/use-tail.js";
+import { setQuery, useLocation } from "../router.js";
+import { PageHeading } from "../ui/parts.js";
+import { Empty, Failure, Loading } from "../ui/states.js";
+
+const STREAM_TYPES = ["job", "job_log", "pipeline", "runner", "claim", "group", "projection"];
+
+export function Events() {
+  const { query } = useLocation();
+  const filter = {
+    type: query.get("type") ?? "",
+    stream_type: query.get("stream_type") ?? "",
+    stream_id: query.get("stream_id") ?? "",
+  };
+  const after = query.get("after");
+  const tail = useTail(filter, after === null ? null : Number(after));
+  return html`<${PageHeading} title="Events">
+      ${
+        after === null
+          ? html`<button type="button" aria-pressed=${tail.isPaused} onClick=${tail.togglePause}>
+              ${tail.isPaused ? "Go on" : "Pause"}
+            </button>`
+          : html`<a class="button" href="/events">Newest, live</a>`
+      }
+    <//>
+    <${EventFilters} filter=${filter} />
+    <${Body} tail=${tail} isFiltered=${Object.values(filter).some(Boolean)} />`;
+}
+
+/** @param {{ tail: import("../events/use-tail.js").Tail, isFiltered: boolean }} props */
+function Body({ tail, isFiltered }) {
+  const { events, error, missed } = tail;
+  if (!events) return error ? html`<${Failure} error=${error} what="feed" />` : html`<${Loading} rows=${12} />`;
+  return html`${error && html`<p class="notice" role="status">This is how it was before: ${error.message}</p>`}
+  ${
+    missed > 0 &&
+    html`<p class="notice" role="status">
+      ${formatCount(missed)} more have come meanwhile. <button type="button" onClick=${tail.togglePause}>Show them</button>
+    </p>`
+  }
+  ${
+    events.length === 0
+      ? html`<${Empty} title=${isFiltered ? "Nothing like that among the last events" : "Nothing has happened yet"}>
+          <p>
+            ${isFiltered ? html`New ones appear here. <a href="/events">Show all</a>` : html`Begin with a <a href="/pipelines/new">pipeline</a>.`}
+          </p>
+        <//>`
+      : html`<${EventList} events=${events} />`
+  }
+  ${tail.older && html`<nav class="pages" aria-label="Pages of the feed"><span></span><a href=${tail.older}>Older events</a></nav>`}`;
+}
+
+/** @param {{ filter: { type: string, stream_type: string, stream_id: string } }} props */
+function EventFilters({ filter }) {
+  const change = (/** @type {string} */ name) => (/** @type {any} */ event) =>
+    setQuery({ [name]: event.currentTarget.value.trim(), after: null });
+  return html`<form
+    class="filters"
+    role="search"
+    aria-label="Filter the events"
+    onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}
+  >
+    <label class="field">Type
+      <select value=${filter.type} onChange=${change("type")}>
+        <option value="">All</option>
+        ${EVENT_TYPES.map((type) => html`<option key=${type} value=${type}>${type}</option>`)}
+      </select>
+    </label>
+    <label class="field">About
+      <select value=${filter.stream_type} onChange=${change("stream_type")}>
+        <option value="">Everything</option>
+        ${STREAM_TYPES.map((type) => html`<option key=${type} value=${type}>${type.replace("_", " ")}s</option>`)}
+      </select>
+    </label>
+    <label class="field">Id
+      <input
+        value=${filter.stream_id}
+        autocomplete="off"
+        placeholder="of a job, a pipeline, a runner"
+        onChange=${change("stream_id")}
+      />
+    </label>
+  </form>`;
+}

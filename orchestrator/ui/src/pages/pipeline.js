@@ -1,0 +1,104 @@
+/** One pipeline: launching it, its source and versions, its jobs. */
+
+import { useState } from "preact/hooks";
+
+import { send } from "../api/client.js";
+import { useJobsOfPipeline, usePipeline } from "../api/resources.js";
+import { capitalized } from "../format.js";
+import { html } from "../html.js";
+import { JobTable } from "../jobs/job-table.js";
+import { LaunchForm } from "../pipelines/launch-form.js";
+import { Versions } from "../pipelines/versions.js";
+import { navigate } from "../router.js";
+import { announce } from "../ui/announce.js";
+import { Confirm } from "../ui/confirm.js";
+import { Ago, Fact, PageHeading, Section } from "../ui/parts.js";
+import { Empty, Shown } from "../ui/states.js";
+
+/** @typedef {import("../api/types.js").Pipeline} Pipeline */
+/** @typedef {import("../api/types.js").Job} Job */
+
+const RECENT = 10;
+
+/** @param {{ id: string }} props */
+export function PipelinePage({ id }) {
+  const pipeline = usePipeline(id);
+  const [isDeleting, setDeleting] = useState(false);
+  return html`<${PageHeading} title=${pipeline.data?.name ?? "Pipeline"}>
+      ${
+        pipeline.data &&
+        html`<a class="button" href=${`/pipelines/${id}/edit`}>Edit</a>
+          <button type="button" class="danger" onClick=${() => setDeleting(true)}>
+            Delete…
+          </button>`
+      }
+    <//>
+    <${Shown} of=${pipeline} what="pipeline" rows=${10}>
+      ${(/** @type {Pipeline} */ shown) =>
+        html`<${Facts} pipeline=${shown} />
+          <${Section} id="launch" title="Launch"><${LaunchForm} key=${shown.version} pipeline=${shown} /><//>
+          <${Versions} pipeline=${shown} onChange=${pipeline.reload} />`}
+    <//>
+    <${RecentJobs} id=${id} name=${pipeline.data?.name} />
+    ${isDeleting && pipeline.data && html`<${DeleteDialog} pipeline=${pipeline.data} onClose=${() => setDeleting(false)} />`}`;
+}
+
+/** @param {{ pipeline: Pipeline }} props */
+function Facts({ pipeline }) {
+  const { config, demands, tags } = pipeline;
+  const settings = Object.entries(config).filter(([name, value]) => name !== "env_vars" && value !== null && value !== undefined);
+  const environment = Object.entries(config.env_vars ?? {}).map(([name, value]) => `${name}=${value}`);
+  const tagged = tags.map((tag) => (typeof tag === "string" ? tag : `${tag.key}=${tag.value}`));
+  return html`${pipeline.description && html`<p class="lead">${pipeline.description}</p>`}
+    <dl class="facts">
+      <${Fact} name="Version">${pipeline.version}<//>
+      <${Fact} name="Changed"><${Ago} time=${pipeline.updated_at} /><//>
+      <${Fact} name="Needs">
+        ${demands.length > 0 ? html`<${Tags} texts=${demands} />` : html`<span class="quiet">nothing: any runner</span>`}
+      <//>
+      ${tagged.length > 0 && html`<${Fact} name="Tags"><${Tags} texts=${tagged} /><//>`}
+      ${settings.map(([name, value]) => html`<${Fact} key=${name} name=${capitalized(name)}>${String(value)}<//>`)}
+      ${environment.length > 0 && html`<${Fact} name="Environment"><${Tags} texts=${environment} /><//>`}
+      <${Fact} name="Id"><code>${pipeline.id}</code><//>
+    </dl>`;
+}
+
+/** @param {{ texts: string[] }} props */
+function Tags({ texts }) {
+  return html`${texts.map((text) => html`<code key=${text} class="tag">${text}</code> `)}`;
+}
+
+/** @param {{ id: string, name: string | undefined }} props */
+function RecentJobs({ id, name }) {
+  const jobs = useJobsOfPipeline(id, RECENT);
+  if (jobs.error?.status === 404) return null;
+  return html`<${Section} id="jobs" title="Recent jobs" actions=${html`<a href=${`/jobs?pipeline_id=${id}`}>All its jobs</a>`}>
+    <${Shown} of=${jobs} what="list of jobs">
+      ${(/** @type {Job[]} */ shown) =>
+        shown.length > 0
+          ? html`<${JobTable} jobs=${shown} nameOf=${() => name ?? id} caption="The last jobs of this pipeline" />`
+          : html`<${Empty} title="It has not run yet"><p>Launch it above.</p><//>`}
+    <//>
+  <//>`;
+}
+
+/** @param {{ pipeline: Pipeline, onClose: () => void }} props */
+function DeleteDialog({ pipeline, onClose }) {
+  async function remove() {
+    await send("DELETE", `/api/pipeline/${pipeline.id}`);
+    announce("The pipeline is deleted.");
+    navigate("/pipelines");
+  }
+  return html`<${Confirm}
+    title=${`Delete ${pipeline.name}?`}
+    action="Delete the pipeline"
+    isDangerous
+    onConfirm=${remove}
+    onClose=${onClose}
+  >
+    <p>
+      Its waiting jobs are cancelled, running ones go on, and its history stays
+      readable.
+    </p>
+  <//>`;
+}

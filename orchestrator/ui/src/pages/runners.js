@@ -1,0 +1,120 @@
+/** The runners: how busy they were, what they can do, what they have in hand. */
+
+import { useState } from "preact/hooks";
+
+import { query as queryOf, send } from "../api/client.js";
+import { isOfJobs, useJobs, useRunners } from "../api/resources.js";
+import { counted } from "../format.js";
+import { html } from "../html.js";
+import { HeatMap } from "../runners/heat-map.js";
+import { useRecentJobs } from "../runners/recent-jobs.js";
+import { StartRunner } from "../runners/start-runner.js";
+import { announce } from "../ui/announce.js";
+import { Confirm } from "../ui/confirm.js";
+import { Ago, Cell, JobLink, PageHeading, Section, Status, Table } from "../ui/parts.js";
+import { Empty, Shown } from "../ui/states.js";
+
+/** @typedef {import("../api/types.js").Runner} Runner */
+/** @typedef {import("../api/types.js").Job} Job */
+
+/** Signs of life are no events. */
+const CONTACT_MS = 15_000;
+
+const affectsRunners = (/** @type {import("../api/types.js").EventBody} */ event) =>
+  event.stream_type === "runner" || (isOfJobs(event) && event.type !== "job.launched");
+
+export function Runners() {
+  const runners = useRunners({ on: affectsRunners, everyMs: CONTACT_MS });
+  const running = useJobs({ status: "Running", limit: 1_000 }, { on: affectsRunners });
+  return html`<${PageHeading} title="Runners" />
+    <${Shown} of=${runners} what="list of runners" rows=${8}>
+      ${(/** @type {Runner[]} */ all) =>
+        all.length === 0
+          ? html`<${Empty} title="No runner has registered">
+              <${StartRunner} />
+            <//>`
+          : html`<${List}
+                runners=${all}
+                running=${running.data ?? []}
+                onChange=${runners.reload}
+              /><${Busyness} runners=${all} />`}
+    <//>`;
+}
+
+/** @param {{ runners: Runner[], running: Job[], onChange: () => void }} props */
+function List({ runners, running, onChange }) {
+  const [removed, setRemoved] = useState(/** @type {Runner | null} */ (null));
+  return html`<${Table}
+      caption="Runners, newest first"
+      columns=${["Runner", "Status", "Can do", "In hand", "Last heard of", ""]}
+    >
+      ${runners.map(
+        (runner) =>
+          html`<${Row}
+            key=${runner.id}
+            runner=${runner}
+            jobs=${running.filter((job) => job.runner_id === runner.id)}
+            onRemove=${() => setRemoved(runner)}
+          />`,
+      )}
+    <//>
+    ${removed && html`<${RemoveDialog} runner=${removed} onChange=${onChange} onClose=${() => setRemoved(null)} />`}`;
+}
+
+/** @param {{ runner: Runner, jobs: Job[], onRemove: () => void }} props */
+function Row({ runner, jobs, onRemove }) {
+  const { id, status, capabilities, unrestricted, last_heartbeat_at: heard } = runner;
+  return html`<tr>
+    <${Cell} of="Runner"><a href=${`/jobs${queryOf({ runner_id: id })}`}>${id}</a><//>
+    <${Cell} of="Status"><${Status} status=${status} /><//>
+    <${Cell} of="Can do">
+      ${
+        unrestricted
+          ? html`<span class="quiet">everything: it never told</span>`
+          : capabilities.map((name) => html`<code key=${name} class="tag">${name}</code> `)
+      }
+    <//>
+    <${Cell} of="In hand">
+      ${jobs.map((job) => html`<span key=${job.id}><${JobLink} id=${job.id} /> </span>`)}
+      ${jobs.length === 0 && html`<span class="quiet">–</span>`}
+    <//>
+    <${Cell} of="Last heard of"><${Ago} time=${heard} /><//>
+    <${Cell} of="">
+      ${
+        status === "Offline" &&
+        html`<button type="button" class="quiet-button" aria-label=${`Remove ${id}…`} onClick=${onRemove}>Remove…</button>`
+      }
+    <//>
+  </tr>`;
+}
+
+/** @param {{ runners: Runner[] }} props */
+function Busyness({ runners }) {
+  const recent = useRecentJobs();
+  return html`<${Section} id="busyness" title="The last six hours">
+    <${Shown} of=${recent} what="history of the runners" rows=${4}>
+      ${(/** @type {import("../runners/recent-jobs.js").Recent} */ { jobs, isWhole }) =>
+        html`<${HeatMap} runners=${runners} jobs=${jobs} />
+          ${!isWhole && html`<p class="quiet">Of the last ${counted(jobs.length, "job")} only: there were more.</p>`}`}
+    <//>
+  <//>`;
+}
+
+/** @param {{ runner: Runner, onChange: () => void, onClose: () => void }} props */
+function RemoveDialog({ runner, onChange, onClose }) {
+  async function remove() {
+    // A name may contain slashes, which belong to the path.
+    await send("DELETE", `/api/runners/${runner.id.split("/").map(encodeURIComponent).join("/")}`);
+    announce(`Runner ${runner.id} is removed.`);
+    onChange();
+  }
+  return html`<${Confirm}
+    title=${`Remove ${runner.id}?`}
+    action="Remove the runner"
+    isDangerous
+    onConfirm=${remove}
+    onClose=${onClose}
+  >
+    <p>It leaves the list. If it comes back, it is registered anew.</p>
+  <//>`;
+}

@@ -1,0 +1,121 @@
+/** Launching a job: a field for each declared input, with its default and its options. */
+
+import { useRef, useState } from "preact/hooks";
+
+import { ApiError, randomKey, send } from "../api/client.js";
+import { html } from "../html.js";
+import { navigate } from "../router.js";
+import { fieldName, parametersOf, textOf } from "./values.js";
+
+/** @typedef {import("../api/types.js").Pipeline} Pipeline */
+/** @typedef {import("../api/types.js").Input} Input */
+
+/** @param {{ pipeline: Pipeline }} props */
+export function LaunchForm({ pipeline }) {
+  const [error, setError] = useState("");
+  const [isSending, setSending] = useState(false);
+  // One form is one launch, also where its answer was lost and it is sent again.
+  const key = useRef(randomKey());
+  const inputs = Object.entries(pipeline.inputs);
+
+  /** @param {SubmitEvent} event */
+  async function launch(event) {
+    event.preventDefault();
+    setSending(true);
+    setError("");
+    try {
+      const body = bodyOf(pipeline, new FormData(/** @type {HTMLFormElement} */ (event.currentTarget)));
+      const job = /** @type {{ id: string }} */ (
+        await send("POST", "/api/pipeline/launch", body, { "idempotency-key": key.current })
+      );
+      navigate(`/jobs/${job.id}`);
+    } catch (failure) {
+      if (!(failure instanceof ApiError || failure instanceof SyntaxError)) throw failure;
+      setError(failure.message);
+      // What was refused launched nothing, and a changed form is another launch.
+      key.current = randomKey();
+    } finally {
+      setSending(false);
+    }
+  }
+
+  return html`<form class="form" onSubmit=${launch}>
+    ${inputs.length === 0 && html`<p class="quiet">This pipeline declares no inputs.</p>`}
+    ${inputs.map(([name, input]) => html`<${Field} key=${name} name=${name} input=${input} isWrong=${error.includes(name)} />`)}
+    <details>
+      <summary>More</summary>
+      <label class="field">Priority
+        <input type="number" name="priority" min="0" max="9" step="1" placeholder=${textOf(pipeline.config.priority ?? 5)} />
+        <span class="hint">0 is last, 9 is first.</span>
+      </label>
+      <label class="field">Further parameters
+        <textarea name="further" rows="4" spellcheck="false" placeholder="{ }"></textarea>
+        <span class="hint">A JSON object of parameters that are not declared.</span>
+      </label>
+    </details>
+    ${error && html`<p class="failure" role="alert">${error}</p>`}
+    <div class="actions">
+      <button type="submit" class="primary" disabled=${isSending}>Launch</button>
+    </div>
+  </form>`;
+}
+
+/** @param {{ name: string, input: Input, isWrong: boolean }} props */
+function Field({ name, input, isWrong }) {
+  const hint = `${fieldName(name)}-hint`;
+  const isNeeded = input.required === true && input.default === undefined;
+  const common = {
+    name: fieldName(name),
+    required: isNeeded,
+    "aria-describedby": hint,
+    "aria-invalid": isWrong || undefined,
+  };
+  return html`<label class="field"><span>${name}${isNeeded && html` <span class="needed">required</span>`}</span>
+    <${Control} input=${input} common=${common} />
+    <span class="hint" id=${hint}>${input.description ?? ""} ${`(${input.type})`}</span>
+  </label>`;
+}
+
+/** @param {{ input: Input, common: Record<string, unknown> }} props */
+function Control({ input, common }) {
+  const options = input.options ?? (input.type === "bool" ? [true, false] : null);
+  const preset = input.default === undefined || input.default === null ? "" : textOf(input.default);
+  if (options) {
+    return html`<select ...${common}>
+      ${preset === "" && html`<option value="">–</option>`}
+      ${options.map(textOf).map((text) => html`<option key=${text} value=${text} selected=${text === preset}>${text}</option>`)}
+    </select>`;
+  }
+  if (input.type === "number") return html`<input type="number" step="any" ...${common} defaultValue=${preset} />`;
+  return html`<input type="text" autocomplete="off" ...${common} defaultValue=${preset} />`;
+}
+
+/**
+ * @param {Pipeline} pipeline
+ * @param {FormData} form
+ */
+function bodyOf(pipeline, form) {
+  const further = String(form.get("further") ?? "").trim();
+  const priority = String(form.get("priority") ?? "");
+  const given = further ? jsonObject(further) : {};
+  return {
+    pipeline_id: pipeline.id,
+    parameters: { ...given, ...parametersOf(pipeline.inputs, form) },
+    ...(priority && { priority: Number(priority) }),
+  };
+}
+
+/**
+ * @param {string} text
+ * @returns {Record<string, unknown>}
+ */
+function jsonObject(text) {
+  let value = null;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Said below, in words.
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw new SyntaxError("Further parameters: this is no JSON object.");
+}

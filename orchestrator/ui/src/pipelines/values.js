@@ -1,0 +1,44 @@
+/** The values of a launch form as the parameters of a launch. */
+
+/** @typedef {import("../api/types.js").Input} Input */
+
+/**
+ * @param {Record<string, Input>} inputs
+ * @param {FormData} form fields named `input:NAME`
+ * @returns {Record<string, unknown>} nothing for a field that was left empty: the default of the input counts then
+ */
+export function parametersOf(inputs, form) {
+  /** @type {Record<string, unknown>} */
+  const parameters = {};
+  for (const [name, input] of Object.entries(inputs)) {
+    const text = form.get(fieldName(name));
+    if (typeof text === "string" && text !== "") parameters[name] = valueOf(input, text);
+  }
+  return parameters;
+}
+
+/** @param {string} name of an input */
+export function fieldName(name) {
+  return `input:${name}`;
+}
+
+/**
+ * @param {unknown} value of a default or an option
+ * @returns {string} as a field shows it
+ */
+export function textOf(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+/**
+ * @param {Input} input
+ * @param {string} text
+ * @returns {unknown} what is no number stays a text: the server says what is wrong with it
+ */
+function valueOf({ type, options }, text) {
+  const option = options?.find((one) => textOf(one) === text);
+  if (option !== undefined) return option;
+  if (type === "bool") return text === "true";
+  if (type === "number" && text.trim() !== "" && Number.isFinite(Number(text))) return Number(text);
+  return text;
+}

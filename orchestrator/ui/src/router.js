@@ -1,0 +1,85 @@
+/** Addresses: every page has a real one, and links within the dashboard change it without a reload. */
+
+import { useEffect, useState } from "preact/hooks";
+
+/** @typedef {{ path: string, query: URLSearchParams, hash: string }} Location */
+
+const CHANGED = "locationchange";
+
+/** Paths that the server answers with something other than the dashboard. */
+const FOREIGN = /^\/(api|assets|docs|metrics|livez|readyz)(\/|$)/;
+
+/** @returns {Location} */
+function currentLocation() {
+  const { pathname, search, hash } = window.location;
+  return { path: pathname, query: new URLSearchParams(search), hash: hash.slice(1) };
+}
+
+/**
+ * Goes to another page, as a link would.
+ * @param {string} address
+ */
+export function navigate(address) {
+  history.pushState(null, "", address);
+  window.dispatchEvent(new Event(CHANGED));
+}
+
+/**
+ * Changes the query of this page, such as its filters: no new entry in the history, and the focus stays.
+ * @param {Record<string, string | null | undefined>} changes nothing removes the name
+ */
+export function setQuery(changes) {
+  const url = new URL(window.location.href);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value) url.searchParams.set(name, value);
+    else url.searchParams.delete(name);
+  }
+  history.replaceState(null, "", url);
+  window.dispatchEvent(new Event(CHANGED));
+}
+
+/**
+ * Changes the fragment of this page, such as the line of a log.
+ * @param {string} hash without `#`
+ */
+export function setHash(hash) {
+  const { pathname, search } = window.location;
+  history.replaceState(null, "", `${pathname}${search}${hash ? `#${hash}` : ""}`);
+  window.dispatchEvent(new Event(CHANGED));
+}
+
+/** @returns {Location} the present one; the component is rendered again when it changes */
+export function useLocation() {
+  const [location, setLocation] = useState(currentLocation);
+  useEffect(() => {
+    const update = () => setLocation(currentLocation());
+    window.addEventListener("popstate", update);
+    window.addEventListener(CHANGED, update);
+    return () => {
+      window.removeEventListener("popstate", update);
+      window.removeEventListener(CHANGED, update);
+    };
+  }, []);
+  return location;
+}
+
+/** Takes over plain clicks on links within the dashboard; all others stay the browser's. */
+export function followLinks() {
+  document.addEventListener("click", (event) => {
+    const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+    const link = event.target instanceof Element ? event.target.closest("a") : null;
+    if (!link || !isPlain || event.defaultPrevented || !isOurs(link)) return;
+    event.preventDefault();
+    navigate(link.href);
+  });
+}
+
+/**
+ * @param {HTMLAnchorElement} link
+ * @returns {boolean} whether it leads to another page of the dashboard
+ */
+function isOurs(link) {
+  const isWithinPage = link.pathname === window.location.pathname && link.hash !== "";
+  const isElsewhere = link.origin !== window.location.origin || FOREIGN.test(link.pathname);
+  return !isWithinPage && !isElsewhere && !link.target && !link.hasAttribute("download");
+}

@@ -1,0 +1,56 @@
+/** Asks before something is done that cannot be undone. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+
+import { ApiError } from "../api/client.js";
+import { html } from "../html.js";
+
+/**
+ * @typedef {object} ConfirmProps
+ * @property {string} title the question
+ * @property {string} action what the button says
+ * @property {boolean} [isDangerous]
+ * @property {(form: FormData) => Promise<void>} onConfirm a refusal is shown in the dialog
+ * @property {() => void} onClose
+ * @property {import("preact").ComponentChildren} [children] the consequences; fields of the form
+ */
+
+/** @param {ConfirmProps} props */
+export function Confirm({ title, action, isDangerous, onConfirm, onClose, children }) {
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const [error, setError] = useState("");
+  const [isSending, setSending] = useState(false);
+
+  useEffect(() => {
+    dialog.current?.showModal();
+  }, []);
+
+  /** @param {SubmitEvent} event */
+  async function submit(event) {
+    event.preventDefault();
+    setSending(true);
+    setError("");
+    try {
+      await onConfirm(new FormData(/** @type {HTMLFormElement} */ (event.currentTarget)));
+      dialog.current?.close();
+    } catch (failure) {
+      if (!(failure instanceof ApiError)) throw failure;
+      setError(failure.message);
+    } finally {
+      setSending(false);
+    }
+  }
+
+  return html`<dialog ref=${dialog} class="dialog" aria-labelledby="dialog-title" onClose=${onClose}>
+    <form onSubmit=${submit}>
+      <h2 id="dialog-title">${title}</h2>
+      ${children} ${error && html`<p class="failure" role="alert">${error}</p>`}
+      <div class="actions">
+        <button type="button" onClick=${() => dialog.current?.close()}>
+          Back
+        </button>
+        <button type="submit" class=${isDangerous ? "danger" : "primary"} disabled=${isSending}>${action}</button>
+      </div>
+    </form>
+  </dialog>`;
+}

@@ -1,0 +1,179 @@
+/** What happens while a page is open: it shows changes by itself, and changes things. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { eventually } from "./support/eventually.js";
+import { fill } from "./support/sample.js";
+import { stage } from "./support/stage.js";
+
+const on = stage(fill);
+
+test("a launch elsewhere appears in the list of jobs by itself", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs");
+  await page.getByText("Live", { exact: true }).waitFor();
+  const job = await on.api.launch(on.sample.needy.id);
+  await page.getByTitle(job.id).waitFor();
+  await page.context().close();
+});
+
+test("the overview counts what waits, as it changes", async () => {
+  const { page } = await on.open();
+  await page.goto("/");
+  const waiting = page.getByRole("link", { name: /^Waiting/ });
+  await waiting.waitFor();
+  await page.getByText("Live", { exact: true }).waitFor();
+  const before = await countOf(waiting);
+  await on.api.launch(on.sample.needy.id);
+  await eventually(async () => (await countOf(waiting)) === before + 1);
+  await page.context().close();
+});
+
+test("the launch form has the defaults and options of the inputs, says what is wrong, and launches", async () => {
+  const { page } = await on.open();
+  await page.goto(`/pipelines/${on.sample.greeting.id}`);
+  assert.equal(await page.getByLabel("times").inputValue(), "2");
+  assert.deepEqual(await page.getByLabel("tone").locator("option").allInnerTexts(), ["warm", "formal"]);
+  await page.getByRole("button", { name: "Launch" }).click();
+  assert.ok(await page.getByLabel("who").evaluate((/** @type {HTMLInputElement} */ field) => field.validity.valueMissing));
+  await page.getByLabel("who").fill("Grace");
+  await page.getByText("More", { exact: true }).click();
+  await page.getByLabel("Further parameters").fill("[]");
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.getByRole("alert").getByText("no JSON object").waitFor();
+  await page.getByLabel("Further parameters").fill('{"note": "hi"}');
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.waitForURL(/\/jobs\/[\da-f-]{36}$/);
+  await page.getByText("1: Hi, Grace").waitFor();
+  await page.getByText("Succeeded").first().waitFor();
+  const job = await on.api.get(`/api/jobs/${page.url().split("/").pop()}`);
+  assert.deepEqual(job.parameters, { who: "Grace", times: 2, loud: false, tone: "warm", note: "hi" });
+  await page.context().close();
+});
+
+test("a job is cancelled with a reason, which its history tells, and then launched again", async () => {
+  const waiting = await on.api.launch(on.sample.needy.id);
+  const { page } = await on.open();
+  await page.goto(`/jobs/${waiting.id}`);
+  await page.getByRole("button", { name: "Cancel…" }).click();
+  await page.getByLabel("Reason").fill("not today");
+  await page.getByRole("button", { name: "Cancel the job" }).click();
+  await page.getByText("Cancelled before it ran: not today by somebody at the dashboard").waitFor();
+  await page.getByRole("button", { name: "Retry…" }).click();
+  await page.getByRole("button", { name: "Launch again" }).click();
+  await page.waitForURL((url) => url.pathname.startsWith("/jobs/") && !url.pathname.endsWith(waiting.id));
+  await page.getByText("Retry of").first().waitFor();
+  await page.context().close();
+});
+
+test("a pipeline is created, changed, compared and taken back", async () => {
+  const { page } = await on.open();
+  await page.goto("/pipelines/new");
+  const script = page.getByLabel("Script", { exact: false }).first();
+  await script.fill("return nonsense(");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("alert").waitFor();
+  await script.fill("return { name = 'made here', stages = { { name = 'one', script = function() end } } }");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("heading", { name: "made here" }).waitFor();
+  await page.getByRole("link", { name: "Edit" }).click();
+  await script.fill("return { name = 'changed here', stages = { { name = 'two', script = function() end } } }");
+  await page.getByRole("button", { name: "Save as a new version" }).click();
+  await page.getByRole("heading", { name: "changed here" }).waitFor();
+  await page.getByLabel("Compare with").selectOption("1");
+  await page.locator(".diff-removed").getByText("made here").waitFor();
+  await page.getByRole("combobox", { name: "Version" }).selectOption("1");
+  await page.getByRole("button", { name: "Go back to version 1…" }).click();
+  await page.getByRole("button", { name: "Go back", exact: true }).click();
+  await page.getByRole("heading", { name: "made here" }).waitFor();
+  await page.context().close();
+});
+
+test("the feed tells events as they come, can be paused, and filtered", async () => {
+  const { page } = await on.open();
+  await page.goto("/events?type=pipeline.created");
+  await page.getByText("Pipeline deploy created").waitFor();
+  assert.equal(await page.getByText("job.launched").filter({ visible: true }).count(), 0);
+  await on.api.createPipeline({ name: "seen at once", script: "--" });
+  await page.getByText("Pipeline seen at once created").waitFor();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await on.api.createPipeline({ name: "seen later", script: "--" });
+  await page.getByText("1 more have come meanwhile.").waitFor();
+  assert.equal(await page.getByText("seen later").count(), 0);
+  await page.getByRole("button", { name: "Show them" }).click();
+  await page.getByText("Pipeline seen later created").waitFor();
+  await page.context().close();
+});
+
+test("a projection is rebuilt", async () => {
+  const { page } = await on.open();
+  await page.goto("/projections");
+  await page.getByRole("button", { name: "Rebuild jobs…" }).click();
+  const answer = page.waitForResponse((response) => response.url().endsWith("/api/projections/jobs/rebuild"));
+  await page.getByRole("button", { name: "Rebuild", exact: true }).click();
+  assert.equal((await answer).status(), 202);
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.context().close();
+});
+
+test("a parked stream is shown with what went wrong, and skipped with a reason", async () => {
+  const { page } = await on.open();
+  const [projection] = await on.api.get("/api/projections");
+  const stream = { stream_type: "runner", stream_id: "rack 1/a", position: 7, error: "unknown variant" };
+  // A log with an event that cannot be read is not made through the API.
+  await page.route("**/api/projections", (route) => route.fulfill({ json: [{ ...projection, parked: 1 }] }));
+  await page.route(`**/api/projections/${projection.name}/parked`, (route) => route.fulfill({ json: [stream] }));
+  await page.route("**/parked/**", (route) => route.fulfill({ status: 202 }));
+  await page.goto("/projections");
+  await page.getByText("unknown variant").waitFor();
+  await page.getByRole("button", { name: "Skip the event of runner/rack 1/a…" }).click();
+  await page.getByLabel("Reason").fill("withdrawn");
+  const sent = page.waitForRequest(/\/parked\/runner\/rack%201\/a\/skip$/);
+  await page.getByRole("button", { name: "Skip the event", exact: true }).click();
+  assert.deepEqual((await sent).postDataJSON(), { reason: "withdrawn" });
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.context().close();
+});
+
+test("a hidden page holds no stream, and catches up when it is seen again", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs");
+  await page.getByText("Live", { exact: true }).waitFor();
+  await pretendHidden(page, true);
+  await page.getByText("Paused").waitFor();
+  const job = await on.api.launch(on.sample.needy.id);
+  await pretendHidden(page, false);
+  await page.getByTitle(job.id).waitFor();
+  await page.context().close();
+});
+
+test("when the server is away the page says so and keeps what it has, and goes on by itself when it is back", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs");
+  await page.getByText("Live", { exact: true }).waitFor();
+  await on.server.halt();
+  await page.getByText("Server away").waitFor();
+  assert.ok((await page.getByRole("row").count()) > 1);
+  await on.server.restart();
+  await page.getByText("Live", { exact: true }).waitFor({ timeout: 30_000 });
+  const job = await on.api.launch(on.sample.needy.id);
+  await page.getByTitle(job.id).waitFor();
+  await page.context().close();
+});
+
+/** @param {import("playwright-core").Locator} tile */
+async function countOf(tile) {
+  return Number(await tile.locator(".tile-value").innerText());
+}
+
+/**
+ * @param {import("playwright-core").Page} page
+ * @param {boolean} isHidden
+ */
+async function pretendHidden(page, isHidden) {
+  await page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, isHidden);
+}

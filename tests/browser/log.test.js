@@ -1,0 +1,161 @@
+/** The log of a job: long ones stay quick, the end is followed, lines can be found and linked. */
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+
+import { eventually } from "./support/eventually.js";
+import { stage } from "./support/stage.js";
+
+const LINES = 100_000;
+/** Elements of the pane at most: what is seen, and a little beyond. */
+const MAX_ELEMENTS = 600;
+/** The longest wait for the whole of a long log, from a debug build on a busy machine. */
+const LOADED_MS = 60_000;
+/** A frame in which the page would seem to hang, in milliseconds. */
+const LONG_FRAME_MS = 200;
+
+/** @param {import("./support/server.js").Server} server */
+async function prepare({ api }) {
+  const pipeline = await api.createPipeline({ name: "long", script: "--" });
+  const long = await running(api, pipeline.id, "writer");
+  await api.log(
+    long.id,
+    Array.from({ length: LINES }, (_, line) => `line ${line + 1} of \u001b[32mmany\u001b[0m`),
+  );
+  const short = await running(api, pipeline.id, "other");
+  await api.log(short.id, ["one\ntwo\nthree", "\u001b[33mfour", "five needles", "six NEEDLES"]);
+  return { pipeline, long, short };
+}
+
+/**
+ * @param {import("./support/api.js").Api} api
+ * @param {string} pipelineId
+ * @param {string} runner
+ */
+async function running(api, pipelineId, runner) {
+  const job = await api.launch(pipelineId);
+  await api.claim(job.id, runner);
+  return job;
+}
+
+const on = stage(prepare);
+
+test("a log of 100,000 lines is followed, with few elements and without a long frame", async (t) => {
+  const { page } = await on.open();
+  await page.goto(`/jobs/${on.sample.long.id}`);
+  const pane = page.getByRole("region", { name: "Log lines" });
+  await pane.getByText(`line ${LINES} of many`).waitFor({ timeout: LOADED_MS });
+  assert.ok(await page.getByLabel("Follow").isChecked());
+
+  const frames = page.evaluate(measureFrames, 3_000);
+  for (let batch = 1; batch <= 20; batch += 1) {
+    await on.api.log(
+      on.sample.long.id,
+      Array.from({ length: 100 }, (_, line) => `batch ${batch} line ${line + 1}`),
+    );
+  }
+  await pane.getByText("batch 20 line 100", { exact: true }).waitFor();
+  const following = await frames;
+  const scrolling = await page.evaluate(scrollThrough);
+  const elements = await pane.locator("*").count();
+  t.diagnostic(`following: ${following.frames} frames, longest ${following.longest} ms`);
+  t.diagnostic(`scrolling: ${scrolling.frames} frames, longest ${scrolling.longest} ms; ${elements} elements`);
+  assert.ok(elements <= MAX_ELEMENTS, `${elements} elements`);
+  assert.ok(following.longest < LONG_FRAME_MS, `a frame of ${following.longest} ms`);
+  assert.ok(scrolling.longest < LONG_FRAME_MS, `a frame of ${scrolling.longest} ms`);
+  await page.context().close();
+});
+
+test("going up stops following, and going to the end begins it again", async () => {
+  const { page } = await on.open();
+  await page.goto(`/jobs/${on.sample.long.id}`);
+  const pane = page.getByRole("region", { name: "Log lines" });
+  await pane.getByText("batch 20 line 100", { exact: true }).waitFor({ timeout: LOADED_MS });
+  await pane.evaluate((element) => (element.scrollTop = 0));
+  await pane.getByText("line 1 of many", { exact: true }).waitFor();
+  await eventually(async () => !(await page.getByLabel("Follow").isChecked()));
+  await page.getByLabel("Follow").check();
+  await pane.getByText("batch 20 line 100", { exact: true }).waitFor();
+  await page.context().close();
+});
+
+test("an address names a line, also one of many in an entry, and shows it", async () => {
+  const { page } = await on.open();
+  await page.goto(`/jobs/${on.sample.long.id}#L50000`);
+  const pane = page.getByRole("region", { name: "Log lines" });
+  await pane.getByText("line 50000 of many").waitFor({ timeout: LOADED_MS });
+  assert.match((await page.locator("#L50000").getAttribute("class")) ?? "", /is-marked/);
+  await page.goto(`/jobs/${on.sample.short.id}`);
+  await pane.getByRole("link", { name: "Line 1.3" }).click();
+  await page.waitForURL(/#L1\.3$/);
+  await page.reload();
+  await page.locator(".is-marked").getByText("three").waitFor();
+  await page.context().close();
+});
+
+test("a search finds lines whatever their case, and goes from one to the next", async () => {
+  const { page } = await on.open();
+  await page.goto(`/jobs/${on.sample.short.id}`);
+  const field = page.getByLabel("Search the log");
+  await field.fill("needles");
+  await page.getByText("1 of 2", { exact: true }).waitFor();
+  assert.deepEqual(await page.locator("mark").allInnerTexts(), ["needles", "NEEDLES"]);
+  await field.press("Enter");
+  await page.getByText("2 of 2", { exact: true }).waitFor();
+  await on.api.log(on.sample.short.id, ["seven needles"]);
+  await page.getByText("2 of 3", { exact: true }).waitFor();
+  await page.context().close();
+});
+
+test("the whole log can be downloaded", async () => {
+  const { page } = await on.open();
+  await page.goto(`/jobs/${on.sample.long.id}`);
+  const download = page.waitForEvent("download", { timeout: LOADED_MS });
+  await page.getByRole("button", { name: "Download" }).click();
+  const text = await readFile(await (await download).path(), "utf8");
+  const lines = text.trimEnd().split("\n");
+  assert.equal(lines.length, LINES + 2_000);
+  assert.match(lines[0] ?? "", /Info +line 1 of/);
+  await page.context().close();
+});
+
+test("the end of the job ends the log", async () => {
+  const { page } = await on.open();
+  await page.goto(`/jobs/${on.sample.short.id}`);
+  await page.getByText(/entries · live/).waitFor();
+  await on.api.complete(on.sample.short.id);
+  await page.getByText(/entries · complete/).waitFor();
+  await page.context().close();
+});
+
+/** The frames of the next while. Runs in the page. @param {number} forMs */
+function measureFrames(forMs) {
+  return new Promise((/** @type {(measured: { frames: number, longest: number }) => void} */ measured) => {
+    const begin = performance.now();
+    let [frames, longest, last] = [0, 0, begin];
+    requestAnimationFrame(function frame(now) {
+      frames += 1;
+      longest = Math.max(longest, Math.round(now - last));
+      last = now;
+      if (now - begin < forMs) requestAnimationFrame(frame);
+      else measured({ frames, longest });
+    });
+  });
+}
+
+/** Goes through the whole log in 120 steps, one a frame. Runs in the page. */
+function scrollThrough() {
+  return new Promise((/** @type {(measured: { frames: number, longest: number }) => void} */ measured) => {
+    const pane = /** @type {HTMLElement} */ (document.querySelector(".log-view"));
+    let [step, longest, last] = [0, 0, performance.now()];
+    requestAnimationFrame(function frame(now) {
+      longest = Math.max(longest, Math.round(now - last));
+      last = now;
+      step += 1;
+      pane.scrollTop = (pane.scrollHeight * step) / 120;
+      if (step < 120) requestAnimationFrame(frame);
+      else measured({ frames: step, longest });
+    });
+  });
+}

@@ -1,0 +1,143 @@
+/** Every page: that it shows what it should, at any width, by its address alone, and by keyboard. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { fill, pagesOf } from "./support/sample.js";
+import { stage } from "./support/stage.js";
+
+const on = stage(fill);
+
+/** Widths of a desk and of a phone, in pixels. */
+const WIDTHS = [1_280, 375];
+
+test("every page shows what it should by its address alone, without a complaint and without scrolling sideways", async (t) => {
+  for (const [name, { path, heading, shows }] of Object.entries(pagesOf(on.sample))) {
+    for (const width of WIDTHS) {
+      await t.test(`${name} at ${width} px`, async () => {
+        const { page, problems } = await on.open({ viewport: { width, height: 800 } });
+        await page.goto(path);
+        await page.getByRole("heading", { level: 1, name: heading }).waitFor();
+        await page.getByText(shows).filter({ visible: true }).first().waitFor();
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        assert.ok(overflow <= 0, `${overflow} px too wide`);
+        assert.deepEqual(problems, []);
+        await page.context().close();
+      });
+    }
+  }
+});
+
+test("a link changes the page without a reload, moves the focus to its heading, and the way back works", async () => {
+  const { page } = await on.open();
+  await page.goto("/");
+  await page.evaluate(() => (document.body.dataset.witness = "here"));
+  await page.getByRole("link", { name: "Jobs", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "Jobs" }).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Jobs");
+  assert.equal(await page.evaluate(() => document.body.dataset.witness), "here");
+  assert.equal(await page.title(), "Jobs · Rivet");
+  await page.goBack();
+  await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+  await page.context().close();
+});
+
+test("the keyboard alone reaches the content, and the focus is seen", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs");
+  await page.getByRole("heading", { level: 1, name: "Jobs" }).waitFor();
+  await page.keyboard.press("Tab");
+  const skip = page.getByRole("link", { name: "Skip to the content" });
+  assert.ok(await skip.evaluate((link) => link === document.activeElement));
+  assert.ok(((await skip.boundingBox())?.y ?? -1) >= 0, "the link is seen when it has the focus");
+  await page.keyboard.press("Enter");
+  assert.equal(await page.evaluate(() => document.activeElement?.id), "main");
+  await page.keyboard.press("Tab");
+  const outline = await page.evaluate(() => getComputedStyle(document.activeElement ?? document.body).outlineStyle);
+  assert.equal(outline, "solid");
+  await page.context().close();
+});
+
+test("filters are kept by the address, and by a reload", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs");
+  await page.getByText("Cancelled", { exact: true }).first().click();
+  await page.waitForURL(/status=Cancelled/);
+  await page.getByText("1 job").or(page.getByText("wrong branch")).first().waitFor();
+  await page.reload();
+  await page.getByText("wrong branch").waitFor();
+  assert.equal(await page.getByRole("row").count(), 2);
+  await page.context().close();
+});
+
+test("a theme that was chosen stays after a reload", async () => {
+  const { page } = await on.open({ colorScheme: "light" });
+  await page.goto("/");
+  await page.getByRole("button", { name: "Theme: system" }).click();
+  await page.getByRole("button", { name: "Theme: light" }).click();
+  await page.reload();
+  await page.getByRole("button", { name: "Theme: dark" }).waitFor();
+  const background = await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  assert.equal(background, "rgb(20, 23, 28)");
+  await page.context().close();
+});
+
+test("what is not there says so, and where to go", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs/00000000-0000-7000-8000-000000000000");
+  await page.getByText("There is no such job").waitFor();
+  await page.goto("/nowhere");
+  await page.getByRole("heading", { name: "No such page" }).waitFor();
+  await page.getByRole("link", { name: "overview", exact: true }).click();
+  await page.getByRole("heading", { name: "Overview" }).waitFor();
+  await page.context().close();
+});
+
+test("a page of another build says that loading anew helps, and the others go on", async () => {
+  const { page } = await on.open();
+  await page.route("**/pages/runners.js", (route) => route.fulfill({ status: 404 }));
+  await page.goto("/");
+  await page.getByRole("link", { name: "Runners", exact: true }).click();
+  await page.getByRole("button", { name: "Load anew" }).waitFor();
+  await page.getByRole("link", { name: "Jobs", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "Jobs" }).waitFor();
+  await page.context().close();
+});
+
+test("what the server calls stale is shown as that", async () => {
+  const { page } = await on.open();
+  await page.route("**/api/jobs?*", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, headers: { ...response.headers(), "rivet-stale": "true" } });
+  });
+  await page.goto("/jobs");
+  await page.getByText("The server is catching up").waitFor();
+  await page.context().close();
+});
+
+test("a list that is overloaded is asked for again by itself", async () => {
+  const { page } = await on.open();
+  let refusals = 1;
+  const problem = { detail: "too much to do", code: "overloaded" };
+  await page.route("**/api/jobs?*", (route) =>
+    refusals-- > 0 ? route.fulfill({ status: 503, json: problem }) : route.continue(),
+  );
+  await page.goto("/jobs");
+  await page.getByText("Succeeded", { exact: true }).filter({ visible: true }).nth(1).waitFor();
+  await page.context().close();
+});
+
+test("the history tells who cancelled a job and why, and the slider how it stood before", async () => {
+  const { page } = await on.open();
+  await page.goto(`/jobs/${on.sample.cancelled.id}`);
+  await page.getByText("Cancelled before it ran: wrong branch").waitFor();
+  const stood = page.locator(".state-after");
+  assert.match(await stood.innerText(), /Status\s+Cancelled/);
+  await page.getByRole("slider").focus();
+  await page.keyboard.press("ArrowLeft");
+  await page.getByText("How it stood after event 1").waitFor();
+  assert.match(await stood.innerText(), /Status\s+Queued/);
+  await page.reload();
+  await page.getByText("How it stood after event 1").waitFor();
+  await page.context().close();
+});

@@ -1,0 +1,57 @@
+/** A headless browser, and pages that report whatever goes wrong in them. */
+
+import { chromium } from "playwright-core";
+
+const PROGRAM = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+const OPTIONS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** The longest wait for something that is to be seen, in milliseconds. */
+const PATIENCE_MS = 15_000;
+
+export function launchBrowser() {
+  return chromium.launch({ executablePath: PROGRAM, args: OPTIONS });
+}
+
+/**
+ * @typedef {object} Opened
+ * @property {import("playwright-core").Page} page
+ * @property {string[]} problems what the console and the policy complained of
+ */
+
+/**
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} address
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ * @returns {Promise<Opened>}
+ */
+export async function open(browser, address, options = {}) {
+  const context = await browser.newContext({ baseURL: address, ...options });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  /** @type {string[]} */
+  const problems = [];
+  page.on("pageerror", (error) => problems.push(`error: ${error.message}`));
+  page.on("dialog", (dialog) => {
+    problems.push(`dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  page.on("console", (message) => {
+    // What was not found is told below, with its address.
+    const isOfNetwork = message.text().startsWith("Failed to load resource");
+    if (message.type() === "error" && !isOfNetwork) problems.push(`console: ${message.text()}`);
+  });
+  page.on("response", (response) => {
+    if (response.status() >= 400) problems.push(`${response.status()}: ${response.url()}`);
+  });
+  return { page, problems };
+}
