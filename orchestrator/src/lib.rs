@@ -12,6 +12,7 @@ mod dispatch;
 pub mod domain;
 mod http;
 mod liveness;
+pub mod metrics;
 mod processes;
 pub mod runner;
 mod server;

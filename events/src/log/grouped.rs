@@ -13,7 +13,7 @@ use crate::log::batch::EncodedAppend;
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
 use crate::log::writer::{Published, Queued, Writer};
-use crate::log::{Append, AppendError, Appended, EventLog, LogSettings, ReadError};
+use crate::log::{Append, AppendError, Appended, EventLog, LogObserver, LogSettings, ReadError};
 
 /// An event log with group commit.
 pub(super) struct GroupedLog<K> {
@@ -34,7 +34,11 @@ pub(super) struct GroupedLog<K> {
 struct Closed;
 
 impl<K: Keeper> GroupedLog<K> {
-    pub(super) async fn open(keeper: K, settings: LogSettings) -> Result<Self, ReadError> {
+    pub(super) async fn open(
+        keeper: K,
+        settings: LogSettings,
+        observer: Arc<dyn LogObserver>,
+    ) -> Result<Self, ReadError> {
         let keeper = Arc::new(keeper);
         let (queue, appends) = mpsc::channel(settings.queue_appends);
         let head = Arc::new(watch::Sender::new(keeper.head().await?));
@@ -47,6 +51,7 @@ impl<K: Keeper> GroupedLog<K> {
             queue: appends,
             published: Arc::clone(&published),
             settings,
+            observer,
             waiting: VecDeque::new(),
         };
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());

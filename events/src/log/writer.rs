@@ -7,16 +7,18 @@ use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::yield_now;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::batch::{Batch, Committed, EncodedAppend, Write};
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
-use crate::log::{AppendError, Appended, LogSettings, StoreError};
+use crate::log::{AppendError, Appended, CommittedBatch, LogObserver, LogSettings, StoreError};
 
 /// Appends whose own cost is about that of a sync to disk and a round trip.
 const WORTH_A_SYNC: usize = 32;
@@ -67,6 +69,7 @@ pub(super) struct Writer<K> {
     pub(super) queue: mpsc::Receiver<Queued>,
     pub(super) published: Arc<Published>,
     pub(super) settings: LogSettings,
+    pub(super) observer: Arc<dyn LogObserver>,
     /// Taken from the queue, but not into a batch yet; no more than a batch of them.
     pub(super) waiting: VecDeque<Queued>,
 }
@@ -110,9 +113,13 @@ impl<K: Keeper> Writer<K> {
     async fn commit(&mut self, batch: Vec<Queued>) {
         let (appends, callers): (Vec<_>, Vec<_>) =
             batch.into_iter().map(|queued| (queued.append, (queued.answer, queued.room))).unzip();
-        let answers = match self.keeper.commit(Batch(&appends)).await {
-            Ok(committed) => self.settle(appends, &committed),
+        let began = Instant::now();
+        let committed = self.keeper.commit(Batch(&appends)).await;
+        let took = began.elapsed();
+        let answers = match committed {
+            Ok(committed) => self.settle(appends, &committed, took),
             Err(error) => {
+                self.observer.failed(appends.len());
                 tracing::warn!(error, appends = appends.len(), "a batch of appends was not committed");
                 let error: Arc<dyn std::error::Error + Send + Sync> = error.into();
                 let unavailable =
@@ -132,6 +139,7 @@ impl<K: Keeper> Writer<K> {
         &mut self,
         appends: Vec<EncodedAppend>,
         committed: &Committed,
+        took: Duration,
     ) -> Vec<Result<Appended, AppendError>> {
         let mut stale_writes = committed.stale_writes.iter().copied().peekable();
         let mut position = committed.base;
@@ -163,8 +171,16 @@ impl<K: Keeper> Writer<K> {
             }
             answers.push(Ok(Appended { envelopes }));
         }
+        let events = published.len();
         self.published.publish(published);
-        refuse_overtaken(&mut self.waiting, &heads);
+        let overtaken = refuse_overtaken(&mut self.waiting, &heads);
+        self.observer.committed(&CommittedBatch {
+            appends: answers.len(),
+            events,
+            conflicts: answers.iter().filter(|answer| answer.is_err()).count() + overtaken,
+            waiting: self.waiting.len() + self.queue.len(),
+            took,
+        });
         answers
     }
 }
@@ -217,11 +233,12 @@ fn mark<'a>(moves: &mut HashMap<&'a StreamId, bool>, write: &'a Write) -> bool {
 }
 
 /// Answers those that wait on a stream which has just moved past them: of many who race for one stream, all but the
-/// first learn it without a transaction of their own.
-fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &HashMap<StreamId, Version>) {
+/// first learn it without a transaction of their own. Says how many.
+fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &HashMap<StreamId, Version>) -> usize {
     if heads.is_empty() {
-        return;
+        return 0;
     }
+    let before = waiting.len();
     for queued in mem::take(waiting) {
         let overtaken = queued
             .append
@@ -237,6 +254,7 @@ fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &HashMap<StreamId, Ve
             None => waiting.push_back(queued),
         }
     }
+    before - waiting.len()
 }
 
 #[cfg(test)]
@@ -320,10 +338,8 @@ mod tests {
     fn only_appends_that_were_overtaken_are_refused() {
         let mut waiting = queue(["a", "b", "ab", "c"]);
         let stream = |id| StreamId::new(StreamType::Runner, id);
-        refuse_overtaken(
-            &mut waiting,
-            &HashMap::from([(stream("a"), Version(2)), (stream("c"), Version(1))]),
-        );
+        let heads = HashMap::from([(stream("a"), Version(2)), (stream("c"), Version(1))]);
+        assert_eq!(refuse_overtaken(&mut waiting, &heads), 2);
         assert_eq!(streams(&waiting), ["b", "c"]);
     }
 }

@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::commands::CommandError;
 use crate::definition::DefinitionError;
@@ -30,6 +31,8 @@ pub(super) struct ApiError {
     code: &'static str,
     detail: String,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Further members of the body.
+    members: Map<String, Value>,
 }
 
 /// The body of an error.
@@ -44,12 +47,14 @@ struct Problem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     error: &'a str,
+    #[serde(flatten)]
+    members: &'a Map<String, Value>,
 }
 
 impl ApiError {
     /// An error of this status, code and text.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), headers: vec![] }
+        Self { status, code, detail: detail.into(), headers: vec![], members: Map::new() }
     }
 
     /// 400: not JSON, or a value of the path or the query that does not parse.
@@ -89,6 +94,12 @@ impl ApiError {
         self.headers.push((name, value));
         self
     }
+
+    /// The same error with one more member in its body.
+    pub(super) fn with_member(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
 }
 
 impl IntoResponse for ApiError {
@@ -115,6 +126,7 @@ pub(super) async fn render_problems(request: Request, next: Next) -> Response {
         code: error.code,
         request_id: request_id.as_ref().map(|id| id.0.as_str()),
         error: &error.detail,
+        members: &error.members,
     });
     let body = body.expect("invariant: a problem is plain data");
     let mut problem = (error.status, body).into_response();

@@ -12,6 +12,7 @@ mod fresh;
 mod header;
 mod health;
 mod jobs;
+mod metrics;
 mod pipelines;
 mod projections;
 mod runners;
@@ -26,6 +27,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use error::{ApiError, render_problems};
 
+use crate::metrics::CountRequests;
 use crate::telemetry::request_context;
 pub(crate) use events::EventBody;
 pub(crate) use state::AppState;
@@ -65,6 +67,7 @@ pub(crate) fn router(state: AppState) -> Router {
     api.route("/api/health", get(health::health))
         .route("/livez", get(health::health))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
         .route("/api/events", get(events::list::list))
         .route("/api/projections", get(projections::list::list))
         .fallback(unknown_path)
@@ -73,6 +76,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(from_fn(render_problems))
         .layer(from_fn_with_state(state.clone(), health::close_when_draining))
         .layer(from_fn(request_context))
+        .layer(CountRequests::new(state.metrics.http.clone()))
         .with_state(state)
 }
 

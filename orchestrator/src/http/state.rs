@@ -22,12 +22,14 @@ use crate::domain::job::{Backoff, JobState};
 use crate::domain::pipeline::{PipelineError, PipelineState};
 use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
 use crate::liveness::Liveness;
+use crate::metrics::Metrics;
 use crate::telemetry::note_runner;
 
 /// What handlers work with.
 #[derive(Clone)]
 pub(crate) struct AppState {
     pub(crate) commands: Commands,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) read_models: ReadModels,
     pub(crate) evaluator: Arc<Evaluator>,
     pub(crate) liveness: Arc<Liveness>,

@@ -11,7 +11,7 @@ use rivet_events::id::{JobId, LeaseId, RunnerId};
 use serde::{Deserialize, Serialize};
 
 pub use fold::Runners;
-pub use queries::{find, list};
+pub use queries::{count_by_status, find, list};
 
 /// A runner that is known. One that only holds jobs and was never registered, or was removed, is not shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

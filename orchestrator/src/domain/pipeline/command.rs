@@ -13,6 +13,14 @@ pub enum PipelineCommand {
     Delete(DeletePipeline),
 }
 
+command_names! {
+    PipelineCommand {
+        Create => "create",
+        Revise => "revise",
+        Delete => "delete",
+    }
+}
+
 /// Keep a new pipeline.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreatePipeline {
