@@ -22,6 +22,7 @@ mod lease_model;
 mod leases;
 mod log_conformance;
 mod logs;
+mod metrics;
 mod model;
 mod next_claim;
 mod pipelines;
