@@ -25,6 +25,7 @@ mod logs;
 mod metrics;
 mod model;
 mod next_claim;
+mod openapi;
 mod pipelines;
 mod postgres_es;
 mod queue;

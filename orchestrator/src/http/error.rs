@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::commands::CommandError;
 use crate::definition::DefinitionError;
@@ -36,18 +37,27 @@ pub(super) struct ApiError {
 }
 
 /// The body of an error.
-#[derive(Debug, Serialize)]
-struct Problem<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Problem<'a> {
+    /// `urn:rivet:problem:` and the code.
     r#type: String,
+    /// The name of the status.
     title: &'a str,
+    /// The HTTP status.
     status: u16,
+    /// What went wrong, for people.
     detail: &'a str,
+    /// The path that was asked.
     instance: &'a str,
+    /// What to branch on: it stays what it is.
     code: &'a str,
+    /// The id of the request, as in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+    /// As `detail`, for older clients.
     error: &'a str,
     #[serde(flatten)]
+    #[schema(ignore)]
     members: &'a Map<String, Value>,
 }
 

@@ -9,7 +9,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use rivet_events::Position;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::state::AppState;
@@ -18,8 +19,18 @@ use super::state::AppState;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A server that should get requests.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "status": "ready",
+    "head": 42,
+    "checks": {
+        "log": {"ready": true, "position": 42},
+        "read_models": {"ready": true, "position": 42},
+        "serving": {"ready": true},
+    },
+}))]
 pub(super) struct Readiness {
+    /// `ready`.
     status: &'static str,
     /// The position of the last event.
     head: Position,
@@ -27,7 +38,7 @@ pub(super) struct Readiness {
 }
 
 /// What has to be so for that.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Checks {
     /// The event log can be read, and where it ends.
     log: Check,
@@ -37,20 +48,56 @@ struct Checks {
     serving: Check,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Check {
+    /// Whether it is as it has to be.
     ready: bool,
+    /// How far it has come.
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<Position>,
 }
 
-/// `GET /api/health`, `GET /livez`: the process answers.
-pub(super) async fn health() -> Json<Value> {
-    Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+/// A process that answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"status": "ok", "version": "0.1.0"}))]
+pub(super) struct Health {
+    /// `ok`.
+    status: &'static str,
+    /// What runs.
+    version: &'static str,
 }
 
-/// `GET /readyz`: the log can be read, the read models have caught up, and the server is not about to stop. Each of
-/// these is told of, whether it is so or not.
+const ALIVE: Health = Health { status: "ok", version: env!("CARGO_PKG_VERSION") };
+
+/// Ask whether the process answers.
+#[utoipa::path(
+    get, path = "/api/health", operation_id = "getHealth", tag = "Operations",
+    responses((status = 200, description = "It does", body = Health))
+)]
+pub(super) async fn health() -> Json<Health> {
+    Json(ALIVE)
+}
+
+/// Ask whether the process answers: for restarting one that does not.
+#[utoipa::path(
+    get, path = "/livez", operation_id = "getLiveness", tag = "Operations",
+    responses((status = 200, description = "It does", body = Health))
+)]
+pub(super) async fn live() -> Json<Health> {
+    Json(ALIVE)
+}
+
+/// Ask whether the server should get requests.
+///
+/// The log can be read, the read models have caught up, and the server is not about to stop: `checks` tells of each,
+/// also in the body of a 503.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "getReadiness", tag = "Operations",
+    responses(
+        (status = 200, description = "It should", body = Readiness),
+        (status = 503, description = "`starting`, `draining`, `unavailable`"),
+    )
+)]
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Readiness>, ApiError> {
     let head = match tokio::time::timeout(PATIENCE, state.commands.log().head()).await {
         Ok(read) => read.ok(),

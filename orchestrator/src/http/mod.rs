@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod docs;
 mod error;
 mod events;
 mod extract;
@@ -13,6 +14,7 @@ mod header;
 mod health;
 mod jobs;
 mod metrics;
+mod openapi;
 mod pipelines;
 mod projections;
 mod runners;
@@ -30,6 +32,7 @@ use error::{ApiError, render_problems};
 use crate::metrics::CountRequests;
 use crate::telemetry::request_context;
 pub(crate) use events::EventBody;
+pub(crate) use openapi::document;
 pub(crate) use state::AppState;
 
 /// Every route of the API.
@@ -65,11 +68,15 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     // What must answer at once, and needs no read model.
     api.route("/api/health", get(health::health))
-        .route("/livez", get(health::health))
+        .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::metrics))
         .route("/api/events", get(events::list::list))
         .route("/api/projections", get(projections::list::list))
+        .route("/api/openapi.json", get(openapi::openapi))
+        .route("/docs", get(docs::enter))
+        .route("/docs/", get(docs::page))
+        .route("/docs/{*file}", get(docs::file))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(|_| error::panicked()))

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+type Labels = BTreeMap<String, String>;
+
 /// One line with a value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sample {
     pub(super) name: String,
-    pub(super) labels: BTreeMap<String, String>,
+    pub(super) labels: Labels,
     pub(super) value: f64,
 }
 
@@ -137,7 +139,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
 
 /// The buckets of each histogram grow, and the last one is all.
 fn check_histograms(read: &Exposition) -> Result<(), String> {
-    let mut buckets: BTreeMap<(String, BTreeMap<String, String>), Vec<(f64, f64)>> = BTreeMap::new();
+    let mut buckets: BTreeMap<(String, Labels), Vec<(f64, f64)>> = BTreeMap::new();
     for sample in &read.samples {
         if let Some(base) = sample.name.strip_suffix("_bucket") {
             let mut labels = sample.labels.clone();

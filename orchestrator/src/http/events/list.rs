@@ -1,6 +1,7 @@
 //! `GET /api/events`
 
 use std::time::Duration;
+use utoipa::{IntoParams, ToSchema};
 
 use axum::Json;
 use axum::extract::State;
@@ -22,18 +23,43 @@ const MAX_SCANNED: usize = 20_000;
 /// Longest wait for something new.
 const MAX_WAIT: Duration = Duration::from_secs(50);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Feed {
     /// The last position seen; 0 is from the start.
     #[serde(default)]
+    #[param(maximum = 9_223_372_036_854_775_807_i64)]
     after: u64,
+    /// Events at most; 100 where absent.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// Of this type alone, such as `job.claimed`.
     r#type: Option<String>,
+    /// How long to wait for something new, in milliseconds; 50,000 at most.
     #[serde(default)]
     wait_ms: u64,
 }
 
-/// Events by position. `next` is what to send as `after`: past what the filter skipped, and never before `after`.
+/// Events of the feed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes the answer")]
+struct EventPage {
+    /// In order of their positions.
+    events: Vec<EventBody<'static>>,
+    /// What to send as `after`.
+    next: Position,
+    /// The position of the last event there is.
+    head: Position,
+}
+
+/// Read the feed of all events, by position.
+///
+/// `next` is what to send as `after`: past what the filter skipped, and never before `after`.
+#[utoipa::path(
+    get, path = "/api/events", operation_id = "listEvents", tag = "Events",
+    params(Feed),
+    responses((status = 200, description = "Some of them", body = EventPage))
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     Query(feed): Query<Feed>,

@@ -7,6 +7,7 @@ use rivet_events::id::JobId;
 use rivet_events::{Envelope, Event, Position, StreamId, Version};
 use rivet_projections::jobs;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::waiting::waiting;
 use crate::domain::job::JobState;
@@ -15,12 +16,25 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::state::{AppState, unknown_job};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Moment {
     /// A position of the log, or a time; now where absent.
     at: Option<String>,
 }
 
+/// Get a job, as it is or as it was.
+///
+/// One that waits says why.
+#[utoipa::path(
+    get, path = "/api/jobs/{id}", operation_id = "getJob", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job"), Moment),
+    responses(
+        (status = 200, description = "The job", body = Job),
+        (status = 404, description = "`job_not_found`"),
+        (status = 422, description = "`in_the_future`"),
+    )
+)]
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
     Path(id): Path<JobId>,

@@ -11,6 +11,7 @@ use rivet_projections::pipelines;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Deserializer};
+use utoipa::IntoParams;
 
 use crate::http::answer::{Paging, listed};
 use crate::http::body::Job;
@@ -18,17 +19,30 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::state::{AppState, unknown_pipeline};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Filter {
     /// One state, or several with commas between them.
     #[serde(default, deserialize_with = "statuses")]
+    #[param(style = Form, explode = false)]
     status: Vec<JobStatus>,
+    /// Of this pipeline.
+    #[param(value_type = Option<Uuid>)]
     pipeline_id: Option<PipelineId>,
+    /// Held by this runner, or last held by it.
     runner_id: Option<RunnerId>,
+    /// Requested at this time or later.
     since: Option<DateTime<Utc>>,
+    /// Requested before this time.
     until: Option<DateTime<Utc>>,
 }
 
+/// List jobs, newest first.
+#[utoipa::path(
+    get, path = "/api/jobs", operation_id = "listJobs", tag = "Jobs",
+    params(Paging, Filter),
+    responses((status = 200, description = "A page of them", body = [Job], headers(("Link" = String))))
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
@@ -38,7 +52,17 @@ pub(in crate::http) async fn list(
     answer(&state, &uri, &paging, filter).await
 }
 
+/// List the jobs of a pipeline, newest first.
+///
 /// The jobs of a deleted pipeline stay readable; those of one that never was are unknown.
+#[utoipa::path(
+    get, path = "/api/jobs/pipeline/{id}", operation_id = "listJobsOfPipeline", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The pipeline"), Paging, Filter),
+    responses(
+        (status = 200, description = "A page of them", body = [Job], headers(("Link" = String))),
+        (status = 404, description = "`pipeline_not_found`"),
+    )
+)]
 pub(in crate::http) async fn list_of_pipeline(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,

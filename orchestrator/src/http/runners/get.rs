@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use rivet_events::id::RunnerId;
 use rivet_projections::runners;
 
 use super::{runner_id, unknown_runner};
@@ -10,6 +11,16 @@ use crate::http::error::ApiError;
 use crate::http::extract::Path;
 use crate::http::state::AppState;
 
+/// Get a runner.
+#[utoipa::path(
+    get, path = "/api/runners/{id}", operation_id = "getRunner", tag = "Runners",
+    params(("id" = RunnerId, Path, description = "The runner; slashes may stay as they are")),
+    responses(
+        (status = 200, description = "The runner", body = Runner),
+        (status = 400, description = "`invalid_path`"),
+        (status = 404, description = "`runner_not_found`"),
+    )
+)]
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
     Path(id): Path<String>,
