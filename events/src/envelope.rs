@@ -6,17 +6,22 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::event::Event;
 use crate::id::{CommandId, EventId, JobId, PipelineId, RunnerId};
 
 /// A place in the whole log: 1, 2, … without gaps, in commit order. 0 is before the first event.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(transparent)]
 pub struct Position(pub u64);
 
 /// A place in one stream: 1, 2, … without gaps. 0 is a stream that does not exist yet.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(transparent)]
 pub struct Version(pub u64);
 
@@ -33,7 +38,7 @@ impl fmt::Display for Version {
 }
 
 /// The kinds of stream, one an aggregate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each kind is documented at its events")]
 pub enum StreamType {
@@ -145,7 +150,7 @@ impl FromStr for StreamId {
 }
 
 /// Who caused an event, and by what. Stored as a flat object of strings, which any cqrs-es tool reads.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Metadata {
     /// `runner:NAME`, `client`, or `process:NAME` for the server's own reconcilers.
     #[serde(default, skip_serializing_if = "Option::is_none")]

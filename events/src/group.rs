@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::id::{JobId, LeaseId};
 
 /// A fact about one concurrency group. Stream: `group/{name}`. A place is taken in the append of the claim that
 /// needs it, so that a group never runs more than it may.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "each variant is documented at its payload")]
 pub enum GroupEvent {
@@ -18,7 +19,7 @@ pub enum GroupEvent {
 }
 
 /// A job of the group was claimed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GroupPlaceTaken {
     /// The group.
     pub group: String,
@@ -31,7 +32,7 @@ pub struct GroupPlaceTaken {
 }
 
 /// A lease was found to have ended, when somebody needed its place.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GroupPlaceFreed {
     /// The group.
     pub group: String,

@@ -5,12 +5,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::id::{JobId, LeaseId, PipelineId, RunnerId};
 use crate::pipeline::ConcurrencyPolicy;
 
 /// A fact about one job. Stream: `job/{job_id}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "each variant is documented at its payload")]
 pub enum JobEvent {
@@ -37,7 +38,7 @@ pub enum JobEvent {
 }
 
 /// The job was asked for and waits in the queue. All that later decisions need is pinned here.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobLaunched {
     /// The job.
     pub job_id: JobId,
@@ -46,6 +47,7 @@ pub struct JobLaunched {
     /// The version of the pipeline that it runs, whatever becomes of the pipeline.
     pub pipeline_version: u32,
     /// Values of the inputs, defaults filled in; always an object.
+    #[schema(value_type = Object)]
     pub parameters: serde_json::Map<String, serde_json::Value>,
     /// Capabilities that its runner needs.
     pub demands: Vec<String>,
@@ -74,7 +76,7 @@ pub struct JobLaunched {
 }
 
 /// A job's share in a concurrency group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Concurrency {
     /// The group's name.
     pub group: String,
@@ -85,7 +87,7 @@ pub struct Concurrency {
 }
 
 /// A runner won the job: a new attempt with a new lease.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobClaimed {
     /// The job.
     pub job_id: JobId,
@@ -110,7 +112,7 @@ pub struct JobClaimed {
 }
 
 /// The holder gave its first sign of work.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobStarted {
     /// The job.
     pub job_id: JobId,
@@ -127,7 +129,7 @@ pub struct JobStarted {
 }
 
 /// The holder was silent for longer than its lease, or never started. What follows is an event of its own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobLeaseExpired {
     /// The job.
     pub job_id: JobId,
@@ -146,7 +148,7 @@ pub struct JobLeaseExpired {
 }
 
 /// What ran out when a lease expired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ExpiryCause {
     /// No contact for the length of the lease.
@@ -158,7 +160,7 @@ pub enum ExpiryCause {
 }
 
 /// The attempt is over, the job is not: it waits for the next one.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobRequeued {
     /// The job.
     pub job_id: JobId,
@@ -183,7 +185,7 @@ pub struct JobRequeued {
 }
 
 /// Why an attempt ended without ending its job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RequeueCause {
     /// It failed, and retries are left.
@@ -195,7 +197,7 @@ pub enum RequeueCause {
 }
 
 /// Somebody wants a running job to stop; its holder is told at its next contact.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobCancelRequested {
     /// The job.
     pub job_id: JobId,
@@ -213,7 +215,7 @@ pub struct JobCancelRequested {
 }
 
 /// A report of somebody who does not hold the job. Kept once for the history, never applied.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobReportRefused {
     /// The job.
     pub job_id: JobId,
@@ -231,7 +233,7 @@ pub struct JobReportRefused {
 }
 
 /// The job succeeded or failed for good.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobCompleted {
     /// The job.
     pub job_id: JobId,
@@ -254,7 +256,7 @@ pub struct JobCompleted {
 }
 
 /// The job was cancelled.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobCancelled {
     /// The job.
     pub job_id: JobId,
@@ -276,7 +278,7 @@ pub struct JobCancelled {
 }
 
 /// A deadline of the server passed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobTimedOut {
     /// The job.
     pub job_id: JobId,
@@ -297,7 +299,7 @@ pub struct JobTimedOut {
 }
 
 /// A job's state on the wire; finer states have a field of their own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum JobStatus {
     Queued,
@@ -333,7 +335,7 @@ impl JobStatus {
 }
 
 /// What a runner reports at the end of an attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobResult {
     /// Whether it went well.
     pub success: bool,

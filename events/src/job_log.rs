@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::id::{JobId, PipelineId};
 
 /// A fact about one job's log. Stream: `job_log/{job_id}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "the variant is documented at its payload")]
 pub enum JobLogEvent {
@@ -15,7 +16,7 @@ pub enum JobLogEvent {
 }
 
 /// A batch of entries was stored, whole.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobLogAppended {
     /// The job.
     pub job_id: JobId,
@@ -36,7 +37,7 @@ pub struct JobLogAppended {
 }
 
 /// One entry of a job's log; its message may be the whole output of a command.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LogEntry {
     /// By the runner's clock.
     pub timestamp: DateTime<Utc>,
@@ -47,7 +48,7 @@ pub struct LogEntry {
 }
 
 /// Severity of a [`LogEntry`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum LogLevel {
     Debug,

@@ -20,6 +20,7 @@ mod grouped;
 mod heads;
 mod keeper;
 mod memory;
+mod observer;
 mod postgres;
 mod recent;
 mod sqlite;
@@ -27,25 +28,35 @@ mod waiting;
 mod writer;
 
 use grouped::GroupedLog;
+pub use observer::{CommittedBatch, LogObserver};
 
 /// Opens the log of a migrated database. Its tasks run on the current runtime until [`EventLog::close`], or until
 /// the last clone of the log is dropped.
 pub async fn open(database: &Database, settings: LogSettings) -> Result<Arc<dyn EventLog>, ReadError> {
+    open_observed(database, settings, Arc::new(())).await
+}
+
+/// As [`open`], with somebody who is told of each batch.
+pub async fn open_observed(
+    database: &Database,
+    settings: LogSettings,
+    observer: Arc<dyn LogObserver>,
+) -> Result<Arc<dyn EventLog>, ReadError> {
     Ok(match database {
         Database::Postgres(pool) => {
             let keeper = postgres::PostgresKeeper::new(pool.clone());
-            Arc::new(GroupedLog::open(keeper, settings).await?)
+            Arc::new(GroupedLog::open(keeper, settings, observer).await?)
         }
         Database::Sqlite(sqlite) => {
             let keeper = sqlite::SqliteKeeper::new(sqlite.clone());
-            Arc::new(GroupedLog::open(keeper, settings).await?)
+            Arc::new(GroupedLog::open(keeper, settings, observer).await?)
         }
     })
 }
 
 /// A log that lives as long as its value: for tests of what stands above the log.
 pub async fn in_memory(settings: LogSettings) -> Result<Arc<dyn EventLog>, ReadError> {
-    Ok(Arc::new(GroupedLog::open(memory::MemoryKeeper::default(), settings).await?))
+    Ok(Arc::new(GroupedLog::open(memory::MemoryKeeper::default(), settings, Arc::new(())).await?))
 }
 
 /// The bounds of a log within one process.

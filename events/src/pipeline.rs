@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::id::PipelineId;
 
 /// A fact about one pipeline. Stream: `pipeline/{pipeline_id}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "each variant is documented at its payload")]
 pub enum PipelineEvent {
@@ -21,7 +22,7 @@ pub enum PipelineEvent {
 }
 
 /// The pipeline came to be, with version 1 of its definition.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PipelineCreated {
     /// The pipeline.
     pub pipeline_id: PipelineId,
@@ -32,7 +33,7 @@ pub struct PipelineCreated {
 }
 
 /// The definition was replaced; jobs launched before keep the version they were launched with.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PipelineRevised {
     /// The pipeline.
     pub pipeline_id: PipelineId,
@@ -48,7 +49,7 @@ pub struct PipelineRevised {
 }
 
 /// The pipeline takes no more launches; its history stays.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PipelineDeleted {
     /// The pipeline.
     pub pipeline_id: PipelineId,
@@ -58,7 +59,7 @@ pub struct PipelineDeleted {
 
 /// One version of a pipeline: the script as it was sent, and what was read out of it when it was stored.
 /// Replay never runs Lua.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PipelineDefinition {
     /// Shown name, not empty.
     pub name: String,
@@ -79,7 +80,7 @@ pub struct PipelineDefinition {
 }
 
 /// A tag of a pipeline, kept in the form in which it came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Tag {
     /// Dialect A: free text, demands nothing.
@@ -94,7 +95,7 @@ pub enum Tag {
 }
 
 /// A declared input of a pipeline.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct InputSpec {
     /// `string`, `number` or `bool`; kept as written, an unknown one is refused at launch.
     #[serde(rename = "type")]
@@ -114,7 +115,7 @@ pub struct InputSpec {
 }
 
 /// Limits, environment and queueing of a pipeline's jobs.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PipelineConfig {
     /// Longest run of one attempt in seconds, enforced by the server; the server's default where absent.
@@ -141,7 +142,7 @@ pub struct PipelineConfig {
 }
 
 /// What a new job does when its concurrency group is full.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConcurrencyPolicy {
     /// Waits its turn.

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::id::RunnerId;
 
 /// A fact about one runner. Stream: `runner/{runner_id}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "each variant is documented at its payload")]
 pub enum RunnerEvent {
@@ -23,7 +24,7 @@ pub enum RunnerEvent {
 }
 
 /// The runner made itself known, or made itself known again with something changed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunnerRegistered {
     /// The runner.
     pub runner_id: RunnerId,
@@ -37,7 +38,7 @@ pub struct RunnerRegistered {
 }
 
 /// The runner was heard of. Recorded at most once in the heartbeat resolution; in between only memory knows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunnerHeartbeatRecorded {
     /// The runner.
     pub runner_id: RunnerId,
@@ -46,7 +47,7 @@ pub struct RunnerHeartbeatRecorded {
 }
 
 /// The runner was silent for too long.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunnerLost {
     /// The runner.
     pub runner_id: RunnerId,
@@ -57,7 +58,7 @@ pub struct RunnerLost {
 }
 
 /// A lost runner spoke again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunnerReturned {
     /// The runner.
     pub runner_id: RunnerId,
@@ -66,7 +67,7 @@ pub struct RunnerReturned {
 }
 
 /// The runner was deleted by an operator. If it speaks again, it is registered anew.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunnerRemoved {
     /// The runner.
     pub runner_id: RunnerId,

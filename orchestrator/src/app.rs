@@ -20,6 +20,7 @@ use crate::dispatch::Dispatcher;
 use crate::feed::Feed;
 use crate::http::{self, AppState};
 use crate::liveness::Liveness;
+use crate::metrics::Metrics;
 use crate::processes::Processes;
 use crate::server::{self, ServerLimits};
 
@@ -66,12 +67,14 @@ impl App {
         let database = Database::connect(config.database.url.expose()).await?;
         database.migrate().await?;
         let settings = LogSettings { queue_appends: config.append_queue, ..LogSettings::default() };
-        let log = log::open(&database, settings).await?;
+        let metrics = Arc::new(Metrics::new(clock.now()));
+        let log = log::open_observed(&database, settings, metrics.log.clone()).await?;
         let head = log.head().await?;
         let read_models =
             ReadModels::open(database.clone(), log.clone()).await.map_err(AppError::ReadModels)?;
         let state = AppState {
-            commands: Commands::new(&database, log.clone(), clock.clone(), head),
+            commands: Commands::new(&database, log.clone(), clock.clone(), head, &metrics),
+            metrics,
             read_models,
             evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
             liveness: Arc::new(Liveness::default()),

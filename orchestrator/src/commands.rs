@@ -19,6 +19,7 @@ use crate::domain::job_log::JobLog;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::projection::Projection;
 use crate::domain::runner::Runner;
+use crate::metrics::Metrics;
 
 pub use error::CommandError;
 pub use executor::{Committed, Executor, Loaded};
@@ -51,18 +52,31 @@ pub(crate) struct Journal {
 }
 
 impl Commands {
-    /// Commands over a log that is kept in `database` and has come to `head`: all of that has been acknowledged.
+    /// Commands over a log that is kept in `database` and has come to `head`: all of that has been acknowledged. What
+    /// becomes of them is counted in `metrics`.
     #[must_use]
-    pub fn new(database: &Database, log: Arc<dyn EventLog>, clock: Arc<dyn Clock>, head: Position) -> Self {
-        let shared = matches!(database, Database::Postgres(_));
-        let journal = Arc::new(Journal { log, clock, shared, acknowledged: AtomicU64::new(head.0) });
+    pub fn new(
+        database: &Database,
+        log: Arc<dyn EventLog>,
+        clock: Arc<dyn Clock>,
+        head: Position,
+        metrics: &Metrics,
+    ) -> Self {
+        let journal = Arc::new(Journal {
+            log,
+            clock,
+            shared: matches!(database, Database::Postgres(_)),
+            acknowledged: AtomicU64::new(head.0),
+        });
+        let (counts, of_jobs) = (&metrics.commands, metrics.jobs.clone());
         Self {
-            jobs: Executor::new(database, journal.clone()),
-            job_logs: Executor::new(database, journal.clone()),
-            pipelines: Executor::new(database, journal.clone()),
-            runners: Executor::new(database, journal.clone()),
-            groups: Executor::new(database, journal.clone()),
-            projections: Executor::new(database, journal.clone()),
+            jobs: Executor::new(database, journal.clone(), counts)
+                .observed(move |before, after| of_jobs.count(before, after)),
+            job_logs: Executor::new(database, journal.clone(), counts),
+            pipelines: Executor::new(database, journal.clone(), counts),
+            runners: Executor::new(database, journal.clone(), counts),
+            groups: Executor::new(database, journal.clone(), counts),
+            projections: Executor::new(database, journal.clone(), counts),
             journal,
         }
     }

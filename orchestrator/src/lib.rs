@@ -13,6 +13,7 @@ pub mod domain;
 mod feed;
 mod http;
 mod liveness;
+pub mod metrics;
 mod processes;
 pub mod runner;
 mod server;

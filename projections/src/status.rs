@@ -7,13 +7,24 @@ use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use rivet_events::log::StoreError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::checkpoint;
 use crate::query::QueryError;
 use crate::read_models::ReadModels;
 
 /// One generation of a read model, as operators see it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[schema(as = ReadModel, example = json!({
+    "name": "jobs",
+    "version": 1,
+    "state": "live",
+    "position": 42,
+    "head": 42,
+    "lag_events": 0,
+    "lag_seconds": 0.0,
+    "parked": 0,
+}))]
 pub struct Status {
     /// The read model.
     pub name: &'static str,

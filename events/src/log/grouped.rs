@@ -12,7 +12,7 @@ use crate::log::batch::EncodedAppend;
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
 use crate::log::writer::{Published, Queued, WORTH_A_SYNC, Writer};
-use crate::log::{Append, AppendError, Appended, EventLog, LogSettings, ReadError};
+use crate::log::{Append, AppendError, Appended, EventLog, LogObserver, LogSettings, ReadError};
 
 /// An event log with group commit.
 pub(super) struct GroupedLog<K> {
@@ -34,7 +34,11 @@ pub(super) struct GroupedLog<K> {
 struct Closed;
 
 impl<K: Keeper> GroupedLog<K> {
-    pub(super) async fn open(keeper: K, settings: LogSettings) -> Result<Self, ReadError> {
+    pub(super) async fn open(
+        keeper: K,
+        settings: LogSettings,
+        observer: Arc<dyn LogObserver>,
+    ) -> Result<Self, ReadError> {
         let keeper = Arc::new(keeper);
         let (queue, appends) = mpsc::channel(settings.queue_appends);
         let head = Arc::new(watch::Sender::new(keeper.head().await?));
@@ -43,8 +47,14 @@ impl<K: Keeper> GroupedLog<K> {
             head: Arc::clone(&head),
         });
         let crowd = Arc::new(Notify::new());
-        let writer =
-            Writer::new(Arc::clone(&keeper), appends, Arc::clone(&crowd), Arc::clone(&published), settings);
+        let writer = Writer::new(
+            Arc::clone(&keeper),
+            appends,
+            Arc::clone(&crowd),
+            Arc::clone(&published),
+            settings,
+            observer,
+        );
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run(closing.clone()));
         tasks.spawn(Arc::clone(&keeper).follow_others(head, settings.poll_interval, closing.clone()));

@@ -66,8 +66,9 @@ fn mark<'a>(moves: &mut HashMap<&'a StreamId, bool>, write: &'a Write) -> bool {
 }
 
 /// Answers those that wait on a stream which has moved past them: of many who race for one stream, all but the first
-/// learn it without a transaction of their own.
-pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &Heads) {
+/// learn it without a transaction of their own. Says how many.
+pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &Heads) -> usize {
+    let before = waiting.len();
     let overtaken = |write: &&Write| heads.at_least(&write.stream) > write.expected;
     for queued in mem::take(waiting) {
         match queued.append.writes.iter().find(overtaken) {
@@ -79,6 +80,7 @@ pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &Heads) {
             None => waiting.push_back(queued),
         }
     }
+    before - waiting.len()
 }
 
 #[cfg(test)]
@@ -173,7 +175,7 @@ mod tests {
         let mut heads = Heads::new(10);
         heads.raise(stream('a'), Version(2));
         heads.raise(stream('c'), Version(1));
-        refuse_overtaken(&mut waiting, &heads);
+        assert_eq!(refuse_overtaken(&mut waiting, &heads), 2);
         assert_eq!(streams(&waiting), ["b", "c"]);
     }
 }

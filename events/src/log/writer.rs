@@ -4,12 +4,15 @@
 //! gathers. Nobody waits for a batch to fill. So one sync to disk and one round trip serve all who came meanwhile.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::yield_now;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, Position};
@@ -18,7 +21,7 @@ use crate::log::heads::Heads;
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
 use crate::log::waiting::{refuse_overtaken, take_batch};
-use crate::log::{AppendError, Appended, LogSettings, StoreError};
+use crate::log::{AppendError, Appended, CommittedBatch, LogObserver, LogSettings, StoreError};
 
 /// Appends whose own cost is about that of a sync to disk and a round trip.
 pub(super) const WORTH_A_SYNC: usize = 32;
@@ -71,11 +74,20 @@ pub(super) struct Writer<K> {
     crowd: Arc<Notify>,
     published: Arc<Published>,
     settings: LogSettings,
+    observer: Arc<dyn LogObserver>,
     /// Taken from the queue, but not into a batch yet; no more than a batch of them.
     waiting: VecDeque<Queued>,
     /// The batches that are being committed, the first one first.
     under_way: VecDeque<Arc<Vec<Queued>>>,
     heads: Heads,
+    /// How many were refused as overtaken since the last batch.
+    overtaken: usize,
+}
+
+/// What came of a batch, and how long that took.
+struct Outcome {
+    committed: Result<Committed, StoreError>,
+    took: Duration,
 }
 
 impl<K: Keeper> Writer<K> {
@@ -85,6 +97,7 @@ impl<K: Keeper> Writer<K> {
         crowd: Arc<Notify>,
         published: Arc<Published>,
         settings: LogSettings,
+        observer: Arc<dyn LogObserver>,
     ) -> Self {
         Self {
             keeper,
@@ -92,9 +105,11 @@ impl<K: Keeper> Writer<K> {
             crowd,
             published,
             settings,
+            observer,
             waiting: VecDeque::new(),
             under_way: VecDeque::new(),
             heads: Heads::new(settings.known_streams),
+            overtaken: 0,
         }
     }
 
@@ -138,7 +153,7 @@ impl<K: Keeper> Writer<K> {
 
     /// Takes a batch of what waits. None where all of it has been overtaken, or waits for a batch under way.
     fn next_batch(&mut self) -> Option<Arc<Vec<Queued>>> {
-        refuse_overtaken(&mut self.waiting, &self.heads);
+        self.overtaken += refuse_overtaken(&mut self.waiting, &self.heads);
         let mut batch = take_batch(&mut self.waiting, &self.under_way, self.settings.batch_bytes);
         if batch.is_empty() {
             return None;
@@ -152,16 +167,17 @@ impl<K: Keeper> Writer<K> {
     }
 
     /// Answers the callers of the first batch under way.
-    fn answer(&mut self, outcome: Result<Committed, StoreError>) {
+    fn answer(&mut self, Outcome { committed, took }: Outcome) {
         let batch = self.under_way.pop_front().and_then(Arc::into_inner);
         let (appends, callers): (Vec<_>, Vec<_>) = batch
             .expect("invariant: commits end in order, and let go of their batches")
             .into_iter()
             .map(|queued| (queued.append, (queued.answer, queued.room)))
             .unzip();
-        let answers = match outcome {
-            Ok(committed) => self.settle(appends, &committed),
+        let answers = match committed {
+            Ok(committed) => self.settle(appends, &committed, took),
             Err(error) => {
+                self.observer.failed(appends.len());
                 tracing::warn!(error, appends = appends.len(), "a batch of appends was not committed");
                 let error: Arc<dyn std::error::Error + Send + Sync> = error.into();
                 let unavailable =
@@ -181,6 +197,7 @@ impl<K: Keeper> Writer<K> {
         &mut self,
         appends: Vec<EncodedAppend>,
         committed: &Committed,
+        took: Duration,
     ) -> Vec<Result<Appended, AppendError>> {
         let mut stale_writes = committed.stale_writes.iter().copied().peekable();
         let mut position = committed.base;
@@ -211,7 +228,16 @@ impl<K: Keeper> Writer<K> {
             }
             answers.push(Ok(Appended { envelopes }));
         }
+        let events = published.len();
         self.published.publish(published);
+        self.observer.committed(&CommittedBatch {
+            appends: answers.len(),
+            events,
+            conflicts: answers.iter().filter(|answer| answer.is_err()).count()
+                + mem::take(&mut self.overtaken),
+            waiting: self.waiting.len() + self.queue.len(),
+            took,
+        });
         answers
     }
 }
@@ -225,6 +251,8 @@ fn worth_a_batch<K: Keeper>(under_way: usize) -> usize {
     }
 }
 
-async fn commit<K: Keeper>(keeper: Arc<K>, batch: Arc<Vec<Queued>>) -> Result<Committed, StoreError> {
-    keeper.commit(Batch(&batch)).await
+async fn commit<K: Keeper>(keeper: Arc<K>, batch: Arc<Vec<Queued>>) -> Outcome {
+    let began = Instant::now();
+    let committed = keeper.commit(Batch(&batch)).await;
+    Outcome { committed, took: began.elapsed() }
 }

@@ -8,6 +8,7 @@
 mod events;
 mod health;
 mod migrate;
+mod openapi;
 mod output;
 mod progress;
 mod rebuild;
@@ -60,6 +61,9 @@ enum Command {
     Events(events::EventsCommand),
     /// Ask a running server whether it is well
     Health(health::HealthOptions),
+    /// Print the description of the API: OpenAPI 3.1
+    #[command(name = "openapi")]
+    OpenApi,
     /// Claim jobs from a server and run them on this machine
     Runner(runner::RunnerCommand),
     #[command(name = Evaluator::SUBCOMMAND, hide = true)]
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Replay(options) => run(replay::run(options)),
         Command::Events(command) => run(events::run(command)),
         Command::Health(options) => run(health::run(options)),
+        Command::OpenApi => run(async { openapi::run() }),
         Command::Runner(options) => run(runner::run(options)),
     }
 }

@@ -9,6 +9,7 @@ use rivet_events::log::AppendError;
 use rivet_events::{Metadata, Version};
 
 use super::executor::{Executor, Loaded, stream_of};
+use crate::domain::NamedCommand;
 
 impl<A: Aggregate> AggregateContext<A> for Loaded<A> {
     fn aggregate(&mut self) -> &mut A {
@@ -18,7 +19,10 @@ impl<A: Aggregate> AggregateContext<A> for Loaded<A> {
 
 impl<A> EventStore<A> for Executor<A>
 where
-    A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone> + Clone + Debug + 'static,
+    A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone + NamedCommand>
+        + Clone
+        + Debug
+        + 'static,
 {
     type AC = Loaded<A>;
 

@@ -1,5 +1,6 @@
 //! Executes the commands of one kind of aggregate.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use rivet_events::{Metadata, Position, StreamId, StreamType, Version};
 
 use super::loader::{LoadError, Loader};
 use super::{CommandError, Journal};
+use crate::domain::NamedCommand;
+use crate::metrics::{CommandCounts, CommandMetrics, Outcome};
 
 /// How often a command is decided anew because its stream moved. Racing claims settle in one round; more than this
 /// means a stream that many write at once, and the client is told to come back.
@@ -27,7 +30,12 @@ pub struct Executor<A: Aggregate> {
     journal: Arc<Journal>,
     loader: Arc<Loader<A>>,
     cache: Cache<String, Cached<A>>,
+    counts: Arc<CommandCounts>,
+    /// Is told of the aggregate before and after each append.
+    observer: Option<Arc<Observer<A>>>,
 }
+
+type Observer<A> = dyn Fn(&A, &A) + Send + Sync;
 
 /// An aggregate as it stood when it was loaded.
 #[derive(Debug, Clone)]
@@ -74,17 +82,33 @@ impl<A> Loaded<A> {
 
 impl<A: Aggregate> Clone for Executor<A> {
     fn clone(&self) -> Self {
-        Self { journal: self.journal.clone(), loader: self.loader.clone(), cache: self.cache.clone() }
+        Self {
+            journal: self.journal.clone(),
+            loader: self.loader.clone(),
+            cache: self.cache.clone(),
+            counts: self.counts.clone(),
+            observer: self.observer.clone(),
+        }
     }
 }
 
 impl<A> Executor<A>
 where
-    A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone> + Clone + 'static,
+    A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone + NamedCommand> + Clone + 'static,
 {
-    pub(super) fn new(database: &Database, journal: Arc<Journal>) -> Self {
-        let loader = Arc::new(Loader::new(database, journal.log.clone()));
-        Self { journal, loader, cache: Cache::new(CACHED_STATES) }
+    pub(super) fn new(database: &Database, journal: Arc<Journal>, metrics: &CommandMetrics) -> Self {
+        Self {
+            loader: Arc::new(Loader::new(database, journal.log.clone())),
+            journal,
+            cache: Cache::new(CACHED_STATES),
+            counts: Arc::new(metrics.of(A::TYPE, A::Command::NAMES)),
+            observer: None,
+        }
+    }
+
+    /// With somebody who is told of the aggregate before and after each append.
+    pub(super) fn observed(self, observer: impl Fn(&A, &A) + Send + Sync + 'static) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
     }
 
     /// Loads, decides, appends; again, a bounded number of times, if the stream moved meanwhile.
@@ -106,7 +130,19 @@ where
         metadata: &Metadata,
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
-        let stream = stream_of::<A>(id);
+        let name = command.name();
+        let executed = self.try_execute(stream_of::<A>(id), command, metadata, others).await;
+        self.counts.count(name, outcome(&executed));
+        executed
+    }
+
+    async fn try_execute(
+        &self,
+        stream: StreamId,
+        command: A::Command,
+        metadata: &Metadata,
+        others: &[StreamWrite],
+    ) -> Result<Committed<A>, CommandError<A::Error>> {
         let metadata = Metadata { command_id: Some(CommandId::generate()), ..metadata.clone() };
         let mut loaded = self.load_stream(&stream).await?;
         for _ in 0..MAX_TRIES {
@@ -238,6 +274,9 @@ where
         let position = self.journal.log.append(append).await?.position();
         self.remember(&loaded.stream, &aggregate, version);
         self.journal.acknowledge(position);
+        if let Some(observer) = &self.observer {
+            observer(&loaded.aggregate, &aggregate);
+        }
         Ok(Committed { aggregate, version, position: Some(position) })
     }
 }
@@ -246,4 +285,17 @@ where
 pub(super) fn stream_of<A: Aggregate>(id: impl Display) -> StreamId {
     let kind: StreamType = A::TYPE.parse().expect("invariant: an aggregate's type is a kind of stream");
     StreamId::new(kind, id)
+}
+
+fn outcome<A, E: Error>(executed: &Result<Committed<A>, CommandError<E>>) -> Outcome {
+    match executed {
+        Ok(Committed { position: Some(_), .. }) => Outcome::Recorded,
+        Ok(Committed { position: None, .. }) => Outcome::Unchanged,
+        Err(CommandError::Refused(_)) => Outcome::Refused,
+        Err(CommandError::Contended(_)) => Outcome::Contended,
+        Err(CommandError::Stale(_)) => Outcome::Stale,
+        Err(CommandError::Overloaded) => Outcome::Overloaded,
+        Err(CommandError::Unavailable(_)) => Outcome::Unavailable,
+        Err(CommandError::Corrupt(..)) => Outcome::Corrupt,
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rivet_events::pipeline::{ConcurrencyPolicy, PipelineConfig};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Longest run of one attempt that a pipeline may ask for: a day.
 pub const MAX_TIMEOUT_SECONDS: u64 = 24 * 60 * 60;
@@ -11,24 +12,28 @@ pub const MAX_TIMEOUT_SECONDS: u64 = 24 * 60 * 60;
 pub const MAX_PRIORITY: u8 = 9;
 
 /// The fields of a [`PipelineConfig`] that a request or a definition sets; an absent one means "not said".
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PartialConfig {
-    /// See [`PipelineConfig::timeout_seconds`].
+    /// Longest run of one attempt.
+    #[schema(minimum = 1, maximum = 86_400)]
     pub timeout_seconds: Option<u64>,
-    /// See [`PipelineConfig::max_retries`].
+    /// Further attempts after a failure.
     pub max_retries: Option<u32>,
-    /// See [`PipelineConfig::env_vars`].
+    /// Given to the runner.
     pub env_vars: Option<BTreeMap<String, String>>,
-    /// See [`PipelineConfig::priority`].
+    /// 0 (last) to 9 (first).
+    #[schema(maximum = 9)]
     pub priority: Option<u8>,
-    /// See [`PipelineConfig::concurrency_group`].
+    /// Jobs of one group share a limit of running jobs.
+    #[schema(min_length = 1)]
     pub concurrency_group: Option<String>,
-    /// See [`PipelineConfig::concurrency_limit`].
+    /// Running jobs of a group; 1 where absent.
+    #[schema(minimum = 1)]
     pub concurrency_limit: Option<u32>,
-    /// See [`PipelineConfig::concurrency_policy`].
+    /// What a new job of a full group does.
     pub concurrency_policy: Option<ConcurrencyPolicy>,
-    /// See [`PipelineConfig::retry_on_runner_lost`].
+    /// Whether an attempt after a lost one may go to a runner that cannot be fenced.
     pub retry_on_runner_lost: Option<bool>,
 }
 

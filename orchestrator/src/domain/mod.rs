@@ -5,6 +5,30 @@
 //! when, then), and in `mod.rs` the adapter to cqrs-es. Nothing here does I/O: time, ids and chance arrive in the
 //! command.
 
+/// A command that has a name, for those who count.
+pub trait NamedCommand {
+    /// The names of all commands of the aggregate.
+    const NAMES: &'static [&'static str];
+
+    /// Its name.
+    fn name(&self) -> &'static str;
+}
+
+/// Names the commands of an aggregate: each variant has one payload.
+macro_rules! command_names {
+    ($command:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
+        impl crate::domain::NamedCommand for $command {
+            const NAMES: &'static [&'static str] = &[$($name),+];
+
+            fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name),+
+                }
+            }
+        }
+    };
+}
+
 pub mod group;
 pub mod job;
 pub mod job_log;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::id::EventId;
 use rivet_events::{Envelope, Event};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// An array of them.
 pub(crate) const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
@@ -15,7 +16,7 @@ pub(crate) const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
 const SOURCE: &str = "urn:rivet:log";
 
 /// An event in its place in the log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct CloudEvent<'a> {
     specversion: &'static str,
     id: EventId,
@@ -38,6 +39,8 @@ pub(crate) struct CloudEvent<'a> {
     /// Who caused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     actor: Option<&'a str>,
+    /// What happened, as in the payload of the event.
+    #[schema(value_type = Object)]
     data: &'a Event,
 }
 

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use rivet_events::Position;
 use rivet_projections::{Cursor, Page};
 use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::error::ApiError;
 use super::header::POSITION;
@@ -26,9 +27,13 @@ impl<T: IntoResponse> IntoResponse for Recorded<T> {
 }
 
 /// How much of a list a client wants.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Paging {
+    /// Rows of the page; 500 where absent.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// Where to go on: from `Link`, opaque.
     cursor: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! The bodies of answers, as the clients know them. Read models and aggregates are turned into these at this border.
 
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
@@ -19,7 +20,24 @@ use crate::domain::job::JobState;
 use crate::domain::pipeline::PipelineState;
 
 /// A job.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "01a21390-df33-760a-b038-1135a443c6dd",
+    "pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab",
+    "pipeline_version": 1,
+    "status": "Running",
+    "phase": "started",
+    "requested_at": "2026-01-31T12:00:00Z",
+    "started_at": "2026-01-31T12:00:01Z",
+    "completed_at": null,
+    "runner_id": "build-1",
+    "parameters": {"who": "world"},
+    "result": null,
+    "attempt": 1,
+    "priority": 5,
+    "retry_of": null,
+    "reason": null,
+}))]
 pub(super) struct Job {
     id: JobId,
     pipeline_id: PipelineId,
@@ -30,6 +48,7 @@ pub(super) struct Job {
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
     runner_id: Option<RunnerId>,
+    #[schema(value_type = Object)]
     parameters: Map<String, Value>,
     result: Option<JobResult>,
     attempt: u32,
@@ -126,11 +145,21 @@ impl Job {
 }
 
 /// What a runner that won a job needs for running it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "job_id": "01a21390-df33-760a-b038-1135a443c6dd",
+    "pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab",
+    "pipeline_source": "return { name = 'hello', stages = { { name = 'greet', script = function() log.info('Hello') end } } }",
+    "parameters": {"who": "world"},
+    "env_vars": {},
+    "lease_id": "01a21390-e111-7000-8000-0123456789ab",
+    "attempt": 1,
+}))]
 pub(super) struct JobExecutionInfo {
     pub(super) job_id: JobId,
     pub(super) pipeline_id: PipelineId,
     pub(super) pipeline_source: String,
+    #[schema(value_type = Object)]
     pub(super) parameters: Map<String, Value>,
     pub(super) env_vars: BTreeMap<String, String>,
     pub(super) lease_id: LeaseId,
@@ -138,7 +167,16 @@ pub(super) struct JobExecutionInfo {
 }
 
 /// A runner.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "build-1",
+    "capabilities": ["docker", "os=linux"],
+    "capability_count": 2,
+    "unrestricted": false,
+    "registered_at": "2026-01-31T12:00:00Z",
+    "last_heartbeat_at": "2026-01-31T12:00:00Z",
+    "status": "Online",
+}))]
 pub(super) struct Runner {
     id: RunnerId,
     capabilities: Vec<String>,
@@ -170,7 +208,21 @@ impl Runner {
 }
 
 /// A pipeline.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "01a21390-aaaa-7bcd-8000-0123456789ab",
+    "version": 1,
+    "name": "hello",
+    "description": null,
+    "script": "return { name = 'hello', stages = { { name = 'greet', script = function() log.info('Hello') end } } }",
+    "required_modules": [],
+    "created_at": "2026-01-31T12:00:00Z",
+    "updated_at": "2026-01-31T12:00:00Z",
+    "tags": [],
+    "config": {"timeout_seconds": null, "max_retries": 0, "env_vars": {}},
+    "demands": [],
+    "inputs": {},
+}))]
 pub(super) struct Pipeline {
     id: PipelineId,
     version: u32,
@@ -226,7 +278,8 @@ impl Pipeline {
 }
 
 /// An entry of a job's log, as it is read back.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({"index": 1, "attempt": 1, "timestamp": "2026-01-31T12:00:00Z", "level": "Info", "message": "Hello, world"}))]
 pub(super) struct NumberedLogEntry {
     index: u64,
     attempt: u32,

@@ -7,6 +7,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::commands::CommandError;
 use crate::definition::DefinitionError;
@@ -31,26 +33,39 @@ pub(super) struct ApiError {
     code: &'static str,
     detail: String,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Further members of the body.
+    members: Map<String, Value>,
 }
 
 /// The body of an error.
-#[derive(Debug, Serialize)]
-struct Problem<'a> {
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Problem<'a> {
+    /// `urn:rivet:problem:` and the code.
     r#type: String,
+    /// The name of the status.
     title: &'a str,
+    /// The HTTP status.
     status: u16,
+    /// What went wrong, for people.
     detail: &'a str,
+    /// The path that was asked.
     instance: &'a str,
+    /// What to branch on: it stays what it is.
     code: &'a str,
+    /// The id of the request, as in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+    /// As `detail`, for older clients.
     error: &'a str,
+    #[serde(flatten)]
+    #[schema(ignore)]
+    members: &'a Map<String, Value>,
 }
 
 impl ApiError {
     /// An error of this status, code and text.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), headers: vec![] }
+        Self { status, code, detail: detail.into(), headers: vec![], members: Map::new() }
     }
 
     /// 400: not JSON, or a value of the path or the query that does not parse.
@@ -90,6 +105,12 @@ impl ApiError {
         self.headers.push((name, value));
         self
     }
+
+    /// The same error with one more member in its body.
+    pub(super) fn with_member(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.to_owned(), value);
+        self
+    }
 }
 
 impl IntoResponse for ApiError {
@@ -116,6 +137,7 @@ pub(super) async fn render_problems(request: Request, next: Next) -> Response {
         code: error.code,
         request_id: request_id.as_ref().map(|id| id.0.as_str()),
         error: &error.detail,
+        members: &error.members,
     });
     let body = body.expect("invariant: a problem is plain data");
     // What was answered with it stays, such as the methods that are allowed.

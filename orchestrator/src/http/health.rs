@@ -1,30 +1,126 @@
 //! Whether the server is there, and whether it should get work.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use serde_json::{Value, json};
+use rivet_events::Position;
+use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::state::AppState;
 
-/// `GET /api/health`, `GET /livez`: the process answers.
-pub(super) async fn health() -> Json<Value> {
-    Json(json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+/// Longest wait for the log: those who ask are waiting for an answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A server that should get requests.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "status": "ready",
+    "head": 42,
+    "checks": {
+        "log": {"ready": true, "position": 42},
+        "read_models": {"ready": true, "position": 42},
+        "serving": {"ready": true},
+    },
+}))]
+pub(super) struct Readiness {
+    /// `ready`.
+    status: &'static str,
+    /// The position of the last event.
+    head: Position,
+    checks: Checks,
 }
 
-/// `GET /readyz`: the log can be read, the read models have caught up, and the server is not about to stop.
-pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Value>, ApiError> {
-    if state.draining.is_cancelled() {
-        return Err(ApiError::unavailable("draining", "the server is about to stop"));
-    }
-    if state.read_models.position() < state.began_at {
-        return Err(ApiError::unavailable("starting", "the read models are behind the log"));
-    }
-    let head = state.commands.log().head().await?;
-    Ok(Json(json!({"status": "ready", "head": head})))
+/// What has to be so for that.
+#[derive(Debug, Serialize, ToSchema)]
+struct Checks {
+    /// The event log can be read, and where it ends.
+    log: Check,
+    /// The read models have all that was in the log when the server began, and how far they are.
+    read_models: Check,
+    /// The server is not about to stop.
+    serving: Check,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Check {
+    /// Whether it is as it has to be.
+    ready: bool,
+    /// How far it has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<Position>,
+}
+
+/// A process that answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"status": "ok", "version": "0.1.0"}))]
+pub(super) struct Health {
+    /// `ok`.
+    status: &'static str,
+    /// What runs.
+    version: &'static str,
+}
+
+const ALIVE: Health = Health { status: "ok", version: env!("CARGO_PKG_VERSION") };
+
+/// Ask whether the process answers.
+#[utoipa::path(
+    get, path = "/api/health", operation_id = "getHealth", tag = "Operations",
+    responses((status = 200, description = "It does", body = Health))
+)]
+pub(super) async fn health() -> Json<Health> {
+    Json(ALIVE)
+}
+
+/// Ask whether the process answers: for restarting one that does not.
+#[utoipa::path(
+    get, path = "/livez", operation_id = "getLiveness", tag = "Operations",
+    responses((status = 200, description = "It does", body = Health))
+)]
+pub(super) async fn live() -> Json<Health> {
+    Json(ALIVE)
+}
+
+/// Ask whether the server should get requests.
+///
+/// The log can be read, the read models have caught up, and the server is not about to stop: `checks` tells of each,
+/// also in the body of a 503.
+#[utoipa::path(
+    get, path = "/readyz", operation_id = "getReadiness", tag = "Operations",
+    responses(
+        (status = 200, description = "It should", body = Readiness),
+        (status = 503, description = "`starting`, `draining`, `unavailable`"),
+    )
+)]
+pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Readiness>, ApiError> {
+    let head = match tokio::time::timeout(PATIENCE, state.commands.log().head()).await {
+        Ok(read) => read.ok(),
+        Err(_) => None,
+    };
+    let checks = Checks {
+        log: Check { ready: head.is_some(), position: head },
+        read_models: {
+            let position = state.read_models.position();
+            Check { ready: position >= state.began_at, position: Some(position) }
+        },
+        serving: Check { ready: !state.draining.is_cancelled(), position: None },
+    };
+    let (code, detail) = if !checks.serving.ready {
+        ("draining", "the server is about to stop")
+    } else if !checks.log.ready {
+        ("unavailable", "the event log cannot be read")
+    } else if !checks.read_models.ready {
+        ("starting", "the read models are behind the log")
+    } else {
+        return Ok(Json(Readiness { status: "ready", head: head.unwrap_or_default(), checks }));
+    };
+    Err(ApiError::unavailable(code, detail).with_member("checks", json!(checks)))
 }
 
 /// Middleware: a server that is about to stop ends each connection with its next answer, so that no request is on its

@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod docs;
 mod error;
 mod events;
 mod extract;
@@ -12,7 +13,9 @@ mod fresh;
 mod header;
 mod health;
 mod jobs;
+mod metrics;
 mod moment;
+mod openapi;
 mod pipelines;
 mod projections;
 mod runners;
@@ -31,7 +34,9 @@ use tower_http::compression::CompressionLayer;
 
 use error::{ApiError, render_problems};
 
+use crate::metrics::CountRequests;
 use crate::telemetry::request_context;
+pub(crate) use openapi::document;
 pub(crate) use state::AppState;
 
 /// Every route of the API.
@@ -85,17 +90,23 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(CompressionLayer::new());
     api.merge(dashboard)
         .route("/api/health", get(health::health))
-        .route("/livez", get(health::health))
+        .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
         .route("/api/events", get(events::list::list))
         .route("/api/events/stream", get(events::stream::stream))
         .route("/api/projections", get(projections::list::list))
+        .route("/api/openapi.json", get(openapi::openapi))
+        .route("/docs", get(docs::enter))
+        .route("/docs/", get(docs::page))
+        .route("/docs/{*file}", get(docs::file))
         .fallback(ui::fallback)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(|_| error::panicked()))
         .layer(from_fn(render_problems))
         .layer(from_fn_with_state(state.clone(), health::close_when_draining))
         .layer(from_fn(request_context))
+        .layer(CountRequests::new(state.metrics.http.clone()))
         .with_state(state)
 }
 

@@ -5,13 +5,15 @@ use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use rivet_events::log::{EventLog, ReadError};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::answer::Recorded;
 use super::error::ApiError;
 use super::state::AppState;
 
 /// The query of what can be asked about the past.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct At {
     /// A position of the log, or a time; now where absent.
     at: Option<String>,

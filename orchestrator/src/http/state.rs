@@ -23,6 +23,7 @@ use crate::domain::pipeline::{PipelineError, PipelineState};
 use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
 use crate::feed::Feed;
 use crate::liveness::Liveness;
+use crate::metrics::Metrics;
 use crate::telemetry::note_runner;
 
 /// Longest name of a client that is kept with its events, in characters.
@@ -32,6 +33,7 @@ const MAX_USER_AGENT: usize = 200;
 #[derive(Clone)]
 pub(crate) struct AppState {
     pub(crate) commands: Commands,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) read_models: ReadModels,
     pub(crate) evaluator: Arc<Evaluator>,
     pub(crate) liveness: Arc<Liveness>,

@@ -10,6 +10,8 @@ use crate::projection::{Column, Projection, Schema};
 
 /// Longest demands kept as they are in an indexed column, in bytes: PostgreSQL refuses index entries over 2,704.
 const MAX_DEMANDS_KEY: usize = 1000;
+/// Between the demands of a key; no capability has it in its name.
+pub(super) const SEPARATOR: &str = "\u{1f}";
 
 /// The read model of [`QueuedJob`]s, by job id.
 #[derive(Debug)]
@@ -116,7 +118,7 @@ fn waiting(job: QueuedJob, queued_at: DateTime<Utc>) -> QueuedJob {
     QueuedJob {
         queued_at: Some(queued_at),
         claim_order: Some((queued_at - head_start).timestamp_micros()),
-        demands_key: Some(indexable(&job.demands.join("\u{1f}"))),
+        demands_key: Some(indexable(&job.demands.join(SEPARATOR))),
         ..job
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use rivet_events::id::{JobId, PipelineId};
 
-use super::fold::indexable;
+use super::fold::{SEPARATOR, indexable};
 use super::{JobQueue, QueuedJob};
 use crate::past::PastError;
 use crate::query::{Query, QueryError, Value};
@@ -181,6 +181,22 @@ pub async fn oldest_queued_at(read_models: &ReadModels) -> Result<Option<DateTim
     let rows = read_models.values::<JobQueue>(&query).await?;
     let oldest = rows.first().and_then(|row| row.first()).and_then(Value::integer);
     Ok(oldest.and_then(DateTime::from_timestamp_micros))
+}
+
+/// How many jobs each set of demands has waiting, most first; the key of a set is its demands with commas between them,
+/// or their digest where they are too long for an index. Of the last, whose key is `None`, runners hold the jobs.
+///
+/// It counts over one index, in the time that the queue's length takes.
+pub async fn depth_by_demands(read_models: &ReadModels) -> Result<Vec<(Option<String>, u64)>, QueryError> {
+    let query =
+        Query::new("select demands_key, count(*) from {rows} group by demands_key order by count(*) desc");
+    let rows = read_models.values::<JobQueue>(&query).await?;
+    let depth = |row: Vec<Value>| {
+        let count = row.get(1).and_then(Value::integer).and_then(|count| u64::try_from(count).ok());
+        let key = row.into_iter().next().and_then(Value::into_text);
+        (key.map(|key| key.replace(SEPARATOR, ",")), count.unwrap_or_default())
+    };
+    Ok(rows.into_iter().map(depth).collect())
 }
 
 /// How many waiting jobs are before this one in the claim order.

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{JobResult, JobStatus};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use fold::Jobs;
 pub use queries::{JobFilter, find, find_all, find_at, list, with_status};
@@ -70,7 +71,7 @@ pub struct Job {
 }
 
 /// The finer state of a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobPhase {
     /// Waits to be claimed.

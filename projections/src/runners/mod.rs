@@ -9,6 +9,7 @@ use chrono::serde::ts_microseconds_option;
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, LeaseId, RunnerId};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use fold::Runners;
 pub use queries::{RunnerCounts, capabilities_at, counts, find, find_at, list, list_at};
@@ -38,7 +39,7 @@ pub struct Runner {
 }
 
 /// A runner's state on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum RunnerStatus {
     /// Alive, and holds nothing.
     Online,

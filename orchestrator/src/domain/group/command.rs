@@ -11,6 +11,12 @@ pub enum GroupCommand {
     TakePlace(TakePlace),
 }
 
+command_names! {
+    GroupCommand {
+        TakePlace => "take_place",
+    }
+}
+
 /// Let one more job of the group run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TakePlace {

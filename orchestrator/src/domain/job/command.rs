@@ -20,6 +20,19 @@ pub enum JobCommand {
     TimeOut(TimeOutJob),
 }
 
+command_names! {
+    JobCommand {
+        Launch => "launch",
+        Claim => "claim",
+        Start => "start",
+        Complete => "complete",
+        RefuseReport => "refuse_report",
+        Cancel => "cancel",
+        ExpireLease => "expire_lease",
+        TimeOut => "time_out",
+    }
+}
+
 /// Put the job into the queue. The facts are complete: inputs checked, defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LaunchJob {

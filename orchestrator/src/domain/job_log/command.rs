@@ -11,6 +11,12 @@ pub enum JobLogCommand {
     Append(AppendLog),
 }
 
+command_names! {
+    JobLogCommand {
+        Append => "append",
+    }
+}
+
 /// Keep a batch, or the part of it that is new.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppendLog {

@@ -14,6 +14,15 @@ pub enum PipelineCommand {
     Delete(DeletePipeline),
 }
 
+command_names! {
+    PipelineCommand {
+        Create => "create",
+        Revise => "revise",
+        RollBack => "roll_back",
+        Delete => "delete",
+    }
+}
+
 /// Keep a new pipeline.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreatePipeline {

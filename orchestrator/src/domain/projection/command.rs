@@ -11,6 +11,13 @@ pub enum ProjectionCommand {
     Skip(SkipEvent),
 }
 
+command_names! {
+    ProjectionCommand {
+        Retry => "retry",
+        Skip => "skip",
+    }
+}
+
 /// Try the event again that a stream was given up at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryStream {

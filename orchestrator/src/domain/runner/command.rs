@@ -15,6 +15,15 @@ pub enum RunnerCommand {
     Remove(RemoveRunner),
 }
 
+command_names! {
+    RunnerCommand {
+        Register => "register",
+        Heartbeat => "heartbeat",
+        Lose => "lose",
+        Remove => "remove",
+    }
+}
+
 /// The runner makes itself known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterRunner {

@@ -8,6 +8,7 @@ use rivet_projections::jobs::Jobs;
 use rivet_projections::projection::Projection;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::feed::EventBody;
 use crate::http::body::Job;
@@ -15,14 +16,34 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::state::{AppState, unknown_job};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Detail {
     /// Whether each event comes with the job after it.
     #[serde(default)]
     states: bool,
 }
 
-/// Every event of a job, in order: it needs no read model, it is the job's stream.
+/// The history of a job.
+#[derive(ToSchema)]
+#[schema(as = JobHistory)]
+#[expect(dead_code, reason = "only describes the answer")]
+struct History {
+    /// Every event, in order.
+    events: Vec<EventBody<'static>>,
+}
+
+/// Get the history of a job: every event, in order.
+///
+/// It needs no read model: it is the job's stream.
+#[utoipa::path(
+    get, path = "/api/jobs/{id}/events", operation_id = "getJobHistory", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job"), Detail),
+    responses(
+        (status = 200, description = "Its events", body = History),
+        (status = 404, description = "`job_not_found`"),
+    )
+)]
 pub(in crate::http) async fn history(
     State(state): State<AppState>,
     Path(id): Path<JobId>,

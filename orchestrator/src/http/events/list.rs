@@ -9,10 +9,11 @@ use axum::response::{IntoResponse, Response};
 use rivet_events::Position;
 use serde::Deserialize;
 use tokio::time::Instant;
+use utoipa::{IntoParams, ToSchema};
 
 use super::query::{self, FeedFilter};
 use crate::feed::cloud_event::{BATCH_MEDIA_TYPE, CloudEvent};
-use crate::feed::{FeedEvent, Follower};
+use crate::feed::{EventBody, FeedEvent, Follower};
 use crate::http::answer::next_link;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
@@ -29,18 +30,45 @@ const MAX_PAGES: usize = 100;
 /// Longest wait for something new.
 const MAX_WAIT: Duration = Duration::from_secs(50);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Range {
     /// The last position seen; 0 is from the start.
     #[serde(default)]
+    #[param(maximum = 9_223_372_036_854_775_807_i64)]
     after: u64,
+    /// Events at most; 100 where absent.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// How long to wait for something new, in milliseconds; 50,000 at most.
     #[serde(default)]
     wait_ms: u64,
 }
 
-/// Events by position, as ours or as `CloudEvents`. What comes next is past what the filter skipped, and never before
-/// `after`.
+/// Events of the feed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes the answer")]
+struct EventPage {
+    /// In order of their positions.
+    events: Vec<EventBody<'static>>,
+    /// What to send as `after`.
+    next: Position,
+    /// The position of the last event there is.
+    head: Position,
+}
+
+/// Read the feed of all events, by position.
+///
+/// `next` is what to send as `after`: past what the filter skipped, and never before `after`. As `CloudEvents` where
+/// they are accepted, with the next page in `Link`.
+#[utoipa::path(
+    get, path = "/api/events", operation_id = "listEvents", tag = "Events",
+    params(Range, FeedFilter),
+    responses((status = 200, description = "Some of them", headers(("Link" = String)), content(
+        (EventPage = "application/json"),
+        (Vec<CloudEvent> = "application/cloudevents-batch+json"),
+    )))
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,

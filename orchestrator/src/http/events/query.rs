@@ -3,18 +3,25 @@
 use rivet_events::id::PipelineId;
 use rivet_events::{Position, StreamType};
 use serde::{Deserialize, Deserializer};
+use utoipa::IntoParams;
 
 use crate::feed::Filter;
 use crate::http::error::ApiError;
 
 /// The filter, as queries spell it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct FeedFilter {
     /// One type of event, or several with commas between them.
     #[serde(default, deserialize_with = "words")]
+    #[param(value_type = Option<String>)]
     r#type: Vec<String>,
+    /// Of streams of this kind alone.
+    #[param(value_type = Option<String>)]
     stream_type: Option<StreamType>,
+    /// Of the stream with this name alone.
     stream_id: Option<String>,
+    /// Of this pipeline and its jobs alone.
     pipeline_id: Option<PipelineId>,
 }
 

@@ -1,6 +1,10 @@
 //! `POST /api/jobs/{id}/logs`
 
+use serde_json::json;
 use std::fmt;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use axum::Extension;
 use axum::extract::State;
@@ -29,6 +33,20 @@ const MAX_TRIES: usize = 4;
 #[derive(Debug)]
 pub(in crate::http) struct Batch(Vec<LogEntry>);
 
+/// Append a batch to the log of a job.
+///
+/// It is stored entirely or not at all. With `Rivet-Log-Offset` what is stored already is not stored again.
+#[utoipa::path(
+    post, path = "/api/jobs/{id}/logs", operation_id = "appendLogs", tag = "Runners",
+    params(("id" = Uuid, Path, description = "The job"), ("Rivet-Lease" = Uuid, Header), ("Rivet-Log-Offset" = u64, Header)),
+    request_body = Batch,
+    responses(
+        (status = 201, description = "Stored", headers(("Rivet-Position" = u64), ("Rivet-Log-Ack" = u64), ("Rivet-Cancel" = String))),
+        (status = 404, description = "`job_not_found`"),
+        (status = 409, description = "`not_running`, `lease_lost`, `log_sealed`"),
+        (status = 416, description = "`log_gap`", headers(("Rivet-Log-Ack" = u64))),
+    )
+)]
 pub(in crate::http) async fn append(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,
@@ -126,6 +144,28 @@ fn answer(state: &AppState, job: &Job, attempt: LogAttempt, stored: &Stored) -> 
         response.headers_mut().insert(CANCEL, value);
     }
     Ok(response)
+}
+
+impl PartialSchema for Batch {
+    fn schema() -> RefOr<Schema> {
+        let entries = ArrayBuilder::new().items(Ref::from_schema_name(LogEntry::name())).build();
+        let example =
+            json!([{"timestamp": "2026-01-31T12:00:00Z", "level": "Info", "message": "Hello, world"}]);
+        let object = ObjectBuilder::new().property("entries", entries.clone()).required("entries");
+        OneOfBuilder::new()
+            .description(Some("A bare array of entries, or an object with them."))
+            .item(entries)
+            .item(object)
+            .examples([example])
+            .into()
+    }
+}
+
+impl ToSchema for Batch {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((LogEntry::name().into_owned(), LogEntry::schema()));
+        LogEntry::schemas(schemas);
+    }
 }
 
 impl<'de> Deserialize<'de> for Batch {

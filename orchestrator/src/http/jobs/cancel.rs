@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use rivet_events::id::JobId;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::domain::job::{CancelJob, JobCommand};
 use crate::http::answer::{Recorded, done};
@@ -13,15 +14,31 @@ use crate::http::extract::{OptionalJson, Path};
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState};
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(example = json!({"force": false, "reason": "not needed any more"}))]
 pub(in crate::http) struct Cancel {
     /// End it after the grace even if the holder goes on.
     #[serde(default)]
     force: bool,
+    /// Kept in the history.
     #[serde(default)]
     reason: Option<String>,
 }
 
+/// Cancel a job.
+///
+/// One that waits ends at once. The holder of one that runs is told at its next contact, and the job ends when it
+/// reports.
+#[utoipa::path(
+    post, path = "/api/jobs/{id}/cancel", operation_id = "cancelJob", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job")),
+    request_body(content = Option<Cancel>, description = "May be left out"),
+    responses(
+        (status = 204, description = "It ends, or its holder will be told", headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`job_not_found`"),
+        (status = 409, description = "`already_ended`"),
+    )
+)]
 pub(in crate::http) async fn cancel(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::{Extension, Json as JsonBody};
 use rivet_events::id::{JobId, LeaseId, RunnerId};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::execution::{self, Claim};
 use crate::http::answer::Recorded;
@@ -14,14 +15,27 @@ use crate::http::extract::{Json, Path, header_value};
 use crate::http::header::{REQUEST_KEY, RequestId};
 use crate::http::state::{Actor, AppState};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"runner_id": "build-1", "fencing": true}))]
 pub(in crate::http) struct ClaimRequest {
+    /// Who claims.
     runner_id: RunnerId,
     /// Whether this client echoes its lease.
     #[serde(default)]
     fencing: bool,
 }
 
+/// Claim a job for a runner.
+#[utoipa::path(
+    post, path = "/api/jobs/{id}/claim", operation_id = "claimJob", tag = "Runners",
+    params(("id" = Uuid, Path, description = "The job"), ("Rivet-Request-Key" = String, Header)),
+    request_body = ClaimRequest,
+    responses(
+        (status = 200, description = "What it takes to run the job", body = JobExecutionInfo, headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`job_not_found`"),
+        (status = 409, description = "`already_claimed`, `capability_missing`, `needs_fencing`, `not_due`, `concurrency_limit`"),
+    )
+)]
 pub(in crate::http) async fn claim(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

@@ -1,6 +1,7 @@
 //! `POST /api/jobs/claim`: find, claim and return a job in one call, waiting for one if there is none.
 
 use std::time::Duration;
+use utoipa::ToSchema;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -28,15 +29,28 @@ const MAX_WAIT: Duration = Duration::from_secs(50);
 /// Shortest pause between two notes that a runner is still waiting.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"runner_id": "build-1", "wait_ms": 30000}))]
 pub(in crate::http) struct ClaimNextRequest {
+    /// Who claims.
     runner_id: RunnerId,
     /// How long to wait for a job, in milliseconds; not at all where absent.
     #[serde(default)]
     wait_ms: u64,
 }
 
-/// 200 with the job, or 204 if there was none in time. Who claims this way echoes his lease.
+/// Claim whatever comes next, waiting for it.
+///
+/// 200 with the job, or 204 if there was none in time. Who claims this way echoes his lease in every report.
+#[utoipa::path(
+    post, path = "/api/jobs/claim", operation_id = "claimNextJob", tag = "Runners",
+    params(("Rivet-Request-Key" = String, Header)),
+    request_body = ClaimNextRequest,
+    responses(
+        (status = 200, description = "What it takes to run the job", body = JobExecutionInfo, headers(("Rivet-Position" = u64))),
+        (status = 204, description = "No job came in time"),
+    )
+)]
 pub(in crate::http) async fn claim_next(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

@@ -7,6 +7,7 @@ use rivet_events::Metadata;
 use rivet_events::id::{JobId, LeaseId};
 use rivet_events::job::{JobResult, JobStatus};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::commands::CommandError;
 use crate::domain::job::{CompleteJob, JobCommand, JobError, RefuseReport, Report};
@@ -17,14 +18,32 @@ use crate::http::header::{LEASE, RequestId};
 use crate::http::state::{Actor, AppState};
 
 /// A result (dialect A), or a status and most often a result (dialect B).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"status": "Succeeded", "result": {"success": true, "exit_code": 0}}))]
 pub(in crate::http) struct Complete {
+    /// How it ended; as the result says where absent.
     #[serde(default)]
     status: Option<JobStatus>,
+    /// What came of it.
     #[serde(default)]
     result: Option<JobResult>,
 }
 
+/// End an attempt with its result.
+///
+/// `status`, `result`, or both; without `status` it is `Succeeded` or `Failed` by `result.success`. The same result
+/// again is answered with 204.
+#[utoipa::path(
+    post, path = "/api/jobs/{id}/complete", operation_id = "completeJob", tag = "Runners",
+    params(("id" = Uuid, Path, description = "The job"), ("Rivet-Lease" = Uuid, Header)),
+    request_body = Complete,
+    responses(
+        (status = 204, description = "Recorded", headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`job_not_found`"),
+        (status = 409, description = "`not_running`, `lease_lost`, `already_completed`"),
+        (status = 422, description = "`invalid_status`"),
+    )
+)]
 pub(in crate::http) async fn complete(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

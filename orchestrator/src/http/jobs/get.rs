@@ -13,7 +13,18 @@ use crate::http::extract::{Path, Query};
 use crate::http::moment::{At, told};
 use crate::http::state::{AppState, unknown_job};
 
-/// The job as it is, or as it was; unknown if there was none yet.
+/// Get a job, as it is or as it was.
+///
+/// One that waits says why.
+#[utoipa::path(
+    get, path = "/api/jobs/{id}", operation_id = "getJob", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job"), At),
+    responses(
+        (status = 200, description = "The job", body = Job),
+        (status = 404, description = "`job_not_found`"),
+        (status = 422, description = "`in_the_future`"),
+    )
+)]
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
     Path(id): Path<JobId>,

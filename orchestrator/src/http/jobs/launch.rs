@@ -10,6 +10,7 @@ use rivet_events::pipeline::{ConcurrencyPolicy, PipelineDefinition};
 use rivet_events::{Position, StreamId, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::definition::MAX_PRIORITY;
 use crate::digest;
@@ -29,17 +30,41 @@ const DEFAULT_PRIORITY: u8 = 5;
 /// Longest idempotency key, in bytes.
 const MAX_KEY_BYTES: usize = 255;
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[schema(example = json!({"pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab", "parameters": {"who": "world"}, "priority": 5}))]
 pub(in crate::http) struct Launch {
+    /// What to run.
     pipeline_id: PipelineId,
+    /// Values of the declared inputs.
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     parameters: Option<Map<String, Value>>,
+    /// 0 (last) to 9 (first).
     #[serde(default)]
+    #[schema(maximum = 9)]
     priority: Option<u8>,
+    /// Jobs of one group share a limit.
     #[serde(default)]
+    #[schema(min_length = 1)]
     concurrency_group: Option<String>,
 }
 
+/// Launch a job of a pipeline.
+///
+/// Parameters are checked against the declared inputs, and defaults are filled in. With an `Idempotency-Key` the same
+/// key and body is the same job.
+#[utoipa::path(
+    post, path = "/api/pipeline/launch", operation_id = "launchJob", tag = "Jobs",
+    params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 255)),
+    request_body = Launch,
+    responses(
+        (status = 200, description = "The job", body = Job,
+            headers(("Rivet-Position" = u64), ("Idempotency-Replayed" = bool))),
+        (status = 404, description = "`pipeline_not_found`"),
+        (status = 409, description = "`key_reused`"),
+        (status = 422, description = "`invalid_parameters`"),
+    )
+)]
 pub(in crate::http) async fn launch(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

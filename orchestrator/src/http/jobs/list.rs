@@ -12,6 +12,7 @@ use rivet_projections::{Cursor, Page, ReadModels, pipelines};
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
 use serde::{Deserialize, Deserializer};
+use utoipa::IntoParams;
 
 use crate::http::answer::{Paging, listed};
 use crate::http::body::Job as JobBody;
@@ -25,17 +26,30 @@ const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
 /// Jobs whose past is read at the same time.
 const CONCURRENT_READS: usize = 8;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Filter {
     /// One state, or several with commas between them.
     #[serde(default, deserialize_with = "statuses")]
+    #[param(style = Form, explode = false)]
     status: Vec<JobStatus>,
+    /// Of this pipeline.
+    #[param(value_type = Option<Uuid>)]
     pipeline_id: Option<PipelineId>,
+    /// Held by this runner, or last held by it.
     runner_id: Option<RunnerId>,
+    /// Requested at this time or later.
     since: Option<DateTime<Utc>>,
+    /// Requested before this time.
     until: Option<DateTime<Utc>>,
 }
 
+/// List jobs, newest first.
+#[utoipa::path(
+    get, path = "/api/jobs", operation_id = "listJobs", tag = "Jobs",
+    params(Paging, Filter, At),
+    responses((status = 200, description = "A page of them", body = [JobBody], headers(("Link" = String))))
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
@@ -46,7 +60,17 @@ pub(in crate::http) async fn list(
     answer(&state, &uri, &paging, filter, &at).await
 }
 
+/// List the jobs of a pipeline, newest first.
+///
 /// The jobs of a deleted pipeline stay readable; those of one that never was are unknown.
+#[utoipa::path(
+    get, path = "/api/jobs/pipeline/{id}", operation_id = "listJobsOfPipeline", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The pipeline"), Paging, Filter, At),
+    responses(
+        (status = 200, description = "A page of them", body = [JobBody], headers(("Link" = String))),
+        (status = 404, description = "`pipeline_not_found`"),
+    )
+)]
 pub(in crate::http) async fn list_of_pipeline(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,

@@ -8,6 +8,7 @@ use futures_util::stream::{self, Stream};
 use rivet_events::id::JobId;
 use rivet_projections::{QueryError, ReadModels, job_logs, jobs};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::http::body::NumberedLogEntry;
 use crate::http::error::ApiError;
@@ -17,16 +18,28 @@ use crate::http::state::{AppState, unknown_job};
 /// Entries that are read from the store at once when the whole log is asked for.
 const PAGE: usize = 1_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Range {
     /// The last index seen.
     #[serde(default)]
     after: u64,
     /// All of it where absent.
+    #[param(minimum = 1)]
     limit: Option<usize>,
 }
 
-/// A bare array in order of arrival. The whole log is streamed: it is never all in memory.
+/// Read the log of a job, in order of arrival.
+///
+/// Without `limit` it is the whole log, streamed: it is never all in memory.
+#[utoipa::path(
+    get, path = "/api/jobs/{id}/logs", operation_id = "readLogs", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job"), Range),
+    responses(
+        (status = 200, description = "Its entries", body = [NumberedLogEntry]),
+        (status = 404, description = "`job_not_found`"),
+    )
+)]
 pub(in crate::http) async fn read(
     State(state): State<AppState>,
     Path(job_id): Path<JobId>,

@@ -15,7 +15,18 @@ use crate::http::extract::Path;
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState, unknown_job};
 
-/// Launches an ended job again, as a new one that names it: the same version, the same parameters.
+/// Launch an ended job again.
+///
+/// The new job names the old one, and has the same version of the pipeline and the same parameters.
+#[utoipa::path(
+    post, path = "/api/jobs/{id}/retry", operation_id = "retryJob", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The ended job")),
+    responses(
+        (status = 200, description = "The new job", body = Job, headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`job_not_found`, `pipeline_not_found`"),
+        (status = 409, description = "`not_ended`"),
+    )
+)]
 pub(in crate::http) async fn retry(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

@@ -7,6 +7,7 @@ use axum::{Extension, Json};
 use rivet_events::id::{JobId, RunnerId};
 use rivet_projections::{job_queue, jobs, runners};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::http::body::Job;
 use crate::http::error::ApiError;
@@ -18,7 +19,8 @@ use crate::http::state::{Actor, AppState};
 /// A runner claims all that it is shown, so it is never shown the whole queue.
 const OFFERED: usize = 100;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Poll {
     /// Absent in dialect B: such a runner takes every job.
     runner_id: Option<RunnerId>,
@@ -27,7 +29,12 @@ pub(in crate::http) struct Poll {
     fencing: bool,
 }
 
-/// The first jobs in claim order that the runner may have, shown by the time of their launch.
+/// List what a runner may claim: the first 100 jobs in claim order, shown by the time of their launch.
+#[utoipa::path(
+    get, path = "/api/jobs/scheduled", operation_id = "listScheduledJobs", tag = "Runners",
+    params(Poll),
+    responses((status = 200, description = "The jobs", body = [Job]))
+)]
 pub(in crate::http) async fn scheduled(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use rivet_events::id::JobId;
 use rivet_events::job::JobStatus;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::complete::finish;
 use crate::domain::job::{JobCommand, JobError, Report, StartJob};
@@ -15,11 +16,27 @@ use crate::http::extract::{Json, Path, header_value};
 use crate::http::header::{LEASE, RequestId};
 use crate::http::state::{Actor, AppState};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"status": "Running"}))]
 pub(in crate::http) struct SetStatus {
+    /// `Running`, or a terminal word.
     status: JobStatus,
 }
 
+/// Report the status of an attempt.
+///
+/// `Running` marks its start; a terminal word ends it as a complete without a result would.
+#[utoipa::path(
+    put, path = "/api/jobs/{id}/status", operation_id = "setJobStatus", tag = "Runners",
+    params(("id" = Uuid, Path, description = "The job"), ("Rivet-Lease" = Uuid, Header)),
+    request_body = SetStatus,
+    responses(
+        (status = 204, description = "Taken note of", headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`job_not_found`"),
+        (status = 409, description = "`not_running`, `lease_lost`, `already_ended`, `already_completed`"),
+        (status = 422, description = "`invalid_status`"),
+    )
+)]
 pub(in crate::http) async fn set_status(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

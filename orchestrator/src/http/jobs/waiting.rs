@@ -1,6 +1,7 @@
 //! Why a job is waiting.
 
 use std::collections::BTreeSet;
+use utoipa::ToSchema;
 
 use chrono::{DateTime, Utc};
 use rivet_events::job::JobStatus;
@@ -16,7 +17,7 @@ use crate::http::state::AppState;
 const RUNNERS: usize = 1_000;
 
 /// Why a job is waiting, and how many are before it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Waiting {
     /// 1 is the next, of all that wait, whatever they demand.
     place: u64,
@@ -25,7 +26,7 @@ pub(in crate::http) struct Waiting {
     missing_capabilities: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Reason {
     /// A suitable runner is idle.

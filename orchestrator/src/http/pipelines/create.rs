@@ -14,6 +14,18 @@ use crate::http::extract::Json;
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState};
 
+/// Create a pipeline.
+///
+/// With a `name` any script is accepted; without one the script must be a definition. What the request says wins over
+/// what the script says.
+#[utoipa::path(
+    post, path = "/api/pipeline/create", operation_id = "createPipeline", tag = "Pipelines",
+    request_body = PipelineRequest,
+    responses(
+        (status = 200, description = "The pipeline", body = Pipeline, headers(("Rivet-Position" = u64))),
+        (status = 422, description = "`invalid_definition`, `definition_limit`"),
+    )
+)]
 pub(in crate::http) async fn create(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

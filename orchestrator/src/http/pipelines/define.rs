@@ -1,6 +1,7 @@
 //! Makes a definition out of a request: what the request says wins over what its script says.
 
 use std::collections::BTreeSet;
+use utoipa::ToSchema;
 
 use rivet_events::pipeline::{PipelineDefinition, Tag};
 use serde::Deserialize;
@@ -9,17 +10,26 @@ use crate::definition::{Definition, DefinitionError, Evaluator, PartialConfig};
 use crate::http::error::ApiError;
 
 /// A pipeline as a client sends it: with a name (dialect A) or all in its script (dialect B).
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "script": "return { name = 'hello', stages = { { name = 'greet', script = function() log.info('Hello') end } } }",
+}))]
 pub(in crate::http) struct PipelineRequest {
+    /// Where absent, the script must be a definition.
     #[serde(default)]
     name: Option<String>,
+    /// Shown description.
     #[serde(default)]
     description: Option<String>,
+    /// Lua, at most 1 MiB.
     script: String,
+    /// Capabilities that its jobs demand, beside those of the script.
     #[serde(default)]
     required_modules: Option<Vec<String>>,
+    /// Texts, or pairs that demand `key=value`.
     #[serde(default)]
     tags: Option<Vec<Tag>>,
+    /// Limits, environment and queueing, member by member before those of the script.
     #[serde(default)]
     config: Option<PartialConfig>,
 }

@@ -14,7 +14,17 @@ use crate::http::state::{Actor, AppState};
 use crate::processes::deleted_pipelines::cancel_waiting;
 use crate::telemetry::chain;
 
-/// Its waiting jobs are cancelled before the answer; what that misses, a process catches up with.
+/// Delete a pipeline.
+///
+/// Its waiting jobs are cancelled, running ones go on, and all stay readable.
+#[utoipa::path(
+    delete, path = "/api/pipeline/{id}", operation_id = "deletePipeline", tag = "Pipelines",
+    params(("id" = Uuid, Path, description = "The pipeline")),
+    responses(
+        (status = 204, description = "It takes no more launches", headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`pipeline_not_found`"),
+    )
+)]
 pub(in crate::http) async fn delete(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

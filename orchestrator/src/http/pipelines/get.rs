@@ -12,6 +12,15 @@ use crate::http::extract::{Path, Query};
 use crate::http::moment::{At, told};
 use crate::http::state::{AppState, unknown_pipeline};
 
+/// Get a pipeline.
+#[utoipa::path(
+    get, path = "/api/pipeline/{id}", operation_id = "getPipeline", tag = "Pipelines",
+    params(("id" = Uuid, Path, description = "The pipeline")),
+    responses(
+        (status = 200, description = "The pipeline", body = Pipeline),
+        (status = 404, description = "`pipeline_not_found`"),
+    )
+)]
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
     Path(id): Path<PipelineId>,

@@ -11,6 +11,12 @@ use crate::http::extract::Query;
 use crate::http::moment::{At, told};
 use crate::http::state::AppState;
 
+/// List pipelines, newest first.
+#[utoipa::path(
+    get, path = "/api/pipeline/list", operation_id = "listPipelines", tag = "Pipelines",
+    params(Paging),
+    responses((status = 200, description = "A page of them", body = [Pipeline], headers(("Link" = String))))
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,

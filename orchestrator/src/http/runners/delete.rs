@@ -3,6 +3,7 @@
 use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use rivet_events::id::RunnerId;
 
 use super::runner_id;
 use crate::domain::runner::{RemoveRunner, RunnerCommand};
@@ -12,6 +13,18 @@ use crate::http::extract::Path;
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState};
 
+/// Take a runner off the list.
+///
+/// If it speaks again, it is registered anew.
+#[utoipa::path(
+    delete, path = "/api/runners/{id}", operation_id = "deleteRunner", tag = "Runners",
+    params(("id" = RunnerId, Path, description = "The runner; slashes may stay as they are")),
+    responses(
+        (status = 204, description = "It is not on the list any more", headers(("Rivet-Position" = u64))),
+        (status = 400, description = "`invalid_path`"),
+        (status = 404, description = "`runner_not_found`"),
+    )
+)]
 pub(in crate::http) async fn delete(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

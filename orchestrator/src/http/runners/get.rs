@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use rivet_events::id::RunnerId;
 use rivet_projections::runners;
 
 use super::{runner_id, unknown_runner};
@@ -12,6 +13,17 @@ use crate::http::extract::{Path, Query};
 use crate::http::moment::{At, told};
 use crate::http::state::AppState;
 
+/// Get a runner.
+#[utoipa::path(
+    get, path = "/api/runners/{id}", operation_id = "getRunner", tag = "Runners",
+    params(("id" = RunnerId, Path, description = "The runner; slashes may stay as they are"), At),
+    responses(
+        (status = 200, description = "The runner", body = Runner),
+        (status = 400, description = "`invalid_path`"),
+        (status = 404, description = "`runner_not_found`"),
+        (status = 422, description = "`in_the_future`"),
+    )
+)]
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
     Path(id): Path<String>,

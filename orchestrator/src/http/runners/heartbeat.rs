@@ -15,6 +15,18 @@ use crate::http::extract::{Path, header_value};
 use crate::http::header::{CANCEL, LEASE, RequestId};
 use crate::http::state::{Actor, AppState};
 
+/// Say that a runner is alive.
+///
+/// One that never registered is registered by it, without restrictions.
+#[utoipa::path(
+    post, path = "/api/runners/{id}/heartbeat", operation_id = "heartbeat", tag = "Runners",
+    params(("id" = RunnerId, Path, description = "The runner; slashes may stay as they are"), ("Rivet-Lease" = Uuid, Header)),
+    responses(
+        (status = 204, description = "Heard", headers(("Rivet-Position" = u64), ("Rivet-Cancel" = String))),
+        (status = 400, description = "`invalid_path`"),
+        (status = 409, description = "`lease_lost`"),
+    )
+)]
 pub(in crate::http) async fn heartbeat(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

@@ -4,6 +4,7 @@ use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use rivet_projections::runners::{self, RunnerStatus};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::http::answer::{Paging, listed};
 use crate::http::body::Runner;
@@ -12,11 +13,19 @@ use crate::http::extract::Query;
 use crate::http::moment::{At, told};
 use crate::http::state::AppState;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Filter {
+    /// In this state.
     status: Option<RunnerStatus>,
 }
 
+/// List runners, newest first.
+#[utoipa::path(
+    get, path = "/api/runners", operation_id = "listRunners", tag = "Runners",
+    params(Paging, Filter),
+    responses((status = 200, description = "A page of them", body = [Runner], headers(("Link" = String))))
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,

@@ -7,6 +7,7 @@ use rivet_events::Metadata;
 use rivet_events::id::RunnerId;
 use rivet_projections::runners;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::domain::job::{ExpireLease, JobCommand};
 use crate::domain::runner::{RegisterRunner, RunnerCommand, RunnerState};
@@ -17,16 +18,28 @@ use crate::http::extract::Json;
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"runner_id": "build-1", "capabilities": ["docker", "os=linux"]}))]
 pub(in crate::http) struct Register {
+    /// The name that it chose.
     runner_id: RunnerId,
     /// Absent in dialect B: such a runner takes every job.
     #[serde(default)]
     capabilities: Option<Vec<String>>,
+    /// One start of its process.
     #[serde(default)]
     boot_id: Option<String>,
 }
 
+/// Register a runner.
+///
+/// Without `capabilities` it is unrestricted; with none it can only run what demands nothing. A name that comes back
+/// with another `boot_id` is another process, and what the former one held is taken from it.
+#[utoipa::path(
+    post, path = "/api/runners/register", operation_id = "registerRunner", tag = "Runners",
+    request_body = Register,
+    responses((status = 200, description = "The runner", body = Runner, headers(("Rivet-Position" = u64))))
+)]
 pub(in crate::http) async fn register(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

@@ -1,0 +1,96 @@
+//! The API's own description: OpenAPI 3.1, from what stands beside each handler.
+//!
+//! To describe a route: `#[utoipa::path]` on its handler, and its line in [`Document`]. Of its errors it lists those of
+//! its own, as their codes in the description of a status; what all have in common is added in `common`.
+
+mod common;
+
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::IntoResponse;
+use rivet_events::job::JobResult;
+use utoipa::OpenApi;
+
+use common::{Common, SecondClaim};
+
+use super::error::Problem;
+use super::{events, health, jobs, metrics, pipelines, projections, runners, stubs};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Rivet Orchestrator",
+        description = "Stores CI/CD pipelines, launches jobs of them, hands the jobs to runners that poll, and keeps \
+            their status, result and logs. Every change is an event of one log, and every read reflects what the same \
+            server has acknowledged before.\n\n\
+            Members that are not known are ignored. Times are RFC 3339 in UTC. Every refusal is \
+            `application/problem+json`: branch on its `code`.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    servers((url = "/", description = "This server")),
+    tags(
+        (name = "Pipelines", description = "What can be run"),
+        (name = "Jobs", description = "Launches of pipelines"),
+        (name = "Runners", description = "What runners do, and who they are"),
+        (name = "Events", description = "The log of everything"),
+        (name = "Operations", description = "The state of the server"),
+    ),
+    paths(
+        pipelines::create::create,
+        pipelines::list::list,
+        pipelines::get::get,
+        pipelines::delete::delete,
+        stubs::list,
+        stubs::get,
+        jobs::launch::launch,
+        jobs::list::list,
+        jobs::list::list_of_pipeline,
+        jobs::get::get,
+        jobs::logs::read,
+        jobs::cancel::cancel,
+        jobs::retry::retry,
+        events::history::history,
+        runners::register::register,
+        runners::heartbeat::heartbeat,
+        runners::list::list,
+        runners::get::get,
+        runners::delete::delete,
+        jobs::scheduled::scheduled,
+        jobs::claim::claim,
+        jobs::claim_next::claim_next,
+        jobs::status::set_status,
+        jobs::append_logs::append,
+        jobs::complete::complete,
+        events::list::list,
+        projections::list::list,
+        projections::rebuild::rebuild,
+        openapi,
+        health::health,
+        health::live,
+        health::ready,
+        metrics::metrics,
+    ),
+    components(schemas(Problem<'static>, JobResult)),
+    modifiers(&SecondClaim, &Common),
+)]
+struct Document;
+
+static TEXT: LazyLock<String> = LazyLock::new(|| {
+    let text = Document::openapi().to_pretty_json().expect("invariant: a description is plain data");
+    text + "\n"
+});
+
+/// The description as text: JSON that ends in a line.
+pub(crate) fn document() -> &'static str {
+    &TEXT
+}
+
+/// Get this description.
+#[utoipa::path(
+    get, path = "/api/openapi.json", operation_id = "getDescription", tag = "Operations",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object, example = json!({"openapi": "3.1.0"})))
+)]
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], document())
+}

@@ -1,0 +1,128 @@
+//! What the server measures of itself, for Prometheus.
+//!
+//! Counters and histograms are counted where things happen, by handles that were found beforehand, so that counting is
+//! an atomic addition. What is a state (the queue, the runners, the read models, the process) is read when it is asked
+//! for, in `scrape`.
+//!
+//! To add a metric: make it in the file of its subject, through [`Registry`]; name it `rivet_`, base units, `_total`
+//! for what only grows; a row in docs/metrics.md. Labels have few values: never an id, a name that a client chose, or
+//! a path as it was sent.
+
+mod commands;
+mod http;
+mod jobs;
+mod log;
+mod process;
+mod registry;
+mod scrape;
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use prometheus::{IntGauge, IntGaugeVec};
+
+pub use commands::{CommandCounts, CommandMetrics, Outcome};
+pub use http::{CountRequests, HttpMetrics};
+pub use jobs::JobMetrics;
+pub use log::LogMetrics;
+pub use registry::{CONTENT_TYPE, Registry};
+pub use scrape::scrape;
+
+/// Everything that is counted as it happens. One a server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Commands, by what became of them.
+    pub commands: CommandMetrics,
+    /// The life of jobs.
+    pub jobs: Arc<JobMetrics>,
+    /// Appends to the log.
+    pub log: Arc<LogMetrics>,
+    /// Requests.
+    pub http: Arc<HttpMetrics>,
+    streams: IntGaugeVec,
+    /// When the server began.
+    pub started_at: DateTime<Utc>,
+}
+
+/// A live feed that clients may hang on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Everything that is appended to the log.
+    Events,
+    /// The log of one job.
+    JobLogs,
+}
+
+impl Stream {
+    const ALL: [Self; 2] = [Self::Events, Self::JobLogs];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::JobLogs => "job_logs",
+        }
+    }
+}
+
+impl Metrics {
+    /// All at zero.
+    #[must_use]
+    pub fn new(now: DateTime<Utc>) -> Self {
+        let registry = Registry::default();
+        let streams =
+            registry.gauges("rivet_sse_clients", "Clients of live streams, by the stream.", &["stream"]);
+        for stream in Stream::ALL {
+            streams.with_label_values(&[stream.as_str()]).set(0);
+        }
+        let build = registry.gauges("rivet_build_info", "1, labelled with what runs.", &["version"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Self {
+            commands: CommandMetrics::new(&registry),
+            jobs: Arc::new(JobMetrics::new(&registry)),
+            log: Arc::new(LogMetrics::new(&registry)),
+            http: Arc::new(HttpMetrics::new(&registry)),
+            streams,
+            started_at: now,
+            registry,
+        }
+    }
+
+    /// Counts a client of a live stream for as long as what this returns is kept.
+    #[must_use]
+    pub fn stream_client(&self, stream: Stream) -> Present {
+        Present::new(self.streams.with_label_values(&[stream.as_str()]))
+    }
+}
+
+/// One more in a gauge, until it is dropped.
+#[derive(Debug)]
+pub struct Present(IntGauge);
+
+impl Present {
+    fn new(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_of_a_stream_counts_until_it_leaves() {
+        let metrics = Metrics::new(DateTime::UNIX_EPOCH);
+        let clients = || metrics.streams.with_label_values(&["job_logs"]).get();
+        let client = metrics.stream_client(Stream::JobLogs);
+        assert_eq!(clients(), 1);
+        drop(client);
+        assert_eq!(clients(), 0);
+    }
+}

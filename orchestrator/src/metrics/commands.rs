@@ -1,0 +1,118 @@
+//! Commands, by what became of them.
+
+use prometheus::{IntCounter, IntCounterVec};
+
+use super::registry::Registry;
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its events are in the log.
+    Recorded,
+    /// Nothing was left to do.
+    Unchanged,
+    /// The aggregate said no.
+    Refused,
+    /// Others were faster each time that it was tried.
+    Contended,
+    /// A stream that it only asked not to move had moved.
+    Stale,
+    /// The append queue was full.
+    Overloaded,
+    /// The store did not answer.
+    Unavailable,
+    /// The stream cannot be read.
+    Corrupt,
+}
+
+impl Outcome {
+    const ALL: [Self; 8] = [
+        Self::Recorded,
+        Self::Unchanged,
+        Self::Refused,
+        Self::Contended,
+        Self::Stale,
+        Self::Overloaded,
+        Self::Unavailable,
+        Self::Corrupt,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+            Self::Contended => "contended",
+            Self::Stale => "stale",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "unavailable",
+            Self::Corrupt => "corrupt",
+        }
+    }
+}
+
+/// The counters of all commands.
+#[derive(Debug)]
+pub struct CommandMetrics(IntCounterVec);
+
+/// The counters of one kind of aggregate, found beforehand.
+#[derive(Debug)]
+pub struct CommandCounts(Vec<(&'static str, [IntCounter; Outcome::ALL.len()])>);
+
+impl CommandMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        Self(registry.counters(
+            "rivet_commands_total",
+            "Commands to aggregates, by what became of them.",
+            &["aggregate", "command", "outcome"],
+        ))
+    }
+
+    /// The counters of the commands of one kind of aggregate.
+    #[must_use]
+    pub fn of(&self, aggregate: &str, commands: &[&'static str]) -> CommandCounts {
+        let counter =
+            |command, outcome: Outcome| self.0.with_label_values(&[aggregate, command, outcome.as_str()]);
+        let counts = commands.iter().map(|command| (*command, Outcome::ALL.map(|o| counter(command, o))));
+        CommandCounts(counts.collect())
+    }
+}
+
+impl CommandCounts {
+    /// Counts a command.
+    pub fn count(&self, command: &str, outcome: Outcome) {
+        if let Some((_, counters)) = self.0.iter().find(|(name, _)| *name == command) {
+            counters[outcome as usize].inc();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::NamedCommand;
+    use crate::domain::job::JobCommand;
+
+    #[test]
+    fn a_command_is_counted_by_its_outcome() {
+        let registry = Registry::default();
+        let counts = CommandMetrics::new(&registry).of("job", JobCommand::NAMES);
+        counts.count("claim", Outcome::Refused);
+        counts.count("claim", Outcome::Overloaded);
+        let text = registry.text();
+        for outcome in ["refused", "overloaded"] {
+            let line = format!(
+                "rivet_commands_total{{aggregate=\"job\",command=\"claim\",outcome=\"{outcome}\"}} 1\n"
+            );
+            assert!(text.contains(&line), "{text}");
+        }
+        assert_eq!(text.matches(" 1\n").count(), 2);
+    }
+
+    #[test]
+    fn each_outcome_has_its_place() {
+        for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, place);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The life of jobs: how long they wait and run, and how they end.
+
+use chrono::TimeDelta;
+use prometheus::{Histogram, IntCounter, IntCounterVec};
+use rivet_events::job::JobStatus;
+
+use super::registry::Registry;
+use crate::domain::job::{Job, JobState};
+
+const WAITS: [f64; 13] =
+    [0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0];
+const RUNS: [f64; 13] =
+    [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0];
+
+/// Each change of a job is counted by the process that appended it.
+#[derive(Debug)]
+pub struct JobMetrics {
+    wait: Histogram,
+    run: Histogram,
+    ended: IntCounterVec,
+    requeued: IntCounter,
+}
+
+impl JobMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let metrics = Self {
+            wait: registry.histogram(
+                "rivet_job_wait_seconds",
+                "Time of a job from when it was queued, and due, to its claim.",
+                &WAITS,
+            ),
+            run: registry.histogram(
+                "rivet_job_run_seconds",
+                "Time of an attempt from its claim to its end.",
+                &RUNS,
+            ),
+            ended: registry.counters("rivet_jobs_ended_total", "Jobs that ended, by how.", &["status"]),
+            requeued: registry.counter(
+                "rivet_job_attempts_requeued_total",
+                "Attempts that ended without ending their job: it waits for the next one.",
+            ),
+        };
+        // Also what has not happened yet has a line.
+        for status in [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut] {
+            metrics.ended(status);
+        }
+        metrics
+    }
+
+    fn ended(&self, status: JobStatus) -> IntCounter {
+        self.ended.with_label_values(&[status.as_str()])
+    }
+
+    /// Counts what one append changed.
+    pub fn count(&self, before: &Job, after: &Job) {
+        match (&before.state, &after.state) {
+            (JobState::Queued(queued), JobState::Running(running)) => {
+                self.wait.observe(seconds(running.holder.claimed_at - queued.queued_at.max(queued.due_at)));
+            }
+            (JobState::Running(running), JobState::Ended(ended)) => {
+                self.run.observe(seconds(ended.ended_at - running.holder.claimed_at));
+                self.ended(ended.status).inc();
+            }
+            (JobState::Queued(_), JobState::Ended(ended)) => self.ended(ended.status).inc(),
+            (JobState::Running(running), JobState::Queued(queued)) => {
+                self.run.observe(seconds(queued.queued_at - running.holder.claimed_at));
+                self.requeued.inc();
+            }
+            (JobState::Absent | JobState::Ended(_), _)
+            | (JobState::Queued(_), JobState::Absent | JobState::Queued(_))
+            | (JobState::Running(_), JobState::Absent | JobState::Running(_)) => {}
+        }
+    }
+}
+
+/// The clocks of replicas differ a little: never less than nothing.
+fn seconds(time: TimeDelta) -> f64 {
+    time.as_seconds_f64().max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use rivet_events::id::{JobId, LeaseId, PipelineId};
+    use rivet_events::job::{JobClaimed, JobCompleted, JobEvent, JobLaunched};
+
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn a_job_counts_its_wait_its_run_and_its_end() {
+        let (job_id, pipeline_id) = (JobId::generate(), PipelineId::generate());
+        let runner_id: rivet_events::id::RunnerId = "r".parse().unwrap();
+        let events = [
+            JobEvent::Launched(JobLaunched {
+                job_id,
+                pipeline_id,
+                pipeline_version: 1,
+                parameters: serde_json::Map::new(),
+                demands: vec![],
+                priority: 5,
+                max_retries: 0,
+                timeout_seconds: None,
+                retry_on_runner_lost: false,
+                concurrency: None,
+                retry_of: None,
+                request_digest: None,
+                requested_at: at(0),
+            }),
+            JobEvent::Claimed(JobClaimed {
+                job_id,
+                pipeline_id,
+                runner_id: runner_id.clone(),
+                attempt: 1,
+                lease_id: LeaseId::generate(),
+                fencing: true,
+                request_key: None,
+                ready_at: None,
+                claimed_at: at(4),
+            }),
+            JobEvent::Completed(JobCompleted {
+                job_id,
+                pipeline_id,
+                runner_id,
+                attempt: 1,
+                status: JobStatus::Succeeded,
+                result: None,
+                reason: None,
+                completed_at: at(104),
+            }),
+        ];
+        let metrics = JobMetrics::new(&Registry::default());
+        let mut before = Job::default();
+        for event in events {
+            let after = Job { state: before.state.clone().evolve(event) };
+            metrics.count(&before, &after);
+            before = after;
+        }
+        assert_eq!((metrics.wait.get_sample_count(), metrics.wait.get_sample_sum()), (1, 4.0));
+        assert_eq!((metrics.run.get_sample_count(), metrics.run.get_sample_sum()), (1, 100.0));
+        assert_eq!(metrics.ended(JobStatus::Succeeded).get(), 1);
+        assert_eq!(metrics.requeued.get(), 0);
+    }
+}

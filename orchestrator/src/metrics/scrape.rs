@@ -1,0 +1,183 @@
+//! What is read when somebody asks: the queue, the runners, the read models, the process.
+//!
+//! The state of the queue and the runners is the same on every replica, so a dashboard takes the maximum over them;
+//! what is counted is each replica's own, so it takes the sum.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rivet_events::Position;
+use rivet_projections::job_queue::{self, QueueDepth};
+use rivet_projections::runners::{self, RunnerCounts, RunnerStatus};
+use rivet_projections::status::Status;
+use rivet_projections::{QueryError, ReadModels};
+
+use super::registry::Registry;
+use super::{Metrics, process};
+use crate::telemetry::chain;
+
+/// Longest wait for the database, well below the ten seconds that Prometheus waits.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Sets of demands with a line of their own; what the others have waiting stands under [`OTHERS`].
+const MAX_DEMANDS: usize = 20;
+const OTHERS: &str = "(others)";
+
+/// What the database said of the state of things.
+#[derive(Debug)]
+struct State {
+    depth: QueueDepth,
+    by_demands: Vec<(Option<String>, u64)>,
+    runners: RunnerCounts,
+    read_models: Vec<Status>,
+}
+
+/// All metrics as text, with what is known of the state of things: without the database, that is what is counted in
+/// this process.
+pub async fn scrape(
+    metrics: &Metrics,
+    read_models: &ReadModels,
+    head: Position,
+    now: DateTime<Utc>,
+) -> String {
+    let states = Registry::default();
+    process::measure(&states, metrics.started_at);
+    states
+        .gauge("rivet_log_head_position", "The highest position of the log that this process knows of.")
+        .set(signed(head.0));
+    measure_projector(&states, read_models);
+    let state = tokio::time::timeout(PATIENCE, State::read(read_models, now)).await;
+    let up = states.gauge("rivet_database_up", "Whether the database answered in time when this was read.");
+    match state {
+        Ok(Ok(state)) => {
+            up.set(1);
+            state.measure(&states, now);
+        }
+        Ok(Err(error)) => tracing::warn!(error = %chain(&error), "the state of things is not measured"),
+        Err(_) => tracing::warn!("the state of things is not measured: the database takes too long"),
+    }
+    metrics.registry.text() + &states.text()
+}
+
+fn measure_projector(states: &Registry, read_models: &ReadModels) {
+    let leading = *read_models.leading().borrow();
+    states
+        .gauge("rivet_leading", "1 where this process keeps the read models up to date.")
+        .set(i64::from(leading));
+    let work = read_models.projector_work();
+    states
+        .counter("rivet_projector_batches_total", "Batches that the projector of this process has written.")
+        .inc_by(work.batches);
+    states
+        .counter("rivet_projector_events_total", "Events in the batches of this process's projector.")
+        .inc_by(work.events);
+    states
+        .seconds_counter("rivet_projector_busy_seconds_total", "Time that these batches took.")
+        .inc_by(work.busy.as_secs_f64());
+}
+
+impl State {
+    async fn read(read_models: &ReadModels, now: DateTime<Utc>) -> Result<Self, QueryError> {
+        Ok(Self {
+            depth: job_queue::depth(read_models).await?,
+            by_demands: job_queue::depth_by_demands(read_models).await?,
+            runners: runners::counts(read_models).await?,
+            read_models: read_models.status(now).await?,
+        })
+    }
+
+    fn measure(&self, states: &Registry, now: DateTime<Utc>) {
+        self.measure_queue(states, now);
+        self.measure_runners(states);
+        self.measure_read_models(states);
+    }
+
+    fn measure_queue(&self, states: &Registry, now: DateTime<Utc>) {
+        let oldest = self.depth.oldest_queued_at.map_or(0.0, |at| (now - at).as_seconds_f64().max(0.0));
+        states
+            .seconds_gauge(
+                "rivet_queue_oldest_wait_seconds",
+                "How long the job has waited that waits longest.",
+            )
+            .set(oldest);
+        let waiting = states.gauges(
+            "rivet_queue_waiting_jobs",
+            "Jobs that wait, by the capabilities that they demand, with commas between them.",
+            &["demands"],
+        );
+        let running = states.gauge("rivet_running_jobs", "Jobs in the hands of runners.");
+        // Also an empty queue has a line.
+        waiting.with_label_values(&[""]).set(0);
+        let mut lines = 0;
+        for (demands, jobs) in &self.by_demands {
+            match demands {
+                None => running.set(signed(*jobs)),
+                Some(demands) => {
+                    lines += 1;
+                    let label = if lines > MAX_DEMANDS { OTHERS } else { demands };
+                    waiting.with_label_values(&[label]).add(signed(*jobs));
+                }
+            }
+        }
+    }
+
+    fn measure_runners(&self, states: &Registry) {
+        let runners = states.gauges("rivet_runners", "Registered runners, by their status.", &["status"]);
+        let RunnerCounts { online, busy, offline } = self.runners;
+        for (status, count) in
+            [(RunnerStatus::Online, online), (RunnerStatus::Busy, busy), (RunnerStatus::Offline, offline)]
+        {
+            runners.with_label_values(&[status.as_str()]).set(signed(count));
+        }
+    }
+
+    fn measure_read_models(&self, states: &Registry) {
+        let labels = ["projection", "state"];
+        let position = states.gauges(
+            "rivet_projection_position",
+            "Every event up to this position of the log is in the read model.",
+            &labels,
+        );
+        let lag_events =
+            states.gauges("rivet_projection_lag_events", "Events that are not in it yet.", &labels);
+        let lag_seconds =
+            states.seconds_gauges("rivet_projection_lag_seconds", "Age of the oldest of them.", &labels);
+        let parked =
+            states.gauges("rivet_projection_parked_streams", "Streams that it has given up.", &labels);
+        for status in &self.read_models {
+            let labels = [status.name, status.state];
+            position.with_label_values(&labels).set(signed(status.position.0));
+            lag_events.with_label_values(&labels).set(signed(status.lag_events));
+            lag_seconds.with_label_values(&labels).set(status.lag_seconds);
+            parked.with_label_values(&labels).set(signed(status.parked));
+        }
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_of_many_demands_has_a_bounded_number_of_lines() {
+        let by_demands = (1..=100).rev().map(|n| (Some(format!("c{n}")), n)).chain([(None, 7)]).collect();
+        let state = State {
+            depth: QueueDepth { queued: 5050, oldest_queued_at: None },
+            by_demands,
+            runners: RunnerCounts::default(),
+            read_models: vec![],
+        };
+        let states = Registry::default();
+        state.measure(&states, DateTime::UNIX_EPOCH);
+        let text = states.text();
+        let lines: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("rivet_queue_waiting_jobs{")).collect();
+        assert_eq!(lines.len(), MAX_DEMANDS + 2);
+        let jobs = lines.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap());
+        assert_eq!(jobs.sum::<u64>(), 5050);
+        assert!(text.contains("rivet_running_jobs 7\n"), "{text}");
+    }
+}
