@@ -17,11 +17,13 @@ use crate::event::Event;
 
 mod batch;
 mod grouped;
+mod heads;
 mod keeper;
 mod memory;
 mod postgres;
 mod recent;
 mod sqlite;
+mod waiting;
 mod writer;
 
 use grouped::GroupedLog;
@@ -61,6 +63,8 @@ pub struct LogSettings {
     pub recent_events: usize,
     /// Bytes of payload kept in memory for those who follow the log.
     pub recent_bytes: usize,
+    /// Streams whose version is remembered after an append, at least; up to twice as many.
+    pub known_streams: usize,
     /// How often the database is asked for events of other processes, where there can be any.
     pub poll_interval: Duration,
 }
@@ -74,6 +78,7 @@ impl Default for LogSettings {
             batch_bytes: 4 << 20,
             recent_events: 8_192,
             recent_bytes: 16 << 20,
+            known_streams: 16_384,
             poll_interval: Duration::from_millis(200),
         }
     }

@@ -337,6 +337,33 @@ async fn two_replicas_share_one_order() {
 }
 
 #[tokio::test]
+async fn a_stream_that_another_replica_moved_conflicts_alone() {
+    let store = Store::postgres().await;
+    let (one, other) = (store.open(LogSettings::default()).await, store.open(LogSettings::default()).await);
+    let (moved, unseen, kept) = (JobId::generate(), JobId::generate(), JobId::generate());
+    // All three are as the first replica last knew them, when its batch comes.
+    for job in [moved, kept] {
+        one.append(launch(job)).await.unwrap();
+    }
+    other.append(append(vec![write(moved, 1, vec![claimed(moved, 1)])])).await.unwrap();
+    other.append(launch(unseen)).await.unwrap();
+
+    let outcomes = join_all([
+        one.append(append(vec![write(moved, 1, vec![claimed(moved, 1)])])),
+        one.append(append(vec![write(kept, 1, vec![claimed(kept, 1)])])),
+        one.append(launch(unseen)),
+        one.append(launch(JobId::generate())),
+    ])
+    .await;
+
+    let conflicts = outcomes.iter().map(|outcome| matches!(outcome, Err(AppendError::Conflict { .. })));
+    assert_eq!(conflicts.collect::<Vec<_>>(), [true, false, true, false], "{outcomes:?}");
+    let all = read_to_end(&one).await;
+    assert_eq!(all.len(), 4 + 2);
+    assert_dense(&all);
+}
+
+#[tokio::test]
 async fn a_replica_learns_of_the_appends_of_another() {
     let store = Store::postgres().await;
     // Far apart polls: it is the hint that brings the news.

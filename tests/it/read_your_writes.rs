@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{id, ids, new_pipeline, success};
+use rivet_tests::sample::{UNKNOWN, id, ids, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use serde_json::json;
@@ -11,7 +11,10 @@ use serde_json::json;
 const CONNECTIONS: usize = 16;
 const PAIRS: usize = 1_000;
 
-on_both_stores! { a_get_sees_what_was_acknowledged_before }
+on_both_stores! {
+    a_get_sees_what_was_acknowledged_before,
+    what_may_have_been_launched_meanwhile_is_not_denied,
+}
 
 async fn a_get_sees_what_was_acknowledged_before(kind: StoreKind) {
     let app = TestApp::start(kind).await;
@@ -56,4 +59,21 @@ async fn another_replica_is_asked_for_a_position() {
         assert_eq!(ids(&read.expect(200)), [job]);
         assert_eq!(read.header("rivet-stale"), None);
     }
+}
+
+/// Read models that are behind show what they have, and do not say that there is nothing else.
+async fn what_may_have_been_launched_meanwhile_is_not_denied(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &["--read-wait", "50ms"]).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let ahead = api.with("rivet-min-position", &1_000_000);
+    for (seen, refused) in [(ahead.job(&job).await, false), (ahead.job(UNKNOWN).await, true)] {
+        assert_eq!(seen.header("rivet-stale"), Some("true"));
+        if refused {
+            seen.expect_refusal(503, "behind");
+        } else {
+            assert_eq!(seen.expect(200)["id"], job);
+        }
+    }
+    api.job(UNKNOWN).await.expect_refusal(404, "job_not_found");
 }

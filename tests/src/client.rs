@@ -3,6 +3,8 @@
 //! Every method answers with what came back, whatever it was; [`Answer::expect`] and [`Answer::expect_refusal`]
 //! turn that into an assertion.
 
+use std::net::IpAddr;
+
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -88,6 +90,12 @@ impl Client {
     /// A client of the server at `base`, such as `http://127.0.0.1:8080`.
     pub fn new(base: impl Into<String>) -> Self {
         Self { http: reqwest::Client::new(), base: base.into(), headers: HeaderMap::new() }
+    }
+
+    /// A client whose connections come from a local address.
+    pub fn from_address(base: impl Into<String>, address: IpAddr) -> Self {
+        let http = reqwest::Client::builder().local_address(address).build().expect("it needs nothing else");
+        Self { http, ..Self::new(base) }
     }
 
     /// The same client, sending one more header: a lease, a key, an offset.

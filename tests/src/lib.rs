@@ -3,6 +3,7 @@
 //!
 //! - [`postgres`]: a throwaway PostgreSQL; [`store`]: a database of either kind, fresh for each test;
 //! - [`server`]: the real program over a store; [`local_server`]: one whose clock a test moves;
+//! - [`runner`]: the reference runner of the program;
 //! - [`client`]: the use cases over HTTP; [`sse`]: its streams; [`lossy_proxy`]: a network that loses answers;
 //! - [`sample`]: pipelines and results to work with; [`verify`]: what holds of any server;
 //! - [`wait`]: the one way to wait for something.
@@ -15,6 +16,7 @@ pub mod history;
 pub mod local_server;
 pub mod lossy_proxy;
 pub mod postgres;
+pub mod runner;
 pub mod sample;
 pub mod server;
 pub mod sse;

@@ -232,6 +232,8 @@ mod tests {
         let cluster = Cluster::start(Durability::Full).await;
         let url = cluster.create_database().await;
         let mut before = PgConnection::connect(&url).await.unwrap();
+        let fsync: String = sqlx::query_scalar("show fsync").fetch_one(&mut before).await.unwrap();
+        assert_eq!(fsync, "on");
         sqlx::query("create table kept (n int)").execute(&mut before).await.unwrap();
         cluster.kill();
         cluster.resume().await;

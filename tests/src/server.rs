@@ -18,6 +18,8 @@ use crate::store::{Store, StoreKind};
 use crate::verify::verify;
 use crate::wait::eventually;
 
+const FREE_PORT: &str = "127.0.0.1:0";
+
 /// One running server.
 #[derive(Debug)]
 pub struct Server {
@@ -33,9 +35,18 @@ impl Server {
     }
 
     /// As [`Self::start`], by a command that ends in the program's own name and becomes it.
-    pub async fn start_through(mut command: Command, store: &Store, flags: &[&str]) -> Self {
+    pub async fn start_through(command: Command, store: &Store, flags: &[&str]) -> Self {
+        Self::spawn(command, FREE_PORT, store, flags).await
+    }
+
+    /// As [`Self::start`], where another one listened that has ended: for who knows one address only.
+    pub async fn start_at(address: &str, store: &Store, flags: &[&str]) -> Self {
+        Self::spawn(Command::new(program()), address, store, flags).await
+    }
+
+    async fn spawn(mut command: Command, address: &str, store: &Store, flags: &[&str]) -> Self {
         let mut process = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--database-url", store.url()])
+            .args(["serve", "--listen", address, "--database-url", store.url()])
             .args(flags)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -116,6 +127,11 @@ impl Server {
 
     /// Asks it to end, and waits until it has.
     pub async fn terminate(mut self) -> ExitStatus {
+        self.end().await
+    }
+
+    /// As [`Self::terminate`], for who puts another one in its place.
+    pub async fn end(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         eventually("the server to end", async || self.process.try_wait().expect("it is our child")).await
     }

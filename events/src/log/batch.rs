@@ -6,6 +6,7 @@ use chrono::SubsecRound;
 
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::id::EventId;
+use crate::log::writer::Queued;
 use crate::log::{Append, StoreError};
 
 /// What one command records, encoded once, so that the writer has nothing left to serialise.
@@ -25,8 +26,18 @@ pub(super) struct EncodedAppend {
 pub(super) struct Write {
     pub(super) stream: StreamId,
     pub(super) expected: Version,
+    /// The version after its events.
+    pub(super) reached: Version,
+    /// Whether nobody knows that the stream has reached the version expected, or there is no event that would collide
+    /// where it has moved past it.
+    pub(super) lookup: bool,
+}
+
+impl Write {
     /// Whether it only asks that the stream has not moved.
-    pub(super) is_condition: bool,
+    pub(super) fn is_condition(&self) -> bool {
+        self.reached == self.expected
+    }
 }
 
 /// An event that only lacks its place in the whole log.
@@ -58,7 +69,7 @@ impl EncodedAppend {
         let mut events = Vec::new();
         let mut bytes = 0;
         for write in append.writes {
-            let is_condition = write.events.is_empty();
+            let reached = Version(write.expected.0 + write.events.len() as u64);
             for (event, sequence) in write.events.into_iter().zip(write.expected.0 + 1..) {
                 let payload = serde_json::to_string(&event)?;
                 bytes += payload.len();
@@ -73,7 +84,7 @@ impl EncodedAppend {
                 };
                 events.push(NewEvent { envelope, payload });
             }
-            writes.push(Write { stream: write.stream, expected: write.expected, is_condition });
+            writes.push(Write { stream: write.stream, expected: write.expected, reached, lookup: true });
         }
         Ok(Self { writes, events, metadata, bytes })
     }
@@ -82,7 +93,7 @@ impl EncodedAppend {
 /// Appends that are committed in one transaction. No stream that one of them moves is named by another, so each
 /// stands for itself: a stale one is left out, the others are stored.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Batch<'a>(pub(super) &'a [EncodedAppend]);
+pub(super) struct Batch<'a>(pub(super) &'a [Queued]);
 
 /// What became of a batch.
 #[derive(Debug)]
@@ -106,15 +117,14 @@ impl<'a> Batch<'a> {
         self.0
             .iter()
             .enumerate()
-            .flat_map(|(place, append)| append.writes.iter().map(move |write| (place, write)))
+            .flat_map(|(place, queued)| queued.append.writes.iter().map(move |write| (place, write)))
     }
 
     /// All events in order, each with the place of its append in the batch.
     pub(super) fn events(self) -> impl Iterator<Item = (usize, &'a EncodedAppend, &'a NewEvent)> {
-        self.0
-            .iter()
-            .enumerate()
-            .flat_map(|(place, append)| append.events.iter().map(move |event| (place, append, event)))
+        self.0.iter().enumerate().flat_map(|(place, queued)| {
+            queued.append.events.iter().map(move |event| (place, &queued.append, event))
+        })
     }
 
     /// The events of appends without a stale write, in order.

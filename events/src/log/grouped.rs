@@ -1,10 +1,9 @@
 //! The log over any keeper: a bounded queue before the writer, and the last events in memory.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
@@ -12,13 +11,14 @@ use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::batch::EncodedAppend;
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
-use crate::log::writer::{Published, Queued, Writer};
+use crate::log::writer::{Published, Queued, WORTH_A_SYNC, Writer};
 use crate::log::{Append, AppendError, Appended, EventLog, LogSettings, ReadError};
 
 /// An event log with group commit.
 pub(super) struct GroupedLog<K> {
     keeper: Arc<K>,
     queue: mpsc::Sender<Queued>,
+    crowd: Arc<Notify>,
     /// Bytes that may still come into the queue.
     room: Arc<Semaphore>,
     queue_bytes: u32,
@@ -42,13 +42,9 @@ impl<K: Keeper> GroupedLog<K> {
             recent: Mutex::new(Recent::new(settings.recent_events, settings.recent_bytes)),
             head: Arc::clone(&head),
         });
-        let writer = Writer {
-            keeper: Arc::clone(&keeper),
-            queue: appends,
-            published: Arc::clone(&published),
-            settings,
-            waiting: VecDeque::new(),
-        };
+        let crowd = Arc::new(Notify::new());
+        let writer =
+            Writer::new(Arc::clone(&keeper), appends, Arc::clone(&crowd), Arc::clone(&published), settings);
         let (tasks, closing) = (TaskTracker::new(), CancellationToken::new());
         tasks.spawn(writer.run(closing.clone()));
         tasks.spawn(Arc::clone(&keeper).follow_others(head, settings.poll_interval, closing.clone()));
@@ -56,6 +52,7 @@ impl<K: Keeper> GroupedLog<K> {
         Ok(Self {
             keeper,
             queue,
+            crowd,
             room: Arc::new(Semaphore::new(settings.queue_bytes as usize)),
             queue_bytes: settings.queue_bytes,
             published,
@@ -77,6 +74,9 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
             mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable(Box::new(Closed)),
         })?;
+        if self.queue.max_capacity() - self.queue.capacity() >= WORTH_A_SYNC {
+            self.crowd.notify_one();
+        }
         outcome.await.unwrap_or_else(|_| Err(AppendError::Unavailable(Box::new(Closed))))
     }
 

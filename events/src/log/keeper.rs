@@ -16,8 +16,11 @@ use crate::log::batch::{Batch, Committed};
 
 /// A store of events.
 pub(super) trait Keeper: Send + Sync + 'static {
+    /// How many batches may be committed at once. More than one where a batch can travel while another is stored.
+    const CONCURRENT_COMMITS: usize = 1;
+
     /// Stores the batch durably, in one transaction, with dense positions in commit order. A stale write leaves its
-    /// append out. One call at a time.
+    /// append out. No more calls at a time than [`Self::CONCURRENT_COMMITS`].
     fn commit(&self, batch: Batch<'_>) -> impl Future<Output = Result<Committed, StoreError>> + Send;
 
     /// The events of a stream after `after`, in order.

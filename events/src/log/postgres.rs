@@ -1,14 +1,17 @@
 //! Keeps events in PostgreSQL, which any number of processes share.
 //!
-//! A batch is one call of the function `append_events` (see the migration): one round trip, one transaction, on a
-//! connection of its own, so that no reader can hold up an append.
+//! A batch is one call of the function `append_events` (see the migrations): one round trip, one transaction, on a
+//! connection of the writer's own, so that no reader can hold up an append.
 
-use std::sync::Arc;
+use std::num::TryFromIntError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{ConnectOptions, Executor, PgConnection, PgPool, Row};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -36,7 +39,10 @@ const WRITER_SESSION: &str = "
     set enable_hashjoin = off;
     set enable_mergejoin = off";
 
-const APPEND: &str = "select base, stale_writes from append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+const APPEND: &str = "select base, stale_writes from append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+
+/// The constraint that each version of a stream is taken once.
+const STREAM_KEY: &str = "events_stream_sequence";
 
 /// The columns that [`decode`] reads.
 macro_rules! select {
@@ -53,15 +59,19 @@ macro_rules! select {
 #[derive(Debug)]
 pub(super) struct PostgresKeeper {
     pool: PgPool,
-    /// The connection of the writer, while it is known to be good.
-    writer: Mutex<Option<PgConnection>>,
+    /// The writer's connections that are idle, and known to be good.
+    writers: Mutex<Vec<PgConnection>>,
     /// The last position committed here, for telling the other processes.
     committed: watch::Sender<Position>,
 }
 
 impl PostgresKeeper {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, writer: Mutex::new(None), committed: watch::Sender::new(Position::default()) }
+        Self { pool, writers: Mutex::new(Vec::new()), committed: watch::Sender::new(Position::default()) }
+    }
+
+    fn writers(&self) -> MutexGuard<'_, Vec<PgConnection>> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn connect_writer(&self) -> Result<PgConnection, sqlx::Error> {
@@ -73,20 +83,26 @@ impl PostgresKeeper {
 }
 
 impl Keeper for PostgresKeeper {
+    // While one holds the append lock, the next is on its way to it.
+    const CONCURRENT_COMMITS: usize = 2;
+
     async fn commit(&self, batch: Batch<'_>) -> Result<Committed, StoreError> {
-        let mut writer = self.writer.lock().await;
         // Taken out until the commit is known to have gone well, so that a broken connection is never used again.
-        let taken = writer.take();
+        let idle = self.writers().pop();
         let (connection, committed) = timeout(COMMIT_TIMEOUT, async {
-            let mut connection = match taken {
+            let mut connection = match idle {
                 Some(connection) => connection,
                 None => self.connect_writer().await?,
             };
             let committed = append(&mut connection, batch).await?;
             Ok::<_, StoreError>((connection, committed))
         })
-        .await??;
-        *writer = Some(connection);
+        .await
+        .map_err(StoreError::from)
+        .flatten()
+        // Whatever broke this connection has most likely broken the others.
+        .inspect_err(|_| self.writers().clear())?;
+        self.writers().push(connection);
         raise(&self.committed, committed.head(batch));
         Ok(committed)
     }
@@ -131,44 +147,15 @@ impl Keeper for PostgresKeeper {
 }
 
 async fn append(connection: &mut PgConnection, batch: Batch<'_>) -> Result<Committed, StoreError> {
-    let mut write = WriteColumns::default();
-    for (append, new) in batch.writes() {
-        write.appends.push(i32::try_from(append)?);
-        write.types.push(new.stream.kind.as_str());
-        write.ids.push(new.stream.id.as_str());
-        write.expecteds.push(i64::try_from(new.expected.0)?);
-    }
-    let mut event = EventColumns::default();
-    for (append, whole, new) in batch.events() {
-        let envelope = &new.envelope;
-        event.appends.push(i32::try_from(append)?);
-        event.types.push(envelope.stream.kind.as_str());
-        event.ids.push(envelope.stream.id.as_str());
-        event.sequences.push(i64::try_from(envelope.sequence.0)?);
-        event.event_types.push(envelope.event.event_type());
-        event.event_versions.push(envelope.event.event_version().to_string());
-        event.payloads.push(new.payload.as_str());
-        event.metadatas.push(whole.metadata.as_str());
-        event.event_ids.push(envelope.event_id.as_uuid());
-        event.recorded_ats.push(envelope.recorded_at);
-    }
-    let (base, stale_writes): (i64, Vec<i32>) = sqlx::query_as(APPEND)
-        .bind(write.appends)
-        .bind(write.types)
-        .bind(write.ids)
-        .bind(write.expecteds)
-        .bind(event.appends)
-        .bind(event.types)
-        .bind(event.ids)
-        .bind(event.sequences)
-        .bind(event.event_types)
-        .bind(event.event_versions)
-        .bind(event.payloads)
-        .bind(event.metadatas)
-        .bind(event.event_ids)
-        .bind(event.recorded_ats)
-        .fetch_one(connection)
-        .await?;
+    let mut columns = Columns::new(batch)?;
+    let (base, stale_writes) = match columns.append(connection).await {
+        // Another process had moved a stream: nothing was stored. Which ones, a lookup of all of them tells.
+        Err(error) if is_stream_conflict(&error) => {
+            columns.write_lookups.fill(true);
+            columns.append(connection).await?
+        }
+        outcome => outcome?,
+    };
     Ok(Committed {
         base: Position(base.try_into()?),
         stale_writes: stale_writes
@@ -178,19 +165,19 @@ async fn append(connection: &mut PgConnection, batch: Batch<'_>) -> Result<Commi
     })
 }
 
-/// One vector a parameter of `append_events`: a place in them is a write.
-#[derive(Default)]
-struct WriteColumns<'a> {
-    appends: Vec<i32>,
-    types: Vec<&'a str>,
-    ids: Vec<&'a str>,
-    expecteds: Vec<i64>,
+fn is_stream_conflict(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::constraint) == Some(STREAM_KEY)
 }
 
-/// The same for events.
+/// One vector a parameter of `append_events`: a place in them is a write, or an event.
 #[derive(Default)]
-struct EventColumns<'a> {
-    appends: Vec<i32>,
+struct Columns<'a> {
+    write_appends: Vec<i32>,
+    write_types: Vec<&'a str>,
+    write_ids: Vec<&'a str>,
+    write_expecteds: Vec<i64>,
+    write_lookups: Vec<bool>,
+    event_appends: Vec<i32>,
     types: Vec<&'a str>,
     ids: Vec<&'a str>,
     sequences: Vec<i64>,
@@ -199,7 +186,56 @@ struct EventColumns<'a> {
     payloads: Vec<&'a str>,
     metadatas: Vec<&'a str>,
     event_ids: Vec<Uuid>,
-    recorded_ats: Vec<chrono::DateTime<chrono::Utc>>,
+    recorded_ats: Vec<DateTime<Utc>>,
+}
+
+impl<'a> Columns<'a> {
+    fn new(batch: Batch<'a>) -> Result<Self, TryFromIntError> {
+        let mut columns = Self::default();
+        for (append, write) in batch.writes() {
+            columns.write_appends.push(i32::try_from(append)?);
+            columns.write_types.push(write.stream.kind.as_str());
+            columns.write_ids.push(write.stream.id.as_str());
+            columns.write_expecteds.push(i64::try_from(write.expected.0)?);
+            columns.write_lookups.push(write.lookup);
+        }
+        for (append, whole, new) in batch.events() {
+            let envelope = &new.envelope;
+            columns.event_appends.push(i32::try_from(append)?);
+            columns.types.push(envelope.stream.kind.as_str());
+            columns.ids.push(envelope.stream.id.as_str());
+            columns.sequences.push(i64::try_from(envelope.sequence.0)?);
+            columns.event_types.push(envelope.event.event_type());
+            columns.event_versions.push(envelope.event.event_version().to_string());
+            columns.payloads.push(new.payload.as_str());
+            columns.metadatas.push(whole.metadata.as_str());
+            columns.event_ids.push(envelope.event_id.as_uuid());
+            columns.recorded_ats.push(envelope.recorded_at);
+        }
+        Ok(columns)
+    }
+
+    /// The base and the stale writes.
+    async fn append(&self, connection: &mut PgConnection) -> Result<(i64, Vec<i32>), sqlx::Error> {
+        sqlx::query_as(APPEND)
+            .bind(&self.write_appends)
+            .bind(&self.write_types)
+            .bind(&self.write_ids)
+            .bind(&self.write_expecteds)
+            .bind(&self.write_lookups)
+            .bind(&self.event_appends)
+            .bind(&self.types)
+            .bind(&self.ids)
+            .bind(&self.sequences)
+            .bind(&self.event_types)
+            .bind(&self.event_versions)
+            .bind(&self.payloads)
+            .bind(&self.metadatas)
+            .bind(&self.event_ids)
+            .bind(&self.recorded_ats)
+            .fetch_one(connection)
+            .await
+    }
 }
 
 fn decode(row: &PgRow) -> Result<Arc<Envelope>, StoreError> {

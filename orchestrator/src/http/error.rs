@@ -118,17 +118,16 @@ pub(super) async fn render_problems(request: Request, next: Next) -> Response {
         error: &error.detail,
     });
     let body = body.expect("invariant: a problem is plain data");
-    let mut problem = (error.status, body).into_response();
-    // The method-not-allowed answer names the methods that are.
-    if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
-        problem.headers_mut().insert(header::ALLOW, allow);
-    }
+    // What was answered with it stays, such as the methods that are allowed.
+    let (mut parts, _) = response.into_parts();
+    parts.status = error.status;
+    parts.headers.remove(header::CONTENT_LENGTH);
     let json = HeaderValue::from_static("application/problem+json");
-    problem.headers_mut().insert(header::CONTENT_TYPE, json);
-    problem
-        .headers_mut()
-        .extend(error.headers.into_iter().map(|(name, value)| (Some(name), value)).collect::<Vec<_>>());
-    problem
+    parts.headers.insert(header::CONTENT_TYPE, json);
+    for (name, value) in error.headers {
+        parts.headers.insert(name, value);
+    }
+    Response::from_parts(parts, body.into())
 }
 
 impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for ApiError {

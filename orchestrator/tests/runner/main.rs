@@ -1,6 +1,5 @@
 //! The reference runner as a process, against a server that is told what to do.
 
-mod real_server;
 mod scripted_server;
 
 use std::fs::File;
@@ -24,13 +23,9 @@ struct Runner {
 
 impl Runner {
     fn start(server: &ScriptedServer, arguments: &[&str]) -> Self {
-        Self::start_as("läufer 1/a", &server.url, arguments)
-    }
-
-    fn start_as(id: &str, url: &str, arguments: &[&str]) -> Self {
         let work_dir = tempfile::tempdir().expect("a directory");
         let process = Command::new(env!("CARGO_BIN_EXE_rivet-orchestrator"))
-            .args(["runner", "--server", url, "--id", id, "--work-dir"])
+            .args(["runner", "--server", &server.url, "--id", "läufer 1/a", "--work-dir"])
             .arg(work_dir.path())
             .args(arguments)
             .env("PATH", path_with_container_engine())
@@ -92,39 +87,6 @@ async fn held(server: &ScriptedServer, job: rivet_events::id::JobId) {
             knowledge.jobs[&job].log.iter().any(|(_, message)| message == "held").then_some(())
         })
         .await;
-}
-
-#[tokio::test]
-async fn every_example_ends_as_its_readme_says() {
-    let server = ScriptedServer::start(Misbehaviour::default()).await;
-    let _runner = Runner::start(&server, &["--parallel", "2", "--capability", "os=linux"]);
-
-    let hello = server.launch(&example("hello.lua"), &json!({}));
-    let completion = server.completion(hello).await;
-    assert_eq!(completion["status"], "Succeeded");
-    assert_eq!(completion["result"]["output"], json!({ "greet": { "machine": "Linux" } }));
-    assert_eq!(server.messages(hello), ["stage greet", "Hello from Rivet", "Linux"]);
-
-    let parameters = json!({ "who": "Ada", "times": 2, "loud": true, "tone": "formal" });
-    let inputs = server.launch(&example("inputs_and_conditions.lua"), &parameters);
-    assert_eq!(server.completion(inputs).await["result"], json!({ "success": true, "exit_code": 0 }));
-    let expected = ["stage greet", "1: Good day, Ada", "2: Good day, Ada", "stage shout", "ADA"];
-    assert_eq!(server.messages(inputs), expected);
-
-    let quiet = server.launch(&example("inputs_and_conditions.lua"), &json!({ "who": "A", "times": 0 }));
-    server.completion(quiet).await;
-    assert_eq!(server.messages(quiet), ["stage greet", "stage shout: skipped by its condition"]);
-
-    let build = server.launch(&example("build_and_test.lua"), &json!({}));
-    let completion = server.completion(build).await;
-    assert_eq!(completion["result"]["output"]["package"], json!({ "archive": "greet.tar", "bytes": 10240 }));
-
-    let fails = server.launch(&example("fails.lua"), &json!({}));
-    let completion = server.completion(fails).await;
-    assert_eq!((&completion["status"], &completion["result"]["exit_code"]), (&json!("Failed"), &json!(3)));
-    let error = completion["result"]["error_message"].as_str().unwrap();
-    assert!(error.starts_with("stage test: ") && error.ends_with("exited with 3"), "{error}");
-    assert!(!server.messages(fails).contains(&"never reached".to_owned()));
 }
 
 #[tokio::test]

@@ -1,0 +1,66 @@
+//! The versions that streams were moved to by this process: what its next appends follow on.
+//!
+//! A stream never shrinks, so what is known here stays true as a lower bound, whoever else appends.
+
+use std::collections::HashMap;
+use std::mem;
+
+use crate::envelope::{StreamId, Version};
+
+/// The streams that were moved last. Bounded: those of two generations, of which the older one is forgotten when the
+/// younger one is full.
+#[derive(Debug)]
+pub(super) struct Heads {
+    generation: usize,
+    young: HashMap<StreamId, Version>,
+    old: HashMap<StreamId, Version>,
+}
+
+impl Heads {
+    /// Remembers the last `generation` streams at least, and at most twice as many.
+    pub(super) fn new(generation: usize) -> Self {
+        Self { generation, young: HashMap::new(), old: HashMap::new() }
+    }
+
+    /// Notes that the stream has reached a version.
+    pub(super) fn raise(&mut self, stream: StreamId, version: Version) {
+        if self.young.len() >= self.generation {
+            self.old = mem::take(&mut self.young);
+        }
+        self.young.insert(stream, version);
+    }
+
+    /// The version that the stream has reached at least: 0 where nothing is known of it.
+    pub(super) fn at_least(&self, stream: &StreamId) -> Version {
+        self.young.get(stream).or_else(|| self.old.get(stream)).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::envelope::StreamType;
+
+    fn stream(id: u32) -> StreamId {
+        StreamId::new(StreamType::Job, id)
+    }
+
+    #[test]
+    fn the_last_streams_are_known_and_older_ones_forgotten() {
+        let mut heads = Heads::new(10);
+        for id in 0..100 {
+            heads.raise(stream(id), Version(u64::from(id) + 1));
+        }
+        assert!((90..100).all(|id| heads.at_least(&stream(id)) == Version(u64::from(id) + 1)));
+        assert!((0..80).all(|id| heads.at_least(&stream(id)) == Version(0)));
+    }
+
+    #[test]
+    fn a_stream_that_moves_again_is_known_at_its_last_version() {
+        let mut heads = Heads::new(2);
+        for (id, version) in [(1, 1), (2, 1), (1, 2), (3, 1), (1, 3)] {
+            heads.raise(stream(id), Version(version));
+        }
+        assert_eq!(heads.at_least(&stream(1)), Version(3));
+    }
+}

@@ -1,0 +1,179 @@
+//! Of the appends that wait: which may be committed together, and which need no commit any more.
+
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
+use std::mem;
+use std::sync::Arc;
+
+use crate::envelope::StreamId;
+use crate::log::AppendError;
+use crate::log::batch::Write;
+use crate::log::heads::Heads;
+use crate::log::writer::Queued;
+
+/// Takes what can be committed together: no stream that one moves is named by another, here or in a batch under way,
+/// and the order of arrival is kept for each stream.
+pub(super) fn take_batch(
+    waiting: &mut VecDeque<Queued>,
+    under_way: &VecDeque<Arc<Vec<Queued>>>,
+    max_bytes: usize,
+) -> Vec<Queued> {
+    let mut moves = HashMap::new();
+    for write in under_way.iter().flat_map(|batch| batch.iter()).flat_map(|queued| &queued.append.writes) {
+        mark(&mut moves, write);
+    }
+    let mut bytes = 0;
+    let mut chosen = 0;
+    let choices: Vec<bool> = waiting
+        .iter()
+        .map(|queued| {
+            let append = &queued.append;
+            // Also when it has to wait itself, its streams are marked, lest a later one overtake it.
+            let free =
+                append.writes.iter().filter(|write| mark(&mut moves, write)).count() == append.writes.len();
+            let fits = chosen == 0 || bytes + append.bytes <= max_bytes;
+            if free && fits {
+                bytes += append.bytes;
+                chosen += 1;
+            }
+            free && fits
+        })
+        .collect();
+    let mut batch = Vec::with_capacity(chosen);
+    for (queued, choice) in mem::take(waiting).into_iter().zip(choices) {
+        if choice {
+            batch.push(queued);
+        } else {
+            waiting.push_back(queued);
+        }
+    }
+    batch
+}
+
+/// Marks a stream as named, and as moved or not. Whether the write can stand beside those that named it before: any
+/// number of conditions can.
+fn mark<'a>(moves: &mut HashMap<&'a StreamId, bool>, write: &'a Write) -> bool {
+    match moves.entry(&write.stream) {
+        Entry::Vacant(entry) => {
+            entry.insert(!write.is_condition());
+            true
+        }
+        Entry::Occupied(mut entry) => {
+            let moved_before = entry.insert(*entry.get() || !write.is_condition());
+            write.is_condition() && !moved_before
+        }
+    }
+}
+
+/// Answers those that wait on a stream which has moved past them: of many who race for one stream, all but the first
+/// learn it without a transaction of their own.
+pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &Heads) {
+    let overtaken = |write: &&Write| heads.at_least(&write.stream) > write.expected;
+    for queued in mem::take(waiting) {
+        match queued.append.writes.iter().find(overtaken) {
+            Some(write) => {
+                let conflict =
+                    AppendError::Conflict { stream: write.stream.clone(), expected: write.expected };
+                let _ = queued.answer.send(Err(conflict));
+            }
+            None => waiting.push_back(queued),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use tokio::sync::{Semaphore, oneshot};
+
+    use super::*;
+    use crate::envelope::{Metadata, StreamType, Version};
+    use crate::event::Event;
+    use crate::log::batch::EncodedAppend;
+    use crate::log::{Append, StreamWrite};
+    use crate::runner::{RunnerEvent, RunnerRemoved};
+
+    /// One append for each text: its letters are streams, the capital ones only conditions.
+    fn queue<const N: usize>(appends: [&str; N]) -> VecDeque<Queued> {
+        let room = Arc::new(Semaphore::new(N));
+        let queued = appends.map(|streams| {
+            let event = Event::Runner(RunnerEvent::Removed(RunnerRemoved {
+                runner_id: "r".parse().unwrap(),
+                removed_at: DateTime::UNIX_EPOCH,
+            }));
+            let write = |id: char| StreamWrite {
+                stream: stream(id),
+                expected: Version(1),
+                events: if id.is_lowercase() { vec![event.clone()] } else { vec![] },
+            };
+            let append = Append {
+                writes: streams.chars().map(write).collect(),
+                metadata: Metadata::default(),
+                recorded_at: DateTime::UNIX_EPOCH,
+            };
+            Queued {
+                append: EncodedAppend::encode(append).unwrap(),
+                answer: oneshot::channel().0,
+                room: Arc::clone(&room).try_acquire_owned().unwrap(),
+            }
+        });
+        queued.into()
+    }
+
+    fn stream(id: char) -> StreamId {
+        StreamId::new(StreamType::Runner, id.to_ascii_lowercase())
+    }
+
+    fn streams<'a>(queued: impl IntoIterator<Item = &'a Queued>) -> Vec<String> {
+        let name = |write: &Write| {
+            if write.is_condition() { write.stream.id.to_uppercase() } else { write.stream.id.clone() }
+        };
+        let ids = |queued: &Queued| queued.append.writes.iter().map(name).collect();
+        queued.into_iter().map(ids).collect()
+    }
+
+    #[test]
+    fn a_batch_writes_each_stream_once_and_nobody_overtakes() {
+        let mut waiting = queue(["a", "b", "ac", "a", "c", "d"]);
+        assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), usize::MAX)), ["a", "b", "d"]);
+        assert_eq!(streams(&waiting), ["ac", "a", "c"]);
+        assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), usize::MAX)), ["ac"]);
+        assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), usize::MAX)), ["a", "c"]);
+        assert!(waiting.is_empty());
+    }
+
+    #[test]
+    fn conditions_on_a_stream_share_a_batch_but_not_with_its_writer() {
+        let mut waiting = queue(["aP", "bP", "p", "cP"]);
+        assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), usize::MAX)), ["aP", "bP"]);
+        assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), usize::MAX)), ["p"]);
+        assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), usize::MAX)), ["cP"]);
+    }
+
+    #[test]
+    fn what_a_batch_under_way_moves_waits_for_it() {
+        let under_way = VecDeque::from([Arc::new(Vec::from(queue(["aP", "b"])))]);
+        let mut waiting = queue(["a", "cP", "p", "d", "bc"]);
+        assert_eq!(streams(&take_batch(&mut waiting, &under_way, usize::MAX)), ["cP", "d"]);
+        assert_eq!(streams(&waiting), ["a", "p", "bc"]);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_but_never_empty() {
+        let mut waiting = queue(["ab", "c", "d"]);
+        let one_event = waiting[1].append.bytes;
+        assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), one_event)), ["ab"]);
+        assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), one_event)), ["c"]);
+        assert_eq!(streams(&waiting), ["d"]);
+    }
+
+    #[test]
+    fn only_appends_that_were_overtaken_are_refused() {
+        let mut waiting = queue(["a", "b", "ab", "c"]);
+        let mut heads = Heads::new(10);
+        heads.raise(stream('a'), Version(2));
+        heads.raise(stream('c'), Version(1));
+        refuse_overtaken(&mut waiting, &heads);
+        assert_eq!(streams(&waiting), ["b", "c"]);
+    }
+}

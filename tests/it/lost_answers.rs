@@ -1,0 +1,155 @@
+//! A network that loses answers, and clients that say everything again: it all happens once, and in order.
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream;
+use rivet_tests::client::Client;
+use rivet_tests::lossy_proxy::LossyProxy;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{entry, failure, history, id, pipeline, success};
+use rivet_tests::server::TestApp;
+use rivet_tests::store::StoreKind;
+use rivet_tests::verify::list;
+use serde_json::{Value, json};
+
+/// Workers, each with runner, pipeline and jobs of its own.
+const WORKERS: usize = 50;
+/// Jobs a worker, one after the other.
+const LIVES: usize = 20;
+/// Jobs that are looked at at a time.
+const LOOKS: usize = 16;
+
+on_both_stores! { lost_answers_change_nothing }
+
+async fn lost_answers_change_nothing(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let proxy = LossyProxy::start(&app.server, 42).await;
+    let lives = (0..WORKERS).map(|worker| live(app.client(), proxy.client(), worker));
+    let expected: Vec<(String, Life)> = join_all(lives).await.into_iter().flatten().collect();
+    assert!(proxy.lost() > expected.len() * 5, "{}", proxy.lost());
+
+    let api = app.client();
+    assert_eq!(list(&api, "/api/jobs").await.len(), expected.len());
+    let checks = stream::iter(expected).map(|(job, life)| assert_lived(&api, job, life));
+    checks.buffer_unordered(LOOKS).collect::<()>().await;
+    app.verify().await;
+}
+
+/// A job shows and tells what it would have without the losses.
+async fn assert_lived(api: &Client, job: String, life: Life) {
+    let shown = api.job(&job).await.expect(200);
+    let (types, _) = history(api, &job).await;
+    assert_eq!(
+        (&shown["status"], types.iter().map(String::as_str).collect()),
+        (&json!(life.ends()), life.events()),
+        "{job}"
+    );
+    let logs = api.logs(&job).await.expect(200);
+    let messages: Vec<&str> =
+        logs.as_array().into_iter().flatten().filter_map(|entry| entry["message"].as_str()).collect();
+    assert_eq!(messages, life.logs(), "{job}");
+}
+
+/// What a job of the test goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Succeeds,
+    FailsFirst,
+    IsCancelledWhileItWaits,
+    IsCancelledWhileItRuns,
+}
+
+impl Life {
+    fn of(n: usize) -> Self {
+        match n % 8 {
+            3 => Self::FailsFirst,
+            5 => Self::IsCancelledWhileItWaits,
+            7 => Self::IsCancelledWhileItRuns,
+            _ => Self::Succeeds,
+        }
+    }
+
+    fn ends(self) -> &'static str {
+        match self {
+            Self::Succeeds | Self::FailsFirst => "Succeeded",
+            Self::IsCancelledWhileItWaits | Self::IsCancelledWhileItRuns => "Cancelled",
+        }
+    }
+
+    fn events(self) -> Vec<&'static str> {
+        let attempt = ["job.claimed", "job.started"];
+        match self {
+            Self::Succeeds => [&["job.launched"][..], &attempt, &["job.completed"]].concat(),
+            Self::FailsFirst => {
+                [&["job.launched"][..], &attempt, &["job.requeued"], &attempt, &["job.completed"]].concat()
+            }
+            Self::IsCancelledWhileItWaits => vec!["job.launched", "job.cancelled"],
+            Self::IsCancelledWhileItRuns => {
+                [&["job.launched"][..], &attempt, &["job.cancel_requested", "job.cancelled"]].concat()
+            }
+        }
+    }
+
+    fn logs(self) -> Vec<&'static str> {
+        let attempt = ["a", "b", "c", "d", "e"];
+        match self {
+            Self::Succeeds | Self::IsCancelledWhileItRuns => attempt.to_vec(),
+            Self::FailsFirst => [attempt, attempt].concat(),
+            Self::IsCancelledWhileItWaits => vec![],
+        }
+    }
+}
+
+/// Takes jobs through their lives over a lossy network; which, and how.
+async fn live(sure: Client, lossy: Client, worker: usize) -> Vec<(String, Life)> {
+    let capability = format!("worker-{worker}");
+    let runner = format!("r{worker}");
+    let mut request = pipeline("lossy");
+    request["required_modules"] = json!([capability]);
+    request["config"]["max_retries"] = json!(1);
+    let pipeline = id(&sure.create_pipeline(&request).await.expect(200));
+    sure.register(&runner, &[&capability]).await.expect(200);
+    let mut lives = Vec::new();
+    for n in 0..LIVES {
+        let keyed = lossy.with("idempotency-key", &format!("launch-{n}"));
+        let body = json!({"pipeline_id": pipeline, "parameters": {"n": n}});
+        let launched = keyed.insist("/api/pipeline/launch", &body).await;
+        assert_eq!(launched.header("idempotency-replayed"), Some("true"));
+        let (job, life) = (id(&launched.expect(200)), Life::of(n));
+        if life == Life::IsCancelledWhileItWaits {
+            lossy.insist(&format!("/api/jobs/{job}/cancel"), &json!({})).await.expect(204);
+        } else {
+            if life == Life::FailsFirst {
+                attempt(&lossy, &job, &runner, life, &failure()).await;
+            }
+            attempt(&lossy, &job, &runner, life, &success()).await;
+        }
+        lives.push((job, life));
+    }
+    lives
+}
+
+/// One attempt: by id where the worker knows the job to be due, as the next where it has to wait for it.
+async fn attempt(lossy: &Client, job: &str, runner: &str, life: Life, result: &Value) {
+    let attempt = format!("{job}-{}", result["success"]);
+    let keyed = lossy.with("rivet-request-key", &attempt);
+    let claimed = if life == Life::Succeeds {
+        let body = json!({"runner_id": runner, "fencing": true});
+        keyed.insist(&format!("/api/jobs/{job}/claim"), &body).await
+    } else {
+        keyed.insist("/api/jobs/claim", &json!({"runner_id": runner, "wait_ms": 20_000})).await
+    };
+    let claimed = claimed.expect(200);
+    assert_eq!(claimed["job_id"], job);
+    let holder = lossy.holding(&claimed);
+    let logs = format!("/api/jobs/{job}/logs");
+    let batch = |messages: &[&str]| json!({"entries": messages.iter().map(|m| entry(m)).collect::<Vec<_>>()});
+    let at = |offset: usize| holder.with("rivet-log-offset", &offset);
+    at(0).insist(&logs, &batch(&["a", "b"])).await.expect(201);
+    at(1).insist(&logs, &batch(&["b", "c"])).await.expect(201);
+    holder.insist(&logs, &batch(&["d", "e"])).await.expect(201);
+    if life == Life::IsCancelledWhileItRuns {
+        lossy.insist(&format!("/api/jobs/{job}/cancel"), &json!({})).await.expect(204);
+    }
+    holder.insist(&format!("/api/jobs/{job}/complete"), &json!({"result": result})).await.expect(204);
+}
