@@ -109,7 +109,7 @@ fn every_operation_is_explained_with_examples() {
         for member in ["summary", "operationId"] {
             assert!(value[member].as_str().is_some_and(|text| !text.is_empty()), "{place} has no {member}");
         }
-        assert!(ids.insert(value["operationId"].clone()), "{place} has the id of another");
+        assert!(ids.insert(value["operationId"].to_string()), "{place} has the id of another");
         let known = document["tags"].as_array().expect("tags are a list");
         assert!(
             known.iter().any(|tag| tag["name"] == value["tags"][0]),

@@ -8,6 +8,7 @@ use rivet_events::{Envelope, Event, Position, StreamId, Version};
 use rivet_projections::jobs;
 use serde::Deserialize;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 
 use super::waiting::waiting;
 use crate::domain::job::JobState;
@@ -16,10 +17,18 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::state::{AppState, unknown_job};
 
+fn moment() -> Schema {
+    let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+    let time = ObjectBuilder::new().schema_type(Type::String);
+    let time = time.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    OneOfBuilder::new().item(position).item(time).into()
+}
+
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Moment {
     /// A position of the log, or a time; now where absent.
+    #[param(schema_with = moment)]
     at: Option<String>,
 }
 
