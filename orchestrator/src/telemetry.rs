@@ -2,6 +2,9 @@
 //!
 //! The lines and their fields are specified in `docs/logging.md`.
 
+#[cfg(feature = "otlp")]
+mod otlp;
+
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -15,7 +18,9 @@ use clap::{Args, ValueEnum};
 use rivet_events::id::RunnerId;
 use tower_http::request_id::{MakeRequestId, MakeRequestUuid};
 use tracing::{Instrument, Span, field, info_span};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// Carries the id of a request, both ways.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -47,6 +52,11 @@ pub struct LogOptions {
     /// What is logged: a level, or directives such as info,http.request=debug
     #[arg(long = "log-filter", env = "RIVET_LOG", value_name = "FILTER", default_value = "info", value_parser = filter)]
     pub filter: String,
+
+    /// Where the spans of requests go: an OpenTelemetry collector, such as `http://127.0.0.1:4318/v1/traces`
+    #[cfg(feature = "otlp")]
+    #[arg(long = "otlp-endpoint", env = "RIVET_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
 }
 
 /// Forms of a log line.
@@ -63,7 +73,12 @@ impl LogOptions {
     /// Warnings alone, for commands that talk on stderr themselves.
     #[must_use]
     pub fn warnings() -> Self {
-        Self { format: LogFormat::Human, filter: "warn".to_owned() }
+        Self {
+            format: LogFormat::Human,
+            filter: "warn".to_owned(),
+            #[cfg(feature = "otlp")]
+            otlp_endpoint: None,
+        }
     }
 }
 
@@ -71,18 +86,48 @@ fn filter(text: &str) -> Result<String, String> {
     EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// Sends the log of this process to stderr from now on.
+/// What has to be kept for as long as the process tells of itself: when it goes, the last spans are sent.
+#[derive(Debug)]
+#[must_use]
+pub struct Telemetry {
+    #[cfg(feature = "otlp")]
+    spans: Option<opentelemetry_sdk::trace::SdkTracerProvider>,
+}
+
+#[cfg(feature = "otlp")]
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.spans.take().map(|spans| spans.shutdown()) {
+            tracing::warn!(error = %chain(&error), "the last spans were not sent");
+        }
+    }
+}
+
+/// Sends the log of this process to stderr from now on, and spans to where the options say.
 ///
 /// # Errors
-/// If the filter does not parse, or the process has a log already.
-pub fn init(options: &LogOptions) -> Result<(), Box<dyn Error + Send + Sync>> {
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&options.filter)?)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    match options.format {
-        LogFormat::Human => lines.compact().try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).try_init(),
+/// If the filter does not parse, the endpoint is none, or the process has a log already.
+pub fn init(options: &LogOptions) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
+    let filter = EnvFilter::try_new(&options.filter)?;
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines = match options.format {
+        LogFormat::Human => lines.compact().with_filter(filter).boxed(),
+        LogFormat::Json => {
+            lines.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed()
+        }
+    };
+    let registry = tracing_subscriber::registry().with(lines);
+    #[cfg(feature = "otlp")]
+    {
+        let spans = options.otlp_endpoint.as_deref().map(otlp::exporter).transpose()?;
+        registry.with(spans.as_ref().map(otlp::layer)).try_init()?;
+        Ok(Telemetry { spans })
+    }
+    #[cfg(not(feature = "otlp"))]
+    {
+        registry.try_init()?;
+        Ok(Telemetry {})
     }
 }
 
@@ -129,11 +174,15 @@ pub async fn request_context(mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let span = info_span!("http.request", request.id = id.0, runner.id = field::Empty);
     let line = RequestLine::new(&request);
+    #[cfg(feature = "otlp")]
+    otlp::continue_trace(&span, &line, request.headers());
     let header = HeaderValue::from_str(&id.0).ok();
     request.extensions_mut().insert(id);
     async move {
         let mut response = next.run(request).await;
         line.answered(response.status());
+        #[cfg(feature = "otlp")]
+        otlp::answered(&Span::current(), response.status());
         if let Some(id) = header {
             response.headers_mut().insert(REQUEST_ID, id);
         }

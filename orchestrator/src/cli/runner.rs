@@ -16,7 +16,7 @@ pub(super) struct RunnerCommand {
 }
 
 pub(super) async fn run(options: RunnerCommand) -> anyhow::Result<()> {
-    telemetry::init(&options.log).map_err(anyhow::Error::from_boxed)?;
+    let _telemetry = telemetry::init(&options.log).map_err(anyhow::Error::from_boxed)?;
     let mut signals = EndSignals::listen()?;
     runner::run(options.runner, async move {
         signals.next().await;

@@ -26,7 +26,7 @@ pub(super) struct ServeOptions {
 }
 
 pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::Result<()> {
-    telemetry::init(&log).map_err(anyhow::Error::from_boxed)?;
+    let _telemetry = telemetry::init(&log).map_err(anyhow::Error::from_boxed)?;
     raise_file_limit();
     let mut signals = EndSignals::listen()?;
     let (listen, database) = (config.listen, config.database.url.clone());

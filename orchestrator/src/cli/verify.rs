@@ -23,7 +23,7 @@ pub(super) struct VerifyOptions {
 
 #[expect(clippy::print_stderr, reason = "talk")]
 pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
-    telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
+    let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
     let (read_models, log) = open_read_models(&options.database).await?;
     let head = log.head().await?;
     let progress = ProgressReport::begin("verifying");

@@ -34,6 +34,7 @@ pub(super) struct Paging {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Where to go on: from `Link`, opaque.
+    #[param(pattern = "^-?[0-9]{1,18}_.+$")]
     cursor: Option<String>,
 }
 

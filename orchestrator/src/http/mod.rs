@@ -1,7 +1,7 @@
 //! HTTP: every route on this page, a handler a file.
 //!
-//! To add an endpoint: a file with its handler, named by what it does; its route below; its row in docs/api.md; a
-//! test over real HTTP.
+//! To add an endpoint: a file with its handler, named by what it does, and described there; its line in `openapi`; its
+//! route below; its row in docs/api.md; a test over real HTTP.
 
 mod answer;
 mod body;

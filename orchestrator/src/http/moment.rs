@@ -6,6 +6,7 @@ use rivet_events::Position;
 use rivet_events::log::{EventLog, ReadError};
 use serde::Deserialize;
 use utoipa::IntoParams;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 
 use super::answer::Recorded;
 use super::error::ApiError;
@@ -16,7 +17,15 @@ use super::state::AppState;
 #[into_params(parameter_in = Query)]
 pub(super) struct At {
     /// A position of the log, or a time; now where absent.
+    #[param(schema_with = position_or_time)]
     at: Option<String>,
+}
+
+fn position_or_time() -> Schema {
+    let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+    let time = ObjectBuilder::new().schema_type(Type::String);
+    let time = time.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    OneOfBuilder::new().item(position).item(time).into()
 }
 
 /// A moment of the past.

@@ -11,6 +11,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use rivet_events::job::JobResult;
 use utoipa::OpenApi;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
 use common::{Common, SecondClaim};
 
@@ -84,6 +85,11 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
 /// The description as text: JSON that ends in a line.
 pub(crate) fn document() -> &'static str {
     &TEXT
+}
+
+/// A text that is one of these words.
+pub(super) fn one_of(words: impl IntoIterator<Item = &'static str>) -> Schema {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
 }
 
 /// Get this description.

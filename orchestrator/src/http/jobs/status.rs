@@ -7,6 +7,7 @@ use rivet_events::id::JobId;
 use rivet_events::job::JobStatus;
 use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::Schema;
 
 use super::complete::finish;
 use crate::domain::job::{JobCommand, JobError, Report, StartJob};
@@ -14,12 +15,20 @@ use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Path, header_value};
 use crate::http::header::{LEASE, RequestId};
+use crate::http::openapi::one_of;
 use crate::http::state::{Actor, AppState};
+
+/// Every status but `Queued`.
+fn reported() -> Schema {
+    let ends = [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut];
+    one_of([JobStatus::Running].into_iter().chain(ends).map(JobStatus::as_str))
+}
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"status": "Running"}))]
 pub(in crate::http) struct SetStatus {
     /// `Running`, or a terminal word.
+    #[schema(schema_with = reported)]
     status: JobStatus,
 }
 

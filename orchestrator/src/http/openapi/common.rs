@@ -98,8 +98,7 @@ fn complete(path: &str, operation: &mut Operation) {
     for (status, codes) in common_codes(path, operation) {
         add_codes(operation, status, &codes);
     }
-    let request_id = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(128));
-    let request_id = request_id.pattern(Some("^[!-~]+$"));
+    let request_id = ObjectBuilder::new().schema_type(Type::String);
     operation.parameters.get_or_insert_default().push(header_parameter("x-request-id", request_id).into());
     for parameter in parameters(operation) {
         parameter.description = parameter.description.take().or_else(|| meaning(&parameter.name));
@@ -125,7 +124,7 @@ fn complete(path: &str, operation: &mut Operation) {
 fn meaning(header: &str) -> Option<String> {
     if header == "x-request-id" {
         return Some(
-            "The id of the request, made up where absent; kept with the events and in the log.".to_owned(),
+            "The id of the request, kept with the events and in the log; made up where it is absent, or not 1 to 128 visible ASCII characters.".to_owned(),
         );
     }
     HEADERS.iter().find(|(name, _)| *name == header).map(|(_, meaning)| (*meaning).to_owned())
