@@ -10,6 +10,7 @@ use crate::job_log::JobLogEvent;
 use crate::pipeline::PipelineEvent;
 use crate::runner::RunnerEvent;
 use crate::upcast;
+use crate::webhook::WebhookEvent;
 
 /// The version of every payload schema that is written today; see [`crate::event::Event::event_version`].
 pub(crate) const CURRENT_VERSION: u32 = 1;
@@ -51,7 +52,8 @@ aggregate_event!(
     JobEvent => Job,
     JobLogEvent => JobLog,
     RunnerEvent => Runner,
-    GroupEvent => Group
+    GroupEvent => Group,
+    WebhookEvent => Webhook
 );
 
 /// Our upcasters, for a cqrs-es store over our table.

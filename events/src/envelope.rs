@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::event::Event;
-use crate::id::{CommandId, EventId, JobId, PipelineId, RunnerId};
+use crate::id::{CommandId, EventId, JobId, PipelineId, RunnerId, WebhookId};
 
 /// A place in the whole log: 1, 2, … without gaps, in commit order. 0 is before the first event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,6 +43,7 @@ pub enum StreamType {
     Runner,
     Claim,
     Group,
+    Webhook,
 }
 
 impl StreamType {
@@ -56,20 +57,23 @@ impl StreamType {
             Self::Runner => "runner",
             Self::Claim => "claim",
             Self::Group => "group",
+            Self::Webhook => "webhook",
         }
     }
 }
 
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID or group/NAME")]
+#[error(
+    "{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID, group/NAME or webhook/ID"
+)]
 pub struct StreamIdError(pub String);
 
 impl FromStr for StreamType {
     type Err = StreamIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Pipeline, Self::Job, Self::JobLog, Self::Runner, Self::Claim, Self::Group]
+        [Self::Pipeline, Self::Job, Self::JobLog, Self::Runner, Self::Claim, Self::Group, Self::Webhook]
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| StreamIdError(text.to_owned()))
@@ -108,6 +112,12 @@ impl StreamId {
     #[must_use]
     pub fn job_log(id: JobId) -> Self {
         Self::new(StreamType::JobLog, id)
+    }
+
+    /// The stream of a webhook.
+    #[must_use]
+    pub fn webhook(id: WebhookId) -> Self {
+        Self::new(StreamType::Webhook, id)
     }
 
     /// The stream of a runner.

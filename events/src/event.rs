@@ -20,6 +20,7 @@ use crate::job_log::JobLogEvent;
 use crate::pipeline::PipelineEvent;
 use crate::runner::RunnerEvent;
 use crate::upcast::upcast;
+use crate::webhook::WebhookEvent;
 
 /// A fact. Its JSON is the payload as stored: the fields, and `type`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +33,7 @@ pub enum Event {
     Runner(RunnerEvent),
     Claim(ClaimEvent),
     Group(GroupEvent),
+    Webhook(WebhookEvent),
     Unreadable(UnreadableEvent),
 }
 
@@ -71,6 +73,7 @@ impl Event {
             StreamType::Runner => serde_json::from_str(&payload).map(Self::Runner),
             StreamType::Claim => serde_json::from_str(&payload).map(Self::Claim),
             StreamType::Group => serde_json::from_str(&payload).map(Self::Group),
+            StreamType::Webhook => serde_json::from_str(&payload).map(Self::Webhook),
         };
         read.unwrap_or_else(|error| {
             Self::Unreadable(UnreadableEvent {
@@ -92,6 +95,7 @@ impl Event {
             RunnerEvent::TYPES,
             ClaimEvent::TYPES,
             GroupEvent::TYPES,
+            WebhookEvent::TYPES,
         ]
         .into_iter()
         .flatten()
@@ -108,6 +112,7 @@ impl Event {
             Self::Runner(event) => event.event_type(),
             Self::Claim(event) => event.event_type(),
             Self::Group(event) => event.event_type(),
+            Self::Webhook(event) => event.event_type(),
             Self::Unreadable(event) => &event.event_type,
         }
     }
@@ -121,7 +126,8 @@ impl Event {
             | Self::JobLog(_)
             | Self::Runner(_)
             | Self::Claim(_)
-            | Self::Group(_) => CURRENT_VERSION,
+            | Self::Group(_)
+            | Self::Webhook(_) => CURRENT_VERSION,
             Self::Unreadable(event) => event.event_version,
         }
     }
@@ -183,6 +189,13 @@ event_types!(ClaimEvent {
 event_types!(GroupEvent {
     PlaceTaken => "group.place_taken",
     PlaceFreed => "group.place_freed",
+});
+
+event_types!(WebhookEvent {
+    Created => "webhook.created",
+    Paused => "webhook.paused",
+    Resumed => "webhook.resumed",
+    Deleted => "webhook.deleted",
 });
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::domain::job::Job;
 use crate::domain::job_log::JobLog;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::runner::Runner;
+use crate::domain::webhook::Webhook;
 
 pub use error::CommandError;
 pub use executor::{Committed, Executor, Loaded};
@@ -35,6 +36,8 @@ pub struct Commands {
     pub runners: Executor<Runner>,
     /// Commands to concurrency groups.
     pub groups: Executor<Group>,
+    /// Commands to webhooks.
+    pub webhooks: Executor<Webhook>,
     journal: Arc<Journal>,
 }
 
@@ -59,6 +62,7 @@ impl Commands {
             pipelines: Executor::new(database, journal.clone()),
             runners: Executor::new(database, journal.clone()),
             groups: Executor::new(database, journal.clone()),
+            webhooks: Executor::new(database, journal.clone()),
             journal,
         }
     }

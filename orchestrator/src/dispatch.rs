@@ -288,6 +288,7 @@ fn frees_a_job(event: &Event) -> bool {
         | Event::Runner(_)
         | Event::Claim(_)
         | Event::Group(_)
+        | Event::Webhook(_)
         | Event::Unreadable(_) => false,
     }
 }

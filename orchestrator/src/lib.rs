@@ -18,3 +18,4 @@ pub mod runner;
 mod server;
 pub mod stubs;
 pub mod telemetry;
+mod webhooks;

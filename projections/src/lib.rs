@@ -1,7 +1,7 @@
 //! Read models of Rivet: derived from the log, disposable, rebuildable.
 //!
 //! - [`projection`]: what a read model is, and the list of them all; [`pipelines`], [`jobs`], [`job_queue`],
-//!   [`runners`], [`job_logs`], [`pipeline_activity`]: each the question that it answers, its fold, and its queries;
+//!   [`runners`], [`job_logs`], [`pipeline_activity`], [`webhooks`]: each the question that it answers, its fold, and its queries;
 //! - [`read_models`]: the open read models, waiting for a position, status;
 //! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`: proves them;
 //! - `rows`, `checkpoint`, `generation`: how they are stored; `batch`: the one way in which they change; `lease`: which
@@ -30,6 +30,7 @@ pub mod status;
 #[cfg(test)]
 mod testing;
 pub mod verify;
+pub mod webhooks;
 
 pub use page::{Cursor, CursorError, Page};
 pub use query::QueryError;

@@ -16,7 +16,7 @@ use rivet_events::{Envelope, Event, Position, StreamId, StreamType};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{job_logs, job_queue, jobs, pipeline_activity, pipelines, runners};
+use crate::{job_logs, job_queue, jobs, pipeline_activity, pipelines, runners, webhooks};
 
 /// Every read model there is.
 pub(crate) static ALL: &[&dyn AnyProjection] = &[
@@ -26,6 +26,7 @@ pub(crate) static ALL: &[&dyn AnyProjection] = &[
     &runners::Runners,
     &job_logs::JobLogs,
     &pipeline_activity::PipelineActivity,
+    &webhooks::Webhooks,
 ];
 
 /// A pure keyed fold. The same one serves live and in a rebuild, on every database and in memory.

@@ -197,6 +197,7 @@ fn stream_of(event: &Event) -> StreamId {
         Event::Job(_) => StreamId::new(rivet_events::StreamType::Job, id("job_id")),
         Event::JobLog(_) => StreamId::new(rivet_events::StreamType::JobLog, id("job_id")),
         Event::Runner(_) => StreamId::new(rivet_events::StreamType::Runner, id("runner_id")),
+        Event::Webhook(_) => StreamId::new(rivet_events::StreamType::Webhook, id("webhook_id")),
         Event::Claim(_) | Event::Group(_) | Event::Unreadable(_) => panic!("name the stream of this event"),
     }
 }

@@ -19,6 +19,7 @@ use crate::domain::job::JobState;
 use crate::domain::job_log::JobLogState;
 use crate::domain::pipeline::PipelineState;
 use crate::domain::runner::RunnerState;
+use crate::domain::webhook::WebhookState;
 use crate::feed::EventBody;
 
 /// Longest value that is printed whole, in characters.
@@ -78,6 +79,7 @@ enum State {
     JobLog(JobLogState),
     Runner(RunnerState),
     Group(GroupState),
+    Webhook(WebhookState),
     /// A claim's stream is its one event.
     Claim,
 }
@@ -90,6 +92,7 @@ impl State {
             StreamType::JobLog => Self::JobLog(JobLogState::default()),
             StreamType::Runner => Self::Runner(RunnerState::default()),
             StreamType::Group => Self::Group(GroupState::default()),
+            StreamType::Webhook => Self::Webhook(WebhookState::default()),
             StreamType::Claim => Self::Claim,
         }
     }
@@ -102,6 +105,7 @@ impl State {
             (Self::JobLog(state), Event::JobLog(event)) => Self::JobLog(state.evolve(event)),
             (Self::Runner(state), Event::Runner(event)) => Self::Runner(state.evolve(event)),
             (Self::Group(state), Event::Group(event)) => Self::Group(state.evolve(event)),
+            (Self::Webhook(state), Event::Webhook(event)) => Self::Webhook(state.evolve(event)),
             (state, _) => state,
         }
     }

@@ -12,3 +12,4 @@ pub mod pipeline;
 pub mod runner;
 #[cfg(test)]
 mod spec;
+pub mod webhook;

@@ -8,6 +8,8 @@ use rivet_events::id::EventId;
 use rivet_events::{Envelope, Event};
 use serde::Serialize;
 
+/// One event.
+pub(crate) const MEDIA_TYPE: &str = "application/cloudevents+json";
 /// An array of them.
 pub(crate) const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
 

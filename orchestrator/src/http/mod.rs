@@ -18,6 +18,7 @@ mod runners;
 mod sse;
 mod state;
 mod stubs;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::OriginalUri;
@@ -58,6 +59,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/pipeline/launch", post(jobs::launch::launch))
         .route("/api/pipeline/list", get(pipelines::list::list))
         .route("/api/pipeline/{id}", get(pipelines::get::get).delete(pipelines::delete::delete))
+        .route("/api/webhooks", get(webhooks::list::list).post(webhooks::create::create))
+        .route("/api/webhooks/{id}", get(webhooks::get::get).delete(webhooks::delete::delete))
+        .route("/api/webhooks/{id}/resume", post(webhooks::resume::resume))
+        .route("/api/webhooks/{id}/deliveries", get(webhooks::deliveries::deliveries))
         .route("/api/stubs", get(stubs::list))
         .route("/api/stubs/{name}", get(stubs::get))
         .route("/api/projections/{name}/rebuild", post(projections::rebuild::rebuild))

@@ -27,6 +27,7 @@ impl Projection for JobLogs {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -46,6 +47,7 @@ impl Projection for JobLogs {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => row,
         }
     }

@@ -48,6 +48,7 @@ impl Projection for JobQueue {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -60,6 +61,7 @@ impl Projection for JobQueue {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => row,
         }
     }

@@ -26,6 +26,7 @@ impl Projection for PipelineActivity {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -41,6 +42,7 @@ impl Projection for PipelineActivity {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => row,
         }
     }

@@ -28,6 +28,7 @@ impl Projection for Pipelines {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -40,6 +41,7 @@ impl Projection for Pipelines {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => row,
         }
     }

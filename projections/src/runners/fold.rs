@@ -30,6 +30,7 @@ impl Projection for Runners {
             | Event::JobLog(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -42,6 +43,7 @@ impl Projection for Runners {
             | Event::JobLog(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => row,
         }?;
         let forgotten = runner.registered_at.is_none() && runner.held.is_empty();

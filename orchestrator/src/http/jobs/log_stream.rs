@@ -164,6 +164,7 @@ impl LogStream {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => {}
         }
     }
