@@ -11,6 +11,7 @@ use crate::pipeline::PipelineEvent;
 use crate::projection::ProjectionEvent;
 use crate::runner::RunnerEvent;
 use crate::upcast;
+use crate::webhook::WebhookEvent;
 
 /// The version of every payload schema that is written today; see [`crate::event::Event::event_version`].
 pub(crate) const CURRENT_VERSION: u32 = 1;
@@ -53,7 +54,8 @@ aggregate_event!(
     JobLogEvent => JobLog,
     RunnerEvent => Runner,
     GroupEvent => Group,
-    ProjectionEvent => Projection
+    ProjectionEvent => Projection,
+    WebhookEvent => Webhook
 );
 
 /// Our upcasters, for a cqrs-es store over our table.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::event::Event;
-use crate::id::{CommandId, EventId, JobId, PipelineId, RunnerId};
+use crate::id::{CommandId, EventId, JobId, PipelineId, RunnerId, WebhookId};
 
 /// A place in the whole log: 1, 2, … without gaps, in commit order. 0 is before the first event.
 #[derive(
@@ -49,6 +49,7 @@ pub enum StreamType {
     Claim,
     Group,
     Projection,
+    Webhook,
 }
 
 impl StreamType {
@@ -63,6 +64,7 @@ impl StreamType {
             Self::Claim => "claim",
             Self::Group => "group",
             Self::Projection => "projection",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -70,7 +72,8 @@ impl StreamType {
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID, group/NAME or projection/NAME"
+    "{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID, group/NAME, projection/NAME \
+     or webhook/ID"
 )]
 pub struct StreamIdError(pub String);
 
@@ -78,10 +81,17 @@ impl FromStr for StreamType {
     type Err = StreamIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Pipeline, Self::Job, Self::JobLog, Self::Runner, Self::Claim, Self::Group, Self::Projection]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| StreamIdError(text.to_owned()))
+        let all = [
+            Self::Pipeline,
+            Self::Job,
+            Self::JobLog,
+            Self::Runner,
+            Self::Claim,
+            Self::Group,
+            Self::Projection,
+            Self::Webhook,
+        ];
+        all.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| StreamIdError(text.to_owned()))
     }
 }
 
@@ -117,6 +127,12 @@ impl StreamId {
     #[must_use]
     pub fn job_log(id: JobId) -> Self {
         Self::new(StreamType::JobLog, id)
+    }
+
+    /// The stream of a webhook.
+    #[must_use]
+    pub fn webhook(id: WebhookId) -> Self {
+        Self::new(StreamType::Webhook, id)
     }
 
     /// The stream of a runner.

@@ -21,6 +21,7 @@ use crate::pipeline::PipelineEvent;
 use crate::projection::ProjectionEvent;
 use crate::runner::RunnerEvent;
 use crate::upcast::upcast;
+use crate::webhook::WebhookEvent;
 
 /// A fact. Its JSON is the payload as stored: the fields, and `type`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -34,6 +35,7 @@ pub enum Event {
     Claim(ClaimEvent),
     Group(GroupEvent),
     Projection(ProjectionEvent),
+    Webhook(WebhookEvent),
     Unreadable(UnreadableEvent),
 }
 
@@ -74,6 +76,7 @@ impl Event {
             StreamType::Claim => serde_json::from_str(&payload).map(Self::Claim),
             StreamType::Group => serde_json::from_str(&payload).map(Self::Group),
             StreamType::Projection => serde_json::from_str(&payload).map(Self::Projection),
+            StreamType::Webhook => serde_json::from_str(&payload).map(Self::Webhook),
         };
         read.unwrap_or_else(|error| {
             Self::Unreadable(UnreadableEvent {
@@ -96,6 +99,7 @@ impl Event {
             ClaimEvent::TYPES,
             GroupEvent::TYPES,
             ProjectionEvent::TYPES,
+            WebhookEvent::TYPES,
         ]
         .into_iter()
         .flatten()
@@ -113,6 +117,7 @@ impl Event {
             Self::Claim(event) => event.event_type(),
             Self::Group(event) => event.event_type(),
             Self::Projection(event) => event.event_type(),
+            Self::Webhook(event) => event.event_type(),
             Self::Unreadable(event) => &event.event_type,
         }
     }
@@ -127,7 +132,8 @@ impl Event {
             | Self::Runner(_)
             | Self::Claim(_)
             | Self::Group(_)
-            | Self::Projection(_) => CURRENT_VERSION,
+            | Self::Projection(_)
+            | Self::Webhook(_) => CURRENT_VERSION,
             Self::Unreadable(event) => event.event_version,
         }
     }
@@ -194,6 +200,13 @@ event_types!(GroupEvent {
 event_types!(ProjectionEvent {
     StreamRetried => "projection.stream_retried",
     EventSkipped => "projection.event_skipped",
+});
+
+event_types!(WebhookEvent {
+    Created => "webhook.created",
+    Paused => "webhook.paused",
+    Resumed => "webhook.resumed",
+    Deleted => "webhook.deleted",
 });
 
 #[cfg(test)]

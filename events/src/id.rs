@@ -66,6 +66,10 @@ uuid_id! {
     LeaseId
 }
 uuid_id! {
+    /// A webhook: somebody elsewhere who is told of events.
+    WebhookId
+}
+uuid_id! {
     /// One event of the log.
     EventId
 }

@@ -1,10 +1,10 @@
 //! The facts of Rivet, and the append-only log that keeps them.
 //!
 //! - [`event`]: every event there is, by aggregate in [`pipeline`], [`job`], [`job_log`], [`runner`], [`claim`],
-//!   [`group`], [`mod@projection`];
+//!   [`group`], [`mod@projection`], [`webhook`];
 //! - [`envelope`]: what surrounds an event in the log; [`id`]: typed ids;
 //! - [`log`]: the contract of the log and its keepers; [`database`]: the connections under it.
-//!   [`contacts`]: what replicas tell each other aside from the log.
+//!   [`contacts`]: what replicas tell each other aside from the log; [`deliveries`]: how far webhooks are.
 //!
 //! This crate knows no command and no read model.
 
@@ -12,6 +12,7 @@ pub mod claim;
 pub mod contacts;
 pub mod cqrs;
 pub mod database;
+pub mod deliveries;
 pub mod envelope;
 pub mod event;
 pub mod group;
@@ -23,6 +24,7 @@ pub mod pipeline;
 pub mod projection;
 pub mod runner;
 mod upcast;
+pub mod webhook;
 
 pub use envelope::{Envelope, Metadata, Position, StreamId, StreamType, Version};
 pub use event::Event;

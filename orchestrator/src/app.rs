@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rivet_events::contacts::Contacts;
 use rivet_events::database::{Database, DatabaseError};
+use rivet_events::deliveries::Deliveries;
 use rivet_events::log::{self, EventLog, LogSettings, ReadError, StoreError};
 use rivet_projections::ReadModels;
 use tokio::net::TcpListener;
@@ -23,6 +24,7 @@ use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::processes::Processes;
 use crate::server::{self, ServerLimits};
+use crate::webhooks::Webhooks;
 
 /// Definitions that are read at the same time: each one is a process.
 const EVALUATIONS: usize = 4;
@@ -80,6 +82,7 @@ impl App {
             liveness: Arc::new(Liveness::default()),
             dispatcher: Arc::new(Dispatcher::default()),
             feed: Feed::new(log.clone()),
+            deliveries: Deliveries::new(&database),
             clock,
             config: Arc::new(config),
             tasks: TaskTracker::new(),
@@ -120,7 +123,7 @@ impl App {
     }
 }
 
-/// Starts what works behind the requests: reconcilers until `shutdown`, and until the last request is answered what
+/// Starts what works behind the requests: reconcilers and deliveries until `shutdown`, and until the last request is answered what
 /// requests need.
 fn spawn_workers(
     state: &AppState,
@@ -150,4 +153,14 @@ fn spawn_workers(
         config: state.config.clone(),
     };
     workers.spawn(processes.run(shutdown.clone()));
+
+    let webhooks = Webhooks::new(
+        state.commands.clone(),
+        state.read_models.clone(),
+        state.feed.clone(),
+        state.deliveries.clone(),
+        state.clock.clone(),
+        state.config.clone(),
+    );
+    workers.spawn(webhooks.run(shutdown.clone()));
 }

@@ -19,6 +19,7 @@ use crate::domain::job_log::JobLog;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::projection::Projection;
 use crate::domain::runner::Runner;
+use crate::domain::webhook::Webhook;
 use crate::metrics::Metrics;
 
 pub use error::CommandError;
@@ -39,6 +40,8 @@ pub struct Commands {
     pub groups: Executor<Group>,
     /// Commands to read models.
     pub projections: Executor<Projection>,
+    /// Commands to webhooks.
+    pub webhooks: Executor<Webhook>,
     journal: Arc<Journal>,
 }
 
@@ -77,6 +80,7 @@ impl Commands {
             runners: Executor::new(database, journal.clone(), counts),
             groups: Executor::new(database, journal.clone(), counts),
             projections: Executor::new(database, journal.clone(), counts),
+            webhooks: Executor::new(database, journal.clone(), counts),
             journal,
         }
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{Args, Command, FromArgMatches};
 
 use crate::domain::job::LeasePolicy;
@@ -76,6 +76,14 @@ pub struct Config {
     /// How far apart the recorded heartbeats of a runner are; those in between only renew its lease
     #[arg(long, env = "RIVET_HEARTBEAT_RESOLUTION", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Leases and deadlines")]
     pub heartbeat_resolution: Duration,
+
+    /// How long a delivery of a webhook is tried before the webhook is paused
+    #[arg(long, env = "RIVET_WEBHOOK_RETRY_FOR", value_name = "DURATION", default_value = "24h", value_parser = duration, help_heading = "Webhooks")]
+    pub webhook_retry_for: Duration,
+
+    /// Let webhooks go to private, loopback and link-local addresses
+    #[arg(long, env = "RIVET_ALLOW_PRIVATE_WEBHOOKS", value_parser = BoolishValueParser::new(), help_heading = "Webhooks")]
+    pub allow_private_webhooks: bool,
 
     /// How long a read waits for what was acknowledged before it; past that it is marked `Rivet-Stale`
     #[arg(long, env = "RIVET_READ_WAIT", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Load")]

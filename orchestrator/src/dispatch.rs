@@ -289,6 +289,7 @@ fn frees_a_job(event: &Event) -> bool {
         | Event::Claim(_)
         | Event::Group(_)
         | Event::Projection(_)
+        | Event::Webhook(_)
         | Event::Unreadable(_) => false,
     }
 }

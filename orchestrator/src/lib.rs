@@ -19,3 +19,4 @@ pub mod runner;
 mod server;
 pub mod stubs;
 pub mod telemetry;
+mod webhooks;

@@ -1,7 +1,7 @@
 //! Read models of Rivet: derived from the log, disposable, rebuildable.
 //!
 //! - [`projection`]: what a read model is, and the list of them all; [`pipelines`], [`jobs`], [`job_queue`],
-//!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`],
+//!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`], [`webhooks`],
 //!   [`lifetimes`]: each the question that it answers, its fold, and its queries;
 //! - [`past`]: read models as they were; [`parked`]: what they have given up;
 //! - [`read_models`]: the open read models, waiting for a position, status;
@@ -36,6 +36,7 @@ pub mod status;
 #[cfg(test)]
 mod testing;
 pub mod verify;
+pub mod webhooks;
 
 pub use page::{Cursor, CursorError, Page};
 pub use past::PastError;

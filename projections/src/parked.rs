@@ -54,6 +54,7 @@ impl ReadModels {
             | Event::Runner(_)
             | Event::Claim(_)
             | Event::Group(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => None,
         });
         Ok(skipped.collect())

@@ -17,7 +17,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::parked::ParkedStream;
-use crate::{job_flow, job_logs, job_queue, jobs, lifetimes, pipeline_activity, pipelines, runners};
+use crate::{
+    job_flow, job_logs, job_queue, jobs, lifetimes, pipeline_activity, pipelines, runners, webhooks,
+};
 
 /// Every read model there is.
 pub(crate) static ALL: &[&dyn AnyProjection] = &[
@@ -29,6 +31,7 @@ pub(crate) static ALL: &[&dyn AnyProjection] = &[
     &pipeline_activity::PipelineActivity,
     &job_flow::JobFlow,
     &lifetimes::Lifetimes,
+    &webhooks::Webhooks,
 ];
 
 /// A pure keyed fold. The same one serves live and in a rebuild, on every database and in memory.

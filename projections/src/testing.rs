@@ -201,6 +201,7 @@ fn stream_of(event: &Event) -> StreamId {
         Event::Claim(_) | Event::Group(_) | Event::Projection(_) | Event::Unreadable(_) => {
             panic!("name the stream of this event")
         }
+        Event::Webhook(_) => StreamId::new(rivet_events::StreamType::Webhook, id("webhook_id")),
     }
 }
 

@@ -4,7 +4,9 @@
 //! - [`postgres`]: a throwaway PostgreSQL; [`store`]: a database of either kind, fresh for each test;
 //! - [`server`]: the real program over a store; [`local_server`]: one whose clock a test moves;
 //! - [`runner`]: the reference runner of the program;
-//! - [`client`]: the use cases over HTTP; [`sse`]: its streams; [`lossy_proxy`]: a network that loses answers;
+//! - [`client`]: the use cases over HTTP; [`sse`]: its streams; [`receiver`]: where webhooks go; [`lossy_proxy`]: a network
+//!   that loses answers;
+//! - [`followers`]: readers of the feed who are cut off at random, and a load to follow;
 //! - [`sample`]: pipelines and results to work with; [`verify`]: what holds of any server;
 //! - [`wait`]: the one way to wait for something.
 
@@ -12,10 +14,12 @@
 #![expect(clippy::must_use_candidate, reason = "assertions are called for their effect too")]
 
 pub mod client;
+pub mod followers;
 pub mod history;
 pub mod local_server;
 pub mod lossy_proxy;
 pub mod postgres;
+pub mod receiver;
 pub mod runner;
 pub mod sample;
 pub mod server;

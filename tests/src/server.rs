@@ -98,6 +98,11 @@ impl Server {
         stats.filter(|stat| is_child(stat)).count()
     }
 
+    /// What it has said so far.
+    pub fn log(&self) -> String {
+        self.said.lock().expect("no reader panics").join("\n")
+    }
+
     #[expect(clippy::print_stderr, reason = "a failed test shows what its server said")]
     fn show(&self) {
         for line in self.said.lock().iter().flat_map(|said| said.iter()) {

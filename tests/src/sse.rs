@@ -56,6 +56,16 @@ impl EventStream {
         let response = client.request(Method::GET, path).send().await.expect("the server answers");
         assert_eq!(response.status(), 200, "{path}");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self::of(response)
+    }
+
+    /// As [`Self::open`], of a server that may be down.
+    pub async fn try_open(client: &Client, path: &str) -> Option<Self> {
+        let response = client.request(Method::GET, path).send().await.ok()?;
+        response.status().is_success().then(|| Self::of(response))
+    }
+
+    fn of(response: Response) -> Self {
         Self { response, received: Vec::new(), searched: 0, last_id: String::new() }
     }
 

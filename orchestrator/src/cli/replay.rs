@@ -20,6 +20,7 @@ use crate::domain::job_log::JobLogState;
 use crate::domain::pipeline::PipelineState;
 use crate::domain::projection::ProjectionState;
 use crate::domain::runner::RunnerState;
+use crate::domain::webhook::WebhookState;
 use crate::feed::EventBody;
 
 /// Longest value that is printed whole, in characters.
@@ -81,6 +82,7 @@ enum State {
     Runner(RunnerState),
     Group(GroupState),
     Projection(ProjectionState),
+    Webhook(WebhookState),
     /// A claim's stream is its one event.
     Claim,
 }
@@ -94,6 +96,7 @@ impl State {
             StreamType::Runner => Self::Runner(RunnerState::default()),
             StreamType::Group => Self::Group(GroupState::default()),
             StreamType::Projection => Self::Projection(ProjectionState::default()),
+            StreamType::Webhook => Self::Webhook(WebhookState::default()),
             StreamType::Claim => Self::Claim,
         }
     }
@@ -107,6 +110,7 @@ impl State {
             (Self::Runner(state), Event::Runner(event)) => Self::Runner(state.evolve(event)),
             (Self::Group(state), Event::Group(event)) => Self::Group(state.evolve(event)),
             (Self::Projection(state), Event::Projection(event)) => Self::Projection(state.evolve(event)),
+            (Self::Webhook(state), Event::Webhook(event)) => Self::Webhook(state.evolve(event)),
             (state, _) => state,
         }
     }

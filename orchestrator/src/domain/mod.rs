@@ -37,3 +37,4 @@ pub mod projection;
 pub mod runner;
 #[cfg(test)]
 mod spec;
+pub mod webhook;

@@ -9,6 +9,8 @@ use rivet_events::{Envelope, Event};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// One event.
+pub(crate) const MEDIA_TYPE: &str = "application/cloudevents+json";
 /// An array of them.
 pub(crate) const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
 

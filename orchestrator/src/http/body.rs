@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 use chrono::{DateTime, Utc};
-use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
+use rivet_events::Position;
+use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId, WebhookId};
 use rivet_events::job::{JobResult, JobStatus};
 use rivet_events::job_log::LogEntry;
 use rivet_events::pipeline::{InputSpec, PipelineConfig, PipelineDefinition, Tag};
+use rivet_events::webhook::PauseCause;
 use rivet_projections::job_logs::NumberedEntry;
 use rivet_projections::jobs::{self, JobPhase};
 use rivet_projections::pipelines;
 use rivet_projections::runners::{self, RunnerStatus};
+use rivet_projections::webhooks::{self, WebhookStatus};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -273,6 +276,48 @@ impl Pipeline {
             config: definition.config,
             demands: definition.demands,
             inputs: definition.inputs,
+        }
+    }
+}
+
+/// A webhook. Its secret is not read back.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Webhook {
+    id: WebhookId,
+    url: String,
+    types: Vec<String>,
+    pipeline_id: Option<PipelineId>,
+    status: WebhookStatus,
+    paused: Option<Pause>,
+    created_at: DateTime<Utc>,
+    resumed_at: Option<DateTime<Utc>>,
+}
+
+/// Why a webhook is not delivered.
+#[derive(Debug, Clone, Serialize)]
+struct Pause {
+    cause: PauseCause,
+    error: String,
+    position: Position,
+    paused_at: DateTime<Utc>,
+}
+
+impl From<webhooks::Webhook> for Webhook {
+    fn from(row: webhooks::Webhook) -> Self {
+        Self {
+            id: row.id,
+            url: row.url,
+            types: row.types,
+            pipeline_id: row.pipeline_id,
+            status: row.status,
+            paused: row.paused.map(|paused| Pause {
+                cause: paused.cause,
+                error: paused.error,
+                position: paused.position,
+                paused_at: paused.paused_at,
+            }),
+            created_at: row.created_at,
+            resumed_at: row.resumed_at,
         }
     }
 }

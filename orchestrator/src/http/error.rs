@@ -18,9 +18,10 @@ use crate::domain::job_log::JobLogError;
 use crate::domain::pipeline::{ParameterError, PipelineError};
 use crate::domain::projection::ProjectionError;
 use crate::domain::runner::RunnerError;
+use crate::domain::webhook::WebhookError;
 use crate::http::header::{LOG_ACK, RequestId};
 use crate::telemetry::chain;
-use rivet_events::log::ReadError;
+use rivet_events::log::{ReadError, StoreError};
 use rivet_projections::{PastError, QueryError};
 
 /// When an overloaded server wants to be asked again.
@@ -92,6 +93,12 @@ impl ApiError {
     pub(super) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         error.with(header::RETRY_AFTER, RETRY_AFTER.as_secs().into())
+    }
+
+    /// 503: the database under us does not answer.
+    pub(super) fn store(error: &StoreError) -> Self {
+        tracing::error!(error = %chain(&**error), "the database is unavailable");
+        Self::unavailable("unavailable", "the database is unavailable")
     }
 
     /// 500: our fault. The cause goes to the log, not to the client.
@@ -232,6 +239,14 @@ impl From<RunnerError> for ApiError {
     fn from(error: RunnerError) -> Self {
         match error {
             RunnerError::NotFound => Self::not_found("runner_not_found", error.to_string()),
+        }
+    }
+}
+
+impl From<WebhookError> for ApiError {
+    fn from(error: WebhookError) -> Self {
+        match error {
+            WebhookError::NotFound => Self::not_found("webhook_not_found", error.to_string()),
         }
     }
 }

@@ -24,6 +24,7 @@ mod state;
 mod stats;
 mod stubs;
 mod ui;
+mod webhooks;
 
 use axum::Router;
 use axum::extract::OriginalUri;
@@ -76,6 +77,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/pipeline/{id}/rollback", post(pipelines::roll_back::roll_back))
         .route("/api/stats", get(stats::get::get))
         .route("/api/stats/history", get(stats::history::history))
+        .route("/api/webhooks", get(webhooks::list::list).post(webhooks::create::create))
+        .route("/api/webhooks/{id}", get(webhooks::get::get).delete(webhooks::delete::delete))
+        .route("/api/webhooks/{id}/resume", post(webhooks::resume::resume))
+        .route("/api/webhooks/{id}/deliveries", get(webhooks::deliveries::deliveries))
         .route("/api/stubs", get(stubs::list))
         .route("/api/stubs/{name}", get(stubs::get))
         .route("/api/projections/{name}/rebuild", post(projections::rebuild::rebuild))

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
+use rivet_events::deliveries::Deliveries;
 use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::{Metadata, Position};
 use rivet_projections::ReadModels;
@@ -39,6 +40,7 @@ pub(crate) struct AppState {
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) feed: Feed,
+    pub(crate) deliveries: Deliveries,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     /// Work that outlives its request; shutdown waits for it.

@@ -28,6 +28,7 @@ impl Projection for JobLogs {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -48,6 +49,7 @@ impl Projection for JobLogs {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => row,
         }
     }

@@ -51,6 +51,7 @@ impl Projection for JobQueue {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -64,6 +65,7 @@ impl Projection for JobQueue {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => row,
         }
     }

@@ -41,6 +41,7 @@ impl Projection for Jobs {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -55,6 +56,7 @@ impl Projection for Jobs {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => row,
         }
     }

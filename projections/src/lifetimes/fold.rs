@@ -81,6 +81,7 @@ fn turn(event: &Event) -> Option<Turn> {
         | Event::Claim(_)
         | Event::Group(_)
         | Event::Projection(_)
+        | Event::Webhook(_)
         | Event::Unreadable(_) => None,
     }
 }

@@ -31,6 +31,7 @@ impl Projection for PipelineActivity {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -47,6 +48,7 @@ impl Projection for PipelineActivity {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => row,
         }
     }

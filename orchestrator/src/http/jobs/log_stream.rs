@@ -165,6 +165,7 @@ impl LogStream {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Webhook(_)
             | Event::Unreadable(_) => {}
         }
     }

@@ -184,6 +184,7 @@ fn definition(event: &Event) -> Option<(&PipelineDefinition, DateTime<Utc>, Opti
         | Event::Claim(_)
         | Event::Group(_)
         | Event::Projection(_)
+        | Event::Webhook(_)
         | Event::Unreadable(_) => None,
     }
 }

@@ -1,0 +1,106 @@
+//! `POST /api/webhooks`
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::{Extension, Json as JsonBody};
+use reqwest::Url;
+use rivet_events::deliveries::WebhookSecret;
+use rivet_events::id::{PipelineId, WebhookId};
+use rivet_events::{Event, Position};
+use rivet_projections::webhooks::{self as rows, WebhookStatus};
+use serde::Deserialize;
+
+use crate::domain::webhook::{CreateWebhook, WebhookCommand};
+use crate::http::answer::Recorded;
+use crate::http::body::Webhook;
+use crate::http::error::ApiError;
+use crate::http::extract::Json;
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState};
+use crate::webhooks::address;
+use crate::webhooks::progress::Progress;
+use crate::webhooks::signature::SigningKey;
+
+/// Longest URL, in bytes.
+const MAX_URL: usize = 2_048;
+
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct CreateRequest {
+    url: String,
+    secret: String,
+    #[serde(default)]
+    types: Vec<String>,
+    pipeline_id: Option<PipelineId>,
+    /// The last position that is not delivered; what is there already, where absent.
+    after: Option<u64>,
+}
+
+/// 201 with the webhook, without its secret: nobody gets that again.
+pub(in crate::http) async fn create(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Json(body): Json<CreateRequest>,
+) -> Result<Recorded<(StatusCode, JsonBody<Webhook>)>, ApiError> {
+    let url = checked_url(&body.url, state.config.allow_private_webhooks)?;
+    let secret = WebhookSecret::from(body.secret);
+    SigningKey::new(&secret).map_err(|error| refused(&format!("secret: {error}")))?;
+    if let Some(unknown) = body.types.iter().find(|name| !Event::types().any(|known| known == *name)) {
+        return Err(refused(&format!("types: there is no event type {unknown:?}")));
+    }
+    if let Some(pipeline_id) = body.pipeline_id {
+        state.pipeline(pipeline_id).await?;
+    }
+    let head = state.feed.head().await?;
+    let after = body.after.map_or(head, Position);
+    if after > head {
+        return Err(refused("after: has not come yet"));
+    }
+    let (webhook_id, now) = (WebhookId::generate(), state.clock.now());
+    // Before the event, lest a webhook be there without its secret.
+    let begun = state.deliveries.begin(webhook_id, &secret, after, &Progress::default().text()).await;
+    begun.map_err(|error| ApiError::store(&error))?;
+    let create = CreateWebhook {
+        webhook_id,
+        url: url.clone(),
+        types: body.types.clone(),
+        pipeline_id: body.pipeline_id,
+        now,
+    };
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let committed =
+        state.commands.webhooks.execute(webhook_id, WebhookCommand::Create(create), &metadata).await?;
+    let webhook = rows::Webhook {
+        id: webhook_id,
+        url,
+        types: body.types,
+        pipeline_id: body.pipeline_id,
+        status: WebhookStatus::Active,
+        paused: None,
+        created_at: now,
+        resumed_at: None,
+    };
+    Ok(Recorded(state.position_of(&committed), (StatusCode::CREATED, JsonBody(webhook.into()))))
+}
+
+/// The URL as it is asked, if it may be.
+fn checked_url(text: &str, allow_private: bool) -> Result<String, ApiError> {
+    let url: Url = text.parse().map_err(|error| refused(&format!("url: {error}")))?;
+    if !["http", "https"].contains(&url.scheme()) {
+        return Err(refused("url: must begin with https:// or http://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused("url: must not hold a password, since everybody can read it"));
+    }
+    if url.as_str().len() > MAX_URL {
+        return Err(refused(&format!("url: is longer than {MAX_URL} bytes")));
+    }
+    if !allow_private && address::literal(&url).is_some_and(|address| !address::is_public(address)) {
+        return Err(ApiError::refused("private_address", "url: is not a public address"));
+    }
+    Ok(url.into())
+}
+
+fn refused(detail: &str) -> ApiError {
+    ApiError::refused("invalid_webhook", detail)
+}

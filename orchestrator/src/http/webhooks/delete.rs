@@ -1,0 +1,27 @@
+//! `DELETE /api/webhooks/{id}`
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use rivet_events::id::WebhookId;
+
+use crate::domain::webhook::{DeleteWebhook, WebhookCommand};
+use crate::http::answer::{Recorded, done};
+use crate::http::error::ApiError;
+use crate::http::extract::Path;
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState};
+
+/// Its secret goes with it. A delivery that is under way may still arrive.
+pub(in crate::http) async fn delete(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+) -> Result<Recorded<StatusCode>, ApiError> {
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let command = WebhookCommand::Delete(DeleteWebhook { now: state.clock.now() });
+    let committed = state.commands.webhooks.execute(id, command, &metadata).await?;
+    state.deliveries.forget(id).await.map_err(|error| ApiError::store(&error))?;
+    Ok(done(state.position_of(&committed)))
+}

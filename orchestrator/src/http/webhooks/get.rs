@@ -1,0 +1,20 @@
+//! `GET /api/webhooks/{id}`
+
+use axum::Json;
+use axum::extract::State;
+use rivet_events::id::WebhookId;
+use rivet_projections::webhooks;
+
+use super::unknown_webhook;
+use crate::http::body::Webhook;
+use crate::http::error::ApiError;
+use crate::http::extract::Path;
+use crate::http::state::AppState;
+
+pub(in crate::http) async fn get(
+    State(state): State<AppState>,
+    Path(id): Path<WebhookId>,
+) -> Result<Json<Webhook>, ApiError> {
+    let row = webhooks::find(&state.read_models, id).await?.ok_or_else(|| unknown_webhook(id))?;
+    Ok(Json(row.into()))
+}

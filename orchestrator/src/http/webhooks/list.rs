@@ -1,0 +1,21 @@
+//! `GET /api/webhooks`
+
+use axum::extract::{OriginalUri, State};
+use axum::response::Response;
+use rivet_projections::webhooks;
+
+use crate::http::answer::{Paging, listed};
+use crate::http::body::Webhook;
+use crate::http::error::ApiError;
+use crate::http::extract::Query;
+use crate::http::state::AppState;
+
+pub(in crate::http) async fn list(
+    State(state): State<AppState>,
+    OriginalUri(uri): OriginalUri,
+    Query(paging): Query<Paging>,
+) -> Result<Response, ApiError> {
+    let cursor = paging.cursor()?;
+    let page = webhooks::list(&state.read_models, cursor.as_ref(), paging.limit()?).await?;
+    Ok(listed(&uri, page, Webhook::from))
+}

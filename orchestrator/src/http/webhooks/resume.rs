@@ -1,0 +1,26 @@
+//! `POST /api/webhooks/{id}/resume`
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use rivet_events::id::WebhookId;
+
+use crate::domain::webhook::{ResumeWebhook, WebhookCommand};
+use crate::http::answer::{Recorded, done};
+use crate::http::error::ApiError;
+use crate::http::extract::Path;
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState};
+
+/// Deliveries go on with the event at which they were given up.
+pub(in crate::http) async fn resume(
+    State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+    Path(id): Path<WebhookId>,
+) -> Result<Recorded<StatusCode>, ApiError> {
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let command = WebhookCommand::Resume(ResumeWebhook { now: state.clock.now() });
+    let committed = state.commands.webhooks.execute(id, command, &metadata).await?;
+    Ok(done(state.position_of(&committed)))
+}

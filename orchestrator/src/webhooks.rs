@@ -1,0 +1,144 @@
+//! Webhooks: tells others of events, at least once and in order, until that fails for too long.
+//!
+//! Only the process that leads delivers. It has a task for each active webhook, which follows the feed from a position
+//! that is kept beside the log, so that a restart or a takeover goes on there: a few events may come twice, none is
+//! left out, and the first copies of all come in order.
+
+pub(crate) mod address;
+pub(crate) mod progress;
+mod sender;
+pub(crate) mod signature;
+mod subscription;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rivet_events::StreamType;
+use rivet_events::deliveries::Deliveries;
+use rivet_events::id::WebhookId;
+use rivet_projections::ReadModels;
+use rivet_projections::webhooks::{self, Webhook};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::commands::Commands;
+use crate::config::Config;
+use crate::feed::{Feed, Filter};
+use crate::telemetry::chain;
+use sender::Sender;
+use subscription::Subscription;
+
+/// How often the list is looked at without a reason.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// Longest wait for the list to show what has just been recorded.
+const READ_WAIT: Duration = Duration::from_secs(5);
+/// Pause after something failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What deliveries work with. Clones are the same.
+#[derive(Clone)]
+pub(crate) struct Webhooks {
+    commands: Commands,
+    read_models: ReadModels,
+    feed: Feed,
+    deliveries: Deliveries,
+    sender: Sender,
+    clock: Arc<dyn Clock>,
+    config: Arc<Config>,
+}
+
+/// A webhook's task, as long as the webhook stays as it was.
+struct Running {
+    resumed_at: Option<DateTime<Utc>>,
+    stop: CancellationToken,
+}
+
+impl Webhooks {
+    /// Deliveries of what the feed has.
+    pub(crate) fn new(
+        commands: Commands,
+        read_models: ReadModels,
+        feed: Feed,
+        deliveries: Deliveries,
+        clock: Arc<dyn Clock>,
+        config: Arc<Config>,
+    ) -> Self {
+        let sender = Sender::new(config.allow_private_webhooks);
+        Self { commands, read_models, feed, deliveries, sender, clock, config }
+    }
+
+    /// Delivers until `shutdown`, while this process is the leading one.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut leading = self.read_models.leading();
+        while !shutdown.is_cancelled() {
+            let led = tokio::select! {
+                led = leading.wait_for(|leading| *leading) => led.is_ok(),
+                () = shutdown.cancelled() => false,
+            };
+            if !led {
+                return;
+            }
+            let (term, tasks) = (shutdown.child_token(), TaskTracker::new());
+            tokio::select! {
+                () = self.lead(&term, &tasks) => {}
+                _ = leading.wait_for(|leading| !*leading) => {}
+                () = shutdown.cancelled() => {}
+            }
+            term.cancel();
+            tasks.close();
+            tasks.wait().await;
+        }
+    }
+
+    /// Keeps a task for each active webhook.
+    async fn lead(&self, term: &CancellationToken, tasks: &TaskTracker) {
+        let mut running = HashMap::new();
+        let changes = Filter { stream_type: Some(StreamType::Webhook), ..Filter::default() };
+        let mut changes = self.feed.follow(changes, self.read_models.position());
+        loop {
+            match webhooks::active(&self.read_models).await {
+                Ok(active) => self.adjust(&mut running, active, term, tasks),
+                Err(error) => tracing::warn!(error = %chain(&error), "the webhooks cannot be listed"),
+            }
+            match changes.next(Instant::now() + LOOK_EVERY).await {
+                Ok(Some(event)) => {
+                    self.read_models.wait_for(event.position(), READ_WAIT).await;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "changes of webhooks cannot be read");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn adjust(
+        &self,
+        running: &mut HashMap<WebhookId, Running>,
+        active: Vec<Webhook>,
+        term: &CancellationToken,
+        tasks: &TaskTracker,
+    ) {
+        let wanted: HashMap<WebhookId, Webhook> =
+            active.into_iter().map(|webhook| (webhook.id, webhook)).collect();
+        running.retain(|id, task| {
+            let stays = wanted.get(id).is_some_and(|webhook| webhook.resumed_at == task.resumed_at);
+            if !stays {
+                task.stop.cancel();
+            }
+            stays
+        });
+        for (id, webhook) in wanted {
+            running.entry(id).or_insert_with(|| {
+                let (resumed_at, stop) = (webhook.resumed_at, term.child_token());
+                tasks.spawn(Subscription::new(self.clone(), webhook).run(stop.clone()));
+                Running { resumed_at, stop }
+            });
+        }
+    }
+}

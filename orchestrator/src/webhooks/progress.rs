@@ -1,0 +1,156 @@
+//! How a webhook's deliveries go: what is kept of them beside the position, bounded however long they go on.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rivet_events::Position;
+use rivet_events::id::EventId;
+use serde::{Deserialize, Serialize};
+
+/// Attempts that are kept.
+const MAX_ATTEMPTS: usize = 20;
+/// Characters of an error that are kept.
+const MAX_ERROR: usize = 300;
+/// Before the second attempt; doubled with each further one.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// Longest wait between two attempts, before chance adds to it.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
+
+/// How deliveries go.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// Events that were delivered.
+    pub(crate) delivered: u64,
+    /// Attempts of the next event that failed.
+    pub(crate) failures: u32,
+    /// When the first of them did.
+    pub(crate) failing_since: Option<DateTime<Utc>>,
+    /// When it is tried again.
+    pub(crate) next_attempt_at: Option<DateTime<Utc>>,
+    /// The last attempts, newest first.
+    pub(crate) attempts: VecDeque<Attempt>,
+}
+
+/// One attempt to deliver an event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    /// Where the event stands in the log.
+    pub(crate) position: Position,
+    /// The event.
+    pub(crate) event_id: EventId,
+    /// Its type.
+    pub(crate) r#type: String,
+    /// When.
+    pub(crate) attempted_at: DateTime<Utc>,
+    /// How long it took.
+    pub(crate) duration_ms: u64,
+    /// What the receiver answered, if it did.
+    pub(crate) status: Option<u16>,
+    /// Why it failed, if it did.
+    pub(crate) error: Option<String>,
+}
+
+impl Progress {
+    /// As it was saved; from the start, where this build cannot read it: no event depends on it.
+    pub(crate) fn read(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or_default()
+    }
+
+    /// As it is saved.
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string(self).expect("invariant: progress is plain data")
+    }
+
+    /// The event was delivered.
+    pub(super) fn succeeded(&mut self, attempt: Attempt) {
+        self.delivered += 1;
+        self.forget_failures();
+        self.keep(attempt);
+    }
+
+    /// The event was not delivered. `jitter` is from 0 to 1.
+    pub(super) fn failed(&mut self, attempt: Attempt, jitter: f64) {
+        let doublings = self.failures.min(16);
+        let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT).mul_f64(0.5 + jitter);
+        self.failures += 1;
+        self.failing_since.get_or_insert(attempt.attempted_at);
+        self.next_attempt_at = Some(attempt.attempted_at + Duration::from_millis(attempt.duration_ms) + wait);
+        self.keep(attempt);
+    }
+
+    /// The next event is tried at once.
+    pub(super) fn forget_failures(&mut self) {
+        self.failures = 0;
+        self.failing_since = None;
+        self.next_attempt_at = None;
+    }
+
+    fn keep(&mut self, mut attempt: Attempt) {
+        attempt.error = attempt.error.map(|error| error.chars().take(MAX_ERROR).collect());
+        self.attempts.push_front(attempt);
+        self.attempts.truncate(MAX_ATTEMPTS);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(second: i64) -> Attempt {
+        Attempt {
+            position: Position(3),
+            event_id: EventId::generate(),
+            r#type: "job.completed".to_owned(),
+            attempted_at: DateTime::from_timestamp(second, 0).unwrap(),
+            duration_ms: 0,
+            status: None,
+            error: Some("ü".repeat(5_000)),
+        }
+    }
+
+    /// Seconds until the next attempt.
+    fn wait(progress: &Progress, since: i64) -> f64 {
+        let wait = progress.next_attempt_at.unwrap() - DateTime::from_timestamp(since, 0).unwrap();
+        wait.to_std().unwrap().as_secs_f64()
+    }
+
+    #[test]
+    fn waits_double_up_to_ten_minutes_and_are_spread() {
+        let mut progress = Progress::default();
+        let mut waits = Vec::new();
+        for _ in 0..40 {
+            progress.failed(attempt(0), 0.5);
+            waits.push(wait(&progress, 0));
+        }
+        assert_eq!(waits[..5], [1.0, 2.0, 4.0, 8.0, 16.0]);
+        assert!(waits[10..].iter().all(|wait| (wait - 600.0).abs() < 1e-6), "{waits:?}");
+        let mut spread = Progress::default();
+        spread.failed(attempt(0), 0.0);
+        assert!((wait(&spread, 0) - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_success_ends_a_row_of_failures() {
+        let mut progress = Progress::default();
+        progress.failed(attempt(1), 0.5);
+        progress.failed(attempt(5), 0.5);
+        assert_eq!((progress.failures, progress.failing_since), (2, DateTime::from_timestamp(1, 0)));
+        progress.succeeded(attempt(9));
+        assert_eq!((progress.failures, progress.failing_since, progress.next_attempt_at), (0, None, None));
+        assert_eq!((progress.delivered, progress.attempts.len()), (1, 3));
+    }
+
+    #[test]
+    fn what_is_kept_does_not_grow() {
+        let mut progress = Progress::default();
+        for second in 0..1_000 {
+            progress.failed(attempt(second), 0.5);
+        }
+        assert_eq!(progress.attempts.len(), MAX_ATTEMPTS);
+        assert_eq!(progress.attempts[0].attempted_at, DateTime::from_timestamp(999, 0).unwrap());
+        assert!(progress.text().len() < 20_000, "{}", progress.text().len());
+        assert_eq!(Progress::read(&progress.text()), progress);
+        assert_eq!(Progress::read("from another build"), Progress::default());
+    }
+}

@@ -1,0 +1,102 @@
+//! Sends one delivery: to a public address alone, without following where the receiver points, and in bounded time.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, StatusCode};
+use bytes::Bytes;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use tokio::net::lookup_host;
+
+use super::address::{is_public, literal};
+use crate::telemetry::chain;
+
+/// For the connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For the whole of a delivery.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of an answer that are read, so that its connection can be used again. What they say does not matter.
+const MAX_ANSWER: usize = 64 * 1024;
+
+/// Sends deliveries. Clones share their connections.
+#[derive(Debug, Clone)]
+pub(super) struct Sender {
+    client: Client,
+    allow_private: bool,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// The receiver answered.
+    Status(StatusCode),
+    /// There was no answer, and why.
+    None(String),
+}
+
+/// An address that a webhook must not have.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} has no public address")]
+struct NotPublic {
+    host: String,
+}
+
+impl Sender {
+    pub(super) fn new(allow_private: bool) -> Self {
+        let mut client = Client::builder()
+            .user_agent(concat!("rivet-orchestrator/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            // A proxy would ask on its own what is behind a name.
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT);
+        if !allow_private {
+            client = client.dns_resolver(Arc::new(PublicNames));
+        }
+        let client = client.build().expect("invariant: the settings of the client fit each other");
+        Self { client, allow_private }
+    }
+
+    /// Posts a body.
+    pub(super) async fn send(&self, url: Url, headers: HeaderMap, body: Bytes) -> Answer {
+        if !self.allow_private
+            && let Some(address) = literal(&url)
+            && !is_public(address)
+        {
+            return Answer::None(NotPublic { host: address.to_string() }.to_string());
+        }
+        match self.client.post(url).headers(headers).body(body).send().await {
+            Ok(mut response) => {
+                let mut read = 0;
+                while read < MAX_ANSWER
+                    && let Ok(Some(chunk)) = response.chunk().await
+                {
+                    read += chunk.len();
+                }
+                Answer::Status(response.status())
+            }
+            Err(error) => Answer::None(chain(&error.without_url()).to_string()),
+        }
+    }
+}
+
+/// Resolves names to their public addresses alone. The connection is made to what is checked here: a name that changes
+/// its mind afterwards changes nothing.
+struct PublicNames;
+
+impl Resolve for PublicNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let host = name.as_str();
+            let found: Vec<SocketAddr> =
+                lookup_host((host, 0)).await?.filter(|address| is_public(address.ip())).collect();
+            if found.is_empty() {
+                return Err(NotPublic { host: host.to_owned() }.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}

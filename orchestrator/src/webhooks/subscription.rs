@@ -1,0 +1,229 @@
+//! One webhook's way through the feed.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use reqwest::Url;
+use rivet_events::log::{ReadError, StoreError};
+use rivet_events::webhook::PauseCause;
+use rivet_events::{Metadata, Position, StreamId};
+use rivet_projections::webhooks::Webhook;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::progress::{Attempt, Progress};
+use super::sender::Answer;
+use super::signature::SigningKey;
+use super::{PAUSE, Webhooks};
+use crate::chance;
+use crate::domain::webhook::{PauseWebhook, WebhookCommand};
+use crate::feed::cloud_event::{CloudEvent, MEDIA_TYPE};
+use crate::feed::{FeedEvent, Filter};
+use crate::telemetry::chain;
+
+/// How often what went well is saved: after a crash, so much is delivered again.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+const ID: HeaderName = HeaderName::from_static("webhook-id");
+const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// A webhook that is delivered.
+pub(super) struct Subscription {
+    webhooks: Webhooks,
+    webhook: Webhook,
+}
+
+/// Why deliveries have to begin anew, where they were saved last.
+#[derive(Debug, thiserror::Error)]
+enum DeliveryError {
+    #[error(transparent)]
+    Feed(#[from] ReadError),
+    #[error("the deliveries cannot be read or saved")]
+    Store(#[source] StoreError),
+    #[error("the webhook cannot be paused")]
+    Pause(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What there is of a webhook while it is delivered.
+struct Course {
+    target: Url,
+    key: SigningKey,
+    /// Every event up to here was delivered, or is not wanted.
+    position: Position,
+    progress: Progress,
+}
+
+/// What became of an event.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    Delivered,
+    /// It was told to stop first.
+    Stopped,
+    /// It is given up for now, and so are the events after it.
+    GivenUp(PauseCause, String),
+}
+
+impl Subscription {
+    pub(super) fn new(webhooks: Webhooks, webhook: Webhook) -> Self {
+        Self { webhooks, webhook }
+    }
+
+    /// Delivers until `stop`, or until the webhook is paused.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        while let Err(error) = self.deliver(&stop).await {
+            tracing::warn!(webhook.id = %self.webhook.id, error = %chain(&error), "deliveries begin anew");
+            if stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn deliver(&self, stop: &CancellationToken) -> Result<(), DeliveryError> {
+        let Some(mut course) = self.begin().await? else { return Ok(()) };
+        let own = StreamId::webhook(self.webhook.id);
+        let filter = Filter {
+            types: self.webhook.types.clone(),
+            pipeline_id: self.webhook.pipeline_id,
+            ..Filter::default()
+        };
+        let mut follower = self.webhooks.feed.follow(filter, course.position);
+        let mut saved = (course.position, Instant::now());
+        loop {
+            let next = follower.next(Instant::now() + SAVE_EVERY);
+            match stop.run_until_cancelled(next).await.transpose()? {
+                None => break,
+                // It would tell of its own troubles for ever.
+                Some(Some(event)) if event.envelope.stream != own => {
+                    course.position = Position(event.position().0 - 1);
+                    match self.deliver_event(&event, &mut course, stop).await? {
+                        Outcome::Delivered => course.position = event.position(),
+                        Outcome::Stopped => break,
+                        Outcome::GivenUp(cause, error) => {
+                            return self.pause(cause, error, event.position()).await;
+                        }
+                    }
+                }
+                Some(Some(_) | None) => course.position = follower.position(),
+            }
+            if course.position > saved.0 && saved.1.elapsed() >= SAVE_EVERY {
+                self.save(&course).await?;
+                saved = (course.position, Instant::now());
+            }
+        }
+        self.save(&course).await
+    }
+
+    /// Where it was left; `None` where it cannot be delivered any more.
+    async fn begin(&self) -> Result<Option<Course>, DeliveryError> {
+        let kept = self.webhooks.deliveries.find(self.webhook.id).await.map_err(DeliveryError::Store)?;
+        let ready = kept.as_ref().and_then(|kept| {
+            let target = self.webhook.url.parse().ok()?;
+            Some((target, SigningKey::new(&kept.secret).ok()?, kept))
+        });
+        let Some((target, key, kept)) = ready else {
+            let error = "its secret is not there".to_owned();
+            let head = self.webhooks.feed.head().await?;
+            self.pause(PauseCause::SecretMissing, error, head).await?;
+            return Ok(None);
+        };
+        let mut progress = Progress::read(&kept.progress);
+        if self
+            .webhook
+            .resumed_at
+            .is_some_and(|resumed| progress.failing_since.is_some_and(|at| at < resumed))
+        {
+            progress.forget_failures();
+        }
+        Ok(Some(Course { target, key, position: kept.position, progress }))
+    }
+
+    /// Tries until it is delivered, or given up.
+    async fn deliver_event(
+        &self,
+        event: &FeedEvent,
+        course: &mut Course,
+        stop: &CancellationToken,
+    ) -> Result<Outcome, DeliveryError> {
+        let id = event.envelope.event_id.to_string();
+        let body = serde_json::to_vec(&CloudEvent::from(&*event.envelope));
+        let body = Bytes::from(body.expect("invariant: an event that was stored is plain data"));
+        loop {
+            let now = self.webhooks.clock.now();
+            let wait = course.progress.next_attempt_at.and_then(|at| (at - now).to_std().ok());
+            let attempt = async {
+                tokio::time::sleep(wait.unwrap_or_default()).await;
+                self.attempt(event, &id, &body, course).await
+            };
+            let Some((attempt, is_gone)) = stop.run_until_cancelled(attempt).await else {
+                return Ok(Outcome::Stopped);
+            };
+            let Some(error) = attempt.error.clone() else {
+                course.progress.succeeded(attempt);
+                return Ok(Outcome::Delivered);
+            };
+            let tried_at = attempt.attempted_at;
+            course.progress.failed(attempt, chance::draw());
+            self.save(course).await?;
+            if is_gone {
+                return Ok(Outcome::GivenUp(PauseCause::Gone, error));
+            }
+            let since = course.progress.failing_since.unwrap_or(tried_at);
+            if (tried_at - since).to_std().is_ok_and(|time| time >= self.webhooks.config.webhook_retry_for) {
+                return Ok(Outcome::GivenUp(PauseCause::Failing, error));
+            }
+        }
+    }
+
+    /// Sends it once. Says also whether the receiver wants no more of it, ever.
+    async fn attempt(&self, event: &FeedEvent, id: &str, body: &Bytes, course: &Course) -> (Attempt, bool) {
+        let attempted_at = self.webhooks.clock.now();
+        let began = Instant::now();
+        let headers = headers(id, attempted_at, body, &course.key);
+        let answer = self.webhooks.sender.send(course.target.clone(), headers, body.clone()).await;
+        let (status, error) = match answer {
+            Answer::Status(status) if status.is_success() => (Some(status), None),
+            Answer::Status(status) => (Some(status), Some(format!("it answered {status}"))),
+            Answer::None(error) => (None, Some(error)),
+        };
+        let attempt = Attempt {
+            position: event.position(),
+            event_id: event.envelope.event_id,
+            r#type: event.envelope.event.event_type().to_owned(),
+            attempted_at,
+            duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            status: status.map(|status| status.as_u16()),
+            error,
+        };
+        (attempt, status == Some(StatusCode::GONE))
+    }
+
+    async fn save(&self, course: &Course) -> Result<(), DeliveryError> {
+        let progress = course.progress.text();
+        let saved = self.webhooks.deliveries.save(self.webhook.id, course.position, &progress).await;
+        saved.map_err(DeliveryError::Store)
+    }
+
+    async fn pause(&self, cause: PauseCause, error: String, position: Position) -> Result<(), DeliveryError> {
+        tracing::warn!(webhook.id = %self.webhook.id, ?cause, error, "a webhook is paused");
+        let pause = PauseWebhook { cause, error, position, now: self.webhooks.clock.now() };
+        let metadata = Metadata { actor: Some("process:webhooks".to_owned()), ..Metadata::default() };
+        let webhooks = &self.webhooks.commands.webhooks;
+        let paused = webhooks.execute(self.webhook.id, WebhookCommand::Pause(pause), &metadata).await;
+        paused.map(|_| ()).map_err(|error| DeliveryError::Pause(error.into()))
+    }
+}
+
+fn headers(id: &str, now: DateTime<Utc>, body: &[u8], key: &SigningKey) -> HeaderMap {
+    let timestamp = now.timestamp().to_string();
+    let signature = key.sign(id, &timestamp, body);
+    let value = |text: &str| HeaderValue::from_str(text).expect("invariant: it is visible ASCII");
+    HeaderMap::from_iter([
+        (header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
+        (ID, value(id)),
+        (TIMESTAMP, value(&timestamp)),
+        (SIGNATURE, value(&signature)),
+    ])
+}

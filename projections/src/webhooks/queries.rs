@@ -1,0 +1,40 @@
+//! What may be asked about webhooks.
+
+use rivet_events::id::WebhookId;
+
+use super::{Webhook, WebhookStatus, Webhooks};
+use crate::page::{Cursor, Page};
+use crate::query::{Query, QueryError};
+use crate::read_models::ReadModels;
+
+/// The webhook, if there is one.
+pub async fn find(read_models: &ReadModels, id: WebhookId) -> Result<Option<Webhook>, QueryError> {
+    read_models.find::<Webhooks>(&id.to_string()).await
+}
+
+/// All that are to be delivered.
+pub async fn active(read_models: &ReadModels) -> Result<Vec<Webhook>, QueryError> {
+    let query =
+        Query::new("select document from {rows} where status = ").bind(WebhookStatus::Active.as_str());
+    read_models.select::<Webhooks>(&query).await
+}
+
+/// Webhooks, newest first.
+pub async fn list(
+    read_models: &ReadModels,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<Webhook>, QueryError> {
+    let mut query = Query::new("select document from {rows} where created_at is not null");
+    if let Some(after) = after {
+        query = query
+            .push(" and (created_at, key) < (")
+            .bind(after.micros)
+            .push(", ")
+            .bind(&*after.key)
+            .push(")");
+    }
+    query = query.push(" order by created_at desc, key desc limit ").bind_count(limit.saturating_add(1));
+    let rows = read_models.select::<Webhooks>(&query).await?;
+    Ok(Page::of(rows, limit, |row| Cursor::new(row.created_at, row.id)))
+}

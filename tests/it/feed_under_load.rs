@@ -1,0 +1,84 @@
+//! Readers of the feed and a webhook, cut off at random while jobs live and the server restarts: nothing is lost and
+//! nothing comes twice to the readers, and the webhook gets everything, the first copies in order.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rivet_tests::followers::{Target, follow, live};
+use rivet_tests::on_both_stores;
+use rivet_tests::receiver::{Received, Receiver};
+use rivet_tests::sample::new_pipeline;
+use rivet_tests::server::Server;
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::{events, verify};
+use rivet_tests::wait::eventually;
+use serde_json::json;
+use tokio::join;
+use tokio::time::sleep;
+
+on_both_stores! { everything_reaches_those_who_follow }
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const ALLOW: &str = "--allow-private-webhooks";
+const RATE: u32 = 20;
+/// The part of the load before the restart, and the part after it.
+const STRETCH: Duration = Duration::from_secs(2);
+
+async fn everything_reaches_those_who_follow(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let server = Server::start(&store, &[ALLOW]).await;
+    let target = Target::new(server.client());
+    let receiver = Receiver::start().await;
+    receiver.answer_next(["", "500 Oops", "204 No Content", "", "204 No Content", "503 Later"]);
+    let webhook = json!({"url": receiver.url("/"), "secret": SECRET, "after": 0});
+    target.client().post("/api/webhooks", &webhook).await.expect(201);
+    let pipeline = new_pipeline(&target.client()).await;
+
+    // No position while it is 0.
+    let end = AtomicU64::new(0);
+    let known_end = || Some(end.load(Ordering::Relaxed)).filter(|end| *end > 0);
+    let load = live(&target, &pipeline, RATE, STRETCH * 2);
+    let restart = async {
+        sleep(STRETCH).await;
+        server.kill();
+        let server = Server::start(&store, &[ALLOW]).await;
+        target.moved(server.client());
+        server
+    };
+    let work = async {
+        let (lives, server) = join!(load, restart);
+        assert!(lives > 0);
+        let head = events(&server.client()).await.len();
+        end.store(u64::try_from(head).unwrap(), Ordering::Relaxed);
+        // Wakes those who have seen everything.
+        server.client().heartbeat("late").await.expect(204);
+        server
+    };
+    let (server, one, other) =
+        join!(work, follow(target.clone(), 40, 1, known_end), follow(target.clone(), 200, 2, known_end));
+
+    let end = end.load(Ordering::Relaxed);
+    for reader in [one, other] {
+        let expected: Vec<u64> = (1..).take(reader.positions.len()).collect();
+        assert_eq!(reader.positions, expected);
+        assert!(*reader.positions.last().unwrap() >= end);
+        assert!(reader.returns > 1);
+    }
+    let webhook_events = events(&server.client()).await;
+    let expected: BTreeSet<u64> = webhook_events
+        .iter()
+        .filter(|event| event["stream_type"] != "webhook")
+        .map(|event| event["position"].as_u64().unwrap())
+        .collect();
+    let seen = eventually("every event to be delivered", async || {
+        let accepted = receiver.received().into_iter().filter(|delivery| delivery.status == 204);
+        let seen: Vec<u64> = accepted.map(|delivery: Received| delivery.position()).collect();
+        (expected.iter().collect::<BTreeSet<_>>() == seen.iter().collect()).then_some(seen)
+    })
+    .await;
+    let mut known = BTreeSet::new();
+    let firsts: Vec<u64> = seen.into_iter().filter(|position| known.insert(*position)).collect();
+    assert!(firsts.is_sorted(), "{firsts:?}");
+    verify(&server.client()).await;
+}
