@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod cross_site;
 mod docs;
 mod error;
 mod events;
@@ -107,6 +108,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/docs/{*file}", get(docs::file))
         .fallback(ui::fallback)
         .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn(cross_site::refuse_commands))
         .layer(CatchPanicLayer::custom(|_| error::panicked()))
         .layer(from_fn(render_problems))
         .layer(from_fn_with_state(state.clone(), health::close_when_draining))
