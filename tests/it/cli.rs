@@ -200,9 +200,30 @@ async fn every_command_explains_itself_within_the_terminal() {
         .filter(|line| !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let expected = ["serve", "migrate", "rebuild", "verify", "replay", "events", "health", "runner", "help"];
+    let expected = [
+        "serve",
+        "migrate",
+        "rebuild",
+        "verify",
+        "replay",
+        "events",
+        "health",
+        "runner",
+        "pipeline",
+        "job",
+        "completions",
+        "man",
+        "help",
+    ];
     assert_eq!(commands, expected);
-    for name in commands.into_iter().chain(["events list", "events tail"]) {
+    for name in commands.into_iter().chain([
+        "events list",
+        "events tail",
+        "runner list",
+        "pipeline launch",
+        "job list",
+        "job logs",
+    ]) {
         let words: Vec<&str> = ["help"].into_iter().chain(name.split(' ')).collect();
         for columns in [80, 100] {
             let help = finish(command(&words).env("COLUMNS", columns.to_string())).await;

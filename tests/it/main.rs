@@ -6,6 +6,7 @@ mod architecture;
 mod cancel;
 mod claims;
 mod cli;
+mod cli_client;
 mod dashboard;
 mod deadlines;
 mod dialect_a;

@@ -5,11 +5,16 @@
 //!
 //! To add a command: a file beside these with its options and `run`, and a line in `Command`.
 
+mod client;
+mod completions;
 mod events;
 mod health;
+mod job;
+mod job_logs;
 mod migrate;
 mod openapi;
 mod output;
+mod pipeline;
 mod progress;
 mod rebuild;
 mod replay;
@@ -66,6 +71,16 @@ enum Command {
     OpenApi,
     /// Claim jobs from a server and run them on this machine
     Runner(runner::RunnerCommand),
+    /// Create, revise, launch and look at pipelines of a server
+    #[command(subcommand)]
+    Pipeline(pipeline::PipelineCommand),
+    /// Look at jobs of a server, follow their logs, cancel and repeat them
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Print completions of this command line for a shell
+    Completions(completions::CompletionsOptions),
+    /// Print the manual page of this program
+    Man(completions::ManOptions),
     #[command(name = Evaluator::SUBCOMMAND, hide = true)]
     ReadDefinition,
     #[command(name = JOB_PROCESS_COMMAND, hide = true)]
@@ -88,6 +103,12 @@ pub fn main() -> ExitCode {
         Command::Health(options) => run(health::run(options)),
         Command::OpenApi => run(async { openapi::run() }),
         Command::Runner(options) => run(runner::run(options)),
+        Command::Pipeline(command) => run(pipeline::run(command)),
+        Command::Job(command) => run(job::run(command)),
+        Command::Completions(options) => {
+            run(async move { completions::completions(&options, &CommandLine::command()) })
+        }
+        Command::Man(options) => run(async move { completions::man(&options, CommandLine::command()) }),
     }
 }
 

@@ -1,13 +1,24 @@
-//! `runner`: the reference runner.
+//! `runner`: the reference runner; `runner list`: the runners of a server.
 
-use clap::Args;
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use serde_json::Value;
 
+use super::client::{Client, ClientOptions, Table, items, print_json, text, time};
 use super::signals::EndSignals;
 use crate::runner;
 use crate::telemetry::{self, LogOptions};
 
+const LIST: &str = "list";
+
+/// To be a runner, or to list them. By hand, since the options of one have nothing to do with those of the other.
+#[derive(Debug)]
+pub(super) enum RunnerCommand {
+    Run(Box<RunOptions>),
+    List(ClientOptions),
+}
+
 #[derive(Debug, Args)]
-pub(super) struct RunnerCommand {
+pub(super) struct RunOptions {
     #[command(flatten)]
     runner: runner::RunnerOptions,
 
@@ -15,11 +26,64 @@ pub(super) struct RunnerCommand {
     log: LogOptions,
 }
 
-pub(super) async fn run(options: RunnerCommand) -> anyhow::Result<()> {
-    let _telemetry = telemetry::init(&options.log).map_err(anyhow::Error::from_boxed)?;
-    let mut signals = EndSignals::listen()?;
-    runner::run(options.runner, async move {
-        signals.next().await;
-    })
-    .await
+impl Args for RunnerCommand {
+    fn augment_args(command: Command) -> Command {
+        let list = Command::new(LIST).about("List the runners of a server, newest first");
+        RunOptions::augment_args(command)
+            .subcommand(ClientOptions::augment_args(list))
+            .args_conflicts_with_subcommands(true)
+            .subcommand_negates_reqs(true)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for RunnerCommand {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
+        match matches.subcommand_matches(LIST) {
+            Some(list) => ClientOptions::from_arg_matches(list).map(Self::List),
+            None => RunOptions::from_arg_matches(matches).map(Box::new).map(Self::Run),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+pub(super) async fn run(command: RunnerCommand) -> anyhow::Result<()> {
+    match command {
+        RunnerCommand::Run(options) => {
+            let _telemetry = telemetry::init(&options.log).map_err(anyhow::Error::from_boxed)?;
+            let mut signals = EndSignals::listen()?;
+            runner::run(options.runner, async move {
+                signals.next().await;
+            })
+            .await
+        }
+        RunnerCommand::List(options) => list(&options).await,
+    }
+}
+
+async fn list(options: &ClientOptions) -> anyhow::Result<()> {
+    let list = Client::new(options)?.get(&["runners"], &[]).await?;
+    if options.json {
+        return print_json(&list);
+    }
+    let mut table = Table::new(&["id", "status", "last heartbeat", "registered", "capabilities"]);
+    for runner in items(&list) {
+        let capabilities: Vec<&str> =
+            items(&runner["capabilities"]).iter().filter_map(Value::as_str).collect();
+        let capabilities = match (runner["unrestricted"] == true, capabilities.is_empty()) {
+            (true, _) => "(everything)".to_owned(),
+            (false, true) => "-".to_owned(),
+            (false, false) => capabilities.join(" "),
+        };
+        let (heartbeat, registered) = (time(&runner["last_heartbeat_at"]), time(&runner["registered_at"]));
+        table.row([text(runner, "id"), text(runner, "status"), &heartbeat, &registered, &capabilities]);
+    }
+    Ok(table.print("there are no runners")?)
 }

@@ -63,7 +63,11 @@ mod tests {
 
     #[test]
     fn the_word_of_the_browser_counts_first() {
-        assert!(!is_refused(&[("sec-fetch-site", "same-origin"), ("host", "inner"), ("origin", "http://outer")]));
+        assert!(!is_refused(&[
+            ("sec-fetch-site", "same-origin"),
+            ("host", "inner"),
+            ("origin", "http://outer")
+        ]));
         assert!(!is_refused(&[("sec-fetch-site", "none")]));
         assert!(is_refused(&[("sec-fetch-site", "cross-site")]));
         assert!(is_refused(&[("sec-fetch-site", "same-site")]));

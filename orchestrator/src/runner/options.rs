@@ -37,7 +37,8 @@ pub struct RunnerOptions {
     pub drain_grace: Duration,
 }
 
-fn parse_server(text: &str) -> Result<Url, String> {
+/// An address that a server can be reached at.
+pub(crate) fn parse_server(text: &str) -> Result<Url, String> {
     let url: Url = text.parse().map_err(|error| format!("{error}"))?;
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         Ok(url)

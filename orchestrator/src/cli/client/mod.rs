@@ -1,0 +1,136 @@
+//! The commands that speak to a server: what they share. One request, its answer or the server's reason; ids by their
+//! beginnings; tables for people and JSON for programs.
+
+mod ids;
+mod table;
+
+use std::io;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde_json::Value;
+
+use super::output::write_json;
+use crate::runner::parse_server;
+
+pub(super) use ids::{find_job, find_pipeline, shortest};
+pub(super) use table::{Table, colours, time};
+
+/// A server that does not take a connection within this time is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest time of one request; one that follows something has no limit.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Which server, and how its answers are printed.
+#[derive(Debug, Args)]
+pub(super) struct ClientOptions {
+    /// Server to ask
+    #[arg(
+        long,
+        env = "RIVET_SERVER",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080",
+        value_parser = parse_server
+    )]
+    server: Url,
+
+    /// Print what the server answered, as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Speaks to a server.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    server: Url,
+}
+
+impl Client {
+    /// A client of the server that the options name.
+    pub(super) fn new(options: &ClientOptions) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .user_agent(concat!("rivet-cli/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("the HTTP client cannot be built")?;
+        Ok(Self { http, server: options.server.clone() })
+    }
+
+    /// A request to a path below `/api`, given in its parts, which may hold any character.
+    pub(super) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
+        let mut url = self.server.clone();
+        url.path_segments_mut()
+            .expect("invariant: the options accept http and https URLs only")
+            .pop_if_empty()
+            .push("api")
+            .extend(path);
+        self.http.request(method, url)
+    }
+
+    /// The body of a successful GET.
+    pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
+        self.send(self.request(Method::GET, path).query(query)).await
+    }
+
+    /// Sends a request. The body of the answer, null where it has none; an error says why the server refused.
+    pub(super) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        let response = self.answer(request.timeout(TIMEOUT)).await?;
+        let status = response.status();
+        let body = response.bytes().await.context("the answer broke off")?;
+        if !status.is_success() {
+            bail!(refusal(status, &body));
+        }
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).context("the answer is not JSON: is this a Rivet server?")
+    }
+
+    /// Sends a request, and returns with the head of the answer.
+    pub(super) async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        request.send().await.with_context(|| format!("no answer from {}", self.server))
+    }
+}
+
+/// What a server said when it refused: for people, with the code for who looks it up.
+pub(super) fn refusal(status: StatusCode, body: &[u8]) -> String {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let member = |name: &str| problem[name].as_str();
+    match (member("detail").or(member("error")), member("code")) {
+        (Some(detail), Some(code)) => format!("{detail} ({} {code})", status.as_u16()),
+        (Some(detail), None) => format!("{detail} ({})", status.as_u16()),
+        (None, _) => format!("the server answered {status}"),
+    }
+}
+
+/// Prints an answer as JSON on a line.
+pub(super) fn print_json(answer: &Value) -> anyhow::Result<()> {
+    Ok(write_json(&mut io::stdout().lock(), answer)?)
+}
+
+/// A text of an answer, or a dash.
+pub(super) fn text<'a>(answer: &'a Value, member: &str) -> &'a str {
+    answer[member].as_str().filter(|text| !text.is_empty()).unwrap_or("-")
+}
+
+/// The items of an answer that is a list.
+pub(super) fn items(answer: &Value) -> &[Value] {
+    answer.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_why_and_under_which_code() {
+        let said = |status, body: &str| refusal(status, body.as_bytes());
+        let problem = r#"{"detail":"there is no job 1","code":"job_not_found"}"#;
+        assert_eq!(said(StatusCode::NOT_FOUND, problem), "there is no job 1 (404 job_not_found)");
+        assert_eq!(said(StatusCode::CONFLICT, r#"{"error":"no"}"#), "no (409)");
+        assert_eq!(said(StatusCode::BAD_GATEWAY, "<html>"), "the server answered 502 Bad Gateway");
+    }
+}

@@ -1,0 +1,84 @@
+//! Tables for people: as wide as the terminal, one line a row, what does not fit ends in an ellipsis. Where the output
+//! is no terminal nothing is cut, and nothing has a colour.
+
+use std::io::{self, IsTerminal};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use comfy_table::{Cell, Color, ContentArrangement, Row, presets};
+use serde_json::Value;
+
+/// Whether output to people may have colours: on a terminal, and where nobody has set `NO_COLOR`.
+pub(in crate::cli) fn colours() -> bool {
+    io::stdout().is_terminal() && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
+}
+
+/// A table with a head.
+pub(in crate::cli) struct Table {
+    table: comfy_table::Table,
+    colours: bool,
+}
+
+impl Table {
+    /// An empty one with these columns.
+    pub(in crate::cli) fn new(columns: &[&str]) -> Self {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(presets::NOTHING).set_header(columns.iter().map(|name| name.to_uppercase()));
+        table.set_truncation_indicator("…");
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 1));
+        }
+        if io::stdout().is_terminal() {
+            table.set_content_arrangement(ContentArrangement::Dynamic);
+        }
+        Self { table, colours: colours() }
+    }
+
+    /// Adds a row.
+    pub(in crate::cli) fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
+        let mut row = Row::from(cells.into_iter().map(|cell| self.cell(cell)).collect::<Vec<Cell>>());
+        row.max_height(1);
+        self.table.add_row(row);
+    }
+
+    /// The words of states have colours of their own.
+    fn cell(&self, text: &str) -> Cell {
+        let colour = match text {
+            "Succeeded" | "Online" => Color::Green,
+            "Failed" | "TimedOut" | "Offline" => Color::Red,
+            "Running" | "Busy" => Color::Cyan,
+            "Queued" => Color::Yellow,
+            "Cancelled" => Color::DarkGrey,
+            _ => return Cell::new(one_line(text)),
+        };
+        let cell = Cell::new(text);
+        if self.colours { cell.fg(colour) } else { cell }
+    }
+
+    /// Prints it; of an empty one, on stderr, that there is nothing.
+    #[expect(clippy::print_stderr, reason = "talk")]
+    pub(in crate::cli) fn print(&self, nothing: &str) -> io::Result<()> {
+        use io::Write as _;
+
+        if self.table.row_count() == 0 {
+            eprintln!("{nothing}");
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        for line in self.table.lines() {
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// A text that breaks no line.
+fn one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// A time of an answer in seconds, or a dash.
+pub(in crate::cli) fn time(answer: &Value) -> String {
+    let time = answer.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+    let seconds = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+    time.map_or_else(|| "-".to_owned(), |time| seconds(time.to_utc()))
+}

@@ -1,0 +1,252 @@
+//! `job …`: jobs of a server.
+
+use std::io::{self, Write};
+
+use anyhow::ensure;
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::client::{
+    Client, ClientOptions, Table, find_job, find_pipeline, items, print_json, shortest, text, time,
+};
+use super::job_logs;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum JobCommand {
+    /// List jobs, newest first
+    List(ListOptions),
+    /// Show a job
+    Get {
+        /// Id of the job, or its beginning
+        job: String,
+        /// As it was at a position of the log or a time
+        #[arg(long, value_name = "MOMENT")]
+        at: Option<String>,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Print the log of a job
+    Logs {
+        /// Id of the job, or its beginning
+        job: String,
+        /// Go on until the job has ended
+        #[arg(short, long)]
+        follow: bool,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Show everything that happened to a job: when, what, by whom, and what came of it
+    Events {
+        /// Id of the job, or its beginning
+        job: String,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Cancel a job
+    Cancel {
+        /// Id of the job, or its beginning
+        job: String,
+        /// End it after the grace, whatever its runner does
+        #[arg(long)]
+        force: bool,
+        /// Why, for whoever reads its history
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Launch an ended job again
+    Retry {
+        /// Id of the job, or its beginning
+        job: String,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListOptions {
+    /// Only jobs in this state, such as Running; several with commas between them
+    #[arg(long)]
+    status: Option<String>,
+    /// Only jobs of this pipeline
+    #[arg(long)]
+    pipeline: Option<String>,
+    /// Only jobs that this runner has or had last
+    #[arg(long)]
+    runner: Option<String>,
+    /// List so many at most
+    #[arg(long, value_name = "COUNT", default_value = "20")]
+    limit: u32,
+    /// As they were at a position of the log or a time
+    #[arg(long, value_name = "MOMENT")]
+    at: Option<String>,
+    #[command(flatten)]
+    client: ClientOptions,
+}
+
+pub(super) async fn run(command: JobCommand) -> anyhow::Result<()> {
+    match command {
+        JobCommand::List(options) => list(options).await,
+        JobCommand::Get { job, at, client: options } => {
+            let client = Client::new(&options)?;
+            let id = find_job(&client, &job).await?;
+            let at: Vec<(&str, &str)> = at.iter().map(|at| ("at", at.as_str())).collect();
+            show(&client.get(&["jobs", &id], &at).await?, &options)
+        }
+        JobCommand::Logs { job, follow, client: options } => {
+            let client = Client::new(&options)?;
+            let id = find_job(&client, &job).await?;
+            if follow {
+                job_logs::follow(&client, &id, options.json).await
+            } else {
+                job_logs::print(&client, &id, options.json).await
+            }
+        }
+        JobCommand::Events { job, client } => events(&job, &client).await,
+        JobCommand::Cancel { job, force, reason, client: options } => {
+            let client = Client::new(&options)?;
+            let id = find_job(&client, &job).await?;
+            let request = client.request(Method::POST, &["jobs", &id, "cancel"]);
+            client.send(request.json(&json!({"force": force, "reason": reason}))).await?;
+            show(&client.get(&["jobs", &id], &[]).await?, &options)
+        }
+        JobCommand::Retry { job, client: options } => {
+            let client = Client::new(&options)?;
+            let id = find_job(&client, &job).await?;
+            let request = client.request(Method::POST, &["jobs", &id, "retry"]).json(&json!({}));
+            show(&client.send(request).await?, &options)
+        }
+    }
+}
+
+async fn list(options: ListOptions) -> anyhow::Result<()> {
+    let client = Client::new(&options.client)?;
+    let pipeline = match &options.pipeline {
+        Some(start) => Some(find_pipeline(&client, start).await?),
+        None => None,
+    };
+    let limit = options.limit.to_string();
+    let filters = [
+        ("limit", Some(&limit)),
+        ("status", options.status.as_ref()),
+        ("pipeline_id", pipeline.as_ref()),
+        ("runner_id", options.runner.as_ref()),
+        ("at", options.at.as_ref()),
+    ];
+    let query: Vec<(&str, &str)> =
+        filters.into_iter().filter_map(|(name, value)| Some((name, value?.as_str()))).collect();
+    let list = client.get(&["jobs"], &query).await?;
+    if options.client.json {
+        return print_json(&list);
+    }
+    let ids: Vec<&str> = items(&list).iter().map(|job| text(job, "id")).collect();
+    let mut table = Table::new(&["id", "status", "phase", "requested", "took", "runner", "reason"]);
+    for (job, id) in items(&list).iter().zip(shortest(&ids)) {
+        let (requested, took) = (time(&job["requested_at"]), took(job));
+        let (status, phase) = (text(job, "status"), text(job, "phase"));
+        table.row([id, status, phase, &requested, &took, text(job, "runner_id"), text(job, "reason")]);
+    }
+    Ok(table.print("there are no such jobs")?)
+}
+
+/// From the claim to the end.
+fn took(job: &Value) -> String {
+    let time = |member: &str| {
+        let text = job[member].as_str()?;
+        chrono::DateTime::parse_from_rfc3339(text).ok()
+    };
+    match (time("started_at"), time("completed_at")) {
+        (Some(started), Some(completed)) => {
+            let took = (completed - started).to_std().unwrap_or_default();
+            let whole = std::time::Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+            let whole =
+                if whole.as_secs() > 9 { std::time::Duration::from_secs(whole.as_secs()) } else { whole };
+            humantime::format_duration(whole).to_string()
+        }
+        (None, _) | (_, None) => "-".to_owned(),
+    }
+}
+
+/// One job, a line a member.
+pub(super) fn show(job: &Value, options: &ClientOptions) -> anyhow::Result<()> {
+    if options.json {
+        return print_json(job);
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "id          {}", text(job, "id"))?;
+    writeln!(out, "pipeline    {} version {}", text(job, "pipeline_id"), job["pipeline_version"])?;
+    writeln!(out, "status      {} ({})", text(job, "status"), text(job, "phase"))?;
+    writeln!(out, "requested   {}", time(&job["requested_at"]))?;
+    writeln!(out, "started     {}", time(&job["started_at"]))?;
+    writeln!(out, "completed   {}", time(&job["completed_at"]))?;
+    writeln!(out, "runner      {}", text(job, "runner_id"))?;
+    writeln!(out, "attempt     {}", job["attempt"])?;
+    writeln!(out, "parameters  {}", job["parameters"])?;
+    if let Some(reason) = job["reason"].as_str() {
+        writeln!(out, "reason      {reason}")?;
+    }
+    if let Some(first) = job["retry_of"].as_str() {
+        writeln!(out, "retry of    {first}")?;
+    }
+    if let Some(waiting) = job["waiting"].as_object() {
+        let missing: Vec<&str> =
+            items(&job["waiting"]["missing_capabilities"]).iter().filter_map(Value::as_str).collect();
+        let missing =
+            if missing.is_empty() { String::new() } else { format!(", missing {}", missing.join(", ")) };
+        writeln!(
+            out,
+            "waiting     place {}, {}{missing}",
+            waiting["place"],
+            text(&job["waiting"], "reason")
+        )?;
+    }
+    if job["result"].is_object() {
+        writeln!(out, "exit code   {}", job["result"]["exit_code"])?;
+    }
+    if let Some(error) = job["result"]["error_message"].as_str() {
+        writeln!(out, "error       {error}")?;
+    }
+    Ok(())
+}
+
+async fn events(job: &str, options: &ClientOptions) -> anyhow::Result<()> {
+    let client = Client::new(options)?;
+    let id = find_job(&client, job).await?;
+    let history = client.get(&["jobs", &id, "events"], &[("states", "true")]).await?;
+    if options.json {
+        return print_json(&history);
+    }
+    let mut table = Table::new(&["position", "time", "event", "status", "by", "through", "request"]);
+    for event in items(&history["events"]) {
+        let (position, recorded) = (event["position"].to_string(), time(&event["recorded_at"]));
+        let metadata = &event["metadata"];
+        table.row([
+            position.as_str(),
+            &recorded,
+            text(event, "type"),
+            text(&event["state"], "status"),
+            text(metadata, "actor"),
+            text(metadata, "user_agent"),
+            text(metadata, "request_id"),
+        ]);
+    }
+    Ok(table.print("nothing happened to this job")?)
+}
+
+/// Prints the log of a job until it has ended; an error unless it succeeded.
+pub(super) async fn follow_to_success(client: &Client, id: &str, json: bool) -> anyhow::Result<()> {
+    job_logs::follow(client, id, json).await?;
+    let job = client.get(&["jobs", id], &[]).await?;
+    let status = text(&job, "status");
+    ensure!(status == "Succeeded", "job {id} is {status}: {}", why(&job));
+    Ok(())
+}
+
+fn why(job: &Value) -> &str {
+    match text(job, "reason") {
+        "-" => text(&job["result"], "error_message"),
+        reason => reason,
+    }
+}

@@ -1,0 +1,237 @@
+//! The log of a job: all of it, or as it grows.
+//!
+//! Following takes the server's stream, and begins again after the last entry whenever it breaks off. A server without
+//! a stream is asked again and again.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use anyhow::bail;
+use reqwest::{Method, Response, StatusCode};
+use serde_json::Value;
+
+use super::client::{Client, colours, items, refusal, text};
+use super::output::write_json;
+
+/// Entries that are asked for at a time.
+const PAGE: &str = "1000";
+/// Time between two questions to a server that has no stream.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Pauses before a stream that broke off is begun again.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LAST_PAUSE: Duration = Duration::from_secs(10);
+/// Failures in a row after which nobody waits any longer.
+const MAX_FAILURES: u32 = 20;
+
+/// Prints what there is.
+pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
+    let mut printer = Printer::new(json);
+    while printer.print_page(client, job).await? {}
+    Ok(())
+}
+
+/// Prints what there is and what comes, until the job has ended.
+pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
+    let mut printer = Printer::new(json);
+    let mut failures = 0;
+    loop {
+        let seen = printer.last;
+        match follow_stream(client, job, &mut printer).await {
+            Ok(Outcome::Ended) => return Ok(()),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Passing(error)) if failures >= MAX_FAILURES => return Err(error),
+            Ok(Outcome::BrokenOff) | Err(Failure::Passing(_)) => {}
+        }
+        failures = if printer.last > seen { 0 } else { failures + 1 };
+        tokio::time::sleep(LAST_PAUSE.min(FIRST_PAUSE * 2_u32.saturating_pow(failures))).await;
+    }
+}
+
+enum Outcome {
+    Ended,
+    BrokenOff,
+}
+
+enum Failure {
+    /// It will not go away.
+    Final(anyhow::Error),
+    /// The server may come back.
+    Passing(anyhow::Error),
+}
+
+async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Result<Outcome, Failure> {
+    let request = client
+        .request(Method::GET, &["jobs", job, "logs", "stream"])
+        .header("Accept", "text/event-stream")
+        .header("Last-Event-ID", printer.last);
+    let response = client.answer(request).await.map_err(Failure::Passing)?;
+    let status = response.status();
+    if status.is_success() {
+        return read_stream(response, printer).await;
+    }
+    let body = response.bytes().await.unwrap_or_default();
+    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let is_unknown = matches!(text(&problem, "code"), "unknown_path" | "-");
+    if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) && is_unknown {
+        return poll(client, job, printer).await.map_err(|error| {
+            let is_passing = error.chain().any(<dyn std::error::Error>::is::<reqwest::Error>);
+            if is_passing { Failure::Passing(error) } else { Failure::Final(error) }
+        });
+    }
+    let error = anyhow::Error::msg(refusal(status, &body));
+    Err(if status.is_server_error() { Failure::Passing(error) } else { Failure::Final(error) })
+}
+
+async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {
+    let mut events = EventStream::default();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        for event in events.push(&chunk) {
+            if event.name == "end" {
+                return Ok(Outcome::Ended);
+            }
+            let Ok(entry) = serde_json::from_str::<Value>(&event.data) else { continue };
+            let index = event.id.parse().ok().or(entry["index"].as_u64());
+            printer.print(&entry, index).map_err(|error| Failure::Final(error.into()))?;
+        }
+    }
+    Ok(Outcome::BrokenOff)
+}
+
+async fn poll(client: &Client, job: &str, printer: &mut Printer) -> anyhow::Result<Outcome> {
+    loop {
+        // Looked at before the log, so that nothing of an ended job is missed.
+        let ended = text(&client.get(&["jobs", job], &[]).await?, "phase") == "ended";
+        while printer.print_page(client, job).await? {}
+        if ended {
+            return Ok(Outcome::Ended);
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// Prints entries, each once.
+struct Printer {
+    json: bool,
+    colours: bool,
+    /// Index of the last one.
+    last: u64,
+}
+
+impl Printer {
+    fn new(json: bool) -> Self {
+        Self { json, colours: colours(), last: 0 }
+    }
+
+    /// Prints the next page. False if there was none.
+    async fn print_page(&mut self, client: &Client, job: &str) -> anyhow::Result<bool> {
+        let after = self.last.to_string();
+        let page = client.get(&["jobs", job, "logs"], &[("after", &after), ("limit", PAGE)]).await?;
+        for entry in items(&page) {
+            self.print(entry, entry["index"].as_u64())?;
+        }
+        if !items(&page).is_empty() && self.last.to_string() == after {
+            bail!("the entries of the log have no index: this is an older server");
+        }
+        Ok(!items(&page).is_empty())
+    }
+
+    fn print(&mut self, entry: &Value, index: Option<u64>) -> io::Result<()> {
+        if index.is_some_and(|index| index <= self.last) {
+            return Ok(());
+        }
+        self.last = index.unwrap_or(self.last);
+        let mut out = io::stdout().lock();
+        if self.json {
+            return write_json(&mut out, entry);
+        }
+        let level = text(entry, "level");
+        let style = if self.colours { style(level) } else { Style::new() };
+        let time = entry["timestamp"].as_str().and_then(|time| time.get(11..19)).unwrap_or_default();
+        for line in entry["message"].as_str().unwrap_or_default().trim_end().lines() {
+            writeln!(out, "{time} {style}{level:<7}{style:#} {}", printable(line))?;
+        }
+        out.flush()
+    }
+}
+
+fn style(level: &str) -> Style {
+    match level {
+        "Error" => AnsiColor::Red.on_default(),
+        "Warning" => AnsiColor::Yellow.on_default(),
+        "Debug" => AnsiColor::BrightBlack.on_default(),
+        _ => Style::new(),
+    }
+}
+
+/// What a job prints must not move the cursor of who reads it.
+fn printable(line: &str) -> String {
+    line.chars().filter(|letter| !letter.is_control() || *letter == '\t').collect()
+}
+
+/// Server-sent events, put together from the pieces in which they come.
+#[derive(Default)]
+struct EventStream {
+    bytes: Vec<u8>,
+    event: SentEvent,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct SentEvent {
+    id: String,
+    name: String,
+    data: String,
+}
+
+impl EventStream {
+    /// The events that are whole with this piece.
+    fn push(&mut self, chunk: &[u8]) -> Vec<SentEvent> {
+        self.bytes.extend_from_slice(chunk);
+        let mut whole = Vec::new();
+        while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.bytes.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line);
+            let line = line.trim_end_matches(['\r', '\n']);
+            if line.is_empty() {
+                let event = std::mem::take(&mut self.event);
+                if event != SentEvent::default() {
+                    whole.push(event);
+                }
+                continue;
+            }
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "id" => value.clone_into(&mut self.event.id),
+                "event" => value.clone_into(&mut self.event.name),
+                "data" if self.event.data.is_empty() => value.clone_into(&mut self.event.data),
+                "data" => self.event.data = format!("{}\n{value}", self.event.data),
+                _ => {}
+            }
+        }
+        whole
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_put_together_from_pieces() {
+        let mut stream = EventStream::default();
+        assert_eq!(stream.push(b": ping\n\nid: 7\nda"), []);
+        let event = |id: &str, name: &str, data: &str| SentEvent {
+            id: id.into(),
+            name: name.into(),
+            data: data.into(),
+        };
+        assert_eq!(stream.push(b"ta: {\"a\":1}\r\n\r\nevent: end\ndata:\n"), [event("7", "", "{\"a\":1}")]);
+        assert_eq!(stream.push(b"\ndata: a\ndata: b\n\n"), [event("", "end", ""), event("", "", "a\nb")]);
+    }
+
+    #[test]
+    fn what_a_job_prints_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\tc\u{7}"), "a[2Jb\tc");
+    }
+}

@@ -1,0 +1,303 @@
+//! `pipeline …`: pipelines of a server.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use super::client::{Client, ClientOptions, Table, find_pipeline, items, print_json, shortest, text, time};
+use super::job;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PipelineCommand {
+    /// Create a pipeline from a Lua file
+    Create {
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Make a Lua file the next version of a pipeline
+    Revise {
+        /// Id of the pipeline, its beginning, or its name
+        pipeline: String,
+        #[command(flatten)]
+        source: Source,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// List pipelines, newest first
+    List {
+        /// List so many at most
+        #[arg(long, value_name = "COUNT", default_value = "50")]
+        limit: u32,
+        /// As they were at a position of the log or a time
+        #[arg(long, value_name = "MOMENT")]
+        at: Option<String>,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Show a pipeline, and its script
+    Get {
+        /// Id of the pipeline, its beginning, or its name
+        pipeline: String,
+        /// As it was at a position of the log or a time
+        #[arg(long, value_name = "MOMENT")]
+        at: Option<String>,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// List the versions of a pipeline, newest first
+    Versions {
+        /// Id of the pipeline, its beginning, or its name
+        pipeline: String,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Show what differs between two versions
+    Diff {
+        /// Id of the pipeline, its beginning, or its name
+        pipeline: String,
+        /// The older version [default: the one before the newer]
+        #[arg(long, value_name = "VERSION")]
+        from: Option<u32>,
+        /// The newer version [default: the newest]
+        #[arg(long, value_name = "VERSION")]
+        to: Option<u32>,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Make what an earlier version ran the next version
+    Rollback {
+        /// Id of the pipeline, its beginning, or its name
+        pipeline: String,
+        /// The earlier version
+        version: u32,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Delete a pipeline: its waiting jobs are cancelled, its history stays
+    Delete {
+        /// Id of the pipeline, its beginning, or its name
+        pipeline: String,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Launch a job of a pipeline
+    Launch(LaunchOptions),
+}
+
+/// A script, and what is said beside it.
+#[derive(Debug, Args)]
+pub(super) struct Source {
+    /// The Lua file; - is standard input
+    file: PathBuf,
+    /// Its name; without one the script must be a definition, which has one
+    #[arg(long)]
+    name: Option<String>,
+    /// What it is for [default: what the script says]
+    #[arg(long)]
+    description: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LaunchOptions {
+    /// Id of the pipeline, its beginning, or its name
+    pipeline: String,
+    /// Value of an input; JSON, or else a text. May be repeated
+    #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, Value)>,
+    /// 0 (last) to 9 (first) [default: what the pipeline says, or 5]
+    #[arg(long)]
+    priority: Option<u8>,
+    /// Launch once, however often this command is repeated with this key
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// Print the log of the job until it has ended; exit code 1 unless it succeeds
+    #[arg(long)]
+    follow: bool,
+    #[command(flatten)]
+    client: ClientOptions,
+}
+
+fn parameter(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+    Ok((name.to_owned(), value))
+}
+
+pub(super) async fn run(command: PipelineCommand) -> anyhow::Result<()> {
+    match command {
+        PipelineCommand::Create { source, client: options } => {
+            let client = Client::new(&options)?;
+            let request = client.request(Method::POST, &["pipeline", "create"]).json(&source.body()?);
+            show(&client.send(request).await?, &options)
+        }
+        PipelineCommand::Revise { pipeline, source, client: options } => {
+            let client = Client::new(&options)?;
+            let id = find_pipeline(&client, &pipeline).await?;
+            let request = client.request(Method::PUT, &["pipeline", &id]).json(&source.body()?);
+            show(&client.send(request).await?, &options)
+        }
+        PipelineCommand::List { limit, at, client } => list(limit, at, &client).await,
+        PipelineCommand::Get { pipeline, at, client: options } => {
+            let client = Client::new(&options)?;
+            let id = find_pipeline(&client, &pipeline).await?;
+            let at: Vec<(&str, &str)> = at.iter().map(|at| ("at", at.as_str())).collect();
+            let pipeline = client.get(&["pipeline", &id], &at).await?;
+            show(&pipeline, &options)?;
+            if !options.json {
+                writeln!(io::stdout(), "\n{}", text(&pipeline, "script").trim_end())?;
+            }
+            Ok(())
+        }
+        PipelineCommand::Versions { pipeline, client } => versions(&pipeline, &client).await,
+        PipelineCommand::Diff { pipeline, from, to, client } => diff(&pipeline, from, to, &client).await,
+        PipelineCommand::Rollback { pipeline, version, client: options } => {
+            let client = Client::new(&options)?;
+            let id = find_pipeline(&client, &pipeline).await?;
+            let request = client.request(Method::POST, &["pipeline", &id, "rollback"]);
+            show(&client.send(request.json(&json!({"version": version}))).await?, &options)
+        }
+        PipelineCommand::Delete { pipeline, client: options } => {
+            let client = Client::new(&options)?;
+            let id = find_pipeline(&client, &pipeline).await?;
+            client.send(client.request(Method::DELETE, &["pipeline", &id])).await?;
+            Ok(())
+        }
+        PipelineCommand::Launch(options) => launch(options).await,
+    }
+}
+
+impl Source {
+    fn body(&self) -> anyhow::Result<Value> {
+        let mut body = Map::new();
+        body.insert("script".to_owned(), read(&self.file)?.into());
+        let said = [("name", &self.name), ("description", &self.description)];
+        body.extend(
+            said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into()))),
+        );
+        Ok(Value::Object(body))
+    }
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    if file == Path::new("-") {
+        let mut text = String::new();
+        io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
+}
+
+/// One pipeline, a line a member.
+fn show(pipeline: &Value, options: &ClientOptions) -> anyhow::Result<()> {
+    if options.json {
+        return print_json(pipeline);
+    }
+    let mut out = io::stdout().lock();
+    writeln!(out, "id           {}", text(pipeline, "id"))?;
+    writeln!(out, "name         {}", text(pipeline, "name"))?;
+    writeln!(out, "version      {}", pipeline["version"])?;
+    writeln!(out, "description  {}", text(pipeline, "description"))?;
+    writeln!(out, "created      {}", time(&pipeline["created_at"]))?;
+    writeln!(out, "updated      {}", time(&pipeline["updated_at"]))?;
+    let demands: Vec<&str> = items(&pipeline["demands"]).iter().filter_map(Value::as_str).collect();
+    writeln!(out, "demands      {}", if demands.is_empty() { "-".to_owned() } else { demands.join(", ") })?;
+    Ok(())
+}
+
+async fn list(limit: u32, at: Option<String>, options: &ClientOptions) -> anyhow::Result<()> {
+    let limit = limit.to_string();
+    let mut query = vec![("limit", limit.as_str())];
+    query.extend(at.iter().map(|at| ("at", at.as_str())));
+    let list = Client::new(options)?.get(&["pipeline", "list"], &query).await?;
+    if options.json {
+        return print_json(&list);
+    }
+    let ids: Vec<&str> = items(&list).iter().map(|pipeline| text(pipeline, "id")).collect();
+    let mut table = Table::new(&["id", "name", "version", "updated", "description"]);
+    for (pipeline, id) in items(&list).iter().zip(shortest(&ids)) {
+        let version = pipeline["version"].to_string();
+        let updated = time(&pipeline["updated_at"]);
+        table.row([id, text(pipeline, "name"), &version, &updated, text(pipeline, "description")]);
+    }
+    Ok(table.print("there are no pipelines")?)
+}
+
+async fn versions(pipeline: &str, options: &ClientOptions) -> anyhow::Result<()> {
+    let client = Client::new(options)?;
+    let id = find_pipeline(&client, pipeline).await?;
+    let list = client.get(&["pipeline", &id, "versions"], &[]).await?;
+    if options.json {
+        return print_json(&list);
+    }
+    let mut table = Table::new(&["version", "name", "created", "by", "current", "restores"]);
+    for version in items(&list) {
+        let current = if version["current"] == true { "yes" } else { "" };
+        let restores = version["restores"].as_u64().map_or_else(String::new, |number| number.to_string());
+        let (number, created) = (version["version"].to_string(), time(&version["created_at"]));
+        table.row([&number, text(version, "name"), &created, text(version, "actor"), current, &restores]);
+    }
+    Ok(table.print("there are no versions")?)
+}
+
+async fn diff(
+    pipeline: &str,
+    from: Option<u32>,
+    to: Option<u32>,
+    options: &ClientOptions,
+) -> anyhow::Result<()> {
+    let client = Client::new(options)?;
+    let id = find_pipeline(&client, pipeline).await?;
+    let ends = [("from", from), ("to", to)].map(|(name, end)| Some((name, end?.to_string())));
+    let query: Vec<(&str, &str)> = ends.iter().flatten().map(|(name, end)| (*name, end.as_str())).collect();
+    let diff = client.get(&["pipeline", &id, "diff"], &query).await?;
+    if options.json {
+        return print_json(&diff);
+    }
+    let mut out = io::stdout().lock();
+    for change in items(&diff["settings"]) {
+        writeln!(out, "{}: {} -> {}", text(change, "setting"), change["from"], change["to"])?;
+    }
+    write!(out, "{}", diff["script"].as_str().unwrap_or_default())?;
+    Ok(())
+}
+
+async fn launch(options: LaunchOptions) -> anyhow::Result<()> {
+    let client = Client::new(&options.client)?;
+    let id = find_pipeline(&client, &options.pipeline).await?;
+    let parameters: Map<String, Value> = options.parameters.into_iter().collect();
+    let mut body = json!({"pipeline_id": id, "parameters": parameters});
+    if let Some(priority) = options.priority {
+        body["priority"] = priority.into();
+    }
+    let mut request = client.request(Method::POST, &["pipeline", "launch"]).json(&body);
+    if let Some(key) = &options.key {
+        request = request.header("Idempotency-Key", key);
+    }
+    let launched = client.send(request).await?;
+    if options.follow {
+        return job::follow_to_success(&client, text(&launched, "id"), options.client.json).await;
+    }
+    job::show(&launched, &options.client)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_json_or_else_a_text() {
+        let value = |text: &str| parameter(text).map(|(_, value)| value);
+        assert_eq!(value("count=3"), Ok(json!(3)));
+        assert_eq!(value("deploy=true"), Ok(json!(true)));
+        assert_eq!(value("branch=main"), Ok(json!("main")));
+        assert_eq!(value("query=a=b"), Ok(json!("a=b")));
+        assert_eq!(value("text=\"7\""), Ok(json!("7")));
+        assert!(value("branch").is_err());
+    }
+}

@@ -1,0 +1,238 @@
+//! The program as a client of a server: what its commands print, for people and for programs, and what they exit with.
+
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use rivet_tests::client::Client;
+use rivet_tests::sample::{entry, failure, id, launched, new_claimed_job, new_pipeline, script, success};
+use rivet_tests::server::{TestApp, program};
+use rivet_tests::store::StoreKind;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+fn command(app: &TestApp, args: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(args).env_clear().kill_on_drop(true);
+    command.env("RIVET_SERVER", format!("http://{}", app.server.address()));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+async fn run(app: &TestApp, args: &[&str]) -> Output {
+    let mut process = command(app, args).spawn().expect("the program is built beside its tests");
+    let _open_until_it_ends = process.stdin.take();
+    process.wait_with_output().await.expect("it is our child")
+}
+
+async fn printed(app: &TestApp, args: &[&str]) -> String {
+    let output = run(app, args).await;
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).expect("it prints UTF-8")
+}
+
+async fn json_of(app: &TestApp, args: &[&str]) -> Value {
+    let text = printed(app, &[args, &["--json"]].concat()).await;
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{args:?}: {error}: {text}"))
+}
+
+async fn refused(app: &TestApp, args: &[&str]) -> String {
+    let output = run(app, args).await;
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{args:?}: {output:?}");
+    String::from_utf8(output.stderr).expect("it prints UTF-8")
+}
+
+async fn app() -> TestApp {
+    TestApp::start(StoreKind::Sqlite).await
+}
+
+fn lua_file(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("the temporary directory can be written");
+    std::fs::write(file.path(), text).expect("it can be written");
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_goes_through_its_life() {
+    let app = app().await;
+    let (one, two) = (lua_file(&script("one", "")), lua_file(&script("two", "")));
+    let (one, two) = (one.path().to_str().unwrap(), two.path().to_str().unwrap());
+    let created = json_of(&app, &["pipeline", "create", one]).await;
+    let pipeline = id(&created);
+    assert_eq!(created["name"], "one");
+
+    // By the beginning of its id, and by its name.
+    assert_eq!(json_of(&app, &["pipeline", "get", &pipeline[..13]]).await, created);
+    assert_eq!(json_of(&app, &["pipeline", "revise", "one", two]).await["version"], 2);
+    let versions = json_of(&app, &["pipeline", "versions", "two"]).await;
+    assert_eq!(versions.as_array().map(Vec::len), Some(2));
+    let diff = printed(&app, &["pipeline", "diff", "two"]).await;
+    assert!(diff.starts_with("name: \"one\" -> \"two\"\n--- version 1\n+++ version 2\n"), "{diff}");
+    assert_eq!(json_of(&app, &["pipeline", "rollback", "two", "1"]).await["version"], 3);
+    let list = printed(&app, &["pipeline", "list"]).await;
+    let [head, row] = list.lines().collect::<Vec<_>>()[..] else { panic!("{list}") };
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(head), ["ID", "NAME", "VERSION", "UPDATED", "DESCRIPTION"]);
+    assert_eq!((&words(row)[0][..], &words(row)[1][..], &words(row)[2][..]), (&pipeline[..8], "one", "3"));
+    let shown = printed(&app, &["pipeline", "get", &pipeline]).await;
+    assert!(shown.contains("version      3\n") && shown.contains(&script("one", "")), "{shown}");
+
+    let job =
+        json_of(&app, &["pipeline", "launch", "one", "-p", "n=1", "-p", "who=me", "--priority", "9"]).await;
+    assert_eq!((&job["parameters"], &job["priority"]), (&json!({"n": 1, "who": "me"}), &json!(9)));
+    let keyed = json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await;
+    assert_eq!(json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await["id"], keyed["id"]);
+    assert_eq!(printed(&app, &["pipeline", "delete", "one"]).await, "");
+    let output = run(&app, &["pipeline", "list"]).await;
+    assert_eq!((output.stdout.len(), &output.stderr[..]), (0, &b"there are no pipelines\n"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_goes_through_its_life() {
+    let app = app().await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r1").await;
+    let waiting = launched(&api, &new_pipeline(&api).await).await;
+    let running = json_of(&app, &["job", "list", "--status", "Running"]).await;
+    assert_eq!(running.as_array().map(|jobs| jobs.iter().map(id).collect()), Some(vec![job.clone()]));
+    let table = printed(&app, &["job", "list"]).await;
+    assert!(table.lines().nth(1).is_some_and(|line| line.contains("Queued")), "{table}");
+    assert!(
+        table.lines().nth(2).is_some_and(|line| line.contains("Running") && line.contains("r1")),
+        "{table}"
+    );
+
+    let shown = printed(&app, &["job", "get", &waiting]).await;
+    assert!(
+        shown.contains("status      Queued (queued)\n") && shown.contains("waiting     place 1, "),
+        "{shown}"
+    );
+    let cancelled = json_of(&app, &["job", "cancel", &waiting, "--reason", "not now"]).await;
+    assert_eq!((&cancelled["status"], &cancelled["reason"]), (&json!("Cancelled"), &json!("not now")));
+    let events = printed(&app, &["job", "events", &waiting]).await;
+    let [_, launched, cancel] = events.lines().collect::<Vec<_>>()[..] else { panic!("{events}") };
+    assert!(launched.contains("job.launched") && launched.contains("Queued"), "{events}");
+    assert!(
+        cancel.contains("job.cancelled") && cancel.contains("client") && cancel.contains("rivet-cli/"),
+        "{events}"
+    );
+
+    api.complete(&job, &failure()).await.expect(204);
+    assert!(printed(&app, &["job", "get", &job]).await.contains("error       exit code 3\n"));
+    assert_eq!(json_of(&app, &["job", "retry", &job]).await["retry_of"], job);
+    let launch = json_of(&app, &["job", "events", &job]).await["events"][0]["position"].to_string();
+    assert_eq!(json_of(&app, &["job", "get", &job, "--at", &launch]).await["status"], "Queued");
+    let runners = printed(&app, &["runner", "list"]).await;
+    assert!(
+        runners.lines().nth(1).is_some_and(|line| line.starts_with("r1") && line.contains("(everything)")),
+        "{runners}"
+    );
+    assert_eq!(json_of(&app, &["runner", "list"]).await[0]["id"], "r1");
+}
+
+async fn log(api: &Client, job: &str, messages: &[&str]) {
+    let entries: Vec<Value> = messages.iter().map(|message| entry(message)).collect();
+    api.append_logs(job, &json!(entries)).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_followed_to_the_end_of_its_job() {
+    let app = app().await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r1").await;
+    log(&api, &job, &["one", "two\nlines"]).await;
+    let whole = "03:04:05 Info    one\n03:04:05 Info    two\n03:04:05 Info    lines\n";
+    assert_eq!(printed(&app, &["job", "logs", &job]).await, whole);
+
+    let mut follow = command(&app, &["job", "logs", "--follow", "--json", &job]).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    let mut next = async || -> Option<(u64, String)> {
+        let line =
+            tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await.unwrap().unwrap()?;
+        let entry: Value = serde_json::from_str(&line).unwrap();
+        Some((entry["index"].as_u64().unwrap(), entry["message"].as_str().unwrap().to_owned()))
+    };
+    assert_eq!(next().await, Some((1, "one".to_owned())));
+    assert_eq!(next().await, Some((2, "two\nlines".to_owned())));
+    log(&api, &job, &["three"]).await;
+    assert_eq!(next().await, Some((3, "three".to_owned())));
+    log(&api, &job, &["four"]).await;
+    api.complete(&job, &success()).await.expect(204);
+    assert_eq!(next().await, Some((4, "four".to_owned())));
+    assert_eq!(next().await, None);
+    assert!(follow.wait().await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launch_that_is_followed_ends_as_its_job_does() {
+    let app = app().await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    for (result, code) in [(success(), 0), (failure(), 1)] {
+        let mut launch = command(&app, &["pipeline", "launch", &pipeline, "--follow"]).spawn().unwrap();
+        let _open_until_it_ends = launch.stdin.take();
+        let claimed = api.claim_next("r1", 30_000).await.expect(200);
+        let job = claimed["job_id"].as_str().unwrap();
+        log(&api.holding(&claimed), job, &["at work"]).await;
+        api.holding(&claimed).complete(job, &result).await.expect(204);
+        let output = launch.wait_with_output().await.unwrap();
+        assert_eq!(
+            (output.status.code(), &output.stdout[..]),
+            (Some(code), &b"03:04:05 Info    at work\n"[..]),
+            "{output:?}"
+        );
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.contains(&format!("error: job {job} is Failed: exit code 3")), code == 1, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_says_what_the_server_said() {
+    let app = app().await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r1").await;
+    api.complete(&job, &success()).await.expect(204);
+    let said = refused(&app, &["job", "cancel", &job]).await;
+    assert!(said.starts_with("error: ") && said.ends_with("(409 already_ended)\n"), "{said}");
+    let unknown = rivet_tests::sample::UNKNOWN;
+    let said = refused(&app, &["job", "get", unknown]).await;
+    assert_eq!(said, format!("error: there is no job {unknown} (404 job_not_found)\n"));
+    assert!(refused(&app, &["job", "logs", "--follow", unknown]).await.contains("job_not_found"));
+    assert!(refused(&app, &["job", "get", "ffff"]).await.contains("no job among the newest"));
+    // Every id begins like this as long as this century lasts.
+    new_pipeline(&api).await;
+    assert!(refused(&app, &["pipeline", "get", "0"]).await.contains("give more of the id"));
+    let file = lua_file("return 1");
+    let said = refused(&app, &["pipeline", "create", file.path().to_str().unwrap()]).await;
+    assert!(
+        said.ends_with(
+            "(422 invalid_definition)
+"
+        ),
+        "{said}"
+    );
+    assert!(refused(&app, &["pipeline", "create", "/no/such/file"]).await.contains("cannot be read"));
+
+    let nobody = ["--server", "http://127.0.0.1:1"];
+    let said = refused(&app, &[&["job", "list"], &nobody[..]].concat()).await;
+    assert!(said.starts_with("error: no answer from http://127.0.0.1:1/: "), "{said}");
+    assert_eq!(run(&app, &["job", "list", "--server", "nowhere"]).await.status.code(), Some(2));
+    assert_eq!(run(&app, &["pipeline", "launch", "x", "-p", "novalue"]).await.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shells_and_manuals_know_the_commands() {
+    let app = app().await;
+    for shell in ["bash", "zsh", "fish"] {
+        let script = printed(&app, &["completions", shell]).await;
+        for word in ["pipeline", "follow", "runner"] {
+            assert!(script.contains(word), "{word} in the completions of {shell}");
+        }
+        assert!(!script.contains("read-definition"), "hidden commands stay hidden");
+    }
+    assert!(printed(&app, &["man"]).await.contains(".TH rivet-orchestrator 1"));
+    let directory = tempfile::tempdir().expect("the temporary directory can be written");
+    printed(&app, &["man", "--dir", directory.path().to_str().unwrap()]).await;
+    let page = std::fs::read_to_string(directory.path().join("rivet-orchestrator-job-logs.1")).unwrap();
+    assert!(page.contains("Go on until the job has ended"), "{page}");
+}
