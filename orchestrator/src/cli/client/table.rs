@@ -4,13 +4,17 @@
 use std::io::{self, IsTerminal};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use comfy_table::{Cell, Color, ContentArrangement, Row, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Row, presets};
 use serde_json::Value;
 
 /// Whether output to people may have colours: on a terminal, and where nobody has set `NO_COLOR`.
 pub(in crate::cli) fn colours() -> bool {
     io::stdout().is_terminal() && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
 }
+
+/// Columns that are of no use when they are cut.
+const UNCUT: [&str; 9] =
+    ["id", "position", "version", "status", "event", "time", "requested", "created", "updated"];
 
 /// A table with a head.
 pub(in crate::cli) struct Table {
@@ -24,8 +28,11 @@ impl Table {
         let mut table = comfy_table::Table::new();
         table.load_preset(presets::NOTHING).set_header(columns.iter().map(|name| name.to_uppercase()));
         table.set_truncation_indicator("…");
-        for column in table.column_iter_mut() {
+        for (column, name) in table.column_iter_mut().zip(columns) {
             column.set_padding((0, 1));
+            if UNCUT.contains(name) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         if io::stdout().is_terminal() {
             table.set_content_arrangement(ContentArrangement::Dynamic);
