@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::envelope::Position;
 
 /// A fact about one read model. Stream: `projection/{name}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "each variant is documented at its payload")]
 pub enum ProjectionEvent {
@@ -17,7 +18,7 @@ pub enum ProjectionEvent {
 }
 
 /// The read model is to be built anew, with the event that it gave a stream up at.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectionStreamRetried {
     /// The read model.
     pub projection: String,
@@ -35,7 +36,7 @@ pub struct ProjectionStreamRetried {
 }
 
 /// The read model is to be built anew, now and ever after without one event, and with what follows it in its stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectionEventSkipped {
     /// The read model.
     pub projection: String,

@@ -11,8 +11,9 @@ const COMMITTED: &str = include_str!("../../docs/openapi.json");
 const ROUTES: &str = include_str!("../../orchestrator/src/http/mod.rs");
 const PROBLEMS: &str = include_str!("../../docs/problems.md");
 
-/// Routes of pages for people: what is below these is no part of the API.
-const PAGES: [&str; 1] = ["/docs"];
+/// Pages for people, and the files that they are made of: the dashboard and the page over the description. They are no
+/// part of the API.
+const PAGES: [&str; 3] = ["/", "/assets", "/docs"];
 const METHODS: [&str; 4] = ["get", "put", "post", "delete"];
 
 fn document() -> Value {
@@ -71,18 +72,33 @@ fn routes(page: &str) -> BTreeSet<String> {
             let is_there = handlers
                 .match_indices(&at)
                 .any(|(at, _)| at == 0 || matches!(handlers.as_bytes()[at - 1], b' ' | b'.' | b'(' | b'\n'));
-            // A runner's name may contain slashes, so that one template stands for two paths.
-            let path = match (path, method) {
-                ("/api/runners/{*id}", "post") => "/api/runners/{id}/heartbeat",
-                ("/api/runners/{*id}", _) => "/api/runners/{id}",
-                (path, _) => path,
-            };
-            if is_there && !PAGES.iter().any(|page| path.starts_with(page)) {
-                found.insert(format!("{method} {path}"));
+            if is_there && !is_page(path) {
+                found.extend(templates(path, method).map(|path| format!("{method} {path}")));
             }
         }
     }
     found
+}
+
+/// The paths that a route stands for: names with slashes in them, and what comes after these, are one to the router.
+fn templates<'a>(path: &'a str, method: &str) -> impl Iterator<Item = &'a str> {
+    let paths = match (path, method) {
+        ("/api/runners/{*id}", "post") => vec!["/api/runners/{id}/heartbeat"],
+        ("/api/runners/{*id}", _) => vec!["/api/runners/{id}"],
+        ("/api/projections/{name}/parked/{*path}", _) => vec![
+            "/api/projections/{name}/parked/{stream}/retry",
+            "/api/projections/{name}/parked/{stream}/skip",
+        ],
+        (path, _) => vec![path],
+    };
+    paths.into_iter()
+}
+
+/// Whether it is a page, or below one.
+fn is_page(path: &str) -> bool {
+    PAGES
+        .iter()
+        .any(|page| path.strip_prefix(page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
 #[test]
@@ -95,6 +111,7 @@ fn a_route_is_found_on_the_page() {
             post(heartbeat),
         )
         .route("/docs/{file}", get(docs))
+        .route("/", get(page))
         .layer(from_fn(put))"#;
     let expected = ["delete /api/a/{id}", "get /api/a/{id}", "post /api/runners/{id}/heartbeat"];
     assert_eq!(routes(page), BTreeSet::from(expected.map(str::to_owned)));

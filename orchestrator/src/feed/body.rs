@@ -7,6 +7,7 @@ use rivet_events::id::EventId;
 use rivet_events::job::JobEvent;
 use rivet_events::job_log::JobLogEvent;
 use rivet_events::pipeline::PipelineEvent;
+use rivet_events::projection::ProjectionEvent;
 use rivet_events::runner::RunnerEvent;
 use rivet_events::{Envelope, Event, Metadata, Position, StreamType, Version};
 use serde::Serialize;
@@ -68,6 +69,7 @@ enum Payload {
     Runner(RunnerEvent),
     Claim(ClaimEvent),
     Group(GroupEvent),
+    Projection(ProjectionEvent),
 }
 
 impl<'a> From<&'a Envelope> for EventBody<'a> {

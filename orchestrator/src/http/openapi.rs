@@ -16,7 +16,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use common::{Common, SecondClaim};
 
 use super::error::Problem;
-use super::{events, health, jobs, metrics, pipelines, projections, runners, stubs};
+use super::{events, health, jobs, metrics, pipelines, projections, runners, stats, stubs};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -41,6 +41,11 @@ use super::{events, health, jobs, metrics, pipelines, projections, runners, stub
         pipelines::create::create,
         pipelines::list::list,
         pipelines::get::get,
+        pipelines::revise::revise,
+        pipelines::roll_back::roll_back,
+        pipelines::versions::list,
+        pipelines::versions::get,
+        pipelines::diff::diff,
         pipelines::delete::delete,
         stubs::list,
         stubs::get,
@@ -49,6 +54,7 @@ use super::{events, health, jobs, metrics, pipelines, projections, runners, stub
         jobs::list::list_of_pipeline,
         jobs::get::get,
         jobs::logs::read,
+        jobs::log_stream::stream,
         jobs::cancel::cancel,
         jobs::retry::retry,
         events::history::history,
@@ -64,8 +70,14 @@ use super::{events, health, jobs, metrics, pipelines, projections, runners, stub
         jobs::append_logs::append,
         jobs::complete::complete,
         events::list::list,
+        events::stream::stream,
         projections::list::list,
         projections::rebuild::rebuild,
+        projections::parked::list,
+        projections::parked::retry,
+        projections::parked::skip,
+        stats::get::get,
+        stats::history::history,
         openapi,
         health::health,
         health::live,

@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 use tokio::time::Instant;
+use utoipa::IntoParams;
 
 use super::query::{self, FeedFilter};
 use crate::feed::Follower;
@@ -15,13 +16,27 @@ use crate::http::sse::{self, Frames, KEEP_ALIVE};
 use crate::http::state::AppState;
 use crate::telemetry::chain;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Start {
     /// The last position seen; the present where absent.
+    #[param(maximum = 9_223_372_036_854_775_807_i64)]
     after: Option<u64>,
 }
 
-/// Every event that passes the filter, under its position: a client that comes back with the last one goes on there.
+/// Follow the feed of all events, as server-sent events.
+///
+/// The data of each is an Event in one line of JSON, and its id is its position: a client that comes back with the last
+/// one goes on there. The stream has no end of its own.
+#[utoipa::path(
+    get, path = "/api/events/stream", operation_id = "followEvents", tag = "Events",
+    params(Start, FeedFilter, ("Last-Event-ID" = u64, Header)),
+    responses((
+        status = 200, description = "Every event that passes the filter, as it is recorded", body = String,
+        content_type = "text/event-stream",
+        example = json!("id: 42\ndata: {\"position\":42,\"type\":\"job.launched\",…}\n\n"),
+    ))
+)]
 pub(in crate::http) async fn stream(
     State(state): State<AppState>,
     headers: HeaderMap,

@@ -22,7 +22,6 @@ use crate::http::state::{AppState, unknown_job};
     responses(
         (status = 200, description = "The job", body = Job),
         (status = 404, description = "`job_not_found`"),
-        (status = 422, description = "`in_the_future`"),
     )
 )]
 pub(in crate::http) async fn get(

@@ -16,6 +16,7 @@ use rivet_projections::job_logs::{self, NumberedEntry};
 use rivet_projections::{QueryError, ReadModels, jobs};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use utoipa::IntoParams;
 
 use crate::feed::{Feed, FeedEvent, Filter, Follower};
 use crate::http::body::NumberedLogEntry;
@@ -29,15 +30,34 @@ use crate::telemetry::chain;
 /// Type and id of the last event of a job that has ended.
 const END: &str = "end";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Start {
     /// The last index seen.
     #[serde(default)]
     after: u64,
 }
 
-/// Every entry under its index, then `end` when the job has ended: a client that comes back with the last id goes on
-/// there, and one that comes back with `end` is told by 204 not to come again.
+/// Follow the log of a job, as server-sent events.
+///
+/// The data of each is a log entry in one line of JSON, and its id is its index: a client that comes back with the last
+/// one goes on there. When the job has ended, an event of type `end` follows, with the id `end` and how it ended.
+#[utoipa::path(
+    get, path = "/api/jobs/{id}/logs/stream", operation_id = "followLogs", tag = "Jobs",
+    params(
+        ("id" = Uuid, Path, description = "The job"),
+        Start,
+        ("Last-Event-ID" = String, Header, pattern = "^([0-9]+|end)$"),
+    ),
+    responses(
+        (
+            status = 200, description = "Every entry, as it arrives", body = String, content_type = "text/event-stream",
+            example = json!("id: 1\ndata: {\"index\":1,\"attempt\":1,\"timestamp\":\"2026-01-31T12:00:00Z\",\"level\":\"Info\",\"message\":\"Hello, world\"}\n\n"),
+        ),
+        (status = 204, description = "The client has everything, and need not come again"),
+        (status = 404, description = "`job_not_found`"),
+    )
+)]
 pub(in crate::http) async fn stream(
     State(state): State<AppState>,
     Path(job_id): Path<JobId>,

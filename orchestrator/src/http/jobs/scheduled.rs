@@ -32,8 +32,11 @@ pub(in crate::http) struct Poll {
 /// List what a runner may claim: the first 100 jobs in claim order, shown by the time of their launch.
 #[utoipa::path(
     get, path = "/api/jobs/scheduled", operation_id = "listScheduledJobs", tag = "Runners",
-    params(Poll),
-    responses((status = 200, description = "The jobs", body = [Job]))
+    params(Poll, At),
+    responses(
+        (status = 200, description = "The jobs", body = [Job]),
+        (status = 422, description = "`too_much`"),
+    )
 )]
 pub(in crate::http) async fn scheduled(
     State(state): State<AppState>,

@@ -16,15 +16,20 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, Required};
 const PROBLEM: &str = "application/problem+json";
 
 /// GETs that do not wait for the read models.
-const AT_ONCE: [&str; 4] = ["/api/health", "/api/events", "/api/projections", "/api/openapi.json"];
+const AT_ONCE: [&str; 5] =
+    ["/api/health", "/api/events", "/api/events/stream", "/api/projections", "/api/openapi.json"];
 /// What neither reads nor writes what is kept.
 const WITHOUT_STORE: [&str; 6] =
     ["/api/health", "/livez", "/metrics", "/api/openapi.json", "/api/stubs", "/api/stubs/{name}"];
 
 /// What headers mean, requests' and answers'.
-const HEADERS: [(&str, &str); 12] = [
+const HEADERS: [(&str, &str); 13] = [
     ("Idempotency-Key", "The same key and body is the same job; 1 to 255 bytes. The scope is the pipeline."),
     ("Idempotency-Replayed", "`true`: the job was launched before with this key."),
+    (
+        "Last-Event-ID",
+        "The id of the last event that the client has, which wins over `after`; browsers send it by themselves.",
+    ),
     ("Link", "The address of the next page, as `<…>; rel=\"next\"`; absent on the last one."),
     ("Retry-After", "Seconds to wait."),
     (
@@ -72,16 +77,23 @@ impl Modify for Common {
             {
                 wait_for_read_models(get);
             }
-            for operation in
-                [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
-            {
+            for operation in operations(item) {
+                add_common_codes(path, operation);
+            }
+            item.get.as_mut().map(tell_of_the_past);
+            for operation in operations(item) {
                 complete(path, operation);
             }
         }
     }
 }
 
-/// A GET of read models can ask for a position, and is told if it was not reached.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
+}
+
+/// A GET of read models can ask for a position, and is told if it was not reached: then what is not found may be
+/// there all the same.
 fn wait_for_read_models(operation: &mut Operation) {
     let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     operation
@@ -92,12 +104,32 @@ fn wait_for_read_models(operation: &mut Operation) {
     for response in successes(operation) {
         response.headers.insert("Rivet-Stale".to_owned(), stale.clone().into());
     }
+    if operation.responses.responses.contains_key("404") {
+        add_codes(operation, StatusCode::SERVICE_UNAVAILABLE, &["behind"]);
+    }
 }
 
-fn complete(path: &str, operation: &mut Operation) {
+fn add_common_codes(path: &str, operation: &mut Operation) {
     for (status, codes) in common_codes(path, operation) {
         add_codes(operation, status, &codes);
     }
+}
+
+/// Who asks about a moment is told its position, unless it has not come.
+fn tell_of_the_past(operation: &mut Operation) {
+    if !parameters(operation).any(|parameter| parameter.name == "at") {
+        return;
+    }
+    add_codes(operation, StatusCode::UNPROCESSABLE_ENTITY, &["in_the_future"]);
+    let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+    let mut position = HeaderBuilder::new().schema(Some(position)).build();
+    position.description = Some("The position of the moment that was asked for; absent of now.".to_owned());
+    for response in successes(operation) {
+        response.headers.insert("Rivet-Position".to_owned(), position.clone().into());
+    }
+}
+
+fn complete(path: &str, operation: &mut Operation) {
     let request_id = ObjectBuilder::new().schema_type(Type::String);
     operation.parameters.get_or_insert_default().push(header_parameter("x-request-id", request_id).into());
     for parameter in parameters(operation) {

@@ -10,6 +10,7 @@ use rivet_events::pipeline::PipelineDefinition;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use similar::TextDiff;
+use utoipa::{IntoParams, ToSchema};
 
 use super::versions::History;
 use crate::http::error::ApiError;
@@ -19,7 +20,8 @@ use crate::http::state::AppState;
 /// Longest search for the smallest difference; what is found by then is correct, and may be longer than need be.
 const SEARCH: Duration = Duration::from_millis(200);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Pair {
     /// The version before `to` where absent.
     from: Option<u32>,
@@ -28,18 +30,27 @@ pub(in crate::http) struct Pair {
 }
 
 /// What differs between two versions.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PipelineDiff, example = json!({
+    "pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab",
+    "from": 1,
+    "to": 2,
+    "script": "--- version 1\n+++ version 2\n@@ -1 +1 @@\n-log.info('Hello')\n+log.info('Hello, world')\n",
+    "settings": [{"setting": "config.max_retries", "from": 0, "to": 2}],
+}))]
 pub(in crate::http) struct Diff {
     pipeline_id: PipelineId,
     from: u32,
     to: u32,
     /// A unified diff; empty where the scripts are the same.
     script: String,
+    /// All else that differs.
     settings: Vec<Change>,
 }
 
 /// A setting that is not the same; null where a version does not have it.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = SettingChange)]
 struct Change {
     /// Its path, such as `config.max_retries`.
     setting: String,
@@ -47,6 +58,15 @@ struct Change {
     to: Value,
 }
 
+/// Compare two versions of a pipeline.
+#[utoipa::path(
+    get, path = "/api/pipeline/{id}/diff", operation_id = "diffPipelineVersions", tag = "Pipelines",
+    params(("id" = Uuid, Path, description = "The pipeline"), Pair),
+    responses(
+        (status = 200, description = "What differs", body = Diff),
+        (status = 404, description = "`pipeline_not_found`, `version_not_found`"),
+    )
+)]
 pub(in crate::http) async fn diff(
     State(state): State<AppState>,
     Path(pipeline_id): Path<PipelineId>,

@@ -15,7 +15,7 @@ use crate::http::state::{AppState, unknown_pipeline};
 /// Get a pipeline.
 #[utoipa::path(
     get, path = "/api/pipeline/{id}", operation_id = "getPipeline", tag = "Pipelines",
-    params(("id" = Uuid, Path, description = "The pipeline")),
+    params(("id" = Uuid, Path, description = "The pipeline"), At),
     responses(
         (status = 200, description = "The pipeline", body = Pipeline),
         (status = 404, description = "`pipeline_not_found`"),

@@ -14,8 +14,11 @@ use crate::http::state::AppState;
 /// List pipelines, newest first.
 #[utoipa::path(
     get, path = "/api/pipeline/list", operation_id = "listPipelines", tag = "Pipelines",
-    params(Paging),
-    responses((status = 200, description = "A page of them", body = [Pipeline], headers(("Link" = String))))
+    params(Paging, At),
+    responses(
+        (status = 200, description = "A page of them", body = [Pipeline], headers(("Link" = String))),
+        (status = 422, description = "`too_much`"),
+    )
 )]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,

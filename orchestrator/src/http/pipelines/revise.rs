@@ -14,7 +14,20 @@ use crate::http::extract::{Json, Path};
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState, unknown_pipeline};
 
-/// The next version; jobs that were launched before keep theirs. What changes nothing is no version.
+/// Revise a pipeline: the next version of it.
+///
+/// Jobs that were launched before keep theirs. Members that are left out are not kept from the version before, and what
+/// changes nothing is no version.
+#[utoipa::path(
+    put, path = "/api/pipeline/{id}", operation_id = "revisePipeline", tag = "Pipelines",
+    params(("id" = Uuid, Path, description = "The pipeline")),
+    request_body = PipelineRequest,
+    responses(
+        (status = 200, description = "The pipeline", body = Pipeline, headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`pipeline_not_found`"),
+        (status = 422, description = "`invalid_definition`, `definition_limit`"),
+    )
+)]
 pub(in crate::http) async fn revise(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

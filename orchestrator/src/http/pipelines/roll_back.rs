@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::{Extension, Json as JsonBody};
 use rivet_events::id::PipelineId;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::domain::pipeline::{PipelineCommand, RollBackPipeline};
 use crate::http::answer::Recorded;
@@ -14,12 +15,25 @@ use crate::http::extract::{Json, Path};
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState, unknown_pipeline};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(example = json!({"version": 1}))]
 pub(in crate::http) struct RollBack {
+    /// The version to bring back.
     version: u32,
 }
 
-/// Makes what an earlier version ran the next version. Its script is not read again: it runs as it was stored.
+/// Roll a pipeline back: what an earlier version ran is the next version.
+///
+/// Its script is not read again: it runs as it was stored. Back to what runs already is no version.
+#[utoipa::path(
+    post, path = "/api/pipeline/{id}/rollback", operation_id = "rollBackPipeline", tag = "Pipelines",
+    params(("id" = Uuid, Path, description = "The pipeline")),
+    request_body = RollBack,
+    responses(
+        (status = 200, description = "The pipeline", body = Pipeline, headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`pipeline_not_found`, `version_not_found`"),
+    )
+)]
 pub(in crate::http) async fn roll_back(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

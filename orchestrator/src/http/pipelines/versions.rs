@@ -11,6 +11,7 @@ use rivet_events::id::PipelineId;
 use rivet_events::pipeline::{PipelineDefinition, PipelineEvent};
 use rivet_events::{Envelope, Event, Position, StreamId, Version};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::pipeline::PipelineError;
 use crate::http::answer::next_link;
@@ -23,42 +24,74 @@ const DEFAULT_LIMIT: usize = 100;
 /// Versions of one answer at most.
 const MAX_LIMIT: usize = 1_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Range {
+    /// Versions at most; 100 where absent.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Only versions older than this.
     before: Option<u32>,
 }
 
 /// A version in a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PipelineVersionSummary, example = json!({
+    "version": 2,
+    "name": "hello",
+    "script": "log.info('Hello')",
+    "created_at": "2026-01-31T12:00:00Z",
+    "actor": null,
+    "current": true,
+    "restores": null,
+}))]
 struct Summary<'a> {
+    /// 1, 2, …
     version: u32,
     name: &'a str,
     script: &'a str,
     created_at: DateTime<Utc>,
+    /// Who made it, as far as that is known.
     actor: Option<&'a str>,
+    /// Whether it is what a launch would run.
     current: bool,
     /// The version that it brought back, where it was a rollback.
     restores: Option<u32>,
 }
 
 /// A version with all its settings, and what recorded it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PipelineVersion)]
 struct Detail<'a> {
     pipeline_id: PipelineId,
+    /// 1, 2, …
     version: u32,
     created_at: DateTime<Utc>,
+    /// Who made it, as far as that is known.
     actor: Option<&'a str>,
+    /// The id of the request that made it.
     request_id: Option<&'a str>,
+    /// Where it stands in the log.
     position: Position,
+    /// Whether it is what a launch would run.
     current: bool,
+    /// The version that it brought back, where it was a rollback.
     restores: Option<u32>,
     #[serde(flatten)]
     definition: &'a PipelineDefinition,
 }
 
-/// Every version there ever was, newest first; also of a deleted pipeline, whose jobs can still be looked at.
+/// List the versions of a pipeline, newest first.
+///
+/// Those of a deleted pipeline stay readable, as its jobs do.
+#[utoipa::path(
+    get, path = "/api/pipeline/{id}/versions", operation_id = "listPipelineVersions", tag = "Pipelines",
+    params(("id" = Uuid, Path, description = "The pipeline"), Range),
+    responses(
+        (status = 200, description = "Some of them", body = [Summary<'static>], headers(("Link" = String))),
+        (status = 404, description = "`pipeline_not_found`"),
+    )
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
@@ -83,6 +116,35 @@ pub(in crate::http) async fn list(
     Ok(response)
 }
 
+/// Get a version of a pipeline, with all its settings.
+#[utoipa::path(
+    get, path = "/api/pipeline/{id}/versions/{version}", operation_id = "getPipelineVersion", tag = "Pipelines",
+    params(
+        ("id" = Uuid, Path, description = "The pipeline"),
+        ("version" = u32, Path, description = "The number of the version"),
+    ),
+    responses(
+        (status = 200, description = "The version", body = Detail<'static>, example = json!({
+            "pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab",
+            "version": 2,
+            "created_at": "2026-01-31T12:00:00Z",
+            "actor": null,
+            "request_id": "752fbe84-0f88-4908-82b6-4a738be65607",
+            "position": 7,
+            "current": true,
+            "restores": null,
+            "name": "hello",
+            "description": null,
+            "script": "log.info('Hello')",
+            "tags": [],
+            "required_modules": ["log"],
+            "demands": ["log"],
+            "inputs": {},
+            "config": {"timeout_seconds": null, "max_retries": 0, "env_vars": {}},
+        })),
+        (status = 404, description = "`pipeline_not_found`, `version_not_found`"),
+    )
+)]
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
     Path((id, number)): Path<(PipelineId, u32)>,

@@ -3,9 +3,11 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
+use chrono::{DateTime, Utc};
 use rivet_events::{Position, StreamId, StreamType};
 use rivet_projections::parked::ParkedStream;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{begin_rebuild, known};
 use crate::domain::projection::{Parked, ProjectionCommand, RetryStream, SkipEvent};
@@ -16,20 +18,38 @@ use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState};
 
 /// A stream that a read model has given up.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ParkedStream, example = json!({
+    "stream_type": "job",
+    "stream_id": "01a21390-df33-760a-b038-1135a443c6dd",
+    "position": 42,
+    "error": "the event does not fit what was before it",
+}))]
 pub(in crate::http) struct ParkedBody {
     stream_type: StreamType,
     stream_id: String,
+    /// Where the event stands that could not be applied.
     position: Position,
+    /// Why it could not.
     error: String,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(example = json!({"reason": "this build reads it"}))]
 pub(in crate::http) struct Decision {
     /// For whoever reads the log later.
     reason: Option<String>,
 }
 
+/// List the streams that a read model has given up.
+#[utoipa::path(
+    get, path = "/api/projections/{name}/parked", operation_id = "listParkedStreams", tag = "Operations",
+    params(("name" = String, Path, description = "The read model")),
+    responses(
+        (status = 200, description = "The streams", body = [ParkedBody]),
+        (status = 404, description = "`projection_not_found`"),
+    )
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     Path(name): Path<String>,
@@ -54,14 +74,57 @@ pub(in crate::http) async fn decide(
     let parked = find(&state, name, stream).await?;
     let (reason, now) = (decision.unwrap_or_default().reason, state.clock.now());
     let command = match verb {
-        "retry" => ProjectionCommand::Retry(RetryStream { parked, reason, now }),
-        "skip" => ProjectionCommand::Skip(SkipEvent { parked, reason, now }),
+        "retry" => retry(parked, reason, now),
+        "skip" => skip(parked, reason, now),
         _ => return Err(ApiError::not_found("unknown_path", "a parked stream takes retry or skip")),
     };
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let committed = state.commands.projections.execute(name, command, &metadata).await?;
     begin_rebuild(&state, name);
     Ok(Recorded(state.position_of(&committed), StatusCode::ACCEPTED))
+}
+
+/// Try the parked streams of a read model again.
+///
+/// It begins a rebuild, with all of them: for a build that can read what another could not.
+#[utoipa::path(
+    post, path = "/api/projections/{name}/parked/{stream}/retry", operation_id = "retryParkedStream", tag = "Operations",
+    params(
+        ("name" = String, Path, description = "The read model"),
+        ("stream" = String, Path, description = "The stream: its type and its id with a slash between them, which may stay as it is"),
+    ),
+    request_body(content = Option<Decision>, description = "May be left out"),
+    responses(
+        (status = 202, description = "The rebuild has begun", headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`projection_not_found`, `stream_not_parked`"),
+        (status = 409, description = "`event_skipped`"),
+    )
+)]
+pub(in crate::http) fn retry(
+    parked: Parked,
+    reason: Option<String>,
+    now: DateTime<Utc>,
+) -> ProjectionCommand {
+    ProjectionCommand::Retry(RetryStream { parked, reason, now })
+}
+
+/// Go on with a parked stream without the event that it was given up at.
+///
+/// It begins a rebuild, and holds for every later one.
+#[utoipa::path(
+    post, path = "/api/projections/{name}/parked/{stream}/skip", operation_id = "skipParkedEvent", tag = "Operations",
+    params(
+        ("name" = String, Path, description = "The read model"),
+        ("stream" = String, Path, description = "The stream: its type and its id with a slash between them, which may stay as it is"),
+    ),
+    request_body(content = Option<Decision>, description = "May be left out"),
+    responses(
+        (status = 202, description = "The rebuild has begun", headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`projection_not_found`, `stream_not_parked`"),
+    )
+)]
+pub(in crate::http) fn skip(parked: Parked, reason: Option<String>, now: DateTime<Utc>) -> ProjectionCommand {
+    ProjectionCommand::Skip(SkipEvent { parked, reason, now })
 }
 
 async fn find(state: &AppState, name: &str, stream: StreamId) -> Result<Parked, ApiError> {

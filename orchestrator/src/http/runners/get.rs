@@ -21,7 +21,7 @@ use crate::http::state::AppState;
         (status = 200, description = "The runner", body = Runner),
         (status = 400, description = "`invalid_path`"),
         (status = 404, description = "`runner_not_found`"),
-        (status = 422, description = "`in_the_future`"),
+        (status = 422, description = "`too_much`"),
     )
 )]
 pub(in crate::http) async fn get(

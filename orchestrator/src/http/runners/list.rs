@@ -23,8 +23,11 @@ pub(in crate::http) struct Filter {
 /// List runners, newest first.
 #[utoipa::path(
     get, path = "/api/runners", operation_id = "listRunners", tag = "Runners",
-    params(Paging, Filter),
-    responses((status = 200, description = "A page of them", body = [Runner], headers(("Link" = String))))
+    params(Paging, Filter, At),
+    responses(
+        (status = 200, description = "A page of them", body = [Runner], headers(("Link" = String))),
+        (status = 422, description = "`too_much`"),
+    )
 )]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,

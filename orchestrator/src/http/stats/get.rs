@@ -6,6 +6,7 @@ use rivet_events::id::PipelineId;
 use rivet_projections::pipeline_activity::{self, Activity};
 use rivet_projections::{job_queue, runners};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
@@ -14,17 +15,35 @@ use crate::http::state::AppState;
 const PIPELINES: usize = 1_000;
 
 /// How things stand.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "queued": 3,
+    "running": 1,
+    "oldest_waiting_seconds": 12.5,
+    "runners": {"online": 2, "busy": 1, "offline": 0},
+    "by_pipeline": [{
+        "pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab",
+        "name": "hello",
+        "queued": 3,
+        "running": 1,
+        "succeeded": 40,
+        "failed": 2,
+        "cancelled": 1,
+        "timed_out": 0,
+    }],
+}))]
 pub(in crate::http) struct Stats {
     queued: u64,
     running: u64,
-    /// 0 where nothing waits.
+    /// How long the job that was queued first has been waiting; 0 where nothing waits.
     oldest_waiting_seconds: f64,
     runners: Runners,
+    /// Newest pipeline first, at most 1,000; deleted ones as long as jobs of them run.
     by_pipeline: Vec<PipelineJobs>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RunnerCounts)]
 struct Runners {
     online: u64,
     busy: u64,
@@ -32,7 +51,7 @@ struct Runners {
 }
 
 /// What waits and runs now, and what has ended since the beginning.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct PipelineJobs {
     pipeline_id: PipelineId,
     name: String,
@@ -44,6 +63,13 @@ struct PipelineJobs {
     timed_out: u64,
 }
 
+/// Get how things stand: the queue, the runners, and the jobs of each pipeline.
+///
+/// The figures are kept, so that asking often costs little.
+#[utoipa::path(
+    get, path = "/api/stats", operation_id = "getStats", tag = "Operations",
+    responses((status = 200, description = "The figures", body = Stats))
+)]
 pub(in crate::http) async fn get(State(state): State<AppState>) -> Result<Json<Stats>, ApiError> {
     let read_models = &state.read_models;
     let totals = pipeline_activity::totals(read_models).await?;

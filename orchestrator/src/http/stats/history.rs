@@ -5,7 +5,8 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use rivet_projections::job_flow::{self, MINUTES, Minute};
 use rivet_projections::pipeline_activity::{self, Totals};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
@@ -14,30 +15,59 @@ use crate::http::state::AppState;
 /// Minutes told of where the client does not say.
 const DEFAULT_MINUTES: u32 = 60;
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(in crate::http) struct Span {
+    /// How many minutes back; 60 where absent.
+    #[param(minimum = 1, maximum = 1440)]
     minutes: Option<u32>,
 }
 
 /// One minute, and how things stood at its end.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = Minute, example = json!({
+    "minute": "2026-01-31T12:00:00Z",
+    "launched": 5,
+    "claimed": 2,
+    "requeued": 0,
+    "succeeded": 1,
+    "failed": 0,
+    "cancelled": 0,
+    "timed_out": 0,
+    "queued": 3,
+    "running": 1,
+    "average_wait_seconds": 1.5,
+    "longest_wait_seconds": 2.5,
+}))]
 pub(in crate::http) struct Point {
+    /// Its begin.
     minute: DateTime<Utc>,
     launched: u64,
     claimed: u64,
+    /// Attempts that ended with another to follow.
     requeued: u64,
     succeeded: u64,
     failed: u64,
     cancelled: u64,
     timed_out: u64,
+    /// At its end.
     queued: u64,
+    /// At its end.
     running: u64,
-    /// Null where nothing was claimed.
+    /// Of the jobs that were claimed, since they could have been; null where none was.
     average_wait_seconds: Option<f64>,
+    /// Null where nothing was claimed.
     longest_wait_seconds: Option<f64>,
 }
 
-/// The last minutes, oldest first, the one that goes on last; also those in which nothing happened.
+/// Get the last minutes, oldest first.
+///
+/// The one that goes on is last, and those in which nothing happened are told too.
+#[utoipa::path(
+    get, path = "/api/stats/history", operation_id = "getStatsHistory", tag = "Operations",
+    params(Span),
+    responses((status = 200, description = "The minutes", body = [Point]))
+)]
 pub(in crate::http) async fn history(
     State(state): State<AppState>,
     Query(span): Query<Span>,
