@@ -7,6 +7,7 @@ mod head_timer;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -25,6 +26,9 @@ use head_timer::HeadTimer;
 
 /// Pause after an accept that failed for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a new connection stays open after the end began: the request that it was made for may be on its way.
+const ARRIVAL: Duration = Duration::from_millis(200);
 
 /// What a client may hold, and for how long.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +73,10 @@ pub(crate) async fn serve(
     while let Some((stream, slot)) = shutdown.run_until_cancelled(accept(&listener, &slots)).await {
         connections.spawn(server.clone().serve_connection(stream, slot));
     }
-    drop(listener);
+    // Who is in the backlog has perhaps sent its request: it would be lost with the listener.
+    for (stream, slot) in backlog(listener, &slots) {
+        connections.spawn(server.clone().serve_connection(stream, slot));
+    }
     connections.close();
     if tokio::time::timeout(limits.drain_timeout, connections.wait()).await.is_err() {
         warn!(connections = connections.len(), "cutting connections that did not finish in time");
@@ -93,6 +100,21 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, O
     }
 }
 
+/// The connections that wait to be accepted, as far as there are slots for them. Asks the system, not the runtime, which
+/// may not have heard of the last ones.
+fn backlog(listener: TcpListener, slots: &Arc<Semaphore>) -> Vec<(TcpStream, OwnedSemaphorePermit)> {
+    let mut waiting = Vec::new();
+    let Ok(listener) = listener.into_std() else { return waiting };
+    while let Ok(slot) = Arc::clone(slots).try_acquire_owned()
+        && let Ok((stream, _)) = listener.accept()
+        && stream.set_nonblocking(true).is_ok()
+        && let Ok(stream) = TcpStream::from_std(stream)
+    {
+        waiting.push((stream, slot));
+    }
+    waiting
+}
+
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     [ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted].contains(&error.kind())
@@ -114,21 +136,31 @@ impl Server {
             return;
         }
         let timer = HeadTimer::new(self.limits.head_timeout);
-        let reads = timer.clone();
-        let stream = InspectReader::new(stream, move |bytes: &[u8]| reads.note(bytes));
+        let (reads, has_spoken) = (timer.clone(), Arc::new(AtomicBool::new(false)));
+        let speaks = Arc::clone(&has_spoken);
+        let stream = InspectReader::new(stream, move |bytes: &[u8]| {
+            speaks.fetch_or(!bytes.is_empty(), Ordering::Relaxed);
+            reads.note(bytes);
+        });
         let service = RequestBodyTimeout::new(self.router, self.limits.body_timeout);
         let connection = http1::Builder::new()
             .timer(timer)
             .header_read_timeout(self.limits.idle_timeout)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
+        let mut ended = tokio::select! {
+            // First what has arrived: a connection that seems idle is closed below.
+            biased;
             ended = connection.as_mut() => Some(ended),
-            () = self.shutdown.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                self.drained.run_until_cancelled(connection).await
-            }
+            () = self.shutdown.cancelled() => None,
         };
+        if ended.is_none() && !has_spoken.load(Ordering::Relaxed) {
+            ended = tokio::time::timeout(ARRIVAL, connection.as_mut()).await.ok();
+        }
+        if ended.is_none() {
+            connection.as_mut().graceful_shutdown();
+            ended = self.drained.run_until_cancelled(connection).await;
+        }
         if let Some(Err(error)) = ended {
             debug!(%error, "a connection ended early");
         }

@@ -205,6 +205,25 @@ async fn idle_connections_do_not_delay_shutdown() {
 }
 
 #[tokio::test]
+async fn what_had_connected_before_the_end_is_served() {
+    let server = start(PATIENT).await;
+    let mut accepted = server.connect().await;
+    let mut used = server.connect().await;
+    used.get("/").await;
+    used.read_until("hello").await;
+    // The server has no chance to accept this one before the end.
+    let late = std::net::TcpStream::connect(server.address).unwrap();
+    late.set_nonblocking(true).unwrap();
+    let mut in_backlog = Client(BufReader::new(TcpStream::from_std(late).unwrap()));
+    server.shutdown.cancel();
+    for client in [&mut accepted, &mut in_backlog] {
+        client.get("/").await;
+        client.read_until("hello").await;
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_that_outlasts_the_drain_is_cut() {
     let mut server = start(ServerLimits { drain_timeout: SHORT, ..PATIENT }).await;
     let mut client = server.connect().await;

@@ -1,0 +1,72 @@
+//! Two replicas behind nginx, as `deploy/nginx.conf` has it, restarted one after the other under a steady load: does any
+//! client notice?
+//!
+//! `cargo bench -p rivet-tests --bench rolling_restart [-- ROUNDS]`, two rounds where no number is given. Needs nginx on
+//! the `PATH` or where Debian puts it (`apt-get install nginx-light`). It fails if an answer is not the one that a
+//! server at rest gives.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and ends where it cannot go on"
+)]
+
+#[path = "rolling_restart/balancer.rs"]
+mod balancer;
+#[path = "rolling_restart/load.rs"]
+mod load;
+
+use std::time::{Duration, Instant};
+
+use rivet_tests::postgres::{Cluster, Durability};
+use rivet_tests::server::Server;
+use rivet_tests::store::Store;
+use rivet_tests::verify::verify;
+
+use balancer::Balancer;
+use load::Load;
+
+/// As in `docker-compose.yml`.
+const FLAGS: [&str; 2] = ["--drain-delay", "5s"];
+/// Load before the first restart and after the last one.
+const REST: Duration = Duration::from_secs(3);
+
+#[tokio::main]
+async fn main() {
+    let rounds: usize = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(2);
+    let store = Store::in_cluster(Cluster::start(Durability::Full).await).await;
+    let mut replicas = [Server::start(&store, &FLAGS).await, Server::start(&store, &FLAGS).await];
+    let balancer = Balancer::start(replicas.each_ref().map(Server::address)).await;
+    let load = Load::begin(balancer.address()).await;
+    let began = Instant::now();
+    tokio::time::sleep(REST).await;
+    for round in 1..=rounds {
+        for (number, replica) in (1..).zip(&mut replicas) {
+            let restarting = Instant::now();
+            let address = replica.address().to_owned();
+            restart(replica, &address, &store).await;
+            println!("round {round}: replica {number} restarted in {:.1?}", restarting.elapsed());
+        }
+    }
+    tokio::time::sleep(REST).await;
+    let counts = load.end().await;
+    println!(
+        "{} requests in {:.1?}; slowest answer {:.0?}",
+        counts.requests,
+        began.elapsed(),
+        counts.slowest
+    );
+    println!("{} answers marked as stale; {} failed requests", counts.stale, counts.failures.len());
+    for failure in &counts.failures {
+        println!("  {failure}");
+    }
+    balancer.print_complaints();
+    verify(&replicas[0].client()).await;
+    assert!(counts.failures.is_empty(), "clients noticed");
+}
+
+/// Asks a replica to end, waits until it has, and starts its successor in its place.
+async fn restart(replica: &mut Server, address: &str, store: &Store) {
+    let status = replica.end().await;
+    assert!(status.success(), "{status}");
+    *replica = Server::start_at(address, store, &FLAGS).await;
+}
