@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::{join, join_all};
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{id, pipeline, script};
@@ -10,9 +11,12 @@ use rivet_tests::store::StoreKind;
 use rivet_tests::wait::eventually;
 use serde_json::json;
 
-/// How long a refusal may take, and how long a look at the health meanwhile.
+/// How long a refusal may take.
 const REFUSED_WITHIN: Duration = Duration::from_secs(3);
-const HEALTHY_WITHIN: Duration = Duration::from_secs(1);
+/// How long nine of ten looks at the health may take meanwhile. The tenth is left to a machine that has other tests to
+/// run.
+const HEALTHY_WITHIN: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 on_both_stores! {
     a_script_that_hits_a_limit_is_refused_in_time,
@@ -40,28 +44,45 @@ async fn a_script_that_hits_a_limit_is_refused_in_time(kind: StoreKind) {
     let api = app.client();
     api.create_pipeline(&json!({"script": script("warm", "")})).await.expect(200);
     let before = app.server.children();
+    let mut looks = Vec::new();
     for text in ENDLESS {
         let mut named = pipeline("named");
         named["script"] = json!(text);
         for request in [json!({"script": text}), named] {
             let start = Instant::now();
-            let (answer, ()) = tokio::join!(api.create_pipeline(&request), assert_healthy(&api));
+            let answer = watching_health(&api, &mut looks, api.create_pipeline(&request)).await;
             assert!((400..500).contains(&answer.status), "{text}: {answer:?}");
             answer.assert_problem();
             assert!(start.elapsed() < REFUSED_WITHIN, "{text}: {:?}", start.elapsed());
         }
     }
+    assert_healthy(looks);
     assert_eq!(api.get("/api/pipeline/list").await.expect(200).as_array().map(Vec::len), Some(1));
     eventually("its processes to end", async || (app.server.children() <= before).then_some(())).await;
 }
 
-async fn assert_healthy(api: &Client) {
-    let start = Instant::now();
-    for _ in 0..5 {
-        let look = Instant::now();
-        api.get("/api/health").await.expect(200);
-        assert!(look.elapsed() < HEALTHY_WITHIN, "{:?}", start.elapsed());
+/// Looks at the health again and again until `work` is done; how long each look took.
+async fn watching_health<T>(api: &Client, looks: &mut Vec<Duration>, work: impl Future<Output = T>) -> T {
+    let watch = async {
+        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        loop {
+            ticks.tick().await;
+            let look = Instant::now();
+            api.get("/api/health").await.expect(200);
+            looks.push(look.elapsed());
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        () = watch => unreachable!("it goes on for ever"),
     }
+}
+
+fn assert_healthy(mut looks: Vec<Duration>) {
+    assert!(looks.len() >= 50, "{looks:?}");
+    looks.sort_unstable();
+    let slowest_of_nine_tenths = looks[looks.len() * 9 / 10];
+    assert!(slowest_of_nine_tenths < HEALTHY_WITHIN, "{looks:?}");
 }
 
 async fn a_script_cannot_leave_its_sandbox(kind: StoreKind) {
@@ -95,16 +116,17 @@ async fn many_hostile_scripts_at_once_leave_room_for_others(kind: StoreKind) {
     let api = app.client();
     let pipeline = id(&api.create_pipeline(&json!({"script": script("good", "")})).await.expect(200));
     let endless = json!({"script": "while true do end"});
-    let hostile = futures_util::future::join_all((0..32).map(|_| api.create_pipeline(&endless)));
+    let hostile = join_all((0..32).map(|_| api.create_pipeline(&endless)));
     let others = async {
         for _ in 0..20 {
             let start = Instant::now();
             api.launch(&pipeline, &json!({})).await.expect(200);
-            assert_healthy(&api).await;
             assert!(start.elapsed() < REFUSED_WITHIN, "{:?}", start.elapsed());
         }
     };
-    let (answers, ()) = tokio::join!(hostile, others);
+    let mut looks = Vec::new();
+    let (answers, ()) = watching_health(&api, &mut looks, join(hostile, others)).await;
+    assert_healthy(looks);
     for answer in answers {
         // Refused for what it is, or for want of room.
         assert!([422, 503].contains(&answer.status), "{answer:?}");
