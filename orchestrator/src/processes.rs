@@ -4,7 +4,8 @@
 //! that wins the race keeps its job, and a reconciler that runs twice, late or on two replicas does no harm. They are
 //! woken by a timer, and run where the read models are kept up to date.
 //!
-//! To add one: a file with its `reconcile`, and its line in [`Processes::sweep`].
+//! To add one: a file with its `reconcile`, and its line in [`Processes::sweep`], or in [`Processes::sweep_running`] if
+//! it looks at running jobs.
 
 mod cancellations;
 mod deadlines;
@@ -21,9 +22,10 @@ use chrono::{DateTime, Utc};
 use rivet_events::Metadata;
 use rivet_events::contacts::Contacts;
 use rivet_events::id::{CommandId, JobId, RunnerId};
+use rivet_events::job::JobStatus;
 use rivet_events::log::StoreError;
 use rivet_projections::runners::{self, Runner};
-use rivet_projections::{QueryError, ReadModels};
+use rivet_projections::{QueryError, ReadModels, jobs};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -112,14 +114,36 @@ impl Processes {
     async fn sweep(&self, now: DateTime<Utc>, everybody_spoke: bool) -> Result<(), SweepError> {
         deleted_pipelines::reconcile(self, now).await?;
         superseded::reconcile(self, now).await?;
-        deadlines::reconcile(self, now).await?;
+        deadlines::reconcile_queued(self, now).await?;
         let contacts = self.contacts(now).await?;
-        cancellations::reconcile(self, &contacts, now, everybody_spoke).await?;
+        self.sweep_running(&contacts, everybody_spoke).await?;
         if everybody_spoke {
-            lost_holders::reconcile(self, &contacts, now).await?;
             lost_runners::reconcile(self, &contacts, now).await?;
         }
         Ok(())
+    }
+
+    /// One walk over the running jobs, on which each rule looks at each of them.
+    async fn sweep_running(
+        &self,
+        contacts: &LastContacts<'_>,
+        everybody_spoke: bool,
+    ) -> Result<(), SweepError> {
+        let mut after = None;
+        loop {
+            let page = jobs::with_status(&self.read_models, JobStatus::Running, after.as_ref(), PAGE).await?;
+            for job in &page.items {
+                deadlines::reconcile_running(self, job, contacts.now).await?;
+                cancellations::reconcile(self, job, contacts, everybody_spoke).await?;
+                if everybody_spoke {
+                    lost_holders::reconcile(self, job, contacts).await?;
+                }
+            }
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Whom any replica has heard of lately.

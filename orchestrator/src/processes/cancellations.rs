@@ -1,38 +1,26 @@
 //! Ends jobs that are to stop and whose holders fell silent, or go on against force.
 
-use chrono::{DateTime, Utc};
-use rivet_events::job::JobStatus;
-use rivet_projections::jobs;
+use rivet_projections::jobs::Job;
 
-use super::{LastContacts, PAGE, Processes, SweepError, command};
+use super::{LastContacts, Processes, SweepError, command};
 use crate::domain::job::{CancelJob, JobCommand};
 
+/// Looks at a running job.
 pub(super) async fn reconcile(
     processes: &Processes,
+    job: &Job,
     contacts: &LastContacts<'_>,
-    now: DateTime<Utc>,
     everybody_spoke: bool,
 ) -> Result<(), SweepError> {
-    let mut after = None;
-    loop {
-        let page =
-            jobs::with_status(&processes.read_models, JobStatus::Running, after.as_ref(), PAGE).await?;
-        for job in page.items {
-            let (Some(request), Some(runner_id)) = (&job.cancel, &job.runner_id) else { continue };
-            let last_contact = contacts.find(runner_id).await?;
-            let cancel = CancelJob {
-                reason: None,
-                force: request.force,
-                grace: processes.config.cancel_grace,
-                // Until everybody had the time to speak, silence means nothing.
-                last_contact: if everybody_spoke { last_contact } else { Some(now) },
-                now,
-            };
-            command(&processes.commands, "cancellations", job.id, JobCommand::Cancel(cancel)).await?;
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(()),
-        }
-    }
+    let (Some(request), Some(runner_id)) = (&job.cancel, &job.runner_id) else { return Ok(()) };
+    let now = contacts.now;
+    let cancel = CancelJob {
+        reason: None,
+        force: request.force,
+        grace: processes.config.cancel_grace,
+        // Until everybody had the time to speak, silence means nothing.
+        last_contact: if everybody_spoke { contacts.find(runner_id).await? } else { Some(now) },
+        now,
+    };
+    command(&processes.commands, "cancellations", job.id, JobCommand::Cancel(cancel)).await
 }

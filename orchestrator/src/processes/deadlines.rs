@@ -3,20 +3,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rivet_events::job::JobStatus;
-use rivet_projections::{job_queue, jobs};
+use rivet_projections::job_queue;
+use rivet_projections::jobs::Job;
 
 use super::{PAGE, Processes, SweepError, command};
 use crate::chance;
 use crate::domain::job::{Backoff, JobCommand, TimeOutJob};
 
-pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
-    queued_too_long(processes, now).await?;
-    running_too_long(processes, now).await
-}
-
-/// The longest waits, one page a sweep: what it ends is gone from the next one's page.
-async fn queued_too_long(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
+/// Looks at the longest waits, one page a sweep: what it ends is gone from the next one's page.
+pub(super) async fn reconcile_queued(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
     let latest = now - processes.config.queue_timeout;
     for job in job_queue::queued_before(&processes.read_models, latest, PAGE).await? {
         command(&processes.commands, "deadlines", job.job_id, time_out(processes, now)).await?;
@@ -24,22 +19,17 @@ async fn queued_too_long(processes: &Processes, now: DateTime<Utc>) -> Result<()
     Ok(())
 }
 
-async fn running_too_long(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
-    let mut after = None;
-    loop {
-        let page =
-            jobs::with_status(&processes.read_models, JobStatus::Running, after.as_ref(), PAGE).await?;
-        for job in page.items {
-            let longest = job.timeout_seconds.map_or(processes.config.run_timeout, Duration::from_secs);
-            if job.claimed_at.is_some_and(|claimed_at| now - claimed_at > longest_delta(longest)) {
-                command(&processes.commands, "deadlines", job.id, time_out(processes, now)).await?;
-            }
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(()),
-        }
+/// Looks at a running job.
+pub(super) async fn reconcile_running(
+    processes: &Processes,
+    job: &Job,
+    now: DateTime<Utc>,
+) -> Result<(), SweepError> {
+    let longest = job.timeout_seconds.map_or(processes.config.run_timeout, Duration::from_secs);
+    if job.claimed_at.is_some_and(|claimed_at| now - claimed_at > longest_delta(longest)) {
+        command(&processes.commands, "deadlines", job.id, time_out(processes, now)).await?;
     }
+    Ok(())
 }
 
 fn longest_delta(longest: Duration) -> chrono::TimeDelta {
