@@ -6,6 +6,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{UNKNOWN, id, ids, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::wait::eventually;
 use serde_json::json;
 
 const CONNECTIONS: usize = 16;
@@ -66,6 +67,7 @@ async fn what_may_have_been_launched_meanwhile_is_not_denied(kind: StoreKind) {
     let app = TestApp::start_with(kind, &["--read-wait", "50ms"]).await;
     let api = app.client();
     let job = new_job(&api).await;
+    eventually("the job to be shown", async || (api.job(&job).await.status == 200).then_some(())).await;
     let ahead = api.with("rivet-min-position", &1_000_000);
     for (seen, refused) in [(ahead.job(&job).await, false), (ahead.job(UNKNOWN).await, true)] {
         assert_eq!(seen.header("rivet-stale"), Some("true"));
