@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::envelope::Position;
 use crate::id::{PipelineId, WebhookId};
 
 /// A fact about one webhook. Stream: `webhook/{webhook_id}`. Deliveries are none: each would be an event to deliver.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "each variant is documented at its payload")]
 pub enum WebhookEvent {
@@ -22,7 +23,7 @@ pub enum WebhookEvent {
 }
 
 /// Somebody wants to be told of events.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookCreated {
     /// The webhook.
     pub webhook_id: WebhookId,
@@ -39,7 +40,7 @@ pub struct WebhookCreated {
 }
 
 /// Deliveries were given up, until somebody resumes them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookPaused {
     /// The webhook.
     pub webhook_id: WebhookId,
@@ -54,7 +55,7 @@ pub struct WebhookPaused {
 }
 
 /// Why deliveries were given up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseCause {
     /// No attempt succeeded for too long.
@@ -66,7 +67,7 @@ pub enum PauseCause {
 }
 
 /// Deliveries go on where they were given up.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookResumed {
     /// The webhook.
     pub webhook_id: WebhookId,
@@ -75,7 +76,7 @@ pub struct WebhookResumed {
 }
 
 /// Nobody wants to be told any more.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookDeleted {
     /// The webhook.
     pub webhook_id: WebhookId,

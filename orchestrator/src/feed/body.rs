@@ -9,6 +9,7 @@ use rivet_events::job_log::JobLogEvent;
 use rivet_events::pipeline::PipelineEvent;
 use rivet_events::projection::ProjectionEvent;
 use rivet_events::runner::RunnerEvent;
+use rivet_events::webhook::WebhookEvent;
 use rivet_events::{Envelope, Event, Metadata, Position, StreamType, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -70,6 +71,7 @@ enum Payload {
     Claim(ClaimEvent),
     Group(GroupEvent),
     Projection(ProjectionEvent),
+    Webhook(WebhookEvent),
 }
 
 impl<'a> From<&'a Envelope> for EventBody<'a> {

@@ -281,7 +281,17 @@ impl Pipeline {
 }
 
 /// A webhook. Its secret is not read back.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "01a21390-e555-7000-8000-0123456789ab",
+    "url": "https://example.com/hook",
+    "types": ["job.completed"],
+    "pipeline_id": null,
+    "status": "active",
+    "paused": null,
+    "created_at": "2026-01-31T12:00:00Z",
+    "resumed_at": null,
+}))]
 pub(super) struct Webhook {
     id: WebhookId,
     url: String,
@@ -294,7 +304,7 @@ pub(super) struct Webhook {
 }
 
 /// Why a webhook is not delivered.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 struct Pause {
     cause: PauseCause,
     error: String,

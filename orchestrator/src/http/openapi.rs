@@ -16,7 +16,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use common::{Common, SecondClaim};
 
 use super::error::Problem;
-use super::{events, health, jobs, metrics, pipelines, projections, runners, stats, stubs};
+use super::{events, health, jobs, metrics, pipelines, projections, runners, stats, stubs, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -71,6 +71,12 @@ use super::{events, health, jobs, metrics, pipelines, projections, runners, stat
         jobs::complete::complete,
         events::list::list,
         events::stream::stream,
+        webhooks::create::create,
+        webhooks::list::list,
+        webhooks::get::get,
+        webhooks::deliveries::deliveries,
+        webhooks::resume::resume,
+        webhooks::delete::delete,
         projections::list::list,
         projections::rebuild::rebuild,
         projections::parked::list,

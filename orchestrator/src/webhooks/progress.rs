@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use rivet_events::id::EventId;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Attempts that are kept.
 const MAX_ATTEMPTS: usize = 20;
@@ -18,7 +19,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 /// How deliveries go.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Progress {
     /// Events that were delivered.
     pub(crate) delivered: u64,
@@ -29,11 +30,12 @@ pub(crate) struct Progress {
     /// When it is tried again.
     pub(crate) next_attempt_at: Option<DateTime<Utc>>,
     /// The last attempts, newest first.
+    #[schema(value_type = Vec<Attempt>)]
     pub(crate) attempts: VecDeque<Attempt>,
 }
 
 /// One attempt to deliver an event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Attempt {
     /// Where the event stands in the log.
     pub(crate) position: Position,

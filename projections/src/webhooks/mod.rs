@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::id::{PipelineId, WebhookId};
 use rivet_events::webhook::WebhookPaused;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use fold::Webhooks;
 pub use queries::{active, find, list};
@@ -38,7 +39,7 @@ pub struct Webhook {
 }
 
 /// Whether a webhook's events are delivered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookStatus {
     /// They are.

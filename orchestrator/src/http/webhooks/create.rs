@@ -9,6 +9,7 @@ use rivet_events::id::{PipelineId, WebhookId};
 use rivet_events::{Event, Position};
 use rivet_projections::webhooks::{self as rows, WebhookStatus};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::domain::webhook::{CreateWebhook, WebhookCommand};
 use crate::http::answer::Recorded;
@@ -24,18 +25,38 @@ use crate::webhooks::signature::SigningKey;
 /// Longest URL, in bytes.
 const MAX_URL: usize = 2_048;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = WebhookRequest, example = json!({
+    "url": "https://example.com/hook",
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "types": ["job.completed"],
+}))]
 pub(in crate::http) struct CreateRequest {
+    /// Where to: http or https, at most 2,048 bytes.
     url: String,
+    /// What deliveries are signed with: `whsec_` and 24 to 64 bytes in base64.
     secret: String,
+    /// Types of events; all where there are none.
     #[serde(default)]
     types: Vec<String>,
+    /// Of this pipeline, its jobs and their logs alone.
     pipeline_id: Option<PipelineId>,
     /// The last position that is not delivered; what is there already, where absent.
     after: Option<u64>,
 }
 
-/// 201 with the webhook, without its secret: nobody gets that again.
+/// Create a webhook.
+///
+/// Its secret is kept, and never answered again.
+#[utoipa::path(
+    post, path = "/api/webhooks", operation_id = "createWebhook", tag = "Webhooks",
+    request_body = CreateRequest,
+    responses(
+        (status = 201, description = "The webhook", body = Webhook, headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`pipeline_not_found`"),
+        (status = 422, description = "`invalid_webhook`, `private_address`"),
+    )
+)]
 pub(in crate::http) async fn create(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

@@ -12,7 +12,17 @@ use crate::http::extract::Path;
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState};
 
+/// Delete a webhook.
+///
 /// Its secret goes with it. A delivery that is under way may still arrive.
+#[utoipa::path(
+    delete, path = "/api/webhooks/{id}", operation_id = "deleteWebhook", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook")),
+    responses(
+        (status = 204, description = "It is deleted", headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`webhook_not_found`"),
+    )
+)]
 pub(in crate::http) async fn delete(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,

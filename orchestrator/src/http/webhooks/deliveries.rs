@@ -6,6 +6,7 @@ use rivet_events::Position;
 use rivet_events::id::WebhookId;
 use rivet_projections::webhooks;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::unknown_webhook;
 use crate::http::error::ApiError;
@@ -14,16 +15,44 @@ use crate::http::state::AppState;
 use crate::webhooks::progress::Progress;
 
 /// How the deliveries of a webhook go.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Deliveries, example = json!({
+    "position": 41,
+    "head": 44,
+    "delivered": 12,
+    "failures": 1,
+    "failing_since": "2026-01-31T12:00:00Z",
+    "next_attempt_at": "2026-01-31T12:00:01Z",
+    "attempts": [{
+        "position": 42,
+        "event_id": "01a21390-e222-7000-8000-0123456789ab",
+        "type": "job.completed",
+        "attempted_at": "2026-01-31T12:00:00Z",
+        "duration_ms": 12,
+        "status": 500,
+        "error": "it answered 500 Internal Server Error",
+    }],
+}))]
 pub(in crate::http) struct DeliveriesBody {
     /// Every event up to here was delivered, or is not wanted.
     position: Position,
+    /// The head of the log.
     head: Position,
     #[serde(flatten)]
     progress: Progress,
 }
 
+/// See how the deliveries of a webhook go.
+///
 /// As they were last saved: up to a second ago while all goes well.
+#[utoipa::path(
+    get, path = "/api/webhooks/{id}/deliveries", operation_id = "getDeliveries", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook")),
+    responses(
+        (status = 200, description = "How far it is, and its last attempts", body = DeliveriesBody),
+        (status = 404, description = "`webhook_not_found`"),
+    )
+)]
 pub(in crate::http) async fn deliveries(
     State(state): State<AppState>,
     Path(id): Path<WebhookId>,

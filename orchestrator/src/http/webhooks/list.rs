@@ -10,6 +10,12 @@ use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::state::AppState;
 
+/// List webhooks, newest first.
+#[utoipa::path(
+    get, path = "/api/webhooks", operation_id = "listWebhooks", tag = "Webhooks",
+    params(Paging),
+    responses((status = 200, description = "A page of them", body = [Webhook], headers(("Link" = String))))
+)]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,

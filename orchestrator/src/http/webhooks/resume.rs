@@ -12,7 +12,17 @@ use crate::http::extract::Path;
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState};
 
+/// Resume a webhook that was paused.
+///
 /// Deliveries go on with the event at which they were given up.
+#[utoipa::path(
+    post, path = "/api/webhooks/{id}/resume", operation_id = "resumeWebhook", tag = "Webhooks",
+    params(("id" = WebhookId, Path, description = "The webhook")),
+    responses(
+        (status = 204, description = "It is delivered again", headers(("Rivet-Position" = u64))),
+        (status = 404, description = "`webhook_not_found`"),
+    )
+)]
 pub(in crate::http) async fn resume(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,
