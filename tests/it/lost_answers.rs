@@ -24,7 +24,12 @@ on_both_stores! { lost_answers_change_nothing }
 async fn lost_answers_change_nothing(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let proxy = LossyProxy::start(&app.server, 42).await;
-    let lives = (0..WORKERS).map(|worker| live(app.client(), proxy.client(), worker));
+    let mut lives = Vec::new();
+    for worker in 0..WORKERS {
+        // One after the other: few definitions are read at the same time.
+        let pipeline = prepare(&app.client(), worker).await;
+        lives.push(live(proxy.client(), pipeline, worker));
+    }
     let expected: Vec<(String, Life)> = join_all(lives).await.into_iter().flatten().collect();
     assert!(proxy.lost() > expected.len() * 5, "{}", proxy.lost());
 
@@ -100,15 +105,19 @@ impl Life {
     }
 }
 
-/// Takes jobs through their lives over a lossy network; which, and how.
-async fn live(sure: Client, lossy: Client, worker: usize) -> Vec<(String, Life)> {
+/// A pipeline whose jobs only this worker's runner can run.
+async fn prepare(api: &Client, worker: usize) -> String {
     let capability = format!("worker-{worker}");
-    let runner = format!("r{worker}");
     let mut request = pipeline("lossy");
     request["required_modules"] = json!([capability]);
     request["config"]["max_retries"] = json!(1);
-    let pipeline = id(&sure.create_pipeline(&request).await.expect(200));
-    sure.register(&runner, &[&capability]).await.expect(200);
+    api.register(&format!("r{worker}"), &[&capability]).await.expect(200);
+    id(&api.create_pipeline(&request).await.expect(200))
+}
+
+/// Takes jobs through their lives over a lossy network; which, and how.
+async fn live(lossy: Client, pipeline: String, worker: usize) -> Vec<(String, Life)> {
+    let runner = format!("r{worker}");
     let mut lives = Vec::new();
     for n in 0..LIVES {
         let keyed = lossy.with("idempotency-key", &format!("launch-{n}"));

@@ -19,6 +19,19 @@ const SOURCE: &str = "urn:rivet:log";
 
 /// An event in its place in the log.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "specversion": "1.0",
+    "id": "01a21390-e111-7000-8000-0123456789ac",
+    "source": "urn:rivet:log",
+    "type": "job.started",
+    "subject": "job/01a21390-df33-760a-b038-1135a443c6dd",
+    "time": "2026-01-31T12:00:00Z",
+    "datacontenttype": "application/json",
+    "dataschema": "urn:rivet:event:job.started:1",
+    "sequence": "00000000000000000002",
+    "actor": "runner:build-1",
+    "data": {"type": "job.started", "job_id": "01a21390-df33-760a-b038-1135a443c6dd"},
+}))]
 pub(crate) struct CloudEvent<'a> {
     specversion: &'static str,
     id: EventId,

@@ -47,6 +47,22 @@ pub(in crate::http) struct Range {
 
 /// Events of the feed.
 #[derive(ToSchema)]
+#[schema(example = json!({
+    "events": [{
+        "position": 2,
+        "event_id": "01a21390-e111-7000-8000-0123456789ac",
+        "type": "runner.lost",
+        "version": 1,
+        "stream_type": "runner",
+        "stream_id": "build-1",
+        "sequence": 2,
+        "recorded_at": "2026-01-31T12:00:00Z",
+        "payload": {"type": "runner.lost", "runner_id": "build-1", "lost_at": "2026-01-31T12:00:00Z"},
+        "metadata": {"actor": "process:lost_runners"},
+    }],
+    "next": 2,
+    "head": 2,
+}))]
 #[expect(dead_code, reason = "only describes the answer")]
 struct EventPage {
     /// In order of their positions.

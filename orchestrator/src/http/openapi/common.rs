@@ -77,6 +77,9 @@ impl Modify for Common {
             {
                 wait_for_read_models(get);
             }
+            for command in [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
+                add_codes(command, StatusCode::FORBIDDEN, &["cross_site"]);
+            }
             for operation in operations(item) {
                 add_common_codes(path, operation);
             }
