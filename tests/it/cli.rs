@@ -208,6 +208,7 @@ async fn every_command_explains_itself_within_the_terminal() {
         "replay",
         "events",
         "health",
+        "openapi",
         "runner",
         "pipeline",
         "job",
