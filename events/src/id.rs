@@ -91,7 +91,12 @@ impl JobId {
 /// A runner's name, chosen by the runner: 1 to 255 bytes, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(transparent)]
-#[schema(min_length = 1, max_length = 255, example = "build-1")]
+#[schema(
+    min_length = 1,
+    max_length = 255,
+    pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+    example = "build-1"
+)]
 pub struct RunnerId(String);
 
 /// Why a text is no [`RunnerId`].

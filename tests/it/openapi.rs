@@ -158,13 +158,16 @@ fn has_example(document: &Value, body: &Value) -> bool {
         .all(|content| !content["example"].is_null() || has_schema_example(document, &content["schema"]))
 }
 
+/// Whether a schema has an example, or is made of some that have: a reader puts them together.
 fn has_schema_example(document: &Value, schema: &Value) -> bool {
     let named = |name: &str| document.pointer(name.trim_start_matches('#')).unwrap_or(&Value::Null).clone();
     let alternatives = schema["oneOf"].as_array().into_iter().flatten();
+    let members = schema["properties"].as_object().into_iter().flat_map(|members| members.values());
     !schema["example"].is_null()
+        || !schema["examples"].is_null()
         || schema["$ref"].as_str().is_some_and(|name| has_schema_example(document, &named(name)))
         || schema.get("items").is_some_and(|items| has_schema_example(document, items))
-        || alternatives.into_iter().any(|schema| has_schema_example(document, schema))
+        || alternatives.chain(members).any(|schema| has_schema_example(document, schema))
 }
 
 #[test]

@@ -5,8 +5,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use rivet_events::log::{EventLog, ReadError};
 use serde::Deserialize;
-use utoipa::IntoParams;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
+use utoipa::{IntoParams, ToSchema};
 
 use super::answer::Recorded;
 use super::error::ApiError;
@@ -17,15 +16,17 @@ use super::state::AppState;
 #[into_params(parameter_in = Query)]
 pub(super) struct At {
     /// A position of the log, or a time; now where absent.
-    #[param(schema_with = position_or_time)]
+    #[param(value_type = Option<PositionOrTime>, inline)]
     at: Option<String>,
 }
 
-fn position_or_time() -> Schema {
-    let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
-    let time = ObjectBuilder::new().schema_type(Type::String);
-    let time = time.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
-    OneOfBuilder::new().item(position).item(time).into()
+/// A moment in the history of everything.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes the parameter")]
+#[serde(untagged)]
+enum PositionOrTime {
+    Position(Position),
+    Time(DateTime<Utc>),
 }
 
 /// A moment of the past.

@@ -30,7 +30,7 @@ const MAX_WAIT: Duration = Duration::from_secs(50);
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(example = json!({"runner_id": "build-1", "wait_ms": 30000}))]
+#[schema(example = json!({"runner_id": "build-1", "wait_ms": 1000}))]
 pub(in crate::http) struct ClaimNextRequest {
     /// Who claims.
     runner_id: RunnerId,

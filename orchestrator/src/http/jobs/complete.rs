@@ -8,6 +8,7 @@ use rivet_events::id::{JobId, LeaseId};
 use rivet_events::job::{JobResult, JobStatus};
 use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use crate::commands::CommandError;
 use crate::domain::job::{CompleteJob, JobCommand, JobError, RefuseReport, Report};
@@ -15,13 +16,22 @@ use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Path, header_value};
 use crate::http::header::{LEASE, RequestId};
+use crate::http::openapi::one_of;
 use crate::http::state::{Actor, AppState};
+
+/// Every terminal status, or nothing.
+fn ends() -> Schema {
+    let ends = [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut];
+    let word = one_of(ends.map(JobStatus::as_str));
+    OneOfBuilder::new().item(word).item(ObjectBuilder::new().schema_type(Type::Null)).into()
+}
 
 /// A result (dialect A), or a status and most often a result (dialect B).
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"status": "Succeeded", "result": {"success": true, "exit_code": 0}}))]
 pub(in crate::http) struct Complete {
     /// How it ended; as the result says where absent.
+    #[schema(schema_with = ends)]
     #[serde(default)]
     status: Option<JobStatus>,
     /// What came of it.
