@@ -26,7 +26,28 @@ pub(in crate::http) struct Detail {
 
 /// The history of a job.
 #[derive(ToSchema)]
-#[schema(as = JobHistory)]
+#[schema(as = JobHistory, example = json!({
+    "events": [{
+        "position": 3,
+        "event_id": "01a21390-e111-7000-8000-0123456789ac",
+        "type": "job.cancel_requested",
+        "version": 1,
+        "stream_type": "job",
+        "stream_id": "01a21390-df33-760a-b038-1135a443c6dd",
+        "sequence": 3,
+        "recorded_at": "2026-01-31T12:00:00Z",
+        "payload": {
+            "type": "job.cancel_requested",
+            "job_id": "01a21390-df33-760a-b038-1135a443c6dd",
+            "pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab",
+            "runner_id": "build-1",
+            "reason": "wrong branch",
+            "force": false,
+            "requested_at": "2026-01-31T12:00:00Z",
+        },
+        "metadata": {"actor": "client", "request_id": "752fbe84-0f88-4908-82b6-4a738be65607"},
+    }],
+}))]
 #[expect(dead_code, reason = "only describes the answer")]
 struct History {
     /// Every event, in order.
