@@ -35,6 +35,7 @@ use super::{events, health, jobs, metrics, pipelines, projections, runners, stat
         (name = "Jobs", description = "Launches of pipelines"),
         (name = "Runners", description = "What runners do, and who they are"),
         (name = "Events", description = "The log of everything"),
+        (name = "Webhooks", description = "Who is told of events"),
         (name = "Operations", description = "The state of the server"),
     ),
     paths(
