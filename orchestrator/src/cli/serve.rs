@@ -1,12 +1,13 @@
 //! `serve`: the server, until a signal ends it.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
@@ -15,6 +16,9 @@ use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::{Config, DatabaseUrl};
 use crate::telemetry::{self, LogFormat, LogOptions};
+
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 16_384;
 
 #[derive(Debug, Args)]
 pub(super) struct ServeOptions {
@@ -31,7 +35,7 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
     let mut signals = EndSignals::listen()?;
     let (listen, database) = (config.listen, config.database.url.clone());
     let app = App::build(config, Arc::new(SystemClock)).await?;
-    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let listener = bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     announce(log.format, listener.local_addr()?, &database);
 
     let shutdown = CancellationToken::new();
@@ -46,6 +50,16 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
         () = served => Ok(()),
         signal = signals.next() => bail!("ended at once by a second signal, {signal}"),
     }
+}
+
+/// Listens with room for all runners to come back at the same time, as far as the system allows (`somaxconn`): whom
+/// there is no room for waits for seconds, or fails.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A server that was just ended leaves connections behind, which would be in the way.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Says where the server is: at whatever level the log is, since nobody could find it otherwise.
