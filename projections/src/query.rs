@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use rivet_events::log::StoreError;
 
+use crate::page::Cursor;
 use crate::projection::Projection;
 
 /// Why a read model gave no answer.
@@ -98,6 +99,29 @@ impl Query {
             Some(value) => self.push(text).bind(value),
             None => self,
         }
+    }
+
+    /// Goes on, after a condition, with a page of the rows, newest first by the column `time`: those after the cursor,
+    /// and one more than `limit`, which tells whether there are more.
+    pub(crate) fn newest_first(self, time: &str, after: Option<&Cursor>, limit: usize) -> Self {
+        self.page(time, after, limit, "<", " desc")
+    }
+
+    /// The same, oldest first.
+    pub(crate) fn oldest_first(self, time: &str, after: Option<&Cursor>, limit: usize) -> Self {
+        self.page(time, after, limit, ">", "")
+    }
+
+    fn page(mut self, time: &str, after: Option<&Cursor>, limit: usize, beyond: &str, order: &str) -> Self {
+        if let Some(Cursor { micros, key }) = after {
+            self = self
+                .push(&format!(" and ({time}, key) {beyond} ("))
+                .bind(*micros)
+                .push(", ")
+                .bind(&**key)
+                .push(")");
+        }
+        self.push(&format!(" order by {time}{order}, key{order} limit ")).bind_count(limit.saturating_add(1))
     }
 
     /// Goes on with a placeholder for a number of rows.

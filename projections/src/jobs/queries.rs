@@ -49,19 +49,17 @@ pub async fn list(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Job>, QueryError> {
-    let wanted = limit.saturating_add(1);
-    let mut rows = if filter.status.is_empty() {
-        read_models.select::<Jobs>(&newest(filter, None, after, wanted)).await?
+    let rows = if filter.status.is_empty() {
+        read_models.select::<Jobs>(&newest(filter, None, after, limit)).await?
     } else {
         // One query a state, so that each walks an index that is already in order.
         let mut rows = Vec::new();
         for status in distinct(&filter.status) {
-            rows.extend(read_models.select::<Jobs>(&newest(filter, Some(status), after, wanted)).await?);
+            rows.extend(read_models.select::<Jobs>(&newest(filter, Some(status), after, limit)).await?);
         }
         rows.sort_unstable_by_key(|job| Reverse((job.requested_at, job.id)));
         rows
     };
-    rows.truncate(wanted);
     Ok(Page::of(rows, limit, |job| Cursor::new(job.requested_at, job.id)))
 }
 
@@ -72,16 +70,11 @@ pub async fn with_status(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Job>, QueryError> {
-    let mut query = Query::new("select document from {rows} where status = ").bind(status.as_str());
-    if let Some(after) = after {
-        query = query
-            .push(" and (requested_at, key) > (")
-            .bind(after.micros)
-            .push(", ")
-            .bind(&*after.key)
-            .push(")");
-    }
-    query = query.push(" order by requested_at, key limit ").bind_count(limit.saturating_add(1));
+    let query = Query::new("select document from {rows} where status = ").bind(status.as_str()).oldest_first(
+        "requested_at",
+        after,
+        limit,
+    );
     let rows = read_models.select::<Jobs>(&query).await?;
     Ok(Page::of(rows, limit, |job| Cursor::new(job.requested_at, job.id)))
 }
@@ -96,22 +89,14 @@ fn distinct(statuses: &[JobStatus]) -> Vec<JobStatus> {
     distinct
 }
 
-fn newest(filter: &JobFilter, status: Option<JobStatus>, after: Option<&Cursor>, wanted: usize) -> Query {
-    let mut query = Query::new("select document from {rows} where requested_at >= ")
+fn newest(filter: &JobFilter, status: Option<JobStatus>, after: Option<&Cursor>, limit: usize) -> Query {
+    Query::new("select document from {rows} where requested_at >= ")
         .bind(filter.since.map_or(i64::MIN, |since| since.timestamp_micros()))
         .bind_some(" and requested_at < ", filter.until.map(|until| until.timestamp_micros()))
         .bind_some(" and status = ", status.map(JobStatus::as_str))
         .bind_some(" and pipeline_id = ", filter.pipeline_id.map(|id| id.to_string()))
-        .bind_some(" and runner_id = ", filter.runner_id.as_ref().map(RunnerId::as_str));
-    if let Some(after) = after {
-        query = query
-            .push(" and (requested_at, key) < (")
-            .bind(after.micros)
-            .push(", ")
-            .bind(&*after.key)
-            .push(")");
-    }
-    query.push(" order by requested_at desc, key desc limit ").bind_count(wanted)
+        .bind_some(" and runner_id = ", filter.runner_id.as_ref().map(RunnerId::as_str))
+        .newest_first("requested_at", after, limit)
 }
 
 /// The jobs of these ids that there are, in no order.

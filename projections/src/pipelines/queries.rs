@@ -21,16 +21,11 @@ pub async fn list(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Pipeline>, QueryError> {
-    let mut query = Query::new("select document from {rows} where deleted_at is null");
-    if let Some(after) = after {
-        query = query
-            .push(" and (created_at, key) < (")
-            .bind(after.micros)
-            .push(", ")
-            .bind(&*after.key)
-            .push(")");
-    }
-    query = query.push(" order by created_at desc, key desc limit ").bind_count(limit.saturating_add(1));
+    let query = Query::new("select document from {rows} where deleted_at is null").newest_first(
+        "created_at",
+        after,
+        limit,
+    );
     let rows = read_models.select::<Pipelines>(&query).await?;
     Ok(Page::of(rows, limit, |row| Cursor::new(row.created_at, row.id)))
 }

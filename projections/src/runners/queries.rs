@@ -23,17 +23,9 @@ pub async fn list(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Runner>, QueryError> {
-    let mut query = Query::new("select document from {rows} where registered_at is not null")
-        .bind_some(" and status = ", status.map(RunnerStatus::as_str));
-    if let Some(after) = after {
-        query = query
-            .push(" and (registered_at, key) < (")
-            .bind(after.micros)
-            .push(", ")
-            .bind(&*after.key)
-            .push(")");
-    }
-    query = query.push(" order by registered_at desc, key desc limit ").bind_count(limit.saturating_add(1));
+    let query = Query::new("select document from {rows} where registered_at is not null")
+        .bind_some(" and status = ", status.map(RunnerStatus::as_str))
+        .newest_first("registered_at", after, limit);
     let rows = read_models.select::<Runners>(&query).await?;
     Ok(Page::of(rows, limit, cursor))
 }

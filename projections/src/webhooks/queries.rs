@@ -25,16 +25,11 @@ pub async fn list(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Webhook>, QueryError> {
-    let mut query = Query::new("select document from {rows} where created_at is not null");
-    if let Some(after) = after {
-        query = query
-            .push(" and (created_at, key) < (")
-            .bind(after.micros)
-            .push(", ")
-            .bind(&*after.key)
-            .push(")");
-    }
-    query = query.push(" order by created_at desc, key desc limit ").bind_count(limit.saturating_add(1));
+    let query = Query::new("select document from {rows} where created_at is not null").newest_first(
+        "created_at",
+        after,
+        limit,
+    );
     let rows = read_models.select::<Webhooks>(&query).await?;
     Ok(Page::of(rows, limit, |row| Cursor::new(row.created_at, row.id)))
 }
