@@ -29,6 +29,7 @@ mod writer;
 
 use grouped::GroupedLog;
 pub use observer::{CommittedBatch, LogObserver};
+pub use recent::Recent;
 
 /// Opens the log of a migrated database. Its tasks run on the current runtime until [`EventLog::close`], or until
 /// the last clone of the log is dropped.

@@ -2,7 +2,7 @@
 //!
 //! A [`Follower`] pulls: it reads on from its position when its client is ready for more, so that a slow client holds
 //! up nobody and loses nothing, and nothing is queued for it. What is new is read from the log once, and encoded once,
-//! by whoever comes first; the `tail` keeps it for the others. Who is further behind reads the log itself, a few at a
+//! by whoever comes first; the tail keeps it for the others. Who is further behind reads the log itself, a few at a
 //! time.
 
 mod body;
@@ -10,12 +10,11 @@ pub(crate) mod cloud_event;
 mod event;
 mod filter;
 mod follower;
-mod tail;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rivet_events::Position;
-use rivet_events::log::{EventLog, ReadError};
+use rivet_events::log::{EventLog, ReadError, Recent};
 use tokio::sync::Semaphore;
 
 pub(crate) use body::EventBody;
@@ -23,8 +22,10 @@ pub(crate) use event::FeedEvent;
 pub(crate) use filter::Filter;
 pub(crate) use follower::Follower;
 
-use tail::Tail;
-
+/// Events of the tail at most.
+const TAIL_EVENTS: usize = 8_192;
+/// Bytes of their JSON at most.
+const TAIL_BYTES: usize = 16 << 20;
 /// Readers of what the tail does not hold, at a time: the others of the process need connections too.
 const HISTORY_READERS: usize = 4;
 
@@ -34,7 +35,8 @@ pub(crate) struct Feed(Arc<Inner>);
 
 struct Inner {
     log: Arc<dyn EventLog>,
-    tail: Mutex<Tail>,
+    /// The last events that readers of this process were given, for those who are about to ask for them.
+    tail: Mutex<Recent<Arc<FeedEvent>>>,
     /// The right to read what comes after the tail: one reads it for all.
     next: tokio::sync::Mutex<()>,
     /// The rights to read what comes before it.
@@ -46,7 +48,7 @@ impl Feed {
     pub(crate) fn new(log: Arc<dyn EventLog>) -> Self {
         Self(Arc::new(Inner {
             log,
-            tail: Mutex::default(),
+            tail: Mutex::new(Recent::new(TAIL_EVENTS, TAIL_BYTES)),
             next: tokio::sync::Mutex::default(),
             history: Semaphore::new(HISTORY_READERS),
         }))
@@ -77,7 +79,11 @@ impl Feed {
             return Ok(events);
         }
         let events = self.read_log(after, limit).await?;
-        self.tail().extend(&events);
+        let mut tail = self.tail();
+        for event in &events {
+            tail.push(event.position(), Arc::clone(event), event.json().len());
+        }
+        drop(tail);
         Ok(events)
     }
 
@@ -86,7 +92,7 @@ impl Feed {
         Ok(envelopes.into_iter().map(|envelope| Arc::new(FeedEvent::new(envelope))).collect())
     }
 
-    fn tail(&self) -> MutexGuard<'_, Tail> {
+    fn tail(&self) -> MutexGuard<'_, Recent<Arc<FeedEvent>>> {
         self.0.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,86 +1,74 @@
-//! The last events that this process committed, decoded: who follows the log closely reads no table.
+//! The end of the log in memory: who follows closely reads no table.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use crate::envelope::{Envelope, Position};
+use crate::envelope::Position;
 
-/// A ring of events with contiguous positions, bounded in events and in bytes of payload.
+/// What stands at contiguous positions, the last of it, bounded in number and in bytes.
 #[derive(Debug)]
-pub(super) struct Recent {
-    max_events: usize,
+pub struct Recent<T> {
+    max_items: usize,
     max_bytes: usize,
     bytes: usize,
-    /// Each with the length of its payload.
-    events: VecDeque<(Arc<Envelope>, usize)>,
+    /// The position of the first item.
+    first: Position,
+    /// Each with its size in bytes.
+    items: VecDeque<(T, usize)>,
 }
 
-impl Recent {
-    pub(super) fn new(max_events: usize, max_bytes: usize) -> Self {
-        Self { max_events, max_bytes, bytes: 0, events: VecDeque::new() }
+impl<T: Clone> Recent<T> {
+    /// Keeps up to so many items, of up to so many bytes together.
+    #[must_use]
+    pub fn new(max_items: usize, max_bytes: usize) -> Self {
+        Self { max_items, max_bytes, bytes: 0, first: Position::default(), items: VecDeque::new() }
     }
 
-    /// Adds an event that was just committed. If others were committed in between, elsewhere, the ring starts anew.
-    pub(super) fn push(&mut self, envelope: Arc<Envelope>, payload_bytes: usize) {
-        if self.events.back().is_some_and(|(last, _)| last.position.0 + 1 != envelope.position.0) {
-            self.events.clear();
+    /// Adds what stands at `position`. Where that does not follow what is here, it starts anew.
+    pub fn push(&mut self, position: Position, item: T, bytes: usize) {
+        if position.0 != self.first.0 + self.items.len() as u64 {
+            self.items.clear();
             self.bytes = 0;
+            self.first = position;
         }
-        self.bytes += payload_bytes;
-        self.events.push_back((envelope, payload_bytes));
-        while self.events.len() > self.max_events || self.bytes > self.max_bytes {
-            let Some((_, dropped_bytes)) = self.events.pop_front() else { break };
+        self.bytes += bytes;
+        self.items.push_back((item, bytes));
+        while self.items.len() > self.max_items || self.bytes > self.max_bytes {
+            let Some((_, dropped_bytes)) = self.items.pop_front() else { break };
             self.bytes -= dropped_bytes;
+            self.first.0 += 1;
         }
     }
 
-    /// Up to `limit` events after `after`; none if the first of them is not here.
-    pub(super) fn after(&self, after: Position, limit: usize) -> Option<Vec<Arc<Envelope>>> {
-        let first = self.events.front()?.0.position.0;
-        let skipped = usize::try_from((after.0 + 1).checked_sub(first)?).ok()?;
-        let count = self.events.len().checked_sub(skipped)?.min(limit);
-        (count > 0).then(|| {
-            self.events.range(skipped..skipped + count).map(|(event, _)| Arc::clone(event)).collect()
-        })
+    /// Up to `limit` items after `after`; none if the first of them is not here.
+    #[must_use]
+    pub fn after(&self, after: Position, limit: usize) -> Option<Vec<T>> {
+        let skipped = usize::try_from((after.0 + 1).checked_sub(self.first.0)?).ok()?;
+        let count = self.items.len().checked_sub(skipped)?.min(limit);
+        (count > 0)
+            .then(|| self.items.range(skipped..skipped + count).map(|(item, _)| item.clone()).collect())
+    }
+
+    /// Whether what comes right after this position is before everything that is here.
+    #[must_use]
+    pub fn has_passed(&self, after: Position) -> bool {
+        !self.items.is_empty() && after.0 + 1 < self.first.0
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
-    use crate::envelope::{Metadata, StreamId, Version};
-    use crate::event::Event;
-    use crate::id::{EventId, RunnerId};
-    use crate::runner::{RunnerEvent, RunnerRemoved};
 
-    fn ring(max_events: usize, max_bytes: usize, positions: impl IntoIterator<Item = u64>) -> Recent {
-        let mut recent = Recent::new(max_events, max_bytes);
+    fn ring(max_items: usize, max_bytes: usize, positions: impl IntoIterator<Item = u64>) -> Recent<u64> {
+        let mut recent = Recent::new(max_items, max_bytes);
         for position in positions {
-            recent.push(envelope(position), 10);
+            recent.push(Position(position), position, 10);
         }
         recent
     }
 
-    fn envelope(position: u64) -> Arc<Envelope> {
-        let runner_id: RunnerId = "r".parse().unwrap();
-        Arc::new(Envelope {
-            position: Position(position),
-            event_id: EventId::generate(),
-            stream: StreamId::runner(&runner_id),
-            sequence: Version(position),
-            recorded_at: DateTime::UNIX_EPOCH,
-            metadata: Metadata::default(),
-            event: Event::Runner(RunnerEvent::Removed(RunnerRemoved {
-                runner_id,
-                removed_at: DateTime::UNIX_EPOCH,
-            })),
-        })
-    }
-
-    fn positions(recent: &Recent, after: u64, limit: usize) -> Option<Vec<u64>> {
-        Some(recent.after(Position(after), limit)?.iter().map(|envelope| envelope.position.0).collect())
+    fn positions(recent: &Recent<u64>, after: u64, limit: usize) -> Option<Vec<u64>> {
+        recent.after(Position(after), limit)
     }
 
     #[test]
@@ -98,6 +86,14 @@ mod tests {
         assert_eq!(positions(&recent, 8, 100), None);
         assert_eq!(positions(&recent, 900, 100), None);
         assert_eq!(positions(&ring(10, 1_000, []), 0, 100), None);
+    }
+
+    #[test]
+    fn only_what_was_here_or_is_older_has_been_passed() {
+        let recent = ring(10, 1_000, 5..=8);
+        assert!([0, 3].iter().all(|after| recent.has_passed(Position(*after))));
+        assert!([4, 7, 8, 900].iter().all(|after| !recent.has_passed(Position(*after))));
+        assert!(!ring(10, 1_000, []).has_passed(Position(0)));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(super) struct Queued {
 /// What the writer lets the readers of its process know.
 #[derive(Debug)]
 pub(super) struct Published {
-    pub(super) recent: Mutex<Recent>,
+    pub(super) recent: Mutex<Recent<Arc<Envelope>>>,
     pub(super) head: Arc<watch::Sender<Position>>,
 }
 
@@ -50,7 +50,7 @@ impl Published {
         {
             let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
             for (envelope, bytes) in envelopes {
-                recent.push(envelope, bytes);
+                recent.push(envelope.position, envelope, bytes);
             }
         }
         raise(&self.head, position);
