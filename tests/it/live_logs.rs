@@ -1,5 +1,7 @@
 //! A job's log as it grows: resumed at any entry, through restarts and attempts, and ended when the job has.
 
+use std::time::Duration;
+
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
@@ -10,12 +12,17 @@ use rivet_tests::sse::{EventStream, Message};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
+use tokio::time::timeout;
+
+/// Longer than a stream that ends may take.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 on_both_stores! {
     a_stream_goes_on_after_any_entry,
     a_running_job_is_followed_to_its_end,
     an_ended_job_is_told_whole_and_its_readers_do_not_come_again,
     a_job_that_never_ran_is_followed_to_its_end,
+    a_job_that_ends_while_its_log_is_read_is_followed_to_its_end,
     a_retried_job_is_followed_through_its_attempts,
     an_entry_is_one_event_whatever_is_in_it,
     a_reader_goes_on_after_a_restart,
@@ -114,6 +121,25 @@ async fn a_job_that_never_ran_is_followed_to_its_end(kind: StoreKind) {
     let messages = stream.rest().await;
     assert_eq!(messages.len(), 1);
     assert_end(&messages[0], "Cancelled");
+}
+
+async fn a_job_that_ends_while_its_log_is_read_is_followed_to_its_end(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    // More than the connection holds: the server cannot have read all of it before its client has.
+    for number in 0..20 {
+        let long = format!("{number} {}", "x".repeat(1 << 20));
+        api.append_logs(&job, &json!([entry(&long)])).await.expect(201);
+    }
+    let mut stream = EventStream::open(&api, &path(&job)).await;
+    assert_eq!(stream.take(1).await[0].number(), 1);
+    api.complete(&job, &success()).await.expect(204);
+    api.job(&job).await.expect(200);
+
+    let rest = timeout(PATIENCE, stream.rest()).await.expect("the stream ends");
+    assert_eq!(rest.len(), 20);
+    assert_end(&rest[19], "Succeeded");
 }
 
 async fn a_retried_job_is_followed_through_its_attempts(kind: StoreKind) {

@@ -156,6 +156,14 @@ impl LogStream {
                     let position = self.read_models.position();
                     let page = job_logs::page(&self.read_models, self.job_id, self.after, usize::MAX).await?;
                     self.ready = page.entries.into();
+                    if self.ready.is_empty() && self.end.is_none() {
+                        // It may have ended while its log was read; then what came before the end is still to be read.
+                        let job = jobs::find(&self.read_models, self.job_id).await?;
+                        self.end = job.as_ref().and_then(End::of_row);
+                        if self.end.is_some() {
+                            continue;
+                        }
+                    }
                     if self.ready.is_empty() {
                         let of_job = Filter { stream_id: Some(self.job_id.to_string()), ..Filter::default() };
                         self.stage = Stage::Live(Box::new(self.feed.follow(of_job, position)));
