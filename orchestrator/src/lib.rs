@@ -12,6 +12,7 @@ mod dispatch;
 pub mod domain;
 mod feed;
 mod http;
+mod leading;
 mod liveness;
 pub mod metrics;
 mod processes;

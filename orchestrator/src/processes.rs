@@ -32,6 +32,7 @@ use crate::clock::Clock;
 use crate::commands::{CommandError, Commands};
 use crate::config::Config;
 use crate::domain::job::JobCommand;
+use crate::leading::Terms;
 use crate::liveness::Liveness;
 use crate::telemetry::chain;
 
@@ -64,21 +65,9 @@ impl Processes {
     /// Sweeps until `shutdown`, while this process is the leading one. After a start, and after taking over, nothing
     /// is lost before everybody had the time to speak.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let mut leading = self.read_models.leading();
-        while !shutdown.is_cancelled() {
-            let led = tokio::select! {
-                led = leading.wait_for(|leading| *leading) => led.is_ok(),
-                () = shutdown.cancelled() => false,
-            };
-            if !led {
-                return;
-            }
-            let since = self.clock.now();
-            tokio::select! {
-                () = self.sweep_from(since) => {}
-                _ = leading.wait_for(|leading| !*leading) => {}
-                () = shutdown.cancelled() => return,
-            }
+        let mut terms = Terms::new(&self.read_models, shutdown);
+        while terms.begin().await {
+            terms.during(self.sweep_from(self.clock.now())).await;
         }
     }
 

@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
 use crate::feed::{Feed, Filter};
+use crate::leading::Terms;
 use crate::telemetry::chain;
 use sender::Sender;
 use subscription::Subscription;
@@ -73,35 +74,24 @@ impl Webhooks {
 
     /// Delivers until `shutdown`, while this process is the leading one.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let mut leading = self.read_models.leading();
-        while !shutdown.is_cancelled() {
-            let led = tokio::select! {
-                led = leading.wait_for(|leading| *leading) => led.is_ok(),
-                () = shutdown.cancelled() => false,
-            };
-            if !led {
-                return;
-            }
-            let (term, tasks) = (shutdown.child_token(), TaskTracker::new());
-            tokio::select! {
-                () = self.lead(&term, &tasks) => {}
-                _ = leading.wait_for(|leading| !*leading) => {}
-                () = shutdown.cancelled() => {}
-            }
-            term.cancel();
+        let mut terms = Terms::new(&self.read_models, shutdown);
+        while terms.begin().await {
+            let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
+            terms.during(self.lead(&end, &tasks)).await;
+            end.cancel();
             tasks.close();
             tasks.wait().await;
         }
     }
 
     /// Keeps a task for each active webhook.
-    async fn lead(&self, term: &CancellationToken, tasks: &TaskTracker) {
+    async fn lead(&self, end: &CancellationToken, tasks: &TaskTracker) {
         let mut running = HashMap::new();
         let changes = Filter { stream_type: Some(StreamType::Webhook), ..Filter::default() };
         let mut changes = self.feed.follow(changes, self.read_models.position());
         loop {
             match webhooks::active(&self.read_models).await {
-                Ok(active) => self.adjust(&mut running, active, term, tasks),
+                Ok(active) => self.adjust(&mut running, active, end, tasks),
                 Err(error) => tracing::warn!(error = %chain(&error), "the webhooks cannot be listed"),
             }
             match changes.next(Instant::now() + LOOK_EVERY).await {
@@ -121,7 +111,7 @@ impl Webhooks {
         &self,
         running: &mut HashMap<WebhookId, Running>,
         active: Vec<Webhook>,
-        term: &CancellationToken,
+        end: &CancellationToken,
         tasks: &TaskTracker,
     ) {
         let wanted: HashMap<WebhookId, Webhook> =
@@ -135,7 +125,7 @@ impl Webhooks {
         });
         for (id, webhook) in wanted {
             running.entry(id).or_insert_with(|| {
-                let (resumed_at, stop) = (webhook.resumed_at, term.child_token());
+                let (resumed_at, stop) = (webhook.resumed_at, end.child_token());
                 tasks.spawn(Subscription::new(self.clone(), webhook).run(stop.clone()));
                 Running { resumed_at, stop }
             });
