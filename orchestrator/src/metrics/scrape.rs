@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
-use rivet_projections::job_queue::{self, QueueDepth};
+use rivet_projections::job_queue;
 use rivet_projections::runners::{self, RunnerCounts, RunnerStatus};
 use rivet_projections::status::Status;
 use rivet_projections::{QueryError, ReadModels};
@@ -25,7 +25,8 @@ const OTHERS: &str = "(others)";
 /// What the database said of the state of things.
 #[derive(Debug)]
 struct State {
-    depth: QueueDepth,
+    /// Since when the job waits that waits longest.
+    oldest_queued_at: Option<DateTime<Utc>>,
     by_demands: Vec<(Option<String>, u64)>,
     runners: RunnerCounts,
     read_models: Vec<Status>,
@@ -78,7 +79,7 @@ fn measure_projector(states: &Registry, read_models: &ReadModels) {
 impl State {
     async fn read(read_models: &ReadModels, now: DateTime<Utc>) -> Result<Self, QueryError> {
         Ok(Self {
-            depth: job_queue::depth(read_models).await?,
+            oldest_queued_at: job_queue::oldest_queued_at(read_models).await?,
             by_demands: job_queue::depth_by_demands(read_models).await?,
             runners: runners::counts(read_models).await?,
             read_models: read_models.status(now).await?,
@@ -92,7 +93,7 @@ impl State {
     }
 
     fn measure_queue(&self, states: &Registry, now: DateTime<Utc>) {
-        let oldest = self.depth.oldest_queued_at.map_or(0.0, |at| (now - at).as_seconds_f64().max(0.0));
+        let oldest = self.oldest_queued_at.map_or(0.0, |at| (now - at).as_seconds_f64().max(0.0));
         states
             .seconds_gauge(
                 "rivet_queue_oldest_wait_seconds",
@@ -165,7 +166,7 @@ mod tests {
     fn a_queue_of_many_demands_has_a_bounded_number_of_lines() {
         let by_demands = (1..=100).rev().map(|n| (Some(format!("c{n}")), n)).chain([(None, 7)]).collect();
         let state = State {
-            depth: QueueDepth { queued: 5050, oldest_queued_at: None },
+            oldest_queued_at: None,
             by_demands,
             runners: RunnerCounts::default(),
             read_models: vec![],

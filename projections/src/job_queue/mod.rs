@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 
 pub use fold::JobQueue;
 pub use queries::{
-    QueueDepth, ahead_of, candidates, candidates_at, demands, depth, depth_by_demands, find, groups,
-    of_group, of_pipeline, oldest_queued_at, pipelines, queued_before, running_of_group,
+    ahead_of, candidates, candidates_at, demands, depth_by_demands, find, groups, of_group, of_pipeline,
+    oldest_queued_at, pipelines, queued_before, running_of_group,
 };
 
 /// The head start that one level of priority gives.

@@ -15,15 +15,6 @@ use crate::read_models::ReadModels;
 /// Sets of demands asked about in one statement.
 const DEMANDS_PER_QUERY: usize = 100;
 
-/// How much waits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct QueueDepth {
-    /// Jobs that wait, due or not.
-    pub queued: u64,
-    /// Since when the one that has waited longest waits.
-    pub oldest_queued_at: Option<DateTime<Utc>>,
-}
-
 /// The jobs that a runner may claim now, in claim order.
 ///
 /// `capabilities` of `None` is an unrestricted runner; `fencing` says whether it echoes its lease. A job of a full
@@ -163,20 +154,9 @@ pub async fn find(read_models: &ReadModels, id: JobId) -> Result<Option<QueuedJo
     Ok(job.filter(|job| job.claim_order.is_some()))
 }
 
-/// How many jobs wait, and for how long.
-pub async fn depth(read_models: &ReadModels) -> Result<QueueDepth, QueryError> {
-    // A bound rather than `is not null`, for the index.
-    let query = Query::new("select count(*), min(queued_at) from {rows} where queued_at > 0");
-    let rows = read_models.values::<JobQueue>(&query).await?;
-    let number = |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::integer);
-    Ok(QueueDepth {
-        queued: number(0).and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),
-        oldest_queued_at: number(1).and_then(DateTime::from_timestamp_micros),
-    })
-}
-
 /// Since when the job that has waited longest waits; none where nothing does. One look at the index.
 pub async fn oldest_queued_at(read_models: &ReadModels) -> Result<Option<DateTime<Utc>>, QueryError> {
+    // A bound rather than `is not null`, for the index.
     let query = Query::new("select min(queued_at) from {rows} where queued_at > 0");
     let rows = read_models.values::<JobQueue>(&query).await?;
     let oldest = rows.first().and_then(|row| row.first()).and_then(Value::integer);
