@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use sqlx::{Executor, Row as _};
+use sqlx::Executor;
 
 use crate::database::Database;
 use crate::envelope::Position;
@@ -99,16 +99,8 @@ impl Deliveries {
         const TEXT: &str = "select secret, position, progress from webhook_deliveries where webhook_id = $1";
         let id = webhook.to_string();
         let row: Option<(String, i64, String)> = match &self.0 {
-            Database::Postgres(pool) => {
-                let row = sqlx::query(TEXT).bind(id).fetch_optional(pool).await?;
-                row.map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-                    .transpose()?
-            }
-            Database::Sqlite(sqlite) => {
-                let row = sqlx::query(TEXT).bind(id).fetch_optional(&sqlite.readers).await?;
-                row.map(|row| Ok::<_, sqlx::Error>((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)))
-                    .transpose()?
-            }
+            Database::Postgres(pool) => sqlx::query_as(TEXT).bind(id).fetch_optional(pool).await?,
+            Database::Sqlite(sqlite) => sqlx::query_as(TEXT).bind(id).fetch_optional(&sqlite.readers).await?,
         };
         Ok(row.map(|(secret, position, progress)| Delivery {
             secret: secret.into(),

@@ -13,7 +13,7 @@ use super::header::POSITION;
 
 /// Rows of a list where the client does not say.
 const DEFAULT_LIMIT: usize = 500;
-/// Rows of a list at most.
+/// Rows of any list at most.
 const MAX_LIMIT: usize = 1_000;
 
 /// The answer to a command: it, and where in the log the command stands.
@@ -41,19 +41,21 @@ pub(super) struct Paging {
 impl Paging {
     /// The number of rows asked for; 1 to 1,000.
     pub(super) fn limit(&self) -> Result<usize, ApiError> {
-        match self.limit {
-            None => Ok(DEFAULT_LIMIT),
-            Some(limit @ 1..=MAX_LIMIT) => Ok(limit),
-            Some(_) => {
-                Err(ApiError::malformed("invalid_query", format!("limit: must be from 1 to {MAX_LIMIT}")))
-            }
-        }
+        limit(self.limit, DEFAULT_LIMIT)
     }
 
     /// Where to go on.
     pub(super) fn cursor(&self) -> Result<Option<Cursor>, ApiError> {
         let parsed = self.cursor.as_deref().map(str::parse).transpose();
         parsed.map_err(|error| ApiError::malformed("invalid_query", format!("cursor: {error}")))
+    }
+}
+
+/// How many are asked for, 1 to 1,000; `default` where the client does not say.
+pub(super) fn limit(asked: Option<usize>, default: usize) -> Result<usize, ApiError> {
+    match asked.unwrap_or(default) {
+        limit @ 1..=MAX_LIMIT => Ok(limit),
+        _ => Err(ApiError::malformed("invalid_query", format!("limit: must be from 1 to {MAX_LIMIT}"))),
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 
 use super::execution::{Completion, JobExecution};
 use super::held_jobs::HeldJobs;
+use super::options::api_url;
 use super::retry::{Backoff, Verdict};
 use crate::telemetry::chain;
 
@@ -245,13 +246,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        let mut url = self.server.clone();
-        url.path_segments_mut()
-            .expect("invariant: the options accept http and https URLs only")
-            .pop_if_empty()
-            .push("api")
-            .extend(path);
-        self.http.request(method, url)
+        self.http.request(method, api_url(&self.server, path))
     }
 }
 

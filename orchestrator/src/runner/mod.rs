@@ -34,7 +34,7 @@ use self::held_jobs::HeldJobs;
 use self::job::JobRunner;
 pub use self::job_process::JOB_PROCESS_COMMAND;
 pub use self::options::RunnerOptions;
-pub(crate) use self::options::parse_server;
+pub(crate) use self::options::{api_url, parse_server};
 use crate::clock::{Clock, SystemClock};
 
 /// Modules that a script finds here, and may require.

@@ -47,6 +47,17 @@ pub(crate) fn parse_server(text: &str) -> Result<Url, String> {
     }
 }
 
+/// The address of a path below `/api` of a server, given in its parts, which may hold any character.
+pub(crate) fn api_url(server: &Url, path: &[&str]) -> Url {
+    let mut url = server.clone();
+    url.path_segments_mut()
+        .expect("invariant: the options accept http and https URLs only")
+        .pop_if_empty()
+        .push("api")
+        .extend(path);
+    url
+}
+
 fn parse_parallel(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()

@@ -3,6 +3,8 @@
 use rivet_events::id::RunnerId;
 use rivet_events::log::ReadError;
 use rivet_events::{Position, StreamId, StreamType};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Runner, RunnerStatus, Runners};
 use crate::page::{Cursor, Page};
@@ -70,7 +72,7 @@ pub async fn list_at(
 }
 
 /// Registered runners by state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct RunnerCounts {
     pub online: u64,

@@ -13,7 +13,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use super::output::write_json;
-use crate::runner::parse_server;
+use crate::runner::{api_url, parse_server};
 
 pub(super) use ids::{find_job, find_pipeline, shortest};
 pub(super) use table::{Table, colours, time};
@@ -61,13 +61,7 @@ impl Client {
 
     /// A request to a path below `/api`, given in its parts, which may hold any character.
     pub(super) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        let mut url = self.server.clone();
-        url.path_segments_mut()
-            .expect("invariant: the options accept http and https URLs only")
-            .pop_if_empty()
-            .push("api")
-            .extend(path);
-        self.http.request(method, url)
+        self.http.request(method, api_url(&self.server, path))
     }
 
     /// The body of a successful GET.

@@ -14,13 +14,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::query::{self, FeedFilter};
 use crate::feed::cloud_event::{BATCH_MEDIA_TYPE, CloudEvent};
 use crate::feed::{EventBody, FeedEvent, Follower};
-use crate::http::answer::next_link;
+use crate::http::answer::{limit, next_link};
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::state::AppState;
 
-/// Events of one answer at most.
-const MAX_LIMIT: usize = 1_000;
 /// Events of one answer where the client does not say.
 const DEFAULT_LIMIT: usize = 100;
 /// Bytes of one answer, unless a single event is larger.
@@ -92,16 +90,7 @@ pub(in crate::http) async fn list(
     Query(range): Query<Range>,
     Query(filter): Query<FeedFilter>,
 ) -> Result<Response, ApiError> {
-    let limit = match range.limit {
-        None => DEFAULT_LIMIT,
-        Some(limit @ 1..=MAX_LIMIT) => limit,
-        Some(_) => {
-            return Err(ApiError::malformed(
-                "invalid_query",
-                format!("limit: must be from 1 to {MAX_LIMIT}"),
-            ));
-        }
-    };
+    let limit = limit(range.limit, DEFAULT_LIMIT)?;
     let deadline = Instant::now() + Duration::from_millis(range.wait_ms).min(MAX_WAIT);
     let mut follower = state.feed.follow(filter.into(), query::position(range.after)?);
     let events = loop {

@@ -14,15 +14,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::pipeline::PipelineError;
-use crate::http::answer::next_link;
+use crate::http::answer::{limit, next_link};
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::state::{AppState, unknown_pipeline};
 
 /// Versions of one answer where the client does not say: each has its whole script.
 const DEFAULT_LIMIT: usize = 100;
-/// Versions of one answer at most.
-const MAX_LIMIT: usize = 1_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -98,11 +96,7 @@ pub(in crate::http) async fn list(
     Path(id): Path<PipelineId>,
     Query(range): Query<Range>,
 ) -> Result<Response, ApiError> {
-    let limit = range.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        let detail = format!("limit: must be from 1 to {MAX_LIMIT}");
-        return Err(ApiError::malformed("invalid_query", detail));
-    }
+    let limit = limit(range.limit, DEFAULT_LIMIT)?;
     let history = History::read(&state, id).await?;
     let older = history.numbers().rev().filter(|number| range.before.is_none_or(|before| *number < before));
     let page: Vec<u32> = older.take(limit).collect();

@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use rivet_events::id::PipelineId;
+use rivet_projections::job_queue;
 use rivet_projections::pipeline_activity::{self, Activity};
-use rivet_projections::{job_queue, runners};
+use rivet_projections::runners::{self, RunnerCounts};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -37,17 +38,9 @@ pub(in crate::http) struct Stats {
     running: u64,
     /// How long the job that was queued first has been waiting; 0 where nothing waits.
     oldest_waiting_seconds: f64,
-    runners: Runners,
+    runners: RunnerCounts,
     /// Newest pipeline first, at most 1,000; deleted ones as long as jobs of them run.
     by_pipeline: Vec<PipelineJobs>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = RunnerCounts)]
-struct Runners {
-    online: u64,
-    busy: u64,
-    offline: u64,
 }
 
 /// What waits and runs now, and what has ended since the beginning.
@@ -81,7 +74,7 @@ pub(in crate::http) async fn get(State(state): State<AppState>) -> Result<Json<S
         queued: totals.queued,
         running: totals.running,
         oldest_waiting_seconds: oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0)),
-        runners: Runners { online: runners.online, busy: runners.busy, offline: runners.offline },
+        runners,
         by_pipeline: by_pipeline.into_iter().map(PipelineJobs::from).collect(),
     }))
 }
