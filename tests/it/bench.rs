@@ -11,15 +11,20 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 
 on_both_stores! { the_figures_add_up_in_dialect_a, the_figures_add_up_in_dialect_b, a_schedule_is_kept }
 
 const LIFECYCLES: u64 = 12;
 
 fn bench(address: &str, args: &[&str]) -> Child {
+    bench_at(&format!("http://{address}"), args)
+}
+
+fn bench_at(server: &str, args: &[&str]) -> Child {
     let mut command = Command::new(program());
-    command.args(["bench", "--json", "--server", &format!("http://{address}")]).args(args);
-    command.env_clear().kill_on_drop(true);
+    command.args(["bench", "--json"]).args(args);
+    command.env_clear().env("RIVET_SERVER", server).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().expect("the program is built beside its tests")
 }
@@ -129,9 +134,10 @@ async fn a_run_that_is_interrupted_tells_what_it_has() {
 
 /// A server that lets a run be prepared, and refuses every job.
 async fn refuse_jobs(listener: TcpListener) {
+    let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        tokio::spawn(refuse(stream));
+        connections.spawn(refuse(stream));
     }
 }
 
@@ -151,9 +157,10 @@ async fn refuse(stream: TcpStream) -> Option<()> {
             }
         }
         stream.read_exact(&mut vec![0; length]).await.ok()?;
-        let (status, body) = match first.contains(" /api/pipeline/launch ") {
-            true => ("503 Service Unavailable", r#"{"code":"overloaded"}"#.to_owned()),
-            false => ("200 OK", format!(r#"{{"id":"{UNKNOWN}"}}"#)),
+        let (status, body) = if first.contains(" /api/pipeline/launch ") {
+            ("503 Service Unavailable", r#"{"code":"overloaded"}"#.to_owned())
+        } else {
+            ("200 OK", format!(r#"{{"id":"{UNKNOWN}"}}"#))
         };
         let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
         stream.get_mut().write_all(answer.as_bytes()).await.ok()?;
@@ -164,7 +171,8 @@ async fn refuse(stream: TcpStream) -> Option<()> {
 async fn a_server_that_refuses_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let _server = tokio::spawn(refuse_jobs(listener));
+    let mut server = JoinSet::new();
+    server.spawn(refuse_jobs(listener));
     let report = report(bench(&address, &["--lifecycles", "3", "--workers", "1"]), 1).await;
     assert_eq!(report["errors"], json!({"launch: 503 overloaded": 3}));
     assert_eq!(report["lifecycles"]["failed"], 3);
@@ -173,15 +181,15 @@ async fn a_server_that_refuses_is_reported() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_cannot_begin_says_why() {
-    let said = async |address: &str, args: &[&str]| {
-        let output = finish(bench(address, args)).await;
+    let said = async |server: &str, args: &[&str]| {
+        let output = finish(bench_at(server, args)).await;
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{output:?}");
         String::from_utf8(output.stderr).expect("it prints UTF-8")
     };
-    let nobody = said("127.0.0.1:1", &[]).await;
+    let nobody = said("http://127.0.0.1:1", &[]).await;
     assert!(nobody.contains("the server cannot be prepared: create a pipeline: no connection"), "{nobody}");
-    let no_process = said("127.0.0.1:1", &["--pid", "4294967295"]).await;
+    let no_process = said("http://127.0.0.1:1", &["--pid", "4294967295"]).await;
     assert!(no_process.contains("the figures of process 4294967295 cannot be read"), "{no_process}");
-    let tls = said("127.0.0.1:1", &["--server", "https://127.0.0.1:1"]).await;
-    assert!(tls.contains("cannot be used multiple times") || tls.contains("is not an http URL"), "{tls}");
+    let tls = said("https://127.0.0.1:1", &[]).await;
+    assert!(tls.contains("https://127.0.0.1:1/ is not an http URL"), "{tls}");
 }

@@ -162,3 +162,46 @@ impl Arrivals {
 fn number_of(number: u64) -> f64 {
     number as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrivals(rate: Option<f64>, limit: u64) -> Arrivals {
+        let recorder = Rc::new(Recorder::new());
+        recorder.begin();
+        Arrivals::new(rate, Some(limit), recorder, CancellationToken::new())
+    }
+
+    #[tokio::test]
+    async fn a_schedule_that_is_behind_counts_from_when_the_job_was_due() {
+        let mut arrivals = arrivals(Some(100.0), 3);
+        arrivals.began = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
+        for number in 0..2 {
+            let due = arrivals.began + Duration::from_millis(10) * number;
+            assert_eq!(arrivals.next().await, Some(due));
+        }
+        arrivals.close();
+        let Punctuality { arrivals, late, backlog } = arrivals.punctuality();
+        assert_eq!((arrivals, late, backlog), (2, 2, 1));
+    }
+
+    #[tokio::test]
+    async fn a_schedule_that_is_kept_gives_one_after_the_other() {
+        let arrivals = arrivals(Some(200.0), 3);
+        for number in 0..3 {
+            let due = arrivals.began + Duration::from_millis(5) * number;
+            assert!(arrivals.next().await.is_some_and(|began| began >= due && Instant::now() >= due));
+        }
+        assert_eq!(arrivals.next().await, None);
+        arrivals.close();
+        assert_eq!(arrivals.punctuality().backlog, 0);
+    }
+
+    #[tokio::test]
+    async fn without_a_schedule_the_next_one_begins_at_once() {
+        let arrivals = arrivals(None, 2);
+        assert!(arrivals.next().await.is_some() && arrivals.next().await.is_some());
+        assert_eq!(arrivals.next().await, None);
+    }
+}

@@ -294,3 +294,6 @@ fn refusal(status: u16, body: &[u8]) -> Failure {
         serde_json::from_slice::<Problem>(body).map_or_else(|_| "-".to_owned(), |problem| problem.code);
     Failure::Refused { status, code }
 }
+
+#[cfg(test)]
+mod tests;
