@@ -212,6 +212,7 @@ async fn every_command_explains_itself_within_the_terminal() {
         "runner",
         "pipeline",
         "job",
+        "bench",
         "completions",
         "man",
         "help",

@@ -82,6 +82,15 @@ pub(super) struct Arrivals {
     closed: CancellationToken,
 }
 
+/// A job that is to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Arrival {
+    /// From 0, over all workers.
+    pub(super) number: u64,
+    /// From when its time counts.
+    pub(super) began: Instant,
+}
+
 /// How the open loop went.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Punctuality {
@@ -108,14 +117,14 @@ impl Arrivals {
         }
     }
 
-    /// Waits for the next one. From when its time counts; `None` if there are no more.
-    pub(super) async fn next(&self) -> Option<Instant> {
+    /// Waits for the next one; `None` if there are no more.
+    pub(super) async fn next(&self) -> Option<Arrival> {
         let number = self.taken.get();
         if self.closed.is_cancelled() || self.limit.is_some_and(|limit| number >= limit) {
             return None;
         }
         self.taken.set(number + 1);
-        let Some(interval) = self.interval else { return Some(Instant::now()) };
+        let Some(interval) = self.interval else { return Some(Arrival { number, began: Instant::now() }) };
         let due = self.began + interval.mul_f64(number_of(number));
         let is_late = due + TIMER_SLACK < Instant::now();
         if !is_late {
@@ -126,7 +135,8 @@ impl Arrivals {
             self.late.set(self.late.get() + u64::from(is_late));
         }
         // Whoever waited in time has waited for the timer at the end.
-        Some(if is_late { due } else { Instant::now().clamp(due, due + TIMER_SLACK) })
+        let began = if is_late { due } else { Instant::now().clamp(due, due + TIMER_SLACK) };
+        Some(Arrival { number, began })
     }
 
     /// Whether jobs begin by a schedule.
@@ -178,8 +188,8 @@ mod tests {
         let mut arrivals = arrivals(Some(100.0), 3);
         arrivals.began = Instant::now().checked_sub(Duration::from_secs(1)).unwrap();
         for number in 0..2 {
-            let due = arrivals.began + Duration::from_millis(10) * number;
-            assert_eq!(arrivals.next().await, Some(due));
+            let began = arrivals.began + Duration::from_millis(10) * number;
+            assert_eq!(arrivals.next().await, Some(Arrival { number: number.into(), began }));
         }
         arrivals.close();
         let Punctuality { arrivals, late, backlog } = arrivals.punctuality();
@@ -191,7 +201,9 @@ mod tests {
         let arrivals = arrivals(Some(200.0), 3);
         for number in 0..3 {
             let due = arrivals.began + Duration::from_millis(5) * number;
-            assert!(arrivals.next().await.is_some_and(|began| began >= due && Instant::now() >= due));
+            assert!(
+                arrivals.next().await.is_some_and(|arrival| arrival.began >= due && Instant::now() >= due)
+            );
         }
         assert_eq!(arrivals.next().await, None);
         arrivals.close();

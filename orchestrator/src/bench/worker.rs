@@ -11,14 +11,14 @@ use tokio::sync::watch;
 
 use super::error::Failure;
 use super::http::{Answer, Connection, Target};
-use super::load::Arrivals;
+use super::load::{Arrival, Arrivals};
 use super::options::{BenchOptions, Dialect};
 use super::recorder::{Operation, Recorder};
 use super::request::{Fill, Request};
 use super::stage::{Launched, Stage};
 use crate::clock::{Clock, SystemClock};
 
-/// Of so many jobs of a worker one is read twice, and its log is read.
+/// Of so many jobs one is read twice, and its log is read.
 const SAMPLE: u64 = 16;
 /// After a failure.
 const REST: Duration = Duration::from_millis(100);
@@ -35,7 +35,6 @@ pub(super) struct Worker {
     connection: Connection,
     recorder: Rc<Recorder>,
     job_under_way: watch::Sender<Option<JobId>>,
-    lifecycles: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,15 +68,14 @@ impl Worker {
             connection: Connection::new(&stage.target),
             recorder: Rc::clone(recorder),
             job_under_way: job_under_way.clone(),
-            lifecycles: 0,
         }
     }
 
     /// Leads jobs through their life until there are no more.
     pub(super) async fn run(mut self, arrivals: Rc<Arrivals>) {
-        while let Some(began) = arrivals.next().await {
-            match self.lead(began).await {
-                Ok(()) => self.recorder.took(Operation::Lifecycle, began.elapsed()),
+        while let Some(arrival) = arrivals.next().await {
+            match self.lead(arrival).await {
+                Ok(()) => self.recorder.took(Operation::Lifecycle, arrival.began.elapsed()),
                 Err((operation, failure)) => {
                     self.recorder.failed(operation.as_str(), &failure);
                     self.recorder.lifecycle_failed();
@@ -86,14 +84,12 @@ impl Worker {
                     }
                 }
             }
-            self.lifecycles += 1;
         }
         self.recorder.reconnected(self.connection.reconnects());
     }
 
-    /// The life of a job, from when it should have been launched.
-    async fn lead(&mut self, began: Instant) -> Result<(), (Operation, Failure)> {
-        let is_sample = self.lifecycles.is_multiple_of(SAMPLE);
+    /// The life of a job.
+    async fn lead(&mut self, Arrival { number, began }: Arrival) -> Result<(), (Operation, Failure)> {
         let Self { requests, claim, connection, recorder, options, .. } = self;
         let mut call = Call { connection, recorder, fill: Fill::default() };
 
@@ -116,7 +112,7 @@ impl Worker {
         if read.status != JobStatus::Succeeded {
             recorder.stale();
         }
-        if is_sample {
+        if number.is_multiple_of(SAMPLE) {
             call.json::<Read>(Operation::ReadAgain, &requests.read, Instant::now()).await?;
             let log: Vec<ReadEntry> =
                 call.json(Operation::ReadLogs, &requests.read_logs, Instant::now()).await?;

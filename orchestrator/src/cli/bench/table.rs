@@ -13,7 +13,7 @@ const BUSY: f64 = 0.9;
 pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let Report { plan, lifecycles, requests, log_text_bytes, .. } = report;
     let pace = plan.rate.map_or_else(
-        || format!("{} workers, one job after the other", plan.workers),
+        || format!("{} at a time, one job after the other", plan.workers),
         |rate| format!("{rate} jobs/s on schedule, at most {} at a time", plan.workers),
     );
     let early = if report.interrupted { ", ended early" } else { "" };
