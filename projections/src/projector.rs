@@ -159,7 +159,14 @@ impl<'a> Projector<'a> {
     }
 
     async fn housekeep(&mut self) -> Result<(), StoreError> {
-        self.live = self.read_models.refresh().await?;
+        let mut live = self.read_models.refresh().await?;
+        for known in self.live.drain(..) {
+            let is_same = |c: &&mut Checkpoint| c.table() == known.table() && c.position == known.position;
+            if let Some(same) = live.iter_mut().find(is_same) {
+                same.known_rows = known.known_rows;
+            }
+        }
+        self.live = live;
         self.housekeeping = Instant::now();
         let mut transaction = self.read_models.inner.store.begin().await?;
         generation::remove_abandoned(&mut transaction.connection()).await?;

@@ -52,8 +52,13 @@ pub(in crate::http) async fn read(
         return Err(unknown_job(job_id));
     }
     let limit = range.limit.unwrap_or(usize::MAX);
-    let reading =
-        Reading { read_models: state.read_models, job_id, after: range.after, left: limit, begun: false };
+    let reading = Reading {
+        read_models: state.read_models.clone(),
+        job_id,
+        after: range.after,
+        left: limit,
+        begun: false,
+    };
     // The first page before the answer begins, so that a store that fails can still be told of.
     let (first, rest) = reading.next().await?;
     let body = stream::iter([Ok(first)]);
