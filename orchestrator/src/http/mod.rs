@@ -49,7 +49,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(
             // A runner's name may contain slashes, and clients do not escape them.
             "/api/runners/{*id}",
-            get(runners::get::get).delete(runners::delete::delete).post(runners::heartbeat::heartbeat),
+            get(runners::get::get)
+                .delete(runners::delete::delete)
+                .post(runners::heartbeat::heartbeat)
+                .fallback(runners::heartbeat::wrong_method),
         )
         .route("/api/jobs", get(jobs::list::list))
         .route("/api/jobs/claim", post(jobs::claim_next::claim_next))
