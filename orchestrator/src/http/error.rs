@@ -84,6 +84,11 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
+    /// 412: not as the client believes it to be.
+    pub(super) fn outdated(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, code, detail)
+    }
+
     /// 422: understood, and refused.
     pub(super) fn refused(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
@@ -223,6 +228,7 @@ impl From<PipelineError> for ApiError {
             PipelineError::NotFound => Self::not_found("pipeline_not_found", error.to_string()),
             PipelineError::Exists => Self::conflict("pipeline_exists", error.to_string()),
             PipelineError::NoVersion(_) => Self::not_found("version_not_found", error.to_string()),
+            PipelineError::Changed { .. } => Self::outdated("version_changed", error.to_string()),
         }
     }
 }

@@ -1,6 +1,8 @@
 /** Creating a pipeline, and changing one. */
 
-import { send } from "../api/client.js";
+import { useEffect, useState } from "preact/hooks";
+
+import { ApiError, get, send } from "../api/client.js";
 import { usePipeline } from "../api/resources.js";
 import { html } from "../html.js";
 import { DefinitionForm } from "../pipelines/definition-form.js";
@@ -42,15 +44,36 @@ export function NewPipeline() {
 /** @param {{ id: string }} props */
 export function EditPipeline({ id }) {
   const pipeline = usePipeline(id);
+  const path = `/api/pipeline/${encodeURIComponent(id)}`;
+  /** The version that is replaced: the one that the form began with, until a newer one was told of. */
+  const [known, setKnown] = useState(0);
+  const replaced = known || pipeline.data?.version || 0;
+  useEffect(() => setKnown(replaced), [replaced]);
 
   /** @param {import("../pipelines/definition-form.js").Definition} definition */
   async function save(definition) {
-    const revised = /** @type {Pipeline} */ (await send("PUT", `/api/pipeline/${id}`, definition));
-    announce(`Version ${revised.version} is saved.`);
-    navigate(`/pipelines/${id}`);
+    try {
+      const revised = /** @type {Pipeline} */ (await send("PUT", path, definition, { "if-match": `"${replaced}"` }));
+      announce(`Version ${revised.version} is saved.`);
+      navigate(`/pipelines/${id}`);
+    } catch (refusal) {
+      if (!(refusal instanceof ApiError) || refusal.code !== "version_changed") throw refusal;
+      const { body } = /** @type {{ body: Pipeline }} */ (await get(path));
+      setKnown(body.version);
+      const message = `Somebody saved version ${body.version} meanwhile. Saving again replaces it.`;
+      throw new ApiError(message, refusal);
+    }
   }
 
   return html`<${PageHeading} title=${pipeline.data ? `Edit ${pipeline.data.name}` : "Edit pipeline"} />
+    ${
+      pipeline.data &&
+      pipeline.data.version > replaced &&
+      html`<p class="notice" role="status">
+        Version ${pipeline.data.version} was saved while you edit.
+        <a href=${`/pipelines/${id}`} target="_blank">What changed</a>
+      </p>`
+    }
     <${Shown} of=${pipeline} what="pipeline" rows=${10}>
       ${(/** @type {Pipeline} */ shown) =>
         html`<${DefinitionForm}
