@@ -22,6 +22,7 @@ use crate::domain::webhook::WebhookError;
 use crate::http::header::{LOG_ACK, RequestId};
 use crate::telemetry::chain;
 use rivet_events::log::{ReadError, StoreError};
+use rivet_projections::jobs::SearchError;
 use rivet_projections::{PastError, QueryError};
 
 /// When an overloaded server wants to be asked again.
@@ -307,6 +308,15 @@ impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         tracing::error!(error = %chain(&error), "the event log is unavailable");
         Self::unavailable("unavailable", error.to_string())
+    }
+}
+
+impl From<SearchError> for ApiError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::TooWide => Self::refused("search_too_wide", error.to_string()),
+            SearchError::Query(error) => error.into(),
+        }
     }
 }
 

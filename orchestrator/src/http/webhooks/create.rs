@@ -43,7 +43,7 @@ pub(in crate::http) struct CreateRequest {
     types: Vec<String>,
     /// Of this pipeline, its jobs and their logs alone.
     pipeline_id: Option<PipelineId>,
-    /// So many events of one delivery at most, as a batch of CloudEvents; 1 to 256. Each by itself where absent.
+    /// So many events of one delivery at most, as a batch; 1 to 256. Each by itself where absent.
     #[schema(minimum = 1, maximum = 256)]
     batch_size: Option<u32>,
     /// The last position that is not delivered; what is there already, where absent.
