@@ -19,30 +19,6 @@ test("a launch elsewhere appears in the list of jobs by itself", async () => {
   await page.context().close();
 });
 
-test("a search finds jobs wherever they are in the list, and its address can be sent to somebody", async () => {
-  const { page } = await on.open();
-  const rare = await on.api.createPipeline({ name: "Rare bird", script: "--" });
-  const job = await on.api.launch(rare.id);
-  for (let later = 0; later < 60; later += 1) await on.api.launch(on.sample.needy.id);
-  await page.goto("/jobs");
-  await page.getByRole("row").nth(50).waitFor();
-  assert.equal(await page.getByTitle(job.id).count(), 0);
-  await page.getByLabel("Search").fill("rare b");
-  await page.getByTitle(job.id).waitFor();
-  assert.equal(await page.getByRole("row").count(), 2);
-  await page.waitForURL(/\?search=rare\+b$/);
-  await page.reload();
-  await page.getByTitle(job.id).waitFor();
-  await page.getByLabel("Search").fill(job.id.slice(-8));
-  await page.waitForURL((url) => url.searchParams.get("search") === job.id.slice(-8));
-  await page.getByTitle(job.id).waitFor();
-  await page.getByLabel("Search").fill("nobody's");
-  await page.getByText("No job is like that").waitFor();
-  await page.getByLabel("Search").fill(job.id);
-  await page.waitForURL(`**/jobs/${job.id}`);
-  await page.context().close();
-});
-
 test("the overview counts what waits, as it changes", async () => {
   const { page } = await on.open();
   await page.goto("/");
@@ -196,6 +172,7 @@ test("when the server is away the page says so and keeps what it has, and goes o
   const { page } = await on.open();
   await page.goto("/jobs");
   await page.getByText("Live", { exact: true }).waitFor();
+  await page.getByRole("row").nth(1).waitFor();
   await on.server.halt();
   await page.getByText("Server away").waitFor();
   assert.ok((await page.getByRole("row").count()) > 1);
@@ -203,6 +180,30 @@ test("when the server is away the page says so and keeps what it has, and goes o
   await page.getByText("Live", { exact: true }).waitFor({ timeout: 30_000 });
   const job = await on.api.launch(on.sample.needy.id);
   await page.getByTitle(job.id).waitFor();
+  await page.context().close();
+});
+
+test("a search finds jobs wherever they are in the list, and its address can be sent to somebody", async () => {
+  const { page } = await on.open();
+  const rare = await on.api.createPipeline({ name: "Rare bird", script: "--" });
+  const job = await on.api.launch(rare.id);
+  for (let later = 0; later < 60; later += 1) await on.api.launch(on.sample.needy.id);
+  await page.goto("/jobs");
+  await page.getByRole("row").nth(50).waitFor();
+  assert.equal(await page.getByTitle(job.id).count(), 0);
+  await page.getByLabel("Search").fill("rare b");
+  await page.getByTitle(job.id).waitFor();
+  assert.equal(await page.getByRole("row").count(), 2);
+  await page.waitForURL(/\?search=rare\+b$/);
+  await page.reload();
+  await page.getByTitle(job.id).waitFor();
+  await page.getByLabel("Search").fill(job.id.slice(-8));
+  await page.waitForURL((url) => url.searchParams.get("search") === job.id.slice(-8));
+  await page.getByTitle(job.id).waitFor();
+  await page.getByLabel("Search").fill("nobody's");
+  await page.getByText("No job is like that").waitFor();
+  await page.getByLabel("Search").fill(job.id);
+  await page.waitForURL(`**/jobs/${job.id}`);
   await page.context().close();
 });
 
