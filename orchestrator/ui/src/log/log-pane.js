@@ -55,8 +55,7 @@ export function LogPane({ jobId, startsAtEnd }) {
     ${
       lines.firstIndex > 1 &&
       html`<p class="notice">
-        This log is long: it is here from entry ${formatCount(lines.firstIndex)} on.
-        <button type="button" onClick=${goBack}>Load earlier</button>
+        This log is long: it is here from entry ${formatCount(lines.firstIndex)} on. <button type="button" onClick=${goBack}>Load earlier</button>
       </p>`
     }
     ${

@@ -45,21 +45,23 @@ export function NewPipeline() {
 export function EditPipeline({ id }) {
   const pipeline = usePipeline(id);
   const path = `/api/pipeline/${encodeURIComponent(id)}`;
-  /** The version that is replaced: the one that the form began with, until a newer one was told of. */
-  const [known, setKnown] = useState(0);
-  const replaced = known || pipeline.data?.version || 0;
-  useEffect(() => setKnown(replaced), [replaced]);
+  const current = pipeline.data?.version ?? 0;
+  /** The version that the form began with. */
+  const [first, setFirst] = useState(0);
+  useEffect(() => setFirst(first || current), [current]);
+  /** The version that is replaced: that one, until a newer one was told of. */
+  const [told, setTold] = useState(0);
 
   /** @param {import("../pipelines/definition-form.js").Definition} definition */
   async function save(definition) {
     try {
-      const revised = /** @type {Pipeline} */ (await send("PUT", path, definition, { "if-match": `"${replaced}"` }));
+      const revised = /** @type {Pipeline} */ (await send("PUT", path, definition, { "if-match": `"${told || first}"` }));
       announce(`Version ${revised.version} is saved.`);
       navigate(`/pipelines/${id}`);
     } catch (refusal) {
       if (!(refusal instanceof ApiError) || refusal.code !== "version_changed") throw refusal;
       const { body } = /** @type {{ body: Pipeline }} */ (await get(path));
-      setKnown(body.version);
+      setTold(body.version);
       const message = `Somebody saved version ${body.version} meanwhile. Saving again replaces it.`;
       throw new ApiError(message, refusal);
     }
@@ -67,11 +69,10 @@ export function EditPipeline({ id }) {
 
   return html`<${PageHeading} title=${pipeline.data ? `Edit ${pipeline.data.name}` : "Edit pipeline"} />
     ${
-      pipeline.data &&
-      pipeline.data.version > replaced &&
+      first > 0 &&
+      current > first &&
       html`<p class="notice" role="status">
-        Version ${pipeline.data.version} was saved while you edit.
-        <a href=${`/pipelines/${id}`} target="_blank">What changed</a>
+        Version ${current} was saved while you edit. <a href=${`/pipelines/${id}`} target="_blank">What changed</a>
       </p>`
     }
     <${Shown} of=${pipeline} what="pipeline" rows=${10}>
