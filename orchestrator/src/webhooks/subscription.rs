@@ -174,7 +174,10 @@ impl Subscription {
             let now = self.webhooks.clock.now();
             let wait = course.progress.next_attempt_at.and_then(|at| (at - now).to_std().ok());
             let attempt = async {
-                tokio::time::sleep(wait.unwrap_or_default()).await;
+                // A sleep of no time at all takes until the next tick of the timer: a millisecond a delivery.
+                if let Some(wait) = wait {
+                    tokio::time::sleep(wait).await;
+                }
                 self.attempt(message, course).await
             };
             let Some((attempt, is_gone)) = stop.run_until_cancelled(attempt).await else {
