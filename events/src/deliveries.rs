@@ -109,6 +109,16 @@ impl Deliveries {
         }))
     }
 
+    /// Every webhook of which something is kept.
+    pub async fn all(&self) -> Result<Vec<WebhookId>, StoreError> {
+        const TEXT: &str = "select webhook_id from webhook_deliveries";
+        let ids: Vec<String> = match &self.0 {
+            Database::Postgres(pool) => sqlx::query_scalar(TEXT).fetch_all(pool).await?,
+            Database::Sqlite(sqlite) => sqlx::query_scalar(TEXT).fetch_all(&sqlite.readers).await?,
+        };
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    }
+
     /// Saves how far a webhook has come. A process that is behind another one changes nothing.
     pub async fn save(
         &self,

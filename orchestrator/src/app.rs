@@ -150,6 +150,7 @@ fn spawn_workers(
         read_models: state.read_models.clone(),
         liveness: state.liveness.clone(),
         contacts,
+        deliveries: state.deliveries.clone(),
         clock: state.clock.clone(),
         config: state.config.clone(),
     };

@@ -46,6 +46,7 @@ mod reference_runner;
 mod replicas;
 mod retries;
 mod runners;
+mod search;
 mod stats;
 mod time_travel;
 mod versions;

@@ -21,6 +21,7 @@ use crate::domain::webhook::WebhookError;
 use crate::http::header::{LOG_ACK, RequestId};
 use crate::telemetry::chain;
 use rivet_events::log::{ReadError, StoreError};
+use rivet_projections::jobs::SearchError;
 use rivet_projections::{PastError, QueryError};
 
 /// When an overloaded server wants to be asked again.
@@ -81,6 +82,11 @@ impl ApiError {
     /// 409: not in the state that things are in.
     pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 412: not as the client believes it to be.
+    pub(super) fn outdated(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, code, detail)
     }
 
     /// 422: understood, and refused.
@@ -233,6 +239,7 @@ impl From<PipelineError> for ApiError {
             PipelineError::NotFound => Self::not_found("pipeline_not_found", error.to_string()),
             PipelineError::Exists => Self::conflict("pipeline_exists", error.to_string()),
             PipelineError::NoVersion(_) => Self::not_found("version_not_found", error.to_string()),
+            PipelineError::Changed { .. } => Self::outdated("version_changed", error.to_string()),
         }
     }
 }
@@ -311,6 +318,15 @@ impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         tracing::error!(error = %chain(&error), "the event log is unavailable");
         Self::unavailable("unavailable", error.to_string())
+    }
+}
+
+impl From<SearchError> for ApiError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::TooWide => Self::refused("search_too_wide", error.to_string()),
+            SearchError::Query(error) => error.into(),
+        }
     }
 }
 

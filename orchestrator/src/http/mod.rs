@@ -49,7 +49,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(
             // A runner's name may contain slashes, and clients do not escape them.
             "/api/runners/{*id}",
-            get(runners::get::get).delete(runners::delete::delete).post(runners::heartbeat::heartbeat),
+            get(runners::get::get)
+                .delete(runners::delete::delete)
+                .post(runners::heartbeat::heartbeat)
+                .fallback(runners::heartbeat::wrong_method),
         )
         .route("/api/jobs", get(jobs::list::list))
         .route("/api/jobs/claim", post(jobs::claim_next::claim_next))
@@ -90,11 +93,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/projections/{name}/parked/{*path}", post(projections::parked::decide))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     // What must answer at once, and needs no read model.
-    let dashboard = Router::new()
-        .route("/", get(ui::page))
-        .route("/assets/{build}/{*path}", get(ui::asset))
-        .layer(CompressionLayer::new());
-    api.merge(dashboard)
+    api.merge(dashboard())
         .route("/api/health", get(health::health))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
@@ -112,6 +111,14 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(from_fn(request_context))
         .layer(CountRequests::new(state.metrics.http.clone()))
         .with_state(state)
+}
+
+/// The pages of the dashboard, and their files.
+fn dashboard() -> Router<AppState> {
+    Router::new()
+        .route("/", get(ui::page))
+        .route("/assets/{build}/{*path}", get(ui::asset))
+        .layer(CompressionLayer::new())
 }
 
 async fn wrong_method(method: axum::http::Method, OriginalUri(uri): OriginalUri) -> ApiError {
