@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{Args, Command, FromArgMatches};
+use rivet_events::segments::ArchiveUrl;
 
 use crate::domain::job::LeasePolicy;
 
@@ -72,6 +73,10 @@ pub struct Config {
     /// How long after its end a job still takes logs
     #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Leases and deadlines")]
     pub log_grace: Duration,
+
+    /// How long after its end the log of a job goes into the archive; at least --log-grace [default: never]
+    #[arg(long, env = "RIVET_ARCHIVE_AFTER", value_name = "DURATION", value_parser = positive_duration, help_heading = "Archive")]
+    pub archive_after: Option<Duration>,
 
     /// How far apart the recorded heartbeats of a runner are; those in between only renew its lease
     #[arg(long, env = "RIVET_HEARTBEAT_RESOLUTION", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Leases and deadlines")]
@@ -151,6 +156,20 @@ pub struct DatabaseOptions {
         default_value = "sqlite://rivet.db"
     )]
     pub url: DatabaseUrl,
+
+    /// Where archived job logs are kept: `file:///directory` or `s3://bucket/prefix` [default: beside the SQLite file, in
+    /// NAME.archive; none with PostgreSQL]
+    #[arg(long, env = "RIVET_ARCHIVE_URL", value_name = "URL")]
+    pub archive_url: Option<ArchiveUrl>,
+}
+
+impl DatabaseOptions {
+    /// Where archived job logs are kept, if that is known: replicas over PostgreSQL share no directory by themselves.
+    #[must_use]
+    pub fn archive_url(&self) -> Option<ArchiveUrl> {
+        let beside = || self.url.sqlite_file().map(|file| ArchiveUrl::Directory(format!("{file}.archive").into()));
+        self.archive_url.clone().or_else(beside)
+    }
 }
 
 /// A database URL, whose secrets no text form shows.

@@ -290,6 +290,7 @@ fn frees_a_job(event: &Event) -> bool {
         | Event::Group(_)
         | Event::Projection(_)
         | Event::Webhook(_)
+        | Event::Archive(_)
         | Event::Unreadable(_) => false,
     }
 }

@@ -1,6 +1,7 @@
 //! The Rivet orchestrator: rules, commands, processes, HTTP and CLI.
 
 pub mod app;
+mod archive;
 mod chance;
 pub mod cli;
 pub mod clock;
@@ -20,4 +21,5 @@ pub mod runner;
 mod server;
 pub mod stubs;
 pub mod telemetry;
+mod timeline;
 mod webhooks;

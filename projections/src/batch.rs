@@ -12,14 +12,14 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::projection::Changes;
 use crate::rows::{Connection, Store};
 
-/// Brings `checkpoints`, all at one position, past the `events` that follow it. False if another process has moved
-/// one of them: then nothing was written, and the checkpoints must be read again.
+/// Brings `checkpoints`, all at one position, past the `events` that follow it up to the position `to`. False if another
+/// process has moved one of them: then nothing was written, and the checkpoints must be read again.
 pub(crate) async fn advance(
     store: &Store,
     checkpoints: &mut [Checkpoint],
     events: &[Arc<Envelope>],
+    to: Position,
 ) -> Result<bool, StoreError> {
-    let Some(to) = events.last().map(|last| last.position) else { return Ok(true) };
     let changes = {
         let mut reader = store.reader().await?;
         fold(&mut reader.connection(), checkpoints, events).await?
@@ -38,8 +38,8 @@ pub(crate) async fn advance_in(
     connection: &mut Connection<'_>,
     checkpoints: &mut [Checkpoint],
     events: &[Arc<Envelope>],
+    to: Position,
 ) -> Result<bool, StoreError> {
-    let Some(to) = events.last().map(|last| last.position) else { return Ok(true) };
     let changes = fold(connection, checkpoints, events).await?;
     let moved = write(connection, checkpoints, &changes, to).await?;
     if moved {

@@ -16,7 +16,7 @@ use crate::log::StoreError;
 /// Where segments are kept: `file:///directory`, or `s3://bucket/prefix` in a build that has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArchiveUrl {
-    /// A directory, made where it is absent.
+    /// A directory, made with the first segment where it is absent.
     Directory(PathBuf),
     /// A bucket, and what names begin with in it.
     Bucket(String),
@@ -62,13 +62,12 @@ impl Objects {
     /// environment.
     ///
     /// # Errors
-    /// If the directory cannot be made, or the bucket's settings make no sense. A bucket is not asked yet.
+    /// If the directory has no name that can be used, or the bucket's settings make no sense. Neither is asked yet.
     pub fn open(url: &ArchiveUrl) -> Result<Self, StoreError> {
         match url {
             ArchiveUrl::Directory(directory) => {
-                std::fs::create_dir_all(directory)?;
-                let store = LocalFileSystem::new_with_prefix(directory)?.with_fsync(true);
-                Ok(Self { store: Arc::new(store), prefix: Path::default() })
+                let prefix = Path::from_absolute_path(std::path::absolute(directory)?)?;
+                Ok(Self { store: Arc::new(LocalFileSystem::new().with_fsync(true)), prefix })
             }
             ArchiveUrl::Bucket(url) => open_bucket(url),
         }

@@ -5,6 +5,7 @@
 //!
 //! To add a command: a file beside these with its options and `run`, and a line in `Command`.
 
+mod archive;
 mod client;
 mod completions;
 mod events;
@@ -59,6 +60,8 @@ enum Command {
     Rebuild(rebuild::RebuildOptions),
     /// Prove that the log is whole and that every read model is what the log says
     Verify(verify::VerifyOptions),
+    /// Move the logs of jobs that ended long ago out of the database, also beside a running server
+    Archive(archive::ArchiveOptions),
     /// Show the history of one stream: each event, and what it changed
     Replay(replay::ReplayOptions),
     /// Show the events of the log
@@ -98,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Migrate(options) => run(migrate::run(options)),
         Command::Rebuild(options) => run(rebuild::run(options)),
         Command::Verify(options) => run(verify::run(options)),
+        Command::Archive(options) => run(archive::run(options)),
         Command::Replay(options) => run(replay::run(options)),
         Command::Events(command) => run(events::run(command)),
         Command::Health(options) => run(health::run(options)),

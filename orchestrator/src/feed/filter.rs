@@ -61,8 +61,11 @@ fn pipeline_of(event: &Event) -> Option<PipelineId> {
             let payload: Result<OfPipeline, _> = serde_json::from_str(event.payload.get());
             payload.ok().map(|payload| payload.pipeline_id)
         }
-        Event::Runner(_) | Event::Claim(_) | Event::Group(_) | Event::Projection(_) | Event::Webhook(_) => {
-            None
-        }
+        Event::Runner(_)
+        | Event::Claim(_)
+        | Event::Group(_)
+        | Event::Projection(_)
+        | Event::Webhook(_)
+        | Event::Archive(_) => None,
     }
 }

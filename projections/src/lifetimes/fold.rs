@@ -82,6 +82,7 @@ fn turn(event: &Event) -> Option<Turn> {
         | Event::Group(_)
         | Event::Projection(_)
         | Event::Webhook(_)
+        | Event::Archive(_)
         | Event::Unreadable(_) => None,
     }
 }

@@ -32,6 +32,7 @@ impl Projection for Runners {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -46,6 +47,7 @@ impl Projection for Runners {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => row,
         }?;
         let forgotten = runner.registered_at.is_none() && runner.held.is_empty();

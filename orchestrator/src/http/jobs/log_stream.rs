@@ -194,6 +194,7 @@ impl LogStream {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => {}
         }
     }

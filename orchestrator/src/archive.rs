@@ -1,0 +1,156 @@
+//! The archiver: takes the logs of jobs that ended long ago out of the log, into segments outside of the database.
+//!
+//! For each segment: [`gather`] puts the logs of the next ended jobs together; the object is stored and read back; an
+//! event says what is in it; [`release`] takes out of the log what was read back. Each step can be done again, so who
+//! comes after a crash goes on where it was: with the release, if the event is there; with a new segment, if not. Of two
+//! archivers, one records its segment, and the other sees that and goes on with the next.
+//!
+//! It trusts no read model: that a job has ended is read from the log, and stays true.
+
+mod background;
+mod gather;
+mod release;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use rivet_events::archive::SegmentArchived;
+use rivet_events::id::{CommandId, JobId};
+use rivet_events::log::{ReadError, StoreError};
+use rivet_events::segments::{Archive, GatherError};
+use rivet_events::{Metadata, Position, StreamId};
+use rivet_projections::{NotReleased, ReadModels};
+
+pub(crate) use background::BackgroundArchiver;
+
+use crate::clock::Clock;
+use crate::commands::{CommandError, Commands};
+use crate::domain::archive::{
+    ArchiveCommand, ArchiveError, ArchiveState, RecordRelease, RecordSegment,
+};
+
+/// The times that a transaction of the archiver takes are followed by so many of them in which it does nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rest(pub(crate) u32);
+
+/// Moves logs into the archive, a segment at a time.
+pub(crate) struct Archiver<'a> {
+    pub(crate) commands: &'a Commands,
+    pub(crate) read_models: &'a ReadModels,
+    pub(crate) archive: &'a Archive,
+    pub(crate) clock: &'a dyn Clock,
+    /// What it leaves to others who write.
+    pub(crate) rest: Rest,
+    /// Logs that cannot be part of a segment; they stay where they are.
+    left_alone: HashSet<JobId>,
+    /// Every job whose end is recorded up to here is in a segment or wrote no log, as far as this archiver has looked.
+    looked_through: Position,
+}
+
+/// What a step came to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A segment is stored.
+    Archived(SegmentArchived),
+    /// Its events have left the log.
+    Released(SegmentArchived),
+    /// Its events cannot leave the log yet.
+    Waiting(Wait),
+    /// There is nothing to archive.
+    Idle,
+}
+
+/// What has to happen before events can leave the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Wait {
+    /// A rebuild or a verification has to end, or half an hour to pass after one was killed.
+    #[error("a read model is being rebuilt or verified")]
+    Rebuilding,
+    /// The read models have to come to the segment.
+    #[error("the read models have only come to position {0}")]
+    Behind(Position),
+}
+
+/// Why a step was not made. The next one begins where it was.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ArchiverError {
+    /// The stored segment is not what was to be stored, or not any more: nothing of it leaves the log.
+    #[error("segment {segment} ({object}) has SHA-256 {found} instead of {expected}: none of its events leaves the log")]
+    Damaged {
+        /// The segment.
+        segment: u64,
+        /// Its name in the store.
+        object: String,
+        /// What its digest is.
+        found: String,
+        /// What it should be.
+        expected: String,
+    },
+    #[error("the room that became free cannot be given back")]
+    Room(#[source] StoreError),
+    #[error("the store of the archive failed")]
+    Objects(#[source] StoreError),
+    #[error(transparent)]
+    Gather(#[from] GatherError),
+    #[error(transparent)]
+    Release(#[from] NotReleased),
+    #[error(transparent)]
+    Log(#[from] ReadError),
+    #[error("the archive cannot be recorded")]
+    Command(#[from] CommandError<ArchiveError>),
+}
+
+impl<'a> Archiver<'a> {
+    pub(crate) fn new(
+        commands: &'a Commands,
+        read_models: &'a ReadModels,
+        archive: &'a Archive,
+        clock: &'a dyn Clock,
+        rest: Rest,
+    ) -> Self {
+        let (left_alone, looked_through) = (HashSet::new(), Position::default());
+        Self { commands, read_models, archive, clock, rest, left_alone, looked_through }
+    }
+
+    /// Does what is next, for jobs whose end is recorded up to `until`.
+    pub(crate) async fn step(&mut self, until: Position) -> Result<Step, ArchiverError> {
+        let state = self.state().await?;
+        if let Some(pending) = state.pending {
+            return self.release(pending).await;
+        }
+        let after = state.through.max(self.looked_through);
+        let Some(segment) = self.gather(state.segments + 1, after, until).await? else {
+            return Ok(Step::Idle);
+        };
+        match self.execute(ArchiveCommand::RecordSegment(segment)).await {
+            Ok(state) => Ok(state.pending.map_or(Step::Idle, Step::Archived)),
+            Err(CommandError::Refused(ArchiveError::Overtaken)) => {
+                tracing::debug!("another process has archived the same logs");
+                self.looked_through = after;
+                Ok(Step::Waiting(Wait::Behind(self.read_models.position())))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How far the archive is, whoever brought it there.
+    pub(crate) async fn state(&self) -> Result<ArchiveState, ArchiverError> {
+        Ok(self.commands.archive.reload(StreamId::archive().id).await?.aggregate.state)
+    }
+
+    async fn execute(&self, command: ArchiveCommand) -> Result<ArchiveState, CommandError<ArchiveError>> {
+        let id = StreamId::archive().id;
+        // What this process remembers may be behind another one, also where nobody else is expected to append.
+        self.commands.archive.forget(&id);
+        let metadata = Metadata {
+            actor: Some("process:archiver".to_owned()),
+            correlation_id: Some(CommandId::generate().to_string()),
+            ..Metadata::default()
+        };
+        Ok(self.commands.archive.execute(id, command, &metadata).await?.aggregate.state)
+    }
+
+    async fn pause_after(&self, took: Duration) {
+        tokio::time::sleep(took.saturating_mul(self.rest.0)).await;
+    }
+}

@@ -1,0 +1,78 @@
+//! Lets go of job logs that are in the archive: their events leave the log, and their rows the read model, in one
+//! transaction, so that at any time the one is what the other says.
+//!
+//! The rows are those of events that every read model has passed, so no projector comes upon what is gone. A read model
+//! that is being filled has not passed them: as long as there is one, of a rebuild or a verification, nothing is let go.
+
+use rivet_events::Position;
+use rivet_events::log::StoreError;
+use rivet_events::segments::{Block, Release, SegmentError};
+
+use crate::checkpoint::{self, State};
+use crate::job_logs::{self, JobLogs};
+use crate::projection::{AnyProjection, Changes};
+use crate::read_models::ReadModels;
+use crate::rows::Connection;
+
+/// What became of a wish to let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// They are gone.
+    Done,
+    /// A read model is being filled: later.
+    Rebuilding,
+    /// A read model has only come to this position: later.
+    Behind(Position),
+}
+
+/// Why nothing was let go.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReleased {
+    /// The segment holds something else than logs.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// The database did not answer.
+    #[error("the log and the read models cannot be changed")]
+    Unavailable(#[from] StoreError),
+}
+
+impl ReadModels {
+    /// Lets go of what these blocks of a segment hold, which was read back from there; `last` is the highest position
+    /// in the segment.
+    pub async fn release(
+        &self,
+        segment: u64,
+        object: &str,
+        blocks: &[Block],
+        last: Position,
+    ) -> Result<Released, NotReleased> {
+        let release = Release::of(segment, object, blocks)?;
+        let mut keys = Vec::new();
+        for event in blocks.iter().flat_map(|block| &block.events) {
+            let batch = event.batch()?;
+            keys.push(job_logs::key(batch.job_id, batch.first_index));
+        }
+        let rows = Changes { deletes: keys, ..Changes::default() };
+        let mut transaction = self.inner.store.begin().await?;
+        let mut connection = transaction.connection();
+        // Nobody begins to fill one meanwhile.
+        connection.lock_generations().await?;
+        let checkpoints = checkpoint::load(&mut connection).await?;
+        if checkpoints.iter().any(|checkpoint| checkpoint.state == State::Rebuilding) {
+            return Ok(Released::Rebuilding);
+        }
+        let lowest = checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
+        if lowest < last {
+            return Ok(Released::Behind(lowest));
+        }
+        match &mut connection {
+            Connection::Postgres(connection) => release.on_postgres(connection).await?,
+            Connection::Sqlite(connection) => release.on_sqlite(connection).await?,
+        }
+        for live in checkpoints.iter().filter(|live| live.projection.name() == JobLogs.name()) {
+            connection.save(&live.table(), &rows).await?;
+        }
+        transaction.commit().await?;
+        Ok(Released::Done)
+    }
+}
