@@ -50,8 +50,8 @@ pub(crate) struct Archiver<'a> {
 /// What a step came to.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// A segment is stored.
-    Archived(SegmentArchived),
+    /// A segment is stored and recorded.
+    Archived,
     /// Its events have left the log.
     Released(SegmentArchived),
     /// Its events cannot leave the log yet.
@@ -123,7 +123,7 @@ impl<'a> Archiver<'a> {
             return Ok(Step::Idle);
         };
         match self.execute(ArchiveCommand::RecordSegment(segment)).await {
-            Ok(state) => Ok(state.pending.map_or(Step::Idle, Step::Archived)),
+            Ok(_) => Ok(Step::Archived),
             Err(CommandError::Refused(ArchiveError::Overtaken)) => {
                 tracing::debug!("another process has archived the same logs");
                 self.looked_through = after;

@@ -57,7 +57,7 @@ impl BackgroundArchiver {
         let mut archiver = Archiver::new(&self.commands, &self.read_models, archive, &*self.clock, Rest(4));
         loop {
             match archiver.step(until).await? {
-                Step::Archived(_) => {}
+                Step::Archived => {}
                 Step::Released(segment) => tracing::info!(
                     segment = segment.segment,
                     logs = segment.logs,

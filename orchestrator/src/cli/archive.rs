@@ -68,7 +68,7 @@ pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     let mut done = Totals::default();
     let archived = loop {
         match archiver.step(until).await {
-            Ok(Step::Archived(_)) => {}
+            Ok(Step::Archived) => {}
             Ok(Step::Released(segment)) => {
                 report.reach(segment.through.0.saturating_sub(from.0), until.0.saturating_sub(from.0));
                 done.add(&segment);
