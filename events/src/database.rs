@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Connection, PgPool, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::sleep;
@@ -214,7 +216,8 @@ impl SqliteDatabase {
             {
                 let mut writers = self.write().await?;
                 let connection = writers.derived();
-                let before: i64 = sqlx::query_scalar("pragma freelist_count").fetch_one(&mut *connection).await?;
+                let before: i64 =
+                    sqlx::query_scalar("pragma freelist_count").fetch_one(&mut *connection).await?;
                 sqlx::query(VACUUM).execute(&mut *connection).await?;
                 let after: i64 = sqlx::query_scalar("pragma freelist_count").fetch_one(connection).await?;
                 if after == 0 || after >= before {

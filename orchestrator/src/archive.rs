@@ -25,9 +25,7 @@ pub(crate) use background::BackgroundArchiver;
 
 use crate::clock::Clock;
 use crate::commands::{CommandError, Commands};
-use crate::domain::archive::{
-    ArchiveCommand, ArchiveError, ArchiveState, RecordRelease, RecordSegment,
-};
+use crate::domain::archive::{ArchiveCommand, ArchiveError, ArchiveState, RecordRelease, RecordSegment};
 
 /// The times that a transaction of the archiver takes are followed by so many of them in which it does nothing.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +73,9 @@ pub(crate) enum Wait {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiverError {
     /// The stored segment is not what was to be stored, or not any more: nothing of it leaves the log.
-    #[error("segment {segment} ({object}) has SHA-256 {found} instead of {expected}: none of its events leaves the log")]
+    #[error(
+        "segment {segment} ({object}) has SHA-256 {found} instead of {expected}: none of its events leaves the log"
+    )]
     Damaged {
         /// The segment.
         segment: u64,

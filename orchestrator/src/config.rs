@@ -167,7 +167,8 @@ impl DatabaseOptions {
     /// Where archived job logs are kept, if that is known: replicas over PostgreSQL share no directory by themselves.
     #[must_use]
     pub fn archive_url(&self) -> Option<ArchiveUrl> {
-        let beside = || self.url.sqlite_file().map(|file| ArchiveUrl::Directory(format!("{file}.archive").into()));
+        let beside =
+            || self.url.sqlite_file().map(|file| ArchiveUrl::Directory(format!("{file}.archive").into()));
         self.archive_url.clone().or_else(beside)
     }
 }

@@ -22,7 +22,10 @@ pub(crate) async fn last_before(log: &dyn EventLog, time: DateTime<Utc>) -> Resu
 }
 
 /// When the event at a position was recorded, or the next one where it was archived.
-pub(crate) async fn recorded_at(log: &dyn EventLog, position: u64) -> Result<Option<DateTime<Utc>>, ReadError> {
+pub(crate) async fn recorded_at(
+    log: &dyn EventLog,
+    position: u64,
+) -> Result<Option<DateTime<Utc>>, ReadError> {
     let Some(before) = position.checked_sub(1) else { return Ok(None) };
     Ok(log.read_all(Position(before), 1).await?.first().map(|envelope| envelope.recorded_at))
 }

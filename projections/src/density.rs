@@ -114,7 +114,10 @@ impl Density {
             }
         }
         if events != recorded.events {
-            self.report(format!("segment {} has {events} events instead of {}", recorded.segment, recorded.events));
+            self.report(format!(
+                "segment {} has {events} events instead of {}",
+                recorded.segment, recorded.events
+            ));
         }
         Ok(())
     }

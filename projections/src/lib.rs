@@ -15,8 +15,8 @@
 mod archiving;
 mod batch;
 mod checkpoint;
-mod generation;
 mod density;
+mod generation;
 pub mod job_flow;
 pub mod job_logs;
 pub mod job_queue;

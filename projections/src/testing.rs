@@ -202,6 +202,7 @@ fn stream_of(event: &Event) -> StreamId {
             panic!("name the stream of this event")
         }
         Event::Webhook(_) => StreamId::new(rivet_events::StreamType::Webhook, id("webhook_id")),
+        Event::Archive(_) => StreamId::archive(),
     }
 }
 

@@ -215,7 +215,8 @@ async fn an_archived_log_takes_nothing_more(kind: StoreKind) {
     client.append_logs(&job, &late).await.expect(201);
     let before = client.logs(&job).await.text;
     assert_archived(&place.archive().await, "archived 1 logs with 15 entries");
-    for client in [client.clone(), client.with("rivet-log-offset", &0), client.with("rivet-log-offset", &15)] {
+    for client in [client.clone(), client.with("rivet-log-offset", &0), client.with("rivet-log-offset", &15)]
+    {
         client.append_logs(&job, &late).await.expect_refusal(409, "log_sealed");
     }
     assert_eq!(client.logs(&job).await.text, before);
@@ -233,10 +234,11 @@ async fn a_segment_that_is_damaged_before_its_release_loses_nothing(kind: StoreK
     // is killed.
     place.pretend_rebuild(true).await;
     let url = place.store.url().to_owned();
-    let mut archiver = command(&["archive", "--older-than", "1ms", "--log-grace", "1ms", "--database-url", &url])
-        .args(["--archive-url", &place.url])
-        .spawn()
-        .unwrap();
+    let mut archiver =
+        command(&["archive", "--older-than", "1ms", "--log-grace", "1ms", "--database-url", &url])
+            .args(["--archive-url", &place.url])
+            .spawn()
+            .unwrap();
     eventually("the segment to be recorded", async || {
         let events = client.get("/api/events?type=archive.segment_archived").await.expect(200);
         (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
@@ -349,7 +351,8 @@ async fn a_server_archives_by_itself(kind: StoreKind) {
     let server = place.server(&["--archive-after", "30d"]).await;
     let client = server.client();
     eventually("the segment to be released", async || {
-        let events = client.get("/api/events?after=0&limit=1000&type=archive.segment_released").await.expect(200);
+        let events =
+            client.get("/api/events?after=0&limit=1000&type=archive.segment_released").await.expect(200);
         (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
     })
     .await;

@@ -105,7 +105,8 @@ impl Objects {
 #[cfg(feature = "s3")]
 fn open_bucket(url: &str) -> Result<Objects, StoreError> {
     let store = object_store::aws::AmazonS3Builder::from_env().with_url(url).build()?;
-    let prefix = url.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).map_or("", |(_, prefix)| prefix);
+    let prefix =
+        url.strip_prefix("s3://").and_then(|rest| rest.split_once('/')).map_or("", |(_, prefix)| prefix);
     Ok(Objects { store: Arc::new(store), prefix: Path::parse(prefix)? })
 }
 

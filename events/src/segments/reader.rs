@@ -38,9 +38,8 @@ impl Archive {
     /// That of a database, whose segments are in `objects`, if it is known where they are.
     #[must_use]
     pub fn new(database: &Database, objects: Option<Objects>) -> Self {
-        let weight = |_: &(String, u64), events: &Arc<[StoredEvent]>| {
-            u32::try_from(size(events)).unwrap_or(u32::MAX)
-        };
+        let weight =
+            |_: &(String, u64), events: &Arc<[StoredEvent]>| u32::try_from(size(events)).unwrap_or(u32::MAX);
         let blocks = Cache::builder().weigher(weight).max_capacity(CACHE_BYTES).build();
         Self(Arc::new(Inner { database: database.clone(), objects, blocks }))
     }
@@ -94,10 +93,13 @@ impl Archive {
     }
 
     async fn events(&self, place: &BlockPlace, job: JobId) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        decoded(&*self.block(place).await?, job)
+        decoded(&self.block(place).await?, job)
     }
 
-    async fn block(&self, BlockPlace { object, place }: &BlockPlace) -> Result<Arc<[StoredEvent]>, StoreError> {
+    async fn block(
+        &self,
+        BlockPlace { object, place }: &BlockPlace,
+    ) -> Result<Arc<[StoredEvent]>, StoreError> {
         let key = (object.clone(), place.start);
         if let Some(block) = self.0.blocks.get(&key) {
             return Ok(block);

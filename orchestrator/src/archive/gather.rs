@@ -1,7 +1,7 @@
 //! Makes a segment of the next logs, and stores it.
 
-use rivet_events::id::JobId;
 use rivet_events::Position;
+use rivet_events::id::JobId;
 use rivet_events::segments::{GatherError, Segment, SegmentError, SegmentWriter, format};
 
 use super::{Archiver, ArchiverError, RecordSegment};
@@ -24,7 +24,10 @@ impl Archiver<'_> {
     ) -> Result<Option<RecordSegment>, ArchiverError> {
         let (segment, through) = loop {
             match self.collect(after, until).await {
-                Err(ArchiverError::Gather(GatherError::Segment(SegmentError::Unreadable { log, position }))) => {
+                Err(ArchiverError::Gather(GatherError::Segment(SegmentError::Unreadable {
+                    log,
+                    position,
+                }))) => {
                     tracing::warn!(stream.id = %log, event.position = position.0, "a log cannot be read, and is not archived");
                     let job: Result<JobId, _> = log.parse();
                     // A log that belongs to no job was not asked for.
@@ -49,7 +52,8 @@ impl Archiver<'_> {
         let mut writer = SegmentWriter::begin().map_err(GatherError::Unavailable)?;
         let (mut through, mut jobs, mut page) = (after, 0, FIRST_PAGE);
         while jobs < MAX_JOBS && writer.raw_bytes() < MAX_BYTES {
-            let ended = self.archive.ended_jobs(through, until, page).await.map_err(GatherError::Unavailable)?;
+            let ended =
+                self.archive.ended_jobs(through, until, page).await.map_err(GatherError::Unavailable)?;
             let Some(last) = ended.last() else { break };
             through = last.position;
             jobs += ended.len();

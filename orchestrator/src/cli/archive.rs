@@ -66,7 +66,7 @@ pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     let from = archiver.state().await?.through;
     let report = ProgressReport::begin("archiving");
     let mut done = Totals::default();
-    let archived = loop {
+    let outcome = loop {
         match archiver.step(until).await {
             Ok(Step::Archived) => {}
             Ok(Step::Released(segment)) => {
@@ -84,7 +84,7 @@ pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     stop.cancel();
     workers.close();
     workers.wait().await;
-    archived?;
+    outcome?;
     eprintln!("{done}");
     Ok(())
 }

@@ -53,7 +53,7 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the API and all that works behind it [default command]
-    Serve(serve::ServeOptions),
+    Serve(Box<serve::ServeOptions>),
     /// Bring the database schema of the event log up to date; serve does that by itself
     Migrate(DatabaseOptions),
     /// Rebuild read models from the event log, also beside a running server
@@ -97,7 +97,7 @@ pub fn main() -> ExitCode {
         // These two serve a parent process, and must stay as small as they begin.
         Command::ReadDefinition => definition::child::main(),
         Command::RunnerJob => script::main(),
-        Command::Serve(options) => run(serve::run(options)),
+        Command::Serve(options) => run(serve::run(*options)),
         Command::Migrate(options) => run(migrate::run(options)),
         Command::Rebuild(options) => run(rebuild::run(options)),
         Command::Verify(options) => run(verify::run(options)),

@@ -81,7 +81,7 @@ proptest! {
 
     #[test]
     fn any_changed_byte_is_told(seed in any::<u64>()) {
-        let events: Vec<StoredEvent> = (1..=40).map(|n| event(n.into(), 1, n.into(), 2, "a line")).collect();
+        let events: Vec<StoredEvent> = (1..=40_u32).map(|n| event(n.into(), 1, n.into(), 2, "a line")).collect();
         let mut bytes = segment(&events).unwrap().bytes;
         let before = sha256(&bytes);
         let place = usize::try_from(seed % bytes.len() as u64).unwrap();
