@@ -15,6 +15,10 @@ pub enum ArchiveEvent {
     SegmentArchived(SegmentArchived),
     #[serde(rename = "archive.segment_released")]
     SegmentReleased(SegmentReleased),
+    #[serde(rename = "archive.jobs_purged")]
+    JobsPurged(JobsPurged),
+    #[serde(rename = "archive.segment_removed")]
+    SegmentRemoved(SegmentRemoved),
 }
 
 /// The logs of some ended jobs are in a segment, durable and read back. They are still in the log's tables too.
@@ -56,4 +60,28 @@ pub struct SegmentReleased {
     pub events: u64,
     /// When.
     pub released_at: DateTime<Utc>,
+}
+
+/// Nothing is kept any more of some jobs that ended long ago: their events are deleted, and their logs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobsPurged {
+    /// Jobs.
+    pub jobs: u64,
+    /// Events that were deleted from the log's tables.
+    pub events: u64,
+    /// No job whose end was recorded up to here is kept.
+    pub through: Position,
+    /// When.
+    pub purged_at: DateTime<Utc>,
+}
+
+/// A segment that held logs of purged jobs alone is not kept any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SegmentRemoved {
+    /// The segment.
+    pub segment: u64,
+    /// Events that were in it.
+    pub events: u64,
+    /// When.
+    pub removed_at: DateTime<Utc>,
 }

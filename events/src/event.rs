@@ -180,6 +180,7 @@ event_types!(JobEvent {
     Completed => "job.completed",
     Cancelled => "job.cancelled",
     TimedOut => "job.timed_out",
+    Purged => "job.purged",
 });
 
 event_types!(JobLogEvent {
@@ -218,6 +219,8 @@ event_types!(WebhookEvent {
 event_types!(ArchiveEvent {
     SegmentArchived => "archive.segment_archived",
     SegmentReleased => "archive.segment_released",
+    JobsPurged => "archive.jobs_purged",
+    SegmentRemoved => "archive.segment_removed",
 });
 
 #[cfg(test)]

@@ -162,13 +162,15 @@ fn spawn_workers(
     };
     workers.spawn(processes.run(shutdown.clone()));
 
-    if let Some(archive_after) = state.config.archive_after {
+    let config = &state.config;
+    if config.archive_after.is_some() || config.keep.is_some() {
         let archiver = BackgroundArchiver {
             commands: state.commands.clone(),
             read_models: state.read_models.clone(),
             database: database.clone(),
             clock: state.clock.clone(),
-            archive_after: archive_after.max(state.config.log_grace),
+            archive_after: config.archive_after.map(|age| age.max(config.log_grace)),
+            keep: config.keep,
         };
         workers.spawn(archiver.run(shutdown.clone()));
     }

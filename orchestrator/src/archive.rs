@@ -5,10 +5,12 @@
 //! comes after a crash goes on where it was: with the release, if the event is there; with a new segment, if not. Of two
 //! archivers, one records its segment, and the other sees that and goes on with the next.
 //!
-//! It trusts no read model: that a job has ended is read from the log, and stays true.
+//! It trusts no read model: that a job has ended is read from the log, and stays true. [`purge`] forgets jobs of which
+//! nothing is to be kept.
 
 mod background;
 mod gather;
+mod purge;
 mod release;
 
 use std::collections::HashSet;
@@ -22,6 +24,7 @@ use rivet_events::{Metadata, Position, StreamId};
 use rivet_projections::{NotReleased, ReadModels};
 
 pub(crate) use background::BackgroundArchiver;
+pub(crate) use purge::Retention;
 
 use crate::clock::Clock;
 use crate::commands::{CommandError, Commands};
@@ -43,6 +46,8 @@ pub(crate) struct Archiver<'a> {
     left_alone: HashSet<JobId>,
     /// Every job whose end is recorded up to here is in a segment or wrote no log, as far as this archiver has looked.
     looked_through: Position,
+    /// No job whose end is recorded up to here is kept, but for those that cannot be read.
+    purged_through: Position,
 }
 
 /// What a step came to.
@@ -52,7 +57,11 @@ pub(crate) enum Step {
     Archived,
     /// Its events have left the log.
     Released(SegmentArchived),
-    /// Its events cannot leave the log yet.
+    /// Nothing is kept any more of so many jobs, whose ends were recorded up to a position.
+    Purged { jobs: u64, through: Position },
+    /// A segment that held logs of such jobs alone is gone.
+    SegmentRemoved,
+    /// Events cannot leave the log yet.
     Waiting(Wait),
     /// There is nothing to archive.
     Idle,
@@ -88,6 +97,8 @@ pub(crate) enum ArchiverError {
     },
     #[error("the room that became free cannot be given back")]
     Room(#[source] StoreError),
+    #[error("jobs cannot be forgotten")]
+    Purge(#[source] StoreError),
     #[error("the store of the archive failed")]
     Objects(#[source] StoreError),
     #[error(transparent)]
@@ -109,7 +120,8 @@ impl<'a> Archiver<'a> {
         rest: Rest,
     ) -> Self {
         let (left_alone, looked_through) = (HashSet::new(), Position::default());
-        Self { commands, read_models, archive, clock, rest, left_alone, looked_through }
+        let purged_through = looked_through;
+        Self { commands, read_models, archive, clock, rest, left_alone, looked_through, purged_through }
     }
 
     /// Does what is next, for jobs whose end is recorded up to `until`.
@@ -122,15 +134,24 @@ impl<'a> Archiver<'a> {
         let Some(segment) = self.gather(state.segments + 1, after, until).await? else {
             return Ok(Step::Idle);
         };
+        let object = segment.object.clone();
         match self.execute(ArchiveCommand::RecordSegment(segment)).await {
             Ok(_) => Ok(Step::Archived),
             Err(CommandError::Refused(ArchiveError::Overtaken)) => {
-                tracing::debug!("another process has archived the same logs");
-                self.looked_through = after;
-                Ok(Step::Waiting(Wait::Behind(self.read_models.position())))
+                self.give_up(&object).await?;
+                Ok(Step::Archived)
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Removes a segment that another archiver was faster with, unless that made the very same one.
+    async fn give_up(&self, object: &str) -> Result<(), ArchiverError> {
+        if self.state().await?.kept.iter().any(|kept| kept.object == object) {
+            return Ok(());
+        }
+        let objects = self.archive.objects().map_err(ArchiverError::Objects)?;
+        objects.delete(object).await.map_err(ArchiverError::Objects)
     }
 
     /// How far the archive is, whoever brought it there.
@@ -142,15 +163,18 @@ impl<'a> Archiver<'a> {
         let id = StreamId::archive().id;
         // What this process remembers may be behind another one, also where nobody else is expected to append.
         self.commands.archive.forget(&id);
-        let metadata = Metadata {
-            actor: Some("process:archiver".to_owned()),
-            correlation_id: Some(CommandId::generate().to_string()),
-            ..Metadata::default()
-        };
-        Ok(self.commands.archive.execute(id, command, &metadata).await?.aggregate.state)
+        Ok(self.commands.archive.execute(id, command, &metadata()).await?.aggregate.state)
     }
 
     async fn pause_after(&self, took: Duration) {
         tokio::time::sleep(took.saturating_mul(self.rest.0)).await;
+    }
+}
+
+fn metadata() -> Metadata {
+    Metadata {
+        actor: Some("process:archiver".to_owned()),
+        correlation_id: Some(CommandId::generate().to_string()),
+        ..Metadata::default()
     }
 }

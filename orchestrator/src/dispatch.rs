@@ -281,7 +281,8 @@ fn frees_a_job(event: &Event) -> bool {
             | JobEvent::Started(_)
             | JobEvent::LeaseExpired(_)
             | JobEvent::CancelRequested(_)
-            | JobEvent::ReportRefused(_) => false,
+            | JobEvent::ReportRefused(_)
+            | JobEvent::Purged(_) => false,
         },
         Event::Pipeline(_)
         | Event::JobLog(_)

@@ -1,14 +1,15 @@
-//! Lets go of job logs that are in the archive: their events leave the log, and their rows the read model, in one
+//! Lets go of job logs that are in the archive, and of jobs that are not kept: their events leave the log, and their rows the read model, in one
 //! transaction, so that at any time the one is what the other says.
 //!
 //! The rows are those of events that every read model has passed, so no projector comes upon what is gone. A read model
 //! that is being filled has not passed them: as long as there is one, of a rebuild or a verification, nothing is let go.
 
 use rivet_events::Position;
+use rivet_events::id::JobId;
 use rivet_events::log::StoreError;
-use rivet_events::segments::{Block, Release, SegmentError};
+use rivet_events::segments::{Block, Release, SegmentError, purge_on_postgres, purge_on_sqlite};
 
-use crate::checkpoint::{self, State};
+use crate::checkpoint::{self, Checkpoint, State};
 use crate::job_logs::{self, JobLogs};
 use crate::projection::{AnyProjection, Changes};
 use crate::read_models::ReadModels;
@@ -55,13 +56,8 @@ impl ReadModels {
         let rows = Changes { deletes: keys, ..Changes::default() };
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
-        // Nobody begins to fill one meanwhile.
-        connection.lock_generations().await?;
-        let checkpoints = checkpoint::load(&mut connection).await?;
-        if checkpoints.iter().any(|checkpoint| checkpoint.state == State::Rebuilding) {
-            return Ok(Released::Rebuilding);
-        }
-        let lowest = checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
+        let Some(live) = settled(&mut connection).await? else { return Ok(Released::Rebuilding) };
+        let lowest = live.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
         if lowest < last {
             return Ok(Released::Behind(lowest));
         }
@@ -69,10 +65,42 @@ impl ReadModels {
             Connection::Postgres(connection) => release.on_postgres(connection).await?,
             Connection::Sqlite(connection) => release.on_sqlite(connection).await?,
         }
-        for live in checkpoints.iter().filter(|live| live.projection.name() == JobLogs.name()) {
+        for live in live.iter().filter(|live| live.projection.name() == JobLogs.name()) {
             connection.save(&live.table(), &rows).await?;
         }
         transaction.commit().await?;
         Ok(Released::Done)
     }
+
+    /// Deletes the events of those of these jobs that are to be forgotten, as the log says, and what is kept of their
+    /// logs. Read models have forgotten the jobs themselves when they have passed that event.
+    pub async fn forget(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
+        let mut transaction = self.inner.store.begin().await?;
+        let mut connection = transaction.connection();
+        let Some(live) = settled(&mut connection).await? else { return Ok(Released::Rebuilding) };
+        let lowest = live.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
+        let doomed = match &mut connection {
+            Connection::Postgres(connection) => purge_on_postgres(connection, jobs, lowest).await?,
+            Connection::Sqlite(connection) => purge_on_sqlite(connection, jobs, lowest).await?,
+        };
+        if doomed.later > 0 {
+            return Ok(Released::Behind(lowest));
+        }
+        for live in live.iter().filter(|live| live.projection.name() == JobLogs.name()) {
+            for job in &doomed.jobs {
+                let query = job_logs::delete_all(&live.table(), *job);
+                connection.execute(&query.text, &query.args).await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(Released::Done)
+    }
+}
+
+/// All read models, where none is being filled; nobody begins to fill one until the transaction ends.
+async fn settled(connection: &mut Connection<'_>) -> Result<Option<Vec<Checkpoint>>, StoreError> {
+    connection.lock_generations().await?;
+    let checkpoints = checkpoint::load(connection).await?;
+    let is_filled = |checkpoint: &Checkpoint| checkpoint.state == State::Live;
+    Ok(checkpoints.iter().all(is_filled).then_some(checkpoints))
 }

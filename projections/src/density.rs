@@ -64,7 +64,8 @@ impl Density {
     /// What is wrong with the log, once its archive is looked at too: all of it is read.
     pub(crate) async fn faults_beside(mut self, log: &dyn EventLog) -> Result<Vec<String>, ReadError> {
         let mut archived = Vec::new();
-        for Segment { recorded, released } in segments(log).await? {
+        let Segments { kept, removed_events } = segments(log).await?;
+        for Segment { recorded, released } in kept {
             if let Err(fault) = self.see_segment(log.archive(), &recorded, released, &mut archived).await {
                 self.report(format!("segment {} of the archive: {fault}", recorded.segment));
             }
@@ -72,12 +73,25 @@ impl Density {
         for (stream, before) in std::mem::take(&mut self.begun) {
             self.report(format!("the {before} events before the first one of {stream} are missing"));
         }
-        for position in (1..=self.position).map(Position) {
-            if !is_set(&self.seen, position) && !is_set(&archived, position) {
+        let purged = match log.archive() {
+            Some(archive) => archive.purged().await?.events + removed_events,
+            None => removed_events,
+        };
+        self.count_missing(&archived, purged);
+        Ok(self.faults)
+    }
+
+    /// Positions that are nowhere must be as many as were purged; which ones these were is not kept.
+    fn count_missing(&mut self, archived: &[u64], purged: u64) {
+        let is_missing = |position: &Position| !is_set(&self.seen, *position) && !is_set(archived, *position);
+        let missing: Vec<Position> = (1..=self.position).map(Position).filter(is_missing).collect();
+        if purged > 0 && missing.len() as u64 != purged {
+            self.report(format!("{} positions are missing, and {purged} were purged", missing.len()));
+        } else if purged == 0 {
+            for position in missing {
                 self.report(format!("position {position} is missing"));
             }
         }
-        Ok(self.faults)
     }
 
     async fn see_segment(
@@ -136,7 +150,14 @@ struct Segment {
     released: bool,
 }
 
-async fn segments(log: &dyn EventLog) -> Result<Vec<Segment>, ReadError> {
+/// The segments that there are, and how many events were in those that are not kept any more.
+struct Segments {
+    kept: Vec<Segment>,
+    removed_events: u64,
+}
+
+async fn segments(log: &dyn EventLog) -> Result<Segments, ReadError> {
+    let mut removed_events = 0;
     let mut segments: Vec<Segment> = Vec::new();
     for envelope in log.read_stream(&StreamId::archive(), Version::default()).await? {
         let Event::Archive(event) = &envelope.event else { continue };
@@ -149,9 +170,14 @@ async fn segments(log: &dyn EventLog) -> Result<Vec<Segment>, ReadError> {
                     segment.released = true;
                 }
             }
+            ArchiveEvent::SegmentRemoved(removed) => {
+                segments.retain(|segment| segment.recorded.segment != removed.segment);
+                removed_events += removed.events;
+            }
+            ArchiveEvent::JobsPurged(_) => {}
         }
     }
-    Ok(segments)
+    Ok(Segments { kept: segments, removed_events })
 }
 
 fn set(bits: &mut Vec<u64>, position: Position) {

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::{EventId, JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent, JobLaunched,
-    JobLeaseExpired, JobRequeued, JobStarted, JobStatus, JobTimedOut, RequeueCause,
+    JobLeaseExpired, JobPurged, JobRequeued, JobStarted, JobStatus, JobTimedOut, RequeueCause,
 };
 use rivet_events::{Envelope, Event, Metadata, Position, StreamId, Version};
 use uuid::Uuid;
@@ -147,6 +147,15 @@ impl Scene {
             result: None,
             reason: Some("asked".to_owned()),
             cancelled_at: at(seconds),
+        }))
+    }
+
+    pub(crate) fn purge(&self, status: JobStatus, seconds: i64) -> Event {
+        Event::Job(JobEvent::Purged(JobPurged {
+            job_id: self.job_id,
+            pipeline_id: self.pipeline_id,
+            status,
+            purged_at: at(seconds),
         }))
     }
 

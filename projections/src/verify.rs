@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use serde::Serialize;
 
@@ -25,6 +26,8 @@ pub(crate) const MAX_REPORTED: usize = 1000;
 pub struct Report {
     /// The log was folded up to here.
     pub position: Position,
+    /// When its last event was recorded: what has lapsed by then is no difference.
+    pub at: DateTime<Utc>,
     /// Rows compared.
     pub rows: u64,
     /// Where a live read model is not what the log says; the first thousand.
@@ -63,8 +66,11 @@ impl ReadModels {
         scratch: &mut [Checkpoint],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<Report, RebuildError> {
-        let mut report = Report::default();
         let mut density = Density::default();
+        let before_head = Position(self.inner.log.head().await?.0.saturating_sub(1));
+        let last = self.inner.log.read_all(before_head, 1).await?;
+        let at = last.first().map(|last| last.recorded_at).unwrap_or_default();
+        let mut report = Report { at, ..Report::default() };
         loop {
             // A snapshot ahead of the scratch rows, which then follow it to where it stands.
             let mut snapshot = self.inner.store.snapshot().await?;
@@ -165,6 +171,10 @@ impl Report {
     }
 
     fn differ(&mut self, of: &Checkpoint, key: String, live: Option<String>, expected: Option<String>) {
+        let has_lapsed = |document: &String| of.projection.has_lapsed(document, self.at);
+        if live.iter().chain(&expected).all(has_lapsed) {
+            return;
+        }
         if self.differences.len() < MAX_REPORTED {
             self.differences.push(Difference { projection: of.projection.name(), key, live, expected });
         }

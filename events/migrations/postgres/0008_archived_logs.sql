@@ -23,3 +23,16 @@ create table archived_logs (
     block_length   bigint  not null,
     primary key (job_id, first_index)
 );
+
+-- Whether a segment is still needed.
+create index archived_logs_segment on archived_logs (segment);
+
+-- What was deleted of jobs that are not kept any more: one row, raised in the transactions that delete.
+create table purged (
+    -- 1: the row.
+    id     bigint  primary key check (id = 1),
+    -- Jobs.
+    jobs   bigint  not null,
+    -- Events that were in `events`.
+    events bigint  not null
+);

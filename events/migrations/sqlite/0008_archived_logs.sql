@@ -23,3 +23,16 @@ create table archived_logs (
     block_length   integer not null,
     primary key (job_id, first_index)
 ) strict, without rowid;
+
+-- Whether a segment is still needed.
+create index archived_logs_segment on archived_logs (segment);
+
+-- What was deleted of jobs that are not kept any more: one row, raised in the transactions that delete.
+create table purged (
+    -- 1: the row.
+    id     integer primary key check (id = 1),
+    -- Jobs.
+    jobs   integer not null,
+    -- Events that were in `events`.
+    events integer not null
+) strict;

@@ -15,14 +15,17 @@ use crate::envelope::{Position, Version};
 use crate::id::JobId;
 use crate::log::StoreError;
 
-/// A job that has ended, which it does once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EndedJob {
-    /// The job.
-    pub job_id: JobId,
-    /// Where its end is recorded.
-    pub position: Position,
+/// Jobs that have ended, which each does once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedJobs {
+    /// Them, in the order in which they ended.
+    pub ids: Vec<JobId>,
+    /// The log was looked through up to here.
+    pub through: Position,
 }
+
+/// Positions that are looked through in one statement, so that none takes long, however rare ends are.
+const WINDOW: u64 = 50_000;
 
 /// Why logs were not gathered.
 #[derive(Debug, thiserror::Error)]
@@ -59,13 +62,33 @@ const LOGS_ON_SQLITE: &str = "
     order by aggregate_id, sequence";
 
 impl Archive {
-    /// Jobs whose end is recorded after a position and up to another one, in the order of that, so many at most.
+    /// Some jobs whose end is recorded after a position and up to another one, so many at most; none where there is
+    /// none.
     pub async fn ended_jobs(
         &self,
         after: Position,
         until: Position,
         limit: usize,
-    ) -> Result<Vec<EndedJob>, StoreError> {
+    ) -> Result<EndedJobs, StoreError> {
+        let mut through = after;
+        while through < until {
+            let end = Position(until.0.min(through.0 + WINDOW));
+            let ended = self.ended_within(through, end, limit).await?;
+            if !ended.ids.is_empty() {
+                return Ok(ended);
+            }
+            through = end;
+        }
+        Ok(EndedJobs { ids: Vec::new(), through })
+    }
+
+    async fn ended_within(
+        &self,
+        after: Position,
+        until: Position,
+        limit: usize,
+    ) -> Result<EndedJobs, StoreError> {
+        let end = until;
         let (after, until, limit) = (i64::try_from(after.0)?, i64::try_from(until.0)?, i64::try_from(limit)?);
         let rows: Vec<(String, i64)> = match self.database() {
             Database::Postgres(pool) => {
@@ -75,10 +98,13 @@ impl Archive {
                 sqlx::query_as(ENDED).bind(after).bind(until).bind(limit).fetch_all(&sqlite.readers).await?
             }
         };
-        let ended = |(id, position): (String, i64)| {
-            Ok(EndedJob { job_id: id.parse()?, position: Position(position.try_into()?) })
-        };
-        rows.into_iter().map(ended).collect()
+        // There may be more where there are as many as were asked for.
+        let last = rows
+            .last()
+            .filter(|_| i64::try_from(rows.len()).is_ok_and(|found| found >= limit))
+            .map(|(_, position)| position.unsigned_abs());
+        let ids = rows.iter().map(|(id, _)| id.parse()).collect::<Result<_, _>>()?;
+        Ok(EndedJobs { ids, through: last.map_or(end, Position) })
     }
 
     /// Adds to a segment what the log's table has of these jobs' logs, event by event: a log may be larger than memory.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::database::Database;
 use rivet_projections::ReadModels;
 use tokio_util::sync::CancellationToken;
 
-use super::{Archiver, ArchiverError, Rest, Step};
+use super::{Archiver, ArchiverError, Rest, Retention, Step};
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::leading::Terms;
@@ -26,8 +26,10 @@ pub(crate) struct BackgroundArchiver {
     pub(crate) read_models: ReadModels,
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
-    /// How long after its end the log of a job is archived.
-    pub(crate) archive_after: Duration,
+    /// How long after its end the log of a job is archived, if it is.
+    pub(crate) archive_after: Option<Duration>,
+    /// How long after its end a job is kept, if not for ever.
+    pub(crate) keep: Option<Duration>,
 }
 
 impl BackgroundArchiver {
@@ -51,24 +53,38 @@ impl BackgroundArchiver {
     async fn archive_all(&self) -> Result<(), ArchiverError> {
         let log = self.commands.log();
         let Some(archive) = log.archive() else { return Ok(()) };
-        let after = TimeDelta::from_std(self.archive_after).unwrap_or(TimeDelta::MAX);
-        let Some(before) = self.clock.now().checked_sub_signed(after) else { return Ok(()) };
-        let until = timeline::last_before(&**log, before).await?;
         let mut archiver = Archiver::new(&self.commands, &self.read_models, archive, &*self.clock, Rest(4));
-        loop {
-            match archiver.step(until).await? {
-                Step::Archived => {}
-                Step::Released(segment) => tracing::info!(
-                    segment = segment.segment,
-                    logs = segment.logs,
-                    entries = segment.entries,
-                    bytes = segment.bytes,
-                    "job logs were archived"
-                ),
-                Step::Waiting(_) => tokio::time::sleep(WAIT).await,
-                Step::Idle => break,
-            }
+        if let Some(before) = self.archive_after.and_then(|age| self.ago(age)) {
+            let until = timeline::last_before(&**log, before).await?;
+            while !self.is_done(archiver.step(until).await?).await {}
+        }
+        if let Some(ended_until) = self.keep.and_then(|age| self.ago(age)) {
+            let until = timeline::last_before(&**log, ended_until).await?;
+            let retention = Retention { until, ended_until };
+            while !self.is_done(archiver.purge_step(retention).await?).await {}
         }
         self.database.give_back_room().await.map_err(ArchiverError::Room)
+    }
+
+    fn ago(&self, age: Duration) -> Option<DateTime<Utc>> {
+        self.clock.now().checked_sub_signed(TimeDelta::from_std(age).ok()?)
+    }
+
+    /// Whether there is nothing left to do; waits where that takes something that happens elsewhere.
+    async fn is_done(&self, step: Step) -> bool {
+        match step {
+            Step::Archived | Step::SegmentRemoved => {}
+            Step::Released(segment) => tracing::info!(
+                segment = segment.segment,
+                logs = segment.logs,
+                entries = segment.entries,
+                bytes = segment.bytes,
+                "job logs were archived"
+            ),
+            Step::Purged { jobs, .. } => tracing::info!(jobs, "jobs were forgotten"),
+            Step::Waiting(_) => tokio::time::sleep(WAIT).await,
+            Step::Idle => return true,
+        }
+        false
     }
 }

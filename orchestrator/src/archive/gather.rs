@@ -54,11 +54,12 @@ impl Archiver<'_> {
         while jobs < MAX_JOBS && writer.raw_bytes() < MAX_BYTES {
             let ended =
                 self.archive.ended_jobs(through, until, page).await.map_err(GatherError::Unavailable)?;
-            let Some(last) = ended.last() else { break };
-            through = last.position;
-            jobs += ended.len();
-            let ids: Vec<JobId> =
-                ended.iter().map(|job| job.job_id).filter(|id| !self.left_alone.contains(id)).collect();
+            through = ended.through;
+            if ended.ids.is_empty() {
+                break;
+            }
+            jobs += ended.ids.len();
+            let ids: Vec<JobId> = ended.ids.into_iter().filter(|id| !self.left_alone.contains(id)).collect();
             self.archive.gather(&ids, &mut writer).await?;
             // As many as are likely to fill the segment, and no more.
             let left = u128::from(MAX_BYTES.saturating_sub(writer.raw_bytes()));

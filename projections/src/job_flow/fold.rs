@@ -1,5 +1,6 @@
 //! Job events into minutes.
 
+use chrono::{DateTime, Utc};
 use rivet_events::job::{JobClaimed, JobEvent, JobStatus};
 use rivet_events::{Envelope, Event, StreamType};
 
@@ -30,6 +31,10 @@ impl Projection for JobFlow {
             | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
+    }
+
+    fn has_lapsed(row: &Minute, at: DateTime<Utc>) -> bool {
+        row.minute < Minute::of(at) - i64::from(MINUTES)
     }
 
     fn apply(row: Option<Minute>, envelope: &Envelope) -> Option<Minute> {
@@ -71,7 +76,8 @@ fn moves(event: &JobEvent) -> bool {
         JobEvent::Started(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
-        | JobEvent::ReportRefused(_) => false,
+        | JobEvent::ReportRefused(_)
+        | JobEvent::Purged(_) => false,
     }
 }
 
@@ -93,7 +99,8 @@ fn count(mut row: Minute, event: &JobEvent) -> Minute {
         JobEvent::Started(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
-        | JobEvent::ReportRefused(_) => {}
+        | JobEvent::ReportRefused(_)
+        | JobEvent::Purged(_) => {}
     }
     row
 }

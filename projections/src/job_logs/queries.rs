@@ -92,6 +92,14 @@ pub(crate) fn key(job_id: JobId, first_index: u64) -> String {
     format!("{job_id}/{:012}", first_index.min(MAX_INDEX))
 }
 
+/// Deletes the rows of a job's log.
+pub(crate) fn delete_all(table: &str, job_id: JobId) -> Query {
+    Query::new(&format!("delete from {table} where key >= "))
+        .bind(key(job_id, 0))
+        .push(" and key <= ")
+        .bind(key(job_id, MAX_INDEX))
+}
+
 /// The entries of `batches` after `after_index`, `limit` of them.
 pub(super) fn cut(batches: Vec<LogBatch>, after_index: u64, limit: usize) -> LogPage {
     let entries: Vec<NumberedEntry> = batches

@@ -91,7 +91,7 @@ fn evolve(row: Option<QueuedJob>, event: &JobEvent) -> Option<QueuedJob> {
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_) => row,
-        JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_) => None,
+        JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_) | JobEvent::Purged(_) => None,
     }
 }
 

@@ -50,6 +50,7 @@ impl Projection for Jobs {
     fn apply(row: Option<Job>, envelope: &Envelope) -> Option<Job> {
         match &envelope.event {
             Event::Job(JobEvent::Launched(launched)) => Some(launch(launched)),
+            Event::Job(JobEvent::Purged(_)) => None,
             Event::Job(event) => row.map(|job| evolve(job, event)),
             Event::Pipeline(_)
             | Event::JobLog(_)
@@ -134,7 +135,7 @@ fn evolve(job: Job, event: &JobEvent) -> Job {
             };
             Job { phase: JobPhase::Cancelling, cancel: Some(cancel), ..job }
         }
-        JobEvent::ReportRefused(_) => job,
+        JobEvent::ReportRefused(_) | JobEvent::Purged(_) => job,
         JobEvent::Completed(completed) => Ending {
             status: completed.status,
             at: completed.completed_at,

@@ -9,12 +9,16 @@ use rivet_events::Position;
 pub enum ArchiveCommand {
     RecordSegment(RecordSegment),
     RecordRelease(RecordRelease),
+    RecordPurge(RecordPurge),
+    RecordRemoval(RecordRemoval),
 }
 
 command_names! {
     ArchiveCommand {
         RecordSegment => "record_segment",
         RecordRelease => "record_release",
+        RecordPurge => "record_purge",
+        RecordRemoval => "record_removal",
     }
 }
 
@@ -50,6 +54,30 @@ pub struct RecordSegment {
 /// Keep in mind that the events of a segment are in it alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordRelease {
+    /// The segment.
+    pub segment: u64,
+    /// When.
+    pub now: DateTime<Utc>,
+}
+
+/// Keep in mind that nothing is kept any more of jobs up to a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordPurge {
+    /// Jobs of which nothing is kept, all that there ever were.
+    pub jobs: u64,
+    /// Events that were deleted from the log's tables for it, likewise.
+    pub events: u64,
+    /// How far the log was looked through before.
+    pub after: Position,
+    /// How far it was looked through.
+    pub through: Position,
+    /// When.
+    pub now: DateTime<Utc>,
+}
+
+/// Keep in mind that a segment is not kept any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRemoval {
     /// The segment.
     pub segment: u64,
     /// When.

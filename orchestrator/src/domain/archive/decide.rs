@@ -1,8 +1,8 @@
 //! The rules of the archive: one segment at a time, whoever makes it.
 
-use rivet_events::archive::{ArchiveEvent, SegmentArchived, SegmentReleased};
+use rivet_events::archive::{ArchiveEvent, JobsPurged, SegmentArchived, SegmentReleased, SegmentRemoved};
 
-use super::command::{ArchiveCommand, RecordRelease, RecordSegment};
+use super::command::{ArchiveCommand, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
 use super::state::ArchiveState;
 
 /// Why a command to the archive was refused.
@@ -14,6 +14,9 @@ pub enum ArchiveError {
     /// The events of the segment before it are still in the log.
     #[error("the segment before it is not released")]
     Pending,
+    /// Jobs whose logs are in it are kept.
+    #[error("logs of the segment are still kept")]
+    Needed,
     /// There is no such segment.
     #[error("there is no such segment")]
     NotFound,
@@ -27,6 +30,8 @@ pub(super) fn decide(
     match command {
         ArchiveCommand::RecordSegment(record) => record_segment(state, record),
         ArchiveCommand::RecordRelease(record) => record_release(state, &record),
+        ArchiveCommand::RecordPurge(record) => record_purge(state, &record),
+        ArchiveCommand::RecordRemoval(record) => record_removal(state, &record),
     }
 }
 
@@ -65,5 +70,32 @@ fn record_release(state: &ArchiveState, record: &RecordRelease) -> Result<Vec<Ar
         // Another process was faster.
         Some(_) | None if (1..=state.segments).contains(&record.segment) => Ok(vec![]),
         Some(_) | None => Err(ArchiveError::NotFound),
+    }
+}
+
+fn record_purge(state: &ArchiveState, record: &RecordPurge) -> Result<Vec<ArchiveEvent>, ArchiveError> {
+    if record.after != state.purged_through {
+        return Err(ArchiveError::Overtaken);
+    }
+    Ok(vec![ArchiveEvent::JobsPurged(JobsPurged {
+        jobs: record.jobs.saturating_sub(state.purged_jobs),
+        events: record.events.saturating_sub(state.purged_events),
+        through: record.through,
+        purged_at: record.now,
+    })])
+}
+
+fn record_removal(state: &ArchiveState, record: &RecordRemoval) -> Result<Vec<ArchiveEvent>, ArchiveError> {
+    let is_pending = state.pending.as_ref().is_some_and(|pending| pending.segment == record.segment);
+    match state.kept.iter().find(|kept| kept.segment == record.segment) {
+        Some(kept) if kept.through > state.purged_through || is_pending => Err(ArchiveError::Needed),
+        Some(kept) => Ok(vec![ArchiveEvent::SegmentRemoved(SegmentRemoved {
+            segment: kept.segment,
+            events: kept.events,
+            removed_at: record.now,
+        })]),
+        // Another process was faster.
+        None if (1..=state.segments).contains(&record.segment) => Ok(vec![]),
+        None => Err(ArchiveError::NotFound),
     }
 }

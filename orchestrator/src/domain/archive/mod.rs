@@ -12,9 +12,9 @@ use rivet_events::StreamType;
 use rivet_events::archive::ArchiveEvent;
 use serde::{Deserialize, Serialize};
 
-pub use command::{ArchiveCommand, RecordRelease, RecordSegment};
+pub use command::{ArchiveCommand, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
 pub use decide::ArchiveError;
-pub use state::ArchiveState;
+pub use state::{ArchiveState, KeptSegment};
 
 /// The aggregate behind the archive's stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
-use rivet_events::archive::{ArchiveEvent, SegmentArchived, SegmentReleased};
+use rivet_events::archive::{ArchiveEvent, JobsPurged, SegmentArchived, SegmentReleased, SegmentRemoved};
 
-use super::{Archive, ArchiveCommand, ArchiveError, RecordRelease, RecordSegment};
+use super::{
+    Archive, ArchiveCommand, ArchiveError, RecordPurge, RecordRelease, RecordRemoval, RecordSegment,
+};
 use crate::domain::spec::Given;
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
@@ -84,4 +86,45 @@ fn a_release_is_recorded_once() {
 fn what_was_never_archived_is_not_released() {
     given([]).when(release(1)).then_refused(ArchiveError::NotFound);
     given([archived(1)]).when(release(2)).then_refused(ArchiveError::NotFound);
+}
+
+fn purged(jobs: u64, events: u64, through: u64) -> ArchiveEvent {
+    ArchiveEvent::JobsPurged(JobsPurged { jobs, events, through: Position(through), purged_at: NOW })
+}
+
+fn purge(jobs: u64, events: u64, after: u64, through: u64) -> ArchiveCommand {
+    ArchiveCommand::RecordPurge(RecordPurge {
+        jobs,
+        events,
+        after: Position(after),
+        through: Position(through),
+        now: NOW,
+    })
+}
+
+fn remove(segment: u64) -> ArchiveCommand {
+    ArchiveCommand::RecordRemoval(RecordRemoval { segment, now: NOW })
+}
+
+fn removed(segment: u64) -> ArchiveEvent {
+    ArchiveEvent::SegmentRemoved(SegmentRemoved { segment, events: 3, removed_at: NOW })
+}
+
+#[test]
+fn a_purge_says_what_came_on_top_of_those_before() {
+    given([]).when(purge(5, 50, 0, 9)).then([purged(5, 50, 9)]);
+    given([purged(5, 50, 9)]).when(purge(7, 68, 9, 20)).then([purged(2, 18, 20)]);
+    given([purged(5, 50, 9)]).when(purge(7, 68, 0, 20)).then_refused(ArchiveError::Overtaken);
+}
+
+#[test]
+fn a_segment_is_removed_once_all_of_its_jobs_are_purged() {
+    let released = [archived(1), released(1)];
+    given(released.clone()).when(remove(1)).then_refused(ArchiveError::Needed);
+    given([&released[..], &[purged(1, 1, 10)]].concat()).when(remove(1)).then_refused(ArchiveError::Needed);
+    let over = [&released[..], &[purged(1, 1, 11)]].concat();
+    given(over.clone()).when(remove(1)).then([removed(1)]);
+    given([over, vec![removed(1)]].concat()).when(remove(1)).then([]);
+    given([archived(1), purged(1, 1, 11)]).when(remove(1)).then_refused(ArchiveError::Needed);
+    given([]).when(remove(1)).then_refused(ArchiveError::NotFound);
 }
