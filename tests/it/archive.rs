@@ -1,26 +1,21 @@
 //! Logs of ended jobs leave the database, and nobody who reads them notices.
 
-use std::collections::BTreeMap;
+mod place;
+mod retention;
+
 use std::fs;
-use std::path::PathBuf;
-use std::process::Output;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rivet_events::database::Database;
-use rivet_events::log::{self, LogSettings};
-use rivet_projections::ReadModels;
 use rivet_tests::client::Client;
-use rivet_tests::history::{Storyteller, tell};
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, id, new_claimed_job, new_job, new_pipeline, success};
-use rivet_tests::server::Server;
 use rivet_tests::sse::EventStream;
-use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::store::StoreKind;
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
-use crate::cli::{command, json_lines, printed, run_on};
+use self::place::{Place, assert_archived, new_logged_job, said, tell_stories};
+use crate::cli::{json_lines, printed};
 
 on_both_stores! {
     an_archived_log_is_read_as_before,
@@ -30,95 +25,6 @@ on_both_stores! {
     a_damaged_segment_is_told_by_a_verification_and_to_readers,
     an_archiver_that_is_killed_is_succeeded,
     a_server_archives_by_itself,
-    jobs_that_are_not_kept_are_forgotten,
-    a_server_forgets_by_itself,
-}
-
-/// A store, and where its archive is.
-struct Place {
-    store: Store,
-    archive: tempfile::TempDir,
-    url: String,
-}
-
-impl Place {
-    async fn new(kind: StoreKind) -> Self {
-        let archive = tempfile::Builder::new().prefix("rivet-archive-").tempdir().unwrap();
-        let url = format!("file://{}", archive.path().display());
-        Self { store: Store::create(kind).await, archive, url }
-    }
-
-    async fn server(&self, flags: &[&str]) -> Server {
-        Server::start(&self.store, &[&["--archive-url", &self.url], flags].concat()).await
-    }
-
-    async fn run(&self, args: &[&str]) -> Output {
-        run_on(&self.store, &[args, &["--archive-url", &self.url]].concat()).await
-    }
-
-    /// Archives what has ended, however short ago.
-    async fn archive(&self) -> Output {
-        self.run(&["archive", "--older-than", "1ms", "--log-grace", "1ms"]).await
-    }
-
-    async fn assert_proven(&self) {
-        let verified = self.run(&["verify"]).await;
-        assert!(printed(&verified).starts_with("verified "), "{verified:?}");
-    }
-
-    fn segments(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> =
-            fs::read_dir(self.archive.path()).unwrap().map(|file| file.unwrap().path()).collect();
-        files.sort();
-        files
-    }
-
-    /// The events of logs that the log's table holds.
-    async fn log_rows(&self) -> i64 {
-        const COUNT: &str = "select count(*) from events where aggregate_type = 'job_log'";
-        match Database::connect(self.store.url()).await.unwrap() {
-            Database::Sqlite(sqlite) => sqlx::query_scalar(COUNT).fetch_one(&sqlite.readers).await.unwrap(),
-            Database::Postgres(pool) => sqlx::query_scalar(COUNT).fetch_one(&pool).await.unwrap(),
-        }
-    }
-
-    /// Makes it look as if a read model was being rebuilt, or ends that.
-    async fn pretend_rebuild(&self, begins: bool) {
-        let statement = if begins {
-            "insert into checkpoints values ('jobs', 99, 1, 'rebuilding', 0, 9000000000000000)"
-        } else {
-            "delete from checkpoints where generation = 99"
-        };
-        match Database::connect(self.store.url()).await.unwrap() {
-            Database::Sqlite(sqlite) => {
-                let mut writers = sqlite.write().await.unwrap();
-                sqlx::query(statement).execute(writers.durable()).await.unwrap();
-            }
-            Database::Postgres(pool) => {
-                sqlx::query(statement).execute(&pool).await.unwrap();
-            }
-        }
-    }
-}
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-#[track_caller]
-fn assert_archived(output: &Output, what: &str) {
-    assert!(output.status.success() && said(output).contains(what), "{output:?}");
-}
-
-/// A job that ended, with so many batches of a few long lines in its log.
-async fn new_logged_job(client: &Client, batches: usize) -> String {
-    let job = new_claimed_job(client, "r1").await;
-    for batch in 0..batches {
-        let line = |n: usize| entry(&format!("{batch}.{n} \u{0} \"ü\" \n{}", "x".repeat(150 * n)));
-        client.append_logs(&job, &(0..7).map(line).collect()).await.expect(201);
-    }
-    client.complete(&job, &success()).await.expect(204);
-    job
 }
 
 /// Everything that is answered about a log.
@@ -236,12 +142,7 @@ async fn a_segment_that_is_damaged_before_its_release_loses_nothing(kind: StoreK
     // Nothing leaves the log while a read model is being made, so the archiver waits between the two steps; there it
     // is killed.
     place.pretend_rebuild(true).await;
-    let url = place.store.url().to_owned();
-    let mut archiver =
-        command(&["archive", "--older-than", "1ms", "--log-grace", "1ms", "--database-url", &url])
-            .args(["--archive-url", &place.url])
-            .spawn()
-            .unwrap();
+    let mut archiver = place.begin(&["--older-than", "1ms", "--log-grace", "1ms"]);
     eventually("the segment to be recorded", async || {
         let events = client.get("/api/events?type=archive.segment_archived").await.expect(200);
         (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
@@ -292,22 +193,6 @@ async fn a_damaged_segment_is_told_by_a_verification_and_to_readers(kind: StoreK
     place.assert_proven().await;
 }
 
-/// Jobs of years ago, as many as several transactions hold.
-async fn tell_stories(place: &Place, jobs: usize) {
-    let database = Database::connect(place.store.url()).await.unwrap();
-    database.migrate().await.unwrap();
-    let log = log::open(&database, LogSettings::default()).await.unwrap();
-    let _made = ReadModels::open(database.clone(), Arc::clone(&log)).await.unwrap();
-    let mut teller = Storyteller::new(8);
-    let mut stories = teller.stage();
-    stories.extend((0..jobs).flat_map(|_| teller.job()));
-    for some in stories.chunks(128) {
-        futures_util::future::join_all(some.iter().map(|story| tell(&*log, story, 4))).await;
-    }
-    log.close().await;
-    database.close().await;
-}
-
 async fn all_logs(client: &Client) -> Vec<(String, String)> {
     let mut logs = Vec::new();
     for job in rivet_tests::verify::list(client, "/api/jobs").await {
@@ -326,11 +211,7 @@ async fn an_archiver_that_is_killed_is_succeeded(kind: StoreKind) {
     let before = all_logs(&client).await;
     let rows = place.log_rows().await;
     for kill in 1..=6 {
-        let url = place.store.url().to_owned();
-        let mut archiver = command(&["archive", "--older-than", "30d", "--database-url", &url])
-            .args(["--archive-url", &place.url])
-            .spawn()
-            .unwrap();
+        let mut archiver = place.begin(&["--older-than", "30d"]);
         // A little later each time, wherever it is then.
         let _ = tokio::time::timeout(Duration::from_millis(150 * kill), archiver.wait()).await;
         archiver.kill().await.unwrap();
@@ -367,99 +248,4 @@ async fn a_server_archives_by_itself(kind: StoreKind) {
     let positions: Vec<u64> =
         json_lines(printed(&list)).iter().map(|event| event["position"].as_u64().unwrap()).collect();
     assert!(positions.is_sorted() && positions.len() < usize::try_from(*positions.last().unwrap()).unwrap());
-}
-
-/// Jobs by id, without what depends on who is online.
-async fn all_jobs(client: &Client) -> BTreeMap<String, Value> {
-    let jobs = rivet_tests::verify::list(client, "/api/jobs").await;
-    let without_wait = |mut job: Value| {
-        job.as_object_mut().unwrap().remove("waiting");
-        (id(&job), job)
-    };
-    jobs.into_iter().map(without_wait).collect()
-}
-
-/// Those that ended years ago.
-fn ended_long_ago(jobs: &BTreeMap<String, Value>) -> Vec<String> {
-    let long_ago = |job: &&Value| job["completed_at"].as_str().is_some_and(|time| time < "2024");
-    jobs.values().filter(long_ago).map(id).collect()
-}
-
-async fn assert_forgotten(place: &Place, client: &Client, jobs: &[String]) {
-    for job in jobs {
-        client.job(job).await.expect_refusal(404, "job_not_found");
-        client.logs(job).await.expect_refusal(404, "job_not_found");
-        client.history(job).await.expect_refusal(404, "job_not_found");
-    }
-    let list = place.run(&["events", "list", "--json", "--limit", "1000000"]).await;
-    for event in json_lines(printed(&list)) {
-        let stream = event["stream_id"].as_str().unwrap();
-        assert!(!jobs.iter().any(|job| job == stream), "{event}");
-    }
-}
-
-async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
-    let place = Place::new(kind).await;
-    tell_stories(&place, 1_500).await;
-    let server = place.server(&["--log-grace", "1s"]).await;
-    let client = server.client();
-    // Whoever still ran ends now.
-    eventually("every job to have ended", async || {
-        let stats = client.get("/api/stats").await.expect(200);
-        (stats["running"] == 0 && stats["queued"] == 0).then_some(())
-    })
-    .await;
-    let kept = new_logged_job(&client, 2).await;
-    let before = all_jobs(&client).await;
-    let forgotten = ended_long_ago(&before);
-    assert!(forgotten.len() > 500 && !forgotten.contains(&kept), "{} of {}", forgotten.len(), before.len());
-
-    let refused = place.run(&["archive", "--older-than", "30d", "--keep", "1h"]).await;
-    assert!(!refused.status.success() && said(&refused).contains("48h"), "{refused:?}");
-    for kill in 1..=4 {
-        let url = place.store.url().to_owned();
-        let mut archiver =
-            command(&["archive", "--older-than", "30d", "--keep", "48h", "--database-url", &url])
-                .args(["--archive-url", &place.url])
-                .spawn()
-                .unwrap();
-        let _ = tokio::time::timeout(Duration::from_millis(300 * kill), archiver.wait()).await;
-        archiver.kill().await.unwrap();
-    }
-    let archived = place.run(&["archive", "--older-than", "30d", "--keep", "48h"]).await;
-    assert!(archived.status.success(), "{archived:?}");
-
-    let after = all_jobs(&client).await;
-    for (job, body) in &before {
-        assert_eq!(after.get(job), (!forgotten.contains(job)).then_some(body), "{job}");
-    }
-    assert_forgotten(&place, &client, &forgotten).await;
-    assert_eq!(place.segments(), Vec::<PathBuf>::new());
-    place.assert_proven().await;
-    assert!(place.run(&["rebuild"]).await.status.success());
-    assert_eq!(all_jobs(&client).await, after);
-    place.assert_proven().await;
-    let again = place.run(&["archive", "--older-than", "30d", "--keep", "48h"]).await;
-    assert_archived(&again, "archived 0 logs");
-    assert!(!said(&again).contains("forgot"), "{again:?}");
-
-    // The purge is in the log, to the last event.
-    let events = client.get("/api/events?after=0&limit=1000&type=archive.jobs_purged").await.expect(200);
-    let purged: u64 =
-        events["events"].as_array().unwrap().iter().map(|e| e["payload"]["jobs"].as_u64().unwrap()).sum();
-    assert_eq!(purged, forgotten.len() as u64);
-}
-
-async fn a_server_forgets_by_itself(kind: StoreKind) {
-    let place = Place::new(kind).await;
-    tell_stories(&place, 60).await;
-    let server = place.server(&["--keep", "48h"]).await;
-    let client = server.client();
-    eventually("old jobs to be forgotten", async || {
-        let events = client.get("/api/events?after=0&limit=1000&type=archive.jobs_purged").await.expect(200);
-        (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
-    })
-    .await;
-    assert_eq!(ended_long_ago(&all_jobs(&client).await), Vec::<String>::new());
-    place.assert_proven().await;
 }
