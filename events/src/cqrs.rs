@@ -3,6 +3,7 @@
 use cqrs_es::DomainEvent;
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 
+use crate::archive::ArchiveEvent;
 use crate::event::Event;
 use crate::group::GroupEvent;
 use crate::job::JobEvent;
@@ -55,7 +56,8 @@ aggregate_event!(
     RunnerEvent => Runner,
     GroupEvent => Group,
     ProjectionEvent => Projection,
-    WebhookEvent => Webhook
+    WebhookEvent => Webhook,
+    ArchiveEvent => Archive
 );
 
 /// Our upcasters, for a cqrs-es store over our table.

@@ -3,12 +3,15 @@
 use std::mem;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
 use sqlx::{ConnectOptions, Connection, Executor, PgPool, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::sleep;
 
 use crate::log::StoreError;
 
@@ -16,6 +19,8 @@ use crate::log::StoreError;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long SQLite waits for another process (a CLI command beside the server) to let go of the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Frees a megabyte or so: 256 pages.
+const VACUUM: &str = "pragma incremental_vacuum(256)";
 
 /// Pages of the write-ahead log (of 4 KiB) from which on a commit brings them into the file: often enough that the log
 /// stays small, and seldom enough that a page which changes all the time is not written each time.
@@ -84,6 +89,18 @@ impl Database {
             }
         }
         .map_err(|error| DatabaseError::Migrate(error.into()))
+    }
+
+    /// Gives room that became free back to the file system, a little at a time. `PostgreSQL` sees to that by itself; a
+    /// `SQLite` file that was made by a build before this one keeps it, for what comes later.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub async fn give_back_room(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(_) => Ok(()),
+            Self::Sqlite(sqlite) => sqlite.vacuum().await,
+        }
     }
 
     /// Closes all connections, after what is under way.
@@ -179,6 +196,8 @@ impl SqliteDatabase {
         let options = SqliteConnectOptions::from_str(url)
             .map_err(connect_error)?
             .create_if_missing(true)
+            // Of a new file: what the archive takes out can be given back to the file system, bit by bit.
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(WRITER_SYNCHRONOUS)
             .pragma("wal_autocheckpoint", WAL_PAGES)
@@ -198,6 +217,26 @@ impl SqliteDatabase {
     /// The right to write, in order of arrival. Hold it for one transaction.
     pub async fn write(&self) -> MutexGuard<'_, SqliteWriter> {
         self.writer.lock().await
+    }
+
+    /// Cuts free pages off the file, as long as that makes it smaller.
+    async fn vacuum(&self) -> Result<(), StoreError> {
+        loop {
+            let began = Instant::now();
+            {
+                let mut writer = self.write().await;
+                let connection = writer.derived().await?;
+                let before: i64 =
+                    sqlx::query_scalar("pragma freelist_count").fetch_one(&mut *connection).await?;
+                sqlx::query(VACUUM).execute(&mut *connection).await?;
+                let after: i64 = sqlx::query_scalar("pragma freelist_count").fetch_one(connection).await?;
+                if after == 0 || after >= before {
+                    return Ok(());
+                }
+            }
+            // As much time as it took is left to those who write in other processes.
+            sleep(began.elapsed()).await;
+        }
     }
 
     /// Closes all connections; the last one folds the write-ahead log into the file.

@@ -50,6 +50,7 @@ pub enum StreamType {
     Group,
     Projection,
     Webhook,
+    Archive,
 }
 
 impl StreamType {
@@ -65,6 +66,7 @@ impl StreamType {
             Self::Group => "group",
             Self::Projection => "projection",
             Self::Webhook => "webhook",
+            Self::Archive => "archive",
         }
     }
 }
@@ -72,8 +74,8 @@ impl StreamType {
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID, group/NAME, projection/NAME \
-     or webhook/ID"
+    "{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID, group/NAME, projection/NAME, \
+     webhook/ID or archive/NAME"
 )]
 pub struct StreamIdError(pub String);
 
@@ -90,6 +92,7 @@ impl FromStr for StreamType {
             Self::Group,
             Self::Projection,
             Self::Webhook,
+            Self::Archive,
         ];
         all.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| StreamIdError(text.to_owned()))
     }
@@ -133,6 +136,12 @@ impl StreamId {
     #[must_use]
     pub fn webhook(id: WebhookId) -> Self {
         Self::new(StreamType::Webhook, id)
+    }
+
+    /// The stream of the archive of job logs.
+    #[must_use]
+    pub fn archive() -> Self {
+        Self::new(StreamType::Archive, "job_logs")
     }
 
     /// The stream of a runner.

@@ -11,6 +11,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::archive::ArchiveEvent;
 use crate::claim::ClaimEvent;
 use crate::cqrs::CURRENT_VERSION;
 use crate::envelope::StreamType;
@@ -36,6 +37,7 @@ pub enum Event {
     Group(GroupEvent),
     Projection(ProjectionEvent),
     Webhook(WebhookEvent),
+    Archive(ArchiveEvent),
     Unreadable(UnreadableEvent),
 }
 
@@ -77,6 +79,7 @@ impl Event {
             StreamType::Group => serde_json::from_str(&payload).map(Self::Group),
             StreamType::Projection => serde_json::from_str(&payload).map(Self::Projection),
             StreamType::Webhook => serde_json::from_str(&payload).map(Self::Webhook),
+            StreamType::Archive => serde_json::from_str(&payload).map(Self::Archive),
         };
         read.unwrap_or_else(|error| {
             Self::Unreadable(UnreadableEvent {
@@ -100,6 +103,7 @@ impl Event {
             GroupEvent::TYPES,
             ProjectionEvent::TYPES,
             WebhookEvent::TYPES,
+            ArchiveEvent::TYPES,
         ]
         .into_iter()
         .flatten()
@@ -118,6 +122,7 @@ impl Event {
             Self::Group(event) => event.event_type(),
             Self::Projection(event) => event.event_type(),
             Self::Webhook(event) => event.event_type(),
+            Self::Archive(event) => event.event_type(),
             Self::Unreadable(event) => &event.event_type,
         }
     }
@@ -133,7 +138,8 @@ impl Event {
             | Self::Claim(_)
             | Self::Group(_)
             | Self::Projection(_)
-            | Self::Webhook(_) => CURRENT_VERSION,
+            | Self::Webhook(_)
+            | Self::Archive(_) => CURRENT_VERSION,
             Self::Unreadable(event) => event.event_version,
         }
     }
@@ -174,6 +180,7 @@ event_types!(JobEvent {
     Completed => "job.completed",
     Cancelled => "job.cancelled",
     TimedOut => "job.timed_out",
+    Purged => "job.purged",
 });
 
 event_types!(JobLogEvent {
@@ -207,6 +214,13 @@ event_types!(WebhookEvent {
     Paused => "webhook.paused",
     Resumed => "webhook.resumed",
     Deleted => "webhook.deleted",
+});
+
+event_types!(ArchiveEvent {
+    SegmentArchived => "archive.segment_archived",
+    SegmentReleased => "archive.segment_released",
+    JobsPurged => "archive.jobs_purged",
+    SegmentRemoved => "archive.segment_removed",
 });
 
 #[cfg(test)]

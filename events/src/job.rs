@@ -35,6 +35,8 @@ pub enum JobEvent {
     Cancelled(JobCancelled),
     #[serde(rename = "job.timed_out")]
     TimedOut(JobTimedOut),
+    #[serde(rename = "job.purged")]
+    Purged(JobPurged),
 }
 
 /// The job was asked for and waits in the queue. All that later decisions need is pinned here.
@@ -347,4 +349,18 @@ pub struct JobResult {
     /// What went wrong.
     #[serde(default)]
     pub error_message: Option<String>,
+}
+
+/// The job ended so long ago that nothing is kept of it: read models forget it, and then its events are deleted, this
+/// one among them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct JobPurged {
+    /// The job.
+    pub job_id: JobId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// How it had ended.
+    pub status: JobStatus,
+    /// When it was to be forgotten.
+    pub purged_at: DateTime<Utc>,
 }

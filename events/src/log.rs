@@ -14,12 +14,14 @@ use tokio::sync::watch;
 use crate::database::Database;
 use crate::envelope::{Envelope, Metadata, Position, StreamId, Version};
 use crate::event::Event;
+use crate::segments::Archive;
 
+mod archived;
 mod batch;
 mod crowd;
 mod grouped;
 mod heads;
-mod keeper;
+pub(crate) mod keeper;
 mod memory;
 mod observer;
 mod postgres;
@@ -54,6 +56,12 @@ pub async fn open_observed(
             Arc::new(GroupedLog::open(keeper, settings, observer).await?)
         }
     })
+}
+
+/// The same log, whose job logs are read whole: also what of them was archived.
+#[must_use]
+pub fn with_archive(log: Arc<dyn EventLog>, archive: Archive) -> Arc<dyn EventLog> {
+    Arc::new(archived::ArchivedLog { log, archive })
 }
 
 /// A log that lives as long as its value: for tests of what stands above the log.
@@ -172,10 +180,11 @@ pub trait EventLog: Send + Sync {
     /// [`AppendError::Conflict`] if one of the streams is not at its expected version.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
-    /// The events of a stream after `after`, in order; none if it does not exist.
+    /// The events of a stream after `after`, in order; none if it does not exist. Where there is an archive, what it
+    /// holds of the stream is among them.
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
-    /// Up to `limit` events after `after`, in order of their positions, without gaps.
+    /// Up to `limit` events after `after`, in order of their positions, without gaps but for what was archived.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
     /// The position of the last event.
@@ -184,6 +193,11 @@ pub trait EventLog: Send + Sync {
     /// Changes when there may be something to read: a hint, which may come late or not at all for events of
     /// another process, so a reader also polls. Its value is the highest position this process knows of.
     fn watch(&self) -> watch::Receiver<Position>;
+
+    /// What was taken out of the log, where this process knows of it.
+    fn archive(&self) -> Option<&Archive> {
+        None
+    }
 
     /// Takes no more appends, makes durable what waits, and ends the log's tasks. Reading goes on.
     async fn close(&self);

@@ -8,11 +8,13 @@ use rivet_events::contacts::Contacts;
 use rivet_events::database::{Database, DatabaseError};
 use rivet_events::deliveries::Deliveries;
 use rivet_events::log::{self, EventLog, LogSettings, ReadError, StoreError};
+use rivet_events::segments::{Archive, Objects};
 use rivet_projections::ReadModels;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::archive::BackgroundArchiver;
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
@@ -45,6 +47,9 @@ pub enum AppError {
     /// Its log could not be read.
     #[error("the event log is not usable")]
     Log(#[from] ReadError),
+    /// The store of its archive cannot be used.
+    #[error("the archive is not usable")]
+    Archive(#[source] StoreError),
     /// Its read models could not be opened.
     #[error("the read models are not usable")]
     ReadModels(#[source] StoreError),
@@ -71,6 +76,9 @@ impl App {
         let settings = LogSettings { queue_appends: config.append_queue, ..LogSettings::default() };
         let metrics = Arc::new(Metrics::new(clock.now()));
         let log = log::open_observed(&database, settings, metrics.log.clone()).await?;
+        let objects = config.database.archive_url().map(|url| Objects::open(&url)).transpose();
+        let archive = Archive::new(&database, objects.map_err(AppError::Archive)?);
+        let log = log::with_archive(log, archive);
         let head = log.head().await?;
         let read_models =
             ReadModels::open(database.clone(), log.clone()).await.map_err(AppError::ReadModels)?;
@@ -155,6 +163,19 @@ fn spawn_workers(
         config: state.config.clone(),
     };
     workers.spawn(processes.run(shutdown.clone()));
+
+    let config = &state.config;
+    if config.archive_after.is_some() || config.keep.is_some() {
+        let archiver = BackgroundArchiver {
+            commands: state.commands.clone(),
+            read_models: state.read_models.clone(),
+            database: database.clone(),
+            clock: state.clock.clone(),
+            archive_after: config.archive_after.map(|age| age.max(config.log_grace)),
+            keep: config.keep,
+        };
+        workers.spawn(archiver.run(shutdown.clone()));
+    }
 
     let webhooks = Webhooks::new(
         state.commands.clone(),

@@ -13,6 +13,7 @@ use rivet_events::database::Database;
 use rivet_events::log::EventLog;
 
 use crate::clock::Clock;
+use crate::domain::archive::Archive;
 use crate::domain::group::Group;
 use crate::domain::job::Job;
 use crate::domain::job_log::JobLog;
@@ -42,6 +43,8 @@ pub struct Commands {
     pub projections: Executor<Projection>,
     /// Commands to webhooks.
     pub webhooks: Executor<Webhook>,
+    /// Commands to the archive of job logs.
+    pub archive: Executor<Archive>,
     journal: Arc<Journal>,
 }
 
@@ -81,6 +84,7 @@ impl Commands {
             groups: Executor::new(database, journal.clone(), counts),
             projections: Executor::new(database, journal.clone(), counts),
             webhooks: Executor::new(database, journal.clone(), counts),
+            archive: Executor::new(database, journal.clone(), counts),
             journal,
         }
     }

@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{Args, Command, FromArgMatches};
+use rivet_events::segments::ArchiveUrl;
 
 use crate::domain::job::LeasePolicy;
 
 /// Longest duration that a setting may have; far beyond any use, and safe to add to any date.
 const MAX_DURATION: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// What ended later than this ago is kept.
+const MIN_RETENTION: Duration = Duration::from_hours(48);
 
 /// What `serve` needs to know. Durations are written as 500ms, 90s, 15m, 24h.
 #[derive(Debug, Clone, Args)]
@@ -72,6 +76,15 @@ pub struct Config {
     /// How long after its end a job still takes logs
     #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Leases and deadlines")]
     pub log_grace: Duration,
+
+    /// How long after its end the log of a job goes into the archive; at least --log-grace [default: never]
+    #[arg(long, env = "RIVET_ARCHIVE_AFTER", value_name = "DURATION", value_parser = positive_duration, help_heading = "Archive")]
+    pub archive_after: Option<Duration>,
+
+    /// How long after its end a job is kept: then it is forgotten, with its history and its log; at least 48h [default: for
+    /// ever]
+    #[arg(long, env = "RIVET_KEEP", value_name = "DURATION", value_parser = retention, help_heading = "Archive")]
+    pub keep: Option<Duration>,
 
     /// How far apart the recorded heartbeats of a runner are; those in between only renew its lease
     #[arg(long, env = "RIVET_HEARTBEAT_RESOLUTION", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Leases and deadlines")]
@@ -151,6 +164,21 @@ pub struct DatabaseOptions {
         default_value = "sqlite://rivet.db"
     )]
     pub url: DatabaseUrl,
+
+    /// Where archived job logs are kept: `file:///directory` or `s3://bucket/prefix` [default: beside the SQLite file, in
+    /// NAME.archive; none with PostgreSQL]
+    #[arg(long, env = "RIVET_ARCHIVE_URL", value_name = "URL")]
+    pub archive_url: Option<ArchiveUrl>,
+}
+
+impl DatabaseOptions {
+    /// Where archived job logs are kept, if that is known: replicas over PostgreSQL share no directory by themselves.
+    #[must_use]
+    pub fn archive_url(&self) -> Option<ArchiveUrl> {
+        let beside =
+            || self.url.sqlite_file().map(|file| ArchiveUrl::Directory(format!("{file}.archive").into()));
+        self.archive_url.clone().or_else(beside)
+    }
 }
 
 /// A database URL, whose secrets no text form shows.
@@ -216,6 +244,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         return Err("at most ten years".to_owned());
     }
     Ok(duration)
+}
+
+/// How long jobs are kept: longer than a launch can be repeated under its key, and than the flow of jobs is shown.
+pub(crate) fn retention(text: &str) -> Result<Duration, String> {
+    let retention = duration(text)?;
+    if retention < MIN_RETENTION {
+        return Err("must be at least 48h".to_owned());
+    }
+    Ok(retention)
 }
 
 pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {

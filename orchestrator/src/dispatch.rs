@@ -281,7 +281,8 @@ fn frees_a_job(event: &Event) -> bool {
             | JobEvent::Started(_)
             | JobEvent::LeaseExpired(_)
             | JobEvent::CancelRequested(_)
-            | JobEvent::ReportRefused(_) => false,
+            | JobEvent::ReportRefused(_)
+            | JobEvent::Purged(_) => false,
         },
         Event::Pipeline(_)
         | Event::JobLog(_)
@@ -290,6 +291,7 @@ fn frees_a_job(event: &Event) -> bool {
         | Event::Group(_)
         | Event::Projection(_)
         | Event::Webhook(_)
+        | Event::Archive(_)
         | Event::Unreadable(_) => false,
     }
 }

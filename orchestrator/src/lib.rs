@@ -1,6 +1,7 @@
 //! The Rivet orchestrator: rules, commands, processes, HTTP and CLI.
 
 pub mod app;
+mod archive;
 pub mod bench;
 mod chance;
 pub mod cli;
@@ -21,4 +22,5 @@ pub mod runner;
 mod server;
 pub mod stubs;
 pub mod telemetry;
+mod timeline;
 mod webhooks;

@@ -13,14 +13,14 @@ use crate::known_rows::Known;
 use crate::projection::Changes;
 use crate::rows::{Connection, Store};
 
-/// Brings `checkpoints`, all at one position, past the `events` that follow it. False if another process has moved
-/// one of them: then nothing was written, and the checkpoints must be read again.
+/// Brings `checkpoints`, all at one position, past the `events` that follow it up to the position `to`. False if another
+/// process has moved one of them: then nothing was written, and the checkpoints must be read again.
 pub(crate) async fn advance(
     store: &Store,
     checkpoints: &mut [Checkpoint],
     events: &[Arc<Envelope>],
+    to: Position,
 ) -> Result<bool, StoreError> {
-    let Some(to) = events.last().map(|last| last.position) else { return Ok(true) };
     let mut lookups = look_up(checkpoints, events);
     if lookups.iter().any(|lookup| !lookup.missing.is_empty()) {
         load(&mut store.reader().await?.connection(), checkpoints, &mut lookups).await?;
@@ -40,8 +40,8 @@ pub(crate) async fn advance_in(
     connection: &mut Connection<'_>,
     checkpoints: &mut [Checkpoint],
     events: &[Arc<Envelope>],
+    to: Position,
 ) -> Result<bool, StoreError> {
-    let Some(to) = events.last().map(|last| last.position) else { return Ok(true) };
     let mut lookups = look_up(checkpoints, events);
     load(connection, checkpoints, &mut lookups).await?;
     let changes = fold(checkpoints, lookups);

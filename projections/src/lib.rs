@@ -5,14 +5,17 @@
 //!   [`lifetimes`]: each the question that it answers, its fold, and its queries;
 //! - [`past`]: read models as they were; [`parked`]: what they have given up;
 //! - [`read_models`]: the open read models, waiting for a position, status;
-//! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`: proves them;
+//! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`, `density`: prove them;
+//!   `archiving`: lets go of what is in the archive;
 //! - `rows`, `checkpoint`, `generation`: how they are stored; `batch`: the one way in which they change; `lease`: which
 //!   process changes them.
 //!
 //! This crate knows no aggregate and no command. A read model is a hint: only an aggregate says yes.
 
+mod archiving;
 mod batch;
 mod checkpoint;
+mod density;
 mod generation;
 pub mod job_flow;
 pub mod job_logs;
@@ -39,6 +42,7 @@ mod testing;
 pub mod verify;
 pub mod webhooks;
 
+pub use archiving::{NotReleased, Released};
 pub use page::{Cursor, CursorError, Page};
 pub use past::PastError;
 pub use query::QueryError;

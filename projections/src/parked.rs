@@ -55,6 +55,7 @@ impl ReadModels {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => None,
         });
         Ok(skipped.collect())

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use rivet_events::{Envelope, Event, StreamId, StreamType};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -60,6 +61,12 @@ pub trait Projection: Send + Sync + 'static {
 
     /// The row after the event. `None` in is first sight, `None` out deletes it.
     fn apply(row: Option<Self::Row>, envelope: &Envelope) -> Option<Self::Row>;
+
+    /// Whether the row says nothing any more at a time: only waits for its place to be taken. A verification passes
+    /// over such rows.
+    fn has_lapsed(_row: &Self::Row, _at: DateTime<Utc>) -> bool {
+        false
+    }
 }
 
 /// Generated columns and secondary indexes of a read model's table.
@@ -111,6 +118,9 @@ pub(crate) trait AnyProjection: Send + Sync {
     fn version(&self) -> u32;
     fn schema(&self) -> Schema;
 
+    /// Whether a document says nothing any more at a time.
+    fn has_lapsed(&self, document: &str, at: DateTime<Utc>) -> bool;
+
     /// Rows to keep in memory between batches.
     fn known_rows(&self) -> usize;
 
@@ -150,6 +160,10 @@ impl<P: Projection> AnyProjection for P {
 
     fn schema(&self) -> Schema {
         P::SCHEMA
+    }
+
+    fn has_lapsed(&self, document: &str, at: DateTime<Utc>) -> bool {
+        serde_json::from_str(document).is_ok_and(|row| P::has_lapsed(&row, at))
     }
 
     fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Vec<String> {

@@ -134,9 +134,9 @@ impl<'a> Projector<'a> {
             let limit = usize::try_from(gap).unwrap_or(BATCH).min(BATCH);
             let events = inner.log.read_all(from, limit).await?;
             read += events.len();
-            if !events.is_empty() {
+            if let Some(to) = events.last().map(|last| last.position) {
                 let started = Instant::now();
-                lost |= !batch::advance(&inner.store, group, &events).await?;
+                lost |= !batch::advance(&inner.store, group, &events, to).await?;
                 let mut work = inner.work.lock().unwrap_or_else(PoisonError::into_inner);
                 work.batches += 1;
                 work.events += events.len() as u64;

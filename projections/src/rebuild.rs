@@ -4,10 +4,11 @@
 //! come near the end. When it has caught up, one transaction holds the live one, applies what is still missing, and
 //! switches: no reader ever sees a position go back. Parked streams get a new chance.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use rivet_events::Position;
 use rivet_events::log::{ReadError, StoreError};
+use rivet_events::{Envelope, Position};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -189,7 +190,7 @@ impl ReadModels {
             let head = log.head().await?.max(from);
             let is_last = events.len() < BATCH;
             let (moved, next) = tokio::join!(
-                batch::advance(&self.inner.store, rebuilding, &events),
+                batch::advance(&self.inner.store, rebuilding, &events, from),
                 log.read_all(from, BATCH)
             );
             if !moved? {
@@ -239,14 +240,28 @@ impl ReadModels {
         until: Position,
     ) -> Result<(), RebuildError> {
         while checkpoint.position < until {
-            let missing = usize::try_from(until.0 - checkpoint.position.0).unwrap_or(BATCH).min(BATCH);
-            let events = self.inner.log.read_all(checkpoint.position, missing).await?;
-            let advanced = batch::advance_in(connection, std::slice::from_mut(checkpoint), &events).await?;
-            if !advanced || events.is_empty() {
+            let (events, to) = self.read_between(checkpoint.position, until, BATCH).await?;
+            if !batch::advance_in(connection, std::slice::from_mut(checkpoint), &events, to).await? {
                 return Err(RebuildError::Superseded);
             }
         }
         Ok(())
+    }
+
+    /// Some events after a position and up to another one, and the position that they lead to. Where events were taken
+    /// out of the log, that is no event's own.
+    pub(crate) async fn read_between(
+        &self,
+        after: Position,
+        until: Position,
+        limit: usize,
+    ) -> Result<(Vec<Arc<Envelope>>, Position), ReadError> {
+        let distance = usize::try_from(until.0.saturating_sub(after.0)).unwrap_or(limit);
+        let mut events = self.inner.log.read_all(after, distance.min(limit)).await?;
+        let is_last = events.last().is_none_or(|last| last.position > until);
+        events.retain(|envelope| envelope.position <= until);
+        let to = events.last().filter(|_| !is_last).map_or(until, |last| last.position);
+        Ok((events, to))
     }
 
     /// Removes a generation that will not be finished. What stays is removed by housekeeping, later.

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::{EventId, JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent, JobLaunched,
-    JobLeaseExpired, JobRequeued, JobStarted, JobStatus, JobTimedOut, RequeueCause,
+    JobLeaseExpired, JobPurged, JobRequeued, JobStarted, JobStatus, JobTimedOut, RequeueCause,
 };
 use rivet_events::{Envelope, Event, Metadata, Position, StreamId, Version};
 use uuid::Uuid;
@@ -150,6 +150,15 @@ impl Scene {
         }))
     }
 
+    pub(crate) fn purge(&self, status: JobStatus, seconds: i64) -> Event {
+        Event::Job(JobEvent::Purged(JobPurged {
+            job_id: self.job_id,
+            pipeline_id: self.pipeline_id,
+            status,
+            purged_at: at(seconds),
+        }))
+    }
+
     pub(crate) fn time_out(&self, attempt: u32, seconds: i64) -> Event {
         Event::Job(JobEvent::TimedOut(JobTimedOut {
             job_id: self.job_id,
@@ -202,6 +211,7 @@ fn stream_of(event: &Event) -> StreamId {
             panic!("name the stream of this event")
         }
         Event::Webhook(_) => StreamId::new(rivet_events::StreamType::Webhook, id("webhook_id")),
+        Event::Archive(_) => StreamId::archive(),
     }
 }
 

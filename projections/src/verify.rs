@@ -1,13 +1,15 @@
 //! Proves the read models: folds the whole log again into scratch tables beside the live ones, and compares row by row
-//! in the order of keys (I6). On the way it checks that the log is dense (I2, I3).
+//! in the order of keys (I6). On the way it checks that the log is dense (I2, I3), together with what was archived of it.
 
 use std::collections::HashMap;
 
-use rivet_events::{Position, StreamId, Version};
+use chrono::{DateTime, Utc};
+use rivet_events::Position;
 use serde::Serialize;
 
 use crate::batch;
 use crate::checkpoint::{self, Checkpoint, State};
+use crate::density::Density;
 use crate::projection::ALL;
 use crate::query::{Query, Value};
 use crate::read_models::ReadModels;
@@ -17,18 +19,20 @@ use crate::rows::Connection;
 /// Events folded, and rows compared, at a time.
 const BATCH: usize = 2000;
 /// Differences and faults reported, each; a broken read model would name all of its rows.
-const MAX_REPORTED: usize = 1000;
+pub(crate) const MAX_REPORTED: usize = 1000;
 
 /// What a verification found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The log was folded up to here.
     pub position: Position,
+    /// When its last event was recorded: what has lapsed by then is no difference.
+    pub at: DateTime<Utc>,
     /// Rows compared.
     pub rows: u64,
     /// Where a live read model is not what the log says; the first thousand.
     pub differences: Vec<Difference>,
-    /// Where positions or sequences are not dense; the first thousand.
+    /// Where positions or sequences are not dense, or the archive is not what the log says; the first thousand.
     pub log_faults: Vec<String>,
 }
 
@@ -62,8 +66,11 @@ impl ReadModels {
         scratch: &mut [Checkpoint],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<Report, RebuildError> {
-        let mut report = Report::default();
         let mut density = Density::default();
+        let before_head = Position(self.inner.log.head().await?.0.saturating_sub(1));
+        let last = self.inner.log.read_all(before_head, 1).await?;
+        let at = last.first().map(|last| last.recorded_at).unwrap_or_default();
+        let mut report = Report { at, ..Report::default() };
         loop {
             // A snapshot ahead of the scratch rows, which then follow it to where it stands.
             let mut snapshot = self.inner.store.snapshot().await?;
@@ -72,7 +79,7 @@ impl ReadModels {
             let Some(lowest) = live.iter().map(|checkpoint| checkpoint.position).min() else {
                 return Ok(report);
             };
-            if density.position + 10 * (BATCH as u64) < lowest.0 {
+            if density.position().0 + 10 * (BATCH as u64) < lowest.0 {
                 drop(snapshot);
                 self.fold_scratch(scratch, lowest, &mut density, progress).await?;
                 continue;
@@ -85,8 +92,8 @@ impl ReadModels {
                     self.compare(&mut snapshot.connection(), live, &scratch[0], &mut report).await?;
                 }
             }
-            report.position = Position(density.position);
-            report.log_faults = density.faults;
+            report.position = density.position();
+            report.log_faults = density.faults_beside(&*self.inner.log).await?;
             return Ok(report);
         }
     }
@@ -99,14 +106,14 @@ impl ReadModels {
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
         while let Some(from) = scratch.first().map(|first| first.position).filter(|from| *from < until) {
-            let missing = usize::try_from(until.0 - from.0).unwrap_or(BATCH).min(BATCH);
-            let events = self.inner.log.read_all(from, missing).await?;
-            if events.is_empty() || !batch::advance(&self.inner.store, scratch, &events).await? {
+            let (events, to) = self.read_between(from, until, BATCH).await?;
+            if !batch::advance(&self.inner.store, scratch, &events, to).await? {
                 return Err(RebuildError::Superseded);
             }
             for envelope in &events {
                 density.see(envelope.position, &envelope.stream, envelope.sequence);
             }
+            density.come_to(to);
             for checkpoint in scratch.iter() {
                 let position = checkpoint.position;
                 progress(Progress { projection: checkpoint.projection.name(), position, head: until });
@@ -164,6 +171,10 @@ impl Report {
     }
 
     fn differ(&mut self, of: &Checkpoint, key: String, live: Option<String>, expected: Option<String>) {
+        let has_lapsed = |document: &String| of.projection.has_lapsed(document, self.at);
+        if live.iter().chain(&expected).all(has_lapsed) {
+            return;
+        }
         if self.differences.len() < MAX_REPORTED {
             self.differences.push(Difference { projection: of.projection.name(), key, live, expected });
         }
@@ -182,36 +193,4 @@ async fn rows_after(
     let rows = connection.query(&query.text, &query.args).await?;
     let texts = rows.into_iter().map(|row| row.into_iter().filter_map(Value::into_text));
     Ok(texts.filter_map(|mut texts| Some((texts.next()?, texts.next()?))).collect())
-}
-
-/// Whether every position and every sequence follows the one before it.
-#[derive(Default)]
-struct Density {
-    position: u64,
-    sequences: HashMap<StreamId, Version>,
-    faults: Vec<String>,
-}
-
-impl Density {
-    fn see(&mut self, position: Position, stream: &StreamId, sequence: Version) {
-        if position.0 <= self.position {
-            // Seen before, on the way of another read model.
-            return;
-        }
-        if position.0 != self.position + 1 {
-            self.report(format!("position {position} follows {}", self.position));
-        }
-        self.position = position.0;
-        let last = self.sequences.entry(stream.clone()).or_default();
-        let before = std::mem::replace(last, sequence);
-        if sequence.0 != before.0 + 1 {
-            self.report(format!("sequence {sequence} of {stream} follows {before}"));
-        }
-    }
-
-    fn report(&mut self, fault: String) {
-        if self.faults.len() < MAX_REPORTED {
-            self.faults.push(fault);
-        }
-    }
 }

@@ -22,41 +22,41 @@ on_both_stores! {
 }
 
 /// The program, in an environment without settings.
-fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(args).env_clear().kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }
 
-async fn run(args: &[&str]) -> Output {
+pub(crate) async fn run(args: &[&str]) -> Output {
     finish(&mut command(args)).await
 }
 
-async fn finish(command: &mut Command) -> Output {
+pub(crate) async fn finish(command: &mut Command) -> Output {
     let mut process = command.spawn().expect("the program is built beside its tests");
     let _open_until_it_ends = process.stdin.take();
     process.wait_with_output().await.expect("it is our child")
 }
 
-async fn run_on(store: &Store, args: &[&str]) -> Output {
+pub(crate) async fn run_on(store: &Store, args: &[&str]) -> Output {
     run(&[args, &["--database-url", store.url()]].concat()).await
 }
 
 /// What a successful command printed.
-fn printed(output: &Output) -> &str {
+pub(crate) fn printed(output: &Output) -> &str {
     assert!(output.status.success(), "{output:?}");
     str::from_utf8(&output.stdout).expect("it prints UTF-8")
 }
 
 /// What a command said that ended with this exit code.
-fn complaint(output: &Output, code: i32) -> &str {
+pub(crate) fn complaint(output: &Output, code: i32) -> &str {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     str::from_utf8(&output.stderr).expect("it prints UTF-8")
 }
 
-fn json_lines(text: &str) -> Vec<Value> {
+pub(crate) fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
@@ -206,6 +206,7 @@ async fn every_command_explains_itself_within_the_terminal() {
         "migrate",
         "rebuild",
         "verify",
+        "archive",
         "replay",
         "events",
         "health",

@@ -54,7 +54,7 @@ pub(super) trait Keeper: Send + Sync + 'static {
 /// A row that is not what this build, or any before it, could have stored.
 #[derive(Debug, thiserror::Error)]
 #[error("the event at position {position} has an unreadable {column}")]
-pub(super) struct CorruptRow {
+pub(crate) struct CorruptRow {
     position: Position,
     column: &'static str,
     #[source]
@@ -63,22 +63,22 @@ pub(super) struct CorruptRow {
 
 /// An event as both databases store it, before its texts are read.
 #[derive(Debug)]
-pub(super) struct StoredEvent<'r> {
-    pub(super) position: Position,
-    pub(super) aggregate_type: &'r str,
-    pub(super) aggregate_id: String,
-    pub(super) sequence: Version,
-    pub(super) event_type: &'r str,
-    pub(super) event_version: &'r str,
-    pub(super) payload: &'r str,
-    pub(super) metadata: &'r str,
-    pub(super) event_id: EventId,
-    pub(super) recorded_at: DateTime<Utc>,
+pub(crate) struct StoredEvent<'r> {
+    pub(crate) position: Position,
+    pub(crate) aggregate_type: &'r str,
+    pub(crate) aggregate_id: String,
+    pub(crate) sequence: Version,
+    pub(crate) event_type: &'r str,
+    pub(crate) event_version: &'r str,
+    pub(crate) payload: &'r str,
+    pub(crate) metadata: &'r str,
+    pub(crate) event_id: EventId,
+    pub(crate) recorded_at: DateTime<Utc>,
 }
 
 impl StoredEvent<'_> {
     /// Reads the texts. A payload that this build does not know is an [`Event::Unreadable`], and no error.
-    pub(super) fn decode(self) -> Result<Envelope, CorruptRow> {
+    pub(crate) fn decode(self) -> Result<Envelope, CorruptRow> {
         let position = self.position;
         let corrupt = |column, source| CorruptRow { position, column, source };
         let kind = self.aggregate_type.parse().map_err(|e| corrupt("aggregate_type", Box::from(e)))?;

@@ -5,6 +5,7 @@
 //!
 //! To add a command: a file beside these with its options and `run`, and a line in `Command`.
 
+mod archive;
 mod bench;
 mod client;
 mod completions;
@@ -53,13 +54,15 @@ struct CommandLine {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the API and all that works behind it [default command]
-    Serve(serve::ServeOptions),
+    Serve(Box<serve::ServeOptions>),
     /// Bring the database schema of the event log up to date; serve does that by itself
     Migrate(DatabaseOptions),
     /// Rebuild read models from the event log, also beside a running server
     Rebuild(rebuild::RebuildOptions),
     /// Prove that the log is whole and that every read model is what the log says
     Verify(verify::VerifyOptions),
+    /// Move the logs of jobs that ended long ago out of the database, also beside a running server
+    Archive(archive::ArchiveOptions),
     /// Show the history of one stream: each event, and what it changed
     Replay(replay::ReplayOptions),
     /// Show the events of the log
@@ -97,10 +100,11 @@ pub fn main() -> ExitCode {
         // These two serve a parent process, and must stay as small as they begin.
         Command::ReadDefinition => definition::child::main(),
         Command::RunnerJob => script::main(),
-        Command::Serve(options) => run(serve::run(options)),
+        Command::Serve(options) => run(serve::run(*options)),
         Command::Migrate(options) => run(migrate::run(options)),
         Command::Rebuild(options) => run(rebuild::run(options)),
         Command::Verify(options) => run(verify::run(options)),
+        Command::Archive(options) => run(archive::run(options)),
         Command::Replay(options) => run(replay::run(options)),
         Command::Events(command) => run(events::run(command)),
         Command::Health(options) => run(health::run(options)),

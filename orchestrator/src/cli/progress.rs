@@ -34,16 +34,21 @@ impl ProgressReport {
 
     /// Takes note of a batch.
     pub(super) fn update(&self, progress: Progress) {
+        self.reach(progress.position.0, progress.head.0);
+    }
+
+    /// Takes note of how many of so many events are behind.
+    pub(super) fn reach(&self, position: u64, head: u64) {
         match self {
             Self::Bar(bar) => {
-                bar.set_length(progress.head.0);
-                bar.set_position(progress.position.0);
+                bar.set_length(head);
+                bar.set_position(position);
             }
             Self::Lines { what, began, last_line } => {
                 let mut last_line = last_line.lock().unwrap_or_else(PoisonError::into_inner);
                 if last_line.elapsed() >= LINE_INTERVAL {
                     *last_line = Instant::now();
-                    write_line(what, began.elapsed(), progress);
+                    write_line(what, began.elapsed(), position, head);
                 }
             }
         }
@@ -60,8 +65,7 @@ impl ProgressReport {
 
 #[expect(clippy::print_stderr, reason = "talk")]
 #[expect(clippy::cast_precision_loss, reason = "a rate for reading")]
-fn write_line(what: &str, elapsed: Duration, progress: Progress) {
-    let (position, head) = (progress.position.0, progress.head.0);
+fn write_line(what: &str, elapsed: Duration, position: u64, head: u64) {
     let rate = position as f64 / elapsed.as_secs_f64();
     let left = Duration::try_from_secs_f64(head.saturating_sub(position) as f64 / rate).unwrap_or_default();
     eprintln!(

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::output::{summary, write_json};
 use super::store::open_log;
 use crate::config::DatabaseOptions;
+use crate::domain::archive::ArchiveState;
 use crate::domain::group::GroupState;
 use crate::domain::job::JobState;
 use crate::domain::job_log::JobLogState;
@@ -28,8 +29,8 @@ const MAX_VALUE: usize = 100;
 
 #[derive(Debug, Args)]
 pub(super) struct ReplayOptions {
-    /// `job/ID`, `pipeline/ID`, `job_log/ID`, `runner/NAME`, `group/NAME`, `claim/DIGEST` or `projection/NAME`; a bare ID
-    /// is a job's
+    /// `job/ID`, `pipeline/ID`, `job_log/ID`, `runner/NAME`, `group/NAME`, `claim/DIGEST`,
+    /// `projection/NAME`, `webhook/ID` or `archive/job_logs`; a bare ID is a job's
     #[arg(value_parser = stream)]
     stream: StreamId,
 
@@ -83,6 +84,7 @@ enum State {
     Group(GroupState),
     Projection(ProjectionState),
     Webhook(WebhookState),
+    Archive(Box<ArchiveState>),
     /// A claim's stream is its one event.
     Claim,
 }
@@ -97,6 +99,7 @@ impl State {
             StreamType::Group => Self::Group(GroupState::default()),
             StreamType::Projection => Self::Projection(ProjectionState::default()),
             StreamType::Webhook => Self::Webhook(WebhookState::default()),
+            StreamType::Archive => Self::Archive(Box::default()),
             StreamType::Claim => Self::Claim,
         }
     }
@@ -111,6 +114,7 @@ impl State {
             (Self::Group(state), Event::Group(event)) => Self::Group(state.evolve(event)),
             (Self::Projection(state), Event::Projection(event)) => Self::Projection(state.evolve(event)),
             (Self::Webhook(state), Event::Webhook(event)) => Self::Webhook(state.evolve(event)),
+            (Self::Archive(state), Event::Archive(event)) => Self::Archive(Box::new(state.evolve(event))),
             (state, _) => state,
         }
     }

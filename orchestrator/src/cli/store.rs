@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::ensure;
 use rivet_events::database::Database;
 use rivet_events::log::{self, EventLog, LogSettings};
+use rivet_events::segments::{Archive, Objects};
 use rivet_projections::ReadModels;
 
 use crate::config::DatabaseOptions;
@@ -13,19 +14,35 @@ use crate::config::DatabaseOptions;
 /// The event log. A database that is not there yet is an error: it would be empty.
 pub(super) async fn open_log(options: &DatabaseOptions) -> anyhow::Result<Arc<dyn EventLog>> {
     let database = open_database(options).await?;
-    Ok(log::open(&database, LogSettings::default()).await?)
+    open_log_of(&database, options).await
+}
+
+async fn open_log_of(database: &Database, options: &DatabaseOptions) -> anyhow::Result<Arc<dyn EventLog>> {
+    let log = log::open(database, LogSettings::default()).await?;
+    let objects = options.archive_url().map(|url| Objects::open(&url)).transpose();
+    let objects =
+        objects.map_err(|error| anyhow::Error::from_boxed(error).context("cannot use the archive"))?;
+    Ok(log::with_archive(log, Archive::new(database, objects)))
 }
 
 /// The read models, and the event log under them.
 pub(super) async fn open_read_models(
     options: &DatabaseOptions,
 ) -> anyhow::Result<(ReadModels, Arc<dyn EventLog>)> {
+    let (_, read_models, log) = open_all(options).await?;
+    Ok((read_models, log))
+}
+
+/// The same, with the database that they are in.
+pub(super) async fn open_all(
+    options: &DatabaseOptions,
+) -> anyhow::Result<(Database, ReadModels, Arc<dyn EventLog>)> {
     let database = open_database(options).await?;
-    let log = log::open(&database, LogSettings::default()).await?;
-    let read_models = ReadModels::open(database, Arc::clone(&log))
+    let log = open_log_of(&database, options).await?;
+    let read_models = ReadModels::open(database.clone(), Arc::clone(&log))
         .await
         .map_err(|error| anyhow::Error::from_boxed(error).context("cannot open the read models"))?;
-    Ok((read_models, log))
+    Ok((database, read_models, log))
 }
 
 async fn open_database(options: &DatabaseOptions) -> anyhow::Result<Database> {

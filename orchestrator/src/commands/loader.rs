@@ -8,7 +8,7 @@ use postgres_es::PostgresEventRepository;
 use rivet_events::cqrs::{AggregateEvent, upcasters};
 use rivet_events::database::Database;
 use rivet_events::log::{EventLog, StoreError};
-use rivet_events::{Event, StreamId, Version};
+use rivet_events::{Event, StreamId, StreamType, Version};
 
 /// Reads the events of one kind of aggregate.
 pub(super) enum Loader<A: Aggregate> {
@@ -27,6 +27,8 @@ pub(super) enum LoadError {
 impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
     pub(super) fn new(database: &Database, log: Arc<dyn EventLog>) -> Self {
         match database {
+            // What of a log was archived, only the log knows.
+            Database::Postgres(_) if A::TYPE == StreamType::JobLog.as_str() => Self::Log(log),
             Database::Postgres(pool) => {
                 let repository = PostgresEventRepository::new(pool.clone());
                 let store = PersistedEventStore::new_event_store(repository).with_upcasters(upcasters());

@@ -29,6 +29,7 @@ macro_rules! command_names {
     };
 }
 
+pub mod archive;
 pub mod group;
 pub mod job;
 pub mod job_log;

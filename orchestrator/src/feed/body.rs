@@ -1,6 +1,7 @@
 //! An event as clients see it.
 
 use chrono::{DateTime, Utc};
+use rivet_events::archive::ArchiveEvent;
 use rivet_events::claim::ClaimEvent;
 use rivet_events::group::GroupEvent;
 use rivet_events::id::EventId;
@@ -72,6 +73,7 @@ enum Payload {
     Group(GroupEvent),
     Projection(ProjectionEvent),
     Webhook(WebhookEvent),
+    Archive(ArchiveEvent),
 }
 
 impl<'a> From<&'a Envelope> for EventBody<'a> {

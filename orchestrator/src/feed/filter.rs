@@ -50,6 +50,7 @@ fn pipeline_of(event: &Event) -> Option<PipelineId> {
             JobEvent::Completed(completed) => completed.pipeline_id,
             JobEvent::Cancelled(cancelled) => cancelled.pipeline_id,
             JobEvent::TimedOut(timed_out) => timed_out.pipeline_id,
+            JobEvent::Purged(purged) => purged.pipeline_id,
         }),
         Event::JobLog(JobLogEvent::Appended(appended)) => Some(appended.pipeline_id),
         // Those that a newer build wrote name it in the same place.
@@ -61,8 +62,11 @@ fn pipeline_of(event: &Event) -> Option<PipelineId> {
             let payload: Result<OfPipeline, _> = serde_json::from_str(event.payload.get());
             payload.ok().map(|payload| payload.pipeline_id)
         }
-        Event::Runner(_) | Event::Claim(_) | Event::Group(_) | Event::Projection(_) | Event::Webhook(_) => {
-            None
-        }
+        Event::Runner(_)
+        | Event::Claim(_)
+        | Event::Group(_)
+        | Event::Projection(_)
+        | Event::Webhook(_)
+        | Event::Archive(_) => None,
     }
 }

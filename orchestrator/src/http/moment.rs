@@ -3,13 +3,13 @@
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
-use rivet_events::log::{EventLog, ReadError};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::Recorded;
 use super::error::ApiError;
 use super::state::AppState;
+use crate::timeline::{last_before, recorded_at};
 
 /// The query of what can be asked about the past.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
@@ -80,26 +80,4 @@ async fn find(state: &AppState, text: &str) -> Result<Moment, ApiError> {
     }
     let time = time.to_utc();
     Ok(Moment { position: last_before(log, time).await?, time })
-}
-
-/// The position that the log had come to at a time.
-///
-/// Times of events are those of the servers that recorded them, and need not be in order where their clocks differ.
-/// Then there is more than one place where the log passes the time. The same one is found at each asking, however the
-/// log has grown: whether a place is looked at depends on those before it alone.
-async fn last_before(log: &dyn EventLog, time: DateTime<Utc>) -> Result<Position, ReadError> {
-    let head = log.head().await?.0;
-    let mut position = 0;
-    for level in (0..=head.checked_ilog2().unwrap_or_default()).rev() {
-        let probe = position + (1 << level);
-        if probe <= head && recorded_at(log, probe).await?.is_some_and(|recorded_at| recorded_at <= time) {
-            position = probe;
-        }
-    }
-    Ok(Position(position))
-}
-
-async fn recorded_at(log: &dyn EventLog, position: u64) -> Result<Option<DateTime<Utc>>, ReadError> {
-    let Some(before) = position.checked_sub(1) else { return Ok(None) };
-    Ok(log.read_all(Position(before), 1).await?.first().map(|envelope| envelope.recorded_at))
 }

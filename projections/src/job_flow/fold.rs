@@ -1,5 +1,6 @@
 //! Job events into minutes.
 
+use chrono::{DateTime, Utc};
 use rivet_events::job::{JobClaimed, JobEvent, JobStatus};
 use rivet_events::{Envelope, Event, StreamType};
 
@@ -27,8 +28,13 @@ impl Projection for JobFlow {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
+    }
+
+    fn has_lapsed(row: &Minute, at: DateTime<Utc>) -> bool {
+        row.minute < Minute::of(at) - i64::from(MINUTES)
     }
 
     fn apply(row: Option<Minute>, envelope: &Envelope) -> Option<Minute> {
@@ -49,6 +55,7 @@ impl Projection for JobFlow {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => row,
         }
     }
@@ -69,7 +76,8 @@ fn moves(event: &JobEvent) -> bool {
         JobEvent::Started(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
-        | JobEvent::ReportRefused(_) => false,
+        | JobEvent::ReportRefused(_)
+        | JobEvent::Purged(_) => false,
     }
 }
 
@@ -91,7 +99,8 @@ fn count(mut row: Minute, event: &JobEvent) -> Minute {
         JobEvent::Started(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
-        | JobEvent::ReportRefused(_) => {}
+        | JobEvent::ReportRefused(_)
+        | JobEvent::Purged(_) => {}
     }
     row
 }

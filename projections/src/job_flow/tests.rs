@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use rivet_events::job::{JobEvent, JobStatus};
 use rivet_events::{Envelope, Event};
 
 use super::{JobFlow, MINUTES, Minute};
+use crate::projection::Projection;
 use crate::rows::memory::MemoryRows;
 use crate::testing::{Scene, at, log_of};
 
@@ -91,4 +92,12 @@ fn a_minute_takes_the_place_of_the_one_a_day_before_and_never_of_a_later_one() {
     let day = i64::from(MINUTES);
     let told = rows([(0, a.launch(0)), (day, b.launch(0)), (0, c.launch(0))]);
     assert_eq!(told, [Minute { launched: 1, ..minute(day) }]);
+}
+
+#[test]
+fn a_minute_lapses_after_a_day() {
+    let row = minute(0);
+    let at = |minutes: i64| DateTime::from_timestamp((row.minute + minutes) * 60, 0).unwrap();
+    assert!(!JobFlow::has_lapsed(&row, at(i64::from(MINUTES))));
+    assert!(JobFlow::has_lapsed(&row, at(i64::from(MINUTES) + 1)));
 }

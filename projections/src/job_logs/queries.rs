@@ -2,8 +2,10 @@
 
 use rivet_events::id::JobId;
 use rivet_events::job_log::LogEntry;
+use rivet_events::log::StoreError;
 
 use super::{JobLogs, LogBatch};
+use crate::projection::Projection;
 use crate::query::{Query, QueryError};
 use crate::read_models::ReadModels;
 
@@ -61,7 +63,25 @@ pub async fn page(
     .bind(PAGE_BYTES)
     .push(" order by key");
     let batches = read_models.select::<JobLogs>(&query).await?;
-    Ok(cut(batches, after_index, limit))
+    let follows = |first: &LogBatch| first.first_index <= after_index.saturating_add(1);
+    if batches.first().is_some_and(follows) {
+        return Ok(cut(batches, after_index, limit));
+    }
+    // After what is here was looked at: what leaves meanwhile is in the archive.
+    let archived = archived(read_models, job_id, after_index).await.map_err(QueryError::Unavailable)?;
+    let archived = cut(archived, after_index, limit);
+    Ok(if archived.entries.is_empty() { cut(batches, after_index, limit) } else { archived })
+}
+
+/// Batches of the log that are in the archive, from the one that may hold the next entry on.
+async fn archived(
+    read_models: &ReadModels,
+    job_id: JobId,
+    after_index: u64,
+) -> Result<Vec<LogBatch>, StoreError> {
+    let Some(archive) = read_models.inner.log.archive() else { return Ok(vec![]) };
+    let events = archive.read_page(job_id, after_index).await?;
+    Ok(events.iter().filter_map(|envelope| JobLogs::apply(None, envelope)).collect())
 }
 
 /// The index of the last entry; 0 where there is none.
@@ -79,8 +99,16 @@ pub async fn last_index(read_models: &ReadModels, job_id: JobId) -> Result<u64, 
 const MAX_INDEX: u64 = 999_999_999_999;
 
 /// The key of the batch that begins with this index.
-pub(super) fn key(job_id: JobId, first_index: u64) -> String {
+pub(crate) fn key(job_id: JobId, first_index: u64) -> String {
     format!("{job_id}/{:012}", first_index.min(MAX_INDEX))
+}
+
+/// Deletes the rows of a job's log.
+pub(crate) fn delete_all(table: &str, job_id: JobId) -> Query {
+    Query::new(&format!("delete from {table} where key >= "))
+        .bind(key(job_id, 0))
+        .push(" and key <= ")
+        .bind(key(job_id, MAX_INDEX))
 }
 
 /// The entries of `batches` after `after_index`, `limit` of them.

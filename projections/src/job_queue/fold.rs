@@ -52,6 +52,7 @@ impl Projection for JobQueue {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -70,6 +71,7 @@ impl Projection for JobQueue {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => row,
         }
     }
@@ -93,7 +95,7 @@ fn evolve(row: Option<QueuedJob>, event: &JobEvent) -> Option<QueuedJob> {
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_) => row,
-        JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_) => None,
+        JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_) | JobEvent::Purged(_) => None,
     }
 }
 

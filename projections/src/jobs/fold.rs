@@ -44,6 +44,7 @@ impl Projection for Jobs {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -55,6 +56,7 @@ impl Projection for Jobs {
     fn apply(row: Option<Job>, envelope: &Envelope) -> Option<Job> {
         match &envelope.event {
             Event::Job(JobEvent::Launched(launched)) => Some(launch(launched)),
+            Event::Job(JobEvent::Purged(_)) => None,
             Event::Job(event) => row.map(|job| evolve(job, event)),
             Event::Pipeline(_)
             | Event::JobLog(_)
@@ -63,6 +65,7 @@ impl Projection for Jobs {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => row,
         }
     }
@@ -138,7 +141,7 @@ fn evolve(job: Job, event: &JobEvent) -> Job {
             };
             Job { phase: JobPhase::Cancelling, cancel: Some(cancel), ..job }
         }
-        JobEvent::ReportRefused(_) => job,
+        JobEvent::ReportRefused(_) | JobEvent::Purged(_) => job,
         JobEvent::Completed(completed) => Ending {
             status: completed.status,
             at: completed.completed_at,

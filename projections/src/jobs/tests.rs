@@ -95,3 +95,15 @@ fn a_job_cancelled_in_the_queue_never_had_a_holder() {
         (JobStatus::Cancelled, None, Some("asked".to_owned()))
     );
 }
+
+#[test]
+fn nothing_is_left_of_a_job_that_is_forgotten() {
+    let s = scene();
+    let story = [
+        s.launch(0),
+        s.claim(1, 5),
+        s.complete(1, JobStatus::Succeeded, 6),
+        s.purge(JobStatus::Succeeded, 9),
+    ];
+    assert_eq!(row_after(&Jobs, &s.job_id, story), None);
+}

@@ -50,6 +50,7 @@ impl Projection for Lifetimes {
                 let node = node_of(row.born, position.saturating_sub(1).max(row.born));
                 Some(Lifetime { ended: Some(position), node: Some(node), ..row })
             }
+            (Some(Turn::IsForgotten), _) => None,
             (Some(Turn::Ends) | None, row) => row,
         }
     }
@@ -59,6 +60,7 @@ impl Projection for Lifetimes {
 enum Turn {
     Begins,
     Ends,
+    IsForgotten,
 }
 
 fn turn(event: &Event) -> Option<Turn> {
@@ -69,6 +71,7 @@ fn turn(event: &Event) -> Option<Turn> {
         Event::Pipeline(PipelineEvent::Deleted(_))
         | Event::Job(JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_))
         | Event::Runner(RunnerEvent::Removed(_)) => Some(Turn::Ends),
+        Event::Job(JobEvent::Purged(_)) => Some(Turn::IsForgotten),
         Event::Pipeline(PipelineEvent::Revised(_))
         | Event::Job(
             JobEvent::Claimed(_)
@@ -86,6 +89,7 @@ fn turn(event: &Event) -> Option<Turn> {
         | Event::Group(_)
         | Event::Projection(_)
         | Event::Webhook(_)
+        | Event::Archive(_)
         | Event::Unreadable(_) => None,
     }
 }

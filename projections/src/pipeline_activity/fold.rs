@@ -32,6 +32,7 @@ impl Projection for PipelineActivity {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -49,6 +50,7 @@ impl Projection for PipelineActivity {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => row,
         }
     }
@@ -67,11 +69,11 @@ fn describe(row: Option<Activity>, event: &PipelineEvent) -> Option<Activity> {
     }
 }
 
-/// A job of a pipeline goes from one state to another; a new one comes from nowhere.
+/// A job of a pipeline goes from one state to another; a new one comes from nowhere, and one that is forgotten goes there.
 struct Movement {
     pipeline_id: PipelineId,
     from: Option<JobStatus>,
-    to: JobStatus,
+    to: Option<JobStatus>,
 }
 
 impl Movement {
@@ -80,7 +82,9 @@ impl Movement {
             let left = count(&mut activity, from);
             *left = left.saturating_sub(1);
         }
-        *count(&mut activity, self.to) += 1;
+        if let Some(to) = self.to {
+            *count(&mut activity, to) += 1;
+        }
         activity
     }
 }
@@ -108,12 +112,15 @@ fn movement(event: &JobEvent) -> Option<Movement> {
         JobEvent::TimedOut(timed_out) => {
             (timed_out.pipeline_id, Some(held_or_queued(timed_out.runner_id.as_ref())), JobStatus::TimedOut)
         }
+        JobEvent::Purged(purged) => {
+            return Some(Movement { pipeline_id: purged.pipeline_id, from: Some(purged.status), to: None });
+        }
         JobEvent::Started(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_) => return None,
     };
-    Some(Movement { pipeline_id, from, to })
+    Some(Movement { pipeline_id, from, to: Some(to) })
 }
 
 fn held_or_queued(holder: Option<&RunnerId>) -> JobStatus {

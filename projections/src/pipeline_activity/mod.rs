@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use fold::PipelineActivity;
 pub use queries::{Totals, find, list, totals};
 
-/// A pipeline, and its jobs counted by state, since the beginning of the log.
+/// A pipeline, and its jobs counted by state, of all that are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Activity {

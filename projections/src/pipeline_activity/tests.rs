@@ -43,3 +43,11 @@ fn jobs_of_one_pipeline_add_up() {
     let both = [a.launch(0), b.launch(1), a.claim(1, 2), a.complete(1, JobStatus::Succeeded, 3)];
     assert_eq!(activity(both), Some(Activity { queued: 1, succeeded: 1, ..none() }));
 }
+
+#[test]
+fn a_job_that_is_forgotten_is_counted_no_more() {
+    let s = Scene::new(1);
+    let story =
+        [s.launch(0), s.claim(1, 1), s.complete(1, JobStatus::Failed, 2), s.purge(JobStatus::Failed, 9)];
+    assert_eq!(activity(story), Some(none()));
+}

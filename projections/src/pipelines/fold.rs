@@ -30,6 +30,7 @@ impl Projection for Pipelines {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -44,6 +45,7 @@ impl Projection for Pipelines {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => row,
         }
     }

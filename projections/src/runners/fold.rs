@@ -32,6 +32,7 @@ impl Projection for Runners {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -46,6 +47,7 @@ impl Projection for Runners {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => row,
         }?;
         let forgotten = runner.registered_at.is_none() && runner.held.is_empty();
@@ -55,7 +57,7 @@ impl Projection for Runners {
 
 fn runner_of(event: &JobEvent) -> Option<&RunnerId> {
     match event {
-        JobEvent::Launched(_) | JobEvent::ReportRefused(_) => None,
+        JobEvent::Launched(_) | JobEvent::ReportRefused(_) | JobEvent::Purged(_) => None,
         JobEvent::Claimed(claimed) => Some(&claimed.runner_id),
         JobEvent::Started(started) => Some(&started.runner_id),
         JobEvent::LeaseExpired(expired) => Some(&expired.runner_id),
@@ -153,7 +155,7 @@ fn hold(row: Option<Runner>, event: &JobEvent) -> Option<Runner> {
         JobEvent::Completed(completed) => row.map(|runner| without(runner, completed.job_id)),
         JobEvent::Cancelled(cancelled) => row.map(|runner| without(runner, cancelled.job_id)),
         JobEvent::TimedOut(timed_out) => row.map(|runner| without(runner, timed_out.job_id)),
-        JobEvent::Launched(_) | JobEvent::ReportRefused(_) => row,
+        JobEvent::Launched(_) | JobEvent::ReportRefused(_) | JobEvent::Purged(_) => row,
     }
 }
 

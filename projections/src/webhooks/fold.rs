@@ -30,6 +30,7 @@ impl Projection for Webhooks {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
     }
@@ -44,6 +45,7 @@ impl Projection for Webhooks {
             | Event::Claim(_)
             | Event::Group(_)
             | Event::Projection(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => row,
         }
     }

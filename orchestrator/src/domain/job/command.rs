@@ -18,6 +18,7 @@ pub enum JobCommand {
     Cancel(CancelJob),
     ExpireLease(ExpireLease),
     TimeOut(TimeOutJob),
+    Purge(PurgeJob),
 }
 
 command_names! {
@@ -30,6 +31,7 @@ command_names! {
         Cancel => "cancel",
         ExpireLease => "expire_lease",
         TimeOut => "time_out",
+        Purge => "purge",
     }
 }
 
@@ -177,4 +179,13 @@ impl Backoff {
         let doubled = Self::FIRST.saturating_mul(2_u32.saturating_pow(retries));
         doubled.min(Self::LONGEST).mul_f64(1.0 + self.jitter.clamp(0.0, 1.0) / 4.0)
     }
+}
+
+/// Keep nothing of the job, if it ended long enough ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PurgeJob {
+    /// When it must have ended at the latest.
+    pub ended_until: DateTime<Utc>,
+    /// When.
+    pub now: DateTime<Utc>,
 }

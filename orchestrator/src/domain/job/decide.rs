@@ -6,9 +6,9 @@ mod outcome;
 mod report;
 
 use chrono::{DateTime, Utc};
-use rivet_events::job::{JobEvent, JobLaunched, JobStatus};
+use rivet_events::job::{JobEvent, JobLaunched, JobPurged, JobStatus};
 
-use super::command::{CompleteJob, JobCommand, LaunchJob, StartJob};
+use super::command::{CompleteJob, JobCommand, LaunchJob, PurgeJob, StartJob};
 use super::state::{Ended, JobState, Queued, Running};
 use claim::{claim_queued, claim_running};
 use ending::{cancel_running, expire_lease, time_out_queued, time_out_running};
@@ -74,7 +74,8 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
             | JobCommand::RefuseReport(_)
             | JobCommand::Cancel(_)
             | JobCommand::ExpireLease(_)
-            | JobCommand::TimeOut(_),
+            | JobCommand::TimeOut(_)
+            | JobCommand::Purge(_),
         ) => Err(JobError::NotFound),
 
         (
@@ -131,10 +132,25 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
         (JobState::Running(running), JobCommand::TimeOut(time_out)) => {
             Ok(time_out_running(running, &time_out))
         }
-        // The holder reported, or another reconciler was first.
-        (JobState::Queued(_), JobCommand::ExpireLease(_))
+        (JobState::Ended(ended), JobCommand::Purge(purge)) => Ok(purge_ended(ended, &purge)),
+
+        // The holder reported, or another reconciler was first; a job that has not ended is kept.
+        (JobState::Queued(_), JobCommand::ExpireLease(_) | JobCommand::Purge(_))
+        | (JobState::Running(_), JobCommand::Purge(_))
         | (JobState::Ended(_), JobCommand::ExpireLease(_) | JobCommand::TimeOut(_)) => Ok(vec![]),
     }
+}
+
+fn purge_ended(ended: &Ended, purge: &PurgeJob) -> Vec<JobEvent> {
+    if ended.purged || ended.ended_at > purge.ended_until {
+        return vec![];
+    }
+    vec![JobEvent::Purged(JobPurged {
+        job_id: ended.launch.job_id,
+        pipeline_id: ended.launch.pipeline_id,
+        status: ended.status,
+        purged_at: purge.now,
+    })]
 }
 
 fn relaunch(first: &JobLaunched, again: &JobLaunched) -> Result<Vec<JobEvent>, JobError> {

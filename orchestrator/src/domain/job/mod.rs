@@ -27,8 +27,8 @@ use rivet_events::job::JobEvent;
 use serde::{Deserialize, Serialize};
 
 pub use command::{
-    Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, LaunchJob, LeasePolicy, RefuseReport,
-    Report, StartJob, TimeOutJob,
+    Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, LaunchJob, LeasePolicy, PurgeJob,
+    RefuseReport, Report, StartJob, TimeOutJob,
 };
 pub use decide::JobError;
 pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, LogAttempt, Queued, Running};

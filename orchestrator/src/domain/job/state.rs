@@ -67,6 +67,8 @@ pub struct Ended {
     pub reason: Option<String>,
     /// When.
     pub ended_at: DateTime<Utc>,
+    /// Whether it is to be forgotten.
+    pub purged: bool,
 }
 
 /// The attempts of a job so far.
@@ -191,7 +193,8 @@ impl Running {
             | JobEvent::ReportRefused(_)
             | JobEvent::Completed(_)
             | JobEvent::Cancelled(_)
-            | JobEvent::TimedOut(_) => {}
+            | JobEvent::TimedOut(_)
+            | JobEvent::Purged(_) => {}
         }
     }
 
@@ -268,6 +271,7 @@ impl JobState {
             (state, JobEvent::TimedOut(e)) => {
                 state.end(JobStatus::TimedOut, e.result, Some(e.reason), e.timed_out_at)
             }
+            (Self::Ended(ended), JobEvent::Purged(_)) => Self::Ended(Ended { purged: true, ..ended }),
             (mut state, JobEvent::ReportRefused(refused)) => {
                 if let Some(history) = state.history_mut() {
                     history.refused_leases.push(refused.lease_id);
@@ -286,7 +290,8 @@ impl JobState {
                 | JobEvent::Started(_)
                 | JobEvent::LeaseExpired(_)
                 | JobEvent::CancelRequested(_)
-                | JobEvent::Requeued(_),
+                | JobEvent::Requeued(_)
+                | JobEvent::Purged(_),
             ) => state,
         }
     }
@@ -307,7 +312,7 @@ impl JobState {
             }
             Self::Absent | Self::Ended(_) => return self,
         };
-        Self::Ended(Ended { launch, history, holder, status, result, reason, ended_at })
+        Self::Ended(Ended { launch, history, holder, status, result, reason, ended_at, purged: false })
     }
 
     fn history_mut(&mut self) -> Option<&mut History> {

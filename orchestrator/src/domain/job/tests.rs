@@ -6,6 +6,7 @@ mod deadline;
 mod launch;
 mod lost;
 mod properties;
+mod purge;
 mod report;
 mod retry;
 
@@ -15,14 +16,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent, JobLaunched,
-    JobLeaseExpired, JobReportRefused, JobRequeued, JobResult, JobStarted, JobStatus, JobTimedOut,
+    JobLeaseExpired, JobPurged, JobReportRefused, JobRequeued, JobResult, JobStarted, JobStatus, JobTimedOut,
     RequeueCause,
 };
 use uuid::Uuid;
 
 use super::{
     Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, Job, JobCommand, JobError, LaunchJob,
-    LeasePolicy, RefuseReport, Report, StartJob, TimeOutJob,
+    LeasePolicy, PurgeJob, RefuseReport, Report, StartJob, TimeOutJob,
 };
 use crate::domain::spec::{self, Given};
 

@@ -13,12 +13,13 @@ use axum::response::{IntoResponse, Response};
 use rivet_events::Metadata;
 use rivet_events::id::{JobId, LeaseId};
 use rivet_events::job_log::LogEntry;
+use rivet_events::log::ReadError;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::commands::{CommandError, Loaded};
 use crate::digest;
-use crate::domain::job::{Job, JobCommand, JobState, LogAttempt, StartJob};
+use crate::domain::job::{Job, JobCommand, JobError, JobState, LogAttempt, StartJob};
 use crate::domain::job_log::{AppendLog, JobLogCommand};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
@@ -67,6 +68,7 @@ pub(in crate::http) async fn append(
     };
     for _ in 0..MAX_TRIES {
         let (job, attempt) = sender.attempt(&state, job_id).await?;
+        sender.check_not_archived(&state, &job).await?;
         match sender.store(&state, &job, attempt, &entries, &digest).await {
             Err(CommandError::Stale(_)) => {}
             stored => {
@@ -106,6 +108,16 @@ impl Sender {
         };
         let log_attempt = attempt.aggregate.log_attempt(self.lease, now, grace)?;
         Ok((attempt, log_attempt))
+    }
+
+    /// A log that is in the archive takes nothing more, whatever grace it was archived with.
+    async fn check_not_archived(&self, state: &AppState, job: &Loaded<Job>) -> Result<(), ApiError> {
+        let JobState::Ended(ended) = &job.aggregate.state else { return Ok(()) };
+        let Some(archive) = state.commands.log().archive() else { return Ok(()) };
+        if archive.holds(ended.launch.job_id).await.map_err(ReadError)? {
+            return Err(JobError::LogSealed.into());
+        }
+        Ok(())
     }
 
     /// Stores the batch, if the job is still as it was when the sender was found to hold it.

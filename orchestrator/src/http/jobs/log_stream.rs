@@ -194,6 +194,7 @@ impl LogStream {
             | Event::Group(_)
             | Event::Projection(_)
             | Event::Webhook(_)
+            | Event::Archive(_)
             | Event::Unreadable(_) => {}
         }
     }
@@ -242,7 +243,8 @@ impl End {
             | JobEvent::LeaseExpired(_)
             | JobEvent::Requeued(_)
             | JobEvent::CancelRequested(_)
-            | JobEvent::ReportRefused(_) => return None,
+            | JobEvent::ReportRefused(_)
+            | JobEvent::Purged(_) => return None,
         };
         Some(Self { status, reason, completed_at: Some(at) })
     }

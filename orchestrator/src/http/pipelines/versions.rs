@@ -241,6 +241,7 @@ fn definition(event: &Event) -> Option<(&PipelineDefinition, DateTime<Utc>, Opti
         | Event::Group(_)
         | Event::Projection(_)
         | Event::Webhook(_)
+        | Event::Archive(_)
         | Event::Unreadable(_) => None,
     }
 }

@@ -30,6 +30,7 @@ const SENTENCES = {
   "job.completed": (p) => `${p.status} in attempt ${p.attempt}${exit(p.result)}${because(p.reason)}`,
   "job.cancelled": (p) => `Cancelled${p.attempt ? ` in attempt ${p.attempt}` : " before it ran"}${because(p.reason)}`,
   "job.timed_out": (p) => `Timed out${because(p.reason)}`,
+  "job.purged": () => "About to be forgotten: it ended too long ago",
   "job_log.appended": (p) => `${counted(p.entries?.length ?? 0, "log line")} stored`,
   "pipeline.created": (p) => `Pipeline ${p.definition?.name ?? ""} created`,
   "pipeline.revised": (p) => `Pipeline ${p.definition?.name ?? ""} revised to version ${p.version}`,
@@ -43,6 +44,10 @@ const SENTENCES = {
   "group.place_taken": (p) => `A place of the group ${p.group} was taken`,
   "projection.event_skipped": (p) => `Projection ${p.projection} skips the event ${p.position}${because(p.reason)}`,
   "projection.stream_retried": (p) => `Projection ${p.projection} tries its parked streams again${because(p.reason)}`,
+  "archive.segment_archived": (p) => `${counted(p.logs, "log")} archived in segment ${p.segment}`,
+  "archive.segment_released": (p) => `Segment ${p.segment} alone has its logs`,
+  "archive.segment_removed": (p) => `Segment ${p.segment} is not kept any more`,
+  "archive.jobs_purged": (p) => `${counted(p.jobs, "job")} forgotten`,
   "group.place_freed": (p) => `A place of the group ${p.group} was freed`,
 };
 

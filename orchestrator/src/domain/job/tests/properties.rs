@@ -264,7 +264,7 @@ proptest! {
                 JobEvent::Completed(completed) => prop_assert_eq!(holder.take(), Some(completed.attempt)),
                 JobEvent::Cancelled(_) | JobEvent::TimedOut(_) => holder = None,
                 JobEvent::CancelRequested(_) => prop_assert!(holder.is_some()),
-                JobEvent::Launched(_) | JobEvent::ReportRefused(_) => {}
+                JobEvent::Launched(_) | JobEvent::ReportRefused(_) | JobEvent::Purged(_) => {}
             }
         }
     }

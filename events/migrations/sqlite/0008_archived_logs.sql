@@ -1,0 +1,38 @@
+-- Segments of the archive of job logs, which are kept outside of the database: how each is found.
+create table archive_segments (
+    -- 1, 2, …
+    segment integer primary key,
+    -- Its name in the store of the archive.
+    object  text    not null
+) strict;
+
+-- Where a log, or a part of it, is in a segment: a row a block, written in the transaction that takes the events of
+-- the block out of `events`. So at any time each event is in one of the two places.
+create table archived_logs (
+    -- The job.
+    job_id         text    not null,
+    -- Index of the first log entry of the job in the block.
+    first_index    integer not null,
+    -- Sequence of its first event in the block, and of its last.
+    first_sequence integer not null,
+    last_sequence  integer not null,
+    -- The segment.
+    segment        integer not null,
+    -- Where the block is in the segment, and how long it is, in bytes.
+    block_offset   integer not null,
+    block_length   integer not null,
+    primary key (job_id, first_index)
+) strict, without rowid;
+
+-- Whether a segment is still needed.
+create index archived_logs_segment on archived_logs (segment);
+
+-- What was deleted of jobs that are not kept any more: one row, raised in the transactions that delete.
+create table purged (
+    -- 1: the row.
+    id     integer primary key check (id = 1),
+    -- Jobs.
+    jobs   integer not null,
+    -- Events that were in `events`.
+    events integer not null
+) strict;

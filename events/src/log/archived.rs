@@ -1,0 +1,57 @@
+//! The log with the archive behind it: a job's log is read whole, wherever its events are.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::envelope::{Envelope, Position, StreamId, StreamType, Version};
+use crate::log::{Append, AppendError, Appended, EventLog, ReadError};
+use crate::segments::Archive;
+
+/// A log, and what was taken out of it.
+pub(super) struct ArchivedLog {
+    pub(super) log: Arc<dyn EventLog>,
+    pub(super) archive: Archive,
+}
+
+#[async_trait]
+impl EventLog for ArchivedLog {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.log.append(append).await
+    }
+
+    async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError> {
+        // First what is here: what leaves meanwhile is in the archive when that is asked.
+        let here = self.log.read_stream(stream, after).await?;
+        let is_whole = here.first().is_some_and(|first| first.sequence.0 == after.0 + 1);
+        if is_whole || stream.kind != StreamType::JobLog {
+            return Ok(here);
+        }
+        let Ok(job) = stream.id.parse() else { return Ok(here) };
+        let mut whole = self.archive.read_log(job, after).await?;
+        let archived = whole.last().map_or(after, |last| last.sequence);
+        whole.extend(here.into_iter().filter(|envelope| envelope.sequence > archived));
+        Ok(whole)
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError> {
+        self.log.read_all(after, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, ReadError> {
+        self.log.head().await
+    }
+
+    fn watch(&self) -> watch::Receiver<Position> {
+        self.log.watch()
+    }
+
+    fn archive(&self) -> Option<&Archive> {
+        Some(&self.archive)
+    }
+
+    async fn close(&self) {
+        self.log.close().await;
+    }
+}

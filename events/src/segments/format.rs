@@ -1,0 +1,257 @@
+//! What is in a segment: events as JSON, one a line, in blocks that are compressed each by itself.
+//!
+//! A block is a zstd frame with a checksum, so that one log is read without the others, and damage is told. Frames that
+//! follow each other are what `zstd` itself makes of several files: `zstd -dc SEGMENT` shows the events.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::{CParameter, find_frame_compressed_size, get_frame_content_size};
+
+use crate::envelope::{Envelope, Position, Version};
+use crate::event::Event;
+use crate::id::{EventId, JobId};
+use crate::job_log::{JobLogAppended, JobLogEvent};
+use crate::log::StoreError;
+use crate::log::keeper;
+
+/// Events that are compressed together, in bytes; the last of them may go beyond.
+const BLOCK_BYTES: usize = 128 << 10;
+/// The largest block that is read, in bytes: one event is no larger than a request.
+const MAX_BLOCK_BYTES: usize = 256 << 20;
+const LEVEL: i32 = 3;
+
+/// An event as the database has it: its payload and metadata are not looked into, and come back byte for byte.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StoredEvent {
+    /// Place in the whole log.
+    pub position: Position,
+    /// Its own id.
+    pub event_id: EventId,
+    /// Its stable name.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// The version of its payload.
+    #[serde(rename = "version")]
+    pub event_version: String,
+    /// The kind of its stream.
+    pub stream_type: String,
+    /// Which one.
+    pub stream_id: String,
+    /// Place in that stream.
+    pub sequence: Version,
+    /// When it was recorded.
+    pub recorded_at: DateTime<Utc>,
+    /// The fact.
+    pub payload: Box<RawValue>,
+    /// Who caused it.
+    pub metadata: Box<RawValue>,
+}
+
+/// Why a segment or a part of it cannot be read or made.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentError {
+    /// It is not what was written.
+    #[error("a block of the segment is damaged")]
+    Damaged(#[source] StoreError),
+    /// It holds something that is no event.
+    #[error("a block of the segment holds no events")]
+    NoEvents(#[from] serde_json::Error),
+    /// It is of no log, or cannot be read by this build.
+    #[error("the event at position {position} of job_log/{log} is no readable part of a log")]
+    Unreadable {
+        /// The log.
+        log: String,
+        /// The event.
+        position: Position,
+    },
+}
+
+impl StoredEvent {
+    /// The event, read.
+    pub fn decode(&self) -> Result<Envelope, StoreError> {
+        let stored = keeper::StoredEvent {
+            position: self.position,
+            aggregate_type: &self.stream_type,
+            aggregate_id: self.stream_id.clone(),
+            sequence: self.sequence,
+            event_type: &self.event_type,
+            event_version: &self.event_version,
+            payload: self.payload.get(),
+            metadata: self.metadata.get(),
+            event_id: self.event_id,
+            recorded_at: self.recorded_at,
+        };
+        Ok(stored.decode()?)
+    }
+
+    /// The batch of log entries that it records.
+    ///
+    /// # Errors
+    /// [`SegmentError::Unreadable`] if it is something else.
+    pub fn batch(&self) -> Result<JobLogAppended, SegmentError> {
+        match self.decode().map(|envelope| envelope.event) {
+            Ok(Event::JobLog(JobLogEvent::Appended(appended))) => Ok(appended),
+            Ok(_) | Err(_) => {
+                Err(SegmentError::Unreadable { log: self.stream_id.clone(), position: self.position })
+            }
+        }
+    }
+}
+
+/// Events of a segment that are compressed together.
+#[derive(Debug, Clone)]
+pub struct Block {
+    /// Where it is in the segment, in bytes.
+    pub place: Range<u64>,
+    /// Its events, in the order in which they were written: each log in order.
+    pub events: Vec<StoredEvent>,
+}
+
+/// A segment, whole.
+#[derive(Debug, Clone)]
+pub struct Segment {
+    /// What is stored.
+    pub bytes: Vec<u8>,
+    /// Logs in it.
+    pub logs: u64,
+    /// Events in it.
+    pub events: u64,
+    /// Log entries in these.
+    pub entries: u64,
+    /// Their positions, from the lowest to the highest.
+    pub positions: (Position, Position),
+    /// Size of the events before they were compressed, in bytes.
+    pub raw_bytes: u64,
+}
+
+impl Segment {
+    /// SHA-256 of its bytes, in hexadecimal digits.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        sha256(&self.bytes)
+    }
+}
+
+/// SHA-256, in hexadecimal digits.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// Makes a segment.
+pub struct SegmentWriter {
+    compressor: Compressor<'static>,
+    block: Vec<u8>,
+    last_log: Option<JobId>,
+    segment: Segment,
+}
+
+impl SegmentWriter {
+    /// Begins with an empty one.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn begin() -> Result<Self, StoreError> {
+        let mut compressor = Compressor::new(LEVEL)?;
+        compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+        let segment = Segment {
+            bytes: Vec::new(),
+            logs: 0,
+            events: 0,
+            entries: 0,
+            positions: (Position(u64::MAX), Position(0)),
+            raw_bytes: 0,
+        };
+        Ok(Self { compressor, block: Vec::new(), last_log: None, segment })
+    }
+
+    /// Adds the next event; those of one log follow each other.
+    ///
+    /// # Errors
+    /// [`SegmentError::Unreadable`] if it is not a batch of log entries.
+    pub fn push(&mut self, event: &StoredEvent) -> Result<(), SegmentError> {
+        let batch = event.batch()?;
+        let before = self.block.len();
+        serde_json::to_writer(&mut self.block, event)?;
+        self.block.push(b'\n');
+        let Segment { logs, events, entries, positions: (first, last), raw_bytes, .. } = &mut self.segment;
+        *logs += u64::from(self.last_log != Some(batch.job_id));
+        *events += 1;
+        *entries += batch.entries.len() as u64;
+        *first = event.position.min(*first);
+        *last = event.position.max(*last);
+        *raw_bytes += (self.block.len() - before) as u64;
+        self.last_log = Some(batch.job_id);
+        if self.block.len() >= BLOCK_BYTES {
+            self.end_block()?;
+        }
+        Ok(())
+    }
+
+    /// Size of the events so far, in bytes.
+    #[must_use]
+    pub fn raw_bytes(&self) -> u64 {
+        self.segment.raw_bytes
+    }
+
+    /// Ends it. None where it has no events.
+    ///
+    /// # Errors
+    /// If there is no memory for it.
+    pub fn finish(mut self) -> Result<Option<Segment>, SegmentError> {
+        self.end_block()?;
+        Ok((self.segment.events > 0).then_some(self.segment))
+    }
+
+    fn end_block(&mut self) -> Result<(), SegmentError> {
+        if !self.block.is_empty() {
+            let frame = self.compressor.compress(&self.block).map_err(damaged)?;
+            self.segment.bytes.extend_from_slice(&frame);
+            self.block.clear();
+        }
+        Ok(())
+    }
+}
+
+/// The blocks of a whole segment, one after the other.
+pub fn blocks(segment: &[u8]) -> impl Iterator<Item = Result<Block, SegmentError>> {
+    let mut offset = 0;
+    std::iter::from_fn(move || {
+        let rest = segment.get(offset..).filter(|rest| !rest.is_empty())?;
+        let length = match find_frame_compressed_size(rest) {
+            Ok(length) if length > 0 && length <= rest.len() => length,
+            Ok(_) | Err(_) => rest.len(),
+        };
+        let place = offset as u64..(offset + length) as u64;
+        offset += length;
+        Some(read_block(&rest[..length]).map(|events| Block { place, events }))
+    })
+}
+
+/// The events of one block.
+///
+/// # Errors
+/// If the block is damaged: its checksum is part of it.
+pub fn read_block(frame: &[u8]) -> Result<Vec<StoredEvent>, SegmentError> {
+    let size = match get_frame_content_size(frame) {
+        Ok(Some(size)) => usize::try_from(size).unwrap_or(usize::MAX),
+        Ok(None) | Err(_) => return Err(damaged("it does not begin as a block does")),
+    };
+    if size > MAX_BLOCK_BYTES {
+        return Err(damaged("it claims to be larger than any block"));
+    }
+    let text = Decompressor::new().and_then(|mut zstd| zstd.decompress(frame, size)).map_err(damaged)?;
+    serde_json::Deserializer::from_slice(&text).into_iter().map(|event| Ok(event?)).collect()
+}
+
+fn damaged(error: impl Into<StoreError>) -> SegmentError {
+    SegmentError::Damaged(error.into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! The archiver of a server: now and then, where the process leads, and so slowly that nobody waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rivet_events::database::Database;
+use rivet_projections::ReadModels;
+use tokio_util::sync::CancellationToken;
+
+use super::{Archiver, ArchiverError, Rest, Retention, Step};
+use crate::clock::Clock;
+use crate::commands::Commands;
+use crate::leading::Terms;
+use crate::telemetry::chain;
+use crate::timeline;
+
+/// Between two looks: what a segment holds is the jobs of that time.
+const INTERVAL: Duration = Duration::from_hours(1);
+/// How long to wait before asking again for what has to happen elsewhere.
+const WAIT: Duration = Duration::from_secs(10);
+
+/// What the archiver of a server works with.
+pub(crate) struct BackgroundArchiver {
+    pub(crate) commands: Commands,
+    pub(crate) read_models: ReadModels,
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// How long after its end the log of a job is archived, if it is.
+    pub(crate) archive_after: Option<Duration>,
+    /// How long after its end a job is kept, if not for ever.
+    pub(crate) keep: Option<Duration>,
+}
+
+impl BackgroundArchiver {
+    /// Archives until `shutdown`, while this process is the leading one.
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut terms = Terms::new(&self.read_models, shutdown);
+        while terms.begin().await {
+            terms.during(self.archive_now_and_then()).await;
+        }
+    }
+
+    async fn archive_now_and_then(&self) {
+        loop {
+            if let Err(error) = self.archive_all().await {
+                tracing::warn!(error = %chain(&error), "the archiver will try again");
+            }
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    async fn archive_all(&self) -> Result<(), ArchiverError> {
+        let log = self.commands.log();
+        let Some(archive) = log.archive() else { return Ok(()) };
+        let mut archiver = Archiver::new(&self.commands, &self.read_models, archive, &*self.clock, Rest(4));
+        if let Some(before) = self.archive_after.and_then(|age| self.ago(age)) {
+            let until = timeline::last_before(&**log, before).await?;
+            while !self.is_done(archiver.step(until).await?).await {}
+        }
+        if let Some(ended_until) = self.keep.and_then(|age| self.ago(age)) {
+            let until = timeline::last_before(&**log, ended_until).await?;
+            let retention = Retention { until, ended_until };
+            while !self.is_done(archiver.purge_step(retention).await?).await {}
+        }
+        self.database.give_back_room().await.map_err(ArchiverError::Room)
+    }
+
+    fn ago(&self, age: Duration) -> Option<DateTime<Utc>> {
+        self.clock.now().checked_sub_signed(TimeDelta::from_std(age).ok()?)
+    }
+
+    /// Whether there is nothing left to do; waits where that takes something that happens elsewhere.
+    async fn is_done(&self, step: Step) -> bool {
+        match step {
+            Step::Archived | Step::SegmentRemoved => {}
+            Step::Released(segment) => tracing::info!(
+                segment = segment.segment,
+                logs = segment.logs,
+                entries = segment.entries,
+                bytes = segment.bytes,
+                "job logs were archived"
+            ),
+            Step::Purged { jobs, .. } => tracing::info!(jobs, "jobs were forgotten"),
+            Step::Waiting(_) => tokio::time::sleep(WAIT).await,
+            Step::Idle => return true,
+        }
+        false
+    }
+}

@@ -1,0 +1,105 @@
+//! Makes a segment of the next logs, and stores it.
+
+use rivet_events::Position;
+use rivet_events::id::JobId;
+use rivet_events::segments::{GatherError, Segment, SegmentError, SegmentWriter, format};
+
+use super::{Archiver, ArchiverError, RecordSegment};
+
+/// Jobs of one segment.
+const MAX_JOBS: usize = 5_000;
+/// Size of the events of one segment, in bytes. The log that goes beyond is the last one.
+const MAX_BYTES: u64 = 64 << 20;
+/// Jobs whose logs are read at once, the first time and at most.
+const FIRST_PAGE: usize = 16;
+const MAX_PAGE: usize = 500;
+
+impl Archiver<'_> {
+    /// The next segment, stored and read back; none where no job that ended up to `until` has a log.
+    pub(super) async fn gather(
+        &mut self,
+        number: u64,
+        after: Position,
+        until: Position,
+    ) -> Result<Option<RecordSegment>, ArchiverError> {
+        let (segment, through) = loop {
+            match self.collect(after, until).await {
+                Err(ArchiverError::Gather(GatherError::Segment(SegmentError::Unreadable {
+                    log,
+                    position,
+                }))) => {
+                    tracing::warn!(stream.id = %log, event.position = position.0, "a log cannot be read, and is not archived");
+                    let job: Result<JobId, _> = log.parse();
+                    // A log that belongs to no job was not asked for.
+                    self.left_alone.extend(job);
+                }
+                collected => break collected?,
+            }
+        };
+        let Some(segment) = segment else {
+            self.looked_through = through;
+            return Ok(None);
+        };
+        self.store(number, segment, through).await.map(Some)
+    }
+
+    /// The logs of the next jobs, and how far the log was looked through.
+    async fn collect(
+        &self,
+        after: Position,
+        until: Position,
+    ) -> Result<(Option<Segment>, Position), ArchiverError> {
+        let mut writer = SegmentWriter::begin().map_err(GatherError::Unavailable)?;
+        let (mut through, mut jobs, mut page) = (after, 0, FIRST_PAGE);
+        while jobs < MAX_JOBS && writer.raw_bytes() < MAX_BYTES {
+            let ended =
+                self.archive.ended_jobs(through, until, page).await.map_err(GatherError::Unavailable)?;
+            through = ended.through;
+            if ended.ids.is_empty() {
+                break;
+            }
+            jobs += ended.ids.len();
+            let ids: Vec<JobId> = ended.ids.into_iter().filter(|id| !self.left_alone.contains(id)).collect();
+            self.archive.gather(&ids, &mut writer).await?;
+            // As many as are likely to fill the segment, and no more.
+            let left = u128::from(MAX_BYTES.saturating_sub(writer.raw_bytes()));
+            let fitting = left * jobs as u128 / u128::from(writer.raw_bytes().max(1));
+            page = usize::try_from(fitting).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
+        }
+        Ok((writer.finish().map_err(GatherError::from)?, through))
+    }
+
+    async fn store(
+        &self,
+        number: u64,
+        segment: Segment,
+        through: Position,
+    ) -> Result<RecordSegment, ArchiverError> {
+        let expected = segment.sha256();
+        // By its digest too: what another archiver makes under the same number has a name of its own.
+        let object = format!("{number:08}-{}.jsonl.zst", &expected[..16]);
+        let Segment { bytes, logs, events, entries, positions, raw_bytes } = segment;
+        let size = bytes.len() as u64;
+        let objects = self.archive.objects().map_err(ArchiverError::Objects)?;
+        objects.put(&object, bytes).await.map_err(ArchiverError::Objects)?;
+        let stored = objects.get(&object).await.map_err(ArchiverError::Objects)?;
+        let found = format::sha256(&stored);
+        if found != expected {
+            return Err(ArchiverError::Damaged { segment: number, object, found, expected });
+        }
+        Ok(RecordSegment {
+            segment: number,
+            object,
+            logs,
+            events,
+            entries,
+            first_position: positions.0,
+            last_position: positions.1,
+            through,
+            bytes: size,
+            raw_bytes,
+            sha256: expected,
+            now: self.clock.now(),
+        })
+    }
+}

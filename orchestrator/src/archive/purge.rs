@@ -1,0 +1,121 @@
+//! Forgets jobs that ended longer ago than anything is kept: their histories, their logs, and segments that hold no
+//! other logs.
+//!
+//! A job is told to be forgotten by an event of its own, so that every read model forgets it in its turn; when all have
+//! passed that event, its stream is deleted, that event with it. A rebuild then finds nothing of the job, and ends where
+//! the live read models are.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use futures_util::stream::{self, StreamExt};
+use rivet_events::Position;
+use rivet_events::id::JobId;
+use rivet_projections::Released;
+
+use super::{ArchiveCommand, Archiver, ArchiverError, Step, Wait, metadata};
+use crate::commands::CommandError;
+use crate::domain::archive::{ArchiveError, ArchiveState, RecordPurge, RecordRemoval};
+use crate::domain::job::{JobCommand, PurgeJob};
+
+/// Jobs that are told to be forgotten together.
+const JOBS: usize = 1_000;
+/// Of these, jobs whose events are deleted in one transaction.
+const JOBS_DELETED: usize = 200;
+/// Jobs that are told at the same time.
+const CONCURRENT: usize = 64;
+
+/// Which jobs are not kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retention {
+    /// Those whose end is recorded up to here,
+    pub(crate) until: Position,
+    /// and that had ended at this time at the latest.
+    pub(crate) ended_until: DateTime<Utc>,
+}
+
+impl Archiver<'_> {
+    /// Forgets the next jobs. What is archived meanwhile is none of theirs: they come after the logs of all jobs that
+    /// are to be archived.
+    pub(crate) async fn purge_step(&mut self, retention: Retention) -> Result<Step, ArchiverError> {
+        let state = self.state().await?;
+        if let Some(pending) = state.pending {
+            return self.release(pending).await;
+        }
+        let after = state.purged_through.max(self.purged_through);
+        let ended =
+            self.archive.ended_jobs(after, retention.until, JOBS).await.map_err(ArchiverError::Purge)?;
+        if ended.ids.is_empty() {
+            self.purged_through = ended.through;
+            return self.remove_segment(&state).await;
+        }
+        self.tell(&ended.ids, retention.ended_until).await?;
+        for jobs in ended.ids.chunks(JOBS_DELETED) {
+            let began = Instant::now();
+            match self.read_models.forget(jobs).await.map_err(ArchiverError::Purge)? {
+                Released::Done => {}
+                Released::Rebuilding => return Ok(Step::Waiting(Wait::Rebuilding)),
+                Released::Behind(position) => return Ok(Step::Waiting(Wait::Behind(position))),
+            }
+            for job in jobs {
+                self.commands.jobs.forget(job);
+                self.commands.job_logs.forget(job);
+            }
+            self.pause_after(began.elapsed()).await;
+        }
+        let purged = self.archive.purged().await.map_err(ArchiverError::Purge)?;
+        let record = RecordPurge {
+            jobs: purged.jobs,
+            events: purged.events,
+            after: state.purged_through,
+            through: ended.through,
+            now: self.clock.now(),
+        };
+        match self.execute(ArchiveCommand::RecordPurge(record)).await {
+            Ok(_) | Err(CommandError::Refused(ArchiveError::Overtaken)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Step::Purged { jobs: purged.jobs.saturating_sub(state.purged_jobs), through: ended.through })
+    }
+
+    /// Tells jobs to be forgotten. One that is not there any more was forgotten before; one that cannot be read is kept.
+    async fn tell(&self, jobs: &[JobId], ended_until: DateTime<Utc>) -> Result<(), ArchiverError> {
+        let purge = JobCommand::Purge(PurgeJob { ended_until, now: self.clock.now() });
+        let metadata = metadata();
+        let mut told = stream::iter(jobs.to_vec())
+            .map(|job| {
+                let (jobs, purge, metadata) = (self.commands.jobs.clone(), purge.clone(), metadata.clone());
+                async move { (job, jobs.execute(job, purge, &metadata).await) }
+            })
+            .buffer_unordered(CONCURRENT);
+        while let Some((job_id, outcome)) = told.next().await {
+            match outcome {
+                Ok(_) | Err(CommandError::Refused(_)) => {}
+                Err(
+                    error @ (CommandError::Corrupt(..) | CommandError::Contended(_) | CommandError::Stale(_)),
+                ) => {
+                    tracing::warn!(job.id = %job_id, %error, "a job cannot be forgotten, and is kept");
+                }
+                Err(error @ (CommandError::Overloaded | CommandError::Unavailable(_))) => {
+                    return Err(ArchiverError::Purge(error.into()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a segment that holds logs of forgotten jobs alone; idle where there is none.
+    async fn remove_segment(&mut self, state: &ArchiveState) -> Result<Step, ArchiverError> {
+        for kept in state.kept.iter().filter(|kept| kept.through <= state.purged_through) {
+            if self.archive.is_needed(kept.segment).await.map_err(ArchiverError::Purge)? {
+                continue;
+            }
+            let now = self.clock.now();
+            self.execute(ArchiveCommand::RecordRemoval(RecordRemoval { segment: kept.segment, now })).await?;
+            let objects = self.archive.objects().map_err(ArchiverError::Objects)?;
+            objects.delete(&kept.object).await.map_err(ArchiverError::Objects)?;
+            return Ok(Step::SegmentRemoved);
+        }
+        Ok(Step::Idle)
+    }
+}

@@ -1,0 +1,192 @@
+//! `archive`: logs of jobs that ended long ago out of the database, into compressed segments.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use chrono::TimeDelta;
+use clap::Args;
+use indicatif::{BinaryBytes, HumanCount};
+use rivet_events::Position;
+use rivet_events::archive::SegmentArchived;
+use rivet_events::database::Database;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::progress::ProgressReport;
+use super::store::open_all;
+use crate::archive::{Archiver, ArchiverError, Rest, Retention, Step, Wait};
+use crate::clock::{Clock, SystemClock};
+use crate::commands::Commands;
+use crate::config::{DatabaseOptions, positive_duration, retention};
+use crate::metrics::Metrics;
+use crate::telemetry::{self, LogOptions};
+use crate::timeline;
+
+/// How long to wait before asking again for what has to happen elsewhere.
+const WAIT: Duration = Duration::from_millis(500);
+
+#[derive(Debug, Args)]
+pub(super) struct ArchiveOptions {
+    /// How long ago a job must have ended
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
+    older_than: Duration,
+
+    /// How long after its end a job is kept: older ones are forgotten, with their histories and their logs; at least 48h
+    /// [default: for ever]
+    #[arg(long, env = "RIVET_KEEP", value_name = "DURATION", value_parser = retention)]
+    keep: Option<Duration>,
+
+    /// How long the servers take logs of an ended job: nothing younger is archived
+    #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = positive_duration)]
+    log_grace: Duration,
+
+    #[command(flatten)]
+    database: DatabaseOptions,
+}
+
+#[expect(clippy::print_stderr, reason = "talk")]
+pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
+    let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
+    ensure!(
+        options.older_than >= options.log_grace,
+        "--older-than must not be shorter than --log-grace: the log of such a job may still grow"
+    );
+    ensure!(
+        options.keep.is_none_or(|keep| keep >= options.older_than),
+        "--keep must not be shorter than --older-than"
+    );
+    let (database, read_models, log) = open_all(&options.database).await?;
+    let archive = log.archive().cloned().context("there is no archive")?;
+    archive.objects().map_err(anyhow::Error::from_boxed)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let head = log.head().await?;
+    let commands =
+        Commands::new(&database, Arc::clone(&log), Arc::clone(&clock), head, &Metrics::new(clock.now()));
+    let (stop, workers) = (CancellationToken::new(), TaskTracker::new());
+    // Events leave the log when the read models have passed them, which no server may be there to see to.
+    let (projecting, stopping) = (read_models.clone(), stop.clone());
+    workers.spawn(async move { projecting.run(stopping).await });
+
+    // SQLite has one writer at a time: as much time as is taken is left to the server.
+    let rest = Rest(u32::from(matches!(database, Database::Sqlite(_))));
+    let mut archiver = Archiver::new(&commands, &read_models, &archive, &*clock, rest);
+    let mut done = Totals::default();
+    let before = clock.now() - TimeDelta::from_std(options.older_than)?;
+    let until = timeline::last_before(&*log, before).await?;
+    let mut outcome = done.archive(&mut archiver, until).await;
+    if let (Ok(()), Some(keep)) = (&outcome, options.keep) {
+        let ended_until = clock.now() - TimeDelta::from_std(keep)?;
+        let until = timeline::last_before(&*log, ended_until).await?;
+        outcome = done.purge(&mut archiver, Retention { until, ended_until }).await;
+    }
+    database.give_back_room().await.map_err(anyhow::Error::from_boxed)?;
+    log.close().await;
+    stop.cancel();
+    workers.close();
+    workers.wait().await;
+    outcome?;
+    eprintln!("{done}");
+    Ok(())
+}
+
+/// What was archived.
+#[derive(Default)]
+struct Totals {
+    segments: u64,
+    logs: u64,
+    entries: u64,
+    bytes: u64,
+    raw_bytes: u64,
+    /// Jobs that were forgotten.
+    purged: u64,
+    /// What was waited for last.
+    waited_for: Option<Wait>,
+}
+
+impl Totals {
+    async fn archive(&mut self, archiver: &mut Archiver<'_>, until: Position) -> Result<(), ArchiverError> {
+        let from = archiver.state().await?.through;
+        let report = ProgressReport::begin("archiving");
+        let outcome = loop {
+            match archiver.step(until).await {
+                Ok(Step::Idle) => break Ok(()),
+                Ok(step) => self.take_note(step, &report, from, until).await,
+                Err(error) => break Err(error),
+            }
+        };
+        report.end();
+        outcome
+    }
+
+    async fn purge(
+        &mut self,
+        archiver: &mut Archiver<'_>,
+        retention: Retention,
+    ) -> Result<(), ArchiverError> {
+        let from = archiver.state().await?.purged_through;
+        let report = ProgressReport::begin("forgetting");
+        let outcome = loop {
+            match archiver.purge_step(retention).await {
+                Ok(Step::Idle) => break Ok(()),
+                Ok(step) => self.take_note(step, &report, from, retention.until).await,
+                Err(error) => break Err(error),
+            }
+        };
+        report.end();
+        outcome
+    }
+
+    async fn take_note(&mut self, step: Step, report: &ProgressReport, from: Position, until: Position) {
+        let reach = |through: Position| {
+            report.reach(through.0.saturating_sub(from.0), until.0.saturating_sub(from.0));
+        };
+        match step {
+            Step::Released(segment) => {
+                reach(segment.through);
+                self.add(&segment);
+            }
+            Step::Purged { jobs, through } => {
+                reach(through);
+                self.purged += jobs;
+            }
+            Step::Waiting(wait) => self.wait(wait).await,
+            Step::Archived | Step::SegmentRemoved | Step::Idle => self.waited_for = None,
+        }
+    }
+
+    fn add(&mut self, segment: &SegmentArchived) {
+        self.segments += 1;
+        self.logs += segment.logs;
+        self.entries += segment.entries;
+        self.bytes += segment.bytes;
+        self.raw_bytes += segment.raw_bytes;
+        self.waited_for = None;
+    }
+
+    #[expect(clippy::print_stderr, reason = "talk")]
+    async fn wait(&mut self, wait: Wait) {
+        if self.waited_for.replace(wait).is_none() {
+            eprintln!("waiting: {wait}");
+        }
+        tokio::time::sleep(WAIT).await;
+    }
+}
+
+impl std::fmt::Display for Totals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "archived {} logs with {} entries in {} segments: {} of events take {}",
+            HumanCount(self.logs),
+            HumanCount(self.entries),
+            HumanCount(self.segments),
+            BinaryBytes(self.raw_bytes),
+            BinaryBytes(self.bytes),
+        )?;
+        if self.purged > 0 {
+            write!(f, "; forgot {} jobs", HumanCount(self.purged))?;
+        }
+        Ok(())
+    }
+}

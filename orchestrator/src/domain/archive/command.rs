@@ -1,0 +1,85 @@
+//! What can be asked of the archive of job logs.
+
+use chrono::{DateTime, Utc};
+use rivet_events::Position;
+
+/// A command to the archive.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "each variant is documented at its payload")]
+pub enum ArchiveCommand {
+    RecordSegment(RecordSegment),
+    RecordRelease(RecordRelease),
+    RecordPurge(RecordPurge),
+    RecordRemoval(RecordRemoval),
+}
+
+command_names! {
+    ArchiveCommand {
+        RecordSegment => "record_segment",
+        RecordRelease => "record_release",
+        RecordPurge => "record_purge",
+        RecordRemoval => "record_removal",
+    }
+}
+
+/// Keep in mind that the next segment is durable, and was read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordSegment {
+    /// The number that it was made for.
+    pub segment: u64,
+    /// Its name in the store.
+    pub object: String,
+    /// Logs in it.
+    pub logs: u64,
+    /// Events in it.
+    pub events: u64,
+    /// Log entries in these.
+    pub entries: u64,
+    /// Position of the first of these events.
+    pub first_position: Position,
+    /// Position of the last of them.
+    pub last_position: Position,
+    /// How far the log was looked through for jobs that have ended.
+    pub through: Position,
+    /// Size of the segment, in bytes.
+    pub bytes: u64,
+    /// Size of the events in it, in bytes.
+    pub raw_bytes: u64,
+    /// SHA-256 of the segment, in hexadecimal digits.
+    pub sha256: String,
+    /// When.
+    pub now: DateTime<Utc>,
+}
+
+/// Keep in mind that the events of a segment are in it alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRelease {
+    /// The segment.
+    pub segment: u64,
+    /// When.
+    pub now: DateTime<Utc>,
+}
+
+/// Keep in mind that nothing is kept any more of jobs up to a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordPurge {
+    /// Jobs of which nothing is kept, all that there ever were.
+    pub jobs: u64,
+    /// Events that were deleted from the log's tables for it, likewise.
+    pub events: u64,
+    /// How far the log was looked through before.
+    pub after: Position,
+    /// How far it was looked through.
+    pub through: Position,
+    /// When.
+    pub now: DateTime<Utc>,
+}
+
+/// Keep in mind that a segment is not kept any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordRemoval {
+    /// The segment.
+    pub segment: u64,
+    /// When.
+    pub now: DateTime<Utc>,
+}

@@ -1,0 +1,101 @@
+//! The rules of the archive: one segment at a time, whoever makes it.
+
+use rivet_events::archive::{ArchiveEvent, JobsPurged, SegmentArchived, SegmentReleased, SegmentRemoved};
+
+use super::command::{ArchiveCommand, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
+use super::state::ArchiveState;
+
+/// Why a command to the archive was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ArchiveError {
+    /// Somebody else has recorded that segment: what was made is not needed.
+    #[error("another process has archived meanwhile")]
+    Overtaken,
+    /// The events of the segment before it are still in the log.
+    #[error("the segment before it is not released")]
+    Pending,
+    /// Jobs whose logs are in it are kept.
+    #[error("logs of the segment are still kept")]
+    Needed,
+    /// There is no such segment.
+    #[error("there is no such segment")]
+    NotFound,
+}
+
+/// The events that a command leads to, or why it is refused. None means that there is nothing new.
+pub(super) fn decide(
+    state: &ArchiveState,
+    command: ArchiveCommand,
+) -> Result<Vec<ArchiveEvent>, ArchiveError> {
+    match command {
+        ArchiveCommand::RecordSegment(record) => record_segment(state, record),
+        ArchiveCommand::RecordRelease(record) => record_release(state, &record),
+        ArchiveCommand::RecordPurge(record) => record_purge(state, &record),
+        ArchiveCommand::RecordRemoval(record) => record_removal(state, &record),
+    }
+}
+
+fn record_segment(state: &ArchiveState, record: RecordSegment) -> Result<Vec<ArchiveEvent>, ArchiveError> {
+    if record.segment != state.segments + 1 {
+        return Err(ArchiveError::Overtaken);
+    }
+    if state.pending.is_some() {
+        return Err(ArchiveError::Pending);
+    }
+    Ok(vec![ArchiveEvent::SegmentArchived(SegmentArchived {
+        segment: record.segment,
+        object: record.object,
+        logs: record.logs,
+        events: record.events,
+        entries: record.entries,
+        first_position: record.first_position,
+        last_position: record.last_position,
+        through: record.through,
+        bytes: record.bytes,
+        raw_bytes: record.raw_bytes,
+        sha256: record.sha256,
+        archived_at: record.now,
+    })])
+}
+
+fn record_release(state: &ArchiveState, record: &RecordRelease) -> Result<Vec<ArchiveEvent>, ArchiveError> {
+    match &state.pending {
+        Some(pending) if pending.segment == record.segment => {
+            Ok(vec![ArchiveEvent::SegmentReleased(SegmentReleased {
+                segment: pending.segment,
+                events: pending.events,
+                released_at: record.now,
+            })])
+        }
+        // Another process was faster.
+        Some(_) | None if (1..=state.segments).contains(&record.segment) => Ok(vec![]),
+        Some(_) | None => Err(ArchiveError::NotFound),
+    }
+}
+
+fn record_purge(state: &ArchiveState, record: &RecordPurge) -> Result<Vec<ArchiveEvent>, ArchiveError> {
+    if record.after != state.purged_through {
+        return Err(ArchiveError::Overtaken);
+    }
+    Ok(vec![ArchiveEvent::JobsPurged(JobsPurged {
+        jobs: record.jobs.saturating_sub(state.purged_jobs),
+        events: record.events.saturating_sub(state.purged_events),
+        through: record.through,
+        purged_at: record.now,
+    })])
+}
+
+fn record_removal(state: &ArchiveState, record: &RecordRemoval) -> Result<Vec<ArchiveEvent>, ArchiveError> {
+    let is_pending = state.pending.as_ref().is_some_and(|pending| pending.segment == record.segment);
+    match state.kept.iter().find(|kept| kept.segment == record.segment) {
+        Some(kept) if kept.through > state.purged_through || is_pending => Err(ArchiveError::Needed),
+        Some(kept) => Ok(vec![ArchiveEvent::SegmentRemoved(SegmentRemoved {
+            segment: kept.segment,
+            events: kept.events,
+            removed_at: record.now,
+        })]),
+        // Another process was faster.
+        None if (1..=state.segments).contains(&record.segment) => Ok(vec![]),
+        None => Err(ArchiveError::NotFound),
+    }
+}

@@ -1,0 +1,44 @@
+//! Jobs of which nothing is kept.
+
+use super::*;
+
+fn ended() -> Vec<JobEvent> {
+    let launch = JobLaunched { timeout_seconds: Some(60), ..launch() };
+    vec![
+        JobEvent::Launched(launch),
+        claimed(1, 100),
+        started(1, 110),
+        JobEvent::TimedOut(timed_out(1, "late", 200)),
+    ]
+}
+
+fn purge(ended_until: i64) -> JobCommand {
+    JobCommand::Purge(PurgeJob { ended_until: at(ended_until), now: at(1_000) })
+}
+
+fn purged() -> JobEvent {
+    JobEvent::Purged(JobPurged {
+        job_id: job(),
+        pipeline_id: pipeline(),
+        status: JobStatus::TimedOut,
+        purged_at: at(1_000),
+    })
+}
+
+#[test]
+fn a_job_that_ended_long_ago_is_forgotten_once() {
+    given(ended()).when(purge(200)).then([purged()]);
+    given([ended(), vec![purged()]].concat()).when(purge(200)).then_nothing();
+}
+
+#[test]
+fn a_job_that_ended_later_or_not_at_all_is_kept() {
+    given(ended()).when(purge(199)).then_nothing();
+    given(ended()[..3].to_vec()).when(purge(200)).then_nothing();
+    given([launched()]).when(purge(200)).then_nothing();
+}
+
+#[test]
+fn a_job_that_never_was_cannot_be_forgotten() {
+    given([]).when(purge(200)).then_refused(JobError::NotFound);
+}

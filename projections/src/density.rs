@@ -1,0 +1,199 @@
+//! Whether the log is whole: each position and each sequence is there, or in a segment of the archive.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use rivet_events::archive::{ArchiveEvent, SegmentArchived};
+use rivet_events::log::{EventLog, ReadError};
+use rivet_events::segments::{Archive, format};
+use rivet_events::{Event, Position, StreamId, StreamType, Version};
+
+use crate::verify::MAX_REPORTED;
+
+/// What was seen of the log.
+#[derive(Default)]
+pub(crate) struct Density {
+    position: u64,
+    /// A bit for each position: whether it was seen.
+    seen: Vec<u64>,
+    /// The last sequence of each stream.
+    sequences: HashMap<StreamId, Version>,
+    /// The sequence before the first one seen, of logs that do not begin at their beginning.
+    begun: HashMap<StreamId, Version>,
+    faults: Vec<String>,
+}
+
+impl Density {
+    /// Everything up to here was seen.
+    pub(crate) fn position(&self) -> Position {
+        Position(self.position)
+    }
+
+    /// There is nothing more up to here.
+    pub(crate) fn come_to(&mut self, position: Position) {
+        self.position = self.position.max(position.0);
+    }
+
+    /// Takes note of an event of the log's table.
+    pub(crate) fn see(&mut self, position: Position, stream: &StreamId, sequence: Version) {
+        if position.0 <= self.position {
+            // Seen before, on the way of another read model.
+            return;
+        }
+        self.position = position.0;
+        set(&mut self.seen, position);
+        match self.sequences.entry(stream.clone()) {
+            Entry::Occupied(mut last) => {
+                let before = last.insert(sequence);
+                if sequence.0 != before.0 + 1 {
+                    self.report(format!("sequence {sequence} of {stream} follows {before}"));
+                }
+            }
+            Entry::Vacant(first) => {
+                first.insert(sequence);
+                let before = Version(sequence.0.saturating_sub(1));
+                if before.0 > 0 && stream.kind == StreamType::JobLog {
+                    self.begun.insert(stream.clone(), before);
+                } else if before.0 > 0 {
+                    self.report(format!("sequence {sequence} of {stream} follows 0"));
+                }
+            }
+        }
+    }
+
+    /// What is wrong with the log, once its archive is looked at too: all of it is read.
+    pub(crate) async fn faults_beside(mut self, log: &dyn EventLog) -> Result<Vec<String>, ReadError> {
+        let mut archived = Vec::new();
+        let Segments { kept, removed_events } = segments(log).await?;
+        for Segment { recorded, released } in kept {
+            if let Err(fault) = self.see_segment(log.archive(), &recorded, released, &mut archived).await {
+                self.report(format!("segment {} of the archive: {fault}", recorded.segment));
+            }
+        }
+        for (stream, before) in std::mem::take(&mut self.begun) {
+            self.report(format!("the {before} events before the first one of {stream} are missing"));
+        }
+        let purged = match log.archive() {
+            Some(archive) => archive.purged().await?.events + removed_events,
+            None => removed_events,
+        };
+        self.count_missing(&archived, purged);
+        Ok(self.faults)
+    }
+
+    /// Positions that are nowhere must be as many as were purged; which ones these were is not kept.
+    fn count_missing(&mut self, archived: &[u64], purged: u64) {
+        let is_missing = |position: &Position| !is_set(&self.seen, *position) && !is_set(archived, *position);
+        let missing: Vec<Position> = (1..=self.position).map(Position).filter(is_missing).collect();
+        if purged > 0 && missing.len() as u64 != purged {
+            self.report(format!("{} positions are missing, and {purged} were purged", missing.len()));
+        } else if purged == 0 {
+            for position in missing {
+                self.report(format!("position {position} is missing"));
+            }
+        }
+    }
+
+    async fn see_segment(
+        &mut self,
+        archive: Option<&Archive>,
+        recorded: &SegmentArchived,
+        released: bool,
+        archived: &mut Vec<u64>,
+    ) -> Result<(), String> {
+        let archive = archive.ok_or("this process was not told where it is")?;
+        let objects = archive.objects().map_err(|error| error.to_string())?;
+        let bytes = objects.get(&recorded.object).await.map_err(|error| error.to_string())?;
+        let sha256 = format::sha256(&bytes);
+        if sha256 != recorded.sha256 {
+            return Err(format!("its SHA-256 is {sha256}, and was {} when it was archived", recorded.sha256));
+        }
+        let (mut events, mut last) = (0, None::<(StreamId, Version)>);
+        for block in format::blocks(&bytes) {
+            for event in block.map_err(|error| error.to_string())?.events {
+                events += 1;
+                set(archived, event.position);
+                if released && is_set(&self.seen, event.position) {
+                    self.report(format!("position {} is in the log and in the archive", event.position));
+                }
+                let stream = StreamId::new(StreamType::JobLog, &event.stream_id);
+                let before = last.take().filter(|(log, _)| *log == stream).map_or(0, |(_, before)| before.0);
+                if event.sequence.0 != before + 1 {
+                    self.report(format!("sequence {} of {stream} follows {before}", event.sequence));
+                }
+                if self.begun.get(&stream) == Some(&event.sequence) {
+                    self.begun.remove(&stream);
+                }
+                last = Some((stream, event.sequence));
+            }
+        }
+        if events != recorded.events {
+            self.report(format!(
+                "segment {} has {events} events instead of {}",
+                recorded.segment, recorded.events
+            ));
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, fault: String) {
+        if self.faults.len() < MAX_REPORTED {
+            self.faults.push(fault);
+        }
+    }
+}
+
+/// A segment as the log has it.
+struct Segment {
+    recorded: SegmentArchived,
+    /// Whether its events are in it alone.
+    released: bool,
+}
+
+/// The segments that there are, and how many events were in those that are not kept any more.
+struct Segments {
+    kept: Vec<Segment>,
+    removed_events: u64,
+}
+
+async fn segments(log: &dyn EventLog) -> Result<Segments, ReadError> {
+    let mut removed_events = 0;
+    let mut segments: Vec<Segment> = Vec::new();
+    for envelope in log.read_stream(&StreamId::archive(), Version::default()).await? {
+        let Event::Archive(event) = &envelope.event else { continue };
+        match event {
+            ArchiveEvent::SegmentArchived(recorded) => {
+                segments.push(Segment { recorded: recorded.clone(), released: false });
+            }
+            ArchiveEvent::SegmentReleased(released) => {
+                for segment in segments.iter_mut().filter(|s| s.recorded.segment == released.segment) {
+                    segment.released = true;
+                }
+            }
+            ArchiveEvent::SegmentRemoved(removed) => {
+                segments.retain(|segment| segment.recorded.segment != removed.segment);
+                removed_events += removed.events;
+            }
+            ArchiveEvent::JobsPurged(_) => {}
+        }
+    }
+    Ok(Segments { kept: segments, removed_events })
+}
+
+fn set(bits: &mut Vec<u64>, position: Position) {
+    let (word, bit) = place(position);
+    if bits.len() <= word {
+        bits.resize(word + 1, 0);
+    }
+    bits[word] |= bit;
+}
+
+fn is_set(bits: &[u64], position: Position) -> bool {
+    let (word, bit) = place(position);
+    bits.get(word).is_some_and(|bits| bits & bit != 0)
+}
+
+fn place(position: Position) -> (usize, u64) {
+    let word = usize::try_from(position.0 / 64).expect("invariant: a log in memory fits it, a bit an event");
+    (word, 1 << (position.0 % 64))
+}

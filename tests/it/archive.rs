@@ -1,0 +1,251 @@
+//! Logs of ended jobs leave the database, and nobody who reads them notices.
+
+mod place;
+mod retention;
+
+use std::fs;
+use std::time::Duration;
+
+use rivet_tests::client::Client;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{entry, id, new_claimed_job, new_job, new_pipeline, success};
+use rivet_tests::sse::EventStream;
+use rivet_tests::store::StoreKind;
+use rivet_tests::wait::eventually;
+use serde_json::{Value, json};
+
+use self::place::{Place, assert_archived, new_logged_job, said, tell_stories};
+use crate::cli::{json_lines, printed};
+
+on_both_stores! {
+    an_archived_log_is_read_as_before,
+    what_is_younger_or_runs_stays_where_it_is,
+    an_archived_log_takes_nothing_more,
+    a_segment_that_is_damaged_before_its_release_loses_nothing,
+    a_damaged_segment_is_told_by_a_verification_and_to_readers,
+    an_archiver_that_is_killed_is_succeeded,
+    a_server_archives_by_itself,
+}
+
+/// Everything that is answered about a log.
+async fn answers(place: &Place, client: &Client, job: &str) -> Vec<String> {
+    let mut answers = vec![client.logs(job).await.text];
+    for (after, limit) in [(0, 1), (0, 7), (3, 10), (6, 1), (7, 1000), (400, 33), (1_000_000, 5)] {
+        let page = client.get(&format!("/api/jobs/{job}/logs?after={after}&limit={limit}")).await;
+        page.expect(200);
+        answers.push(page.text);
+    }
+    let mut stream = EventStream::open(client, &format!("/api/jobs/{job}/logs/stream?after=2")).await;
+    while let Some(message) = stream.next().await {
+        answers.push(format!("{message:?}"));
+    }
+    answers.push(client.history(job).await.text);
+    let replay = place.run(&["replay", "--json", &format!("job_log/{job}")]).await;
+    answers.push(format!("{:?}", replay.stdout));
+    answers
+}
+
+async fn an_archived_log_is_read_as_before(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    let server = place.server(&[]).await;
+    let client = server.client();
+    let mut jobs = Vec::new();
+    // The last one takes several blocks.
+    for batches in [1, 3, 0, 2, 150] {
+        jobs.push(new_logged_job(&client, batches).await);
+    }
+    let mut before = Vec::new();
+    for job in &jobs {
+        before.push(answers(&place, &client, job).await);
+    }
+    let rows = place.log_rows().await;
+
+    assert_archived(&place.archive().await, "archived 4 logs with 1,092 entries in 1 segments");
+    assert_eq!((rows, place.log_rows().await, place.segments().len()), (156, 0, 1));
+    for (job, before) in jobs.iter().zip(&before) {
+        assert_eq!(&answers(&place, &client, job).await, before);
+    }
+    place.assert_proven().await;
+
+    // The log says what became of it.
+    let events = client.get("/api/events?after=0&limit=1000&type=archive.segment_archived").await.expect(200);
+    let payload = &events["events"][0]["payload"];
+    let segment = fs::read(&place.segments()[0]).unwrap();
+    assert_eq!(payload["sha256"], rivet_events::segments::format::sha256(&segment));
+    assert_eq!((&payload["events"], &payload["bytes"]), (&json!(156), &json!(segment.len())));
+    let replay = place.run(&["replay", "archive/job_logs"]).await;
+    assert!(printed(&replay).contains("archive.segment_released"), "{replay:?}");
+
+    // A rebuild makes what the live read models are, and so does another server.
+    assert!(place.run(&["rebuild"]).await.status.success());
+    place.assert_proven().await;
+    assert_archived(&place.archive().await, "archived 0 logs");
+    server.terminate().await;
+    let server = place.server(&[]).await;
+    for (job, before) in jobs.iter().zip(&before) {
+        assert_eq!(&answers(&place, &server.client(), job).await, before);
+    }
+}
+
+async fn what_is_younger_or_runs_stays_where_it_is(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    let server = place.server(&[]).await;
+    let client = server.client();
+    let ended = new_logged_job(&client, 2).await;
+    let running = new_claimed_job(&client, "r2").await;
+    client.append_logs(&running, &json!([entry("it runs")])).await.expect(201);
+    let waiting = new_job(&client).await;
+
+    assert_archived(&place.run(&["archive", "--older-than", "1h"]).await, "archived 0 logs");
+    assert_eq!((place.log_rows().await, place.segments().len()), (3, 0));
+    // No log may be archived that may still grow.
+    let refused = place.run(&["archive", "--older-than", "1m"]).await;
+    assert!(!refused.status.success() && said(&refused).contains("--log-grace"), "{refused:?}");
+
+    assert_archived(&place.archive().await, "archived 1 logs");
+    assert_eq!(place.log_rows().await, 1);
+    client.append_logs(&running, &json!([entry("and runs")])).await.expect(201);
+    client.complete(&running, &success()).await.expect(204);
+    assert_eq!(client.logs(&running).await.expect(200).as_array().map(Vec::len), Some(2));
+    assert_eq!(client.logs(&ended).await.expect(200).as_array().map(Vec::len), Some(14));
+    assert_eq!(client.logs(&waiting).await.expect(200), json!([]));
+    assert_archived(&place.archive().await, "archived 1 logs");
+    assert_eq!((place.log_rows().await, place.segments().len()), (0, 2));
+    place.assert_proven().await;
+}
+
+async fn an_archived_log_takes_nothing_more(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    let server = place.server(&[]).await;
+    let client = server.client();
+    let job = new_logged_job(&client, 2).await;
+    // The servers still take logs of it.
+    let late = json!([entry("late")]);
+    client.append_logs(&job, &late).await.expect(201);
+    let before = client.logs(&job).await.text;
+    assert_archived(&place.archive().await, "archived 1 logs with 15 entries");
+    for client in [client.clone(), client.with("rivet-log-offset", &0), client.with("rivet-log-offset", &15)]
+    {
+        client.append_logs(&job, &late).await.expect_refusal(409, "log_sealed");
+    }
+    assert_eq!(client.logs(&job).await.text, before);
+    place.assert_proven().await;
+}
+
+async fn a_segment_that_is_damaged_before_its_release_loses_nothing(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    let server = place.server(&[]).await;
+    let client = server.client();
+    let job = new_logged_job(&client, 5).await;
+    let before = client.logs(&job).await.text;
+
+    // Nothing leaves the log while a read model is being made, so the archiver waits between the two steps; there it
+    // is killed.
+    place.pretend_rebuild(true).await;
+    let mut archiver = place.begin(&["--older-than", "1ms", "--log-grace", "1ms"]);
+    eventually("the segment to be recorded", async || {
+        let events = client.get("/api/events?type=archive.segment_archived").await.expect(200);
+        (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
+    })
+    .await;
+    archiver.kill().await.unwrap();
+    place.pretend_rebuild(false).await;
+    assert_eq!(place.log_rows().await, 5);
+
+    let segment = place.segments()[0].clone();
+    let whole = fs::read(&segment).unwrap();
+    for damaged in [whole[..whole.len() / 2].to_vec(), [&whole[..], b"x"].concat()] {
+        fs::write(&segment, damaged).unwrap();
+        let refused = place.archive().await;
+        assert!(!refused.status.success() && said(&refused).contains("SHA-256"), "{refused:?}");
+        assert_eq!((place.log_rows().await, client.logs(&job).await.text.as_str()), (5, before.as_str()));
+    }
+    fs::remove_file(&segment).unwrap();
+    assert!(!place.archive().await.status.success());
+    assert_eq!(place.log_rows().await, 5);
+
+    fs::write(&segment, whole).unwrap();
+    assert_archived(&place.archive().await, "archived 1 logs with 35 entries");
+    assert_eq!((place.log_rows().await, client.logs(&job).await.text), (0, before));
+    place.assert_proven().await;
+}
+
+async fn a_damaged_segment_is_told_by_a_verification_and_to_readers(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    let server = place.server(&[]).await;
+    let client = server.client();
+    let job = new_logged_job(&client, 5).await;
+    assert_archived(&place.archive().await, "archived 1 logs");
+    let segment = place.segments()[0].clone();
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segment, &bytes).unwrap();
+    assert!(client.logs(&job).await.status >= 500);
+    let verified = place.run(&["verify", "--json"]).await;
+    assert_eq!(verified.status.code(), Some(1), "{verified:?}");
+    let report: Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert!(report["log_faults"][0].as_str().unwrap().contains("SHA-256"), "{report}");
+    assert_eq!(report["differences"], json!([]));
+    bytes[middle] ^= 1;
+    fs::write(&segment, &bytes).unwrap();
+    assert_eq!(client.logs(&job).await.expect(200).as_array().map(Vec::len), Some(35));
+    place.assert_proven().await;
+}
+
+async fn all_logs(client: &Client) -> Vec<(String, String)> {
+    let mut logs = Vec::new();
+    for job in rivet_tests::verify::list(client, "/api/jobs").await {
+        let job = id(&job);
+        logs.push((job.clone(), client.logs(&job).await.text));
+    }
+    logs.sort();
+    logs
+}
+
+async fn an_archiver_that_is_killed_is_succeeded(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 4_000).await;
+    let server = place.server(&["--log-grace", "1s"]).await;
+    let client = server.client();
+    let before = all_logs(&client).await;
+    let rows = place.log_rows().await;
+    for kill in 1..=6 {
+        let mut archiver = place.begin(&["--older-than", "30d"]);
+        // A little later each time, wherever it is then.
+        let _ = tokio::time::timeout(Duration::from_millis(150 * kill), archiver.wait()).await;
+        archiver.kill().await.unwrap();
+    }
+    let archived = place.run(&["archive", "--older-than", "30d"]).await;
+    assert!(archived.status.success(), "{archived:?}");
+    let left = place.log_rows().await;
+    assert!(left < rows / 2, "{left} of {rows}");
+    assert_eq!(all_logs(&client).await, before);
+    place.assert_proven().await;
+    // Those of the jobs that have not ended.
+    assert_archived(&place.run(&["archive", "--older-than", "30d"]).await, "archived 0 logs");
+}
+
+async fn a_server_archives_by_itself(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 50).await;
+    let server = place.server(&[]).await;
+    let before = all_logs(&server.client()).await;
+    server.terminate().await;
+    let server = place.server(&["--archive-after", "30d"]).await;
+    let client = server.client();
+    eventually("the segment to be released", async || {
+        let events =
+            client.get("/api/events?after=0&limit=1000&type=archive.segment_released").await.expect(200);
+        (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
+    })
+    .await;
+    assert_eq!(all_logs(&client).await, before);
+    let pipeline = new_pipeline(&client).await;
+    client.launch(&pipeline, &json!({})).await.expect(200);
+    place.assert_proven().await;
+    let list = place.run(&["events", "list", "--json", "--limit", "1000000"]).await;
+    let positions: Vec<u64> =
+        json_lines(printed(&list)).iter().map(|event| event["position"].as_u64().unwrap()).collect();
+    assert!(positions.is_sorted() && positions.len() < usize::try_from(*positions.last().unwrap()).unwrap());
+}

@@ -1,0 +1,127 @@
+//! A store with an archive, and jobs to put there.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Output;
+use std::sync::Arc;
+
+use rivet_events::database::Database;
+use rivet_events::log::{self, LogSettings};
+use rivet_projections::ReadModels;
+use rivet_tests::client::Client;
+use rivet_tests::history::{Storyteller, tell};
+use rivet_tests::sample::{entry, new_claimed_job, success};
+use rivet_tests::server::Server;
+use rivet_tests::store::{Store, StoreKind};
+use tokio::process::Child;
+
+use crate::cli::{command, printed, run_on};
+
+/// A store, and where its archive is.
+pub(super) struct Place {
+    pub(super) store: Store,
+    archive: tempfile::TempDir,
+    url: String,
+}
+
+impl Place {
+    pub(super) async fn new(kind: StoreKind) -> Self {
+        let archive = tempfile::Builder::new().prefix("rivet-archive-").tempdir().unwrap();
+        let url = format!("file://{}", archive.path().display());
+        Self { store: Store::create(kind).await, archive, url }
+    }
+
+    pub(super) async fn server(&self, flags: &[&str]) -> Server {
+        Server::start(&self.store, &[&["--archive-url", &self.url], flags].concat()).await
+    }
+
+    pub(super) async fn run(&self, args: &[&str]) -> Output {
+        run_on(&self.store, &[args, &["--archive-url", &self.url]].concat()).await
+    }
+
+    /// Archives what has ended, however short ago.
+    pub(super) async fn archive(&self) -> Output {
+        self.run(&["archive", "--older-than", "1ms", "--log-grace", "1ms"]).await
+    }
+
+    /// Begins to archive; the process ends with its value.
+    pub(super) fn begin(&self, options: &[&str]) -> Child {
+        let place = ["--database-url", self.store.url(), "--archive-url", &self.url];
+        command(&[&["archive"], options, &place].concat()).spawn().unwrap()
+    }
+
+    pub(super) async fn assert_proven(&self) {
+        let verified = self.run(&["verify"]).await;
+        assert!(printed(&verified).starts_with("verified "), "{verified:?}");
+    }
+
+    pub(super) fn segments(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> =
+            fs::read_dir(self.archive.path()).unwrap().map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files
+    }
+
+    /// The events of logs that the log's table holds.
+    pub(super) async fn log_rows(&self) -> i64 {
+        const COUNT: &str = "select count(*) from events where aggregate_type = 'job_log'";
+        match Database::connect(self.store.url()).await.unwrap() {
+            Database::Sqlite(sqlite) => sqlx::query_scalar(COUNT).fetch_one(&sqlite.readers).await.unwrap(),
+            Database::Postgres(pool) => sqlx::query_scalar(COUNT).fetch_one(&pool).await.unwrap(),
+        }
+    }
+
+    /// Makes it look as if a read model was being rebuilt, or ends that.
+    pub(super) async fn pretend_rebuild(&self, begins: bool) {
+        let statement = if begins {
+            "insert into checkpoints values ('jobs', 99, 1, 'rebuilding', 0, 9000000000000000)"
+        } else {
+            "delete from checkpoints where generation = 99"
+        };
+        match Database::connect(self.store.url()).await.unwrap() {
+            Database::Sqlite(sqlite) => {
+                let mut writer = sqlite.write().await;
+                sqlx::query(statement).execute(writer.durable().await.unwrap()).await.unwrap();
+            }
+            Database::Postgres(pool) => {
+                sqlx::query(statement).execute(&pool).await.unwrap();
+            }
+        }
+    }
+}
+
+pub(super) fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[track_caller]
+pub(super) fn assert_archived(output: &Output, what: &str) {
+    assert!(output.status.success() && said(output).contains(what), "{output:?}");
+}
+
+/// A job that ended, with so many batches of a few long lines in its log.
+pub(super) async fn new_logged_job(client: &Client, batches: usize) -> String {
+    let job = new_claimed_job(client, "r1").await;
+    for batch in 0..batches {
+        let line = |n: usize| entry(&format!("{batch}.{n} \u{0} \"ü\" \n{}", "x".repeat(150 * n)));
+        client.append_logs(&job, &(0..7).map(line).collect()).await.expect(201);
+    }
+    client.complete(&job, &success()).await.expect(204);
+    job
+}
+
+/// Jobs of years ago, as many as several transactions hold.
+pub(super) async fn tell_stories(place: &Place, jobs: usize) {
+    let database = Database::connect(place.store.url()).await.unwrap();
+    database.migrate().await.unwrap();
+    let log = log::open(&database, LogSettings::default()).await.unwrap();
+    let _made = ReadModels::open(database.clone(), Arc::clone(&log)).await.unwrap();
+    let mut teller = Storyteller::new(8);
+    let mut stories = teller.stage();
+    stories.extend((0..jobs).flat_map(|_| teller.job()));
+    for some in stories.chunks(128) {
+        futures_util::future::join_all(some.iter().map(|story| tell(&*log, story, 4))).await;
+    }
+    log.close().await;
+    database.close().await;
+}

@@ -1,0 +1,102 @@
+//! Of jobs that ended longer ago than anything is kept, nothing is left.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rivet_tests::client::Client;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::id;
+use rivet_tests::store::StoreKind;
+use rivet_tests::wait::eventually;
+use serde_json::Value;
+
+use super::place::{Place, assert_archived, new_logged_job, said, tell_stories};
+use crate::cli::{json_lines, printed};
+
+on_both_stores! { jobs_that_are_not_kept_are_forgotten, a_server_forgets_by_itself }
+
+/// Jobs by id, without what depends on who is online.
+async fn all_jobs(client: &Client) -> BTreeMap<String, Value> {
+    let jobs = rivet_tests::verify::list(client, "/api/jobs").await;
+    let without_wait = |mut job: Value| {
+        job.as_object_mut().unwrap().remove("waiting");
+        (id(&job), job)
+    };
+    jobs.into_iter().map(without_wait).collect()
+}
+
+/// Those that ended years ago.
+fn ended_long_ago(jobs: &BTreeMap<String, Value>) -> Vec<String> {
+    let long_ago = |job: &&Value| job["completed_at"].as_str().is_some_and(|time| time < "2024");
+    jobs.values().filter(long_ago).map(id).collect()
+}
+
+async fn assert_forgotten(place: &Place, client: &Client, jobs: &[String]) {
+    for job in jobs {
+        client.job(job).await.expect_refusal(404, "job_not_found");
+        client.logs(job).await.expect_refusal(404, "job_not_found");
+        client.history(job).await.expect_refusal(404, "job_not_found");
+    }
+    let list = place.run(&["events", "list", "--json", "--limit", "1000000"]).await;
+    for event in json_lines(printed(&list)) {
+        let stream = event["stream_id"].as_str().unwrap();
+        assert!(!jobs.iter().any(|job| job == stream), "{event}");
+    }
+}
+
+async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 1_500).await;
+    let server = place.server(&["--log-grace", "1s"]).await;
+    let client = server.client();
+    let kept = new_logged_job(&client, 2).await;
+    let before = all_jobs(&client).await;
+    let forgotten = ended_long_ago(&before);
+    assert!(forgotten.len() > 500 && !forgotten.contains(&kept), "{} of {}", forgotten.len(), before.len());
+
+    let refused = place.run(&["archive", "--older-than", "30d", "--keep", "1h"]).await;
+    assert!(!refused.status.success() && said(&refused).contains("48h"), "{refused:?}");
+    for kill in 1..=4 {
+        let mut archiver = place.begin(&["--older-than", "30d", "--keep", "48h"]);
+        let _ = tokio::time::timeout(Duration::from_millis(300 * kill), archiver.wait()).await;
+        archiver.kill().await.unwrap();
+    }
+    let archived = place.run(&["archive", "--older-than", "30d", "--keep", "48h"]).await;
+    assert!(archived.status.success(), "{archived:?}");
+
+    // The others may go on meanwhile.
+    let left = || async { all_jobs(&client).await.into_keys().collect::<Vec<String>>() };
+    let expected: Vec<String> = before.keys().filter(|job| !forgotten.contains(job)).cloned().collect();
+    assert_eq!(left().await, expected);
+    assert_eq!(all_jobs(&client).await.get(&kept), before.get(&kept));
+    assert_forgotten(&place, &client, &forgotten).await;
+    assert_eq!(place.segments(), Vec::<PathBuf>::new());
+    place.assert_proven().await;
+    assert!(place.run(&["rebuild"]).await.status.success());
+    assert_eq!(left().await, expected);
+    place.assert_proven().await;
+    let again = place.run(&["archive", "--older-than", "30d", "--keep", "48h"]).await;
+    assert_archived(&again, "archived 0 logs");
+    assert!(!said(&again).contains("forgot"), "{again:?}");
+
+    // The purge is in the log, to the last event.
+    let events = client.get("/api/events?after=0&limit=1000&type=archive.jobs_purged").await.expect(200);
+    let purged: u64 =
+        events["events"].as_array().unwrap().iter().map(|e| e["payload"]["jobs"].as_u64().unwrap()).sum();
+    assert_eq!(purged, forgotten.len() as u64);
+}
+
+async fn a_server_forgets_by_itself(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 60).await;
+    let server = place.server(&["--keep", "48h"]).await;
+    let client = server.client();
+    eventually("old jobs to be forgotten", async || {
+        let events = client.get("/api/events?after=0&limit=1000&type=archive.jobs_purged").await.expect(200);
+        (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
+    })
+    .await;
+    assert_eq!(ended_long_ago(&all_jobs(&client).await), Vec::<String>::new());
+    place.assert_proven().await;
+}
