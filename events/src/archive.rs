@@ -15,6 +15,8 @@ pub enum ArchiveEvent {
     SegmentArchived(SegmentArchived),
     #[serde(rename = "archive.segment_released")]
     SegmentReleased(SegmentReleased),
+    #[serde(rename = "archive.purge_begun")]
+    PurgeBegun(PurgeBegun),
     #[serde(rename = "archive.jobs_purged")]
     JobsPurged(JobsPurged),
     #[serde(rename = "archive.segment_removed")]
@@ -60,6 +62,16 @@ pub struct SegmentReleased {
     pub events: u64,
     /// When.
     pub released_at: DateTime<Utc>,
+}
+
+/// Read models are told to forget some jobs that ended long ago. When all have, the events of these are deleted. This one
+/// stays, after them: what stands last in the log is never deleted, or its position would be given anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PurgeBegun {
+    /// No job whose end was recorded up to here is to be kept.
+    pub through: Position,
+    /// When.
+    pub begun_at: DateTime<Utc>,
 }
 
 /// Nothing is kept any more of some jobs that ended long ago: their events are deleted, and their logs.

@@ -219,6 +219,7 @@ event_types!(WebhookEvent {
 event_types!(ArchiveEvent {
     SegmentArchived => "archive.segment_archived",
     SegmentReleased => "archive.segment_released",
+    PurgeBegun => "archive.purge_begun",
     JobsPurged => "archive.jobs_purged",
     SegmentRemoved => "archive.segment_removed",
 });

@@ -57,6 +57,8 @@ pub(crate) enum Step {
     Archived,
     /// Its events have left the log.
     Released(SegmentArchived),
+    /// Jobs are told to be forgotten.
+    Telling,
     /// Nothing is kept any more of so many jobs, whose ends were recorded up to a position.
     Purged { jobs: u64, through: Position },
     /// A segment that held logs of such jobs alone is gone.

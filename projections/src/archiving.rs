@@ -73,7 +73,8 @@ impl ReadModels {
     }
 
     /// Deletes the events of those of these jobs that are to be forgotten, as the log says, and what is kept of their
-    /// logs. Read models have forgotten the jobs themselves when they have passed that event.
+    /// logs. Read models have forgotten the jobs themselves when they have passed that event. Where one of them has the
+    /// last event of the log, it is too early, however far the read models are.
     pub async fn forget(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();

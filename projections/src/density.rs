@@ -174,7 +174,7 @@ async fn segments(log: &dyn EventLog) -> Result<Segments, ReadError> {
                 segments.retain(|segment| segment.recorded.segment != removed.segment);
                 removed_events += removed.events;
             }
-            ArchiveEvent::JobsPurged(_) => {}
+            ArchiveEvent::PurgeBegun(_) | ArchiveEvent::JobsPurged(_) => {}
         }
     }
     Ok(Segments { kept: segments, removed_events })

@@ -23,9 +23,12 @@ pub struct Purged {
 pub struct Doomed {
     /// Those that were deleted.
     pub jobs: Vec<JobId>,
-    /// How many are to be forgotten, and have an event after the given position.
+    /// How many are to be forgotten, and have an event after the given position, or the last one of the log.
     pub later: usize,
 }
+
+/// What stands last is never deleted: its position would be given anew.
+const HEAD: &str = "select coalesce(max(position), 0) from events";
 
 /// Streams of jobs that the log says are to be forgotten, and where each ends.
 const DOOMED_ON_POSTGRES: &str = "
@@ -40,16 +43,17 @@ const COUNT: &str = "
     insert into purged as p (id, jobs, events) values (1, $1, $2)
     on conflict (id) do update set jobs = p.jobs + excluded.jobs, events = p.events + excluded.events";
 
-/// Deletes those of these jobs that are to be forgotten and have no event after `passed`, as a part of a transaction of
-/// `PostgreSQL`: their histories, their logs, and where these were archived.
+/// Deletes those of these jobs that are to be forgotten and have no event after `passed`, nor the last one of the log, as a
+/// part of a transaction of `PostgreSQL`: their histories, their logs, and where these were archived.
 pub async fn purge_on_postgres(
     connection: &mut PgConnection,
     jobs: &[JobId],
     passed: Position,
 ) -> Result<Doomed, StoreError> {
     let ids: Vec<String> = jobs.iter().map(ToString::to_string).collect();
+    let head: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut *connection).await?;
     let streams = sqlx::query_as(DOOMED_ON_POSTGRES).bind(ids).fetch_all(&mut *connection).await?;
-    let doomed = doomed(streams, passed)?;
+    let doomed = doomed(streams, passed, head)?;
     let ids: Vec<String> = doomed.jobs.iter().map(ToString::to_string).collect();
     let mut events = 0;
     for kind in ["job", "job_log"] {
@@ -80,8 +84,9 @@ pub async fn purge_on_sqlite(
     passed: Position,
 ) -> Result<Doomed, StoreError> {
     let ids = serde_json::to_string(jobs)?;
+    let head: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut *connection).await?;
     let streams = sqlx::query_as(DOOMED_ON_SQLITE).bind(ids).fetch_all(&mut *connection).await?;
-    let doomed = doomed(streams, passed)?;
+    let doomed = doomed(streams, passed, head)?;
     let ids = serde_json::to_string(&doomed.jobs)?;
     let mut events = 0;
     for kind in ["job", "job_log"] {
@@ -106,9 +111,9 @@ pub async fn purge_on_sqlite(
     Ok(doomed)
 }
 
-fn doomed(streams: Vec<(String, i64)>, passed: Position) -> Result<Doomed, StoreError> {
+fn doomed(streams: Vec<(String, i64)>, passed: Position, head: i64) -> Result<Doomed, StoreError> {
     let (now, later): (Vec<_>, Vec<_>) =
-        streams.into_iter().partition(|(_, last)| last.unsigned_abs() <= passed.0);
+        streams.into_iter().partition(|(_, last)| *last < head && last.unsigned_abs() <= passed.0);
     let jobs = now.iter().map(|(id, _)| id.parse()).collect::<Result<_, _>>()?;
     Ok(Doomed { jobs, later: later.len() })
 }

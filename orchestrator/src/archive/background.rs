@@ -73,7 +73,7 @@ impl BackgroundArchiver {
     /// Whether there is nothing left to do; waits where that takes something that happens elsewhere.
     async fn is_done(&self, step: Step) -> bool {
         match step {
-            Step::Archived | Step::SegmentRemoved => {}
+            Step::Archived | Step::Telling | Step::SegmentRemoved => {}
             Step::Released(segment) => tracing::info!(
                 segment = segment.segment,
                 logs = segment.logs,

@@ -11,11 +11,12 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt};
 use rivet_events::Position;
 use rivet_events::id::JobId;
+use rivet_events::segments::Purged;
 use rivet_projections::Released;
 
 use super::{ArchiveCommand, Archiver, ArchiverError, Step, Wait, metadata};
 use crate::commands::CommandError;
-use crate::domain::archive::{ArchiveError, ArchiveState, RecordPurge, RecordRemoval};
+use crate::domain::archive::{ArchiveError, ArchiveState, BeginPurge, RecordPurge, RecordRemoval};
 use crate::domain::job::{JobCommand, PurgeJob};
 
 /// Jobs that are told to be forgotten together.
@@ -35,47 +36,69 @@ pub(crate) struct Retention {
 }
 
 impl Archiver<'_> {
-    /// Forgets the next jobs. What is archived meanwhile is none of theirs: they come after the logs of all jobs that
-    /// are to be archived.
+    /// Goes on with the next jobs: tells them to be forgotten, or deletes those that were told.
     pub(crate) async fn purge_step(&mut self, retention: Retention) -> Result<Step, ArchiverError> {
         let state = self.state().await?;
         if let Some(pending) = state.pending {
             return self.release(pending).await;
         }
-        let after = state.purged_through.max(self.purged_through);
+        if let Some(through) = state.purging_through {
+            return self.delete(&state, through).await;
+        }
+        let after = state.purged_through;
+        let from = after.max(self.purged_through);
         let ended =
-            self.archive.ended_jobs(after, retention.until, JOBS).await.map_err(ArchiverError::Purge)?;
+            self.archive.ended_jobs(from, retention.until, JOBS).await.map_err(ArchiverError::Purge)?;
         if ended.ids.is_empty() {
             self.purged_through = ended.through;
             return self.remove_segment(&state).await;
         }
         self.tell(&ended.ids, retention.ended_until).await?;
-        for jobs in ended.ids.chunks(JOBS_DELETED) {
-            let began = Instant::now();
-            match self.read_models.forget(jobs).await.map_err(ArchiverError::Purge)? {
-                Released::Done => {}
-                Released::Rebuilding => return Ok(Step::Waiting(Wait::Rebuilding)),
-                Released::Behind(position) => return Ok(Step::Waiting(Wait::Behind(position))),
+        self.begin(after, ended.through).await?;
+        Ok(Step::Telling)
+    }
+
+    async fn begin(&self, after: Position, through: Position) -> Result<(), ArchiverError> {
+        let begin = BeginPurge { after, through, now: self.clock.now() };
+        match self.execute(ArchiveCommand::BeginPurge(begin)).await {
+            Ok(_) | Err(CommandError::Refused(ArchiveError::Overtaken)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Deletes jobs up to `through`, all of which were told.
+    async fn delete(&self, state: &ArchiveState, through: Position) -> Result<Step, ArchiverError> {
+        let mut passed = state.purged_through;
+        while passed < through {
+            let ended = self.archive.ended_jobs(passed, through, JOBS).await.map_err(ArchiverError::Purge)?;
+            for jobs in ended.ids.chunks(JOBS_DELETED) {
+                let began = Instant::now();
+                match self.read_models.forget(jobs).await.map_err(ArchiverError::Purge)? {
+                    Released::Done => {}
+                    Released::Rebuilding => return Ok(Step::Waiting(Wait::Rebuilding)),
+                    // What stands last in the log cannot be deleted: something has to come after it.
+                    Released::Behind(position) if position >= self.commands.log().head().await? => {
+                        self.begin(state.purged_through, through).await?;
+                        return Ok(Step::Telling);
+                    }
+                    Released::Behind(position) => return Ok(Step::Waiting(Wait::Behind(position))),
+                }
+                for job in jobs {
+                    self.commands.jobs.forget(job);
+                    self.commands.job_logs.forget(job);
+                }
+                self.pause_after(began.elapsed()).await;
             }
-            for job in jobs {
-                self.commands.jobs.forget(job);
-                self.commands.job_logs.forget(job);
-            }
-            self.pause_after(began.elapsed()).await;
+            passed = ended.through;
         }
         let purged = self.archive.purged().await.map_err(ArchiverError::Purge)?;
-        let record = RecordPurge {
-            jobs: purged.jobs,
-            events: purged.events,
-            after: state.purged_through,
-            through: ended.through,
-            now: self.clock.now(),
-        };
+        let Purged { jobs, events } = purged;
+        let record = RecordPurge { jobs, events, through, now: self.clock.now() };
         match self.execute(ArchiveCommand::RecordPurge(record)).await {
             Ok(_) | Err(CommandError::Refused(ArchiveError::Overtaken)) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(Step::Purged { jobs: purged.jobs.saturating_sub(state.purged_jobs), through: ended.through })
+        Ok(Step::Purged { jobs: jobs.saturating_sub(state.purged_jobs), through })
     }
 
     /// Tells jobs to be forgotten. One that is not there any more was forgotten before; one that cannot be read is kept.

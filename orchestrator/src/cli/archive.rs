@@ -151,7 +151,7 @@ impl Totals {
                 self.purged += jobs;
             }
             Step::Waiting(wait) => self.wait(wait).await,
-            Step::Archived | Step::SegmentRemoved | Step::Idle => self.waited_for = None,
+            Step::Archived | Step::Telling | Step::SegmentRemoved | Step::Idle => self.waited_for = None,
         }
     }
 

@@ -58,11 +58,11 @@ async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
     let refused = place.run(&["archive", "--older-than", "30d", "--keep", "1h"]).await;
     assert!(!refused.status.success() && said(&refused).contains("48h"), "{refused:?}");
     for kill in 1..=4 {
-        let mut archiver = place.begin(&["--older-than", "30d", "--keep", "48h"]);
+        let mut archiver = place.begin(&["--older-than", "30d", "--keep", "60d"]);
         let _ = tokio::time::timeout(Duration::from_millis(300 * kill), archiver.wait()).await;
         archiver.kill().await.unwrap();
     }
-    let archived = place.run(&["archive", "--older-than", "30d", "--keep", "48h"]).await;
+    let archived = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
     assert!(archived.status.success(), "{archived:?}");
 
     // The others may go on meanwhile.
@@ -76,7 +76,7 @@ async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
     assert!(place.run(&["rebuild"]).await.status.success());
     assert_eq!(left().await, expected);
     place.assert_proven().await;
-    let again = place.run(&["archive", "--older-than", "30d", "--keep", "48h"]).await;
+    let again = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
     assert_archived(&again, "archived 0 logs");
     assert!(!said(&again).contains("forgot"), "{again:?}");
 
@@ -90,7 +90,7 @@ async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
 async fn a_server_forgets_by_itself(kind: StoreKind) {
     let place = Place::new(kind).await;
     tell_stories(&place, 60).await;
-    let server = place.server(&["--keep", "48h"]).await;
+    let server = place.server(&["--keep", "60d"]).await;
     let client = server.client();
     eventually("old jobs to be forgotten", async || {
         let events = client.get("/api/events?after=0&limit=1000&type=archive.jobs_purged").await.expect(200);

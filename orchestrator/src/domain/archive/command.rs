@@ -9,6 +9,7 @@ use rivet_events::Position;
 pub enum ArchiveCommand {
     RecordSegment(RecordSegment),
     RecordRelease(RecordRelease),
+    BeginPurge(BeginPurge),
     RecordPurge(RecordPurge),
     RecordRemoval(RecordRemoval),
 }
@@ -17,6 +18,7 @@ command_names! {
     ArchiveCommand {
         RecordSegment => "record_segment",
         RecordRelease => "record_release",
+        BeginPurge => "begin_purge",
         RecordPurge => "record_purge",
         RecordRemoval => "record_removal",
     }
@@ -60,6 +62,17 @@ pub struct RecordRelease {
     pub now: DateTime<Utc>,
 }
 
+/// Keep in mind that jobs were told to be forgotten. Doing it again puts it at the end of the log again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BeginPurge {
+    /// How far the log was looked through before.
+    pub after: Position,
+    /// How far it was looked through.
+    pub through: Position,
+    /// When.
+    pub now: DateTime<Utc>,
+}
+
 /// Keep in mind that nothing is kept any more of jobs up to a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordPurge {
@@ -67,9 +80,7 @@ pub struct RecordPurge {
     pub jobs: u64,
     /// Events that were deleted from the log's tables for it, likewise.
     pub events: u64,
-    /// How far the log was looked through before.
-    pub after: Position,
-    /// How far it was looked through.
+    /// Up to where.
     pub through: Position,
     /// When.
     pub now: DateTime<Utc>,

@@ -1,8 +1,10 @@
 //! The rules of the archive: one segment at a time, whoever makes it.
 
-use rivet_events::archive::{ArchiveEvent, JobsPurged, SegmentArchived, SegmentReleased, SegmentRemoved};
+use rivet_events::archive::{
+    ArchiveEvent, JobsPurged, PurgeBegun, SegmentArchived, SegmentReleased, SegmentRemoved,
+};
 
-use super::command::{ArchiveCommand, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
+use super::command::{ArchiveCommand, BeginPurge, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
 use super::state::ArchiveState;
 
 /// Why a command to the archive was refused.
@@ -30,6 +32,7 @@ pub(super) fn decide(
     match command {
         ArchiveCommand::RecordSegment(record) => record_segment(state, record),
         ArchiveCommand::RecordRelease(record) => record_release(state, &record),
+        ArchiveCommand::BeginPurge(begin) => begin_purge(state, &begin),
         ArchiveCommand::RecordPurge(record) => record_purge(state, &record),
         ArchiveCommand::RecordRemoval(record) => record_removal(state, &record),
     }
@@ -73,8 +76,16 @@ fn record_release(state: &ArchiveState, record: &RecordRelease) -> Result<Vec<Ar
     }
 }
 
+fn begin_purge(state: &ArchiveState, begin: &BeginPurge) -> Result<Vec<ArchiveEvent>, ArchiveError> {
+    let is_same = state.purging_through.is_none_or(|through| through == begin.through);
+    if begin.after != state.purged_through || !is_same {
+        return Err(ArchiveError::Overtaken);
+    }
+    Ok(vec![ArchiveEvent::PurgeBegun(PurgeBegun { through: begin.through, begun_at: begin.now })])
+}
+
 fn record_purge(state: &ArchiveState, record: &RecordPurge) -> Result<Vec<ArchiveEvent>, ArchiveError> {
-    if record.after != state.purged_through {
+    if state.purging_through != Some(record.through) {
         return Err(ArchiveError::Overtaken);
     }
     Ok(vec![ArchiveEvent::JobsPurged(JobsPurged {

@@ -12,7 +12,7 @@ use rivet_events::StreamType;
 use rivet_events::archive::ArchiveEvent;
 use serde::{Deserialize, Serialize};
 
-pub use command::{ArchiveCommand, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
+pub use command::{ArchiveCommand, BeginPurge, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
 pub use decide::ArchiveError;
 pub use state::{ArchiveState, KeptSegment};
 

@@ -23,6 +23,8 @@ pub struct ArchiveState {
     pub purged_events: u64,
     /// No job whose end was recorded up to here is kept.
     pub purged_through: Position,
+    /// Up to where jobs are being forgotten.
+    pub purging_through: Option<Position>,
 }
 
 /// A segment that is there.
@@ -57,7 +59,9 @@ impl ArchiveState {
             ArchiveEvent::SegmentReleased(released) => {
                 self.pending = self.pending.filter(|pending| pending.segment != released.segment);
             }
+            ArchiveEvent::PurgeBegun(begun) => self.purging_through = Some(begun.through),
             ArchiveEvent::JobsPurged(purged) => {
+                self.purging_through = None;
                 self.purged_jobs = self.purged_jobs.saturating_add(purged.jobs);
                 self.purged_events = self.purged_events.saturating_add(purged.events);
                 self.purged_through = purged.through;

@@ -2,10 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
-use rivet_events::archive::{ArchiveEvent, JobsPurged, SegmentArchived, SegmentReleased, SegmentRemoved};
+use rivet_events::archive::{
+    ArchiveEvent, JobsPurged, PurgeBegun, SegmentArchived, SegmentReleased, SegmentRemoved,
+};
 
 use super::{
-    Archive, ArchiveCommand, ArchiveError, RecordPurge, RecordRelease, RecordRemoval, RecordSegment,
+    Archive, ArchiveCommand, ArchiveError, BeginPurge, RecordPurge, RecordRelease, RecordRemoval,
+    RecordSegment,
 };
 use crate::domain::spec::Given;
 
@@ -92,14 +95,16 @@ fn purged(jobs: u64, events: u64, through: u64) -> ArchiveEvent {
     ArchiveEvent::JobsPurged(JobsPurged { jobs, events, through: Position(through), purged_at: NOW })
 }
 
-fn purge(jobs: u64, events: u64, after: u64, through: u64) -> ArchiveCommand {
-    ArchiveCommand::RecordPurge(RecordPurge {
-        jobs,
-        events,
-        after: Position(after),
-        through: Position(through),
-        now: NOW,
-    })
+fn begun(through: u64) -> ArchiveEvent {
+    ArchiveEvent::PurgeBegun(PurgeBegun { through: Position(through), begun_at: NOW })
+}
+
+fn begin(after: u64, through: u64) -> ArchiveCommand {
+    ArchiveCommand::BeginPurge(BeginPurge { after: Position(after), through: Position(through), now: NOW })
+}
+
+fn purge(jobs: u64, events: u64, through: u64) -> ArchiveCommand {
+    ArchiveCommand::RecordPurge(RecordPurge { jobs, events, through: Position(through), now: NOW })
 }
 
 fn remove(segment: u64) -> ArchiveCommand {
@@ -112,9 +117,21 @@ fn removed(segment: u64) -> ArchiveEvent {
 
 #[test]
 fn a_purge_says_what_came_on_top_of_those_before() {
-    given([]).when(purge(5, 50, 0, 9)).then([purged(5, 50, 9)]);
-    given([purged(5, 50, 9)]).when(purge(7, 68, 9, 20)).then([purged(2, 18, 20)]);
-    given([purged(5, 50, 9)]).when(purge(7, 68, 0, 20)).then_refused(ArchiveError::Overtaken);
+    given([begun(9)]).when(purge(5, 50, 9)).then([purged(5, 50, 9)]);
+    given([begun(9), purged(5, 50, 9), begun(20)]).when(purge(7, 68, 20)).then([purged(2, 18, 20)]);
+}
+
+#[test]
+fn of_two_archivers_one_purges() {
+    given([]).when(begin(0, 9)).then([begun(9)]);
+    given([begun(9)]).when(begin(0, 8)).then_refused(ArchiveError::Overtaken);
+    given([begun(9), purged(5, 50, 9)]).when(begin(0, 9)).then_refused(ArchiveError::Overtaken);
+    given([begun(9), purged(5, 50, 9)]).when(purge(5, 50, 9)).then_refused(ArchiveError::Overtaken);
+}
+
+#[test]
+fn a_purge_can_be_put_at_the_end_of_the_log_again() {
+    given([begun(9)]).when(begin(0, 9)).then([begun(9)]);
 }
 
 #[test]

@@ -47,6 +47,7 @@ const SENTENCES = {
   "archive.segment_archived": (p) => `${counted(p.logs, "log")} archived in segment ${p.segment}`,
   "archive.segment_released": (p) => `Segment ${p.segment} alone has its logs`,
   "archive.segment_removed": (p) => `Segment ${p.segment} is not kept any more`,
+  "archive.purge_begun": () => "Jobs that ended too long ago are being forgotten",
   "archive.jobs_purged": (p) => `${counted(p.jobs, "job")} forgotten`,
   "group.place_freed": (p) => `A place of the group ${p.group} was freed`,
 };
