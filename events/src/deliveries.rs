@@ -57,10 +57,10 @@ macro_rules! execute {
                 pool.execute(sqlx::query($text)$(.bind($value))*).await?;
             }
             Database::Sqlite(sqlite) => {
-                let mut writers = sqlite.write().await?;
-                let outcome = writers.derived().execute(sqlx::query($text)$(.bind($value))*).await;
+                let mut writer = sqlite.write().await;
+                let outcome = writer.derived().await?.execute(sqlx::query($text)$(.bind($value))*).await;
                 if outcome.is_err() {
-                    writers.abandon_derived();
+                    writer.abandon();
                 }
                 outcome?;
             }

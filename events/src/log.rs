@@ -16,6 +16,7 @@ use crate::envelope::{Envelope, Metadata, Position, StreamId, Version};
 use crate::event::Event;
 
 mod batch;
+mod crowd;
 mod grouped;
 mod heads;
 mod keeper;

@@ -1,6 +1,7 @@
 //! The Rivet orchestrator: rules, commands, processes, HTTP and CLI.
 
 pub mod app;
+pub mod bench;
 mod chance;
 pub mod cli;
 pub mod clock;

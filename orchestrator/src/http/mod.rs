@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod extract;
 mod fresh;
+mod guard;
 mod header;
 mod health;
 mod jobs;
@@ -31,15 +32,14 @@ use axum::Router;
 use axum::extract::OriginalUri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
-use error::{ApiError, render_problems};
+use error::ApiError;
 
 use crate::metrics::CountRequests;
 use crate::telemetry::request_context;
 pub(crate) use openapi::document;
-pub(crate) use state::AppState;
+pub(crate) use state::{AppState, Parts};
 
 /// Every route of the API.
 pub(crate) fn router(state: AppState) -> Router {
@@ -107,10 +107,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/docs/{*file}", get(docs::file))
         .fallback(ui::fallback)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn(cross_site::refuse_commands))
-        .layer(CatchPanicLayer::custom(|_| error::panicked()))
-        .layer(from_fn(render_problems))
-        .layer(from_fn_with_state(state.clone(), health::close_when_draining))
+        .layer(from_fn_with_state(state.clone(), guard::guard))
         .layer(from_fn(request_context))
         .layer(CountRequests::new(state.metrics.http.clone()))
         .with_state(state)

@@ -48,6 +48,10 @@ impl Projection for Jobs {
         }
     }
 
+    fn begins(envelope: &Envelope) -> bool {
+        matches!(envelope.event, Event::Job(JobEvent::Launched(_)))
+    }
+
     fn apply(row: Option<Job>, envelope: &Envelope) -> Option<Job> {
         match &envelope.event {
             Event::Job(JobEvent::Launched(launched)) => Some(launch(launched)),

@@ -59,7 +59,7 @@ pub(in crate::http) async fn read(
         }
         None => (range.after.unwrap_or_default(), range.limit.unwrap_or(usize::MAX)),
     };
-    let reading = Reading { read_models: state.read_models, job_id, after, left, begun: false };
+    let reading = Reading { read_models: state.read_models.clone(), job_id, after, left, begun: false };
     // The first page before the answer begins, so that a store that fails can still be told of.
     let (first, rest) = reading.next().await?;
     let body = stream::iter([Ok(first)]);
