@@ -17,7 +17,7 @@ pub(in crate::http) struct FeedFilter {
     #[param(value_type = Option<String>)]
     r#type: Vec<String>,
     /// Of streams of this kind alone.
-    #[param(value_type = Option<String>)]
+    #[param(inline)]
     stream_type: Option<StreamType>,
     /// Of the stream with this name alone.
     stream_id: Option<String>,

@@ -16,6 +16,7 @@ use crate::http::error::ApiError;
 }))]
 pub(in crate::http) struct PipelineRequest {
     /// Where absent, the script must be a definition.
+    #[schema(pattern = r"\S")]
     #[serde(default)]
     name: Option<String>,
     /// Shown description.

@@ -22,7 +22,7 @@ use crate::http::state::{Actor, AppState, unknown_pipeline};
 /// changes nothing is no version. With `If-Match` it replaces that version only.
 #[utoipa::path(
     put, path = "/api/pipeline/{id}", operation_id = "revisePipeline", tag = "Pipelines",
-    params(("id" = Uuid, Path, description = "The pipeline"), ("If-Match" = String, Header)),
+    params(("id" = Uuid, Path, description = "The pipeline"), ("If-Match" = String, Header, pattern = r#"^"[0-9]{1,9}"$"#)),
     request_body = PipelineRequest,
     responses(
         (status = 200, description = "The pipeline", body = Pipeline, headers(("Rivet-Position" = u64))),

@@ -10,6 +10,8 @@ use rivet_events::{Event, Position};
 use rivet_projections::webhooks::{self as rows, WebhookStatus};
 use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, Schema};
 
 use crate::domain::webhook::{CreateWebhook, WebhookCommand};
 use crate::http::answer::Recorded;
@@ -17,6 +19,7 @@ use crate::http::body::Webhook;
 use crate::http::error::ApiError;
 use crate::http::extract::Json;
 use crate::http::header::RequestId;
+use crate::http::openapi::one_of;
 use crate::http::state::{Actor, AppState};
 use crate::webhooks::address;
 use crate::webhooks::progress::Progress;
@@ -26,6 +29,11 @@ use crate::webhooks::signature::SigningKey;
 const MAX_URL: usize = 2_048;
 /// Events of one delivery at most.
 const MAX_BATCH: u32 = 256;
+
+/// Any of the types that there are.
+fn types() -> Schema {
+    ArrayBuilder::new().items(RefOr::T(one_of(Event::types()))).into()
+}
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = WebhookRequest, example = json!({
@@ -39,6 +47,7 @@ pub(in crate::http) struct CreateRequest {
     /// What deliveries are signed with: `whsec_` and 24 to 64 bytes in base64.
     secret: String,
     /// Types of events; all where there are none.
+    #[schema(schema_with = types)]
     #[serde(default)]
     types: Vec<String>,
     /// Of this pipeline, its jobs and their logs alone.
