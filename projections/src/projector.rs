@@ -5,6 +5,7 @@
 //! itself, and joins. Nothing stops the loop: an event that cannot be applied parks its stream, and a database that
 //! does not answer is asked again.
 
+use std::ops::RangeInclusive;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -30,8 +31,9 @@ const FOLLOW_AWAITED: Duration = Duration::from_millis(20);
 const FOLLOW_IDLE: Duration = Duration::from_millis(500);
 /// How often to look for what other processes did: a rebuild that switched, tables left behind.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
-/// Events of a batch from which on a log in the same SQLite file is waited for.
-const CROWD: usize = 8;
+/// Events in a batch that tell of many who append, to whom a log in the same SQLite file is to be left; more tell of a
+/// projector that has to catch up.
+const CROWD: RangeInclusive<usize> = 8..=256;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// Short: after the database comes back, readers wait for this.
 const LAST_RETRY: Duration = Duration::from_secs(1);
@@ -149,7 +151,7 @@ impl<'a> Projector<'a> {
             return Ok(Step::More);
         }
         self.read_models.publish(&self.live);
-        if read > CROWD && !inner.store.is_shared() {
+        if CROWD.contains(&read) && !inner.store.is_shared() {
             // The log waits for the same file: who leaves it room gets larger batches, which cost less an event.
             tokio::time::sleep(began.elapsed() / 2).await;
         }
