@@ -1,5 +1,6 @@
 //! The database under the log and the read models: PostgreSQL, or one SQLite file.
 
+use std::mem;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{ConnectOptions, Connection, PgPool, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, Executor, PgPool, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::sleep;
 
@@ -20,6 +21,12 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Frees a megabyte or so: 256 pages.
 const VACUUM: &str = "pragma incremental_vacuum(256)";
+
+/// Pages of the write-ahead log (of 4 KiB) from which on a commit brings them into the file: often enough that the log
+/// stays small, and seldom enough that a page which changes all the time is not written each time.
+const WAL_PAGES: &str = "8192";
+/// How a writing connection begins.
+const WRITER_SYNCHRONOUS: SqliteSynchronous = SqliteSynchronous::Full;
 
 /// An open database. Clones share their connections.
 #[derive(Debug, Clone)]
@@ -76,8 +83,9 @@ impl Database {
         match self {
             Self::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await,
             Self::Sqlite(sqlite) => {
-                let mut writers = sqlite.write().await.map_err(connect_error)?;
-                sqlx::migrate!("migrations/sqlite").run_direct(writers.durable()).await
+                let mut writer = sqlite.write().await;
+                let connection = writer.durable().await.map_err(connect_error)?;
+                sqlx::migrate!("migrations/sqlite").run_direct(connection).await
             }
         }
         .map_err(|error| DatabaseError::Migrate(error.into()))
@@ -113,64 +121,73 @@ fn connect_error(error: sqlx::Error) -> DatabaseError {
 pub struct SqliteDatabase {
     /// Connections for reading; they never wait for the writer.
     pub readers: SqlitePool,
-    writers: Arc<Mutex<SqliteWriters>>,
+    writer: Arc<Mutex<SqliteWriter>>,
 }
 
-/// The two writing connections, under one lock. SQLite lets one write at a time and makes the others poll; this
-/// queue is fair and wakes at once.
+/// The writing connection, under a lock. SQLite lets one write at a time and makes the others poll; this queue is fair
+/// and wakes at once. It is one connection for all, since each of two would lose what it holds of the file's pages to
+/// every commit of the other.
 #[derive(Debug)]
-pub struct SqliteWriters {
-    durable: Writer,
-    derived: Writer,
-}
-
-/// A connection that is made anew after a transaction on it failed. SQLite rolls some failures back by itself, a full
-/// disk among them, and then the driver's idea of open transactions is wrong for good.
-#[derive(Debug)]
-struct Writer {
+pub struct SqliteWriter {
     options: SqliteConnectOptions,
+    /// None after a transaction on it failed: then it is made anew. SQLite rolls some failures back by itself, a full
+    /// disk among them, and then the driver's idea of open transactions is wrong for good.
     connection: Option<SqliteConnection>,
+    /// How it commits; none while that is being changed, which may be broken off.
+    synchronous: Option<SqliteSynchronous>,
 }
 
-impl Writer {
+impl SqliteWriter {
     async fn connect(options: SqliteConnectOptions) -> sqlx::Result<Self> {
         let connection = Some(options.connect().await?);
-        Ok(Self { options, connection })
+        Ok(Self { options, connection, synchronous: Some(WRITER_SYNCHRONOUS) })
     }
 
-    async fn ready(&mut self) -> sqlx::Result<()> {
+    /// For a transaction of the log: its commit is synced to disk.
+    ///
+    /// # Errors
+    /// If a connection that was given up cannot be made anew.
+    pub async fn durable(&mut self) -> sqlx::Result<&mut SqliteConnection> {
+        self.with(SqliteSynchronous::Full, "pragma synchronous = full").await
+    }
+
+    /// For a transaction on what can be derived from the log again: its commit is synced with the next durable one. A
+    /// power cut may take the last of them, rows and checkpoint together.
+    ///
+    /// # Errors
+    /// As [`Self::durable`].
+    pub async fn derived(&mut self) -> sqlx::Result<&mut SqliteConnection> {
+        self.with(SqliteSynchronous::Normal, "pragma synchronous = normal").await
+    }
+
+    /// Gives the connection up: a transaction on it did not end well.
+    pub fn abandon(&mut self) {
+        self.connection = None;
+    }
+
+    /// The connection as it was last asked for, for going on with a transaction.
+    ///
+    /// # Panics
+    /// Where none has begun.
+    pub fn connection(&mut self) -> &mut SqliteConnection {
+        self.connection.as_mut().expect("invariant: a transaction that goes on has a connection")
+    }
+
+    async fn with(
+        &mut self,
+        synchronous: SqliteSynchronous,
+        pragma: &'static str,
+    ) -> sqlx::Result<&mut SqliteConnection> {
         if self.connection.is_none() {
-            self.connection = Some(self.options.connect().await?);
+            *self = Self::connect(self.options.clone()).await?;
         }
-        Ok(())
-    }
-
-    fn connection(&mut self) -> &mut SqliteConnection {
-        self.connection.as_mut().expect("invariant: a lock is given out with both connections open")
-    }
-}
-
-impl SqliteWriters {
-    /// Every commit is synced to disk: for the log.
-    pub fn durable(&mut self) -> &mut SqliteConnection {
-        self.durable.connection()
-    }
-
-    /// Commits are synced with the next durable one: for what can be derived from the log again. A power cut may
-    /// take the last of them, rows and checkpoint together.
-    pub fn derived(&mut self) -> &mut SqliteConnection {
-        self.derived.connection()
-    }
-
-    /// Gives the durable connection up: a transaction on it did not end well. It is not to be used until the lock
-    /// is taken again.
-    pub fn abandon_durable(&mut self) {
-        self.durable.connection = None;
-    }
-
-    /// Gives the derived connection up, as [`Self::abandon_durable`].
-    pub fn abandon_derived(&mut self) {
-        self.derived.connection = None;
+        // The driver's type has no other way to compare.
+        if self.synchronous.as_ref().map(mem::discriminant) != Some(mem::discriminant(&synchronous)) {
+            self.synchronous = None;
+            self.connection().execute(pragma).await?;
+            self.synchronous = Some(synchronous);
+        }
+        Ok(self.connection())
     }
 }
 
@@ -182,12 +199,11 @@ impl SqliteDatabase {
             // Of a new file: what the archive takes out can be given back to the file system, bit by bit.
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
+            .synchronous(WRITER_SYNCHRONOUS)
+            .pragma("wal_autocheckpoint", WAL_PAGES)
             .busy_timeout(BUSY_TIMEOUT)
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
-        let durable = Writer::connect(options.clone()).await.map_err(connect_error)?;
-        let relaxed = options.clone().synchronous(SqliteSynchronous::Normal);
-        let derived = Writer::connect(relaxed).await.map_err(connect_error)?;
+        let writer = SqliteWriter::connect(options.clone()).await.map_err(connect_error)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(8)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -195,18 +211,12 @@ impl SqliteDatabase {
             .connect_with(options)
             .await
             .map_err(connect_error)?;
-        Ok(Self { readers, writers: Arc::new(Mutex::new(SqliteWriters { durable, derived })) })
+        Ok(Self { readers, writer: Arc::new(Mutex::new(writer)) })
     }
 
     /// The right to write, in order of arrival. Hold it for one transaction.
-    ///
-    /// # Errors
-    /// If a connection that was given up cannot be made anew.
-    pub async fn write(&self) -> sqlx::Result<MutexGuard<'_, SqliteWriters>> {
-        let mut writers = self.writers.lock().await;
-        writers.durable.ready().await?;
-        writers.derived.ready().await?;
-        Ok(writers)
+    pub async fn write(&self) -> MutexGuard<'_, SqliteWriter> {
+        self.writer.lock().await
     }
 
     /// Cuts free pages off the file, as long as that makes it smaller.
@@ -214,8 +224,8 @@ impl SqliteDatabase {
         loop {
             let began = Instant::now();
             {
-                let mut writers = self.write().await?;
-                let connection = writers.derived();
+                let mut writer = self.write().await;
+                let connection = writer.derived().await?;
                 let before: i64 =
                     sqlx::query_scalar("pragma freelist_count").fetch_one(&mut *connection).await?;
                 sqlx::query(VACUUM).execute(&mut *connection).await?;
@@ -232,12 +242,11 @@ impl SqliteDatabase {
     /// Closes all connections; the last one folds the write-ahead log into the file.
     async fn close(&self) {
         self.readers.close().await;
-        let mut writers = self.writers.lock().await;
-        let connections = [writers.durable.connection.take(), writers.derived.connection.take()];
-        for connection in connections.into_iter().flatten() {
-            if let Err(error) = connection.close().await {
-                tracing::warn!(%error, "a connection was not closed in order");
-            }
+        let connection = self.writer.lock().await.connection.take();
+        if let Some(connection) = connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "a connection was not closed in order");
         }
     }
 }

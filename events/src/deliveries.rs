@@ -57,10 +57,10 @@ macro_rules! execute {
                 pool.execute(sqlx::query($text)$(.bind($value))*).await?;
             }
             Database::Sqlite(sqlite) => {
-                let mut writers = sqlite.write().await?;
-                let outcome = writers.derived().execute(sqlx::query($text)$(.bind($value))*).await;
+                let mut writer = sqlite.write().await;
+                let outcome = writer.derived().await?.execute(sqlx::query($text)$(.bind($value))*).await;
                 if outcome.is_err() {
-                    writers.abandon_derived();
+                    writer.abandon();
                 }
                 outcome?;
             }
@@ -107,6 +107,16 @@ impl Deliveries {
             position: Position(position.unsigned_abs()),
             progress,
         }))
+    }
+
+    /// Every webhook of which something is kept.
+    pub async fn all(&self) -> Result<Vec<WebhookId>, StoreError> {
+        const TEXT: &str = "select webhook_id from webhook_deliveries";
+        let ids: Vec<String> = match &self.0 {
+            Database::Postgres(pool) => sqlx::query_scalar(TEXT).fetch_all(pool).await?,
+            Database::Sqlite(sqlite) => sqlx::query_scalar(TEXT).fetch_all(&sqlite.readers).await?,
+        };
+        Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
     /// Saves how far a webhook has come. A process that is behind another one changes nothing.

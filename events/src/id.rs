@@ -5,6 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -22,6 +23,13 @@ macro_rules! uuid_id {
             #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
             pub fn generate() -> Self {
                 Self(Uuid::now_v7())
+            }
+
+            /// When it was made, by the clock of the process that did; `None` where it does not say.
+            #[must_use]
+            pub fn made_at(self) -> Option<DateTime<Utc>> {
+                let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+                DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
             }
 
             /// The bare UUID, for storage and for deriving other ids.

@@ -18,6 +18,7 @@ use crate::segments::Archive;
 
 mod archived;
 mod batch;
+mod crowd;
 mod grouped;
 mod heads;
 pub(crate) mod keeper;

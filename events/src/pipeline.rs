@@ -1,9 +1,12 @@
 //! Everything that can have happened to a pipeline, and the words it is told in.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::PipelineId;
@@ -80,7 +83,7 @@ pub struct PipelineDefinition {
 }
 
 /// A tag of a pipeline, kept in the form in which it came.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Tag {
     /// Dialect A: free text, demands nothing.
@@ -92,6 +95,38 @@ pub enum Tag {
         /// Right of the `=`.
         value: String,
     },
+}
+
+/// Derived, an array would pass for a pair, and an error would not say what is wrong.
+impl<'de> Deserialize<'de> for Tag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TagVisitor;
+
+        #[derive(Deserialize)]
+        struct Pair {
+            key: String,
+            value: String,
+        }
+
+        impl<'de> Visitor<'de> for TagVisitor {
+            type Value = Tag;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string, or an object with `key` and `value`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Tag, E> {
+                Ok(Tag::Text(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Tag, A::Error> {
+                let Pair { key, value } = Pair::deserialize(MapAccessDeserializer::new(members))?;
+                Ok(Tag::Pair { key, value })
+            }
+        }
+
+        deserializer.deserialize_any(TagVisitor)
+    }
 }
 
 /// A declared input of a pipeline.

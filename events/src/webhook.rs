@@ -35,6 +35,9 @@ pub struct WebhookCreated {
     /// Of which pipeline, its jobs and their logs; of everything where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline_id: Option<PipelineId>,
+    /// Events of one delivery at most, as a batch; one by itself where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u32>,
     /// When.
     pub created_at: DateTime<Utc>,
 }

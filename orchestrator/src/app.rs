@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
 use crate::feed::Feed;
-use crate::http::{self, AppState};
+use crate::http::{self, AppState, Parts};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::processes::Processes;
@@ -33,7 +33,7 @@ const EVALUATIONS: usize = 4;
 
 /// A server that is ready to run.
 pub struct App {
-    state: AppState,
+    parts: Parts,
     database: Database,
     log: Arc<dyn EventLog>,
 }
@@ -82,7 +82,7 @@ impl App {
         let head = log.head().await?;
         let read_models =
             ReadModels::open(database.clone(), log.clone()).await.map_err(AppError::ReadModels)?;
-        let state = AppState {
+        let parts = Parts {
             commands: Commands::new(&database, log.clone(), clock.clone(), head, &metrics),
             metrics,
             read_models,
@@ -97,20 +97,21 @@ impl App {
             draining: CancellationToken::new(),
             began_at: head,
         };
-        Ok(Self { state, database, log })
+        Ok(Self { parts, database, log })
     }
 
     /// Serves until `shutdown`. Then it says that it is about to stop, for as long as a load balancer needs to notice;
     /// stops accepting, lets requests finish, and makes durable what waits.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
-        let Self { mut state, database, log } = self;
-        let config = state.config.clone();
+        let Self { mut parts, database, log } = self;
+        let config = parts.config.clone();
         let limits = ServerLimits {
             max_connections: config.max_connections,
             drain_timeout: config.drain_timeout,
             ..ServerLimits::default()
         };
-        state.draining = shutdown.clone();
+        parts.draining = shutdown.clone();
+        let state = AppState::new(parts);
         // Requests that finish after the shutdown began still read their own writes.
         let drained = CancellationToken::new();
         let workers = state.tasks.clone();
@@ -157,6 +158,7 @@ fn spawn_workers(
         read_models: state.read_models.clone(),
         liveness: state.liveness.clone(),
         contacts,
+        deliveries: state.deliveries.clone(),
         clock: state.clock.clone(),
         config: state.config.clone(),
     };

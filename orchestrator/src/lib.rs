@@ -2,6 +2,7 @@
 
 pub mod app;
 mod archive;
+pub mod bench;
 mod chance;
 pub mod cli;
 pub mod clock;

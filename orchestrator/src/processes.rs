@@ -12,6 +12,7 @@ mod deadlines;
 pub(crate) mod deleted_pipelines;
 mod lost_holders;
 mod lost_runners;
+mod orphaned_secrets;
 pub(crate) mod superseded;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rivet_events::Metadata;
 use rivet_events::contacts::Contacts;
+use rivet_events::deliveries::Deliveries;
 use rivet_events::id::{CommandId, JobId, RunnerId};
 use rivet_events::job::JobStatus;
 use rivet_events::log::StoreError;
@@ -46,6 +48,7 @@ pub(crate) struct Processes {
     pub(crate) read_models: ReadModels,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) contacts: Contacts,
+    pub(crate) deliveries: Deliveries,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
 }
@@ -57,6 +60,8 @@ pub(crate) enum SweepError {
     Query(#[from] QueryError),
     #[error("the contacts of other replicas cannot be read")]
     Contacts(#[source] StoreError),
+    #[error("the deliveries of webhooks cannot be read or written")]
+    Deliveries(#[source] StoreError),
     #[error("a command of the reconciler failed")]
     Command(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -103,6 +108,7 @@ impl Processes {
     async fn sweep(&self, now: DateTime<Utc>, everybody_spoke: bool) -> Result<(), SweepError> {
         deleted_pipelines::reconcile(self, now).await?;
         superseded::reconcile(self, now).await?;
+        orphaned_secrets::reconcile(self, now).await?;
         deadlines::reconcile_queued(self, now).await?;
         let contacts = self.contacts(now).await?;
         self.sweep_running(&contacts, everybody_spoke).await?;

@@ -5,6 +5,7 @@
 //! left out, and the first copies of all come in order.
 
 pub(crate) mod address;
+mod message;
 pub(crate) mod progress;
 mod sender;
 pub(crate) mod signature;

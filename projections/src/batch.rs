@@ -2,13 +2,14 @@
 //! checkpoints together. The projector, a rebuild and a verification all go through here.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rivet_events::log::StoreError;
 use rivet_events::{Envelope, Position};
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::known_rows::Known;
 use crate::projection::Changes;
 use crate::rows::{Connection, Store};
 
@@ -20,10 +21,11 @@ pub(crate) async fn advance(
     events: &[Arc<Envelope>],
     to: Position,
 ) -> Result<bool, StoreError> {
-    let changes = {
-        let mut reader = store.reader().await?;
-        fold(&mut reader.connection(), checkpoints, events).await?
-    };
+    let mut lookups = look_up(checkpoints, events);
+    if lookups.iter().any(|lookup| !lookup.missing.is_empty()) {
+        load(&mut store.reader().await?.connection(), checkpoints, &mut lookups).await?;
+    }
+    let changes = fold(checkpoints, lookups);
     let mut transaction = store.begin().await?;
     let moved = write(&mut transaction.connection(), checkpoints, &changes, to).await?;
     if moved {
@@ -40,7 +42,9 @@ pub(crate) async fn advance_in(
     events: &[Arc<Envelope>],
     to: Position,
 ) -> Result<bool, StoreError> {
-    let changes = fold(connection, checkpoints, events).await?;
+    let mut lookups = look_up(checkpoints, events);
+    load(connection, checkpoints, &mut lookups).await?;
+    let changes = fold(checkpoints, lookups);
     let moved = write(connection, checkpoints, &changes, to).await?;
     if moved {
         remember(checkpoints, changes, to);
@@ -48,19 +52,50 @@ pub(crate) async fn advance_in(
     Ok(moved)
 }
 
-async fn fold(
+/// What one generation needs for a batch.
+struct Lookup<'a> {
+    events: Cow<'a, [Arc<Envelope>]>,
+    /// Rows that the events change, as they are stored.
+    stored: HashMap<String, String>,
+    /// Keys of such rows that are yet to be loaded.
+    missing: Vec<String>,
+}
+
+fn look_up<'a>(checkpoints: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> Vec<Lookup<'a>> {
+    let look_up = |checkpoint: &mut Checkpoint| {
+        let events = without(events, &checkpoint.skipped);
+        let mut lookup = Lookup { events, stored: HashMap::new(), missing: Vec::new() };
+        for key in checkpoint.projection.keys(&lookup.events, &checkpoint.parked) {
+            match checkpoint.known_rows.get(&key) {
+                Some(Known::Row(document)) => {
+                    let document = document.to_owned();
+                    lookup.stored.insert(key, document);
+                }
+                Some(Known::NoRow) => {}
+                None => lookup.missing.push(key),
+            }
+        }
+        lookup
+    };
+    checkpoints.iter_mut().map(look_up).collect()
+}
+
+async fn load(
     connection: &mut Connection<'_>,
     checkpoints: &[Checkpoint],
-    events: &[Arc<Envelope>],
-) -> Result<Vec<Changes>, StoreError> {
-    let mut changes = Vec::with_capacity(checkpoints.len());
-    for checkpoint in checkpoints {
-        let events = &*without(events, &checkpoint.skipped);
-        let keys = checkpoint.projection.keys(events, &checkpoint.parked);
-        let stored = connection.load(&checkpoint.table(), &keys).await?;
-        changes.push(checkpoint.projection.fold(stored, events, &checkpoint.parked));
+    lookups: &mut [Lookup<'_>],
+) -> Result<(), StoreError> {
+    for (checkpoint, lookup) in checkpoints.iter().zip(lookups) {
+        lookup.stored.extend(connection.load(&checkpoint.table(), &lookup.missing).await?);
     }
-    Ok(changes)
+    Ok(())
+}
+
+fn fold(checkpoints: &[Checkpoint], lookups: Vec<Lookup<'_>>) -> Vec<Changes> {
+    let fold = |(checkpoint, lookup): (&Checkpoint, Lookup<'_>)| {
+        checkpoint.projection.fold(lookup.stored, &lookup.events, &checkpoint.parked)
+    };
+    checkpoints.iter().zip(lookups).map(fold).collect()
 }
 
 /// The events of a batch, without those that an operator decided to skip.
@@ -93,6 +128,12 @@ async fn write(
 fn remember(checkpoints: &mut [Checkpoint], changes: Vec<Changes>, to: Position) {
     for (checkpoint, changes) in checkpoints.iter_mut().zip(changes) {
         checkpoint.position = to;
+        for (key, document) in changes.upserts {
+            checkpoint.known_rows.put(key, Some(document));
+        }
+        for key in changes.deletes {
+            checkpoint.known_rows.put(key, None);
+        }
         for parked in changes.parked {
             tracing::error!(
                 projection.name = checkpoint.projection.name(),

@@ -10,6 +10,7 @@ use std::fmt;
 use rivet_events::log::StoreError;
 use rivet_events::{Position, StreamId};
 
+use crate::known_rows::KnownRows;
 use crate::parked::ParkedStream;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{Query, Value};
@@ -27,6 +28,8 @@ pub(crate) struct Checkpoint {
     pub(crate) parked: HashSet<StreamId>,
     /// Events that it does without, by decision of an operator.
     pub(crate) skipped: BTreeSet<Position>,
+    /// Rows as they are at its position.
+    pub(crate) known_rows: KnownRows,
 }
 
 /// What a generation is there for.
@@ -98,6 +101,7 @@ pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoi
                 position,
                 parked: HashSet::new(),
                 skipped: BTreeSet::new(),
+                known_rows: KnownRows::with_capacity(projection.known_rows()),
             });
             continue;
         }

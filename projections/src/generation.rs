@@ -7,6 +7,7 @@ use rivet_events::Position;
 use rivet_events::log::StoreError;
 
 use crate::checkpoint::{self, Checkpoint, State, number, table};
+use crate::known_rows::KnownRows;
 use crate::lease;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{Query, Value};
@@ -113,8 +114,16 @@ async fn insert(
         .push(" returning generation");
     let rows = connection.query(&query.text, &query.args).await?;
     let generation = rows.first().and_then(|row| row.first()).and_then(Value::integer).unwrap_or_default();
-    let (parked, skipped) = (HashSet::new(), BTreeSet::new());
-    let created = Checkpoint { projection, generation, version, state, position, parked, skipped };
+    let created = Checkpoint {
+        projection,
+        generation,
+        version,
+        state,
+        position,
+        parked: HashSet::new(),
+        skipped: BTreeSet::new(),
+        known_rows: KnownRows::with_capacity(projection.known_rows()),
+    };
     connection.create_table(&created.table(), projection.schema()).await?;
     Ok(created)
 }

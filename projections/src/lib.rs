@@ -21,6 +21,7 @@ pub mod job_flow;
 pub mod job_logs;
 pub mod job_queue;
 pub mod jobs;
+mod known_rows;
 mod lease;
 pub mod lifetimes;
 pub mod page;

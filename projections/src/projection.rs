@@ -8,7 +8,7 @@
 
 use std::any::Any;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -45,11 +45,19 @@ pub trait Projection: Send + Sync + 'static {
     const STREAMS: &'static [StreamType];
     /// What queries filter and sort by.
     const SCHEMA: Schema;
+    /// Rows that are kept in memory between batches: none, where an event never changes a row that is there already.
+    const KNOWN_ROWS: usize = 4096;
     /// One row, stored as a JSON document.
     type Row: Serialize + DeserializeOwned + Send;
 
     /// The key of the one row that the event changes, if it changes any.
     fn key(envelope: &Envelope) -> Option<String>;
+
+    /// Whether the event is the first one of its row, so that there is none to read.
+    #[must_use]
+    fn begins(_envelope: &Envelope) -> bool {
+        false
+    }
 
     /// The row after the event. `None` in is first sight, `None` out deletes it.
     fn apply(row: Option<Self::Row>, envelope: &Envelope) -> Option<Self::Row>;
@@ -113,7 +121,11 @@ pub(crate) trait AnyProjection: Send + Sync {
     /// Whether a document says nothing any more at a time.
     fn has_lapsed(&self, document: &str, at: DateTime<Utc>) -> bool;
 
-    /// The keys of the rows that these events change: what to load before [`AnyProjection::fold`].
+    /// Rows to keep in memory between batches.
+    fn known_rows(&self) -> usize;
+
+    /// The keys of the rows that these events change and that may be there: what to load before
+    /// [`AnyProjection::fold`].
     fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Vec<String>;
 
     /// What these events make of the stored rows. An event that cannot be applied parks its stream: the later
@@ -155,12 +167,18 @@ impl<P: Projection> AnyProjection for P {
     }
 
     fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Vec<String> {
-        let keys: BTreeSet<String> = events
-            .iter()
-            .filter(|envelope| !parked.contains(&envelope.stream))
-            .filter_map(|envelope| key_of::<P>(envelope).ok().flatten())
-            .collect();
-        keys.into_iter().collect()
+        // Of each row, whether it may be there before the first event of the batch.
+        let mut keys: BTreeMap<String, bool> = BTreeMap::new();
+        for envelope in events.iter().filter(|envelope| !parked.contains(&envelope.stream)) {
+            if let Ok(Some(key)) = key_of::<P>(envelope) {
+                keys.entry(key).or_insert_with(|| !P::begins(envelope));
+            }
+        }
+        keys.into_iter().filter_map(|(key, may_be_there)| may_be_there.then_some(key)).collect()
+    }
+
+    fn known_rows(&self) -> usize {
+        P::KNOWN_ROWS
     }
 
     fn fold(

@@ -3,7 +3,8 @@
 //!
 //! `cargo bench -p rivet-tests --bench feed [-- RATE [SECONDS [FOLLOWERS]]]`: 500 lives of jobs a second for 20 s, and
 //! 100 further readers who are not cut off, where no numbers are given; on SQLite and on PostgreSQL with its default
-//! settings. A life is a launch, a claim, a log batch and a completion: five events.
+//! settings. A life is a launch, a claim, a log batch and a completion: five events. In the end a new webhook is told of
+//! all of them, one by one and then in batches, which says how fast that goes.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -17,11 +18,11 @@ use std::time::{Duration, Instant};
 
 use rivet_tests::followers::{Seen, Target, follow, live};
 use rivet_tests::postgres::{Cluster, Durability};
-use rivet_tests::receiver::Receiver;
+use rivet_tests::receiver::{Received, Receiver};
 use rivet_tests::sample::new_pipeline;
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -37,9 +38,9 @@ async fn main() {
     let seconds = numbers.next().unwrap_or(20);
     let followers = numbers.next().unwrap_or(100);
     println!(
-        "| store | lives | events | readers: returns, lost, twice | median, 99 % behind the first reader | webhook: copies, in order, done after the load |"
+        "| store | lives | events | readers: returns, lost, twice | median, 99 % behind the first reader | webhook: copies, in order, done after the load | the whole log by a webhook: one by one, in batches |"
     );
-    println!("|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|");
     for kind in [StoreKind::Sqlite, StoreKind::Postgres] {
         let store = match kind {
             StoreKind::Sqlite => Store::create(kind).await,
@@ -95,8 +96,10 @@ async fn measure(kind: StoreKind, store: &Store, rate: u32, load: Duration, foll
     let twice: usize = all().map(|seen| seen.positions.len() - distinct(seen)).sum();
     let (median, late) = lags(&all().collect::<Vec<_>>(), head);
     format!(
-        "| {kind:?} | {lives} | {head} | {returns}, {lost}, {twice} (of {} readers) | {median:.0} ms, {late:.0} ms | {copies}, {in_order}, {after:.1} s |",
-        seen.len()
+        "| {kind:?} | {lives} | {head} | {returns}, {lost}, {twice} (of {} readers) | {median:.0} ms, {late:.0} ms | {copies}, {in_order}, {after:.1} s | {:.0}, {:.0} events/s |",
+        seen.len(),
+        pace(&server, head, &Value::Null).await,
+        pace(&server, head, &json!(256)).await,
     )
 }
 
@@ -127,6 +130,23 @@ fn lags(readers: &[&Seen], head: u64) -> (f64, f64) {
         .collect();
     lags.sort_unstable_by(f64::total_cmp);
     (lags[lags.len() / 2], lags[lags.len() * 99 / 100])
+}
+
+/// Events a second that a new webhook is told of, from the first one to `head`.
+async fn pace(server: &Server, head: u64, batch_size: &Value) -> f64 {
+    let receiver = Receiver::start().await;
+    let webhook = json!({"url": receiver.url("/"), "secret": SECRET, "after": 0, "batch_size": batch_size});
+    let began = Instant::now();
+    server.client().post("/api/webhooks", &webhook).await.expect(201);
+    let last = |delivery: Received| {
+        if batch_size.is_null() { Some(delivery.position()) } else { delivery.positions().pop() }
+    };
+    while receiver.last().and_then(last).is_none_or(|position| position < head) {
+        assert!(began.elapsed() < PATIENCE, "the webhook is still told of {:?}", receiver.last());
+        sleep(Duration::from_millis(50)).await;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a count of events is far below 2^52")]
+    return head as f64 / began.elapsed().as_secs_f64();
 }
 
 /// Waits until the webhook got everything; how many copies came beyond the first ones, and whether those were in order.

@@ -36,6 +36,10 @@ const WATCH: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_secs(10);
 /// Requests at a time, where there is a crowd of them.
 const AT_ONCE: usize = 64;
+/// Runners that connect in one instant, and the time to the next of them: ten thousand at once overflow what the system
+/// keeps of connections that are not accepted yet, and it lets them wait for their own retry.
+const WAVE: usize = 250;
+const BETWEEN_WAVES: Duration = Duration::from_millis(100);
 /// What each fourth runner can do; the jobs demand nothing.
 const CAPABILITIES: [&[&str]; 4] = [&[], &["docker"], &["docker", "linux"], &["gpu"]];
 /// Ticks of the CPU times in `/proc`, a second.
@@ -87,7 +91,11 @@ async fn measure(kind: StoreKind, store: &Store, runners: usize, launches: usize
 
     let claims = Arc::new(Mutex::new(Vec::new()));
     let mut polls = JoinSet::new();
+    let mut wave = tokio::time::interval(BETWEEN_WAVES);
     for runner in 0..runners {
+        if runner % WAVE == 0 {
+            wave.tick().await;
+        }
         polls.spawn(poll(api.clone(), runner, Arc::clone(&claims)));
     }
     tokio::time::sleep(SETTLE).await;

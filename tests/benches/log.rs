@@ -24,13 +24,13 @@ use cqrs_es::persist::PersistedEventStore;
 use cqrs_es::{Aggregate, CqrsFramework};
 use postgres_es::PostgresEventRepository;
 use rivet_events::database::Database;
-use rivet_events::id::{CommandId, JobId, LeaseId, PipelineId};
-use rivet_events::job::{JobClaimed, JobCompleted, JobEvent, JobLaunched, JobResult, JobStatus};
+use rivet_events::id::{CommandId, JobId, PipelineId};
+use rivet_events::job::JobEvent;
 use rivet_events::log::{self, Append, EventLog, LogSettings, StreamWrite};
 use rivet_events::{Event, Metadata, StreamId, Version};
+use rivet_tests::life::{claimed, completed, launched};
 use rivet_tests::postgres::{Cluster, Durability};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::task::JoinSet;
@@ -103,7 +103,9 @@ impl Contestant {
     /// One job from its launch to its end: three commands.
     async fn run_job(&self, now: DateTime<Utc>) {
         let (job_id, mut job) = (JobId::generate(), Job::default());
-        for event in [launched(job_id, now), claimed(job_id, now), completed(job_id, now)] {
+        let pipeline_id = PipelineId::generate();
+        let life = [launched, claimed, completed].map(|event| event(job_id, pipeline_id, now));
+        for event in life {
             let metadata = metadata();
             match self {
                 Self::Peer(framework) => {
@@ -150,53 +152,6 @@ fn metadata() -> Metadata {
     }
 }
 
-fn launched(job_id: JobId, now: DateTime<Utc>) -> JobEvent {
-    let parameters =
-        [("channel", json!("stable")), ("dry_run", json!(false)), ("commit", json!("9fceb02d0ae598e9"))];
-    JobEvent::Launched(JobLaunched {
-        job_id,
-        pipeline_id: PipelineId::generate(),
-        pipeline_version: 3,
-        parameters: parameters.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(),
-        demands: vec!["os=linux".to_owned(), "process".to_owned()],
-        priority: 5,
-        max_retries: 2,
-        timeout_seconds: Some(900),
-        retry_on_runner_lost: false,
-        concurrency: None,
-        retry_of: None,
-        request_digest: None,
-        requested_at: now,
-    })
-}
-
-fn claimed(job_id: JobId, now: DateTime<Utc>) -> JobEvent {
-    JobEvent::Claimed(JobClaimed {
-        job_id,
-        pipeline_id: PipelineId::generate(),
-        runner_id: "build-01".parse().unwrap(),
-        attempt: 1,
-        lease_id: LeaseId::generate(),
-        fencing: true,
-        request_key: None,
-        ready_at: None,
-        claimed_at: now,
-    })
-}
-
-fn completed(job_id: JobId, now: DateTime<Utc>) -> JobEvent {
-    JobEvent::Completed(JobCompleted {
-        job_id,
-        pipeline_id: PipelineId::generate(),
-        runner_id: "build-01".parse().unwrap(),
-        attempt: 1,
-        status: JobStatus::Succeeded,
-        result: Some(JobResult { success: true, exit_code: 0, output: None, error_message: None }),
-        reason: None,
-        completed_at: now,
-    })
-}
-
 fn median(mut rates: Vec<f64>) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates[rates.len() / 2]
@@ -204,8 +159,8 @@ fn median(mut rates: Vec<f64>) -> f64 {
 
 fn payload_bytes(now: DateTime<Utc>) -> usize {
     let job = JobId::generate();
-    let bytes = [launched(job, now), claimed(job, now), completed(job, now)]
-        .map(|event| serde_json::to_string(&event).unwrap().len());
+    let life = [launched, claimed, completed].map(|event| event(job, PipelineId::generate(), now));
+    let bytes = life.map(|event| serde_json::to_string(&event).unwrap().len());
     bytes.iter().sum::<usize>() / bytes.len()
 }
 

@@ -72,7 +72,7 @@ test("no text of a pipeline, a job, a log, a runner or an event becomes markup o
   const paths = [
     "/",
     "/jobs",
-    `/jobs?q=${encodeURIComponent(ATTACK)}&runner_id=${encodeURIComponent(ATTACK)}`,
+    `/jobs?search=${encodeURIComponent(ATTACK)}&runner_id=${encodeURIComponent(ATTACK)}`,
     `/jobs/${failed.id}#L1`,
     `/jobs/${cancelled.id}`,
     `/jobs/${starved.id}`,

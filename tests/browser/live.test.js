@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { eventually } from "./support/eventually.js";
+import { poison } from "./support/poison.js";
 import { fill } from "./support/sample.js";
 import { stage } from "./support/stage.js";
 
@@ -90,6 +91,24 @@ test("a pipeline is created, changed, compared and taken back", async () => {
   await page.context().close();
 });
 
+test("whoever saves over a newer version is told of it first", async () => {
+  const { page } = await on.open();
+  const { id } = await on.api.createPipeline({ name: "shared", script: "-- one" });
+  await page.goto(`/pipelines/${id}/edit`);
+  const script = page.getByLabel("Script", { exact: false }).first();
+  await script.fill("-- mine");
+  await on.api.send("PUT", `/api/pipeline/${id}`, { name: "shared", script: "-- theirs" });
+  await page.getByText("Version 2 was saved while you edit.").waitFor();
+  assert.equal(await script.inputValue(), "-- mine");
+  await page.getByRole("button", { name: "Save as a new version" }).click();
+  await page.getByRole("alert").getByText("Somebody saved version 2 meanwhile.").waitFor();
+  assert.equal((await on.api.get(`/api/pipeline/${id}`)).version, 2);
+  await page.getByRole("button", { name: "Save as a new version" }).click();
+  await page.waitForURL(`**/pipelines/${id}`);
+  assert.equal((await on.api.get(`/api/pipeline/${id}`)).script, "-- mine");
+  await page.context().close();
+});
+
 test("the feed tells events as they come, can be paused, and filtered", async () => {
   const { page } = await on.open();
   await page.goto("/events?type=pipeline.created");
@@ -119,20 +138,21 @@ test("a projection is rebuilt", async () => {
 
 test("a parked stream is shown with what went wrong, and skipped with a reason", async () => {
   const { page } = await on.open();
-  const [projection] = await on.api.get("/api/projections");
-  const stream = { stream_type: "runner", stream_id: "rack 1/a", position: 7, error: "unknown variant" };
-  // A log with an event that cannot be read is not made through the API.
-  await page.route("**/api/projections", (route) => route.fulfill({ json: [{ ...projection, parked: 1 }] }));
-  await page.route(`**/api/projections/${projection.name}/parked`, (route) => route.fulfill({ json: [stream] }));
-  await page.route("**/parked/**", (route) => route.fulfill({ status: 202 }));
+  const job = await on.api.launch(on.sample.needy.id);
+  await on.server.halt();
+  await poison(on.server.file, job.id);
+  await on.server.restart();
   await page.goto("/projections");
-  await page.getByText("unknown variant").waitFor();
-  await page.getByRole("button", { name: "Skip the event of runner/rack 1/a…" }).click();
+  const parked = page.getByRole("region", { name: "Parked in jobs" });
+  await parked.getByText("job.teleported cannot be read").waitFor();
+  await parked.getByRole("button", { name: `Skip the event of job/${job.id}…` }).click();
   await page.getByLabel("Reason").fill("withdrawn");
-  const sent = page.waitForRequest(/\/parked\/runner\/rack%201\/a\/skip$/);
   await page.getByRole("button", { name: "Skip the event", exact: true }).click();
-  assert.deepEqual((await sent).postDataJSON(), { reason: "withdrawn" });
   await page.getByRole("dialog").waitFor({ state: "detached" });
+  await parked.getByText("job.teleported cannot be read").waitFor({ state: "detached" });
+  const { events } = await on.api.get("/api/events?type=projection.event_skipped");
+  const skipped = { projection: "jobs", stream: `job/${job.id}`, reason: "withdrawn" };
+  assert.deepEqual({ ...events[0].payload, ...skipped }, events[0].payload);
   await page.context().close();
 });
 
@@ -152,6 +172,7 @@ test("when the server is away the page says so and keeps what it has, and goes o
   const { page } = await on.open();
   await page.goto("/jobs");
   await page.getByText("Live", { exact: true }).waitFor();
+  await page.getByRole("row").nth(1).waitFor();
   await on.server.halt();
   await page.getByText("Server away").waitFor();
   assert.ok((await page.getByRole("row").count()) > 1);
@@ -159,6 +180,30 @@ test("when the server is away the page says so and keeps what it has, and goes o
   await page.getByText("Live", { exact: true }).waitFor({ timeout: 30_000 });
   const job = await on.api.launch(on.sample.needy.id);
   await page.getByTitle(job.id).waitFor();
+  await page.context().close();
+});
+
+test("a search finds jobs wherever they are in the list, and its address can be sent to somebody", async () => {
+  const { page } = await on.open();
+  const rare = await on.api.createPipeline({ name: "Rare bird", script: "--" });
+  const job = await on.api.launch(rare.id);
+  for (let later = 0; later < 60; later += 1) await on.api.launch(on.sample.needy.id);
+  await page.goto("/jobs");
+  await page.getByRole("row").nth(50).waitFor();
+  assert.equal(await page.getByTitle(job.id).count(), 0);
+  await page.getByLabel("Search").fill("rare b");
+  await page.getByTitle(job.id).waitFor();
+  assert.equal(await page.getByRole("row").count(), 2);
+  await page.waitForURL(/\?search=rare\+b$/);
+  await page.reload();
+  await page.getByTitle(job.id).waitFor();
+  await page.getByLabel("Search").fill(job.id.slice(-8));
+  await page.waitForURL((url) => url.searchParams.get("search") === job.id.slice(-8));
+  await page.getByTitle(job.id).waitFor();
+  await page.getByLabel("Search").fill("nobody's");
+  await page.getByText("No job is like that").waitFor();
+  await page.getByLabel("Search").fill(job.id);
+  await page.waitForURL(`**/jobs/${job.id}`);
   await page.context().close();
 });
 

@@ -8,6 +8,8 @@ import { eventually } from "./support/eventually.js";
 import { stage } from "./support/stage.js";
 
 const LINES = 100_000;
+/** Entries of one request of the page. */
+const PAGE = 5_000;
 /** Elements of the pane at most: what is seen, and a little beyond. */
 const MAX_ELEMENTS = 600;
 /** The longest wait for the whole of a long log, from a debug build on a busy machine. */
@@ -73,10 +75,28 @@ test("going up stops following, and going to the end begins it again", async () 
   const pane = page.getByRole("region", { name: "Log lines" });
   await pane.getByText("batch 20 line 100", { exact: true }).waitFor({ timeout: LOADED_MS });
   await pane.evaluate((element) => (element.scrollTop = 0));
-  await pane.getByText("line 1 of many", { exact: true }).waitFor();
+  await pane.getByText(`line ${LINES + 2_000 - PAGE + 1} of many`, { exact: true }).waitFor();
   await eventually(async () => !(await page.getByLabel("Follow").isChecked()));
   await page.getByLabel("Follow").check();
   await pane.getByText("batch 20 line 100", { exact: true }).waitFor();
+  await page.context().close();
+});
+
+test("a long log opens at its end, and what was before is loaded when it is asked for", async () => {
+  const { page } = await on.open();
+  await page.goto(`/jobs/${on.sample.long.id}`);
+  const pane = page.getByRole("region", { name: "Log lines" });
+  await pane.getByText("batch 20 line 100", { exact: true }).waitFor({ timeout: LOADED_MS });
+  await pane.evaluate((element) => (element.scrollTop = 0));
+  const first = LINES + 2_000 - PAGE + 1;
+  await pane.getByText(`line ${first} of many`, { exact: true }).waitFor();
+  await page.getByRole("button", { name: "Load earlier" }).click();
+  await page.getByText(`from entry ${(first - PAGE).toLocaleString("en-US")} on`).waitFor();
+  // What was read stays where it was, and what was before it is above.
+  await pane.getByText(`line ${first} of many`, { exact: true }).waitFor();
+  await pane.getByText(`line ${first - 1} of many`, { exact: true }).waitFor();
+  await page.getByLabel("Search the log").fill(`line ${first - PAGE} of`);
+  await page.getByText("1 of 1", { exact: true }).waitFor();
   await page.context().close();
 });
 

@@ -177,8 +177,9 @@ async fn damage(store: &Store, job: &str) {
         Database::Sqlite(sqlite) => {
             let table: String = sqlx::query_scalar(on_sqlite).fetch_one(&sqlite.readers).await.expect("one");
             let delete = format!("delete from {table} where key = $1");
-            let mut writers = sqlite.write().await.unwrap();
-            sqlx::query(&delete).bind(job).execute(writers.durable()).await.expect("deleted").rows_affected()
+            let mut writer = sqlite.write().await;
+            let connection = writer.durable().await.expect("connected");
+            sqlx::query(&delete).bind(job).execute(connection).await.expect("deleted").rows_affected()
         }
         Database::Postgres(pool) => {
             let table: String = sqlx::query_scalar(on_postgres).fetch_one(&pool).await.expect("one");
@@ -213,6 +214,7 @@ async fn every_command_explains_itself_within_the_terminal() {
         "runner",
         "pipeline",
         "job",
+        "bench",
         "completions",
         "man",
         "help",

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 on_both_stores! {
     bad_input_is_refused_and_nothing_is_stored,
+    an_array_is_no_object_and_the_member_is_named,
+    a_whole_number_may_be_spelled_with_a_point,
+    a_wrong_method_is_told_the_right_ones,
     a_body_that_is_too_large_is_refused,
     an_overloaded_server_says_when_to_come_back,
     a_large_batch_is_accepted,
@@ -124,6 +127,70 @@ async fn bad_input_is_refused_and_nothing_is_stored(kind: StoreKind) {
         answer.assert_problem();
     }
     assert_eq!(head(&api).await, before);
+}
+
+async fn an_array_is_no_object_and_the_member_is_named(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let (on_job, script) = (|what: &str| format!("/api/jobs/{job}/{what}"), "return {}");
+    let create = "/api/pipeline/create".to_owned();
+    let no_object = "invalid type: sequence, expected an object";
+    for (method, path, body, said) in [
+        (Method::POST, create.clone(), json!(["p", null, script]), no_object),
+        (
+            Method::POST,
+            create.clone(),
+            json!({"script": script, "config": [null, null]}),
+            "config: invalid type",
+        ),
+        (Method::POST, create, json!({"script": script, "tags": [["os", "linux"]]}), "tags[0]: invalid type"),
+        (Method::POST, "/api/pipeline/launch".to_owned(), json!([UNKNOWN, {}]), no_object),
+        (Method::POST, "/api/runners/register".to_owned(), json!(["r", []]), no_object),
+        (Method::POST, "/api/jobs/claim".to_owned(), json!(["r", 0]), no_object),
+        (Method::POST, on_job("claim"), json!(["r"]), no_object),
+        (Method::PUT, on_job("status"), json!(["Running"]), no_object),
+        (Method::POST, on_job("complete"), json!(["Succeeded", null]), no_object),
+        (Method::POST, on_job("complete"), json!({"result": [true, 0]}), "result: invalid type"),
+        (Method::POST, on_job("cancel"), json!([true]), no_object),
+        (Method::POST, on_job("logs"), json!([["2026-01-31T12:00:00Z", "Info", "x"]]), "[0]: invalid type"),
+        (Method::POST, "/api/webhooks".to_owned(), json!(["http://example.com/", "whsec_x"]), no_object),
+    ] {
+        let answer = api.send_raw(method, &path, JSON, body.to_string().into_bytes()).await;
+        let problem = answer.expect_refusal(422, "invalid_body");
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(said), "{path} {body}: {problem}");
+    }
+}
+
+async fn a_whole_number_may_be_spelled_with_a_point(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let mut body = pipeline("p");
+    body["config"] = json!({"max_retries": 2.0, "timeout_seconds": 6e1});
+    let created = api.create_pipeline(&body).await.expect(200);
+    assert_eq!(
+        (&created["config"]["max_retries"], &created["config"]["timeout_seconds"]),
+        (&json!(2), &json!(60))
+    );
+    body["config"]["max_retries"] = json!(2.5);
+    api.create_pipeline(&body).await.expect_refusal(422, "invalid_body");
+}
+
+async fn a_wrong_method_is_told_the_right_ones(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    for (method, path, allowed) in [
+        (Method::PUT, "/api/jobs", "GET,HEAD"),
+        (Method::GET, "/api/pipeline/launch", "POST"),
+        (Method::POST, "/api/runners/r", "GET,HEAD,DELETE"),
+        (Method::PUT, "/api/runners/r", "GET,HEAD,DELETE"),
+        (Method::PUT, "/api/runners/r/heartbeat", "GET,HEAD,DELETE,POST"),
+    ] {
+        let answer = api.send_raw(method.clone(), path, JSON, b"{}".to_vec()).await;
+        answer.expect_refusal(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+    }
 }
 
 async fn head(api: &Client) -> u64 {

@@ -16,6 +16,7 @@ on_both_stores! {
     an_offset_fences_gaps_and_repeats,
     logs_are_accepted_after_the_end,
     a_page_follows_an_index,
+    the_end_of_a_log_is_read_by_itself,
 }
 
 fn messages(logs: &Value) -> Vec<&str> {
@@ -135,4 +136,20 @@ async fn a_page_follows_an_index(kind: StoreKind) {
     let page = api.get(&format!("/api/jobs/{job}/logs?after=1&limit=3")).await.expect(200);
     assert_eq!(messages(&page), ["b", "c", "d"]);
     assert_eq!(messages(&api.get(&format!("/api/jobs/{job}/logs?after=4")).await.expect(200)), ["e"]);
+}
+
+async fn the_end_of_a_log_is_read_by_itself(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let tail = async |query: &str| api.get(&format!("/api/jobs/{job}/logs?{query}")).await;
+    assert_eq!(tail("tail=3").await.expect(200), json!([]));
+    api.append_logs(&job, &json!(["a", "b", "c"].map(entry))).await.expect(201);
+    api.append_logs(&job, &json!(["d", "e"].map(entry))).await.expect(201);
+    let end = tail("tail=3").await.expect(200);
+    assert_eq!((messages(&end), &end[0]["index"]), (vec!["c", "d", "e"], &json!(3)));
+    assert_eq!(messages(&tail("tail=9").await.expect(200)), ["a", "b", "c", "d", "e"]);
+    for query in ["tail=0", "tail=-1", "tail=1&after=2", "tail=1&limit=2"] {
+        tail(query).await.expect_refusal(400, "invalid_query");
+    }
 }

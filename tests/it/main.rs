@@ -4,6 +4,7 @@
 
 mod architecture;
 mod archive;
+mod bench;
 mod cancel;
 mod claims;
 mod cli;
@@ -46,6 +47,7 @@ mod reference_runner;
 mod replicas;
 mod retries;
 mod runners;
+mod search;
 mod stats;
 mod time_travel;
 mod versions;

@@ -75,7 +75,8 @@ impl Process {
         match &self.database {
             Database::Postgres(pool) => pool.execute(statement).await.unwrap().rows_affected(),
             Database::Sqlite(sqlite) => {
-                sqlite.write().await.unwrap().durable().execute(statement).await.unwrap().rows_affected()
+                let mut writer = sqlite.write().await;
+                writer.durable().await.unwrap().execute(statement).await.unwrap().rows_affected()
             }
         };
     }

@@ -18,6 +18,7 @@ on_both_stores! {
     versions_are_read_page_by_page,
     versions_outlive_their_pipeline,
     of_racing_revisions_each_is_a_version,
+    a_revision_of_a_version_that_is_not_current_is_refused,
 }
 
 async fn revise(api: &Client, id: &str, body: &Value) -> Answer {
@@ -226,4 +227,22 @@ async fn of_racing_revisions_each_is_a_version(kind: StoreKind) {
     numbers.sort_unstable();
     let expected: Vec<u64> = (2..).take(numbers.len()).collect();
     assert!(!numbers.is_empty() && numbers == expected, "{numbers:?}");
+}
+
+async fn a_revision_of_a_version_that_is_not_current_is_refused(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let id = new_pipeline(&api).await;
+    let second = revise(&api.with("if-match", "\"1\""), &id, &pipeline("second")).await.expect(200);
+    assert_eq!(second["version"], 2);
+    let refused = revise(&api.with("if-match", "\"1\""), &id, &pipeline("third")).await;
+    refused.expect_refusal(412, "version_changed");
+    // The same request again, whose answer was lost.
+    let again = revise(&api.with("if-match", "\"1\""), &id, &pipeline("second")).await.expect(200);
+    assert_eq!(again, second);
+    assert_eq!(versions(&api, &id).await.len(), 2);
+    for tag in ["2", "W/\"2\"", "\"two\"", "*"] {
+        let refused = revise(&api.with("if-match", tag), &id, &pipeline("third")).await;
+        refused.expect_refusal(400, "invalid_header");
+    }
 }

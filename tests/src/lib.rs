@@ -7,7 +7,7 @@
 //! - [`client`]: the use cases over HTTP; [`sse`]: its streams; [`receiver`]: where webhooks go; [`lossy_proxy`]: a network
 //!   that loses answers;
 //! - [`followers`]: readers of the feed who are cut off at random, and a load to follow;
-//! - [`sample`]: pipelines and results to work with; [`verify`]: what holds of any server;
+//! - [`sample`]: pipelines and results to work with; [`history`], [`life`]: events of jobs, motley ones and plain ones; [`verify`]: what holds of any server;
 //! - [`wait`]: the one way to wait for something.
 
 #![expect(clippy::missing_panics_doc, reason = "a harness fails its test by panicking")]
@@ -16,6 +16,7 @@
 pub mod client;
 pub mod followers;
 pub mod history;
+pub mod life;
 pub mod local_server;
 pub mod lossy_proxy;
 pub mod postgres;

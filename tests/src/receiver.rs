@@ -29,10 +29,21 @@ impl Received {
     /// The position of its event.
     #[track_caller]
     pub fn position(&self) -> u64 {
-        let event = self.json();
-        let sequence = event["sequence"].as_str().and_then(|sequence| sequence.parse().ok());
-        sequence.unwrap_or_else(|| panic!("no position in {event}"))
+        position(&self.json())
     }
+
+    /// The positions of the events of a batch.
+    #[track_caller]
+    pub fn positions(&self) -> Vec<u64> {
+        let batch = self.json();
+        batch.as_array().unwrap_or_else(|| panic!("no batch: {batch}")).iter().map(position).collect()
+    }
+}
+
+#[track_caller]
+fn position(event: &Value) -> u64 {
+    let sequence = event["sequence"].as_str().and_then(|sequence| sequence.parse().ok());
+    sequence.unwrap_or_else(|| panic!("no position in {event}"))
 }
 
 /// A running receiver. It ends when dropped.
@@ -94,6 +105,11 @@ impl Receiver {
     /// What came so far.
     pub fn received(&self) -> Vec<Received> {
         self.shared().received.clone()
+    }
+
+    /// What came last.
+    pub fn last(&self) -> Option<Received> {
+        self.shared().received.last().cloned()
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {

@@ -3,22 +3,23 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::batch::EncodedAppend;
+use crate::log::crowd::Crowd;
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
-use crate::log::writer::{Published, Queued, WORTH_A_SYNC, Writer};
+use crate::log::writer::{Published, Queued, Writer};
 use crate::log::{Append, AppendError, Appended, EventLog, LogObserver, LogSettings, ReadError};
 
 /// An event log with group commit.
 pub(super) struct GroupedLog<K> {
     keeper: Arc<K>,
     queue: mpsc::Sender<Queued>,
-    crowd: Arc<Notify>,
+    crowd: Arc<Crowd>,
     /// Bytes that may still come into the queue.
     room: Arc<Semaphore>,
     queue_bytes: u32,
@@ -46,7 +47,7 @@ impl<K: Keeper> GroupedLog<K> {
             recent: Mutex::new(Recent::new(settings.recent_events, settings.recent_bytes)),
             head: Arc::clone(&head),
         });
-        let crowd = Arc::new(Notify::new());
+        let crowd = Arc::new(Crowd::new());
         let writer = Writer::new(
             Arc::clone(&keeper),
             appends,
@@ -84,9 +85,7 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
             mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable(Box::new(Closed)),
         })?;
-        if self.queue.max_capacity() - self.queue.capacity() >= WORTH_A_SYNC {
-            self.crowd.notify_one();
-        }
+        self.crowd.joined(self.queue.max_capacity() - self.queue.capacity());
         outcome.await.unwrap_or_else(|_| Err(AppendError::Unavailable(Box::new(Closed))))
     }
 

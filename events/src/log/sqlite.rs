@@ -59,10 +59,10 @@ impl Keeper for SqliteKeeper {
             .map(|(_, write)| (write.stream.kind.as_str(), &write.stream.id, write.expected))
             .collect();
         let writes = serde_json::to_string(&writes)?;
-        let mut connections = self.database.write().await?;
-        let committed = store(connections.durable(), batch, writes).await;
+        let mut lock = self.database.write().await;
+        let committed = store(lock.durable().await?, batch, writes).await;
         if committed.is_err() {
-            connections.abandon_durable();
+            lock.abandon();
         }
         committed
     }

@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, Position};
 use crate::log::batch::{Batch, Committed, EncodedAppend};
+use crate::log::crowd::Crowd;
 use crate::log::heads::Heads;
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
@@ -24,7 +25,7 @@ use crate::log::waiting::{refuse_overtaken, take_batch};
 use crate::log::{AppendError, Appended, CommittedBatch, LogObserver, LogSettings, StoreError};
 
 /// Appends whose own cost is about that of a sync to disk and a round trip.
-pub(super) const WORTH_A_SYNC: usize = 32;
+const WORTH_A_SYNC: usize = 16;
 
 /// An append that waits for its answer.
 #[derive(Debug)]
@@ -70,8 +71,7 @@ pub(super) fn raise(head: &watch::Sender<Position>, position: Position) {
 pub(super) struct Writer<K> {
     keeper: Arc<K>,
     queue: mpsc::Receiver<Queued>,
-    /// Told when [`WORTH_A_SYNC`] wait in the queue.
-    crowd: Arc<Notify>,
+    crowd: Arc<Crowd>,
     published: Arc<Published>,
     settings: LogSettings,
     observer: Arc<dyn LogObserver>,
@@ -94,7 +94,7 @@ impl<K: Keeper> Writer<K> {
     pub(super) fn new(
         keeper: Arc<K>,
         queue: mpsc::Receiver<Queued>,
-        crowd: Arc<Notify>,
+        crowd: Arc<Crowd>,
         published: Arc<Published>,
         settings: LogSettings,
         observer: Arc<dyn LogObserver>,
@@ -118,12 +118,16 @@ impl<K: Keeper> Writer<K> {
         let mut commits = FuturesOrdered::new();
         loop {
             self.take_in();
-            if self.waiting.len() >= worth_a_batch::<K>(self.under_way.len())
+            let enough = self.worth_a_batch();
+            if self.waiting.len() >= enough
                 && let Some(batch) = self.next_batch()
             {
                 commits.push_back(commit(Arc::clone(&self.keeper), batch));
                 continue;
             }
+            // What waits may not be free to join a batch: then it takes as many others.
+            let missing = enough.saturating_sub(self.waiting.len());
+            self.crowd.wait_for(if missing == 0 { enough } else { missing });
             tokio::select! {
                 biased;
                 Some(outcome) = commits.next() => {
@@ -135,11 +139,21 @@ impl<K: Keeper> Writer<K> {
                     }
                 }
                 // Not woken by each append, which would take the next batch from those who are about to join it.
-                () = self.crowd.notified(), if (1..K::CONCURRENT_COMMITS).contains(&commits.len()) => {}
+                () = self.crowd.gathered(), if (1..K::CONCURRENT_COMMITS).contains(&commits.len()) => {}
                 Some(next) = self.queue.recv(), if commits.is_empty() => self.waiting.push_back(next),
                 () = closing.cancelled(), if !self.queue.is_closed() => self.queue.close(),
                 else => break,
             }
+        }
+    }
+
+    /// How many appends must wait for the next batch to begin. Beside one under way it is to be of a similar size:
+    /// small ones between large ones would spend most of their time on the sync to disk.
+    fn worth_a_batch(&self) -> usize {
+        match self.under_way.back() {
+            None => 1,
+            Some(last) if self.under_way.len() < K::CONCURRENT_COMMITS => WORTH_A_SYNC.max(last.len() / 2),
+            Some(_) => usize::MAX,
         }
     }
 
@@ -239,15 +253,6 @@ impl<K: Keeper> Writer<K> {
             took,
         });
         answers
-    }
-}
-
-/// How many appends must wait for another batch to begin, beside this many.
-fn worth_a_batch<K: Keeper>(under_way: usize) -> usize {
-    match under_way {
-        0 => 1,
-        1.. if under_way < K::CONCURRENT_COMMITS => WORTH_A_SYNC,
-        1.. => usize::MAX,
     }
 }
 

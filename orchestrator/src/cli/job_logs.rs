@@ -1,14 +1,13 @@
 //! The log of a job: all of it, or as it grows.
 //!
-//! Following takes the server's stream, and begins again after the last entry whenever it breaks off. A server without
-//! a stream is asked again and again.
+//! Following takes the server's stream, and begins again after the last entry whenever it breaks off.
 
 use std::io::{self, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::bail;
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, Response};
 use serde_json::Value;
 
 use super::client::{Client, colours, items, refusal, text};
@@ -16,8 +15,6 @@ use super::output::write_json;
 
 /// Entries that are asked for at a time.
 const PAGE: &str = "1000";
-/// Time between two questions to a server that has no stream.
-const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Pauses before a stream that broke off is begun again.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
@@ -71,14 +68,6 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
         return read_stream(response, printer).await;
     }
     let body = response.bytes().await.unwrap_or_default();
-    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let is_unknown = matches!(text(&problem, "code"), "unknown_path" | "-");
-    if matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED) && is_unknown {
-        return poll(client, job, printer).await.map_err(|error| {
-            let is_passing = error.chain().any(<dyn std::error::Error>::is::<reqwest::Error>);
-            if is_passing { Failure::Passing(error) } else { Failure::Final(error) }
-        });
-    }
     let error = anyhow::Error::msg(refusal(status, &body));
     Err(if status.is_server_error() { Failure::Passing(error) } else { Failure::Final(error) })
 }
@@ -96,18 +85,6 @@ async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Ou
         }
     }
     Ok(Outcome::BrokenOff)
-}
-
-async fn poll(client: &Client, job: &str, printer: &mut Printer) -> anyhow::Result<Outcome> {
-    loop {
-        // Looked at before the log, so that nothing of an ended job is missed.
-        let ended = text(&client.get(&["jobs", job], &[]).await?, "phase") == "ended";
-        while printer.print_page(client, job).await? {}
-        if ended {
-            return Ok(Outcome::Ended);
-        }
-        tokio::time::sleep(POLL_INTERVAL).await;
-    }
 }
 
 /// Prints entries, each once.

@@ -6,6 +6,7 @@
 //! To add a command: a file beside these with its options and `run`, and a line in `Command`.
 
 mod archive;
+mod bench;
 mod client;
 mod completions;
 mod events;
@@ -80,6 +81,8 @@ enum Command {
     /// Look at jobs of a server, follow their logs, cancel and repeat them
     #[command(subcommand)]
     Job(job::JobCommand),
+    /// Load a running server with jobs, and tell what it can take
+    Bench(bench::BenchCommand),
     /// Print completions of this command line for a shell
     Completions(completions::CompletionsOptions),
     /// Print the manual page of this program
@@ -109,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Runner(options) => run(runner::run(options)),
         Command::Pipeline(command) => run(pipeline::run(command)),
         Command::Job(command) => run(job::run(command)),
+        Command::Bench(command) => run(bench::run(command)),
         Command::Completions(options) => {
             run(async move { completions::completions(&options, &CommandLine::command()) })
         }

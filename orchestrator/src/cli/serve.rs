@@ -72,7 +72,7 @@ fn announce(format: LogFormat, address: SocketAddr, database: &DatabaseUrl) {
 }
 
 /// A connection is a file, and the usual soft limit of 1024 is there for programs that select(2).
-fn raise_file_limit() {
+pub(super) fn raise_file_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum
         && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })

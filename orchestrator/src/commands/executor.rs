@@ -131,20 +131,37 @@ where
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
         let name = command.name();
-        let executed = self.try_execute(stream_of::<A>(id), command, metadata, others).await;
+        let executed = match self.load(id).await {
+            Ok(loaded) => self.try_execute(loaded, command, metadata, others).await,
+            Err(error) => Err(error),
+        };
+        self.counts.count(name, outcome(&executed));
+        executed
+    }
+
+    /// As [`Self::execute`], for an id that was just made: nothing is there under it, and nothing is read.
+    pub async fn execute_first(
+        &self,
+        id: impl Display,
+        command: A::Command,
+        metadata: &Metadata,
+    ) -> Result<Committed<A>, CommandError<A::Error>> {
+        let name = command.name();
+        let loaded = Self::absent(stream_of::<A>(id));
+        let executed = self.try_execute(loaded, command, metadata, &[]).await;
         self.counts.count(name, outcome(&executed));
         executed
     }
 
     async fn try_execute(
         &self,
-        stream: StreamId,
+        mut loaded: Loaded<A>,
         command: A::Command,
         metadata: &Metadata,
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
         let metadata = Metadata { command_id: Some(CommandId::generate()), ..metadata.clone() };
-        let mut loaded = self.load_stream(&stream).await?;
+        let stream = loaded.stream.clone();
         for _ in 0..MAX_TRIES {
             let mut aggregate = loaded.aggregate.clone();
             let sink = EventSink::default();
@@ -183,6 +200,16 @@ where
         loaded.aggregate.clone().handle(command, &(), &sink).await.map_err(CommandError::Refused)?;
         let events = sink.collect().await.into_iter().map(Into::into).collect();
         Ok(StreamWrite { events, ..loaded.unmoved() })
+    }
+
+    /// Notes that nothing is there under an id that was just made, for the first command to it.
+    pub fn expect_first(&self, id: impl Display) {
+        let Loaded { aggregate, version, stream, .. } = Self::absent(stream_of::<A>(id));
+        self.remember(&stream, &aggregate, version);
+    }
+
+    fn absent(stream: StreamId) -> Loaded<A> {
+        Loaded { aggregate: A::default(), version: Version::default(), stream, fresh: true }
     }
 
     /// Loads the aggregate from the log when it is needed next.

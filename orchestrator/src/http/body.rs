@@ -287,6 +287,7 @@ impl Pipeline {
     "url": "https://example.com/hook",
     "types": ["job.completed"],
     "pipeline_id": null,
+    "batch_size": null,
     "status": "active",
     "paused": null,
     "created_at": "2026-01-31T12:00:00Z",
@@ -297,6 +298,7 @@ pub(super) struct Webhook {
     url: String,
     types: Vec<String>,
     pipeline_id: Option<PipelineId>,
+    batch_size: Option<u32>,
     status: WebhookStatus,
     paused: Option<Pause>,
     created_at: DateTime<Utc>,
@@ -319,6 +321,7 @@ impl From<webhooks::Webhook> for Webhook {
             url: row.url,
             types: row.types,
             pipeline_id: row.pipeline_id,
+            batch_size: row.batch_size,
             status: row.status,
             paused: row.paused.map(|paused| Pause {
                 cause: paused.cause,

@@ -6,8 +6,6 @@
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use super::error::ApiError;
 
@@ -15,12 +13,12 @@ use super::error::ApiError;
 const FETCH_SITE: &str = "sec-fetch-site";
 
 /// Lets through what reads, what comes from our own pages, and what no browser sent.
-pub(super) async fn refuse_commands(request: Request, next: Next) -> Response {
+pub(super) fn check(request: &Request) -> Result<(), ApiError> {
     if request.method().is_safe() || !is_cross_site(request.headers()) {
-        return next.run(request).await;
+        return Ok(());
     }
     let detail = "a command that another web site makes a browser send is not carried out";
-    ApiError::new(StatusCode::FORBIDDEN, "cross_site", detail).into_response()
+    Err(ApiError::new(StatusCode::FORBIDDEN, "cross_site", detail))
 }
 
 fn is_cross_site(headers: &HeaderMap) -> bool {

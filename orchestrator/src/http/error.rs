@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -22,6 +21,7 @@ use crate::domain::webhook::WebhookError;
 use crate::http::header::{LOG_ACK, RequestId};
 use crate::telemetry::chain;
 use rivet_events::log::{ReadError, StoreError};
+use rivet_projections::jobs::SearchError;
 use rivet_projections::{PastError, QueryError};
 
 /// When an overloaded server wants to be asked again.
@@ -84,6 +84,11 @@ impl ApiError {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
+    /// 412: not as the client believes it to be.
+    pub(super) fn outdated(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, code, detail)
+    }
+
     /// 422: understood, and refused.
     pub(super) fn refused(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
@@ -121,7 +126,7 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// The body is written by [`render_problems`], which knows the request.
+    /// The body is written by [`Asked::render_problem`], which knows the request.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
@@ -129,34 +134,45 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Middleware: writes the body of every error, also of those that the framework made itself.
-pub(super) async fn render_problems(request: Request, next: Next) -> Response {
-    let instance = request.uri().path().to_owned();
-    let request_id = request.extensions().get::<RequestId>().cloned();
-    let mut response = next.run(request).await;
-    let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
-    let body = serde_json::to_string(&Problem {
-        r#type: format!("urn:rivet:problem:{}", error.code),
-        title: error.status.canonical_reason().unwrap_or_default(),
-        status: error.status.as_u16(),
-        detail: &error.detail,
-        instance: &instance,
-        code: error.code,
-        request_id: request_id.as_ref().map(|id| id.0.as_str()),
-        error: &error.detail,
-        members: &error.members,
-    });
-    let body = body.expect("invariant: a problem is plain data");
-    // What was answered with it stays, such as the methods that are allowed.
-    let (mut parts, _) = response.into_parts();
-    parts.status = error.status;
-    parts.headers.remove(header::CONTENT_LENGTH);
-    let json = HeaderValue::from_static("application/problem+json");
-    parts.headers.insert(header::CONTENT_TYPE, json);
-    for (name, value) in error.headers {
-        parts.headers.insert(name, value);
+/// What an error's body tells of the request.
+pub(super) struct Asked {
+    path: String,
+    request_id: Option<RequestId>,
+}
+
+impl Asked {
+    /// Of this request.
+    pub(super) fn by(request: &Request) -> Self {
+        let request_id = request.extensions().get::<RequestId>().cloned();
+        Self { path: request.uri().path().to_owned(), request_id }
     }
-    Response::from_parts(parts, body.into())
+
+    /// The answer with the body of the error that it is, if it is one.
+    pub(super) fn render_problem(self, mut response: Response) -> Response {
+        let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
+        let body = serde_json::to_string(&Problem {
+            r#type: format!("urn:rivet:problem:{}", error.code),
+            title: error.status.canonical_reason().unwrap_or_default(),
+            status: error.status.as_u16(),
+            detail: &error.detail,
+            instance: &self.path,
+            code: error.code,
+            request_id: self.request_id.as_ref().map(|id| id.0.as_str()),
+            error: &error.detail,
+            members: &error.members,
+        });
+        let body = body.expect("invariant: a problem is plain data");
+        // What was answered with it stays, such as the methods that are allowed.
+        let (mut parts, _) = response.into_parts();
+        parts.status = error.status;
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let json = HeaderValue::from_static("application/problem+json");
+        parts.headers.insert(header::CONTENT_TYPE, json);
+        for (name, value) in error.headers {
+            parts.headers.insert(name, value);
+        }
+        Response::from_parts(parts, body.into())
+    }
 }
 
 impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for ApiError {
@@ -223,6 +239,7 @@ impl From<PipelineError> for ApiError {
             PipelineError::NotFound => Self::not_found("pipeline_not_found", error.to_string()),
             PipelineError::Exists => Self::conflict("pipeline_exists", error.to_string()),
             PipelineError::NoVersion(_) => Self::not_found("version_not_found", error.to_string()),
+            PipelineError::Changed { .. } => Self::outdated("version_changed", error.to_string()),
         }
     }
 }
@@ -301,6 +318,15 @@ impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         tracing::error!(error = %chain(&error), "the event log is unavailable");
         Self::unavailable("unavailable", error.to_string())
+    }
+}
+
+impl From<SearchError> for ApiError {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::TooWide => Self::refused("search_too_wide", error.to_string()),
+            SearchError::Query(error) => error.into(),
+        }
     }
 }
 

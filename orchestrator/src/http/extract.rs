@@ -1,5 +1,7 @@
 //! Reads requests, and refuses in our own words what the framework would refuse in its.
 
+mod strict;
+
 use std::str::FromStr;
 
 use axum::body::{Body, Bytes};
@@ -10,6 +12,7 @@ use http_body_util::{BodyExt, Limited};
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use strict::Strict;
 
 /// The largest body: a log batch can be the whole output of a job.
 pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
@@ -154,7 +157,7 @@ async fn drain(mut body: Body) {
 /// 400 for what is no JSON, 422 for JSON that is not what is asked for, naming the place.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         if inner.is_data() {

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::State;
 use rivet_events::Position;
 use serde::Serialize;
 use serde_json::json;
@@ -121,18 +118,4 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Readines
         return Ok(Json(Readiness { status: "ready", head: head.unwrap_or_default(), checks }));
     };
     Err(ApiError::unavailable(code, detail).with_member("checks", json!(checks)))
-}
-
-/// Middleware: a server that is about to stop ends each connection with its next answer, so that no request is on its
-/// way when the connection goes.
-pub(super) async fn close_when_draining(
-    State(state): State<AppState>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
-    if state.draining.is_cancelled() {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
 }

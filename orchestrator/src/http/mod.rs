@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod extract;
 mod fresh;
+mod guard;
 mod header;
 mod health;
 mod jobs;
@@ -31,15 +32,14 @@ use axum::Router;
 use axum::extract::OriginalUri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post, put};
-use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
-use error::{ApiError, render_problems};
+use error::ApiError;
 
 use crate::metrics::CountRequests;
 use crate::telemetry::request_context;
 pub(crate) use openapi::document;
-pub(crate) use state::AppState;
+pub(crate) use state::{AppState, Parts};
 
 /// Every route of the API.
 pub(crate) fn router(state: AppState) -> Router {
@@ -49,7 +49,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(
             // A runner's name may contain slashes, and clients do not escape them.
             "/api/runners/{*id}",
-            get(runners::get::get).delete(runners::delete::delete).post(runners::heartbeat::heartbeat),
+            get(runners::get::get)
+                .delete(runners::delete::delete)
+                .post(runners::heartbeat::heartbeat)
+                .fallback(runners::heartbeat::wrong_method),
         )
         .route("/api/jobs", get(jobs::list::list))
         .route("/api/jobs/claim", post(jobs::claim_next::claim_next))
@@ -90,11 +93,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/projections/{name}/parked/{*path}", post(projections::parked::decide))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     // What must answer at once, and needs no read model.
-    let dashboard = Router::new()
-        .route("/", get(ui::page))
-        .route("/assets/{build}/{*path}", get(ui::asset))
-        .layer(CompressionLayer::new());
-    api.merge(dashboard)
+    api.merge(dashboard())
         .route("/api/health", get(health::health))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
@@ -108,13 +107,18 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/docs/{*file}", get(docs::file))
         .fallback(ui::fallback)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn(cross_site::refuse_commands))
-        .layer(CatchPanicLayer::custom(|_| error::panicked()))
-        .layer(from_fn(render_problems))
-        .layer(from_fn_with_state(state.clone(), health::close_when_draining))
+        .layer(from_fn_with_state(state.clone(), guard::guard))
         .layer(from_fn(request_context))
         .layer(CountRequests::new(state.metrics.http.clone()))
         .with_state(state)
+}
+
+/// The pages of the dashboard, and their files.
+fn dashboard() -> Router<AppState> {
+    Router::new()
+        .route("/", get(ui::page))
+        .route("/assets/{build}/{*path}", get(ui::asset))
+        .layer(CompressionLayer::new())
 }
 
 async fn wrong_method(method: axum::http::Method, OriginalUri(uri): OriginalUri) -> ApiError {

@@ -1,5 +1,6 @@
 //! What handlers work with, and the few things that many of them do.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,9 +31,26 @@ use crate::telemetry::note_runner;
 /// Longest name of a client that is kept with its events, in characters.
 const MAX_USER_AGENT: usize = 200;
 
-/// What handlers work with.
+/// What handlers work with. Clones are the same, and cost next to nothing: every layer of every request makes one.
 #[derive(Clone)]
-pub(crate) struct AppState {
+pub(crate) struct AppState(Arc<Parts>);
+
+impl AppState {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// What the handlers' state is made of.
+pub(crate) struct Parts {
     pub(crate) commands: Commands,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) read_models: ReadModels,

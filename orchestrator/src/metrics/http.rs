@@ -23,7 +23,7 @@ const DURATIONS: [f64; 15] =
 /// Methods that have a slot, the last for all others.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "other"];
 /// Statuses that have a slot: those that this server gives.
-const STATUSES: [u16; 14] = [200, 201, 202, 204, 400, 404, 405, 409, 413, 415, 416, 422, 500, 503];
+const STATUSES: [u16; 15] = [200, 201, 202, 204, 400, 404, 405, 409, 412, 413, 415, 416, 422, 500, 503];
 /// The route of a path that matches none.
 const UNKNOWN: &str = "unknown";
 

@@ -34,12 +34,14 @@ pub(crate) struct Progress {
     pub(crate) attempts: VecDeque<Attempt>,
 }
 
-/// One attempt to deliver an event.
+/// One attempt to deliver an event, or a batch of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Attempt {
-    /// Where the event stands in the log.
+    /// Where the event stands in the log; the first one of a batch.
     pub(crate) position: Position,
-    /// The event.
+    /// How many events it was of.
+    pub(crate) events: u32,
+    /// The event; the first one of a batch.
     pub(crate) event_id: EventId,
     /// Its type.
     pub(crate) r#type: String,
@@ -64,14 +66,14 @@ impl Progress {
         serde_json::to_string(self).expect("invariant: progress is plain data")
     }
 
-    /// The event was delivered.
+    /// Its events were delivered.
     pub(super) fn succeeded(&mut self, attempt: Attempt) {
-        self.delivered += 1;
+        self.delivered += u64::from(attempt.events);
         self.forget_failures();
         self.keep(attempt);
     }
 
-    /// The event was not delivered. `jitter` is from 0 to 1.
+    /// Its events were not delivered. `jitter` is from 0 to 1.
     pub(super) fn failed(&mut self, attempt: Attempt, jitter: f64) {
         let doublings = self.failures.min(16);
         let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT).mul_f64(0.5 + jitter);
@@ -102,6 +104,7 @@ mod tests {
     fn attempt(second: i64) -> Attempt {
         Attempt {
             position: Position(3),
+            events: 4,
             event_id: EventId::generate(),
             r#type: "job.completed".to_owned(),
             attempted_at: DateTime::from_timestamp(second, 0).unwrap(),
@@ -140,7 +143,7 @@ mod tests {
         assert_eq!((progress.failures, progress.failing_since), (2, DateTime::from_timestamp(1, 0)));
         progress.succeeded(attempt(9));
         assert_eq!((progress.failures, progress.failing_since, progress.next_attempt_at), (0, None, None));
-        assert_eq!((progress.delivered, progress.attempts.len()), (1, 3));
+        assert_eq!((progress.delivered, progress.attempts.len()), (4, 3));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! One webhook's way through the feed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use reqwest::Url;
 use rivet_events::log::{ReadError, StoreError};
@@ -13,18 +13,21 @@ use rivet_projections::webhooks::Webhook;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::message::Message;
 use super::progress::{Attempt, Progress};
 use super::sender::Answer;
 use super::signature::SigningKey;
 use super::{PAUSE, Webhooks};
 use crate::chance;
 use crate::domain::webhook::{PauseWebhook, WebhookCommand};
-use crate::feed::cloud_event::{CloudEvent, MEDIA_TYPE};
-use crate::feed::{FeedEvent, Filter};
+use crate::feed::{FeedEvent, Filter, Follower};
 use crate::telemetry::chain;
 
 /// How often what went well is saved: after a crash, so much is delivered again.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// Bytes of events in a batch, more only of one that has more by itself.
+const MAX_BATCH_BYTES: usize = 1 << 20;
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
@@ -56,7 +59,7 @@ struct Course {
     progress: Progress,
 }
 
-/// What became of an event.
+/// What became of a message.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Delivered,
@@ -83,7 +86,6 @@ impl Subscription {
 
     async fn deliver(&self, stop: &CancellationToken) -> Result<(), DeliveryError> {
         let Some(mut course) = self.begin().await? else { return Ok(()) };
-        let own = StreamId::webhook(self.webhook.id);
         let filter = Filter {
             types: self.webhook.types.clone(),
             pipeline_id: self.webhook.pipeline_id,
@@ -95,15 +97,14 @@ impl Subscription {
             let next = follower.next(Instant::now() + SAVE_EVERY);
             match stop.run_until_cancelled(next).await.transpose()? {
                 None => break,
-                // It would tell of its own troubles for ever.
-                Some(Some(event)) if event.envelope.stream != own => {
-                    course.position = Position(event.position().0 - 1);
-                    match self.deliver_event(&event, &mut course, stop).await? {
-                        Outcome::Delivered => course.position = event.position(),
+                Some(Some(event)) if !self.is_own(&event) => {
+                    let message = self.message(event, &mut follower);
+                    let first = message.first.position();
+                    course.position = Position(first.0 - 1);
+                    match self.deliver_message(&message, &mut course, stop).await? {
+                        Outcome::Delivered => course.position = message.last,
                         Outcome::Stopped => break,
-                        Outcome::GivenUp(cause, error) => {
-                            return self.pause(cause, error, event.position()).await;
-                        }
+                        Outcome::GivenUp(cause, error) => return self.pause(cause, error, first).await,
                     }
                 }
                 Some(Some(_) | None) => course.position = follower.position(),
@@ -114,6 +115,28 @@ impl Subscription {
             }
         }
         self.save(&course).await
+    }
+
+    /// Whether it tells of this webhook, which would tell of its own troubles for ever.
+    fn is_own(&self, event: &FeedEvent) -> bool {
+        event.envelope.stream == StreamId::webhook(self.webhook.id)
+    }
+
+    /// What is sent of an event: it alone, or with those that were read with it, as many as the webhook takes.
+    fn message(&self, first: Arc<FeedEvent>, follower: &mut Follower) -> Message {
+        let Some(batch_size) = self.webhook.batch_size else { return Message::single(first) };
+        let (mut more, mut bytes) = (Vec::new(), first.json().len());
+        while more.len() + 1 < batch_size as usize
+            && let Some(next) = follower.peek()
+            && !self.is_own(next)
+        {
+            bytes += next.json().len();
+            if bytes > MAX_BATCH_BYTES {
+                break;
+            }
+            more.extend(follower.take());
+        }
+        Message::batch(first, &more)
     }
 
     /// Where it was left; `None` where it cannot be delivered any more.
@@ -141,21 +164,21 @@ impl Subscription {
     }
 
     /// Tries until it is delivered, or given up.
-    async fn deliver_event(
+    async fn deliver_message(
         &self,
-        event: &FeedEvent,
+        message: &Message,
         course: &mut Course,
         stop: &CancellationToken,
     ) -> Result<Outcome, DeliveryError> {
-        let id = event.envelope.event_id.to_string();
-        let body = serde_json::to_vec(&CloudEvent::from(&*event.envelope));
-        let body = Bytes::from(body.expect("invariant: an event that was stored is plain data"));
         loop {
             let now = self.webhooks.clock.now();
             let wait = course.progress.next_attempt_at.and_then(|at| (at - now).to_std().ok());
             let attempt = async {
-                tokio::time::sleep(wait.unwrap_or_default()).await;
-                self.attempt(event, &id, &body, course).await
+                // A sleep of no time at all takes until the next tick of the timer: a millisecond a delivery.
+                if let Some(wait) = wait {
+                    tokio::time::sleep(wait).await;
+                }
+                self.attempt(message, course).await
             };
             let Some((attempt, is_gone)) = stop.run_until_cancelled(attempt).await else {
                 return Ok(Outcome::Stopped);
@@ -178,20 +201,21 @@ impl Subscription {
     }
 
     /// Sends it once. Says also whether the receiver wants no more of it, ever.
-    async fn attempt(&self, event: &FeedEvent, id: &str, body: &Bytes, course: &Course) -> (Attempt, bool) {
+    async fn attempt(&self, message: &Message, course: &Course) -> (Attempt, bool) {
         let attempted_at = self.webhooks.clock.now();
         let began = Instant::now();
-        let headers = headers(id, attempted_at, body, &course.key);
-        let answer = self.webhooks.sender.send(course.target.clone(), headers, body.clone()).await;
+        let headers = headers(message, attempted_at, &course.key);
+        let answer = self.webhooks.sender.send(course.target.clone(), headers, message.body.clone()).await;
         let (status, error) = match answer {
             Answer::Status(status) if status.is_success() => (Some(status), None),
             Answer::Status(status) => (Some(status), Some(format!("it answered {status}"))),
             Answer::None(error) => (None, Some(error)),
         };
         let attempt = Attempt {
-            position: event.position(),
-            event_id: event.envelope.event_id,
-            r#type: event.envelope.event.event_type().to_owned(),
+            position: message.first.position(),
+            events: message.events,
+            event_id: message.first.envelope.event_id,
+            r#type: message.first.envelope.event.event_type().to_owned(),
             attempted_at,
             duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
             status: status.map(|status| status.as_u16()),
@@ -216,13 +240,13 @@ impl Subscription {
     }
 }
 
-fn headers(id: &str, now: DateTime<Utc>, body: &[u8], key: &SigningKey) -> HeaderMap {
+fn headers(message: &Message, now: DateTime<Utc>, key: &SigningKey) -> HeaderMap {
     let timestamp = now.timestamp().to_string();
-    let signature = key.sign(id, &timestamp, body);
+    let signature = key.sign(&message.id, &timestamp, &message.body);
     let value = |text: &str| HeaderValue::from_str(text).expect("invariant: it is visible ASCII");
     HeaderMap::from_iter([
-        (header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE)),
-        (ID, value(id)),
+        (header::CONTENT_TYPE, message.content_type.clone()),
+        (ID, value(&message.id)),
         (TIMESTAMP, value(&timestamp)),
         (SIGNATURE, value(&signature)),
     ])

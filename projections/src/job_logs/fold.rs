@@ -15,6 +15,7 @@ impl Projection for JobLogs {
     const VERSION: u32 = 1;
     const STREAMS: &'static [StreamType] = &[StreamType::JobLog];
     const SCHEMA: Schema = Schema { columns: &[Column::integer("bytes")], indexes: &[] };
+    const KNOWN_ROWS: usize = 0;
     type Row = LogBatch;
 
     fn key(envelope: &Envelope) -> Option<String> {
@@ -32,6 +33,10 @@ impl Projection for JobLogs {
             | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
+    }
+
+    fn begins(_envelope: &Envelope) -> bool {
+        true
     }
 
     fn apply(row: Option<LogBatch>, envelope: &Envelope) -> Option<LogBatch> {

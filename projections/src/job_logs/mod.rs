@@ -12,7 +12,7 @@ use rivet_events::job_log::LogEntry;
 use serde::{Deserialize, Serialize};
 
 pub use fold::JobLogs;
-pub use queries::{LogPage, NumberedEntry, page};
+pub use queries::{LogPage, NumberedEntry, last_index, page};
 pub(crate) use queries::{delete_all, key};
 
 /// A batch of entries. Its key is `{job_id}/{first_index, twelve digits}`, so that a job's log is a range of keys.

@@ -84,6 +84,24 @@ async fn archived(
     Ok(events.iter().filter_map(|envelope| JobLogs::apply(None, envelope)).collect())
 }
 
+/// The index of the last entry; 0 where there is none.
+pub async fn last_index(read_models: &ReadModels, job_id: JobId) -> Result<u64, QueryError> {
+    let query = Query::new("select document from {rows} where key >= ")
+        .bind(key(job_id, 0))
+        .push(" and key <= ")
+        .bind(key(job_id, MAX_INDEX))
+        .push(" order by key desc limit 1");
+    let here = read_models.select::<JobLogs>(&query).await?.pop();
+    let last = match (here, read_models.inner.log.archive()) {
+        (None, Some(archive)) => {
+            let last = archive.read_last(job_id).await.map_err(QueryError::Unavailable)?;
+            last.and_then(|envelope| JobLogs::apply(None, &envelope))
+        }
+        (here, _) => here,
+    };
+    Ok(last.map_or(0, |batch| (batch.first_index + batch.entries.len() as u64).saturating_sub(1)))
+}
+
 /// The largest index that fits the key.
 const MAX_INDEX: u64 = 999_999_999_999;
 

@@ -57,6 +57,10 @@ impl Projection for JobQueue {
         }
     }
 
+    fn begins(envelope: &Envelope) -> bool {
+        matches!(envelope.event, Event::Job(JobEvent::Launched(_)))
+    }
+
     fn apply(row: Option<QueuedJob>, envelope: &Envelope) -> Option<QueuedJob> {
         match &envelope.event {
             Event::Job(event) => evolve(row, event),

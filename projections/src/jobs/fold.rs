@@ -14,7 +14,7 @@ pub struct Jobs;
 
 impl Projection for Jobs {
     const NAME: &'static str = "jobs";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const STREAMS: &'static [StreamType] = &[StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[
@@ -28,6 +28,8 @@ impl Projection for Jobs {
             &["status", "requested_at", "key"],
             &["pipeline_id", "requested_at", "key"],
             &["runner_id", "requested_at", "key"],
+            // The end of an id, as people see it.
+            &["substr(key, 29)"],
         ],
     };
     type Row = Job;
@@ -45,6 +47,10 @@ impl Projection for Jobs {
             | Event::Archive(_)
             | Event::Unreadable(_) => None,
         }
+    }
+
+    fn begins(envelope: &Envelope) -> bool {
+        matches!(envelope.event, Event::Job(JobEvent::Launched(_)))
     }
 
     fn apply(row: Option<Job>, envelope: &Envelope) -> Option<Job> {

@@ -2,6 +2,7 @@
 
 mod fold;
 mod queries;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 
 pub use fold::Jobs;
 pub use queries::{JobFilter, find, find_all, find_at, list, with_status};
+pub use search::{SearchError, search};
 
 /// A job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

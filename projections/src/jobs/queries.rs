@@ -49,13 +49,15 @@ pub async fn list(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Job>, QueryError> {
+    let newest = |filter: &JobFilter| conditions(filter).newest_first("requested_at", after, limit);
     let rows = if filter.status.is_empty() {
-        read_models.select::<Jobs>(&newest(filter, None, after, limit)).await?
+        read_models.select::<Jobs>(&newest(filter)).await?
     } else {
         // One query a state, so that each walks an index that is already in order.
         let mut rows = Vec::new();
         for status in distinct(&filter.status) {
-            rows.extend(read_models.select::<Jobs>(&newest(filter, Some(status), after, limit)).await?);
+            let of_status = JobFilter { status: vec![status], ..filter.clone() };
+            rows.extend(read_models.select::<Jobs>(&newest(&of_status)).await?);
         }
         rows.sort_unstable_by_key(|job| Reverse((job.requested_at, job.id)));
         rows
@@ -89,14 +91,17 @@ fn distinct(statuses: &[JobStatus]) -> Vec<JobStatus> {
     distinct
 }
 
-fn newest(filter: &JobFilter, status: Option<JobStatus>, after: Option<&Cursor>, limit: usize) -> Query {
-    Query::new("select document from {rows} where requested_at >= ")
+/// The jobs that meet a filter, up to where their order is said.
+pub(super) fn conditions(filter: &JobFilter) -> Query {
+    let mut query = Query::new("select document from {rows} where requested_at >= ")
         .bind(filter.since.map_or(i64::MIN, |since| since.timestamp_micros()))
         .bind_some(" and requested_at < ", filter.until.map(|until| until.timestamp_micros()))
-        .bind_some(" and status = ", status.map(JobStatus::as_str))
         .bind_some(" and pipeline_id = ", filter.pipeline_id.map(|id| id.to_string()))
-        .bind_some(" and runner_id = ", filter.runner_id.as_ref().map(RunnerId::as_str))
-        .newest_first("requested_at", after, limit)
+        .bind_some(" and runner_id = ", filter.runner_id.as_ref().map(RunnerId::as_str));
+    for (n, status) in filter.status.iter().enumerate() {
+        query = query.push(if n == 0 { " and status in (" } else { ", " }).bind(status.as_str());
+    }
+    if filter.status.is_empty() { query } else { query.push(")") }
 }
 
 /// The jobs of these ids that there are, in no order.

@@ -3,7 +3,7 @@
 use rivet_events::job::JobEvent;
 use rivet_events::pipeline::PipelineEvent;
 use rivet_events::runner::RunnerEvent;
-use rivet_events::{Envelope, Event, StreamType};
+use rivet_events::{Envelope, Event, StreamType, Version};
 
 use super::{Lifetime, node_of};
 use crate::projection::{Column, Projection, Schema};
@@ -29,6 +29,10 @@ impl Projection for Lifetimes {
 
     fn key(envelope: &Envelope) -> Option<String> {
         turn(&envelope.event).map(|_| envelope.stream.to_string())
+    }
+
+    fn begins(envelope: &Envelope) -> bool {
+        envelope.sequence == Version(1)
     }
 
     fn apply(row: Option<Lifetime>, envelope: &Envelope) -> Option<Lifetime> {

@@ -1,6 +1,7 @@
 //! Laws of every fold, and what happens to events that cannot be applied.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;

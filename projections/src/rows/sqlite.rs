@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use rivet_events::database::{SqliteDatabase, SqliteWriters};
+use rivet_events::database::{SqliteDatabase, SqliteWriter};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow, SqliteTransactionManager};
 use sqlx::{Row as _, Sqlite, SqliteConnection, TransactionManager as _, TypeInfo as _, ValueRef as _};
@@ -15,24 +15,25 @@ use crate::query::Value;
 
 /// A transaction on the connection that writes what can be derived.
 pub(crate) struct SqliteTransaction<'a> {
-    writers: MutexGuard<'a, SqliteWriters>,
+    writer: MutexGuard<'a, SqliteWriter>,
     open: bool,
 }
 
 impl<'a> SqliteTransaction<'a> {
     pub(super) async fn begin(database: &'a SqliteDatabase) -> sqlx::Result<Self> {
         // Open from here on: whoever stops waiting for the begin gives the connection up.
-        let mut transaction = Self { writers: database.write().await?, open: true };
-        SqliteTransactionManager::begin(transaction.connection(), Some("begin immediate".into())).await?;
+        let mut transaction = Self { writer: database.write().await, open: true };
+        let connection = transaction.writer.derived().await?;
+        SqliteTransactionManager::begin(connection, Some("begin immediate".into())).await?;
         Ok(transaction)
     }
 
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
-        self.writers.derived()
+        self.writer.connection()
     }
 
     pub(super) async fn commit(mut self) -> sqlx::Result<()> {
-        SqliteTransactionManager::commit(self.writers.derived()).await?;
+        SqliteTransactionManager::commit(self.writer.connection()).await?;
         self.open = false;
         Ok(())
     }
@@ -42,7 +43,7 @@ impl Drop for SqliteTransaction<'_> {
     fn drop(&mut self) {
         if self.open {
             // Its end rolls back, whatever state it is in.
-            self.writers.abandon_derived();
+            self.writer.abandon();
         }
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use fold::Runners;
+pub(crate) use queries::names_with;
 pub use queries::{RunnerCounts, capabilities_at, counts, find, find_at, list, list_at};
 
 /// A runner that is known. One that only holds jobs and was never registered, or was removed, is not shown.

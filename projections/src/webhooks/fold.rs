@@ -12,7 +12,7 @@ pub struct Webhooks;
 
 impl Projection for Webhooks {
     const NAME: &'static str = "webhooks";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const STREAMS: &'static [StreamType] = &[StreamType::Webhook];
     const SCHEMA: Schema = Schema {
         columns: &[Column::integer("created_at"), Column::text("status")],
@@ -58,6 +58,7 @@ fn evolve(row: Option<Webhook>, event: &WebhookEvent) -> Option<Webhook> {
             url: created.url.clone(),
             types: created.types.clone(),
             pipeline_id: created.pipeline_id,
+            batch_size: created.batch_size,
             status: WebhookStatus::Active,
             paused: None,
             created_at: created.created_at,

@@ -26,6 +26,8 @@ pub struct Webhook {
     pub types: Vec<String>,
     /// Of which pipeline; of everything where there is none.
     pub pipeline_id: Option<PipelineId>,
+    /// Events of one delivery at most, as a batch; one by itself where there is none.
+    pub batch_size: Option<u32>,
     /// Whether its events are delivered.
     pub status: WebhookStatus,
     /// Why not, where they are not.

@@ -24,6 +24,7 @@ fn created() -> WebhookEvent {
         url: "https://example.com/".to_owned(),
         types: vec!["job.completed".to_owned()],
         pipeline_id: None,
+        batch_size: Some(100),
         created_at: at(0),
     })
 }
@@ -48,6 +49,7 @@ fn a_paused_webhook_says_why_until_it_is_resumed() {
     assert_eq!((paused.status, paused.paused), (WebhookStatus::Paused, Some(pause())));
     let resumed = webhook([created(), WebhookEvent::Paused(pause()), resumed()]).unwrap();
     assert_eq!((resumed.status, resumed.paused), (WebhookStatus::Active, None));
+    assert_eq!(resumed.batch_size, Some(100));
     assert_eq!((resumed.created_at, resumed.resumed_at), (at(0), Some(at(9))));
 }
 

@@ -39,6 +39,11 @@ export class Server {
     return new Server(directory, process, address);
   }
 
+  /** Where it keeps everything. */
+  get file() {
+    return join(this.directory, "rivet.db");
+  }
+
   /** Stops it as an operator would, and starts it again under the same address and on the same store. */
   async restart() {
     const { process } = await serve(this.directory, new URL(this.address).host, []);

@@ -80,8 +80,8 @@ impl Place {
         };
         match Database::connect(self.store.url()).await.unwrap() {
             Database::Sqlite(sqlite) => {
-                let mut writers = sqlite.write().await.unwrap();
-                sqlx::query(statement).execute(writers.durable()).await.unwrap();
+                let mut writer = sqlite.write().await;
+                sqlx::query(statement).execute(writer.durable().await.unwrap()).await.unwrap();
             }
             Database::Postgres(pool) => {
                 sqlx::query(statement).execute(&pool).await.unwrap();

@@ -52,16 +52,28 @@ impl Follower {
             tokio::select! {
                 hint = listener.recv() => {
                     if let Ok(position) = hint?.payload().parse() {
-                        raise(&self.head, Position(position));
+                        self.heard_of(Position(position));
                     }
                 }
-                _ = poll.tick() => raise(&self.head, self.keeper.head().await?),
+                _ = poll.tick() => {
+                    let position = self.keeper.head().await?;
+                    self.heard_of(position);
+                }
                 changed = due_change(&mut self.committed, hint_due) => {
                     let position = changed?;
                     sqlx::query(HINT).bind(CHANNEL).bind(position.to_string()).execute(&mut listener).await?;
                     hint_due = Instant::now() + HINT_INTERVAL;
                 }
             }
+        }
+    }
+}
+
+impl Follower {
+    /// What was committed here, the writer makes known, once it can be read from memory.
+    fn heard_of(&self, position: Position) {
+        if position > *self.committed.borrow() {
+            raise(&self.head, position);
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct CreatePipeline {
 pub struct RevisePipeline {
     /// What it runs from now on.
     pub definition: Box<PipelineDefinition>,
+    /// The version that it replaces; whichever is current where there is none.
+    pub expected: Option<u32>,
     /// When.
     pub now: DateTime<Utc>,
 }

@@ -21,6 +21,14 @@ pub enum PipelineError {
     /// It never had that version.
     #[error("the pipeline has no version {0}")]
     NoVersion(u32),
+    /// Somebody else revised it meanwhile.
+    #[error("the pipeline is at version {current}, not {expected}")]
+    Changed {
+        /// The version that was to be replaced.
+        expected: u32,
+        /// The current one.
+        current: u32,
+    },
 }
 
 /// The events that a command leads to, or why it is refused. None means that what is asked is already so.
@@ -36,7 +44,15 @@ pub(super) fn decide(
         })]),
         (Some(_), PipelineCommand::Create(_)) => Err(PipelineError::Exists),
         (Some(pipeline_id), PipelineCommand::Revise(revise)) if !state.deleted => {
-            Ok(revised(state, pipeline_id, *revise.definition, None, revise.now))
+            let events = revised(state, pipeline_id, *revise.definition, None, revise.now);
+            let current = state.current().map_or(0, |(number, _)| number);
+            match revise.expected {
+                // What is so already is no matter of versions: it may have been this command, sent again.
+                Some(expected) if expected != current && !events.is_empty() => {
+                    Err(PipelineError::Changed { expected, current })
+                }
+                Some(_) | None => Ok(events),
+            }
         }
         (Some(pipeline_id), PipelineCommand::RollBack(roll_back)) if !state.deleted => {
             let number = roll_back.version;

@@ -80,7 +80,8 @@ fn create() -> PipelineCommand {
 }
 
 fn revise(name: &str, second: i64) -> PipelineCommand {
-    PipelineCommand::Revise(RevisePipeline { definition: Box::new(definition(name)), now: at(second) })
+    let definition = Box::new(definition(name));
+    PipelineCommand::Revise(RevisePipeline { definition, expected: None, now: at(second) })
 }
 
 fn roll_back(version: u32, second: i64) -> PipelineCommand {

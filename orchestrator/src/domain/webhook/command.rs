@@ -35,6 +35,8 @@ pub struct CreateWebhook {
     pub types: Vec<String>,
     /// Of which pipeline; of everything where there is none.
     pub pipeline_id: Option<PipelineId>,
+    /// Events of one delivery at most, as a batch; one by itself where there is none.
+    pub batch_size: Option<u32>,
     /// When.
     pub now: DateTime<Utc>,
 }

@@ -56,6 +56,7 @@ fn created(create: CreateWebhook) -> WebhookEvent {
         url: create.url,
         types: create.types,
         pipeline_id: create.pipeline_id,
+        batch_size: create.batch_size,
         created_at: create.now,
     })
 }

@@ -29,6 +29,7 @@ fn created() -> WebhookEvent {
         url: "https://example.com/".to_owned(),
         types: vec!["job.completed".to_owned()],
         pipeline_id: None,
+        batch_size: Some(100),
         created_at: NOW,
     })
 }
@@ -57,6 +58,7 @@ fn create() -> WebhookCommand {
         url: "https://example.com/".to_owned(),
         types: vec!["job.completed".to_owned()],
         pipeline_id: None,
+        batch_size: Some(100),
         now: NOW,
     })
 }

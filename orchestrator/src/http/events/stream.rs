@@ -49,7 +49,7 @@ pub(in crate::http) async fn stream(
         None => state.feed.head().await?,
     };
     let follower = state.feed.follow(filter.into(), after);
-    Ok(sse::answer(Frames::opening(after), follower, state.draining))
+    Ok(sse::answer(Frames::opening(after), follower, state.draining.clone()))
 }
 
 impl sse::Source for Follower {

@@ -7,8 +7,10 @@ use rivet_events::Metadata;
 use rivet_events::id::{JobId, LeaseId};
 use rivet_events::job::{JobResult, JobStatus};
 use serde::Deserialize;
-use utoipa::ToSchema;
-use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use serde_json::json;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::commands::CommandError;
 use crate::domain::job::{CompleteJob, JobCommand, JobError, RefuseReport, Report};
@@ -19,19 +21,10 @@ use crate::http::header::{LEASE, RequestId};
 use crate::http::openapi::one_of;
 use crate::http::state::{Actor, AppState};
 
-/// Every terminal status, or nothing.
-fn ends() -> Schema {
-    let ends = [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut];
-    let word = one_of(ends.map(JobStatus::as_str));
-    OneOfBuilder::new().item(word).item(ObjectBuilder::new().schema_type(Type::Null)).into()
-}
-
 /// A result (dialect A), or a status and most often a result (dialect B).
-#[derive(Debug, Deserialize, ToSchema)]
-#[schema(example = json!({"status": "Succeeded", "result": {"success": true, "exit_code": 0}}))]
+#[derive(Debug, Deserialize)]
 pub(in crate::http) struct Complete {
     /// How it ended; as the result says where absent.
-    #[schema(schema_with = ends)]
     #[serde(default)]
     status: Option<JobStatus>,
     /// What came of it.
@@ -70,6 +63,31 @@ pub(in crate::http) async fn complete(
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let lease = header_value(&headers, &LEASE)?;
     finish(&state, job_id, lease, Report { status, result: body.result }, metadata).await
+}
+
+/// One of the two at least.
+impl PartialSchema for Complete {
+    fn schema() -> RefOr<Schema> {
+        let ends = [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut];
+        let object = || {
+            ObjectBuilder::new()
+                .property("status", one_of(ends.map(JobStatus::as_str)))
+                .property("result", Ref::from_schema_name(JobResult::name()))
+        };
+        AnyOfBuilder::new()
+            .description(Some("A result (dialect A), or a status and most often a result (dialect B)."))
+            .item(object().required("result"))
+            .item(object().required("status"))
+            .examples([json!({"status": "Succeeded", "result": {"success": true, "exit_code": 0}})])
+            .into()
+    }
+}
+
+impl ToSchema for Complete {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((JobResult::name().into_owned(), JobResult::schema()));
+        JobResult::schemas(schemas);
+    }
 }
 
 /// Ends the attempt. The report of a sender that lost its lease is kept for the history, and refused.

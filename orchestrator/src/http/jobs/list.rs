@@ -23,6 +23,8 @@ use crate::http::state::{AppState, unknown_pipeline};
 
 /// How far the clocks of two replicas are believed to be apart at most.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
+/// Longest text that is searched for, in bytes: longer than any name of a runner.
+const MAX_SEARCH: usize = 255;
 /// Jobs whose past is read at the same time.
 const CONCURRENT_READS: usize = 8;
 
@@ -33,6 +35,9 @@ pub(in crate::http) struct Filter {
     #[serde(default, deserialize_with = "statuses")]
     #[param(style = Form, explode = false)]
     status: Vec<JobStatus>,
+    /// What begins or ends its id (at least eight characters), or is part of the name of its pipeline or its runner.
+    #[param(min_length = 1, max_length = 255)]
+    search: Option<String>,
     /// Of this pipeline.
     #[param(value_type = Option<Uuid>)]
     pipeline_id: Option<PipelineId>,
@@ -45,10 +50,16 @@ pub(in crate::http) struct Filter {
 }
 
 /// List jobs, newest first.
+///
+/// A search goes through the names of the pipelines and runners that are there, and ids; whatever it finds is as quick
+/// in a long history as in a short one.
 #[utoipa::path(
     get, path = "/api/jobs", operation_id = "listJobs", tag = "Jobs",
     params(Paging, Filter, At),
-    responses((status = 200, description = "A page of them", body = [JobBody], headers(("Link" = String))))
+    responses(
+        (status = 200, description = "A page of them", body = [JobBody], headers(("Link" = String))),
+        (status = 422, description = "`search_too_wide`"),
+    )
 )]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,
@@ -69,6 +80,7 @@ pub(in crate::http) async fn list(
     responses(
         (status = 200, description = "A page of them", body = [JobBody], headers(("Link" = String))),
         (status = 404, description = "`pipeline_not_found`"),
+        (status = 422, description = "`search_too_wide`"),
     )
 )]
 pub(in crate::http) async fn list_of_pipeline(
@@ -92,6 +104,7 @@ async fn answer(
     filter: Filter,
     at: &At,
 ) -> Result<Response, ApiError> {
+    let search = filter.search;
     let filter = JobFilter {
         status: filter.status,
         pipeline_id: filter.pipeline_id,
@@ -101,10 +114,22 @@ async fn answer(
     };
     let (cursor, limit) = (paging.cursor()?, paging.limit()?);
     if let Some(then) = at.moment(state).await? {
+        if search.is_some() {
+            return Err(ApiError::malformed("invalid_query", "search: is not possible together with at"));
+        }
         let page = page_at(&state.read_models, &filter, cursor.as_ref(), limit, then).await?;
         return Ok(told(Some(then), listed(uri, page, |row| JobBody::from_row(row, then.time))));
     }
-    let page = jobs::list(&state.read_models, &filter, cursor.as_ref(), limit).await?;
+    let page = match search {
+        None => jobs::list(&state.read_models, &filter, cursor.as_ref(), limit).await?,
+        Some(text) => {
+            if text.is_empty() || text.len() > MAX_SEARCH || text.contains(char::is_control) {
+                let detail = format!("search: must be 1 to {MAX_SEARCH} bytes without control characters");
+                return Err(ApiError::malformed("invalid_query", detail));
+            }
+            jobs::search(&state.read_models, &filter, &text, cursor.as_ref(), limit).await?
+        }
+    };
     let now = state.clock.now();
     Ok(listed(uri, page, |row| JobBody::from_row(row, now)))
 }

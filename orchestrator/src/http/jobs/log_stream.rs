@@ -70,15 +70,15 @@ pub(in crate::http) async fn stream(
     }
     let after = header_value(&headers, &LAST_EVENT_ID)?.unwrap_or(start.after);
     let log = LogStream {
-        read_models: state.read_models,
-        feed: state.feed,
+        read_models: state.read_models.clone(),
+        feed: state.feed.clone(),
         job_id,
         after,
         ready: VecDeque::new(),
         end: End::of_row(&job),
         stage: Stage::Stored,
     };
-    Ok(sse::answer(Frames::opening(after), log, state.draining))
+    Ok(sse::answer(Frames::opening(after), log, state.draining.clone()))
 }
 
 /// What is stored first, then what comes in. What comes in is taken from the feed, which many readers share, and not

@@ -22,11 +22,13 @@ const PAGE: usize = 1_000;
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Range {
     /// The last index seen.
-    #[serde(default)]
-    after: u64,
+    after: Option<u64>,
     /// All of it where absent.
     #[param(minimum = 1)]
     limit: Option<usize>,
+    /// So many entries at the end, instead of `after` and `limit`.
+    #[param(minimum = 1)]
+    tail: Option<usize>,
 }
 
 /// Read the log of a job, in order of arrival.
@@ -45,20 +47,38 @@ pub(in crate::http) async fn read(
     Path(job_id): Path<JobId>,
     Query(range): Query<Range>,
 ) -> Result<Response, ApiError> {
-    if range.limit == Some(0) {
-        return Err(ApiError::malformed("invalid_query", "limit: must be at least 1"));
-    }
+    range.check()?;
     if jobs::find(&state.read_models, job_id).await?.is_none() {
         return Err(unknown_job(job_id));
     }
-    let limit = range.limit.unwrap_or(usize::MAX);
-    let reading =
-        Reading { read_models: state.read_models, job_id, after: range.after, left: limit, begun: false };
+    let (after, left) = match range.tail {
+        Some(tail) => {
+            let last = job_logs::last_index(&state.read_models, job_id).await?;
+            // What comes meanwhile is of the end too.
+            (last.saturating_sub(u64::try_from(tail).unwrap_or(u64::MAX)), usize::MAX)
+        }
+        None => (range.after.unwrap_or_default(), range.limit.unwrap_or(usize::MAX)),
+    };
+    let reading = Reading { read_models: state.read_models.clone(), job_id, after, left, begun: false };
     // The first page before the answer begins, so that a store that fails can still be told of.
     let (first, rest) = reading.next().await?;
     let body = stream::iter([Ok(first)]);
     let body = Body::from_stream(stream::StreamExt::chain(body, chunks(rest)));
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+impl Range {
+    fn check(&self) -> Result<(), ApiError> {
+        let refused = |detail| Err(ApiError::malformed("invalid_query", detail));
+        match self {
+            Self { limit: Some(0), .. } => refused("limit: must be at least 1"),
+            Self { tail: Some(0), .. } => refused("tail: must be at least 1"),
+            Self { tail: Some(_), after, limit } if after.is_some() || limit.is_some() => {
+                refused("tail: is instead of after and limit")
+            }
+            Self { .. } => Ok(()),
+        }
+    }
 }
 
 /// How far a log has been read.

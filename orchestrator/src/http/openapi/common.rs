@@ -23,9 +23,10 @@ const WITHOUT_STORE: [&str; 6] =
     ["/api/health", "/livez", "/metrics", "/api/openapi.json", "/api/stubs", "/api/stubs/{name}"];
 
 /// What headers mean, requests' and answers'.
-const HEADERS: [(&str, &str); 13] = [
+const HEADERS: [(&str, &str); 14] = [
     ("Idempotency-Key", "The same key and body is the same job; 1 to 255 bytes. The scope is the pipeline."),
     ("Idempotency-Replayed", "`true`: the job was launched before with this key."),
+    ("If-Match", "The version that is replaced, as `\"3\"`; whichever is current where absent."),
     (
         "Last-Event-ID",
         "The id of the last event that the client has, which wins over `after`; browsers send it by themselves.",

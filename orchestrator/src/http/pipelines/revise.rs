@@ -1,7 +1,9 @@
 //! `PUT /api/pipeline/{id}`
 
+use std::str::FromStr;
+
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, header};
 use axum::{Extension, Json as JsonBody};
 use rivet_events::id::PipelineId;
 
@@ -10,21 +12,23 @@ use crate::domain::pipeline::{PipelineCommand, RevisePipeline};
 use crate::http::answer::Recorded;
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, Path};
+use crate::http::extract::{Json, Path, header_value};
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState, unknown_pipeline};
 
 /// Revise a pipeline: the next version of it.
 ///
 /// Jobs that were launched before keep theirs. Members that are left out are not kept from the version before, and what
-/// changes nothing is no version.
+/// changes nothing is no version. With `If-Match` it replaces that version only.
 #[utoipa::path(
     put, path = "/api/pipeline/{id}", operation_id = "revisePipeline", tag = "Pipelines",
-    params(("id" = Uuid, Path, description = "The pipeline")),
+    params(("id" = Uuid, Path, description = "The pipeline"), ("If-Match" = String, Header)),
     request_body = PipelineRequest,
     responses(
         (status = 200, description = "The pipeline", body = Pipeline, headers(("Rivet-Position" = u64))),
+        (status = 400, description = "`invalid_header`"),
         (status = 404, description = "`pipeline_not_found`"),
+        (status = 412, description = "`version_changed`"),
         (status = 422, description = "`invalid_definition`, `definition_limit`"),
     )
 )]
@@ -35,10 +39,24 @@ pub(in crate::http) async fn revise(
     Path(id): Path<PipelineId>,
     Json(request): Json<PipelineRequest>,
 ) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
+    let expected = header_value(&headers, &header::IF_MATCH)?.map(|IfVersion(version)| version);
     let definition = Box::new(define(&state.evaluator, request).await?);
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
-    let revise = PipelineCommand::Revise(RevisePipeline { definition, now: state.clock.now() });
+    let revise = PipelineCommand::Revise(RevisePipeline { definition, expected, now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, revise, &metadata).await?;
     let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
     Ok(Recorded(state.position_of(&committed), JsonBody(pipeline)))
+}
+
+/// The version that a client has seen, as an entity tag: `"3"`.
+#[derive(Debug, PartialEq, Eq)]
+struct IfVersion(u32);
+
+impl FromStr for IfVersion {
+    type Err = ();
+
+    fn from_str(tag: &str) -> Result<Self, ()> {
+        let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+        version.and_then(|version| version.parse().ok()).map(Self).ok_or(())
+    }
 }

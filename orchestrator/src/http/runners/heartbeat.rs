@@ -15,6 +15,9 @@ use crate::http::extract::{Path, header_value};
 use crate::http::header::{CANCEL, LEASE, RequestId};
 use crate::http::state::{Actor, AppState};
 
+/// What follows the name of a runner that is alive.
+const HEARTBEAT: &str = "/heartbeat";
+
 /// Say that a runner is alive.
 ///
 /// One that never registered is registered by it, without restrictions.
@@ -33,9 +36,8 @@ pub(in crate::http) async fn heartbeat(
     headers: HeaderMap,
     Path(path): Path<String>,
 ) -> Result<Response, ApiError> {
-    let Some(id) = path.strip_suffix("/heartbeat") else {
-        let error = method_not_allowed(&Method::POST, &format!("/api/runners/{path}"));
-        return Err(error.with(header::ALLOW, HeaderValue::from_static("GET,HEAD,DELETE")));
+    let Some(id) = path.strip_suffix(HEARTBEAT) else {
+        return Err(wrong_method(Method::POST, Path(path)).await);
     };
     let runner_id = runner_id(id)?;
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&runner_id));
@@ -51,6 +53,13 @@ pub(in crate::http) async fn heartbeat(
         response.headers_mut().insert(CANCEL, jobs);
     }
     Ok(response)
+}
+
+/// 405 under `/api/runners/`, where only a heartbeat is posted.
+pub(in crate::http) async fn wrong_method(method: Method, Path(path): Path<String>) -> ApiError {
+    let allowed = if path.ends_with(HEARTBEAT) { "GET,HEAD,DELETE,POST" } else { "GET,HEAD,DELETE" };
+    method_not_allowed(&method, &format!("/api/runners/{path}"))
+        .with(header::ALLOW, HeaderValue::from_static(allowed))
 }
 
 /// Tells a holder early that it is none any more. The read model says so only when it is not behind the log.

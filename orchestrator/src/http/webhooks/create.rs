@@ -24,6 +24,8 @@ use crate::webhooks::signature::SigningKey;
 
 /// Longest URL, in bytes.
 const MAX_URL: usize = 2_048;
+/// Events of one delivery at most.
+const MAX_BATCH: u32 = 256;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = WebhookRequest, example = json!({
@@ -41,6 +43,9 @@ pub(in crate::http) struct CreateRequest {
     types: Vec<String>,
     /// Of this pipeline, its jobs and their logs alone.
     pipeline_id: Option<PipelineId>,
+    /// So many events of one delivery at most, as a batch; 1 to 256. Each by itself where absent.
+    #[schema(minimum = 1, maximum = 256)]
+    batch_size: Option<u32>,
     /// The last position that is not delivered; what is there already, where absent.
     after: Option<u64>,
 }
@@ -69,6 +74,9 @@ pub(in crate::http) async fn create(
     if let Some(unknown) = body.types.iter().find(|name| !Event::types().any(|known| known == *name)) {
         return Err(refused(&format!("types: there is no event type {unknown:?}")));
     }
+    if body.batch_size.is_some_and(|size| !(1..=MAX_BATCH).contains(&size)) {
+        return Err(refused(&format!("batch_size: must be from 1 to {MAX_BATCH}")));
+    }
     if let Some(pipeline_id) = body.pipeline_id {
         state.pipeline(pipeline_id).await?;
     }
@@ -86,6 +94,7 @@ pub(in crate::http) async fn create(
         url: url.clone(),
         types: body.types.clone(),
         pipeline_id: body.pipeline_id,
+        batch_size: body.batch_size,
         now,
     };
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
@@ -96,6 +105,7 @@ pub(in crate::http) async fn create(
         url,
         types: body.types,
         pipeline_id: body.pipeline_id,
+        batch_size: body.batch_size,
         status: WebhookStatus::Active,
         paused: None,
         created_at: now,

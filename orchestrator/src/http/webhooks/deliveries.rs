@@ -25,6 +25,7 @@ use crate::webhooks::progress::Progress;
     "next_attempt_at": "2026-01-31T12:00:01Z",
     "attempts": [{
         "position": 42,
+        "events": 1,
         "event_id": "01a21390-e222-7000-8000-0123456789ab",
         "type": "job.completed",
         "attempted_at": "2026-01-31T12:00:00Z",

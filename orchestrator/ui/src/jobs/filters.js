@@ -1,5 +1,7 @@
 /** What the list of jobs is narrowed by; the address keeps it. */
 
+import { useEffect, useState } from "preact/hooks";
+
 import { html } from "../html.js";
 import { navigate, setQuery } from "../router.js";
 
@@ -7,6 +9,9 @@ import { navigate, setQuery } from "../router.js";
 
 /** @type {JobStatus[]} */
 const STATUSES = ["Queued", "Running", "Succeeded", "Failed", "Cancelled", "TimedOut"];
+
+/** Letters that follow each other within this time are one search. */
+const TYPING_MS = 250;
 
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 
@@ -53,13 +58,7 @@ export function Filters({ query, pipelines }) {
       />
     </label>
     <label class="field">Search
-      <input
-        type="search"
-        value=${query.get("q") ?? ""}
-        autocomplete="off"
-        placeholder="id, parameter, reason…"
-        onInput=${onValue(search)}
-      />
+      <${SearchInput} value=${query.get("search") ?? ""} onSearch=${search} />
     </label>
   </form>`;
 }
@@ -70,11 +69,32 @@ function filter(changes) {
   setQuery({ ...changes, cursor: null });
 }
 
-/** A whole id leads to its job; anything else narrows what is shown. @param {string} text */
+/** A whole id leads to its job; anything else is searched for. @param {string} text */
 function search(text) {
-  const words = text.trim();
-  if (UUID.test(words)) navigate(`/jobs/${words.toLowerCase()}`);
-  else setQuery({ q: words });
+  if (UUID.test(text)) navigate(`/jobs/${text.toLowerCase()}`);
+  else filter({ search: text });
+}
+
+/**
+ * What is typed is its own until the typing pauses: meanwhile the page may be drawn anew.
+ * @param {{ value: string, onSearch: (text: string) => void }} props
+ */
+function SearchInput({ value, onSearch }) {
+  const [text, setText] = useState(value);
+  useEffect(() => setText(value), [value]);
+  useEffect(() => {
+    const words = text.trim();
+    if (words === value) return undefined;
+    const pause = setTimeout(() => onSearch(words), TYPING_MS);
+    return () => clearTimeout(pause);
+  }, [text]);
+  return html`<input
+    type="search"
+    value=${text}
+    autocomplete="off"
+    placeholder="id, pipeline, runner…"
+    onInput=${onValue(setText)}
+  />`;
 }
 
 /** @param {(value: string) => void} take */

@@ -1,4 +1,4 @@
-/** Reads the log of a job: by pages up to its present end, from there as it grows. */
+/** Reads the log of a job: its end, or by pages up to its present end, and from there as it grows. */
 
 import { ApiError, get, query } from "../api/client.js";
 
@@ -9,9 +9,12 @@ import { ApiError, get, query } from "../api/client.js";
 /**
  * @typedef {object} Reader
  * @property {(entries: LogEntry[]) => void} onEntries
+ * @property {(entries: LogEntry[]) => void} onEarlier those before the first ones
  * @property {(state: LogState) => void} onState
  * @property {(error: ApiError) => void} onError it is tried again by itself
  */
+
+/** @typedef {{ after: number } | "end"} Start an entry that the reading begins after, or the last ones */
 
 /** Entries of one request. */
 const PAGE = 5_000;
@@ -22,15 +25,25 @@ const GATHER_MS = 100;
 const RETRY_MS = 3_000;
 
 /**
- * @param {string} jobId
- * @param {Reader} reader
- * @returns {{ stop: () => void, goOn: () => void }} `goOn` loads what was too much to be loaded unasked
+ * @typedef {object} Following
+ * @property {() => void} stop
+ * @property {() => void} goOn loads what was too much to be loaded unasked
+ * @property {() => Promise<void>} goBack loads entries before the first ones
  */
-export function followLog(jobId, { onEntries, onState, onError }) {
+
+/**
+ * @param {string} jobId
+ * @param {Start} start
+ * @param {Reader} reader
+ * @returns {Following}
+ */
+export function followLog(jobId, start, { onEntries, onEarlier, onState, onError }) {
   const path = `/api/jobs/${encodeURIComponent(jobId)}/logs`;
   const gathered = gather(onEntries);
-  let last = 0;
-  let allowed = MAX_UNASKED;
+  /** Index of the first entry that was loaded; 0 where none was. */
+  let first = 0;
+  let last = start === "end" ? 0 : start.after;
+  let allowed = last + MAX_UNASKED;
   let hasEnded = false;
   let aborter = new AbortController();
   /** @type {EventSource | null} */
@@ -42,6 +55,11 @@ export function followLog(jobId, { onEntries, onState, onError }) {
     const { signal } = aborter;
     onState("loading");
     try {
+      if (start === "end" && last === 0) {
+        const end = /** @type {{ body: LogEntry[] }} */ (await get(path + query({ tail: PAGE }), { signal }));
+        take(end.body);
+        allowed = last + MAX_UNASKED;
+      }
       for (let isMore = true; isMore && last < allowed;) {
         const page = /** @type {{ body: LogEntry[] }} */ (await get(path + query({ after: last, limit: PAGE }), { signal }));
         take(page.body);
@@ -78,8 +96,22 @@ export function followLog(jobId, { onEntries, onState, onError }) {
 
   /** @param {LogEntry[]} entries */
   function take(entries) {
+    first ||= entries[0]?.index ?? 0;
     last = entries.at(-1)?.index ?? last;
     gathered.add(entries);
+  }
+
+  async function goBack() {
+    const after = Math.max(0, first - 1 - PAGE);
+    const earlier = path + query({ after, limit: first - 1 - after });
+    try {
+      const page = /** @type {{ body: LogEntry[] }} */ (await get(earlier));
+      first = page.body[0]?.index ?? first;
+      onEarlier(page.body);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      onError(error);
+    }
   }
 
   function pause() {
@@ -113,6 +145,7 @@ export function followLog(jobId, { onEntries, onState, onError }) {
       allowed = last + MAX_UNASKED;
       void catchUp();
     },
+    goBack,
   };
 }
 

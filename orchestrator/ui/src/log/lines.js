@@ -18,8 +18,12 @@ export class LogLines {
   constructor() {
     /** @type {Line[]} */
     this.all = [];
+    /** Index of the first entry; 0 where there is none yet. */
+    this.firstIndex = 0;
     /** Index of the last entry. */
     this.lastIndex = 0;
+    /** Lines that were put before the first ones, from then on. */
+    this.shifted = 0;
     this.attempt = 0;
     /** @type {Map<string, number>} where each entry begins, by its index */
     this.firsts = new Map();
@@ -33,8 +37,27 @@ export class LogLines {
     }
   }
 
+  /** @param {LogEntry[]} entries those before the first ones */
+  addEarlier(entries) {
+    const earlier = new LogLines();
+    earlier.add(entries);
+    if (earlier.all.length === 0) return;
+    // The attempt that was under way at the first entry has its title further up.
+    const before = this.all.length;
+    if (this.all[0]?.name === `attempt-${earlier.attempt}`) this.all.shift();
+    const moved = earlier.all.length + this.all.length - before;
+    this.all = earlier.all.concat(this.all);
+    this.firsts = new Map([
+      ...earlier.firsts,
+      ...[...this.firsts].map(([index, place]) => /** @type {const} */ ([index, place + moved])),
+    ]);
+    this.firstIndex = earlier.firstIndex;
+    this.shifted += moved;
+  }
+
   /** @param {LogEntry} entry */
   addEntry({ index, attempt, level, timestamp, message }) {
+    this.firstIndex ||= index;
     this.lastIndex = index;
     if (attempt !== this.attempt) {
       this.attempt = attempt;

@@ -16,9 +16,9 @@ const STATES = { loading: "loading…", live: "live", ended: "complete", paused:
 
 /** @param {{ jobId: string, startsAtEnd: boolean }} props `startsAtEnd`: what is of interest is there */
 export function LogPane({ jobId, startsAtEnd }) {
-  const { lines, count, state, error, goOn } = useLog(jobId);
   const { hash } = useLocation();
   const marked = hash.startsWith("L") ? hash.slice(1) : "";
+  const { lines, count, state, error, goOn, goBack } = useLog(jobId, startOf(marked, startsAtEnd));
   const [isFollowing, setFollowing] = useState(marked === "" && startsAtEnd);
   const [target, setTarget] = useState(/** @type {{ line: number } | null} */ (null));
   const show = useCallback((/** @type {number} */ line) => {
@@ -29,9 +29,10 @@ export function LogPane({ jobId, startsAtEnd }) {
 
   // The line that the address names is shown once it is there.
   const line = marked ? lines.find(marked) : -1;
+  const isThere = line >= 0;
   useEffect(() => {
-    if (line >= 0) show(line);
-  }, [line, show]);
+    if (isThere) show(line);
+  }, [marked, isThere, show]);
 
   const entries = `${formatCount(lines.lastIndex)} ${lines.lastIndex === 1 ? "entry" : "entries"}`;
   return html`<div class="log-pane">
@@ -48,7 +49,13 @@ export function LogPane({ jobId, startsAtEnd }) {
     ${
       state === "full" &&
       html`<p class="notice">
-        This log is long: its first ${entries} are here. <button type="button" onClick=${goOn}>Load more</button>
+        This log is long: it is here up to entry ${formatCount(lines.lastIndex)}. <button type="button" onClick=${goOn}>Load more</button>
+      </p>`
+    }
+    ${
+      lines.firstIndex > 1 &&
+      html`<p class="notice">
+        This log is long: it is here from entry ${formatCount(lines.firstIndex)} on. <button type="button" onClick=${goBack}>Load earlier</button>
       </p>`
     }
     ${
@@ -59,6 +66,7 @@ export function LogPane({ jobId, startsAtEnd }) {
         : html`<${LogView}
             lines=${lines.all}
             count=${count}
+            shifted=${lines.shifted}
             isFollowing=${isFollowing}
             onFollow=${setFollowing}
             target=${target}
@@ -70,27 +78,48 @@ export function LogPane({ jobId, startsAtEnd }) {
   </div>`;
 }
 
-/** @param {string} jobId */
-function useLog(jobId) {
+/** Entries before the one that the address names. */
+const CONTEXT = 500;
+
+/**
+ * @param {string} marked what the address names
+ * @param {boolean} startsAtEnd
+ * @returns {import("./follow-log.js").Start}
+ */
+function startOf(marked, startsAtEnd) {
+  const index = Number.parseInt(marked, 10);
+  if (index > 0) return { after: Math.max(0, index - 1 - CONTEXT) };
+  return startsAtEnd ? "end" : { after: 0 };
+}
+
+/**
+ * @param {string} jobId
+ * @param {import("./follow-log.js").Start} start where the first reading begins
+ */
+function useLog(jobId, start) {
   const lines = useMemo(() => new LogLines(), [jobId]);
   const [count, setCount] = useState(0);
   const [state, setState] = useState(/** @type {import("./follow-log.js").LogState} */ ("loading"));
   const [error, setError] = useState(/** @type {Error | null} */ (null));
-  const goOn = useRef(() => {});
+  const following = useRef(/** @type {import("./follow-log.js").Following | null} */ (null));
   useEffect(() => {
-    const followed = followLog(jobId, {
+    following.current = followLog(jobId, start, {
       onEntries(entries) {
         lines.add(entries);
+        setError(null);
+        setCount(lines.all.length);
+      },
+      onEarlier(entries) {
+        lines.addEarlier(entries);
         setError(null);
         setCount(lines.all.length);
       },
       onState: setState,
       onError: setError,
     });
-    goOn.current = followed.goOn;
-    return followed.stop;
+    return following.current.stop;
   }, [jobId, lines]);
-  return { lines, count, state, error, goOn: () => goOn.current() };
+  return { lines, count, state, error, goOn: () => following.current?.goOn(), goBack: () => following.current?.goBack() };
 }
 
 /** @param {{ search: import("./use-search.js").Search }} props */

@@ -26,6 +26,7 @@ const AT_END = 4;
  * @typedef {object} LogViewProps
  * @property {Line[]} lines
  * @property {number} count how many there are: the array is the same while it grows
+ * @property {number} shifted how many were put before the first ones
  * @property {boolean} isFollowing whether the end is to be seen
  * @property {(isFollowing: boolean) => void} onFollow the reader went to the end, or away from it
  * @property {{ line: number } | null} target a line to be shown; a new object shows it again
@@ -35,7 +36,7 @@ const AT_END = 4;
  */
 
 /** @param {LogViewProps} props */
-export function LogView({ lines, count, isFollowing, onFollow, target, marked, words, isWhole }) {
+export function LogView({ lines, count, shifted, isFollowing, onFollow, target, marked, words, isWhole }) {
   const pane = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [view, setView] = useState({ top: 0, height: 400 });
 
@@ -47,6 +48,13 @@ export function LogView({ lines, count, isFollowing, onFollow, target, marked, w
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
+
+  // What is read stays where it is while lines come before it.
+  const before = useRef(shifted);
+  useLayoutEffect(() => {
+    if (pane.current) pane.current.scrollTop += (shifted - before.current) * LINE_HEIGHT;
+    before.current = shifted;
+  }, [shifted]);
 
   useLayoutEffect(() => {
     if (isFollowing && pane.current) pane.current.scrollTop = count * LINE_HEIGHT;

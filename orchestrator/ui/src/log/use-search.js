@@ -27,14 +27,21 @@ export function useSearch(lines, count, show) {
   const [words, setWords] = useState("");
   const [place, setPlace] = useState(0);
   const [matches, setMatches] = useState(/** @type {number[]} */ ([]));
-  const searched = useRef({ words: "", count: 0 });
+  const searched = useRef({ words: "", count: 0, shifted: 0 });
   const timer = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));
 
   useEffect(() => {
     const before = searched.current;
-    searched.current = { words, count };
+    const { shifted } = lines;
+    searched.current = { words, count, shifted };
     if (!words) {
       setMatches([]);
+    } else if (before.words === words && before.shifted !== shifted) {
+      // Others came before those that are known.
+      const found = lines.search(words);
+      const earlier = found.filter((line) => line < shifted - before.shifted).length;
+      setMatches(found);
+      setPlace((known) => known + earlier);
     } else if (before.words === words) {
       const added = lines.search(words, before.count);
       if (added.length > 0) setMatches((known) => [...known, ...added]);

@@ -60,6 +60,7 @@ function Tiles({ stats, flow, projections }) {
   const failed = flow?.reduce((sum, point) => sum + point.failed + point.timed_out, 0);
   const live = projections?.filter(({ state }) => state === "live");
   const lag = live && Math.max(0, ...live.map(({ lag_events: events }) => events));
+  const behind = lag === undefined ? "…" : counted(lag, "event");
   const parked = projections?.reduce((sum, projection) => sum + projection.parked, 0);
   const canRun = runners.online + runners.busy;
   return html`<ul class="tiles" aria-label="How things stand">
@@ -91,10 +92,10 @@ function Tiles({ stats, flow, projections }) {
     />
     <${Tile}
       href="/projections"
-      label="Read models behind"
-      value=${lag === undefined ? "…" : counted(lag, "event")}
+      label=${parked ? "Streams parked" : "Read models behind"}
+      value=${parked ? formatCount(parked) : behind}
       tone=${parked ? "bad" : undefined}
-      note=${parked ? `${counted(parked, "stream")} parked` : "nothing parked"}
+      note=${parked ? `read models ${behind} behind` : "nothing parked"}
     />
   </ul>`;
 }

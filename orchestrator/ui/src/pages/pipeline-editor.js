@@ -1,6 +1,8 @@
 /** Creating a pipeline, and changing one. */
 
-import { send } from "../api/client.js";
+import { useEffect, useState } from "preact/hooks";
+
+import { ApiError, get, send } from "../api/client.js";
 import { usePipeline } from "../api/resources.js";
 import { html } from "../html.js";
 import { DefinitionForm } from "../pipelines/definition-form.js";
@@ -42,15 +44,37 @@ export function NewPipeline() {
 /** @param {{ id: string }} props */
 export function EditPipeline({ id }) {
   const pipeline = usePipeline(id);
+  const path = `/api/pipeline/${encodeURIComponent(id)}`;
+  const current = pipeline.data?.version ?? 0;
+  /** The version that the form began with. */
+  const [first, setFirst] = useState(0);
+  useEffect(() => setFirst(first || current), [current]);
+  /** The version that is replaced: that one, until a newer one was told of. */
+  const [told, setTold] = useState(0);
 
   /** @param {import("../pipelines/definition-form.js").Definition} definition */
   async function save(definition) {
-    const revised = /** @type {Pipeline} */ (await send("PUT", `/api/pipeline/${id}`, definition));
-    announce(`Version ${revised.version} is saved.`);
-    navigate(`/pipelines/${id}`);
+    try {
+      const revised = /** @type {Pipeline} */ (await send("PUT", path, definition, { "if-match": `"${told || first}"` }));
+      announce(`Version ${revised.version} is saved.`);
+      navigate(`/pipelines/${id}`);
+    } catch (refusal) {
+      if (!(refusal instanceof ApiError) || refusal.code !== "version_changed") throw refusal;
+      const { body } = /** @type {{ body: Pipeline }} */ (await get(path));
+      setTold(body.version);
+      const message = `Somebody saved version ${body.version} meanwhile. Saving again replaces it.`;
+      throw new ApiError(message, refusal);
+    }
   }
 
   return html`<${PageHeading} title=${pipeline.data ? `Edit ${pipeline.data.name}` : "Edit pipeline"} />
+    ${
+      first > 0 &&
+      current > first &&
+      html`<p class="notice" role="status">
+        Version ${current} was saved while you edit. <a href=${`/pipelines/${id}`} target="_blank">What changed</a>
+      </p>`
+    }
     <${Shown} of=${pipeline} what="pipeline" rows=${10}>
       ${(/** @type {Pipeline} */ shown) =>
         html`<${DefinitionForm}

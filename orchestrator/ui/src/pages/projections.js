@@ -36,7 +36,7 @@ export function Projections() {
     <//>
     ${parked.map(
       ({ name }) =>
-        html`<${Section} key=${name} id=${`parked-${name}`} title=${`Parked in ${name}`}>
+        html`<${Section} key=${name} id=${`parked-${name}`} title=${`Parked in ${name.replaceAll("_", " ")}`}>
           <${Parked} projection=${name} onChange=${projections.reload} />
         <//>`,
     )}

@@ -1,0 +1,321 @@
+//! What came of a run, as one document: for programs as it is, for people as a table made of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::Measured;
+use super::followers::{Followed, Tally};
+use super::load::Arrivals;
+use super::options::{BenchOptions, Dialect};
+use super::recorder::{Operation, Recorder, Times};
+
+/// What came of a run. Times are in milliseconds, rates in a second; figures are those of the time that counts.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// What was asked for.
+    pub plan: Plan,
+    /// The time that counts.
+    pub seconds: f64,
+    /// Whether it was ended early.
+    pub interrupted: bool,
+    /// Lives of jobs.
+    pub lifecycles: Lifecycles,
+    /// Requests that were answered with success: those of jobs and polls.
+    pub requests: Rate,
+    /// Text of logs that the server took, in bytes.
+    pub log_text_bytes: Rate,
+    /// How long each operation took, in the order of a job's life.
+    pub operations: Vec<OperationFigures>,
+    /// What went wrong, by kind, warm-up included.
+    pub errors: BTreeMap<String, u64>,
+    /// Answers that did not show what had been acknowledged, warm-up included.
+    pub stale_reads: u64,
+    /// Connections that were made again.
+    pub reconnects: u64,
+    /// How the schedule was kept, where there was one.
+    pub schedule: Option<Schedule>,
+    /// How far the read models were behind the log.
+    pub projection_lag: ProjectionLag,
+    /// Followers of streams, where there were any.
+    pub followers: Option<Followers>,
+    /// What this program took.
+    pub own_cpu: Cpu,
+    /// What the server took, where its process was named.
+    pub server: Option<Server>,
+    /// What could not be taken away from the server, and why.
+    pub left_behind: Vec<String>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "named like the options")]
+pub struct Plan {
+    pub server: String,
+    pub dialect: Dialect,
+    pub workers: u32,
+    pub rate: Option<f64>,
+    pub log_batches: u32,
+    pub log_entries: u32,
+    pub entry_bytes: u32,
+    pub pollers: u32,
+    pub followers: u32,
+}
+
+/// Lives of jobs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Lifecycles {
+    /// Those that ended well.
+    pub completed: u64,
+    /// Those that could not be led to their end, warm-up included.
+    pub failed: u64,
+    /// Completed ones.
+    pub per_second: f64,
+}
+
+/// A count, and what that is in a second.
+#[derive(Debug, Clone, Serialize)]
+pub struct Rate {
+    /// All of it.
+    pub total: u64,
+    /// In a second.
+    pub per_second: f64,
+}
+
+/// The times of an operation.
+#[derive(Debug, Clone, Serialize)]
+pub struct OperationFigures {
+    /// Its name.
+    pub operation: &'static str,
+    /// Its times.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// How values are distributed; times are in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Figures {
+    pub count: u64,
+    pub p50: f64,
+    pub p95: f64,
+    pub p99: f64,
+    pub max: f64,
+}
+
+/// How a schedule was kept.
+#[derive(Debug, Clone, Serialize)]
+pub struct Schedule {
+    /// Jobs a second that were asked for.
+    pub rate: f64,
+    /// Jobs that began.
+    pub arrivals: u64,
+    /// Of these, those whose time had come while every worker was busy.
+    pub late: u64,
+    /// Jobs whose time had come, and that had not begun at the end.
+    pub backlog: u64,
+    /// Whether the server kept up: no backlog, and at most one in a hundred was late.
+    pub kept: bool,
+}
+
+/// The lag of the live read model that is furthest behind, each 100 ms.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProjectionLag {
+    /// In events.
+    pub events: Figures,
+    /// The age of the oldest of them, in milliseconds.
+    pub age_ms: Figures,
+}
+
+/// Followers of streams.
+#[derive(Debug, Clone, Serialize)]
+pub struct Followers {
+    /// Of the feed of all events.
+    pub events: FollowerFigures,
+    /// Of logs of jobs under way.
+    pub logs: FollowerFigures,
+    /// Those that did not have everything 5 s after the load.
+    pub behind: u64,
+}
+
+/// What followers of one kind got, warm-up included.
+#[derive(Debug, Clone, Serialize)]
+pub struct FollowerFigures {
+    /// How many there were.
+    pub clients: u32,
+    /// Streams that they opened.
+    pub streams: u64,
+    /// Events or entries that they got.
+    pub received: u64,
+    /// Those that a stream passed over.
+    pub missed: u64,
+    /// From being recorded to arrival, of the feed alone.
+    pub delivery_ms: Option<Figures>,
+}
+
+/// Processor time of this program.
+#[derive(Debug, Clone, Serialize)]
+pub struct Cpu {
+    /// Share of one core; 1 is all of it.
+    pub cores: f64,
+    /// In microseconds.
+    pub per_request_us: f64,
+}
+
+/// What the server took.
+#[derive(Debug, Clone, Serialize)]
+pub struct Server {
+    /// Processor time as a number of cores.
+    pub cores: f64,
+    /// Processor time of a job's life, in milliseconds.
+    pub per_lifecycle_ms: f64,
+    /// Memory in use at the end, in bytes.
+    pub rss_bytes: u64,
+}
+
+impl Report {
+    /// Whether nothing went wrong.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.errors.is_empty() && self.stale_reads == 0 && self.missed() == 0
+    }
+
+    /// Events that followers did not get.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.followers.as_ref().map_or(0, |of| of.events.missed + of.logs.missed + of.behind)
+    }
+
+    /// The times of an operation; none where there was none.
+    #[must_use]
+    pub fn operation(&self, name: &str) -> Option<&Figures> {
+        self.operations.iter().find(|of| of.operation == name).map(|of| &of.figures)
+    }
+}
+
+/// Makes the document.
+pub(super) fn compile(
+    options: &BenchOptions,
+    recorder: &Recorder,
+    arrivals: &Arrivals,
+    measured: &Measured,
+    followed: &Followed,
+    left_behind: Vec<String>,
+) -> Report {
+    let Measured { elapsed, interrupted, own, server, lag } = measured;
+    let elapsed = *elapsed;
+    let totals = recorder.totals();
+    let completed = recorder.count(Operation::Lifecycle);
+    let requests = Operation::ALL.iter().filter(|operation| **operation != Operation::Lifecycle);
+    let requests: u64 = requests.map(|operation| recorder.count(*operation)).sum();
+    let operations = Operation::ALL.into_iter().filter_map(|operation| {
+        let times = recorder.times(operation);
+        let figures = (!times.is_empty()).then(|| milliseconds(&times))?;
+        Some(OperationFigures { operation: operation.as_str(), figures })
+    });
+    Report {
+        plan: Plan {
+            server: options.server.to_string(),
+            dialect: options.dialect,
+            workers: options.workers,
+            rate: options.rate,
+            log_batches: options.log_batches,
+            log_entries: options.log_entries,
+            entry_bytes: options.entry_bytes,
+            pollers: options.pollers,
+            followers: options.followers,
+        },
+        seconds: elapsed.as_secs_f64(),
+        interrupted: *interrupted,
+        lifecycles: Lifecycles {
+            completed,
+            failed: totals.failed_lifecycles,
+            per_second: Rate::of(completed, elapsed).per_second,
+        },
+        requests: Rate::of(requests, elapsed),
+        log_text_bytes: Rate::of(totals.text_bytes, elapsed),
+        operations: operations.collect(),
+        errors: recorder.errors(),
+        stale_reads: totals.stale_reads,
+        reconnects: totals.reconnects,
+        schedule: options.rate.map(|rate| Schedule::of(rate, arrivals)),
+        projection_lag: ProjectionLag {
+            events: figures(&lag.events.borrow(), 1.0),
+            age_ms: milliseconds(&lag.age.borrow()),
+        },
+        followers: (options.followers > 0).then(|| Followers {
+            events: FollowerFigures::of(&followed.feed),
+            logs: FollowerFigures::of(&followed.logs),
+            behind: followed.behind,
+        }),
+        own_cpu: Cpu {
+            cores: own.cpu.div_duration_f64(elapsed),
+            per_request_us: share(own.cpu.as_secs_f64() * 1e6, requests),
+        },
+        server: server.map(|server| Server {
+            cores: server.cpu.div_duration_f64(elapsed),
+            per_lifecycle_ms: share(server.cpu.as_secs_f64() * 1e3, completed),
+            rss_bytes: server.rss_bytes,
+        }),
+        left_behind,
+    }
+}
+
+impl Rate {
+    fn of(total: u64, elapsed: Duration) -> Self {
+        Self { total, per_second: number(total) / elapsed.as_secs_f64() }
+    }
+}
+
+impl Schedule {
+    fn of(rate: f64, arrivals: &Arrivals) -> Self {
+        let punctuality = arrivals.punctuality();
+        Self {
+            rate,
+            arrivals: punctuality.arrivals,
+            late: punctuality.late,
+            backlog: punctuality.backlog,
+            kept: punctuality.backlog == 0 && punctuality.late * 100 <= punctuality.arrivals,
+        }
+    }
+}
+
+impl FollowerFigures {
+    fn of(tally: &Tally) -> Self {
+        let delivery = tally.delivery.borrow();
+        Self {
+            clients: tally.clients,
+            streams: tally.streams.get(),
+            received: tally.received.get(),
+            missed: tally.missed.get(),
+            delivery_ms: (!delivery.is_empty()).then(|| milliseconds(&delivery)),
+        }
+    }
+}
+
+fn milliseconds(times: &Times) -> Figures {
+    figures(times, 1e3)
+}
+
+fn figures(values: &Histogram<u64>, unit: f64) -> Figures {
+    let at = |quantile: f64| number(values.value_at_quantile(quantile)) / unit;
+    Figures {
+        count: values.len(),
+        p50: at(0.50),
+        p95: at(0.95),
+        p99: at(0.99),
+        max: number(values.max()) / unit,
+    }
+}
+
+/// What one of so many has; 0 where there is none.
+fn share(all: f64, count: u64) -> f64 {
+    if count == 0 { 0.0 } else { all / number(count) }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for reading")]
+fn number(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,65 @@
+//! How far a run is: a line that changes on a terminal, a line now and then elsewhere.
+
+use std::io::{self, IsTerminal};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::bench::Progress;
+
+/// Between two lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(3);
+
+/// Shows progress on stderr. What is on a terminal goes when it is dropped.
+pub(super) struct ProgressReport {
+    spinner: Option<ProgressBar>,
+    /// When the last line was told, and how many jobs had ended then.
+    last: (Instant, u64),
+}
+
+impl ProgressReport {
+    pub(super) fn begin() -> Self {
+        let spinner = io::stderr().is_terminal().then(|| {
+            let style = ProgressStyle::with_template("{spinner} {msg}");
+            ProgressBar::new_spinner().with_style(style.expect("invariant: the template is valid"))
+        });
+        Self { spinner, last: (Instant::now(), 0) }
+    }
+
+    /// Takes note of where the run is.
+    #[expect(clippy::print_stderr, reason = "talk")]
+    pub(super) fn update(&mut self, progress: Progress) {
+        let is_due = self.spinner.is_some() || self.last.0.elapsed() >= LINE_INTERVAL;
+        if !is_due {
+            return;
+        }
+        let line = self.line(progress);
+        match &self.spinner {
+            Some(spinner) => {
+                spinner.set_message(line);
+                spinner.tick();
+            }
+            None => eprintln!("{line}"),
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a rate for reading")]
+    fn line(&mut self, progress: Progress) -> String {
+        let Progress { phase, elapsed, lifecycles, errors } = progress;
+        let now = Instant::now();
+        let (then, before) = std::mem::replace(&mut self.last, (now, lifecycles));
+        let rate = (lifecycles - before) as f64 / (now - then).as_secs_f64().max(1e-3);
+        format!(
+            "{phase}, {:.0} s: {rate:.0} lifecycles/s, {lifecycles} in all, {errors} errors",
+            elapsed.as_secs_f64()
+        )
+    }
+}
+
+impl Drop for ProgressReport {
+    fn drop(&mut self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+    }
+}

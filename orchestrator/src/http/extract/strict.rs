@@ -1,0 +1,311 @@
+//! JSON as the API reads it, where that differs from what serde takes: an object is no array of its members, a word is
+//! no object, and 5.0 is a whole number.
+
+use std::fmt;
+
+use serde::Deserializer;
+use serde::de::value::StrDeserializer;
+use serde::de::{DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+
+/// Whatever reads JSON, at every depth. Around a deserializer, and whatever a deserializer is handed or hands out.
+pub(super) struct Strict<T>(pub(super) T);
+
+/// The reader of a struct: an object, and nothing else.
+struct Object<V>(V);
+
+/// The reader of a whole number, however it is spelled.
+struct Whole<V>(V);
+
+/// The reader of one of our words, such as a status.
+struct Word<V>(V);
+
+/// Up to here every whole number has a spelling of its own among the floating ones.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
+
+macro_rules! forward {
+    ($($method:ident $wrapper:ident),* $(,)?) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+            self.0.$method($wrapper(visitor))
+        })*
+    };
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
+    type Error = D::Error;
+
+    forward! {
+        deserialize_any Strict,
+        deserialize_bool Strict,
+        deserialize_i8 Whole,
+        deserialize_i16 Whole,
+        deserialize_i32 Whole,
+        deserialize_i64 Whole,
+        deserialize_u8 Whole,
+        deserialize_u16 Whole,
+        deserialize_u32 Whole,
+        deserialize_u64 Whole,
+        deserialize_f32 Strict,
+        deserialize_f64 Strict,
+        deserialize_char Strict,
+        deserialize_str Strict,
+        deserialize_string Strict,
+        deserialize_bytes Strict,
+        deserialize_byte_buf Strict,
+        deserialize_option Strict,
+        deserialize_unit Strict,
+        deserialize_seq Strict,
+        deserialize_map Strict,
+        deserialize_identifier Strict,
+        deserialize_ignored_any Strict,
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_struct(name, fields, Object(visitor))
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_str(Word(visitor))
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_newtype_struct(name, Strict(visitor))
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_unit_struct(name, Strict(visitor))
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
+        self.0.deserialize_tuple(len, Strict(visitor))
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        len: usize,
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.0.deserialize_tuple_struct(name, len, Strict(visitor))
+    }
+
+    fn is_human_readable(&self) -> bool {
+        self.0.is_human_readable()
+    }
+}
+
+macro_rules! visit {
+    ($($method:ident($value:ty)),* $(,)?) => {
+        $(fn $method<E: Error>(self, value: $value) -> Result<V::Value, E> {
+            self.0.$method(value)
+        })*
+    };
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    visit! {
+        visit_bool(bool),
+        visit_i64(i64),
+        visit_u64(u64),
+        visit_f64(f64),
+        visit_str(&str),
+        visit_borrowed_str(&'de str),
+        visit_string(String),
+    }
+
+    fn visit_none<E: Error>(self) -> Result<V::Value, E> {
+        self.0.visit_none()
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
+        self.0.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        self.0.visit_some(Strict(deserializer))
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        self.0.visit_newtype_struct(Strict(deserializer))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<V::Value, A::Error> {
+        self.0.visit_seq(Strict(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
+        self.0.visit_map(Strict(members))
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Object<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
+        self.0.visit_map(Strict(members))
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    visit! {
+        visit_i64(i64),
+        visit_u64(u64),
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<V::Value, E> {
+        if value.fract() == 0.0 && value.abs() <= LARGEST_EXACT {
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole, and no larger than an i64")]
+            return self.0.visit_i64(value as i64);
+        }
+        self.0.visit_f64(value)
+    }
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Word<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<V::Value, E> {
+        let word: StrDeserializer<'_, E> = word.into_deserializer();
+        self.0.visit_enum(word)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<S> {
+    type Value = S::Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
+        self.0.deserialize(Strict(deserializer))
+    }
+}
+
+impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<A> {
+    type Error = A::Error;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        self.0.next_element_seed(Strict(seed))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.0.size_hint()
+    }
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Strict<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
+        self.0.next_key_seed(Strict(seed))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.0.next_value_seed(Strict(seed))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        self.0.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde::de::DeserializeOwned;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Outer {
+        inner: Option<Inner>,
+        list: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Inner {
+        number: u8,
+        kind: Kind,
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    enum Kind {
+        Small,
+    }
+
+    fn read<T: DeserializeOwned>(json: &Value) -> Result<T, String> {
+        let json = json.to_string();
+        let mut deserializer = serde_json::Deserializer::from_str(&json);
+        T::deserialize(Strict(&mut deserializer)).map_err(|error| error.to_string())
+    }
+
+    fn refused<T: DeserializeOwned + fmt::Debug>(json: &Value, because: &str) {
+        let error = read::<T>(json).unwrap_err();
+        assert!(error.contains(because), "{json}: {error}");
+    }
+
+    #[test]
+    fn an_array_is_no_object_at_any_depth() {
+        let whole =
+            json!({"inner": {"number": 1, "kind": "Small"}, "list": [{"number": 2, "kind": "Small"}]});
+        let inner = |number| Inner { number, kind: Kind::Small };
+        assert_eq!(read(&whole), Ok(Outer { inner: Some(inner(1)), list: vec![inner(2)] }));
+        let because = "invalid type: sequence, expected an object";
+        refused::<Outer>(&json!([null, []]), because);
+        refused::<Outer>(&json!({"inner": [1, "Small"], "list": []}), because);
+        refused::<Outer>(&json!({"inner": null, "list": [[1, "Small"]]}), because);
+    }
+
+    #[test]
+    fn a_word_is_a_string() {
+        assert_eq!(read(&json!("Small")), Ok(Kind::Small));
+        refused::<Kind>(&json!({"Small": null}), "invalid type: map, expected a string");
+        refused::<Kind>(&json!("Huge"), "unknown variant `Huge`, expected `Small`");
+    }
+
+    #[test]
+    fn a_whole_number_may_have_a_point() {
+        assert_eq!(read(&json!(5.0)), Ok(5_u8));
+        assert_eq!(read(&json!([-5.0, 1e3, 7])), Ok(vec![-5_i32, 1_000, 7]));
+        refused::<u8>(&json!(5.5), "expected u8");
+        refused::<u8>(&json!(256.0), "expected u8");
+        refused::<u8>(&json!(-1.0), "expected u8");
+        refused::<u64>(&json!(1e19), "expected u64");
+        assert_eq!(read(&json!({"n": 5.0})), Ok(json!({"n": 5.0})));
+    }
+}

@@ -1,0 +1,33 @@
+//! What holds for every request, whoever answers it. One layer does it all: each further one costs every request a
+//! copy of all that is beneath it.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+
+use super::cross_site;
+use super::error::{self, Asked};
+use super::state::AppState;
+
+/// Middleware: refuses commands of other web sites, answers for a handler that panics, and writes the body of every
+/// error, also of those that the framework made itself. A server that is about to stop ends each connection with its
+/// next answer, so that no request is on its way when the connection goes.
+pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let asked = Asked::by(&request);
+    let response = match cross_site::check(&request) {
+        Ok(()) => {
+            let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+            answered.unwrap_or_else(|_| error::panicked().into_response())
+        }
+        Err(refusal) => refusal.into_response(),
+    };
+    let mut response = asked.render_problem(response);
+    if state.draining.is_cancelled() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}

@@ -1,0 +1,31 @@
+//! Forgets the secrets of webhooks that are not there: a process ended between a webhook's row and its event.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rivet_projections::webhooks;
+
+use super::{Processes, SweepError};
+use crate::domain::webhook::WebhookState;
+
+/// How long a webhook may be on its way into the log.
+const GRACE: Duration = Duration::from_mins(10);
+
+pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
+    let Processes { commands, read_models, deliveries, .. } = processes;
+    for webhook_id in deliveries.all().await.map_err(SweepError::Deliveries)? {
+        let is_recent = webhook_id.made_at().is_some_and(|made_at| now - GRACE < made_at);
+        if is_recent || webhooks::find(read_models, webhook_id).await?.is_some() {
+            continue;
+        }
+        let webhook = commands.webhooks.load_fresh(webhook_id).await;
+        match webhook.map_err(|error| SweepError::Command(error.into()))?.aggregate.state {
+            WebhookState::Absent => {
+                tracing::info!(webhook.id = %webhook_id, "a secret without a webhook is forgotten");
+                deliveries.forget(webhook_id).await.map_err(SweepError::Deliveries)?;
+            }
+            WebhookState::Active { .. } | WebhookState::Paused { .. } => {}
+        }
+    }
+    Ok(())
+}

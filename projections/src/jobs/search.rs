@@ -1,0 +1,102 @@
+//! Jobs by what somebody remembers of them. Each way of finding one walks an index, newest launch first, so that no
+//! search reads the whole history.
+
+use std::cmp::Reverse;
+
+use rivet_events::id::PipelineId;
+
+use super::queries::{JobFilter, conditions};
+use super::{Job, Jobs};
+use crate::page::{Cursor, Page};
+use crate::query::{Query, QueryError};
+use crate::read_models::ReadModels;
+use crate::{pipeline_activity, runners};
+
+/// Characters of an id by which a job is found: the first eight say when it was launched to about a minute, and the
+/// last eight are hardly ever those of another.
+const ID_PART: usize = 8;
+/// Length of a whole id.
+const ID: usize = 36;
+/// Pipelines that are looked through for a name.
+const MAX_PIPELINES: usize = 10_000;
+/// Pipelines, and runners, that a search may be about: each is a walk of its own.
+const MAX_NAMES: usize = 50;
+
+/// Why a search finds nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// It would have to look through too much.
+    #[error("more than {} pipelines or runners have a name like that: write more of it", MAX_NAMES)]
+    TooWide,
+    /// The read model gave no answer.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}
+
+/// A way of finding jobs.
+enum Term {
+    IdStart(String),
+    IdEnd(String),
+    Pipeline(PipelineId),
+    Runner(String),
+}
+
+/// Jobs by filter that `text` is of, newest launch first: it begins or ends their id (at least eight characters), or is
+/// part of the name of their pipeline, as far as that is there, or of their runner, as far as that is registered, in
+/// whatever case; or it is the whole name of a runner that once was.
+pub async fn search(
+    read_models: &ReadModels,
+    filter: &JobFilter,
+    text: &str,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<Job>, SearchError> {
+    let mut rows = Vec::new();
+    for term in terms(read_models, text).await? {
+        let query = term.narrow(conditions(filter)).newest_first("requested_at", after, limit);
+        rows.extend(read_models.select::<Jobs>(&query).await?);
+    }
+    rows.sort_unstable_by_key(|job| Reverse((job.requested_at, job.id)));
+    rows.dedup_by_key(|job| job.id);
+    Ok(Page::of(rows, limit, |job| Cursor::new(job.requested_at, job.id)))
+}
+
+async fn terms(read_models: &ReadModels, text: &str) -> Result<Vec<Term>, SearchError> {
+    let lower = text.to_lowercase();
+    let pipelines: Vec<Term> = pipeline_activity::list(read_models, MAX_PIPELINES)
+        .await?
+        .into_iter()
+        .filter(|pipeline| pipeline.name.to_lowercase().contains(&lower))
+        .map(|pipeline| Term::Pipeline(pipeline.pipeline_id))
+        .collect();
+    let runners = runners::names_with(read_models, &lower, MAX_NAMES + 1).await?;
+    if pipelines.len() > MAX_NAMES || runners.len() > MAX_NAMES {
+        return Err(SearchError::TooWide);
+    }
+    let mut terms = pipelines;
+    let is_new = !runners.iter().any(|name| name == text);
+    terms.extend(runners.into_iter().chain(is_new.then(|| text.to_owned())).map(Term::Runner));
+    let is_of_id = |letter: u8| letter.is_ascii_hexdigit() || letter == b'-';
+    if (ID_PART..=ID).contains(&lower.len()) && lower.bytes().all(is_of_id) {
+        terms.extend([Term::IdStart(lower.clone()), Term::IdEnd(lower)]);
+    }
+    Ok(terms)
+}
+
+impl Term {
+    fn narrow(self, query: Query) -> Query {
+        match self {
+            // The range ends before the first text that does not begin so.
+            Self::IdStart(start) => {
+                query.push(" and key >= ").bind(&*start).push(" and key < ").bind(format!("{start}~"))
+            }
+            Self::IdEnd(end) => query
+                .push(&format!(" and substr(key, {}) = ", ID - ID_PART + 1))
+                .bind(&end[end.len() - ID_PART..])
+                .push(&format!(" and substr(key, {}) = ", ID - end.len() + 1))
+                .bind(&*end),
+            Self::Pipeline(id) => query.push(" and pipeline_id = ").bind(id.to_string()),
+            Self::Runner(name) => query.push(" and runner_id = ").bind(name),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Whether a long history makes anything slower: a store with many ended jobs beside an empty one.
+//!
+//! `cargo bench -p rivet-tests --bench growth [-- JOBS]`, 1,000,000 jobs of five events and ten lines of log where no
+//! number is given, on SQLite and on PostgreSQL with its default settings. The history is appended to the log, and the
+//! read models are built from it.
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and ends where it cannot go on"
+)]
+#![expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::stream::{self, StreamExt};
+use rivet_events::database::Database;
+use rivet_events::id::{JobId, PipelineId};
+use rivet_events::log::{self, Append, EventLog, LogSettings, StreamWrite};
+use rivet_events::{Event, Metadata, StreamId, Version};
+use rivet_projections::ReadModels;
+use rivet_tests::life::{claimed, completed, launched, logged, started};
+use rivet_tests::postgres::{Cluster, Durability};
+use rivet_tests::sample::new_pipeline;
+use rivet_tests::server::{Server, program};
+use rivet_tests::store::{Store, StoreKind};
+use serde_json::Value;
+use sqlx::{Connection, PgConnection};
+
+const LINES: usize = 10;
+/// Appends at a time.
+const WRITERS: usize = 256;
+/// When the first job was launched, in seconds since 1970 UTC.
+const BEGAN: i64 = 1_780_000_000;
+/// Between two launches, by the clock of the history.
+const BETWEEN: TimeDelta = TimeDelta::milliseconds(100);
+const PAGES: usize = 200;
+/// Operations of the load that are compared.
+const COMPARED: [&str; 3] = ["launch", "claim", "complete"];
+
+#[tokio::main]
+async fn main() {
+    let jobs = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
+    for kind in [StoreKind::Sqlite, StoreKind::Postgres] {
+        measure(kind, jobs).await;
+    }
+}
+
+async fn create(kind: StoreKind) -> Store {
+    match kind {
+        StoreKind::Sqlite => Store::create(kind).await,
+        StoreKind::Postgres => Store::in_cluster(Cluster::start(Durability::Full).await).await,
+    }
+}
+
+async fn measure(kind: StoreKind, jobs: u32) {
+    let empty = create(kind).await;
+    let server = Server::start(&empty, &[]).await;
+    let before = load(&server);
+    drop(server);
+
+    let grown = create(kind).await;
+    let empty_bytes = bytes(kind, &grown).await;
+    let pipeline = grow(kind, &grown, jobs).await;
+    let per_job = (bytes(kind, &grown).await - empty_bytes) as f64 / f64::from(jobs);
+    println!("{kind:?}: {per_job:.0} bytes on disk a job");
+
+    let began = Instant::now();
+    let server = Server::start(&grown, &[]).await;
+    println!("{kind:?}: ready {:.0} ms after its start", millis(began.elapsed()));
+    pages(kind, &server, pipeline).await;
+    let after = load(&server);
+    for operation in COMPARED {
+        let (empty, grown) = (median(&before, operation), median(&after, operation));
+        println!(
+            "{kind:?}: {operation} {empty:.2} ms on an empty store, {grown:.2} ms: {:.2} times",
+            grown / empty
+        );
+    }
+    for (name, report) in [("empty", &before), ("grown", &after)] {
+        println!(
+            "{kind:?}: {name}: {:.0} lifecycles/s at 8 workers, {} MB in memory",
+            report["lifecycles"]["per_second"].as_f64().unwrap(),
+            report["server"]["rss_bytes"].as_u64().unwrap() / 1_000_000,
+        );
+    }
+}
+
+/// Appends the history, and builds the read models from it. The pipeline of all its jobs.
+async fn grow(kind: StoreKind, store: &Store, jobs: u32) -> String {
+    // Its pipeline is there, so that lists have a name for it.
+    let server = Server::start(store, &[]).await;
+    let pipeline = new_pipeline(&server.client()).await;
+    assert!(server.terminate().await.success());
+    let pipeline_id: PipelineId = pipeline.parse().unwrap();
+
+    let database = Database::connect(store.url()).await.unwrap();
+    let log = log::open(&database, LogSettings::default()).await.unwrap();
+    let began = Instant::now();
+    let first = DateTime::from_timestamp(BEGAN, 0).unwrap();
+    stream::iter(0..jobs)
+        .for_each_concurrent(WRITERS, async |n| {
+            live(&*log, pipeline_id, first + BETWEEN * n.cast_signed()).await;
+        })
+        .await;
+    let head = log.head().await.unwrap().0;
+    println!("{kind:?}: {head} events appended at {:.0}/s", rate(head, began));
+
+    let read_models = ReadModels::open(database.clone(), Arc::clone(&log)).await.unwrap();
+    let names: Vec<&str> = ReadModels::names().collect();
+    let began = Instant::now();
+    read_models.rebuild(&names, |_| {}).await.unwrap();
+    println!("{kind:?}: all read models built at {:.0} events/s", rate(head, began));
+    log.close().await;
+    database.close().await;
+    pipeline
+}
+
+/// One job from its launch to its end.
+async fn live(log: &dyn EventLog, pipeline_id: PipelineId, now: DateTime<Utc>) {
+    let job_id = JobId::generate();
+    let life =
+        [launched, claimed, started, completed].map(|event| Event::Job(event(job_id, pipeline_id, now)));
+    let lines = Event::JobLog(logged(job_id, pipeline_id, LINES, now));
+    let write = |stream, events| StreamWrite { stream, expected: Version::default(), events };
+    let writes =
+        vec![write(StreamId::job(job_id), life.to_vec()), write(StreamId::job_log(job_id), vec![lines])];
+    log.append(Append { writes, metadata: Metadata::default(), recorded_at: now }).await.unwrap();
+}
+
+/// How long the first page of each list takes.
+async fn pages(kind: StoreKind, server: &Server, pipeline: String) {
+    let api = server.client();
+    let lists = [
+        "/api/jobs".to_owned(),
+        "/api/jobs?status=Succeeded".to_owned(),
+        "/api/jobs?runner_id=build-01".to_owned(),
+        format!("/api/jobs/pipeline/{pipeline}"),
+        "/api/jobs/scheduled".to_owned(),
+        "/api/runners".to_owned(),
+        "/api/pipeline/list".to_owned(),
+        "/api/events?limit=100".to_owned(),
+        "/api/stats".to_owned(),
+        "/api/stats/history".to_owned(),
+    ];
+    for list in lists {
+        let mut times = Vec::with_capacity(PAGES);
+        for _ in 0..PAGES {
+            let began = Instant::now();
+            api.get(&list).await.expect(200);
+            times.push(began.elapsed());
+        }
+        times.sort_unstable();
+        let (median, p99) = (times[PAGES / 2], times[PAGES * 99 / 100]);
+        println!("{kind:?}: GET {list}: median {:.2} ms, p99 {:.2} ms", millis(median), millis(p99));
+    }
+}
+
+/// What eight workers see in ten seconds.
+fn load(server: &Server) -> Value {
+    let mut bench = Command::new(program());
+    bench.args(["bench", "--json", "--workers", "8", "--duration", "10s"]);
+    bench.args(["--server", &format!("http://{}", server.address())]);
+    bench.args(["--pid", &server.pid().as_raw_nonzero().to_string()]);
+    let output = bench.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn median(report: &Value, operation: &str) -> f64 {
+    let operations = report["operations"].as_array().unwrap();
+    operations.iter().find(|of| of["operation"] == operation).unwrap()["p50"].as_f64().unwrap()
+}
+
+async fn bytes(kind: StoreKind, store: &Store) -> u64 {
+    match kind {
+        StoreKind::Sqlite => {
+            let file = store.url().strip_prefix("sqlite://").unwrap();
+            std::fs::metadata(file).map_or(0, |file| file.len())
+        }
+        StoreKind::Postgres => {
+            let mut connection = PgConnection::connect(store.url()).await.unwrap();
+            let size: i64 = sqlx::query_scalar("select pg_database_size(current_database())")
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+            size.cast_unsigned()
+        }
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn rate(count: u64, since: Instant) -> f64 {
+    count as f64 / since.elapsed().as_secs_f64()
+}

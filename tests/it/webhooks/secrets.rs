@@ -1,0 +1,68 @@
+//! What deliveries are signed with: nobody gets to see it, and it goes with its webhook.
+
+use rivet_events::Position;
+use rivet_events::database::Database;
+use rivet_events::deliveries::Deliveries;
+use rivet_events::id::WebhookId;
+use rivet_tests::on_both_stores;
+use rivet_tests::receiver::Receiver;
+use rivet_tests::sample::{id, new_job};
+use rivet_tests::server::{Server, TestApp};
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::wait::eventually;
+use serde_json::json;
+
+use super::{ALLOW, SECRET, arrivals, create, webhook};
+
+on_both_stores! {
+    nobody_gets_to_see_the_secret,
+    a_secret_without_a_webhook_is_forgotten,
+}
+
+async fn nobody_gets_to_see_the_secret(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &[ALLOW, "--log-filter", "trace"]).await;
+    let api = app.client();
+    let receiver = Receiver::start().await;
+    let created = api.post("/api/webhooks", &webhook(&receiver, &json!({}))).await;
+    let webhook = id(&created.expect(201));
+    new_job(&api).await;
+    arrivals(&receiver, 1).await;
+    let mut texts = vec![created.text, app.server.log()];
+    for path in [
+        "/api/webhooks".to_owned(),
+        format!("/api/webhooks/{webhook}"),
+        format!("/api/webhooks/{webhook}/deliveries"),
+        "/api/events".to_owned(),
+    ] {
+        texts.push(api.get(&path).await.text);
+    }
+    let key = SECRET.strip_prefix("whsec_").unwrap();
+    for text in texts {
+        assert!(!text.contains(key), "{text}");
+    }
+}
+
+/// As after a crash between its row and its event.
+async fn a_secret_without_a_webhook_is_forgotten(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let receiver = Receiver::start().await;
+    let server = Server::start(&store, &[ALLOW]).await;
+    let webhook: WebhookId = create(&server.client(), &receiver, &json!({})).await.parse().unwrap();
+    server.terminate().await;
+    let database = Database::connect(store.url()).await.unwrap();
+    let kept = Deliveries::new(&database);
+    let (orphan, on_its_way): (WebhookId, _) =
+        ("0197f6a0-2c11-7c3e-8a55-0a1b2c3d4e5f".parse().unwrap(), WebhookId::generate());
+    for id in [orphan, on_its_way] {
+        kept.begin(id, &SECRET.to_owned().into(), Position(0), "{}").await.unwrap();
+    }
+    let _server = Server::start(&store, &[ALLOW, "--sweep-interval", "100ms"]).await;
+    eventually("the secret to be forgotten", async || {
+        kept.find(orphan).await.unwrap().is_none().then_some(())
+    })
+    .await;
+    for id in [webhook, on_its_way] {
+        assert!(kept.find(id).await.unwrap().is_some(), "{id}");
+    }
+    database.close().await;
+}
