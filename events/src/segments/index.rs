@@ -77,6 +77,18 @@ pub(super) async fn after_index(
     Ok(rows.into_iter().map(block_place).collect())
 }
 
+/// The last block of a job's log.
+pub(super) async fn last(database: &Database, job: JobId) -> Result<Option<BlockPlace>, StoreError> {
+    let rows: Vec<PlaceRow> = select!(
+        database,
+        "select object, block_offset, block_length from archived_logs join archive_segments using (segment)
+         where job_id = $1 and first_index > $2 order by first_index desc limit $3",
+        job,
+        0_i64
+    );
+    Ok(rows.into_iter().next().map(block_place))
+}
+
 /// Blocks of a segment, whose events leave the log's table.
 #[derive(Debug)]
 pub struct Release<'a> {

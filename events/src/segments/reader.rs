@@ -92,6 +92,14 @@ impl Archive {
         Ok(page)
     }
 
+    /// The last archived event of a job's log.
+    pub async fn read_last(&self, job: JobId) -> Result<Option<Arc<Envelope>>, StoreError> {
+        match index::last(&self.0.database, job).await? {
+            Some(place) => Ok(self.events(&place, job).await?.pop()),
+            None => Ok(None),
+        }
+    }
+
     async fn events(&self, place: &BlockPlace, job: JobId) -> Result<Vec<Arc<Envelope>>, StoreError> {
         decoded(&self.block(place).await?, job)
     }

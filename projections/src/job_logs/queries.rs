@@ -91,21 +91,15 @@ pub async fn last_index(read_models: &ReadModels, job_id: JobId) -> Result<u64, 
         .push(" and key <= ")
         .bind(key(job_id, MAX_INDEX))
         .push(" order by key desc limit 1");
-    if let Some(batch) = read_models.select::<JobLogs>(&query).await?.pop() {
-        return Ok(end_of(&batch));
-    }
-    let mut last = 0;
-    while let Some(batch) = archived(read_models, job_id, last).await.map_err(QueryError::Unavailable)?.pop()
-        && end_of(&batch) > last
-    {
-        last = end_of(&batch);
-    }
-    Ok(last)
-}
-
-/// The index of the batch's last entry.
-fn end_of(batch: &LogBatch) -> u64 {
-    (batch.first_index + batch.entries.len() as u64).saturating_sub(1)
+    let here = read_models.select::<JobLogs>(&query).await?.pop();
+    let last = match (here, read_models.inner.log.archive()) {
+        (None, Some(archive)) => {
+            let last = archive.read_last(job_id).await.map_err(QueryError::Unavailable)?;
+            last.and_then(|envelope| JobLogs::apply(None, &envelope))
+        }
+        (here, _) => here,
+    };
+    Ok(last.map_or(0, |batch| (batch.first_index + batch.entries.len() as u64).saturating_sub(1)))
 }
 
 /// The largest index that fits the key.
