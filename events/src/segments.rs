@@ -1,7 +1,7 @@
 //! Segments: where the logs of ended jobs are kept outside of the database.
 //!
 //! A segment is an object in a directory or an S3-compatible store. It holds the `job_log` events of some jobs as they
-//! were stored, and is made once and never changed ([`format`]). `index` finds the part of a segment that holds a log,
+//! were stored, and is made once and never changed ([`mod@format`]). `index` finds the part of a segment that holds a log,
 //! and is how rows of the log turn into a part of a segment, in one transaction; [`Archive`] reads logs back. `purge`
 //! deletes what is not to be kept at all.
 
