@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::job::{JobEvent, JobLaunched};
-use rivet_events::{Envelope, Event, StreamType};
+use rivet_events::{Envelope, Event, StreamType, Version};
 use uuid::Uuid;
 
 use super::{PRIORITY_STEP, QueuedJob};
@@ -58,7 +58,7 @@ impl Projection for JobQueue {
     }
 
     fn begins(envelope: &Envelope) -> bool {
-        matches!(envelope.event, Event::Job(JobEvent::Launched(_)))
+        envelope.sequence == Version(1)
     }
 
     fn apply(row: Option<QueuedJob>, envelope: &Envelope) -> Option<QueuedJob> {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rivet_events::id::RunnerId;
 use rivet_events::job::{JobEvent, JobLaunched, JobResult, JobStatus};
-use rivet_events::{Envelope, Event, StreamType};
+use rivet_events::{Envelope, Event, StreamType, Version};
 
 use super::{CancelRequest, Job, JobPhase};
 use crate::projection::{Column, Projection, Schema};
@@ -50,7 +50,7 @@ impl Projection for Jobs {
     }
 
     fn begins(envelope: &Envelope) -> bool {
-        matches!(envelope.event, Event::Job(JobEvent::Launched(_)))
+        envelope.sequence == Version(1)
     }
 
     fn apply(row: Option<Job>, envelope: &Envelope) -> Option<Job> {
