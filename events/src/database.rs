@@ -196,14 +196,15 @@ impl SqliteDatabase {
         let options = SqliteConnectOptions::from_str(url)
             .map_err(connect_error)?
             .create_if_missing(true)
-            // Of a new file: what the archive takes out can be given back to the file system, bit by bit.
-            .auto_vacuum(SqliteAutoVacuum::Incremental)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(WRITER_SYNCHRONOUS)
             .pragma("wal_autocheckpoint", WAL_PAGES)
             .busy_timeout(BUSY_TIMEOUT)
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
-        let writer = SqliteWriter::connect(options.clone()).await.map_err(connect_error)?;
+        // Of a new file: what the archive takes out can be given back to the file system, bit by bit. Saying so takes the
+        // write lock, for which no reader may have to wait.
+        let writing = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
+        let writer = SqliteWriter::connect(writing).await.map_err(connect_error)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(8)
             .acquire_timeout(ACQUIRE_TIMEOUT)
