@@ -83,6 +83,11 @@ impl Dispatcher {
         Place { dispatcher: self, number, capabilities: Arc::new(capabilities) }
     }
 
+    /// How many claims stand in the line.
+    pub(crate) fn waiting(&self) -> usize {
+        self.line().places.len()
+    }
+
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }

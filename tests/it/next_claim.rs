@@ -1,10 +1,11 @@
 //! The long poll for the next job: it answers at once or when there is one, once per request, and to each in turn.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
-use rivet_tests::client::{Answer, Client};
+use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{id, launched, new_demanding_pipeline, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
@@ -31,6 +32,14 @@ on_both_stores! {
 async fn until_it_waits(api: &Client, runner: &str) {
     eventually("the runner to be known", async || {
         (api.get(&format!("/api/runners/{runner}")).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+async fn until_so_many_wait(api: &Client, claims: usize) {
+    let gauge = format!("rivet_waiting_claims {claims}");
+    eventually("the claims to stand in line", async || {
+        api.get("/metrics").await.text.lines().any(|line| line == gauge).then_some(())
     })
     .await;
 }
@@ -184,34 +193,28 @@ async fn serve_many(replicas: &[Client]) {
 }
 
 async fn who_waits_longest_is_served_first(kind: StoreKind) {
+    const RUNNERS: usize = 10;
     let app = TestApp::start(kind).await;
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
-    let waiting = (0..10).map(|n| {
-        let (api, pipeline) = (&api, &pipeline);
+    let served = RefCell::new(Vec::new());
+    let runners = (0..RUNNERS).map(|n| {
+        let (api, served) = (&api, &served);
         async move {
-            if n > 0 {
-                until_it_waits(api, &format!("r{}", n - 1)).await;
-            }
-            let launch = async {
-                until_it_waits(api, "r9").await;
-                if n == 9 {
-                    for _ in 0..10 {
-                        launched(api, pipeline).await;
-                    }
-                }
-            };
-            join(api.claim_next(&format!("r{n}"), 25_000), launch).await.0
+            until_so_many_wait(api, n).await;
+            api.claim_next(&format!("r{n}"), 25_000).await.expect(200);
+            served.borrow_mut().push(n);
         }
     });
-    let answers: Vec<Answer> = join_all(waiting).await;
-    let mut places: Vec<(u64, usize)> =
-        answers.iter().enumerate().map(|(n, answer)| (answer.position(), n)).collect();
-    places.sort_unstable();
-    // Roughly: those that came at almost the same time may change places.
-    for (served, (_, arrived)) in places.iter().enumerate() {
-        assert!(served.abs_diff(*arrived) <= 5, "{places:?}");
-    }
+    let launches = async {
+        until_so_many_wait(&api, RUNNERS).await;
+        for n in 0..RUNNERS {
+            launched(&api, &pipeline).await;
+            eventually("the job to be claimed", async || (served.borrow().len() > n).then_some(())).await;
+        }
+    };
+    join(join_all(runners), launches).await;
+    assert_eq!(served.into_inner(), (0..RUNNERS).collect::<Vec<_>>());
 }
 
 /// Waits so short that many of them end while a claim is on its way to the log.

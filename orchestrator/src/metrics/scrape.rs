@@ -38,9 +38,16 @@ pub async fn scrape(
     metrics: &Metrics,
     read_models: &ReadModels,
     head: Position,
+    waiting_claims: usize,
     now: DateTime<Utc>,
 ) -> String {
     let states = Registry::default();
+    states
+        .gauge(
+            "rivet_waiting_claims",
+            "Claims that wait in line in this process until there is a job for them.",
+        )
+        .set(i64::try_from(waiting_claims).unwrap_or(i64::MAX));
     process::measure(&states, metrics.started_at);
     states
         .gauge("rivet_log_head_position", "The highest position of the log that this process knows of.")
