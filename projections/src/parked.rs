@@ -24,15 +24,14 @@ pub struct ParkedStream {
 }
 
 impl ReadModels {
-    /// The streams that the live read model of this name has given up, in the order of these events.
+    /// The streams that the read model of this name has given up, in the order of these events: of the generation that
+    /// queries of this process see, so that a stream that is parked no more is not read as it was before.
     pub async fn parked(&self, projection: &str) -> Result<Vec<ParkedStream>, QueryError> {
-        let query = Query::new(
-            "select stream, parked_streams.position, error from parked_streams
-             join checkpoints using (projection, generation)
-             where state = 'live' and projection = ",
-        )
-        .bind(projection)
-        .push(" order by 2");
+        let query = Query::new("select stream, position, error from parked_streams where projection = ")
+            .bind(projection)
+            .push(" and generation = ")
+            .bind(self.generation(projection))
+            .push(" order by position");
         let rows = async {
             let mut reader = self.inner.store.reader().await?;
             reader.connection().query(&query.text, &query.args).await

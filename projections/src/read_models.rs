@@ -169,12 +169,14 @@ impl ReadModels {
         .map_err(QueryError::Unavailable)
     }
 
+    /// Which generation of a read model queries see.
+    pub(crate) fn generation(&self, projection: &str) -> i64 {
+        let generations = self.inner.generations.read().unwrap_or_else(PoisonError::into_inner);
+        generations.get(projection).copied().unwrap_or_default()
+    }
+
     async fn ask<P: Projection>(&self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
-        let generation = {
-            let generations = self.inner.generations.read().unwrap_or_else(PoisonError::into_inner);
-            generations.get(P::NAME).copied().unwrap_or_default()
-        };
-        let text = query.text.replace("{rows}", &checkpoint::table(P::NAME, generation));
+        let text = query.text.replace("{rows}", &checkpoint::table(P::NAME, self.generation(P::NAME)));
         let mut reader = self.inner.store.reader().await?;
         reader.connection().query(&text, &query.args).await
     }
