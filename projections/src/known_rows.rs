@@ -8,8 +8,12 @@ use lru::LruCache;
 
 /// The documents of one generation as they are at its checkpoint, also that there is none; the least recently used
 /// ones leave.
-#[derive(Clone, Default)]
-pub(crate) struct KnownRows(Option<LruCache<String, Option<String>>>);
+#[derive(Clone)]
+pub(crate) struct KnownRows {
+    capacity: usize,
+    /// Made for the first row: most checkpoints are only looked at.
+    rows: Option<LruCache<String, Option<String>>>,
+}
 
 /// What is known of a key.
 pub(crate) enum Known<'a> {
@@ -22,25 +26,25 @@ pub(crate) enum Known<'a> {
 impl KnownRows {
     /// Room for so many rows.
     pub(crate) fn with_capacity(rows: usize) -> Self {
-        Self(NonZeroUsize::new(rows).map(LruCache::new))
+        Self { capacity: rows, rows: None }
     }
 
     /// What is stored under the key, where that is known.
     pub(crate) fn get(&mut self, key: &str) -> Option<Known<'_>> {
-        let known = self.0.as_mut()?.get(key)?;
+        let known = self.rows.as_mut()?.get(key)?;
         Some(known.as_deref().map_or(Known::NoRow, Known::Row))
     }
 
     /// What is stored under the key from now on.
     pub(crate) fn put(&mut self, key: String, document: Option<String>) {
-        if let Some(rows) = &mut self.0 {
-            rows.put(key, document);
+        if let Some(capacity) = NonZeroUsize::new(self.capacity) {
+            self.rows.get_or_insert_with(|| LruCache::new(capacity)).put(key, document);
         }
     }
 }
 
 impl fmt::Debug for KnownRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("KnownRows").field(&self.0.as_ref().map(LruCache::len)).finish()
+        f.debug_tuple("KnownRows").field(&self.rows.as_ref().map(LruCache::len)).finish()
     }
 }
