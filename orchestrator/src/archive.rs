@@ -137,7 +137,8 @@ impl<'a> Archiver<'a> {
             return Ok(Step::Idle);
         };
         let object = segment.object.clone();
-        match self.execute(ArchiveCommand::RecordSegment(segment)).await {
+        let record = RecordSegment { archived: Box::new(segment) };
+        match self.execute(ArchiveCommand::RecordSegment(record)).await {
             Ok(_) => Ok(Step::Archived),
             Err(CommandError::Refused(ArchiveError::Overtaken)) => {
                 self.give_up(&object).await?;

@@ -1,10 +1,11 @@
 //! Makes a segment of the next logs, and stores it.
 
 use rivet_events::Position;
+use rivet_events::archive::SegmentArchived;
 use rivet_events::id::JobId;
 use rivet_events::segments::{GatherError, Segment, SegmentError, SegmentWriter, format};
 
-use super::{Archiver, ArchiverError, RecordSegment};
+use super::{Archiver, ArchiverError};
 
 /// Jobs of one segment.
 const MAX_JOBS: usize = 5_000;
@@ -21,7 +22,7 @@ impl Archiver<'_> {
         number: u64,
         after: Position,
         until: Position,
-    ) -> Result<Option<RecordSegment>, ArchiverError> {
+    ) -> Result<Option<SegmentArchived>, ArchiverError> {
         let (segment, through) = loop {
             match self.collect(after, until).await {
                 Err(ArchiverError::Gather(GatherError::Segment(SegmentError::Unreadable {
@@ -74,7 +75,7 @@ impl Archiver<'_> {
         number: u64,
         segment: Segment,
         through: Position,
-    ) -> Result<RecordSegment, ArchiverError> {
+    ) -> Result<SegmentArchived, ArchiverError> {
         let expected = segment.sha256();
         // By its digest too: what another archiver makes under the same number has a name of its own.
         let object = format!("{number:08}-{}.jsonl.zst", &expected[..16]);
@@ -87,7 +88,7 @@ impl Archiver<'_> {
         if found != expected {
             return Err(ArchiverError::Damaged { segment: number, object, found, expected });
         }
-        Ok(RecordSegment {
+        Ok(SegmentArchived {
             segment: number,
             object,
             logs,
@@ -99,7 +100,7 @@ impl Archiver<'_> {
             bytes: size,
             raw_bytes,
             sha256: expected,
-            now: self.clock.now(),
+            archived_at: self.clock.now(),
         })
     }
 }

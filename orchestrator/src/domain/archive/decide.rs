@@ -1,8 +1,6 @@
 //! The rules of the archive: one segment at a time, whoever makes it.
 
-use rivet_events::archive::{
-    ArchiveEvent, JobsPurged, PurgeBegun, SegmentArchived, SegmentReleased, SegmentRemoved,
-};
+use rivet_events::archive::{ArchiveEvent, JobsPurged, PurgeBegun, SegmentReleased, SegmentRemoved};
 
 use super::command::{ArchiveCommand, BeginPurge, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
 use super::state::ArchiveState;
@@ -39,26 +37,13 @@ pub(super) fn decide(
 }
 
 fn record_segment(state: &ArchiveState, record: RecordSegment) -> Result<Vec<ArchiveEvent>, ArchiveError> {
-    if record.segment != state.segments + 1 {
+    if record.archived.segment != state.segments + 1 {
         return Err(ArchiveError::Overtaken);
     }
     if state.pending.is_some() {
         return Err(ArchiveError::Pending);
     }
-    Ok(vec![ArchiveEvent::SegmentArchived(SegmentArchived {
-        segment: record.segment,
-        object: record.object,
-        logs: record.logs,
-        events: record.events,
-        entries: record.entries,
-        first_position: record.first_position,
-        last_position: record.last_position,
-        through: record.through,
-        bytes: record.bytes,
-        raw_bytes: record.raw_bytes,
-        sha256: record.sha256,
-        archived_at: record.now,
-    })])
+    Ok(vec![ArchiveEvent::SegmentArchived(*record.archived)])
 }
 
 fn record_release(state: &ArchiveState, record: &RecordRelease) -> Result<Vec<ArchiveEvent>, ArchiveError> {

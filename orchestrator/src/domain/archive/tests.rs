@@ -18,8 +18,8 @@ fn given(events: impl Into<Vec<ArchiveEvent>>) -> Given<Archive> {
     crate::domain::spec::given(events)
 }
 
-fn archived(segment: u64) -> ArchiveEvent {
-    ArchiveEvent::SegmentArchived(SegmentArchived {
+fn segment(segment: u64) -> SegmentArchived {
+    SegmentArchived {
         segment,
         object: format!("{segment}.jsonl.zst"),
         logs: 2,
@@ -32,28 +32,19 @@ fn archived(segment: u64) -> ArchiveEvent {
         raw_bytes: 1_000,
         sha256: "ab".to_owned(),
         archived_at: NOW,
-    })
+    }
+}
+
+fn archived(number: u64) -> ArchiveEvent {
+    ArchiveEvent::SegmentArchived(segment(number))
 }
 
 fn released(segment: u64) -> ArchiveEvent {
     ArchiveEvent::SegmentReleased(SegmentReleased { segment, events: 3, released_at: NOW })
 }
 
-fn record(segment: u64) -> ArchiveCommand {
-    ArchiveCommand::RecordSegment(RecordSegment {
-        segment,
-        object: format!("{segment}.jsonl.zst"),
-        logs: 2,
-        events: 3,
-        entries: 4,
-        first_position: Position(5),
-        last_position: Position(10 * segment),
-        through: Position(10 * segment + 1),
-        bytes: 100,
-        raw_bytes: 1_000,
-        sha256: "ab".to_owned(),
-        now: NOW,
-    })
+fn record(number: u64) -> ArchiveCommand {
+    ArchiveCommand::RecordSegment(RecordSegment { archived: Box::new(segment(number)) })
 }
 
 fn release(segment: u64) -> ArchiveCommand {
