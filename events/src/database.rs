@@ -1,6 +1,5 @@
 //! The database under the log and the read models: PostgreSQL, or one SQLite file.
 
-use std::mem;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,8 +24,9 @@ const VACUUM: &str = "pragma incremental_vacuum(256)";
 /// Pages of the write-ahead log (of 4 KiB) from which on a commit brings them into the file: often enough that the log
 /// stays small, and seldom enough that a page which changes all the time is not written each time.
 const WAL_PAGES: &str = "8192";
-/// How a writing connection begins.
-const WRITER_SYNCHRONOUS: SqliteSynchronous = SqliteSynchronous::Full;
+/// Ways for a connection to commit, as it is told.
+const DURABLE: &str = "pragma synchronous = full";
+const DERIVED: &str = "pragma synchronous = normal";
 
 /// An open database. Clones share their connections.
 #[derive(Debug, Clone)]
@@ -133,14 +133,14 @@ pub struct SqliteWriter {
     /// None after a transaction on it failed: then it is made anew. SQLite rolls some failures back by itself, a full
     /// disk among them, and then the driver's idea of open transactions is wrong for good.
     connection: Option<SqliteConnection>,
-    /// How it commits; none while that is being changed, which may be broken off.
-    synchronous: Option<SqliteSynchronous>,
+    /// What it was told last; none while it is being told something else, which may be broken off.
+    told: Option<&'static str>,
 }
 
 impl SqliteWriter {
     async fn connect(options: SqliteConnectOptions) -> sqlx::Result<Self> {
         let connection = Some(options.connect().await?);
-        Ok(Self { options, connection, synchronous: Some(WRITER_SYNCHRONOUS) })
+        Ok(Self { options, connection, told: None })
     }
 
     /// For a transaction of the log: its commit is synced to disk.
@@ -148,7 +148,7 @@ impl SqliteWriter {
     /// # Errors
     /// If a connection that was given up cannot be made anew.
     pub async fn durable(&mut self) -> sqlx::Result<&mut SqliteConnection> {
-        self.with(SqliteSynchronous::Full, "pragma synchronous = full").await
+        self.telling(DURABLE).await
     }
 
     /// For a transaction on what can be derived from the log again: its commit is synced with the next durable one. A
@@ -157,7 +157,7 @@ impl SqliteWriter {
     /// # Errors
     /// As [`Self::durable`].
     pub async fn derived(&mut self) -> sqlx::Result<&mut SqliteConnection> {
-        self.with(SqliteSynchronous::Normal, "pragma synchronous = normal").await
+        self.telling(DERIVED).await
     }
 
     /// Gives the connection up: a transaction on it did not end well.
@@ -173,19 +173,14 @@ impl SqliteWriter {
         self.connection.as_mut().expect("invariant: a transaction that goes on has a connection")
     }
 
-    async fn with(
-        &mut self,
-        synchronous: SqliteSynchronous,
-        pragma: &'static str,
-    ) -> sqlx::Result<&mut SqliteConnection> {
+    async fn telling(&mut self, pragma: &'static str) -> sqlx::Result<&mut SqliteConnection> {
         if self.connection.is_none() {
             *self = Self::connect(self.options.clone()).await?;
         }
-        // The driver's type has no other way to compare.
-        if self.synchronous.as_ref().map(mem::discriminant) != Some(mem::discriminant(&synchronous)) {
-            self.synchronous = None;
+        if self.told != Some(pragma) {
+            self.told = None;
             self.connection().execute(pragma).await?;
-            self.synchronous = Some(synchronous);
+            self.told = Some(pragma);
         }
         Ok(self.connection())
     }
@@ -197,7 +192,7 @@ impl SqliteDatabase {
             .map_err(connect_error)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(WRITER_SYNCHRONOUS)
+            .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", WAL_PAGES)
             .busy_timeout(BUSY_TIMEOUT)
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
