@@ -130,13 +130,7 @@ where
         metadata: &Metadata,
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
-        let name = command.name();
-        let executed = match self.load(id).await {
-            Ok(loaded) => self.try_execute(loaded, command, metadata, others).await,
-            Err(error) => Err(error),
-        };
-        self.counts.count(name, outcome(&executed));
-        executed
+        self.execute_on(self.load(id).await, command, metadata, others).await
     }
 
     /// As [`Self::execute`], for an id that was just made: nothing is there under it, and nothing is read.
@@ -146,9 +140,22 @@ where
         command: A::Command,
         metadata: &Metadata,
     ) -> Result<Committed<A>, CommandError<A::Error>> {
+        self.execute_on(Ok(Self::absent(stream_of::<A>(id))), command, metadata, &[]).await
+    }
+
+    /// Counts what becomes of the command.
+    async fn execute_on(
+        &self,
+        loaded: Result<Loaded<A>, CommandError<A::Error>>,
+        command: A::Command,
+        metadata: &Metadata,
+        others: &[StreamWrite],
+    ) -> Result<Committed<A>, CommandError<A::Error>> {
         let name = command.name();
-        let loaded = Self::absent(stream_of::<A>(id));
-        let executed = self.try_execute(loaded, command, metadata, &[]).await;
+        let executed = match loaded {
+            Ok(loaded) => self.try_execute(loaded, command, metadata, others).await,
+            Err(error) => Err(error),
+        };
         self.counts.count(name, outcome(&executed));
         executed
     }

@@ -106,11 +106,13 @@ pub(in crate::http) async fn launch(
     };
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
-    let committed = match &key {
-        Some(_) => state.commands.jobs.execute(job_id, command, &metadata).await?,
-        None => state.commands.jobs.execute_first(job_id, command, &metadata).await?,
+    let committed = if key.is_some() {
+        state.commands.jobs.execute(job_id, command, &metadata).await?
+    } else {
+        let committed = state.commands.jobs.execute_first(job_id, command, &metadata).await?;
+        state.commands.job_logs.expect_first(job_id);
+        committed
     };
-    state.commands.job_logs.expect_first(job_id);
     let Some(position) = committed.position else { return replay(&state, job_id, digest.as_ref()).await };
     let job = Job::from_state(&committed.aggregate.state, now).ok_or_else(|| unknown_job(job_id))?;
     supersede(&state, &committed.aggregate.state).await;
