@@ -24,9 +24,9 @@ mod heads;
 pub(crate) mod keeper;
 mod memory;
 mod observer;
-mod postgres;
+pub(crate) mod postgres;
 mod recent;
-mod sqlite;
+pub(crate) mod sqlite;
 mod waiting;
 mod writer;
 

@@ -48,12 +48,8 @@ impl ReadModels {
         last: Position,
     ) -> Result<Released, NotReleased> {
         let release = Release::of(segment, object, blocks)?;
-        let mut keys = Vec::new();
-        for event in blocks.iter().flat_map(|block| &block.events) {
-            let batch = event.batch()?;
-            keys.push(job_logs::key(batch.job_id, batch.first_index));
-        }
-        let rows = Changes { deletes: keys, ..Changes::default() };
+        let keys = release.batches().iter().map(|(job, first_index)| job_logs::key(*job, *first_index));
+        let rows = Changes { deletes: keys.collect(), ..Changes::default() };
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
         let Some(live) = settled(&mut connection).await? else { return Ok(Released::Rebuilding) };

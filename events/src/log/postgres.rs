@@ -44,7 +44,7 @@ const APPEND: &str = "select base, stale_writes from append_events($1, $2, $3, $
 /// The constraint that each version of a stream is taken once.
 const STREAM_KEY: &str = "events_stream_sequence";
 
-/// The columns that [`decode`] reads.
+/// The columns that [`stored`] reads.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -54,6 +54,10 @@ macro_rules! select {
         )
     };
 }
+
+/// The logs of some jobs, one after the other.
+pub(crate) const JOB_LOGS: &str =
+    select!("where aggregate_type = 'job_log' and aggregate_id = any($1) order by aggregate_id, sequence");
 
 /// The table `events` of a PostgreSQL database.
 #[derive(Debug)]
@@ -239,7 +243,11 @@ impl<'a> Columns<'a> {
 }
 
 fn decode(row: &PgRow) -> Result<Arc<Envelope>, StoreError> {
-    let stored = StoredEvent {
+    Ok(Arc::new(stored(row)?.decode()?))
+}
+
+pub(crate) fn stored(row: &PgRow) -> Result<StoredEvent<'_>, StoreError> {
+    Ok(StoredEvent {
         position: Position(row.try_get::<i64, _>("position")?.try_into()?),
         aggregate_type: row.try_get("aggregate_type")?,
         aggregate_id: row.try_get("aggregate_id")?,
@@ -250,6 +258,5 @@ fn decode(row: &PgRow) -> Result<Arc<Envelope>, StoreError> {
         metadata: row.try_get("metadata")?,
         event_id: row.try_get::<Uuid, _>("event_id")?.into(),
         recorded_at: row.try_get("recorded_at")?,
-    };
-    Ok(Arc::new(stored.decode()?))
+    })
 }

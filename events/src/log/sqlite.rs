@@ -29,7 +29,7 @@ const INSERT: &str = "
         value ->> 6, value ->> 7, value ->> 8, value ->> 9
     from json_each(?1)";
 
-/// The columns that [`decode`] reads.
+/// The columns that [`stored`] reads.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
@@ -39,6 +39,12 @@ macro_rules! select {
         )
     };
 }
+
+/// The logs of some jobs, one after the other.
+pub(crate) const JOB_LOGS: &str = select!(
+    "where aggregate_type = 'job_log' and aggregate_id in (select value from json_each(?1))
+     order by aggregate_id, sequence"
+);
 
 /// The table `events` of a SQLite database.
 #[derive(Debug)]
@@ -139,8 +145,12 @@ fn rows(batch: Batch<'_>, base: Position, stale_writes: &[usize]) -> Result<Stri
 }
 
 fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {
+    Ok(Arc::new(stored(row)?.decode()?))
+}
+
+pub(crate) fn stored(row: &SqliteRow) -> Result<StoredEvent<'_>, StoreError> {
     let micros = row.try_get("recorded_at")?;
-    let stored = StoredEvent {
+    Ok(StoredEvent {
         position: Position(row.try_get::<i64, _>("position")?.try_into()?),
         aggregate_type: row.try_get("aggregate_type")?,
         aggregate_id: row.try_get("aggregate_id")?,
@@ -151,6 +161,5 @@ fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {
         metadata: row.try_get("metadata")?,
         event_id: row.try_get::<&str, _>("event_id")?.parse()?,
         recorded_at: DateTime::from_timestamp_micros(micros).ok_or("a time out of range")?,
-    };
-    Ok(Arc::new(stored.decode()?))
+    })
 }

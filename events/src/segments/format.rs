@@ -72,6 +72,22 @@ pub enum SegmentError {
 }
 
 impl StoredEvent {
+    /// A row of the log's table.
+    pub(super) fn of(row: keeper::StoredEvent<'_>) -> Result<Self, StoreError> {
+        Ok(Self {
+            position: row.position,
+            event_id: row.event_id,
+            event_type: row.event_type.to_owned(),
+            event_version: row.event_version.to_owned(),
+            stream_type: row.aggregate_type.to_owned(),
+            stream_id: row.aggregate_id,
+            sequence: row.sequence,
+            recorded_at: row.recorded_at,
+            payload: RawValue::from_string(row.payload.to_owned())?,
+            metadata: RawValue::from_string(row.metadata.to_owned())?,
+        })
+    }
+
     /// The event, read.
     pub fn decode(&self) -> Result<Envelope, StoreError> {
         let stored = keeper::StoredEvent {

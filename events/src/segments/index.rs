@@ -98,6 +98,7 @@ pub struct Release<'a> {
     object: &'a str,
     parts: Vec<Part>,
     positions: Vec<i64>,
+    batches: Vec<(JobId, u64)>,
 }
 
 /// The part of a log that is in one block.
@@ -118,13 +119,14 @@ impl<'a> Release<'a> {
     /// If an event in them is no batch of log entries.
     pub fn of(segment: u64, object: &'a str, blocks: &[Block]) -> Result<Self, SegmentError> {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let (mut parts, mut positions): (Vec<Part>, Vec<i64>) = (Vec::new(), Vec::new());
+        let (mut parts, mut positions, mut batches): (Vec<Part>, _, _) = (Vec::new(), Vec::new(), Vec::new());
         for Block { place, events } in blocks {
             let offset = number(place.start);
             for event in events {
                 let batch = event.batch()?;
                 let (job, sequence) = (batch.job_id.as_uuid(), number(event.sequence.0));
                 positions.push(number(event.position.0));
+                batches.push((batch.job_id, batch.first_index));
                 match parts.last_mut().filter(|last| last.job == job && last.offset == offset) {
                     Some(part) => part.last_sequence = sequence,
                     None => parts.push(Part {
@@ -138,7 +140,13 @@ impl<'a> Release<'a> {
                 }
             }
         }
-        Ok(Self { segment: number(segment), object, parts, positions })
+        Ok(Self { segment: number(segment), object, parts, positions, batches })
+    }
+
+    /// The batches of log entries in it, each with its job and the index of its first entry.
+    #[must_use]
+    pub fn batches(&self) -> &[(JobId, u64)] {
+        &self.batches
     }
 
     fn column<T>(&self, of: impl Fn(&Part) -> T) -> Vec<T> {

@@ -1,19 +1,13 @@
 //! What there is to archive, as the log's table has it.
 
-use chrono::DateTime;
 use futures_util::TryStreamExt;
-use serde_json::value::RawValue;
-use sqlx::Row;
-use sqlx::postgres::PgRow;
-use sqlx::sqlite::SqliteRow;
-use uuid::Uuid;
 
 use super::format::{SegmentError, SegmentWriter, StoredEvent};
 use super::reader::Archive;
 use crate::database::Database;
-use crate::envelope::{Position, Version};
+use crate::envelope::Position;
 use crate::id::JobId;
-use crate::log::StoreError;
+use crate::log::{StoreError, postgres, sqlite};
 
 /// Jobs that have ended, which each does once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,17 +43,6 @@ const ENDED: &str = "
     select aggregate_id, position from events
     where position > $1 and position <= $2 and event_type in ('job.completed', 'job.cancelled', 'job.timed_out')
     order by position limit $3";
-
-const LOGS_ON_POSTGRES: &str = "
-    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload::text as payload,
-        metadata::text as metadata, event_id, recorded_at
-    from events where aggregate_type = 'job_log' and aggregate_id = any($1) order by aggregate_id, sequence";
-
-const LOGS_ON_SQLITE: &str = "
-    select position, aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata, event_id,
-        recorded_at
-    from events where aggregate_type = 'job_log' and aggregate_id in (select value from json_each(?1))
-    order by aggregate_id, sequence";
 
 impl Archive {
     /// Some jobs whose end is recorded after a position and up to another one, so many at most; none where there is
@@ -115,50 +98,21 @@ impl Archive {
         let ids: Vec<String> = jobs.iter().map(ToString::to_string).collect();
         match self.database() {
             Database::Postgres(pool) => {
-                let mut rows = sqlx::query(LOGS_ON_POSTGRES).bind(&ids).fetch(pool);
+                let mut rows = sqlx::query(postgres::JOB_LOGS).bind(&ids).fetch(pool);
                 while let Some(row) = rows.try_next().await? {
-                    into.push(&of_postgres(&row).map_err(GatherError::Unavailable)?)?;
+                    let stored = postgres::stored(&row).and_then(StoredEvent::of);
+                    into.push(&stored.map_err(GatherError::Unavailable)?)?;
                 }
             }
             Database::Sqlite(sqlite) => {
                 let ids = serde_json::to_string(&ids).expect("invariant: texts are JSON");
-                let mut rows = sqlx::query(LOGS_ON_SQLITE).bind(ids).fetch(&sqlite.readers);
+                let mut rows = sqlx::query(sqlite::JOB_LOGS).bind(ids).fetch(&sqlite.readers);
                 while let Some(row) = rows.try_next().await? {
-                    into.push(&of_sqlite(&row).map_err(GatherError::Unavailable)?)?;
+                    let stored = sqlite::stored(&row).and_then(StoredEvent::of);
+                    into.push(&stored.map_err(GatherError::Unavailable)?)?;
                 }
             }
         }
         Ok(())
     }
-}
-
-fn of_postgres(row: &PgRow) -> Result<StoredEvent, StoreError> {
-    Ok(StoredEvent {
-        position: Position(row.try_get::<i64, _>("position")?.try_into()?),
-        event_id: row.try_get::<Uuid, _>("event_id")?.into(),
-        event_type: row.try_get("event_type")?,
-        event_version: row.try_get("event_version")?,
-        stream_type: row.try_get("aggregate_type")?,
-        stream_id: row.try_get("aggregate_id")?,
-        sequence: Version(row.try_get::<i64, _>("sequence")?.try_into()?),
-        recorded_at: row.try_get("recorded_at")?,
-        payload: RawValue::from_string(row.try_get("payload")?)?,
-        metadata: RawValue::from_string(row.try_get("metadata")?)?,
-    })
-}
-
-fn of_sqlite(row: &SqliteRow) -> Result<StoredEvent, StoreError> {
-    let micros = row.try_get("recorded_at")?;
-    Ok(StoredEvent {
-        position: Position(row.try_get::<i64, _>("position")?.try_into()?),
-        event_id: row.try_get::<&str, _>("event_id")?.parse()?,
-        event_type: row.try_get("event_type")?,
-        event_version: row.try_get("event_version")?,
-        stream_type: row.try_get("aggregate_type")?,
-        stream_id: row.try_get("aggregate_id")?,
-        sequence: Version(row.try_get::<i64, _>("sequence")?.try_into()?),
-        recorded_at: DateTime::from_timestamp_micros(micros).ok_or("a time out of range")?,
-        payload: RawValue::from_string(row.try_get("payload")?)?,
-        metadata: RawValue::from_string(row.try_get("metadata")?)?,
-    })
 }

@@ -107,16 +107,7 @@ struct Totals {
 impl Totals {
     async fn archive(&mut self, archiver: &mut Archiver<'_>, until: Position) -> Result<(), ArchiverError> {
         let from = archiver.state().await?.through;
-        let report = ProgressReport::begin("archiving");
-        let outcome = loop {
-            match archiver.step(until).await {
-                Ok(Step::Idle) => break Ok(()),
-                Ok(step) => self.take_note(step, &report, from, until).await,
-                Err(error) => break Err(error),
-            }
-        };
-        report.end();
-        outcome
+        self.pass("archiving", from, until, async || archiver.step(until).await).await
     }
 
     async fn purge(
@@ -125,11 +116,22 @@ impl Totals {
         retention: Retention,
     ) -> Result<(), ArchiverError> {
         let from = archiver.state().await?.purged_through;
-        let report = ProgressReport::begin("forgetting");
+        self.pass("forgetting", from, retention.until, async || archiver.purge_step(retention).await).await
+    }
+
+    /// Makes steps until there is nothing left to do.
+    async fn pass(
+        &mut self,
+        what: &'static str,
+        from: Position,
+        until: Position,
+        mut step: impl AsyncFnMut() -> Result<Step, ArchiverError>,
+    ) -> Result<(), ArchiverError> {
+        let report = ProgressReport::begin(what);
         let outcome = loop {
-            match archiver.purge_step(retention).await {
+            match step().await {
                 Ok(Step::Idle) => break Ok(()),
-                Ok(step) => self.take_note(step, &report, from, retention.until).await,
+                Ok(step) => self.take_note(step, &report, from, until).await,
                 Err(error) => break Err(error),
             }
         };
