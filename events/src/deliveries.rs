@@ -4,7 +4,7 @@ use std::fmt;
 
 use sqlx::Executor;
 
-use crate::database::Database;
+use crate::database::{Database, Durability};
 use crate::envelope::Position;
 use crate::id::WebhookId;
 use crate::log::StoreError;
@@ -58,7 +58,7 @@ macro_rules! execute {
             }
             Database::Sqlite(sqlite) => {
                 let mut writer = sqlite.write().await;
-                let outcome = writer.derived().await?.execute(sqlx::query($text)$(.bind($value))*).await;
+                let outcome = writer.statements(Durability::Derived).await?.execute(sqlx::query($text)$(.bind($value))*).await;
                 if outcome.is_err() {
                     writer.abandon();
                 }

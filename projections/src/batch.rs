@@ -116,8 +116,8 @@ async fn write(
     if !checkpoint::advance(connection, checkpoints, to).await? {
         return Ok(false);
     }
+    connection.save(checkpoints.iter().map(Checkpoint::table).zip(changes)).await?;
     for (checkpoint, changes) in checkpoints.iter().zip(changes) {
-        connection.save(&checkpoint.table(), changes).await?;
         for parked in &changes.parked {
             checkpoint::park(connection, checkpoint, parked).await?;
         }

@@ -8,14 +8,13 @@ mod sqlite;
 
 use std::collections::HashMap;
 
-use rivet_events::database::Database;
+use rivet_events::database::{Database, Durability, SqliteTransaction};
 use rivet_events::log::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 
 use crate::projection::{Changes, Schema};
 use crate::query::Value;
-use sqlite::SqliteTransaction;
 
 /// Where rows and checkpoints are kept.
 #[derive(Debug, Clone)]
@@ -67,7 +66,7 @@ impl Store {
             Database::Postgres(pool) => {
                 Transaction::Postgres(pool.begin_with(postgres::BEGIN_DERIVED).await?)
             }
-            Database::Sqlite(sqlite) => Transaction::Sqlite(SqliteTransaction::begin(sqlite).await?),
+            Database::Sqlite(sqlite) => Transaction::Sqlite(sqlite.begin(Durability::Derived).await?),
         })
     }
 
@@ -178,19 +177,20 @@ impl Connection<'_> {
         })
     }
 
-    /// Stores what a batch made of a table's rows.
-    pub(crate) async fn save(&mut self, table: &str, changes: &Changes) -> Result<(), StoreError> {
-        if !changes.upserts.is_empty() {
-            match self {
-                Self::Postgres(connection) => postgres::upsert(connection, table, &changes.upserts).await?,
-                Self::Sqlite(connection) => sqlite::upsert(connection, table, &changes.upserts).await?,
-            }
+    /// Stores what a batch made of the rows of some tables.
+    pub(crate) async fn save(
+        &mut self,
+        changed: impl IntoIterator<Item = (String, &Changes)>,
+    ) -> Result<(), StoreError> {
+        let has_any =
+            |(_, changes): &(_, &Changes)| !changes.upserts.is_empty() || !changes.deletes.is_empty();
+        let changed: Vec<_> = changed.into_iter().filter(has_any).collect();
+        if changed.is_empty() {
+            return Ok(());
         }
-        if !changes.deletes.is_empty() {
-            match self {
-                Self::Postgres(connection) => postgres::delete(connection, table, &changes.deletes).await?,
-                Self::Sqlite(connection) => sqlite::delete(connection, table, &changes.deletes).await?,
-            }
+        match self {
+            Self::Postgres(connection) => postgres::save(connection, &changed).await?,
+            Self::Sqlite(connection) => sqlite::save(connection, &changed).await?,
         }
         Ok(())
     }

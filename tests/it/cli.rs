@@ -3,7 +3,7 @@
 use std::process::{Output, Stdio};
 
 use reqwest::Method;
-use rivet_events::database::Database;
+use rivet_events::database::{Database, Durability};
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{new_claimed_job, success};
@@ -178,7 +178,7 @@ async fn damage(store: &Store, job: &str) {
             let table: String = sqlx::query_scalar(on_sqlite).fetch_one(&sqlite.readers).await.expect("one");
             let delete = format!("delete from {table} where key = $1");
             let mut writer = sqlite.write().await;
-            let connection = writer.durable().await.expect("connected");
+            let connection = writer.statements(Durability::Synced).await.expect("connected");
             sqlx::query(&delete).bind(job).execute(connection).await.expect("deleted").rows_affected()
         }
         Database::Postgres(pool) => {

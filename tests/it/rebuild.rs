@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use futures_util::future::join_all;
 use rivet_events::Position;
-use rivet_events::database::Database;
+use rivet_events::database::{Database, Durability};
 use rivet_events::log::{self, EventLog, LogSettings};
 use rivet_projections::ReadModels;
 use rivet_projections::status::Status;
@@ -76,7 +76,14 @@ impl Process {
             Database::Postgres(pool) => pool.execute(statement).await.unwrap().rows_affected(),
             Database::Sqlite(sqlite) => {
                 let mut writer = sqlite.write().await;
-                writer.durable().await.unwrap().execute(statement).await.unwrap().rows_affected()
+                writer
+                    .statements(Durability::Synced)
+                    .await
+                    .unwrap()
+                    .execute(statement)
+                    .await
+                    .unwrap()
+                    .rows_affected()
             }
         };
     }

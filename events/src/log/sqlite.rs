@@ -3,23 +3,24 @@
 use std::sync::Arc;
 
 use chrono::DateTime;
+use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, Row, SqliteConnection};
 
-use crate::database::SqliteDatabase;
+use crate::database::{Durability, SqliteDatabase};
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::StoreError;
 use crate::log::batch::{Batch, Committed};
 use crate::log::keeper::{Keeper, StoredEvent};
 
-/// Which writes of a batch, `[type, id, expected]` each, are stale.
-const STALE: &str = "
+/// Which writes of a batch, `[type, id, expected]` each, are stale; then the position of the last event.
+const LOOK: &str = "
     select w.key from json_each(?1) w
     where w.value ->> 2 <> coalesce((
         select max(e.sequence) from events e
         where e.aggregate_type = w.value ->> 0 and e.aggregate_id = w.value ->> 1
     ), 0)
-    order by w.key";
+    order by w.key;
+    select coalesce(max(position), 0) from events";
 
 /// Stores events, an array of the columns each.
 const INSERT: &str = "
@@ -65,12 +66,15 @@ impl Keeper for SqliteKeeper {
             .map(|(_, write)| (write.stream.kind.as_str(), &write.stream.id, write.expected))
             .collect();
         let writes = serde_json::to_string(&writes)?;
-        let mut lock = self.database.write().await;
-        let committed = store(lock.durable().await?, batch, writes).await;
-        if committed.is_err() {
-            lock.abandon();
-        }
-        committed
+        let mut transaction = self.database.begin(Durability::Synced).await?;
+        let mut found: Vec<i64> =
+            sqlx::query_scalar(LOOK).bind(writes).fetch_all(transaction.connection()).await?;
+        let base = Position(found.pop().unwrap_or_default().try_into()?);
+        let stale_writes: Vec<usize> = found.into_iter().map(usize::try_from).collect::<Result<_, _>>()?;
+        let rows = rows(batch, base, &stale_writes)?;
+        sqlx::query(INSERT).bind(rows).execute(transaction.connection()).await?;
+        transaction.commit().await?;
+        Ok(Committed { base, stale_writes })
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, StoreError> {
@@ -100,25 +104,6 @@ impl Keeper for SqliteKeeper {
             .await?;
         Ok(Position(head.try_into()?))
     }
-}
-
-/// One transaction. On an error, the connection is not to be used again.
-async fn store(
-    connection: &mut SqliteConnection,
-    batch: Batch<'_>,
-    writes: String,
-) -> Result<Committed, StoreError> {
-    let mut transaction = connection.begin_with("begin immediate").await?;
-    let stale_writes: Vec<i64> = sqlx::query_scalar(STALE).bind(writes).fetch_all(&mut *transaction).await?;
-    let stale_writes: Vec<usize> = stale_writes.into_iter().map(usize::try_from).collect::<Result<_, _>>()?;
-    let base: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from events")
-        .fetch_one(&mut *transaction)
-        .await?;
-    let base = Position(base.try_into()?);
-    let rows = rows(batch, base, &stale_writes)?;
-    sqlx::query(INSERT).bind(rows).execute(&mut *transaction).await?;
-    transaction.commit().await?;
-    Ok(Committed { base, stale_writes })
 }
 
 /// The accepted events of a batch as [`INSERT`] takes them.

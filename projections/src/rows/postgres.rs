@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{Column as _, PgConnection, Postgres, Row as _, TypeInfo as _, ValueRef as _};
+use sqlx::{Arguments as _, Column as _, PgConnection, Postgres, Row as _, TypeInfo as _, ValueRef as _};
 
-use crate::projection::{ColumnKind, Schema};
+use crate::projection::{Changes, ColumnKind, Schema};
 use crate::query::Value;
 
 /// The commit returns before it is on disk: rows and checkpoint may be lost together, and follow from the log.
@@ -96,25 +96,34 @@ pub(super) async fn load(
     Ok(rows.into_iter().map(|(key, document)| (key, with_nul(document))).collect())
 }
 
-pub(super) async fn upsert(
-    connection: &mut PgConnection,
-    table: &str,
-    rows: &[(String, String)],
-) -> sqlx::Result<()> {
-    let keys: Vec<&str> = rows.iter().map(|(key, _)| key.as_str()).collect();
-    let documents: Vec<Cow<'_, str>> = rows.iter().map(|(_, document)| without_nul(document)).collect();
-    let documents: Vec<&str> = documents.iter().map(AsRef::as_ref).collect();
-    let text = format!(
-        "insert into {table} (key, document)
-         select key, document::json from unnest($1::text[], $2::text[]) as changed(key, document)
-         on conflict (key) do update set document = excluded.document"
-    );
-    sqlx::query(&text).bind(keys).bind(documents).execute(connection).await?;
-    Ok(())
-}
-
-pub(super) async fn delete(connection: &mut PgConnection, table: &str, keys: &[String]) -> sqlx::Result<()> {
-    sqlx::query(&format!("delete from {table} where key = any($1)")).bind(keys).execute(connection).await?;
+/// Runs one statement for all tables: one round trip, however many there are.
+pub(super) async fn save(connection: &mut PgConnection, changed: &[(String, &Changes)]) -> sqlx::Result<()> {
+    let mut parts = Vec::new();
+    let mut args = PgArguments::default();
+    let mut bind = |values: Vec<&str>| -> sqlx::Result<usize> {
+        args.add(values).map_err(sqlx::Error::Encode)?;
+        Ok(args.len())
+    };
+    for (table, changes) in changed {
+        if !changes.upserts.is_empty() {
+            let (keys, documents): (Vec<&str>, Vec<_>) =
+                changes.upserts.iter().map(|(key, row)| (key.as_str(), without_nul(row))).unzip();
+            let (keys, documents) = (bind(keys)?, bind(documents.iter().map(AsRef::as_ref).collect())?);
+            parts.push(format!(
+                "{table}_upserted as (
+                    insert into {table} (key, document)
+                    select key, document::json from unnest(${keys}::text[], ${documents}::text[]) as changed(key, document)
+                    on conflict (key) do update set document = excluded.document
+                )"
+            ));
+        }
+        if !changes.deletes.is_empty() {
+            let keys = bind(changes.deletes.iter().map(String::as_str).collect())?;
+            parts.push(format!("{table}_deleted as (delete from {table} where key = any(${keys}::text[]))"));
+        }
+    }
+    let text = format!("with {} select", parts.join(",\n"));
+    sqlx::query_with(&text, args).execute(connection).await?;
     Ok(())
 }
 

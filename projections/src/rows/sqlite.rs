@@ -4,49 +4,12 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use rivet_events::database::{SqliteDatabase, SqliteWriter};
 use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow, SqliteTransactionManager};
-use sqlx::{Row as _, Sqlite, SqliteConnection, TransactionManager as _, TypeInfo as _, ValueRef as _};
-use tokio::sync::MutexGuard;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row as _, Sqlite, SqliteConnection, TypeInfo as _, ValueRef as _};
 
-use crate::projection::{Column, ColumnKind, Schema};
+use crate::projection::{Changes, Column, ColumnKind, Schema};
 use crate::query::Value;
-
-/// A transaction on the connection that writes what can be derived.
-pub(crate) struct SqliteTransaction<'a> {
-    writer: MutexGuard<'a, SqliteWriter>,
-    open: bool,
-}
-
-impl<'a> SqliteTransaction<'a> {
-    pub(super) async fn begin(database: &'a SqliteDatabase) -> sqlx::Result<Self> {
-        // Open from here on: whoever stops waiting for the begin gives the connection up.
-        let mut transaction = Self { writer: database.write().await, open: true };
-        let connection = transaction.writer.derived().await?;
-        SqliteTransactionManager::begin(connection, Some("begin immediate".into())).await?;
-        Ok(transaction)
-    }
-
-    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
-        self.writer.connection()
-    }
-
-    pub(super) async fn commit(mut self) -> sqlx::Result<()> {
-        SqliteTransactionManager::commit(self.writer.connection()).await?;
-        self.open = false;
-        Ok(())
-    }
-}
-
-impl Drop for SqliteTransaction<'_> {
-    fn drop(&mut self) {
-        if self.open {
-            // Its end rolls back, whatever state it is in.
-            self.writer.abandon();
-        }
-    }
-}
 
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     if text.contains("{now}") {
@@ -120,33 +83,43 @@ pub(super) async fn load(
     Ok(rows.into_iter().collect())
 }
 
-pub(super) async fn upsert(
+/// Runs one text of many statements: the thread under the connection is woken once for all of them.
+pub(super) async fn save(
     connection: &mut SqliteConnection,
-    table: &str,
-    rows: &[(String, String)],
+    changed: &[(String, &Changes)],
 ) -> sqlx::Result<()> {
+    let mut text = String::new();
+    let mut args = Vec::new();
+    for (table, changes) in changed {
+        if !changes.upserts.is_empty() {
+            args.push(object(&changes.upserts));
+            write!(
+                text,
+                "insert into {table} (key, document) select key, value from json_each(${}) where true
+                 on conflict (key) do update set document = excluded.document;",
+                args.len()
+            )
+            .expect("invariant: writing to a String succeeds");
+        }
+        if !changes.deletes.is_empty() {
+            args.push(quoted_array(&changes.deletes));
+            write!(text, "delete from {table} where key in (select value from json_each(${}));", args.len())
+                .expect("invariant: writing to a String succeeds");
+        }
+    }
+    let query = args.into_iter().fold(sqlx::query(&text), Query::bind);
+    query.execute(connection).await?;
+    Ok(())
+}
+
+fn object(rows: &[(String, String)]) -> String {
     let mut object = String::with_capacity(rows.iter().map(|(key, row)| key.len() + row.len() + 8).sum());
     for (n, (key, document)) in rows.iter().enumerate() {
         object.push(if n == 0 { '{' } else { ',' });
         write!(object, "{}:{document}", quoted(key)).expect("invariant: writing to a String succeeds");
     }
     object.push('}');
-    let text = format!(
-        "insert into {table} (key, document) select key, value from json_each($1) where true
-         on conflict (key) do update set document = excluded.document"
-    );
-    sqlx::query(&text).bind(object).execute(connection).await?;
-    Ok(())
-}
-
-pub(super) async fn delete(
-    connection: &mut SqliteConnection,
-    table: &str,
-    keys: &[String],
-) -> sqlx::Result<()> {
-    let text = format!("delete from {table} where key in (select value from json_each($1))");
-    sqlx::query(&text).bind(quoted_array(keys)).execute(connection).await?;
-    Ok(())
+    object
 }
 
 fn quoted(text: &str) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Output;
 use std::sync::Arc;
 
-use rivet_events::database::Database;
+use rivet_events::database::{Database, Durability};
 use rivet_events::log::{self, LogSettings};
 use rivet_projections::ReadModels;
 use rivet_tests::client::Client;
@@ -81,7 +81,10 @@ impl Place {
         match Database::connect(self.store.url()).await.unwrap() {
             Database::Sqlite(sqlite) => {
                 let mut writer = sqlite.write().await;
-                sqlx::query(statement).execute(writer.durable().await.unwrap()).await.unwrap();
+                sqlx::query(statement)
+                    .execute(writer.statements(Durability::Synced).await.unwrap())
+                    .await
+                    .unwrap();
             }
             Database::Postgres(pool) => {
                 sqlx::query(statement).execute(&pool).await.unwrap();

@@ -1,0 +1,225 @@
+//! The one SQLite file, and the right to write into it.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::sqlite::{
+    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection, SqlitePool};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::sleep;
+
+use super::{ACQUIRE_TIMEOUT, DatabaseError, connect_error};
+use crate::log::StoreError;
+
+/// How long SQLite waits for another process (a CLI command beside the server) to let go of the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Frees a megabyte or so: 256 pages.
+const VACUUM: &str = "pragma incremental_vacuum(256)";
+
+/// Pages of the write-ahead log (of 4 KiB) from which on a commit brings them into the file: often enough that the log
+/// stays small, and seldom enough that a page which changes all the time is not written each time.
+const WAL_PAGES: &str = "8192";
+/// Rows that wait to be taken from the thread that reads them: as many as a page of anything has, so that it need not
+/// be woken for more.
+const ROWS_AHEAD: usize = 1024;
+
+/// One SQLite file in WAL mode: many readers, and one writer at a time.
+#[derive(Debug, Clone)]
+pub struct SqliteDatabase {
+    /// Connections for reading; they never wait for the writer.
+    pub readers: SqlitePool,
+    writer: Arc<Mutex<SqliteWriter>>,
+}
+
+/// What a commit is worth when the power fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It is synced to disk: for the log.
+    Synced,
+    /// It is synced with the next one that is, for what can be derived from the log again. A power cut may take the
+    /// last of them, rows and checkpoint together.
+    Derived,
+}
+
+impl Durability {
+    fn pragma(self) -> &'static str {
+        match self {
+            Self::Synced => "pragma synchronous = full",
+            Self::Derived => "pragma synchronous = normal",
+        }
+    }
+
+    fn pragma_and_begin(self) -> &'static str {
+        match self {
+            Self::Synced => "pragma synchronous = full; begin immediate",
+            Self::Derived => "pragma synchronous = normal; begin immediate",
+        }
+    }
+}
+
+/// The writing connection, under a lock. SQLite lets one write at a time and makes the others poll; this queue is fair
+/// and wakes at once. It is one connection for all, since each of two would lose what it holds of the file's pages to
+/// every commit of the other.
+#[derive(Debug)]
+pub struct SqliteWriter {
+    options: SqliteConnectOptions,
+    /// None after a transaction on it failed: then it is made anew. SQLite rolls some failures back by itself, a full
+    /// disk among them, and then the driver's idea of open transactions is wrong for good.
+    connection: Option<SqliteConnection>,
+    /// How it commits; none while it is being told something else, which may be broken off.
+    durability: Option<Durability>,
+}
+
+impl SqliteWriter {
+    async fn connect(options: SqliteConnectOptions) -> sqlx::Result<Self> {
+        let connection = Some(options.connect().await?);
+        Ok(Self { options, connection, durability: None })
+    }
+
+    /// For statements that are a transaction each.
+    ///
+    /// # Errors
+    /// If a connection that was given up cannot be made anew.
+    pub async fn statements(&mut self, durability: Durability) -> sqlx::Result<&mut SqliteConnection> {
+        if self.connection.is_none() || self.durability != Some(durability) {
+            self.tell(durability.pragma(), durability).await?;
+        }
+        Ok(self.connection())
+    }
+
+    async fn begin(&mut self, durability: Durability) -> sqlx::Result<()> {
+        if self.connection.is_none() || self.durability != Some(durability) {
+            self.tell(durability.pragma_and_begin(), durability).await
+        } else {
+            self.connection().execute("begin immediate").await.map(drop)
+        }
+    }
+
+    async fn tell(&mut self, text: &'static str, durability: Durability) -> sqlx::Result<()> {
+        if self.connection.is_none() {
+            *self = Self::connect(self.options.clone()).await?;
+        }
+        self.durability = None;
+        self.connection().execute(text).await?;
+        self.durability = Some(durability);
+        Ok(())
+    }
+
+    /// Gives the connection up: what was begun on it did not end well.
+    pub fn abandon(&mut self) {
+        self.connection = None;
+    }
+
+    fn connection(&mut self) -> &mut SqliteConnection {
+        self.connection.as_mut().expect("invariant: what was begun has a connection")
+    }
+}
+
+/// A transaction on the writing connection. Dropped without a commit, it is rolled back.
+#[derive(Debug)]
+pub struct SqliteTransaction<'a> {
+    writer: MutexGuard<'a, SqliteWriter>,
+    open: bool,
+}
+
+impl SqliteTransaction<'_> {
+    /// What its statements run on.
+    pub fn connection(&mut self) -> &mut SqliteConnection {
+        self.writer.connection()
+    }
+
+    /// Ends it, with all that it wrote.
+    ///
+    /// # Errors
+    /// If the database did not say that it is committed.
+    pub async fn commit(mut self) -> sqlx::Result<()> {
+        self.writer.connection().execute("commit").await?;
+        self.open = false;
+        Ok(())
+    }
+}
+
+impl Drop for SqliteTransaction<'_> {
+    fn drop(&mut self) {
+        if self.open {
+            // Its end rolls back, whatever state it is in.
+            self.writer.abandon();
+        }
+    }
+}
+
+impl SqliteDatabase {
+    pub(super) async fn open(url: &str) -> Result<Self, DatabaseError> {
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(connect_error)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("wal_autocheckpoint", WAL_PAGES)
+            .busy_timeout(BUSY_TIMEOUT)
+            .row_buffer_size(ROWS_AHEAD)
+            .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
+        // Of a new file: what the archive takes out can be given back to the file system, bit by bit. Saying so takes the
+        // write lock, for which no reader may have to wait.
+        let writing = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
+        let writer = SqliteWriter::connect(writing).await.map_err(connect_error)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(8)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await
+            .map_err(connect_error)?;
+        Ok(Self { readers, writer: Arc::new(Mutex::new(writer)) })
+    }
+
+    /// Begins a transaction, in order of arrival.
+    ///
+    /// # Errors
+    /// If another process holds the file for too long, or it cannot be opened.
+    pub async fn begin(&self, durability: Durability) -> sqlx::Result<SqliteTransaction<'_>> {
+        // Open from here on: whoever stops waiting for the begin gives the connection up.
+        let mut transaction = SqliteTransaction { writer: self.write().await, open: true };
+        transaction.writer.begin(durability).await?;
+        Ok(transaction)
+    }
+
+    /// The right to write, in order of arrival. Hold it for one statement.
+    pub async fn write(&self) -> MutexGuard<'_, SqliteWriter> {
+        self.writer.lock().await
+    }
+
+    /// Cuts free pages off the file, as long as that makes it smaller.
+    pub(super) async fn vacuum(&self) -> Result<(), StoreError> {
+        loop {
+            let began = Instant::now();
+            {
+                let mut writer = self.write().await;
+                let connection = writer.statements(Durability::Derived).await?;
+                let before: i64 =
+                    sqlx::query_scalar("pragma freelist_count").fetch_one(&mut *connection).await?;
+                sqlx::query(VACUUM).execute(&mut *connection).await?;
+                let after: i64 = sqlx::query_scalar("pragma freelist_count").fetch_one(connection).await?;
+                if after == 0 || after >= before {
+                    return Ok(());
+                }
+            }
+            // As much time as it took is left to those who write in other processes.
+            sleep(began.elapsed()).await;
+        }
+    }
+
+    /// Closes all connections; the last one folds the write-ahead log into the file.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        let connection = self.writer.lock().await.connection.take();
+        if let Some(connection) = connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::warn!(%error, "a connection was not closed in order");
+        }
+    }
+}
