@@ -21,16 +21,10 @@ pub(crate) async fn advance(
     events: &[Arc<Envelope>],
     to: Position,
 ) -> Result<bool, StoreError> {
-    let mut lookups = look_up(checkpoints, events);
-    if lookups.iter().any(|lookup| !lookup.missing.is_empty()) {
-        load(&mut store.reader().await?.connection(), checkpoints, &mut lookups).await?;
-    }
-    let changes = fold(checkpoints, lookups);
-    let mut transaction = store.begin().await?;
-    let moved = write(&mut transaction.connection(), checkpoints, &changes, to).await?;
+    let changes = fold(store, checkpoints, events).await?;
+    let moved = commit(store, checkpoints, &changes, to).await?;
     if moved {
-        transaction.commit().await?;
-        remember(checkpoints, changes, to);
+        remember(checkpoints, &changes, to);
     }
     Ok(moved)
 }
@@ -44,10 +38,38 @@ pub(crate) async fn advance_in(
 ) -> Result<bool, StoreError> {
     let mut lookups = look_up(checkpoints, events);
     load(connection, checkpoints, &mut lookups).await?;
-    let changes = fold(checkpoints, lookups);
+    let changes = apply(checkpoints, lookups);
     let moved = write(connection, checkpoints, &changes, to).await?;
     if moved {
-        remember(checkpoints, changes, to);
+        remember(checkpoints, &changes, to);
+    }
+    Ok(moved)
+}
+
+/// What the events make of the rows, as they are stored or known.
+pub(crate) async fn fold(
+    store: &Store,
+    checkpoints: &mut [Checkpoint],
+    events: &[Arc<Envelope>],
+) -> Result<Vec<Changes>, StoreError> {
+    let mut lookups = look_up(checkpoints, events);
+    if lookups.iter().any(|lookup| !lookup.missing.is_empty()) {
+        load(&mut store.reader().await?.connection(), checkpoints, &mut lookups).await?;
+    }
+    Ok(apply(checkpoints, lookups))
+}
+
+/// Writes what [`fold`] made of each of the checkpoints, in one transaction. False as in [`advance`].
+pub(crate) async fn commit(
+    store: &Store,
+    checkpoints: &[Checkpoint],
+    changes: &[Changes],
+    to: Position,
+) -> Result<bool, StoreError> {
+    let mut transaction = store.begin().await?;
+    let moved = write(&mut transaction.connection(), checkpoints, changes, to).await?;
+    if moved {
+        transaction.commit().await?;
     }
     Ok(moved)
 }
@@ -91,11 +113,11 @@ async fn load(
     Ok(())
 }
 
-fn fold(checkpoints: &[Checkpoint], lookups: Vec<Lookup<'_>>) -> Vec<Changes> {
-    let fold = |(checkpoint, lookup): (&Checkpoint, Lookup<'_>)| {
+fn apply(checkpoints: &[Checkpoint], lookups: Vec<Lookup<'_>>) -> Vec<Changes> {
+    let apply = |(checkpoint, lookup): (&Checkpoint, Lookup<'_>)| {
         checkpoint.projection.fold(lookup.stored, &lookup.events, &checkpoint.parked)
     };
-    checkpoints.iter().zip(lookups).map(fold).collect()
+    checkpoints.iter().zip(lookups).map(apply).collect()
 }
 
 /// The events of a batch, without those that an operator decided to skip.
@@ -125,16 +147,17 @@ async fn write(
     Ok(true)
 }
 
-fn remember(checkpoints: &mut [Checkpoint], changes: Vec<Changes>, to: Position) {
+/// Goes on from the position `to` with the rows that are, or are about to be, stored there.
+pub(crate) fn remember(checkpoints: &mut [Checkpoint], changes: &[Changes], to: Position) {
     for (checkpoint, changes) in checkpoints.iter_mut().zip(changes) {
         checkpoint.position = to;
-        for (key, document) in changes.upserts {
+        for (key, document) in &changes.upserts {
             checkpoint.known_rows.put(key, Some(document));
         }
-        for key in changes.deletes {
+        for key in &changes.deletes {
             checkpoint.known_rows.put(key, None);
         }
-        for parked in changes.parked {
+        for parked in &changes.parked {
             tracing::error!(
                 projection.name = checkpoint.projection.name(),
                 stream.id = %parked.stream,
@@ -142,7 +165,7 @@ fn remember(checkpoints: &mut [Checkpoint], changes: Vec<Changes>, to: Position)
                 error = parked.error,
                 "an event cannot be applied: its stream is parked in this projection"
             );
-            checkpoint.parked.insert(parked.stream);
+            checkpoint.parked.insert(parked.stream.clone());
         }
     }
 }

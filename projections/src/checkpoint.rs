@@ -57,6 +57,20 @@ impl fmt::Debug for Checkpoint {
 }
 
 impl Checkpoint {
+    /// The same, without what is known of its rows.
+    pub(crate) fn without_rows(&self) -> Self {
+        Self {
+            projection: self.projection,
+            generation: self.generation,
+            version: self.version,
+            state: self.state,
+            position: self.position,
+            parked: self.parked.clone(),
+            skipped: self.skipped.clone(),
+            known_rows: self.known_rows.none_of_them(),
+        }
+    }
+
     /// The table of its rows.
     pub(crate) fn table(&self) -> String {
         table(self.projection.name(), self.generation)

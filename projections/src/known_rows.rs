@@ -29,6 +29,11 @@ impl KnownRows {
         Self { capacity: rows, rows: None }
     }
 
+    /// None, with the same room.
+    pub(crate) fn none_of_them(&self) -> Self {
+        Self::with_capacity(self.capacity)
+    }
+
     /// What is stored under the key, where that is known.
     pub(crate) fn get(&mut self, key: &str) -> Option<Known<'_>> {
         let known = self.rows.as_mut()?.get(key)?;
@@ -36,9 +41,10 @@ impl KnownRows {
     }
 
     /// What is stored under the key from now on.
-    pub(crate) fn put(&mut self, key: String, document: Option<String>) {
+    pub(crate) fn put(&mut self, key: &str, document: Option<&String>) {
         if let Some(capacity) = NonZeroUsize::new(self.capacity) {
-            self.rows.get_or_insert_with(|| LruCache::new(capacity)).put(key, document);
+            let rows = self.rows.get_or_insert_with(|| LruCache::new(capacity));
+            rows.put(key.to_owned(), document.cloned());
         }
     }
 }

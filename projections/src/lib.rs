@@ -14,6 +14,7 @@
 
 mod archiving;
 mod batch;
+mod bulk;
 mod checkpoint;
 mod density;
 mod generation;

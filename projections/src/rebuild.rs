@@ -4,23 +4,21 @@
 //! come near the end. When it has caught up, one transaction holds the live one, applies what is still missing, and
 //! switches: no reader ever sees a position go back. Parked streams get a new chance.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use rivet_events::Position;
 use rivet_events::log::{ReadError, StoreError};
-use rivet_events::{Envelope, Position};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch;
+use crate::bulk::{BATCH, Events};
 use crate::checkpoint::{self, Checkpoint};
 use crate::generation;
 use crate::projection::{ALL, AnyProjection};
 use crate::read_models::ReadModels;
 use crate::rows::{Connection, create_indexes};
 
-/// Events in one batch.
-const BATCH: usize = 4000;
 const RETRY: Duration = Duration::from_secs(5);
 
 /// How far a rebuild has come.
@@ -155,11 +153,11 @@ impl ReadModels {
         rebuilding: &mut [Checkpoint],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
-        self.fill(rebuilding, progress).await?;
+        self.catch_up(rebuilding, progress).await?;
         for checkpoint in rebuilding.iter() {
             self.create_indexes(checkpoint).await?;
         }
-        self.fill(rebuilding, progress).await?;
+        self.catch_up(rebuilding, progress).await?;
         for checkpoint in rebuilding.iter_mut() {
             self.switch(checkpoint).await?;
         }
@@ -176,33 +174,27 @@ impl ReadModels {
         Ok(())
     }
 
-    /// Brings generations that stand together close to the end of the log, reading ahead while writing.
-    async fn fill(
+    /// Brings generations that stand together close to the end of the log.
+    async fn catch_up(
         &self,
         rebuilding: &mut [Checkpoint],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
-        let log = &self.inner.log;
-        let Some(mut from) = rebuilding.first().map(|first| first.position) else { return Ok(()) };
-        let mut events = log.read_all(from, BATCH).await?;
-        while let Some(last) = events.last() {
-            from = last.position;
-            let head = log.head().await?.max(from);
-            let is_last = events.len() < BATCH;
-            let (moved, next) = tokio::join!(
-                batch::advance(&self.inner.store, rebuilding, &events, from),
-                log.read_all(from, BATCH)
-            );
-            if !moved? {
-                return Err(RebuildError::Superseded);
-            }
-            for checkpoint in rebuilding.iter() {
-                progress(Progress { projection: checkpoint.projection.name(), position: from, head });
-            }
-            if is_last {
+        let names: Vec<_> = rebuilding.iter().map(|checkpoint| checkpoint.projection.name()).collect();
+        while let Some(from) = rebuilding.first().map(|first| first.position) {
+            let head = self.inner.log.head().await?;
+            if from >= head {
                 break;
             }
-            events = next?;
+            let seen = |(_, position): &Events| {
+                for projection in &names {
+                    progress(Progress { projection, position: *position, head });
+                }
+            };
+            self.fill(rebuilding, head, seen).await?;
+            if from.0 + BATCH as u64 > head.0 {
+                break;
+            }
         }
         Ok(())
     }
@@ -246,22 +238,6 @@ impl ReadModels {
             }
         }
         Ok(())
-    }
-
-    /// Some events after a position and up to another one, and the position that they lead to. Where events were taken
-    /// out of the log, that is no event's own.
-    pub(crate) async fn read_between(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> Result<(Vec<Arc<Envelope>>, Position), ReadError> {
-        let distance = usize::try_from(until.0.saturating_sub(after.0)).unwrap_or(limit);
-        let mut events = self.inner.log.read_all(after, distance.min(limit)).await?;
-        let is_last = events.last().is_none_or(|last| last.position > until);
-        events.retain(|envelope| envelope.position <= until);
-        let to = events.last().filter(|_| !is_last).map_or(until, |last| last.position);
-        Ok((events, to))
     }
 
     /// Removes a generation that will not be finished. What stays is removed by housekeeping, later.

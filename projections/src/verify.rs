@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use serde::Serialize;
 
-use crate::batch;
+use crate::bulk::Events;
 use crate::checkpoint::{self, Checkpoint, State};
 use crate::density::Density;
 use crate::projection::ALL;
@@ -105,21 +105,17 @@ impl ReadModels {
         density: &mut Density,
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
-        while let Some(from) = scratch.first().map(|first| first.position).filter(|from| *from < until) {
-            let (events, to) = self.read_between(from, until, BATCH).await?;
-            if !batch::advance(&self.inner.store, scratch, &events, to).await? {
-                return Err(RebuildError::Superseded);
-            }
-            for envelope in &events {
+        let names: Vec<_> = scratch.iter().map(|checkpoint| checkpoint.projection.name()).collect();
+        let seen = |(events, to): &Events| {
+            for envelope in events {
                 density.see(envelope.position, &envelope.stream, envelope.sequence);
             }
-            density.come_to(to);
-            for checkpoint in scratch.iter() {
-                let position = checkpoint.position;
-                progress(Progress { projection: checkpoint.projection.name(), position, head: until });
+            density.come_to(*to);
+            for projection in &names {
+                progress(Progress { projection, position: *to, head: until });
             }
-        }
-        Ok(())
+        };
+        self.fill(scratch, until, seen).await
     }
 
     /// Compares two generations in the order of their keys, a page at a time.

@@ -13,6 +13,12 @@
 #![expect(clippy::missing_panics_doc, reason = "a harness fails its test by panicking")]
 #![expect(clippy::must_use_candidate, reason = "assertions are called for their effect too")]
 
+use mimalloc::MiMalloc;
+
+/// That of the program itself, so that figures are its figures.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 pub mod client;
 pub mod followers;
 pub mod history;
