@@ -62,7 +62,7 @@ impl ReadModels {
             Connection::Sqlite(connection) => release.on_sqlite(connection).await?,
         }
         for live in live.iter().filter(|live| live.projection.name() == JobLogs.name()) {
-            connection.save([(live.table(), &rows)]).await?;
+            connection.save(vec![live.changed(&rows)]).await?;
         }
         transaction.commit().await?;
         Ok(Released::Done)

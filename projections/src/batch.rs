@@ -138,7 +138,8 @@ async fn write(
     if !checkpoint::advance(connection, checkpoints, to).await? {
         return Ok(false);
     }
-    connection.save(checkpoints.iter().map(Checkpoint::table).zip(changes)).await?;
+    let tables = checkpoints.iter().zip(changes).map(|(checkpoint, changes)| checkpoint.changed(changes));
+    connection.save(tables.collect()).await?;
     for (checkpoint, changes) in checkpoints.iter().zip(changes) {
         for parked in &changes.parked {
             checkpoint::park(connection, checkpoint, parked).await?;

@@ -12,9 +12,9 @@ use rivet_events::{Position, StreamId};
 
 use crate::known_rows::KnownRows;
 use crate::parked::ParkedStream;
-use crate::projection::{ALL, AnyProjection};
+use crate::projection::{ALL, AnyProjection, Changes};
 use crate::query::{Query, Value};
-use crate::rows::Connection;
+use crate::rows::{Connection, TableChanges};
 
 /// One generation of a read model.
 #[derive(Clone)]
@@ -69,6 +69,11 @@ impl Checkpoint {
             skipped: self.skipped.clone(),
             known_rows: self.known_rows.none_of_them(),
         }
+    }
+
+    /// What is to become of its rows.
+    pub(crate) fn changed<'a>(&self, changes: &'a Changes) -> TableChanges<'a> {
+        TableChanges { table: self.table(), schema: self.projection.schema(), changes }
     }
 
     /// The table of its rows.

@@ -16,6 +16,7 @@ mod archiving;
 mod batch;
 mod bulk;
 mod checkpoint;
+mod columns;
 mod density;
 mod generation;
 pub mod job_flow;

@@ -13,6 +13,7 @@ use rivet_events::log::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 
+use crate::columns;
 use crate::projection::{Changes, Schema};
 use crate::query::Value;
 
@@ -149,6 +150,8 @@ impl Connection<'_> {
 
     /// Makes the table of a generation, without its secondary indexes.
     pub(crate) async fn create_table(&mut self, table: &str, schema: Schema) -> Result<(), StoreError> {
+        // One of that name may be left of an earlier life of this store.
+        self.drop_table(table).await?;
         let text = match self {
             Self::Postgres(_) => postgres::create_table(table, schema),
             Self::Sqlite(_) => sqlite::create_table(table, schema),
@@ -178,21 +181,42 @@ impl Connection<'_> {
     }
 
     /// Stores what a batch made of the rows of some tables.
-    pub(crate) async fn save(
-        &mut self,
-        changed: impl IntoIterator<Item = (String, &Changes)>,
-    ) -> Result<(), StoreError> {
-        let has_any =
-            |(_, changes): &(_, &Changes)| !changes.upserts.is_empty() || !changes.deletes.is_empty();
-        let changed: Vec<_> = changed.into_iter().filter(has_any).collect();
-        if changed.is_empty() {
+    pub(crate) async fn save(&mut self, tables: Vec<TableChanges<'_>>) -> Result<(), StoreError> {
+        let tables: Vec<_> = tables.into_iter().filter(TableChanges::has_any).collect();
+        if tables.is_empty() {
             return Ok(());
         }
         match self {
-            Self::Postgres(connection) => postgres::save(connection, &changed).await?,
-            Self::Sqlite(connection) => sqlite::save(connection, &changed).await?,
+            Self::Postgres(connection) => postgres::save(connection, &tables).await,
+            Self::Sqlite(connection) => sqlite::save(connection, &tables).await,
         }
-        Ok(())
+    }
+}
+
+/// What a batch made of the rows of one table.
+pub(crate) struct TableChanges<'a> {
+    pub(crate) table: String,
+    pub(crate) schema: Schema,
+    pub(crate) changes: &'a Changes,
+}
+
+impl TableChanges<'_> {
+    fn has_any(&self) -> bool {
+        !self.changes.upserts.is_empty() || !self.changes.deletes.is_empty()
+    }
+
+    /// The columns of the rows that are new or changed.
+    fn columns(&self) -> Result<Vec<Vec<Value>>, serde_json::Error> {
+        self.changes.upserts.iter().map(|(_, document)| columns::of(self.schema, document)).collect()
+    }
+
+    /// What an upsert says of each column: its name, and that the new value is taken.
+    fn names(&self) -> (String, String) {
+        let columns = self.schema.columns.iter().map(|column| column.name);
+        let names: Vec<&str> = ["key", "document"].into_iter().chain(columns).collect();
+        let taken: Vec<String> =
+            names.iter().skip(1).map(|name| format!("{name} = excluded.{name}")).collect();
+        (names.join(", "), taken.join(", "))
     }
 }
 

@@ -2,13 +2,16 @@
 //!
 //! `cargo bench -p rivet-tests --bench growth [-- JOBS]`, 1,000,000 jobs of five events and ten lines of log where no
 //! number is given, on SQLite and on PostgreSQL with its default settings. The history is appended to the log, and the
-//! read models are built from it.
+//! read models are built from it. In the end the logs are archived.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a benchmark prints, and ends where it cannot go on"
 )]
 #![expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+
+#[path = "growth/archive.rs"]
+mod archive;
 
 use std::process::Command;
 use std::sync::Arc;
@@ -63,7 +66,7 @@ async fn measure(kind: StoreKind, jobs: u32) {
 
     let grown = create(kind).await;
     let empty_bytes = bytes(kind, &grown).await;
-    let pipeline = grow(kind, &grown, jobs).await;
+    let (pipeline, some_jobs) = grow(kind, &grown, jobs).await;
     let per_job = (bytes(kind, &grown).await - empty_bytes) as f64 / f64::from(jobs);
     println!("{kind:?}: {per_job:.0} bytes on disk a job");
 
@@ -86,10 +89,12 @@ async fn measure(kind: StoreKind, jobs: u32) {
             report["server"]["rss_bytes"].as_u64().unwrap() / 1_000_000,
         );
     }
+    drop(server);
+    archive::measure(kind, &grown, &some_jobs).await;
 }
 
-/// Appends the history, and builds the read models from it. The pipeline of all its jobs.
-async fn grow(kind: StoreKind, store: &Store, jobs: u32) -> String {
+/// Appends the history, and builds the read models from it. The pipeline of all its jobs, and some of these.
+async fn grow(kind: StoreKind, store: &Store, jobs: u32) -> (String, Vec<String>) {
     // Its pipeline is there, so that lists have a name for it.
     let server = Server::start(store, &[]).await;
     let pipeline = new_pipeline(&server.client()).await;
@@ -100,10 +105,11 @@ async fn grow(kind: StoreKind, store: &Store, jobs: u32) -> String {
     let log = log::open(&database, LogSettings::default()).await.unwrap();
     let began = Instant::now();
     let first = DateTime::from_timestamp(BEGAN, 0).unwrap();
-    stream::iter(0..jobs)
-        .for_each_concurrent(WRITERS, async |n| {
-            live(&*log, pipeline_id, first + BETWEEN * n.cast_signed()).await;
-        })
+    let some_jobs = stream::iter(0..jobs)
+        .map(async |n| (n, live(&*log, pipeline_id, first + BETWEEN * n.cast_signed()).await))
+        .buffer_unordered(WRITERS)
+        .filter_map(async |(n, job)| (n % (jobs / 50).max(1) == 0).then(|| job.to_string()))
+        .collect()
         .await;
     let head = log.head().await.unwrap().0;
     println!("{kind:?}: {head} events appended at {:.0}/s", rate(head, began));
@@ -115,11 +121,11 @@ async fn grow(kind: StoreKind, store: &Store, jobs: u32) -> String {
     println!("{kind:?}: all read models built at {:.0} events/s", rate(head, began));
     log.close().await;
     database.close().await;
-    pipeline
+    (pipeline, some_jobs)
 }
 
 /// One job from its launch to its end.
-async fn live(log: &dyn EventLog, pipeline_id: PipelineId, now: DateTime<Utc>) {
+async fn live(log: &dyn EventLog, pipeline_id: PipelineId, now: DateTime<Utc>) -> JobId {
     let job_id = JobId::generate();
     let life =
         [launched, claimed, started, completed].map(|event| Event::Job(event(job_id, pipeline_id, now)));
@@ -128,6 +134,7 @@ async fn live(log: &dyn EventLog, pipeline_id: PipelineId, now: DateTime<Utc>) {
     let writes =
         vec![write(StreamId::job(job_id), life.to_vec()), write(StreamId::job_log(job_id), vec![lines])];
     log.append(Append { writes, metadata: Metadata::default(), recorded_at: now }).await.unwrap();
+    job_id
 }
 
 /// How long the first page of each list takes.

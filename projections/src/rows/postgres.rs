@@ -1,17 +1,17 @@
-//! Rows in PostgreSQL. Documents are `json`, and not `jsonb`: they come back byte for byte.
-//!
-//! PostgreSQL takes no NUL in a text that it looks into, not even as the escape `\u0000`, and a generated column
-//! makes it look into every document. So a NUL is stored as `\u001a0`, and the U+001A itself as `\u001a1`.
+//! Rows in PostgreSQL.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::mem;
 
+use rivet_events::log::StoreError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Arguments as _, Column as _, PgConnection, Postgres, Row as _, TypeInfo as _, ValueRef as _};
 
-use crate::projection::{Changes, ColumnKind, Schema};
+use super::TableChanges;
+use crate::projection::{Column, ColumnKind, Schema};
 use crate::query::Value;
 
 /// The commit returns before it is on disk: rows and checkpoint may be lost together, and follow from the log.
@@ -20,6 +20,7 @@ pub(super) const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read r
 pub(super) const UNDEFINED_TABLE: &str = "42P01";
 /// Names the advisory lock of [`lock_generations`]: "rivetgen" as a number.
 const GENERATIONS_LOCK: i64 = 0x7269_7665_7467_656e;
+const SUBSTITUTE: char = '\u{1a}';
 
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     if text.contains("{now}") {
@@ -30,22 +31,15 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 }
 
 pub(super) fn create_table(table: &str, schema: Schema) -> String {
-    let mut columns = String::new();
-    for column in schema.columns {
-        let name = column.name;
-        let (kind, value) = match column.kind {
-            ColumnKind::Text => (r#"text collate "C""#, format!("document ->> '{name}'")),
-            ColumnKind::Integer => ("bigint", format!("(document ->> '{name}')::bigint")),
-            ColumnKind::Flag => {
-                ("integer", format!("case document ->> '{name}' when 'true' then 1 when 'false' then 0 end"))
-            }
+    let column = |column: &Column| {
+        let kind = match column.kind {
+            ColumnKind::Text => r#"text collate "C""#,
+            ColumnKind::Integer | ColumnKind::Flag => "bigint",
         };
-        write!(columns, ",\n    {name} {kind} generated always as ({value}) stored")
-            .expect("invariant: writing to a String succeeds");
-    }
-    format!(
-        "create table {table} (\n    key text collate \"C\" primary key,\n    document json not null{columns}\n)"
-    )
+        format!(", {} {kind}", column.name)
+    };
+    let columns: String = schema.columns.iter().map(column).collect();
+    format!(r#"create table {table} (key text collate "C" primary key, document text not null{columns})"#)
 }
 
 pub(super) async fn lock_generations(connection: &mut PgConnection) -> sqlx::Result<()> {
@@ -81,7 +75,6 @@ fn value(row: &PgRow, n: usize) -> sqlx::Result<Value> {
     match row.column(n).type_info().name() {
         "INT8" => row.try_get(n).map(Value::Integer),
         "INT4" => row.try_get::<i32, _>(n).map(|number| Value::Integer(number.into())),
-        "JSON" => row.try_get_unchecked::<String, _>(n).map(|json| Value::Text(with_nul(json))),
         _ => row.try_get(n).map(Value::Text),
     }
 }
@@ -91,35 +84,27 @@ pub(super) async fn load(
     table: &str,
     keys: &[String],
 ) -> sqlx::Result<HashMap<String, String>> {
-    let text = format!("select key, document::text from {table} where key = any($1)");
+    let text = format!("select key, document from {table} where key = any($1)");
     let rows: Vec<(String, String)> = sqlx::query_as(&text).bind(keys).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(|(key, document)| (key, with_nul(document))).collect())
+    Ok(rows.into_iter().collect())
 }
 
 /// Runs one statement for all tables: one round trip, however many there are.
-pub(super) async fn save(connection: &mut PgConnection, changed: &[(String, &Changes)]) -> sqlx::Result<()> {
+pub(super) async fn save(
+    connection: &mut PgConnection,
+    tables: &[TableChanges<'_>],
+) -> Result<(), StoreError> {
     let mut parts = Vec::new();
     let mut args = PgArguments::default();
-    let mut bind = |values: Vec<&str>| -> sqlx::Result<usize> {
-        args.add(values).map_err(sqlx::Error::Encode)?;
-        Ok(args.len())
-    };
-    for (table, changes) in changed {
-        if !changes.upserts.is_empty() {
-            let (keys, documents): (Vec<&str>, Vec<_>) =
-                changes.upserts.iter().map(|(key, row)| (key.as_str(), without_nul(row))).unzip();
-            let (keys, documents) = (bind(keys)?, bind(documents.iter().map(AsRef::as_ref).collect())?);
-            parts.push(format!(
-                "{table}_upserted as (
-                    insert into {table} (key, document)
-                    select key, document::json from unnest(${keys}::text[], ${documents}::text[]) as changed(key, document)
-                    on conflict (key) do update set document = excluded.document
-                )"
-            ));
+    for changed in tables {
+        let table = &changed.table;
+        if !changed.changes.upserts.is_empty() {
+            parts.push(upsert(changed, &mut args)?);
         }
-        if !changes.deletes.is_empty() {
-            let keys = bind(changes.deletes.iter().map(String::as_str).collect())?;
-            parts.push(format!("{table}_deleted as (delete from {table} where key = any(${keys}::text[]))"));
+        if !changed.changes.deletes.is_empty() {
+            args.add(&changed.changes.deletes)?;
+            let keys = args.len();
+            parts.push(format!("{table}_deleted as (delete from {table} where key = any(${keys}))"));
         }
     }
     let text = format!("with {} select", parts.join(",\n"));
@@ -127,79 +112,43 @@ pub(super) async fn save(connection: &mut PgConnection, changed: &[(String, &Cha
     Ok(())
 }
 
-const NUL: &str = r"\u0000";
-const SUBSTITUTE: &str = r"\u001a";
-
-/// A document as stored.
-fn without_nul(document: &str) -> Cow<'_, str> {
-    if document.contains(NUL) || document.contains(SUBSTITUTE) {
-        Cow::Owned(map_escapes(document, |rest| {
-            if rest.starts_with(NUL) {
-                Some((NUL.len(), r"\u001a0"))
-            } else if rest.starts_with(SUBSTITUTE) {
-                Some((SUBSTITUTE.len(), r"\u001a1"))
-            } else {
-                None
+/// Rows travel as an array for each of their columns.
+fn upsert(changed: &TableChanges<'_>, args: &mut PgArguments) -> Result<String, StoreError> {
+    let upserts = &changed.changes.upserts;
+    args.add(upserts.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>())?;
+    args.add(upserts.iter().map(|(_, document)| document.as_str()).collect::<Vec<_>>())?;
+    let mut arrays = format!("${}::text[], ${}::text[]", args.len() - 1, args.len());
+    let mut rows = changed.columns()?;
+    for (n, column) in changed.schema.columns.iter().enumerate() {
+        let values = rows.iter_mut().map(|row| mem::replace(&mut row[n], Value::Null));
+        let kind = match column.kind {
+            ColumnKind::Text => {
+                args.add(values.map(|value| value.into_text().map(without_nul)).collect::<Vec<_>>())?;
+                "text"
             }
-        }))
-    } else {
-        Cow::Borrowed(document)
-    }
-}
-
-/// A document as it was before it was stored.
-fn with_nul(document: String) -> String {
-    if !document.contains(SUBSTITUTE) {
-        return document;
-    }
-    map_escapes(&document, |rest| {
-        if rest.starts_with(r"\u001a0") {
-            Some((SUBSTITUTE.len() + 1, NUL))
-        } else if rest.starts_with(r"\u001a1") {
-            Some((SUBSTITUTE.len() + 1, SUBSTITUTE))
-        } else {
-            None
-        }
-    })
-}
-
-/// The JSON text with some of its escapes replaced. `replace` gets the text from a backslash on that begins an
-/// escape, and says how much of it gives way to what.
-fn map_escapes(json: &str, replace: impl Fn(&str) -> Option<(usize, &'static str)>) -> String {
-    let mut mapped = String::with_capacity(json.len());
-    let mut rest = json;
-    while let Some(backslash) = rest.find('\\') {
-        let (plain, escape) = rest.split_at(backslash);
-        mapped.push_str(plain);
-        let taken = if let Some((taken, replacement)) = replace(escape) {
-            mapped.push_str(replacement);
-            taken
-        } else {
-            // A backslash and what it escapes, which may be a backslash too.
-            let taken = escape.char_indices().nth(2).map_or(escape.len(), |(at, _)| at);
-            mapped.push_str(&escape[..taken]);
-            taken
+            ColumnKind::Integer | ColumnKind::Flag => {
+                args.add(values.map(|value| value.integer()).collect::<Vec<_>>())?;
+                "bigint"
+            }
         };
-        rest = &escape[taken..];
+        write!(arrays, ", ${}::{kind}[]", args.len())?;
     }
-    mapped.push_str(rest);
-    mapped
+    let table = &changed.table;
+    let (names, taken) = changed.names();
+    Ok(format!(
+        "{table}_upserted as (
+            insert into {table} ({names}) select * from unnest({arrays})
+            on conflict (key) do update set {taken}
+        )"
+    ))
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_document_with_nul_is_stored_without_and_comes_back_whole() {
-        for text in ["a\0b", "\0\0", "\u{1a}0", "\u{1a}", "\\u0000", "\\\0", "\\\\u0000\0", "ü\0"] {
-            let document = json!({"text": text}).to_string();
-            let stored = without_nul(&document);
-            let value: serde_json::Value = serde_json::from_str(&stored).unwrap();
-            assert!(!value["text"].as_str().unwrap().contains('\0'), "{stored}");
-            assert_eq!(with_nul(stored.into_owned()), document);
-        }
+/// PostgreSQL takes no NUL in a text, so it is stored as U+001A and 0, and U+001A itself as U+001A and 1. A document has
+/// none: there it is an escape.
+fn without_nul(text: String) -> String {
+    if text.contains(['\0', SUBSTITUTE]) {
+        text.replace(SUBSTITUTE, "\u{1a}1").replace('\0', "\u{1a}0")
+    } else {
+        text
     }
 }

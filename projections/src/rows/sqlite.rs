@@ -1,14 +1,16 @@
-//! Rows in SQLite. Documents are text. Many rows travel as one JSON text and are taken apart by `json_each`.
+//! Rows in SQLite. Many of them travel as one JSON text, which `json_each` takes apart.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use rivet_events::log::StoreError;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Row as _, Sqlite, SqliteConnection, TypeInfo as _, ValueRef as _};
+use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection, TypeInfo as _, ValueRef as _};
 
-use crate::projection::{Changes, Column, ColumnKind, Schema};
+use super::TableChanges;
+use crate::projection::{Column, ColumnKind, Schema};
 use crate::query::Value;
 
 pub(super) fn text(text: &str) -> Cow<'_, str> {
@@ -19,19 +21,18 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// No column is declared to be not null: SQLite would keep, while a statement runs, a copy of each page that it changes,
+/// to undo that statement alone if it should fail. Here a failure ends the whole transaction.
 pub(super) fn create_table(table: &str, schema: Schema) -> String {
-    let mut columns = String::new();
-    for Column { name, kind } in schema.columns {
-        let kind = match kind {
+    let column = |column: &Column| {
+        let kind = match column.kind {
             ColumnKind::Text => "text",
             ColumnKind::Integer | ColumnKind::Flag => "integer",
         };
-        write!(columns, ",\n    {name} {kind} generated always as (document ->> '{name}') virtual")
-            .expect("invariant: writing to a String succeeds");
-    }
-    format!(
-        "create table {table} (\n    key text not null primary key,\n    document text not null{columns}\n)"
-    )
+        format!(", {} {kind}", column.name)
+    };
+    let columns: String = schema.columns.iter().map(column).collect();
+    format!("create table {table} (key text primary key, document text{columns})")
 }
 
 pub(super) async fn query(
@@ -86,44 +87,61 @@ pub(super) async fn load(
 /// Runs one text of many statements: the thread under the connection is woken once for all of them.
 pub(super) async fn save(
     connection: &mut SqliteConnection,
-    changed: &[(String, &Changes)],
-) -> sqlx::Result<()> {
+    tables: &[TableChanges<'_>],
+) -> Result<(), StoreError> {
     let mut text = String::new();
-    let mut args = Vec::new();
-    for (table, changes) in changed {
-        if !changes.upserts.is_empty() {
-            args.push(object(&changes.upserts));
-            write!(
-                text,
-                "insert into {table} (key, document) select key, value from json_each(${}) where true
-                 on conflict (key) do update set document = excluded.document;",
-                args.len()
-            )
-            .expect("invariant: writing to a String succeeds");
+    let mut args = SqliteArguments::default();
+    let mut count = 0;
+    for changed in tables {
+        let table = &changed.table;
+        if !changed.changes.upserts.is_empty() {
+            let (rows, documents) = packed(changed)?;
+            args.add(rows)?;
+            args.add(documents)?;
+            count += 2;
+            write!(text, "{}", upsert(changed, count - 1, count))?;
         }
-        if !changes.deletes.is_empty() {
-            args.push(quoted_array(&changes.deletes));
-            write!(text, "delete from {table} where key in (select value from json_each(${}));", args.len())
-                .expect("invariant: writing to a String succeeds");
+        if !changed.changes.deletes.is_empty() {
+            args.add(serde_json::to_string(&changed.changes.deletes)?)?;
+            count += 1;
+            write!(text, "delete from {table} where key in (select value from json_each(${count}));")?;
         }
     }
-    let query = args.into_iter().fold(sqlx::query(&text), Query::bind);
-    query.execute(connection).await?;
+    sqlx::query_with(&text, args).execute(connection).await?;
     Ok(())
 }
 
-fn object(rows: &[(String, String)]) -> String {
-    let mut object = String::with_capacity(rows.iter().map(|(key, row)| key.len() + row.len() + 8).sum());
-    for (n, (key, document)) in rows.iter().enumerate() {
-        object.push(if n == 0 { '{' } else { ',' });
-        write!(object, "{}:{document}", quoted(key)).expect("invariant: writing to a String succeeds");
-    }
-    object.push('}');
-    object
+/// The documents travel as they are, one after the other, and not within the JSON text, where each would be read and
+/// written again.
+fn upsert(changed: &TableChanges<'_>, rows: usize, documents: usize) -> String {
+    let (names, taken) = changed.names();
+    let column = |n: usize| format!(", value ->> {}", n + 3);
+    let columns: String = (0..changed.schema.columns.len()).map(column).collect();
+    format!(
+        "insert into {} ({names})
+         select value ->> 0, cast(substr(${documents}, value ->> 1, value ->> 2) as text){columns}
+         from json_each(${rows}) where true
+         on conflict (key) do update set {taken};",
+        changed.table
+    )
 }
 
-fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("invariant: a text is JSON")
+/// `[key, start, length, column…]` of each row, and the documents to which start (from 1) and length refer, in bytes.
+fn packed(changed: &TableChanges<'_>) -> Result<(String, Vec<u8>), serde_json::Error> {
+    let mut documents = Vec::new();
+    let mut rows = Vec::with_capacity(changed.changes.upserts.len());
+    for ((key, document), columns) in changed.changes.upserts.iter().zip(changed.columns()?) {
+        let mut row: Vec<serde_json::Value> =
+            vec![key.as_str().into(), (documents.len() + 1).into(), document.len().into()];
+        row.extend(columns.into_iter().map(|column| match column {
+            Value::Text(text) => text.into(),
+            Value::Integer(number) => number.into(),
+            Value::Null => serde_json::Value::Null,
+        }));
+        rows.push(row);
+        documents.extend_from_slice(document.as_bytes());
+    }
+    Ok((serde_json::to_string(&rows)?, documents))
 }
 
 fn quoted_array(keys: &[String]) -> String {

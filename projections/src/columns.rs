@@ -1,0 +1,123 @@
+//! Columns beside a document: some of its fields, taken out when it is stored, so that no database has to look into it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use crate::projection::Schema;
+use crate::query::Value;
+
+/// The columns of a document, in the order of the schema. A field that is not there is null.
+pub(crate) fn of(schema: Schema, document: &str) -> Result<Vec<Value>, serde_json::Error> {
+    if schema.columns.is_empty() {
+        return Ok(Vec::new());
+    }
+    Columns(schema).deserialize(&mut serde_json::Deserializer::from_str(document))
+}
+
+struct Columns(Schema);
+
+impl<'de> DeserializeSeed<'de> for Columns {
+    type Value = Vec<Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, document: D) -> Result<Self::Value, D::Error> {
+        document.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Columns {
+    type Value = Vec<Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a document")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
+        let mut values = vec![Value::Null; self.0.columns.len()];
+        while let Some(Name(name)) = fields.next_key()? {
+            match self.0.columns.iter().position(|column| column.name == name) {
+                Some(column) => values[column] = fields.next_value::<Field>()?.0,
+                None => {
+                    fields.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(values)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+struct Field(Value);
+
+impl<'de> Deserialize<'de> for Field {
+    fn deserialize<D: Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
+        field.deserialize_any(FieldVisitor).map(Self)
+    }
+}
+
+struct FieldVisitor;
+
+impl Visitor<'_> for FieldVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, a whole number, true, false or null")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+        i64::try_from(number).map(Into::into).map_err(E::custom)
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<Value, E> {
+        Ok(i64::from(flag).into())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::projection::Column;
+
+    const SCHEMA: Schema = Schema {
+        columns: &[Column::text("name"), Column::integer("at"), Column::flag("on"), Column::text("none")],
+        indexes: &[],
+    };
+
+    #[test]
+    fn fields_are_found_wherever_they_stand() {
+        let document =
+            r#"{"on":true,"other":{"name":"inner"},"at":-5,"list":[{"at":1}],"name":"a\"ü\u0000"}"#;
+        let expected = vec!["a\"ü\0".into(), (-5).into(), 1.into(), Value::Null];
+        assert_eq!(of(SCHEMA, document).unwrap(), expected);
+    }
+
+    #[test]
+    fn null_is_null() {
+        let document = r#"{"name":null,"at":null,"on":null}"#;
+        assert_eq!(of(SCHEMA, document).unwrap(), vec![Value::Null; 4]);
+    }
+
+    #[test]
+    fn what_no_column_holds_is_an_error() {
+        for document in [r#"{"name":["a"]}"#, r#"{"at":1.5}"#, r#"{"at":18446744073709551615}"#, "[]"] {
+            assert!(of(SCHEMA, document).is_err(), "{document}");
+        }
+    }
+}
