@@ -10,7 +10,7 @@ import { Api } from "./api.js";
 const ROOT = resolve(import.meta.dirname, "../../..");
 
 /** The program: a debug build, unless another one is named. */
-const PROGRAM = process.env.RIVET_PROGRAM ?? join(ROOT, "target/debug/rivet-orchestrator");
+const PROGRAM = process.env.RIVET_PROGRAM || join(ROOT, "target/debug/rivet-orchestrator");
 
 const STOP_MS = 10_000;
 
