@@ -16,6 +16,8 @@ const MAX_ELEMENTS = 600;
 const LOADED_MS = 60_000;
 /** A frame in which the page would seem to hang, in milliseconds. */
 const LONG_FRAME_MS = 200;
+/** How many of a hundred frames may be long: a busy machine holds up one now and then, a slow page one a batch. */
+const LONG_FRAMES_PERCENT = 5;
 
 /** @param {import("./support/server.js").Server} server */
 async function prepare({ api }) {
@@ -43,7 +45,7 @@ async function running(api, pipelineId, runner) {
 
 const on = stage(prepare);
 
-test("a log of 100,000 lines is followed, with few elements and without a long frame", async (t) => {
+test("a log of 100,000 lines is followed, with few elements and at a steady pace", async (t) => {
   const { page } = await on.open();
   await page.goto(`/jobs/${on.sample.long.id}`);
   const pane = page.getByRole("region", { name: "Log lines" });
@@ -61,11 +63,12 @@ test("a log of 100,000 lines is followed, with few elements and without a long f
   const following = await frames;
   const scrolling = await page.evaluate(scrollThrough);
   const elements = await pane.locator("*").count();
-  t.diagnostic(`following: ${following.frames} frames, longest ${following.longest} ms`);
-  t.diagnostic(`scrolling: ${scrolling.frames} frames, longest ${scrolling.longest} ms; ${elements} elements`);
+  for (const [what, times] of Object.entries({ following, scrolling })) {
+    t.diagnostic(`${what}: ${times.length} frames, longest ${Math.max(...times)} ms; ${elements} elements`);
+    const long = times.filter((time) => time >= LONG_FRAME_MS);
+    assert.ok(long.length * 100 <= times.length * LONG_FRAMES_PERCENT, `${what}: frames of ${long} ms`);
+  }
   assert.ok(elements <= MAX_ELEMENTS, `${elements} elements`);
-  assert.ok(following.longest < LONG_FRAME_MS, `a frame of ${following.longest} ms`);
-  assert.ok(scrolling.longest < LONG_FRAME_MS, `a frame of ${scrolling.longest} ms`);
   await page.context().close();
 });
 
@@ -151,31 +154,33 @@ test("the end of the job ends the log", async () => {
 
 /** The frames of the next while. Runs in the page. @param {number} forMs */
 function measureFrames(forMs) {
-  return new Promise((/** @type {(measured: { frames: number, longest: number }) => void} */ measured) => {
+  return new Promise((/** @type {(times: number[]) => void} */ measured) => {
     const begin = performance.now();
-    let [frames, longest, last] = [0, 0, begin];
+    /** @type {number[]} */
+    const times = [];
+    let last = begin;
     requestAnimationFrame(function frame(now) {
-      frames += 1;
-      longest = Math.max(longest, Math.round(now - last));
+      times.push(Math.round(now - last));
       last = now;
       if (now - begin < forMs) requestAnimationFrame(frame);
-      else measured({ frames, longest });
+      else measured(times);
     });
   });
 }
 
 /** Goes through the whole log in 120 steps, one a frame. Runs in the page. */
 function scrollThrough() {
-  return new Promise((/** @type {(measured: { frames: number, longest: number }) => void} */ measured) => {
+  return new Promise((/** @type {(times: number[]) => void} */ measured) => {
     const pane = /** @type {HTMLElement} */ (document.querySelector(".log-view"));
-    let [step, longest, last] = [0, 0, performance.now()];
+    /** @type {number[]} */
+    const times = [];
+    let last = performance.now();
     requestAnimationFrame(function frame(now) {
-      longest = Math.max(longest, Math.round(now - last));
+      times.push(Math.round(now - last));
       last = now;
-      step += 1;
-      pane.scrollTop = (pane.scrollHeight * step) / 120;
-      if (step < 120) requestAnimationFrame(frame);
-      else measured({ frames: step, longest });
+      pane.scrollTop = (pane.scrollHeight * times.length) / 120;
+      if (times.length < 120) requestAnimationFrame(frame);
+      else measured(times);
     });
   });
 }
