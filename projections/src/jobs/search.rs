@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::PipelineId;
 
 use super::queries::{JobFilter, conditions};
@@ -21,6 +22,8 @@ const ID: usize = 36;
 const MAX_PIPELINES: usize = 10_000;
 /// Pipelines, and runners, that a search may be about: each is a walk of its own.
 const MAX_NAMES: usize = 50;
+/// How far the clock of the server may have been set between two ids in a row, and both are still found by their start.
+const CLOCK_STEP: TimeDelta = TimeDelta::minutes(1);
 
 /// Why a search finds nothing.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +38,12 @@ pub enum SearchError {
 
 /// A way of finding jobs.
 enum Term {
-    IdStart(String),
+    /// Launched in this time, end excluded, which the index in the order of the list knows: that of ids is in another.
+    IdStart {
+        start: String,
+        since: DateTime<Utc>,
+        until: DateTime<Utc>,
+    },
     IdEnd(String),
     Pipeline(PipelineId),
     Runner(String),
@@ -53,7 +61,7 @@ pub async fn search(
 ) -> Result<Page<Job>, SearchError> {
     let mut rows = Vec::new();
     for term in terms(read_models, text).await? {
-        let query = term.narrow(conditions(filter)).newest_first("requested_at", after, limit);
+        let query = term.query(filter).newest_first("requested_at", after, limit);
         rows.extend(read_models.select::<Jobs>(&query).await?);
     }
     rows.sort_unstable_by_key(|job| Reverse((job.requested_at, job.id)));
@@ -78,25 +86,52 @@ async fn terms(read_models: &ReadModels, text: &str) -> Result<Vec<Term>, Search
     terms.extend(runners.into_iter().chain(is_new.then(|| text.to_owned())).map(Term::Runner));
     let is_of_id = |letter: u8| letter.is_ascii_hexdigit() || letter == b'-';
     if (ID_PART..=ID).contains(&lower.len()) && lower.bytes().all(is_of_id) {
-        terms.extend([Term::IdStart(lower.clone()), Term::IdEnd(lower)]);
+        terms.extend(id_start(read_models, &lower).await?);
+        terms.push(Term::IdEnd(lower));
     }
     Ok(terms)
 }
 
+/// None where no id begins so.
+async fn id_start(read_models: &ReadModels, start: &str) -> Result<Option<Term>, QueryError> {
+    let mut launches = Vec::new();
+    for order in ["", " desc"] {
+        let query = with_start(Query::new("select document from {rows} where true"), start)
+            .push(&format!(" order by key{order} limit 1"));
+        launches.extend(read_models.select::<Jobs>(&query).await?.into_iter().map(|job| job.requested_at));
+    }
+    let (first, last) = (launches.iter().min(), launches.iter().max());
+    Ok(first.zip(last).map(|(first, last)| Term::IdStart {
+        start: start.to_owned(),
+        since: *first - CLOCK_STEP,
+        until: *last + CLOCK_STEP,
+    }))
+}
+
+fn with_start(query: Query, start: &str) -> Query {
+    // The range ends before the first text that does not begin so.
+    query.push(" and key >= ").bind(start).push(" and key < ").bind(format!("{start}~"))
+}
+
 impl Term {
-    fn narrow(self, query: Query) -> Query {
+    /// The jobs of it that meet a filter, up to where their order is said.
+    fn query(self, filter: &JobFilter) -> Query {
         match self {
-            // The range ends before the first text that does not begin so.
-            Self::IdStart(start) => {
-                query.push(" and key >= ").bind(&*start).push(" and key < ").bind(format!("{start}~"))
+            Self::IdStart { start, since, until } => {
+                let filter = JobFilter {
+                    since: filter.since.max(Some(since)),
+                    until: Some(filter.until.map_or(until, |asked| asked.min(until))),
+                    ..filter.clone()
+                };
+                with_start(conditions(&filter), &start)
             }
-            Self::IdEnd(end) => query
+            Self::IdEnd(end) => conditions(filter)
                 .push(&format!(" and substr(key, {}) = ", ID - ID_PART + 1))
                 .bind(&end[end.len() - ID_PART..])
                 .push(&format!(" and substr(key, {}) = ", ID - end.len() + 1))
                 .bind(&*end),
-            Self::Pipeline(id) => query.push(" and pipeline_id = ").bind(id.to_string()),
-            Self::Runner(name) => query.push(" and runner_id = ").bind(name),
+            Self::Pipeline(id) => conditions(filter).push(" and pipeline_id = ").bind(id.to_string()),
+            Self::Runner(name) => conditions(filter).push(" and runner_id = ").bind(name),
         }
     }
 }
