@@ -80,9 +80,10 @@ function EventFilters({ filter }) {
     </label>
     <label class="field">Id
       <input
+        type="search"
         value=${filter.stream_id}
         autocomplete="off"
-        placeholder="of a job, a pipeline, a runner"
+        placeholder="of a job, pipeline or runner"
         onChange=${change("stream_id")}
       />
     </label>

@@ -23,16 +23,19 @@ export function Jobs() {
   return html`<${PageHeading} title="Jobs" />
     <${Filters} query=${query} pipelines=${names.all} />
     <${Shown} of=${jobs} what="list of jobs" rows=${12}>
-      ${(/** @type {Job[]} */ shown) => html`<${List} jobs=${shown} nameOf=${names.nameOf} isFiltered=${query.size > 0} />`}
+      ${(/** @type {Job[]} */ shown) => html`<${List} jobs=${shown} nameOf=${names.nameOf} query=${query} />`}
     <//>
     <${Pages} next=${jobs.next} query=${query} />`;
 }
 
-/** @param {{ jobs: Job[], nameOf: (id: string) => string, isFiltered: boolean }} props */
-function List({ jobs, nameOf, isFiltered }) {
+/** @param {{ jobs: Job[], nameOf: (id: string) => string, query: URLSearchParams }} props */
+function List({ jobs, nameOf, query }) {
   if (jobs.length === 0) {
-    return isFiltered
-      ? html`<${Empty} title="No job is like that"><p><a href="/jobs">Show all jobs</a></p><//>`
+    return query.size > 0
+      ? html`<${Empty} title="No job is like that">
+          ${query.has("search") && html`<p>It is found by eight characters or more of either end of its id, or a part of its pipeline's or runner's name.</p>`}
+          <p><a href="/jobs">Show all jobs</a></p>
+        <//>`
       : html`<${Empty} title="No job yet"><p>Launch one from its <a href="/pipelines">pipeline</a>.</p><//>`;
   }
   return html`<${JobTable} jobs=${jobs} nameOf=${nameOf} caption="Jobs, newest first" />`;

@@ -58,6 +58,7 @@ export function Overview() {
 function Tiles({ stats, flow, projections }) {
   const { queued, running, oldest_waiting_seconds: oldest, runners } = stats;
   const failed = flow?.reduce((sum, point) => sum + point.failed + point.timed_out, 0);
+  const ended = flow?.reduce((sum, point) => sum + point.succeeded, failed ?? 0);
   const live = projections?.filter(({ state }) => state === "live");
   const lag = live && Math.max(0, ...live.map(({ lag_events: events }) => events));
   const behind = lag === undefined ? "…" : counted(lag, "event");
@@ -81,7 +82,7 @@ function Tiles({ stats, flow, projections }) {
       label="Failed in an hour"
       value=${failed === undefined ? "…" : formatCount(failed)}
       tone=${failed ? "bad" : "good"}
-      note=${failed ? "of the last 60 minutes" : "none"}
+      note=${ended ? `of ${formatCount(ended)} that ran` : flow ? "none ran" : "…"}
     />
     <${Tile}
       href="/runners"

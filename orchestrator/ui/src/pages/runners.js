@@ -46,7 +46,7 @@ function List({ runners, running, onChange }) {
   const [removed, setRemoved] = useState(/** @type {Runner | null} */ (null));
   return html`<${Table}
       caption="Runners, newest first"
-      columns=${["Runner", "Status", "Can do", "In hand", "Last heard of", ""]}
+      columns=${["Runner", "Status", "Can do", "In hand", "Last seen", ""]}
     >
       ${runners.map(
         (runner) =>
@@ -73,12 +73,13 @@ function Row({ runner, jobs, onRemove }) {
           ? html`<span class="quiet">everything: it never told</span>`
           : capabilities.map((name) => html`<code key=${name} class="tag">${name}</code> `)
       }
+      ${!unrestricted && capabilities.length === 0 && html`<span class="quiet">–</span>`}
     <//>
     <${Cell} of="In hand">
       ${jobs.map((job) => html`<span key=${job.id}><${JobLink} id=${job.id} /> </span>`)}
       ${jobs.length === 0 && html`<span class="quiet">–</span>`}
     <//>
-    <${Cell} of="Last heard of"><${Ago} time=${heard} /><//>
+    <${Cell} of="Last seen"><${Ago} time=${heard} /><//>
     <${Cell} of="">
       ${
         status === "Offline" &&

@@ -49,7 +49,7 @@ function Chosen({ pipeline, all, asked, base, onChange }) {
           onChange=${(/** @type {Event} */ event) => setQuery({ from: number(event) })}
           disabled=${all.length < 2}
         >
-          <option value="">nothing: show the source</option>
+          <option value="">nothing</option>
           ${all.map(({ version }) => version !== chosen.version && html`<option key=${version} value=${version}>version ${version}</option>`)}
         </select>
       </label>

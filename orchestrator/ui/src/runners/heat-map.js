@@ -30,7 +30,7 @@ export function HeatMap({ runners, jobs }) {
 function Row({ id, shares, from }) {
   const whole = Math.round((100 * shares.reduce((sum, share) => sum + share, 0)) / shares.length);
   return html`<div class="heat-row" role="listitem">
-    <span class="heat-name" title=${id}>${id}</span>
+    <span class="heat-name" title=${id}><bdi>${id}</bdi></span>
     <span class="heat-cells" role="img" aria-label=${`busy ${whole}% of the time`}>
       ${shares.map((share, slice) => {
         const step = share === 0 ? 0 : Math.max(1, Math.ceil(share * STEPS));
