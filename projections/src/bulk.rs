@@ -46,7 +46,11 @@ impl ReadModels {
             writing.spawn(async move { batch::commit(&store, &before, &changes, to).await });
             seen(&batch);
         }
-        written(&mut writing).await
+        written(&mut writing).await?;
+        match reading.join_next().await {
+            Some(Err(panicked)) => Err(RebuildError::Unavailable(panicked.into())),
+            Some(Ok(())) | None => Ok(()),
+        }
     }
 
     /// Reads all between two positions, some batches before they are asked for.

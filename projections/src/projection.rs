@@ -87,7 +87,7 @@ pub struct Column {
     pub kind: ColumnKind,
 }
 
-/// What a generated column holds.
+/// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     /// Text, compared by its bytes.
