@@ -1,7 +1,7 @@
 //! Whether a long history makes anything slower: a store with many ended jobs beside an empty one.
 //!
-//! `cargo bench -p rivet-tests --bench growth [-- JOBS]`, 1,000,000 jobs of five events and ten lines of log where no
-//! number is given, on SQLite and on PostgreSQL with its default settings. The history is appended to the log, and the
+//! `cargo bench -p rivet-tests --bench growth [-- [JOBS] [sqlite|postgres]]`, 1,000,000 jobs of five events and ten lines
+//! of log where no number is given, on SQLite and on PostgreSQL with its default settings. The history is appended to the log, and the
 //! read models are built from it. In the end the logs are archived.
 #![expect(
     clippy::print_stdout,
@@ -30,7 +30,7 @@ use rivet_tests::sample::new_pipeline;
 use rivet_tests::server::{Server, program};
 use rivet_tests::store::{Store, StoreKind};
 use serde_json::Value;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 
 const LINES: usize = 10;
 /// Appends at a time.
@@ -46,7 +46,11 @@ const COMPARED: [&str; 3] = ["launch", "claim", "complete"];
 #[tokio::main]
 async fn main() {
     let jobs = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
-    for kind in [StoreKind::Sqlite, StoreKind::Postgres] {
+    let is_wanted = |kind: &StoreKind| {
+        let mut names = std::env::args().skip(1).filter(|arg| ["sqlite", "postgres"].contains(&arg.as_str()));
+        names.next().is_none_or(|name| name == format!("{kind:?}").to_lowercase())
+    };
+    for kind in [StoreKind::Sqlite, StoreKind::Postgres].into_iter().filter(is_wanted) {
         measure(kind, jobs).await;
     }
 }
@@ -67,6 +71,7 @@ async fn measure(kind: StoreKind, jobs: u32) {
     let grown = create(kind).await;
     let empty_bytes = bytes(kind, &grown).await;
     let (pipeline, some_jobs) = grow(kind, &grown, jobs).await;
+    settle(kind, &grown).await;
     let per_job = (bytes(kind, &grown).await - empty_bytes) as f64 / f64::from(jobs);
     println!("{kind:?}: {per_job:.0} bytes on disk a job");
 
@@ -179,6 +184,19 @@ fn load(server: &Server) -> Value {
 fn median(report: &Value, operation: &str) -> f64 {
     let operations = report["operations"].as_array().unwrap();
     operations.iter().find(|of| of["operation"] == operation).unwrap()["p50"].as_f64().unwrap()
+}
+
+/// What autovacuum would have done to such a store long ago, and does not shortly after it was filled.
+async fn settle(kind: StoreKind, store: &Store) {
+    match kind {
+        StoreKind::Sqlite => {}
+        StoreKind::Postgres => {
+            let mut connection = PgConnection::connect(store.url()).await.unwrap();
+            for statement in ["vacuum (analyze)", "checkpoint"] {
+                connection.execute(statement).await.unwrap();
+            }
+        }
+    }
 }
 
 async fn bytes(kind: StoreKind, store: &Store) -> u64 {
