@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use rivet_events::database::{Database, Durability, SqliteTransaction};
 use rivet_events::log::StoreError;
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
+use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection};
 
 use crate::columns;
 use crate::projection::{Changes, Schema};
@@ -21,7 +21,13 @@ use crate::query::Value;
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     database: Database,
+    /// Connections to PostgreSQL for writing. A batch is one of many statements, by what it changes, each of which a
+    /// connection has to prepare once; of the connections that all others share, a batch would get another one each time.
+    writers: Option<PgPool>,
 }
+
+/// One for the projector, the others for rebuilds and what happens seldom.
+const WRITERS: u32 = 3;
 
 /// A connection of its own, outside of any transaction.
 pub(crate) enum Reader {
@@ -43,7 +49,14 @@ pub(crate) enum Connection<'a> {
 
 impl Store {
     pub(crate) fn new(database: Database) -> Self {
-        Self { database }
+        let writers = match &database {
+            Database::Postgres(pool) => {
+                let options = pool.options().clone().max_connections(WRITERS);
+                Some(options.connect_lazy_with((*pool.connect_options()).clone()))
+            }
+            Database::Sqlite(_) => None,
+        };
+        Self { database, writers }
     }
 
     /// Whether several processes may share the database for good.
@@ -65,7 +78,8 @@ impl Store {
     pub(crate) async fn begin(&self) -> Result<Transaction<'_>, StoreError> {
         Ok(match &self.database {
             Database::Postgres(pool) => {
-                Transaction::Postgres(pool.begin_with(postgres::BEGIN_DERIVED).await?)
+                let writers = self.writers.as_ref().unwrap_or(pool);
+                Transaction::Postgres(writers.begin_with(postgres::BEGIN_DERIVED).await?)
             }
             Database::Sqlite(sqlite) => Transaction::Sqlite(sqlite.begin(Durability::Derived).await?),
         })
