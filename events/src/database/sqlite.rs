@@ -69,7 +69,8 @@ pub struct SqliteWriter {
     /// None after a transaction on it failed: then it is made anew. SQLite rolls some failures back by itself, a full
     /// disk among them, and then the driver's idea of open transactions is wrong for good.
     connection: Option<SqliteConnection>,
-    /// How it commits; none while it is being told something else, which may be broken off.
+    /// How it commits; none where there is no connection, and while it is being told something else, which may be broken
+    /// off.
     durability: Option<Durability>,
 }
 
@@ -84,17 +85,17 @@ impl SqliteWriter {
     /// # Errors
     /// If a connection that was given up cannot be made anew.
     pub async fn statements(&mut self, durability: Durability) -> sqlx::Result<&mut SqliteConnection> {
-        if self.connection.is_none() || self.durability != Some(durability) {
+        if self.durability != Some(durability) {
             self.tell(durability.pragma(), durability).await?;
         }
         Ok(self.connection())
     }
 
     async fn begin(&mut self, durability: Durability) -> sqlx::Result<()> {
-        if self.connection.is_none() || self.durability != Some(durability) {
-            self.tell(durability.pragma_and_begin(), durability).await
-        } else {
+        if self.durability == Some(durability) {
             self.connection().execute("begin immediate").await.map(drop)
+        } else {
+            self.tell(durability.pragma_and_begin(), durability).await
         }
     }
 
@@ -110,7 +111,12 @@ impl SqliteWriter {
 
     /// Gives the connection up: what was begun on it did not end well.
     pub fn abandon(&mut self) {
-        self.connection = None;
+        drop(self.take());
+    }
+
+    fn take(&mut self) -> Option<SqliteConnection> {
+        self.durability = None;
+        self.connection.take()
     }
 
     fn connection(&mut self) -> &mut SqliteConnection {
@@ -215,7 +221,7 @@ impl SqliteDatabase {
     /// Closes all connections; the last one folds the write-ahead log into the file.
     pub(super) async fn close(&self) {
         self.readers.close().await;
-        let connection = self.writer.lock().await.connection.take();
+        let connection = self.write().await.take();
         if let Some(connection) = connection
             && let Err(error) = connection.close().await
         {
