@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::batch;
 use crate::checkpoint::Checkpoint;
 use crate::read_models::ReadModels;
-use crate::rebuild::RebuildError;
+use crate::rebuild::{Progress, RebuildError};
 
 /// Events in one batch. All rows that it changes are known while the next one is folded, although they may not be
 /// written yet: there are fewer than [`Projection::KNOWN_ROWS`](crate::projection::Projection::KNOWN_ROWS).
@@ -23,11 +23,12 @@ const READ_AHEAD: usize = 2;
 pub(crate) type Events = (Vec<Arc<Envelope>>, Position);
 
 impl ReadModels {
-    /// Brings generations that stand together to `until` exactly. `seen` hears of every batch.
+    /// Brings generations that stand together to `until` exactly. `progress` and `seen` hear of every batch.
     pub(crate) async fn fill(
         &self,
         generations: &mut [Checkpoint],
         until: Position,
+        progress: &(impl Fn(Progress) + Send + Sync),
         mut seen: impl FnMut(&Events),
     ) -> Result<(), RebuildError> {
         let Some(from) = generations.first().map(|first| first.position) else { return Ok(()) };
@@ -45,6 +46,10 @@ impl ReadModels {
             let (store, to) = (store.clone(), batch.1);
             writing.spawn(async move { batch::commit(&store, &before, &changes, to).await });
             seen(&batch);
+            for generation in generations.iter() {
+                let (projection, position) = (generation.projection.name(), generation.position);
+                progress(Progress { projection, position, head: until });
+            }
         }
         written(&mut writing).await?;
         match reading.join_next().await {

@@ -67,7 +67,7 @@ impl Checkpoint {
             position: self.position,
             parked: self.parked.clone(),
             skipped: self.skipped.clone(),
-            known_rows: self.known_rows.none_of_them(),
+            known_rows: KnownRows::with_capacity(self.projection.known_rows()),
         }
     }
 

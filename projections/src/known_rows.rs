@@ -29,11 +29,6 @@ impl KnownRows {
         Self { capacity: rows, rows: None }
     }
 
-    /// None, with the same room.
-    pub(crate) fn none_of_them(&self) -> Self {
-        Self::with_capacity(self.capacity)
-    }
-
     /// What is stored under the key, where that is known.
     pub(crate) fn get(&mut self, key: &str) -> Option<Known<'_>> {
         let known = self.rows.as_mut()?.get(key)?;

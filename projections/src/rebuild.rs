@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch;
-use crate::bulk::{BATCH, Events};
+use crate::bulk::BATCH;
 use crate::checkpoint::{self, Checkpoint};
 use crate::generation;
 use crate::projection::{ALL, AnyProjection};
@@ -180,18 +180,12 @@ impl ReadModels {
         rebuilding: &mut [Checkpoint],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
-        let names: Vec<_> = rebuilding.iter().map(|checkpoint| checkpoint.projection.name()).collect();
         while let Some(from) = rebuilding.first().map(|first| first.position) {
             let head = self.inner.log.head().await?;
             if from >= head {
                 break;
             }
-            let seen = |(_, position): &Events| {
-                for projection in &names {
-                    progress(Progress { projection, position: *position, head });
-                }
-            };
-            self.fill(rebuilding, head, seen).await?;
+            self.fill(rebuilding, head, progress, |_| {}).await?;
             if from.0 + BATCH as u64 > head.0 {
                 break;
             }

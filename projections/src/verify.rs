@@ -105,17 +105,13 @@ impl ReadModels {
         density: &mut Density,
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
-        let names: Vec<_> = scratch.iter().map(|checkpoint| checkpoint.projection.name()).collect();
         let seen = |(events, to): &Events| {
             for envelope in events {
                 density.see(envelope.position, &envelope.stream, envelope.sequence);
             }
             density.come_to(*to);
-            for projection in &names {
-                progress(Progress { projection, position: *to, head: until });
-            }
         };
-        self.fill(scratch, until, seen).await
+        self.fill(scratch, until, progress, seen).await
     }
 
     /// Compares two generations in the order of their keys, a page at a time.

@@ -47,7 +47,7 @@ pub async fn scrape(
             "rivet_waiting_claims",
             "Claims that wait in line in this process until there is a job for them.",
         )
-        .set(i64::try_from(waiting_claims).unwrap_or(i64::MAX));
+        .set(signed(waiting_claims as u64));
     process::measure(&states, metrics.started_at);
     states
         .gauge("rivet_log_head_position", "The highest position of the log that this process knows of.")

@@ -91,20 +91,18 @@ pub(super) async fn save(
 ) -> Result<(), StoreError> {
     let mut text = String::new();
     let mut args = SqliteArguments::default();
-    let mut count = 0;
     for changed in tables {
         let table = &changed.table;
         if !changed.changes.upserts.is_empty() {
             let (rows, documents) = packed(changed)?;
             args.add(rows)?;
             args.add(documents)?;
-            count += 2;
-            write!(text, "{}", upsert(changed, count - 1, count))?;
+            text += &upsert(changed, args.len() - 1, args.len());
         }
         if !changed.changes.deletes.is_empty() {
-            args.add(serde_json::to_string(&changed.changes.deletes)?)?;
-            count += 1;
-            write!(text, "delete from {table} where key in (select value from json_each(${count}));")?;
+            args.add(quoted_array(&changed.changes.deletes))?;
+            let keys = args.len();
+            write!(text, "delete from {table} where key in (select value from json_each(${keys}));")?;
         }
     }
     sqlx::query_with(&text, args).execute(connection).await?;
