@@ -11,7 +11,7 @@ use std::process::Stdio;
 
 use anyhow::Context;
 use rivet_events::job_log::LogEntry;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -125,20 +125,21 @@ impl Messages {
 }
 
 impl ProcessGroup {
-    /// Asks the processes to end.
+    /// Asks the processes to end: the leader first, so that it knows why when it sees another one end.
     pub(super) fn terminate(self) {
-        self.signal(Signal::TERM);
+        ignore_ended(kill_process(self.0, Signal::TERM));
+        ignore_ended(kill_process_group(self.0, Signal::TERM));
     }
 
     /// Ends the processes.
     pub(super) fn kill(self) {
-        self.signal(Signal::KILL);
+        ignore_ended(kill_process_group(self.0, Signal::KILL));
     }
+}
 
-    fn signal(self, signal: Signal) {
-        if let Err(error) = kill_process_group(self.0, signal) {
-            tracing::debug!(%error, "the processes of the job have ended already");
-        }
+fn ignore_ended(signalled: rustix::io::Result<()>) {
+    if let Err(error) = signalled {
+        tracing::debug!(%error, "the processes of the job have ended already");
     }
 }
 

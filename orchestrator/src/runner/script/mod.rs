@@ -16,11 +16,12 @@ mod value;
 use std::io::{self, BufRead, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use rustix::process::{Signal, getpgrp, kill_process_group};
-use tokio::signal::unix::{SignalKind, signal};
+use signal_hook::consts::SIGTERM;
+use signal_hook::flag;
 
 use self::reporter::Reporter;
 use super::execution::JobResult;
@@ -48,7 +49,9 @@ fn obey(reporter: &Reporter) -> io::Result<JobResult> {
     let order: Order = serde_json::from_str(&line)?;
     thread::Builder::new().name("lifeline".to_owned()).spawn(end_with_the_runner)?;
     let cancelled = Arc::new(AtomicBool::new(false));
-    listen_for_termination(Arc::clone(&cancelled))?;
+    // In the signal's handler itself: a thread of its own could learn of the cancellation after the script has seen
+    // its command, which gets the signal too, come to a good end.
+    flag::register(SIGTERM, Arc::clone(&cancelled))?;
     Ok(stages::run(order, reporter.clone(), cancelled))
 }
 
@@ -58,22 +61,4 @@ fn end_with_the_runner() {
     let _ = io::stdin().lock().read_to_end(&mut Vec::new());
     // Fails for nobody: a process may signal its own group.
     let _ = kill_process_group(getpgrp(), Signal::KILL);
-}
-
-/// Turns SIGTERM into a flag. The commands of the job get the signal too, and what they say while they end still
-/// belongs to the log.
-fn listen_for_termination(cancelled: Arc<AtomicBool>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut terminations = {
-        let _context = runtime.enter();
-        signal(SignalKind::terminate())?
-    };
-    thread::Builder::new().name("termination".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            while terminations.recv().await.is_some() {
-                cancelled.store(true, Ordering::Relaxed);
-            }
-        });
-    })?;
-    Ok(())
 }
