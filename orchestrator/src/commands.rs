@@ -3,6 +3,7 @@
 mod error;
 mod event_store;
 mod executor;
+mod following;
 mod loader;
 
 use std::sync::Arc;

@@ -3,7 +3,11 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
-use rivet_tests::sample::{entry, failure, id, launched, new_claimed_job, new_job, new_pipeline, success};
+use reqwest::Method;
+use rivet_tests::sample::{
+    self, entry, failure, id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job, new_pipeline,
+    success,
+};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::verify;
@@ -137,4 +141,45 @@ async fn a_replica_that_stood_still_takes_nothing_from_anybody() {
     }
     holder.complete(&job, &success()).await.expect(204);
     verify(&api).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_replica_remembers_is_not_what_another_one_changed() {
+    let (_store, one, other) = two(&[]).await;
+    let (one, other) = (one.client(), other.client());
+    let pipeline = new_pipeline(&one).await;
+    let path = format!("/api/pipeline/{pipeline}");
+    launched(&one, &pipeline).await;
+    launched(&other, &pipeline).await;
+
+    let revised = other.request(Method::PUT, &path).json(&sample::pipeline("revised"));
+    other.send(revised).await.expect(200);
+    let job = one.launch(&pipeline, &json!({})).await.expect(200);
+    assert_eq!(job["pipeline_version"], 2);
+
+    // A version that only the other one has in memory.
+    let revised = other.request(Method::PUT, &path).json(&sample::pipeline("again"));
+    other.send(revised).await.expect(200);
+    let job = id(&other.launch(&pipeline, &json!({})).await.expect(200));
+    let claimed = one.claim_fencing(&job, "r").await.expect(200);
+    assert!(claimed["pipeline_source"].as_str().unwrap().contains("again"), "{claimed}");
+
+    other.delete(&path).await.expect(204);
+    one.launch(&pipeline, &json!({})).await.expect_refusal(404, "pipeline_not_found");
+    one.retry(&job).await.expect_refusal(409, "not_ended");
+    one.holding(&claimed).complete(&job, &success()).await.expect(204);
+    one.retry(&job).await.expect_refusal(404, "pipeline_not_found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_that_registers_again_elsewhere_is_offered_what_it_can_do_now() {
+    let (_store, one, other) = two(&[]).await;
+    let (one, other) = (one.client(), other.client());
+    let pipeline = new_demanding_pipeline(&one, &["gpu"]).await;
+    one.register("r", &["cpu"]).await.expect(200);
+    let job = launched(&one, &pipeline).await;
+    let offered = async || ids(&one.scheduled(Some("r")).await.expect(200));
+    assert!(!offered().await.contains(&job));
+    other.register("r", &["gpu"]).await.expect(200);
+    eventually("an offer", async || offered().await.contains(&job).then_some(())).await;
 }

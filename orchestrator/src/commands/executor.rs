@@ -133,14 +133,15 @@ where
         self.execute_on(self.load(id).await, command, metadata, others).await
     }
 
-    /// As [`Self::execute`], for an id that was just made: nothing is there under it, and nothing is read.
+    /// As [`Self::execute_along`], for an id that was just made: nothing is there under it, and nothing is read.
     pub async fn execute_first(
         &self,
         id: impl Display,
         command: A::Command,
         metadata: &Metadata,
+        others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
-        self.execute_on(Ok(Self::absent(stream_of::<A>(id))), command, metadata, &[]).await
+        self.execute_on(Ok(Self::absent(stream_of::<A>(id))), command, metadata, others).await
     }
 
     /// Counts what becomes of the command.
@@ -222,6 +223,13 @@ where
     /// Loads the aggregate from the log when it is needed next.
     pub fn forget(&self, id: impl Display) {
         self.cache.invalidate(&stream_of::<A>(id).id);
+    }
+
+    /// The same, if memory is behind an event that stands in the log.
+    pub(super) fn forget_before(&self, id: &str, reached: Version) {
+        if self.cache.get(id).is_some_and(|cached| cached.version < reached) {
+            self.cache.invalidate(id);
+        }
     }
 
     /// The aggregate as this process last knew it, or else as the log has it.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use rivet_events::deliveries::Deliveries;
 use rivet_events::id::{JobId, PipelineId, RunnerId};
+use rivet_events::job::JobLaunched;
+use rivet_events::pipeline::PipelineDefinition;
 use rivet_events::{Metadata, Position};
 use rivet_projections::ReadModels;
 use tokio_util::sync::CancellationToken;
@@ -16,12 +18,12 @@ use super::error::ApiError;
 use super::header::RequestId;
 use crate::chance;
 use crate::clock::Clock;
-use crate::commands::{Commands, Committed};
+use crate::commands::{Commands, Committed, Loaded};
 use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
 use crate::domain::job::{Backoff, JobState};
-use crate::domain::pipeline::{PipelineError, PipelineState};
+use crate::domain::pipeline::{Pipeline, PipelineError};
 use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
 use crate::feed::Feed;
 use crate::liveness::Liveness;
@@ -171,9 +173,29 @@ impl AppState {
     }
 
     /// A pipeline with all its versions, also a deleted one.
-    pub(super) async fn pipeline(&self, id: PipelineId) -> Result<PipelineState, ApiError> {
-        let state = self.commands.pipelines.load(id).await?.aggregate.state;
-        if state.pipeline_id.is_some() { Ok(state) } else { Err(PipelineError::NotFound.into()) }
+    pub(super) async fn pipeline(&self, id: PipelineId) -> Result<Loaded<Pipeline>, ApiError> {
+        let loaded = self.commands.pipelines.load(id).await?;
+        if loaded.aggregate.state.pipeline_id.is_some() {
+            Ok(loaded)
+        } else {
+            Err(PipelineError::NotFound.into())
+        }
+    }
+
+    /// What a job runs: the version of its pipeline that it was launched with, which another replica may have recorded a
+    /// moment ago.
+    pub(super) async fn definition_of(
+        &self,
+        launch: &JobLaunched,
+    ) -> Result<Arc<PipelineDefinition>, ApiError> {
+        let (id, version) = (launch.pipeline_id, launch.pipeline_version);
+        let pipelines = &self.commands.pipelines;
+        let mut loaded = pipelines.load(id).await?;
+        if loaded.aggregate.state.version(version).is_none() {
+            loaded = pipelines.load_fresh(id).await?;
+        }
+        let version = loaded.aggregate.state.version(version).ok_or(PipelineError::NotFound)?;
+        Ok(version.definition.clone())
     }
 }
 

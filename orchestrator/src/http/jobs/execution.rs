@@ -3,12 +3,12 @@
 use rivet_events::id::{JobId, LeaseId, RunnerId};
 use rivet_events::job::{Concurrency, JobEvent};
 use rivet_events::log::StreamWrite;
+use rivet_events::pipeline::PipelineDefinition;
 use rivet_events::{Event, Metadata, Position, StreamId, Version};
 
 use crate::commands::{CommandError, Committed};
 use crate::domain::group::{GroupCommand, Place, TakePlace};
 use crate::domain::job::{ClaimJob, Job, JobCommand, JobError, JobState};
-use crate::domain::pipeline::{PipelineError, PipelineState};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
@@ -78,7 +78,7 @@ pub(super) async fn claim(
     let job = state.commands.jobs.load(job_id).await.map_err(ApiError::from)?.aggregate;
     let launch = job.state.launch().ok_or_else(|| unknown_job(job_id))?.clone();
     // Before the claim, so that a claim that succeeds can be answered.
-    let pipeline = state.pipeline(launch.pipeline_id).await?;
+    let definition = state.definition_of(&launch).await?;
     let lease_id = claim.lease_id;
     let command = JobCommand::Claim(ClaimJob {
         runner_id: claim.runner_id,
@@ -96,7 +96,7 @@ pub(super) async fn claim(
         }
         Some(_) | None => execute(state, job_id, command, along, metadata).await?,
     };
-    let info = execution_info(&committed.aggregate.state, &pipeline)?;
+    let info = execution_info(&committed.aggregate.state, &definition)?;
     let position = match committed.position {
         Some(position) => position,
         None => claimed_at(state, job_id, info.lease_id).await?,
@@ -169,8 +169,8 @@ pub(super) async fn answer_again(
 ) -> Result<Recorded<JobExecutionInfo>, ApiError> {
     let job = state.commands.jobs.reload(job_id).await?.aggregate;
     let launch = job.state.launch().ok_or_else(|| unknown_job(job_id))?;
-    let pipeline = state.pipeline(launch.pipeline_id).await?;
-    let info = execution_info(&job.state, &pipeline)?;
+    let definition = state.definition_of(launch).await?;
+    let info = execution_info(&job.state, &definition)?;
     if info.lease_id != lease_id {
         return Err(JobError::LeaseLost.into());
     }
@@ -178,16 +178,15 @@ pub(super) async fn answer_again(
 }
 
 /// What the holder of a job needs for running it.
-fn execution_info(state: &JobState, pipeline: &PipelineState) -> Result<JobExecutionInfo, ApiError> {
+fn execution_info(state: &JobState, definition: &PipelineDefinition) -> Result<JobExecutionInfo, ApiError> {
     let JobState::Running(running) = state else { return Err(JobError::LeaseLost.into()) };
     let launch = &running.launch;
-    let version = pipeline.version(launch.pipeline_version).ok_or(PipelineError::NotFound)?;
     Ok(JobExecutionInfo {
         job_id: launch.job_id,
         pipeline_id: launch.pipeline_id,
-        pipeline_source: version.definition.script.clone(),
+        pipeline_source: definition.script.clone(),
         parameters: launch.parameters.clone(),
-        env_vars: version.definition.config.env_vars.clone(),
+        env_vars: definition.config.env_vars.clone(),
         lease_id: running.holder.lease_id,
         attempt: running.holder.attempt,
     })

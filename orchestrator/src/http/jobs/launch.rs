@@ -4,18 +4,21 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as JsonBody};
+use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::{Concurrency, JobLaunched};
 use rivet_events::pipeline::{ConcurrencyPolicy, PipelineDefinition};
-use rivet_events::{Position, StreamId, Version};
+use rivet_events::{Metadata, Position, StreamId, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::commands::{CommandError, Committed};
 use crate::definition::MAX_PRIORITY;
 use crate::digest;
+use crate::domain;
 use crate::domain::job::{JobCommand, JobError, JobState, LaunchJob};
-use crate::domain::pipeline::{PipelineError, check_parameters};
+use crate::domain::pipeline::{PipelineError, PipelineState, check_parameters};
 use crate::http::answer::Recorded;
 use crate::http::body::Job;
 use crate::http::error::ApiError;
@@ -27,6 +30,8 @@ use crate::telemetry::chain;
 
 /// The place of a job in the queue where nobody says.
 const DEFAULT_PRIORITY: u8 = 5;
+/// How often a launch is made anew because its pipeline moved.
+const MAX_TRIES: usize = 4;
 /// Longest idempotency key, in bytes.
 const MAX_KEY_BYTES: usize = 255;
 
@@ -85,38 +90,68 @@ pub(in crate::http) async fn launch(
     if digest.is_some() && state.commands.jobs.load(job_id).await?.aggregate.state.launch().is_some() {
         return replay(&state, job_id, digest.as_ref()).await;
     }
-    let pipeline = state.pipeline(body.pipeline_id).await?;
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let committed = execute(&state, job_id, &body, digest.as_ref(), &metadata).await?;
+    let Some(position) = committed.position else { return replay(&state, job_id, digest.as_ref()).await };
+    if digest.is_none() {
+        state.commands.job_logs.expect_first(job_id);
+    }
+    let job =
+        Job::from_state(&committed.aggregate.state, state.clock.now()).ok_or_else(|| unknown_job(job_id))?;
+    supersede(&state, &committed.aggregate.state).await;
+    Ok(Recorded(position, JsonBody(job)).into_response())
+}
+
+/// Launches the job on condition that its pipeline is still the one in memory: another replica may have revised or deleted
+/// it.
+async fn execute(
+    state: &AppState,
+    job_id: JobId,
+    body: &Launch,
+    digest: Option<&String>,
+    metadata: &Metadata,
+) -> Result<Committed<domain::job::Job>, ApiError> {
+    for _ in 0..MAX_TRIES {
+        let pipeline = state.pipeline(body.pipeline_id).await?;
+        let launch = launched(body, job_id, digest, &pipeline.aggregate.state, state.clock.now())?;
+        let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
+        let on_condition = [pipeline.unmoved()];
+        let executed = if digest.is_some() {
+            state.commands.jobs.execute_along(job_id, command, metadata, &on_condition).await
+        } else {
+            state.commands.jobs.execute_first(job_id, command, metadata, &on_condition).await
+        };
+        match executed {
+            Err(CommandError::Stale(_)) => state.commands.pipelines.forget(body.pipeline_id),
+            executed => return Ok(executed?),
+        }
+    }
+    Err(ApiError::unavailable("contended", "the pipeline changes too fast"))
+}
+
+fn launched(
+    body: &Launch,
+    job_id: JobId,
+    digest: Option<&String>,
+    pipeline: &PipelineState,
+    now: DateTime<Utc>,
+) -> Result<JobLaunched, ApiError> {
     let (version, definition) = pipeline.current().ok_or(PipelineError::NotFound)?;
-    let parameters = check_parameters(&definition.inputs, body.parameters.unwrap_or_default())?;
-    let now = state.clock.now();
-    let launch = JobLaunched {
+    Ok(JobLaunched {
         job_id,
         pipeline_id: body.pipeline_id,
         pipeline_version: version,
-        parameters,
+        parameters: check_parameters(&definition.inputs, body.parameters.clone().unwrap_or_default())?,
         demands: definition.demands.clone(),
         priority: body.priority.or(definition.config.priority).unwrap_or(DEFAULT_PRIORITY),
         max_retries: definition.config.max_retries,
         timeout_seconds: definition.config.timeout_seconds,
         retry_on_runner_lost: definition.config.retry_on_runner_lost,
-        concurrency: concurrency(body.concurrency_group, definition),
+        concurrency: concurrency(body.concurrency_group.clone(), definition),
         retry_of: None,
-        request_digest: digest.clone(),
+        request_digest: digest.cloned(),
         requested_at: now,
-    };
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
-    let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
-    let committed = if key.is_some() {
-        state.commands.jobs.execute(job_id, command, &metadata).await?
-    } else {
-        let committed = state.commands.jobs.execute_first(job_id, command, &metadata).await?;
-        state.commands.job_logs.expect_first(job_id);
-        committed
-    };
-    let Some(position) = committed.position else { return replay(&state, job_id, digest.as_ref()).await };
-    let job = Job::from_state(&committed.aggregate.state, now).ok_or_else(|| unknown_job(job_id))?;
-    supersede(&state, &committed.aggregate.state).await;
-    Ok(Recorded(position, JsonBody(job)).into_response())
+    })
 }
 
 /// The answer to a launch under a used key: the job, whatever has become of it and of its pipeline since.

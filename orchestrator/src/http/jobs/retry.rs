@@ -40,7 +40,8 @@ pub(in crate::http) async fn retry(
             return Err(ApiError::conflict("not_ended", "the job has not ended: there is nothing to repeat"));
         }
     };
-    if state.pipeline(ended.launch.pipeline_id).await?.current().is_none() {
+    let pipeline = state.commands.pipelines.load_fresh(ended.launch.pipeline_id).await?;
+    if pipeline.aggregate.state.current().is_none() {
         return Err(PipelineError::NotFound.into());
     }
     let (id, now) = (JobId::generate(), state.clock.now());

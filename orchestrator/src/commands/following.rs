@@ -1,0 +1,64 @@
+//! Keeps what executors have in memory from staying behind the log.
+//!
+//! A command notices by itself that its stream has moved. Not so who only reads: the capabilities of a runner, or the
+//! versions of a pipeline. Another replica may move these, and so may a command of this process whose client left before
+//! it could be remembered.
+
+use std::time::Duration;
+
+use rivet_events::{Envelope, Position, StreamType};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::Commands;
+use crate::telemetry::chain;
+
+/// Events that are looked through at once.
+const BATCH: usize = 1_000;
+/// Pause after a log that cannot be read.
+const PAUSE: Duration = Duration::from_secs(1);
+
+impl Commands {
+    /// Forgets what the log has moved past, from `seen` on until `stop`.
+    pub async fn follow(&self, seen: Position, stop: CancellationToken) {
+        stop.run_until_cancelled(self.follow_from(seen)).await;
+    }
+
+    async fn follow_from(&self, mut seen: Position) {
+        let log = &self.journal.log;
+        let mut heads = log.watch();
+        loop {
+            heads.mark_unchanged();
+            match log.read_all(seen, BATCH).await {
+                Ok(events) => {
+                    for envelope in &events {
+                        self.forget_before(envelope);
+                        seen = envelope.position;
+                    }
+                    if events.is_empty() && heads.changed().await.is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "what other processes did cannot be read");
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn forget_before(&self, Envelope { stream, sequence, .. }: &Envelope) {
+        match stream.kind {
+            StreamType::Pipeline => self.pipelines.forget_before(&stream.id, *sequence),
+            StreamType::Runner => self.runners.forget_before(&stream.id, *sequence),
+            // Only ever read for a command, which notices.
+            StreamType::Job
+            | StreamType::JobLog
+            | StreamType::Claim
+            | StreamType::Group
+            | StreamType::Projection
+            | StreamType::Webhook
+            | StreamType::Archive => {}
+        }
+    }
+}
