@@ -71,15 +71,15 @@ impl Event {
     pub fn decode(stream: StreamType, event_type: &str, event_version: u32, payload: &str) -> Self {
         let payload = upcast(event_type, event_version, payload);
         let read = match stream {
-            StreamType::Pipeline => serde_json::from_str(&payload).map(Self::Pipeline),
-            StreamType::Job => serde_json::from_str(&payload).map(Self::Job),
-            StreamType::JobLog => serde_json::from_str(&payload).map(Self::JobLog),
-            StreamType::Runner => serde_json::from_str(&payload).map(Self::Runner),
-            StreamType::Claim => serde_json::from_str(&payload).map(Self::Claim),
-            StreamType::Group => serde_json::from_str(&payload).map(Self::Group),
-            StreamType::Projection => serde_json::from_str(&payload).map(Self::Projection),
-            StreamType::Webhook => serde_json::from_str(&payload).map(Self::Webhook),
-            StreamType::Archive => serde_json::from_str(&payload).map(Self::Archive),
+            StreamType::Pipeline => PipelineEvent::read(event_type, &payload).map(Self::Pipeline),
+            StreamType::Job => JobEvent::read(event_type, &payload).map(Self::Job),
+            StreamType::JobLog => JobLogEvent::read(event_type, &payload).map(Self::JobLog),
+            StreamType::Runner => RunnerEvent::read(event_type, &payload).map(Self::Runner),
+            StreamType::Claim => ClaimEvent::read(event_type, &payload).map(Self::Claim),
+            StreamType::Group => GroupEvent::read(event_type, &payload).map(Self::Group),
+            StreamType::Projection => ProjectionEvent::read(event_type, &payload).map(Self::Projection),
+            StreamType::Webhook => WebhookEvent::read(event_type, &payload).map(Self::Webhook),
+            StreamType::Archive => ArchiveEvent::read(event_type, &payload).map(Self::Archive),
         };
         read.unwrap_or_else(|error| {
             Self::Unreadable(UnreadableEvent {
@@ -157,6 +157,16 @@ macro_rules! event_types {
             pub fn event_type(&self) -> &'static str {
                 match self {
                     $(Self::$variant(_) => $name),+
+                }
+            }
+
+            /// Reads a payload of this type: straight into its struct, where the enum's own way would keep all fields
+            /// until it has met the type among them.
+            fn read(event_type: &str, payload: &str) -> serde_json::Result<Self> {
+                match event_type {
+                    $($name => serde_json::from_str(payload).map(Self::$variant),)+
+                    // It fails, and its error says what there is.
+                    _ => serde_json::from_str(payload),
                 }
             }
         }

@@ -10,7 +10,7 @@ use rivet_events::{Envelope, Position};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::known_rows::Known;
-use crate::projection::Changes;
+use crate::projection::{Changes, EventKey, Keys};
 use crate::rows::{Connection, Store};
 
 /// Brings `checkpoints`, all at one position, past the `events` that follow it up to the position `to`. False if another
@@ -77,6 +77,7 @@ pub(crate) async fn commit(
 /// What one generation needs for a batch.
 struct Lookup<'a> {
     events: Cow<'a, [Arc<Envelope>]>,
+    keys: Vec<EventKey>,
     /// Rows that the events change, as they are stored.
     stored: HashMap<String, String>,
     /// Keys of such rows that are yet to be loaded.
@@ -86,8 +87,9 @@ struct Lookup<'a> {
 fn look_up<'a>(checkpoints: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> Vec<Lookup<'a>> {
     let look_up = |checkpoint: &mut Checkpoint| {
         let events = without(events, &checkpoint.skipped);
-        let mut lookup = Lookup { events, stored: HashMap::new(), missing: Vec::new() };
-        for key in checkpoint.projection.keys(&lookup.events, &checkpoint.parked) {
+        let Keys { of_events, to_load } = checkpoint.projection.keys(&events, &checkpoint.parked);
+        let mut lookup = Lookup { events, keys: of_events, stored: HashMap::new(), missing: Vec::new() };
+        for key in to_load {
             match checkpoint.known_rows.get(&key) {
                 Some(Known::Row(document)) => {
                     let document = document.to_owned();
@@ -115,7 +117,7 @@ async fn load(
 
 fn apply(checkpoints: &[Checkpoint], lookups: Vec<Lookup<'_>>) -> Vec<Changes> {
     let apply = |(checkpoint, lookup): (&Checkpoint, Lookup<'_>)| {
-        checkpoint.projection.fold(lookup.stored, &lookup.events, &checkpoint.parked)
+        checkpoint.projection.fold(lookup.stored, &lookup.events, lookup.keys)
     };
     checkpoints.iter().zip(lookups).map(apply).collect()
 }

@@ -8,7 +8,7 @@
 
 use std::any::Any;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -124,18 +124,24 @@ pub(crate) trait AnyProjection: Send + Sync {
     /// Rows to keep in memory between batches.
     fn known_rows(&self) -> usize;
 
-    /// The keys of the rows that these events change and that may be there: what to load before
-    /// [`AnyProjection::fold`].
-    fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Vec<String>;
+    /// Which rows these events change. Those of a parked stream change none.
+    fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Keys;
 
-    /// What these events make of the stored rows. An event that cannot be applied parks its stream: the later
-    /// events of that stream change nothing.
-    fn fold(
-        &self,
-        stored: HashMap<String, String>,
-        events: &[Arc<Envelope>],
-        parked: &HashSet<StreamId>,
-    ) -> Changes;
+    /// What these events, whose keys these are, make of the stored rows. An event that cannot be applied parks its
+    /// stream: the later events of that stream change nothing.
+    fn fold(&self, stored: HashMap<String, String>, events: &[Arc<Envelope>], keys: Vec<EventKey>)
+    -> Changes;
+}
+
+/// The key of the row that an event changes, if it changes any, or why it cannot be applied.
+pub(crate) type EventKey = Result<Option<String>, String>;
+
+/// Which rows of one read model some events change.
+pub(crate) struct Keys {
+    /// Of each event.
+    pub(crate) of_events: Vec<EventKey>,
+    /// Those whose row may be there before, each once: what to load before [`AnyProjection::fold`].
+    pub(crate) to_load: Vec<String>,
 }
 
 /// What a batch of events makes of one read model.
@@ -166,15 +172,22 @@ impl<P: Projection> AnyProjection for P {
         serde_json::from_str(document).is_ok_and(|row| P::has_lapsed(&row, at))
     }
 
-    fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Vec<String> {
-        // Of each row, whether it may be there before the first event of the batch.
-        let mut keys: BTreeMap<String, bool> = BTreeMap::new();
-        for envelope in events.iter().filter(|envelope| !parked.contains(&envelope.stream)) {
-            if let Ok(Some(key)) = key_of::<P>(envelope) {
-                keys.entry(key).or_insert_with(|| !P::begins(envelope));
+    fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Keys {
+        let key = |envelope: &Arc<Envelope>| {
+            if parked.contains(&envelope.stream) { Ok(None) } else { key_of::<P>(envelope) }
+        };
+        let of_events: Vec<_> = events.iter().map(key).collect();
+        let mut seen = HashSet::new();
+        let mut to_load = Vec::new();
+        for (envelope, key) in events.iter().zip(&of_events) {
+            if let Ok(Some(key)) = key
+                && seen.insert(key.as_str())
+                && !P::begins(envelope)
+            {
+                to_load.push(key.clone());
             }
         }
-        keys.into_iter().filter_map(|(key, may_be_there)| may_be_there.then_some(key)).collect()
+        Keys { of_events, to_load }
     }
 
     fn known_rows(&self) -> usize {
@@ -185,14 +198,15 @@ impl<P: Projection> AnyProjection for P {
         &self,
         stored: HashMap<String, String>,
         events: &[Arc<Envelope>],
-        parked: &HashSet<StreamId>,
+        keys: Vec<EventKey>,
     ) -> Changes {
         let mut folding = Folding::<P> { stored, rows: HashMap::new(), newly_parked: HashMap::new() };
-        for envelope in events {
-            if parked.contains(&envelope.stream) || folding.newly_parked.contains_key(&envelope.stream) {
+        for (envelope, key) in events.iter().zip(keys) {
+            let Some(key) = key.transpose() else { continue };
+            if folding.newly_parked.contains_key(&envelope.stream) {
                 continue;
             }
-            if let Err(error) = folding.apply(envelope) {
+            if let Err(error) = key.and_then(|key| folding.apply(key, envelope)) {
                 let parked =
                     ParkedStream { stream: envelope.stream.clone(), position: envelope.position, error };
                 folding.newly_parked.insert(envelope.stream.clone(), parked);
@@ -202,8 +216,7 @@ impl<P: Projection> AnyProjection for P {
     }
 }
 
-/// The key of the event, or why it cannot be applied.
-fn key_of<P: Projection>(envelope: &Envelope) -> Result<Option<String>, String> {
+fn key_of<P: Projection>(envelope: &Envelope) -> EventKey {
     if !P::STREAMS.contains(&envelope.stream.kind) {
         return Ok(None);
     }
@@ -228,8 +241,7 @@ struct FoldedRow<'a, R> {
 }
 
 impl<'a, P: Projection> Folding<'a, P> {
-    fn apply(&mut self, envelope: &'a Envelope) -> Result<(), String> {
-        let Some(key) = key_of::<P>(envelope)? else { return Ok(()) };
+    fn apply(&mut self, key: String, envelope: &'a Envelope) -> Result<(), String> {
         let folded = match self.rows.entry(key) {
             Entry::Occupied(folded) => folded.into_mut(),
             Entry::Vacant(free) => {

@@ -22,20 +22,26 @@ const LOOK: &str = "
     order by w.key;
     select coalesce(max(position), 0) from events";
 
-/// Stores events, an array of the columns each.
+/// Stores events, an array of the columns each; of payload and metadata, where they start (from 1) in the texts that
+/// travel beside, and their length, in bytes. Within the array, they would be escaped and unescaped.
 const INSERT: &str = "
     insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version,
         payload, metadata, event_id, recorded_at)
     select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-        value ->> 6, value ->> 7, value ->> 8, value ->> 9
+        cast(substr(?2, value ->> 6, value ->> 7) as text), cast(substr(?2, value ->> 8, value ->> 9) as text),
+        value ->> 10, value ->> 11
     from json_each(?1)";
 
-/// The columns that [`stored`] reads.
+/// Ends a column within a row. JSON has no such character, and what may have one comes last.
+const SEPARATOR: char = '\u{1f}';
+
+/// The columns that [`stored`] reads, as one text: the driver copies every value of a row by itself, and hands it from
+/// thread to thread.
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "select position, aggregate_type, aggregate_id, sequence, event_type, event_version, ",
-            "payload, metadata, event_id, recorded_at from events ",
+            "select concat_ws(char(31), position, aggregate_type, sequence, event_type, event_version, ",
+            "payload, metadata, event_id, recorded_at, aggregate_id) from events ",
             $rest
         )
     };
@@ -71,8 +77,8 @@ impl Keeper for SqliteKeeper {
             sqlx::query_scalar(LOOK).bind(writes).fetch_all(transaction.connection()).await?;
         let base = Position(found.pop().unwrap_or_default().try_into()?);
         let stale_writes: Vec<usize> = found.into_iter().map(usize::try_from).collect::<Result<_, _>>()?;
-        let rows = rows(batch, base, &stale_writes)?;
-        sqlx::query(INSERT).bind(rows).execute(transaction.connection()).await?;
+        let (rows, texts) = packed(batch, base, &stale_writes)?;
+        sqlx::query(INSERT).bind(rows).bind(texts).execute(transaction.connection()).await?;
         transaction.commit().await?;
         Ok(Committed { base, stale_writes })
     }
@@ -107,11 +113,23 @@ impl Keeper for SqliteKeeper {
 }
 
 /// The accepted events of a batch as [`INSERT`] takes them.
-fn rows(batch: Batch<'_>, base: Position, stale_writes: &[usize]) -> Result<String, serde_json::Error> {
+fn packed(
+    batch: Batch<'_>,
+    base: Position,
+    stale_writes: &[usize],
+) -> Result<(String, Vec<u8>), serde_json::Error> {
+    let mut texts = Vec::new();
+    let mut pack = |text: &str| {
+        let start = texts.len() + 1;
+        texts.extend_from_slice(text.as_bytes());
+        (start, text.len())
+    };
     let rows: Vec<_> = (base.0 + 1..)
         .zip(batch.accepted(stale_writes))
         .map(|(position, (append, new))| {
             let envelope = &new.envelope;
+            let (payload, payload_length) = pack(&new.payload);
+            let (metadata, metadata_length) = pack(&append.metadata);
             (
                 position,
                 envelope.stream.kind.as_str(),
@@ -119,14 +137,16 @@ fn rows(batch: Batch<'_>, base: Position, stale_writes: &[usize]) -> Result<Stri
                 envelope.sequence,
                 envelope.event.event_type(),
                 envelope.event.event_version().to_string(),
-                &new.payload,
-                &append.metadata,
-                envelope.event_id.to_string(),
+                payload,
+                payload_length,
+                metadata,
+                metadata_length,
+                envelope.event_id,
                 envelope.recorded_at.timestamp_micros(),
             )
         })
         .collect();
-    serde_json::to_string(&rows)
+    Ok((serde_json::to_string(&rows)?, texts))
 }
 
 fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {
@@ -134,17 +154,18 @@ fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {
 }
 
 pub(crate) fn stored(row: &SqliteRow) -> Result<StoredEvent<'_>, StoreError> {
-    let micros = row.try_get("recorded_at")?;
+    let mut columns = row.try_get::<&str, _>(0)?.splitn(10, SEPARATOR);
+    let mut next = || columns.next().ok_or("an event with too few columns");
     Ok(StoredEvent {
-        position: Position(row.try_get::<i64, _>("position")?.try_into()?),
-        aggregate_type: row.try_get("aggregate_type")?,
-        aggregate_id: row.try_get("aggregate_id")?,
-        sequence: Version(row.try_get::<i64, _>("sequence")?.try_into()?),
-        event_type: row.try_get("event_type")?,
-        event_version: row.try_get("event_version")?,
-        payload: row.try_get("payload")?,
-        metadata: row.try_get("metadata")?,
-        event_id: row.try_get::<&str, _>("event_id")?.parse()?,
-        recorded_at: DateTime::from_timestamp_micros(micros).ok_or("a time out of range")?,
+        position: Position(next()?.parse()?),
+        aggregate_type: next()?,
+        sequence: Version(next()?.parse()?),
+        event_type: next()?,
+        event_version: next()?,
+        payload: next()?,
+        metadata: next()?,
+        event_id: next()?.parse()?,
+        recorded_at: DateTime::from_timestamp_micros(next()?.parse()?).ok_or("a time out of range")?,
+        aggregate_id: next()?.to_owned(),
     })
 }
