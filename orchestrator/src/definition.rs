@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use config::{InvalidConfig, MAX_PRIORITY, MAX_TIMEOUT_SECONDS, PartialConfig};
 pub use error::{DefinitionError, Limit};
-pub use evaluator::Evaluator;
+pub use evaluator::{Evaluator, Patience};
 
 /// Longest script that is read, in bytes.
 pub const MAX_SCRIPT_BYTES: usize = 1 << 20;

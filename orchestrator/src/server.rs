@@ -7,7 +7,6 @@ mod head_timer;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,9 +26,6 @@ use head_timer::HeadTimer;
 /// Pause after an accept that failed for want of something, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a new connection stays open after the end began: the request that it was made for may be on its way.
-const ARRIVAL: Duration = Duration::from_millis(200);
-
 /// What a client may hold, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServerLimits {
@@ -42,6 +38,8 @@ pub(crate) struct ServerLimits {
     pub(crate) idle_timeout: Duration,
     /// Between two pieces of a request's body.
     pub(crate) body_timeout: Duration,
+    /// How long a new connection stays open after the end began: the request that it was made for may be on its way.
+    pub(crate) arrival_timeout: Duration,
     /// For the requests under way when the server stops.
     pub(crate) drain_timeout: Duration,
 }
@@ -53,6 +51,7 @@ impl Default for ServerLimits {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(2),
             body_timeout: Duration::from_secs(30),
+            arrival_timeout: Duration::from_millis(200),
             drain_timeout: Duration::from_secs(10),
         }
     }
@@ -136,10 +135,12 @@ impl Server {
             return;
         }
         let timer = HeadTimer::new(self.limits.head_timeout);
-        let (reads, has_spoken) = (timer.clone(), Arc::new(AtomicBool::new(false)));
-        let speaks = Arc::clone(&has_spoken);
+        let (reads, has_spoken) = (timer.clone(), CancellationToken::new());
+        let speaks = has_spoken.clone();
         let stream = InspectReader::new(stream, move |bytes: &[u8]| {
-            speaks.fetch_or(!bytes.is_empty(), Ordering::Relaxed);
+            if !bytes.is_empty() {
+                speaks.cancel();
+            }
             reads.note(bytes);
         });
         let service = RequestBodyTimeout::new(self.router, self.limits.body_timeout);
@@ -154,8 +155,13 @@ impl Server {
             ended = connection.as_mut() => Some(ended),
             () = self.shutdown.cancelled() => None,
         };
-        if ended.is_none() && !has_spoken.load(Ordering::Relaxed) {
-            ended = tokio::time::timeout(ARRIVAL, connection.as_mut()).await.ok();
+        if ended.is_none() {
+            ended = tokio::select! {
+                biased;
+                ended = connection.as_mut() => Some(ended),
+                () = has_spoken.cancelled() => None,
+                () = tokio::time::sleep(self.limits.arrival_timeout) => None,
+            };
         }
         if ended.is_none() {
             connection.as_mut().graceful_shutdown();

@@ -1,16 +1,24 @@
 //! Reading definitions in a real child process: what a hostile script can do to the server, which is nothing.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
-use rivet_orchestrator::definition::{DefinitionError, Evaluator, MAX_SCRIPT_BYTES};
+use rivet_orchestrator::definition::{Definition, DefinitionError, Evaluator, MAX_SCRIPT_BYTES, Patience};
 
 const FRIENDLY: &str = "return { name = 'p', stages = { { name = 'build', script = function() end } } }";
 const ENDLESS: &str = "while true do end";
 
+/// Longer than any reading takes, on whatever machine: what is waited for ends by itself.
+const LONG: Duration = Duration::from_mins(5);
+const LASTING: Patience = Patience { slot_wait: LONG, wall_limit: LONG };
+
 fn evaluator(max_concurrent: usize) -> Evaluator {
-    Evaluator::new(env!("CARGO_BIN_EXE_rivet-orchestrator").into(), max_concurrent)
+    reading_with(env!("CARGO_BIN_EXE_rivet-orchestrator"), max_concurrent)
+}
+
+fn reading_with(program: &str, max_concurrent: usize) -> Evaluator {
+    Evaluator::new(program.into(), max_concurrent).with_patience(LASTING)
 }
 
 /// What a refusal is about, for the tables below.
@@ -47,7 +55,7 @@ async fn no_child_is_left() {
             look.tick().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("a child process was left behind");
+    tokio::time::timeout(LONG, gone).await.expect("a child process was left behind");
 }
 
 #[tokio::test]
@@ -64,7 +72,7 @@ async fn a_definition_comes_back_whole() {
 }
 
 #[tokio::test]
-async fn every_hostile_script_is_refused_within_three_seconds_and_leaves_nothing() {
+async fn every_hostile_script_is_refused_and_leaves_nothing() {
     let deep_source = format!("return {}", "{".repeat(100_000));
     let scripts = [
         (ENDLESS, "limit"),
@@ -110,39 +118,42 @@ async fn every_hostile_script_is_refused_within_three_seconds_and_leaves_nothing
     ];
     let evaluator = evaluator(2);
     let read = async |(script, expected): (&str, &'static str)| {
-        let start = Instant::now();
         let error = evaluator.read(script).await.unwrap_err();
-        (script.to_owned(), expected, verdict(&error), start.elapsed())
+        (script.to_owned(), expected, verdict(&error))
     };
 
     let results: Vec<_> = futures_util::stream::iter(scripts).map(read).buffer_unordered(2).collect().await;
 
-    for (script, expected, verdict, took) in results {
+    for (script, expected, verdict) in results {
         assert_eq!(verdict, expected, "{script:.100}");
-        assert!(took < Duration::from_secs(3), "{took:?}: {script:.100}");
     }
     no_child_is_left().await;
+}
+
+/// Polls a read once: then it has its slot and its process, and keeps both until it is polled again.
+async fn begin(read: &mut (impl Future<Output = Result<Definition, DefinitionError>> + Unpin)) {
+    tokio::select! {
+        biased;
+        _ = read => panic!("it ended at once"),
+        () = std::future::ready(()) => {}
+    }
 }
 
 #[tokio::test]
 async fn a_hostile_script_holds_up_nobody_who_has_a_slot() {
     let evaluator = evaluator(2);
-    tokio::select! {
-        _ = evaluator.read(ENDLESS) => panic!("the friendly script was held up"),
-        definition = evaluator.read(FRIENDLY) => assert_eq!(definition.unwrap().name, "p"),
-    }
+    let mut hostile = Box::pin(evaluator.read(ENDLESS));
+    begin(&mut hostile).await;
+    assert_eq!(evaluator.read(FRIENDLY).await.unwrap().name, "p");
+    assert_eq!(verdict(&hostile.await.unwrap_err()), "limit");
 }
 
 #[tokio::test]
 async fn a_dropped_read_takes_its_process_with_it_and_frees_its_slot() {
     let evaluator = evaluator(1);
     let mut read = Box::pin(evaluator.read(ENDLESS));
-    tokio::select! {
-        biased;
-        _ = &mut read => panic!("an endless script ended at once"),
-        // Polled after the read, whose first poll started the process.
-        () = std::future::ready(()) => assert!(children() > 0, "no process was started"),
-    }
+    begin(&mut read).await;
+    assert!(children() > 0, "no process was started");
     drop(read);
 
     assert!(evaluator.read(FRIENDLY).await.is_ok());
@@ -151,10 +162,20 @@ async fn a_dropped_read_takes_its_process_with_it_and_frees_its_slot() {
 
 #[tokio::test]
 async fn a_read_that_finds_no_slot_in_time_is_told_so() {
-    let evaluator = evaluator(1);
-    let (first, second) = tokio::join!(evaluator.read(ENDLESS), evaluator.read(FRIENDLY));
-    assert_eq!(verdict(&first.unwrap_err()), "limit");
-    assert_eq!(verdict(&second.unwrap_err()), "busy");
+    let evaluator = evaluator(1).with_patience(Patience { slot_wait: Duration::ZERO, ..LASTING });
+    let mut first = Box::pin(evaluator.read(ENDLESS));
+    begin(&mut first).await;
+    assert_eq!(verdict(&evaluator.read(FRIENDLY).await.unwrap_err()), "busy");
+    assert_eq!(verdict(&first.await.unwrap_err()), "limit");
+}
+
+#[tokio::test]
+async fn a_script_is_not_blamed_for_a_machine_that_has_no_time_for_it() {
+    let starved = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/definition/starved");
+    let evaluator =
+        reading_with(starved, 1).with_patience(Patience { wall_limit: Duration::from_millis(10), ..LASTING });
+    assert_eq!(verdict(&evaluator.read(FRIENDLY).await.unwrap_err()), "busy");
+    no_child_is_left().await;
 }
 
 #[tokio::test]
@@ -179,7 +200,7 @@ async fn a_script_may_be_as_long_as_the_limit_and_no_longer() {
 #[tokio::test]
 async fn a_program_that_cannot_answer_is_not_the_fault_of_the_script() {
     for program in ["/nowhere/rivet-orchestrator", "/bin/false", "/bin/true"] {
-        let error = Evaluator::new(program.into(), 1).read(FRIENDLY).await.unwrap_err();
+        let error = reading_with(program, 1).read(FRIENDLY).await.unwrap_err();
         assert_eq!(verdict(&error), "unavailable", "{program}");
     }
 }

@@ -44,8 +44,8 @@ pub enum DefinitionError {
         /// Line of the script, from 1, where it is known.
         line: Option<u32>,
     },
-    /// Every evaluation slot stayed taken; the caller may come back.
-    #[error("too many pipeline definitions are being read at this moment")]
+    /// Every evaluation slot stayed taken, or the child had no processor in time; the caller may come back.
+    #[error("the server is too busy to read a pipeline definition at this moment")]
     #[serde(skip)]
     Busy,
     /// The child process could not be started, or it broke for a reason that is not the script's.
@@ -60,7 +60,7 @@ pub enum DefinitionError {
 pub enum Limit {
     /// Bytes of the script.
     Script,
-    /// Processor or wall time.
+    /// Processor time.
     Time,
     /// Memory.
     Memory,

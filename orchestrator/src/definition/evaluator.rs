@@ -15,16 +15,29 @@ use tokio::time::timeout;
 use super::child::{Answer, MAX_ANSWER_BYTES};
 use super::{Definition, DefinitionError, Limit, MAX_SCRIPT_BYTES};
 
-/// Longest wait for a free slot. With [`WALL_LIMIT`] it keeps every answer under three seconds.
-const SLOT_WAIT: Duration = Duration::from_millis(500);
-/// Longest life of one child.
-const WALL_LIMIT: Duration = Duration::from_secs(2);
-
 /// Reads definitions, each in a child process of its own, a bounded number at a time.
 #[derive(Debug)]
 pub struct Evaluator {
     program: PathBuf,
     slots: Semaphore,
+    patience: Patience,
+}
+
+/// How long a reading may take by the clock on the wall. Neither says anything about the script: one that does not
+/// end uses up its processor time, a second, and is stopped for that.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Longest wait for a free slot.
+    pub slot_wait: Duration,
+    /// Longest life of a child. A script cannot rest (it has nothing to wait for), so a child that lives for longer
+    /// than its processor time did not get a processor.
+    pub wall_limit: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { slot_wait: Duration::from_secs(5), wall_limit: Duration::from_secs(10) }
+    }
 }
 
 impl Evaluator {
@@ -34,11 +47,18 @@ impl Evaluator {
     /// Reads with `program`, an absolute path of this binary, at most `max_concurrent` scripts at once.
     #[must_use]
     pub fn new(program: PathBuf, max_concurrent: usize) -> Self {
-        Self { program, slots: Semaphore::new(max_concurrent) }
+        Self { program, slots: Semaphore::new(max_concurrent), patience: Patience::default() }
     }
 
-    /// Reads the definition out of `script`, in less than three seconds. Cancel safe: a dropped future takes
-    /// its process with it.
+    /// With another patience than the default.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// Reads the definition out of `script`. A script that does not end is refused after a second of processor time;
+    /// where the machine does not grant that in time, the answer is [`DefinitionError::Busy`]. Cancel safe: a dropped
+    /// future takes its process with it.
     ///
     /// # Panics
     /// Never: the semaphore stays open and the pipes of a child are there.
@@ -46,10 +66,12 @@ impl Evaluator {
         if script.len() > MAX_SCRIPT_BYTES {
             return Err(Limit::Script.into());
         }
-        let slot = timeout(SLOT_WAIT, self.slots.acquire()).await.map_err(|_| DefinitionError::Busy)?;
+        let slot = timeout(self.patience.slot_wait, self.slots.acquire())
+            .await
+            .map_err(|_| DefinitionError::Busy)?;
         let _slot = slot.expect("invariant: the semaphore is never closed");
         let mut child = self.spawn().map_err(DefinitionError::Unavailable)?;
-        let talk = timeout(WALL_LIMIT, talk(&mut child, script)).await;
+        let talk = timeout(self.patience.wall_limit, talk(&mut child, script)).await;
         match talk {
             Ok(Ok((status, answer))) => conclude(status, &answer),
             Ok(Err(error)) => {
@@ -58,7 +80,7 @@ impl Evaluator {
             }
             Err(_elapsed) => {
                 kill(&mut child).await;
-                Err(Limit::Time.into())
+                Err(DefinitionError::Busy)
             }
         }
     }

@@ -24,7 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How long an older server is taken for one, before next-claim is tried again.
 const RECHECK_INTERVAL: Duration = Duration::from_mins(1);
 /// How long a draining runner asks for the answer of its last claim.
-const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Claims for one runner.
 pub(super) struct ClaimLoop {

@@ -19,9 +19,6 @@ use super::job_process::{JobProcess, Message, Messages, Order};
 use super::log_shipper;
 use super::workspace::Workspace;
 
-/// How long a cancelled job has for ending by itself.
-const TERMINATION_GRACE: Duration = Duration::from_secs(5);
-
 /// What running jobs share.
 #[derive(Debug, Clone)]
 pub(super) struct JobRunner {
@@ -30,6 +27,8 @@ pub(super) struct JobRunner {
     /// Where workspaces are made.
     pub(super) work_dir: PathBuf,
     pub(super) engine: Option<Engine>,
+    /// How long a cancelled job has for ending by itself.
+    pub(super) termination_grace: Duration,
     /// Cancelled when the runner must end now.
     pub(super) stop_now: CancellationToken,
 }
@@ -94,7 +93,7 @@ impl JobRunner {
         let lost = CancellationToken::new();
         let (entries, shipped) = mpsc::channel(log_shipper::QUEUE_ENTRIES);
         let (end, ()) = tokio::join!(
-            supervise(process, messages, entries, cancel, &lost),
+            self.supervise(process, messages, entries, cancel, &lost),
             log_shipper::ship(&self.client, job, shipped, &lost),
         );
         match &end {
@@ -103,6 +102,43 @@ impl JobRunner {
         }
         remove_workspace(workspace, job.job_id).await;
         Ok(end)
+    }
+
+    /// Watches the job's process to its end: passes its log on, terminates it when it is cancelled, kills it when it
+    /// does not heed that, or when its lease is lost.
+    async fn supervise(
+        &self,
+        process: JobProcess,
+        messages: Messages,
+        entries: mpsc::Sender<LogEntry>,
+        cancel: &CancellationToken,
+        lost: &CancellationToken,
+    ) -> End {
+        let group = process.group();
+        let mut output = std::pin::pin!(forward(messages, entries));
+        let stop = async {
+            cancel.cancelled().await;
+            group.terminate();
+            sleep(self.termination_grace).await;
+            group.kill();
+            std::future::pending::<()>().await;
+        };
+        let result = tokio::select! {
+            biased;
+            () = lost.cancelled() => {
+                process.reap().await;
+                return End::Disowned;
+            }
+            result = &mut output => result,
+            () = stop => None,
+        };
+        let status = process.reap().await;
+        let cancelled = cancel.is_cancelled();
+        let result = result.or_else(|| {
+            (!cancelled)
+                .then(|| JobResult::failed(1, format!("the job's process ended without a result: {status}")))
+        });
+        End::Ended { result, cancelled }
     }
 
     /// Removes the containers of a job that did not come to its own end.
@@ -120,42 +156,6 @@ async fn remove_workspace(workspace: Workspace, job_id: JobId) {
         Ok(Err(error)) => tracing::warn!(%job_id, %error, "the workspace is left over"),
         Err(error) => tracing::warn!(%job_id, %error, "the removal of the workspace did not end"),
     }
-}
-
-/// Watches the job's process to its end: passes its log on, terminates it when it is cancelled, kills it when it
-/// does not heed that, or when its lease is lost.
-async fn supervise(
-    process: JobProcess,
-    messages: Messages,
-    entries: mpsc::Sender<LogEntry>,
-    cancel: &CancellationToken,
-    lost: &CancellationToken,
-) -> End {
-    let group = process.group();
-    let mut output = std::pin::pin!(forward(messages, entries));
-    let stop = async {
-        cancel.cancelled().await;
-        group.terminate();
-        sleep(TERMINATION_GRACE).await;
-        group.kill();
-        std::future::pending::<()>().await;
-    };
-    let result = tokio::select! {
-        biased;
-        () = lost.cancelled() => {
-            process.reap().await;
-            return End::Disowned;
-        }
-        result = &mut output => result,
-        () = stop => None,
-    };
-    let status = process.reap().await;
-    let cancelled = cancel.is_cancelled();
-    let result = result.or_else(|| {
-        (!cancelled)
-            .then(|| JobResult::failed(1, format!("the job's process ended without a result: {status}")))
-    });
-    End::Ended { result, cancelled }
 }
 
 /// Passes the job's log on, and answers with its result when its process has ended.

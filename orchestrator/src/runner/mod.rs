@@ -57,6 +57,7 @@ pub async fn run(options: RunnerOptions, shutdown: impl Future<Output = ()>) -> 
         held_jobs: held_jobs.clone(),
         work_dir: options.work_dir.clone().unwrap_or_else(|| std::env::temp_dir().join("rivet-runner")),
         engine,
+        termination_grace: options.termination_grace,
         stop_now: stop_now.clone(),
     };
     let running = TaskTracker::new();

@@ -35,6 +35,9 @@ pub struct RunnerOptions {
     /// How long running jobs may go on after the first signal to end; they are killed then, and by a second signal.
     #[arg(long, default_value = "1h", value_parser = positive_duration)]
     pub drain_grace: Duration,
+    /// How long a cancelled job may take to end by itself, such as 5s; it is killed then.
+    #[arg(long, default_value = "5s", value_parser = positive_duration)]
+    pub termination_grace: Duration,
 }
 
 /// An address that a server can be reached at.

@@ -13,7 +13,10 @@ use tokio::task::JoinSet;
 use super::*;
 
 /// Longer than any test may take.
-const LONG: Duration = Duration::from_mins(1);
+const LONG: Duration = Duration::from_mins(5);
+/// Long enough for a client that sends at once, also where the machine stalls.
+const BRISK: Duration = Duration::from_secs(2);
+/// For what shall pass, at whatever moment.
 const SHORT: Duration = Duration::from_millis(50);
 
 const PATIENT: ServerLimits = ServerLimits {
@@ -21,6 +24,7 @@ const PATIENT: ServerLimits = ServerLimits {
     head_timeout: LONG,
     idle_timeout: LONG,
     body_timeout: LONG,
+    arrival_timeout: LONG,
     drain_timeout: LONG,
 };
 
@@ -93,9 +97,9 @@ impl Client {
         String::from_utf8(read).unwrap()
     }
 
-    /// Nothing comes for longer than a short timeout.
-    async fn stays_open(&mut self) {
-        assert!(tokio::time::timeout(3 * SHORT, self.rest()).await.is_err());
+    /// Nothing comes for longer than a timeout.
+    async fn outlasts(&mut self, limit: Duration) {
+        assert!(tokio::time::timeout(limit + 2 * SHORT, self.rest()).await.is_err());
     }
 
     /// Reads until the server closes the connection.
@@ -108,7 +112,7 @@ impl Client {
 
 #[tokio::test]
 async fn a_connection_that_sends_no_whole_head_is_cut() {
-    let server = start(ServerLimits { head_timeout: SHORT, ..PATIENT }).await;
+    let server = start(ServerLimits { head_timeout: BRISK, ..PATIENT }).await;
     let mut silent = server.connect().await;
     let mut slow = server.connect().await;
     slow.send("GET / HTTP/1.1\r\nhost:").await;
@@ -117,7 +121,7 @@ async fn a_connection_that_sends_no_whole_head_is_cut() {
 
 #[tokio::test]
 async fn a_slow_head_is_cut_on_a_connection_that_was_good_before() {
-    let server = start(ServerLimits { head_timeout: SHORT, ..PATIENT }).await;
+    let server = start(ServerLimits { head_timeout: BRISK, ..PATIENT }).await;
     let mut client = server.connect().await;
     client.get("/").await;
     client.read_until("hello").await;
@@ -127,11 +131,11 @@ async fn a_slow_head_is_cut_on_a_connection_that_was_good_before() {
 
 #[tokio::test]
 async fn a_connection_may_rest_for_longer_than_a_head_may_take() {
-    let server = start(ServerLimits { head_timeout: SHORT, ..PATIENT }).await;
+    let server = start(ServerLimits { head_timeout: BRISK, ..PATIENT }).await;
     let mut client = server.connect().await;
     client.get("/").await;
     client.read_until("hello").await;
-    client.stays_open().await;
+    client.outlasts(BRISK).await;
     client.get("/").await;
     client.read_until("hello").await;
 }
@@ -154,12 +158,12 @@ async fn a_body_that_does_not_arrive_is_given_up() {
 
 #[tokio::test]
 async fn an_answer_may_take_longer_than_any_wait_for_the_client() {
-    let limits = ServerLimits { head_timeout: SHORT, idle_timeout: SHORT, body_timeout: SHORT, ..PATIENT };
+    let limits = ServerLimits { head_timeout: BRISK, idle_timeout: SHORT, body_timeout: SHORT, ..PATIENT };
     let mut server = start(limits).await;
     let mut client = server.connect().await;
     client.get("/held").await;
     server.arrivals.recv().await;
-    client.stays_open().await;
+    client.outlasts(BRISK).await;
     server.let_go.notify_one();
     client.read_until("held").await;
 }
@@ -172,7 +176,7 @@ async fn connections_past_the_cap_wait_for_their_turn() {
     first.read_until("hello").await;
     let mut second = server.connect().await;
     second.get("/").await;
-    second.stays_open().await;
+    second.outlasts(SHORT).await;
     drop(first);
     second.read_until("hello").await;
 }
@@ -195,7 +199,7 @@ async fn a_request_under_way_finishes_on_shutdown() {
 
 #[tokio::test]
 async fn idle_connections_do_not_delay_shutdown() {
-    let server = start(PATIENT).await;
+    let server = start(ServerLimits { arrival_timeout: SHORT, ..PATIENT }).await;
     let mut used = server.connect().await;
     used.get("/").await;
     used.read_until("hello").await;

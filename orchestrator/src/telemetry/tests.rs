@@ -1,10 +1,11 @@
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::body::Body;
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
 use serde_json::Value;
 use tower::ServiceExt;
+use tracing::Dispatch;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::*;
@@ -31,7 +32,16 @@ impl Lines {
     }
 }
 
+/// Subscribers that are there from before the first log line to the end of the tests.
+///
+/// Whether anybody is interested in a line is remembered for the whole process. With at most one subscriber, it is the
+/// thread that comes first to the line that is asked, and one without a subscriber would silence the line for all.
+/// With two, all subscribers are asked.
+static LASTING: LazyLock<[Dispatch; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
+
 fn capture() -> (Lines, impl Drop) {
+    LazyLock::force(&LASTING);
     let lines = Lines::default();
     let writer = lines.clone();
     let log = tracing_subscriber::fmt()
@@ -44,6 +54,7 @@ fn capture() -> (Lines, impl Drop) {
 }
 
 fn router() -> Router {
+    LazyLock::force(&LASTING);
     Router::new()
         .route("/id", get(|Extension(id): Extension<RequestId>| async move { id.0 }))
         .route("/api/jobs/scheduled", get(|| async {}))

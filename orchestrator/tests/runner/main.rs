@@ -5,7 +5,6 @@ mod scripted_server;
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -13,7 +12,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use scripted_server::{Misbehaviour, ScriptedServer};
+use scripted_server::{Misbehaviour, PATIENCE, ScriptedServer};
 
 /// A runner's process; killed when dropped.
 struct Runner {
@@ -59,11 +58,7 @@ fn path_with_container_engine() -> String {
 async fn unlocked(path: &Path) {
     let file = File::options().write(true).open(path).expect("a lock file");
     let locked = tokio::task::spawn_blocking(move || file.lock());
-    timeout(Duration::from_secs(20), locked)
-        .await
-        .expect("the job is still there")
-        .expect("no panic")
-        .expect("a lock");
+    timeout(PATIENCE, locked).await.expect("the job is still there").expect("no panic").expect("a lock");
 }
 
 /// A job that holds a lock on `path` as long as any of its processes lives.
@@ -148,7 +143,7 @@ async fn a_cancelled_job_is_gone_with_all_it_started() {
 #[tokio::test]
 async fn what_a_cancelled_command_says_last_is_in_the_log() {
     let server = ScriptedServer::start(Misbehaviour::default()).await;
-    let _runner = Runner::start(&server, &[]);
+    let _runner = Runner::start(&server, &["--termination-grace", "60s"]);
     let source = "return { name = 'trap', stages = { { name = 'trap', script = function()
         process.run([[trap 'echo cleaned up; exit 0' TERM; echo held; sleep 600 & wait]])
     end } } }";
@@ -217,11 +212,12 @@ async fn a_draining_runner_finishes_what_it_has_and_claims_no_more() {
     );
     let job = server.launch(&source, &json!({}));
     held(&server, job).await;
+    server.until("a waiting claim", |known| (!known.waiting.is_empty()).then_some(())).await;
     runner.signal(Signal::TERM);
-    server.until("the last claim", |known| (known.last_claims > 0).then_some(())).await;
+    server.until("the last claim", |known| (!known.last_claims.is_empty()).then_some(())).await;
     let late = server.launch(&source, &json!({}));
     tokio::task::spawn_blocking(move || std::fs::write(pipe, "go on")).await.unwrap().unwrap();
-    let status = timeout(Duration::from_secs(20), runner.process.wait()).await.unwrap().unwrap();
+    let status = timeout(PATIENCE, runner.process.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}");
     assert_eq!(server.completion(job).await["status"], "Succeeded");
     assert_eq!(runner.workspaces(), 0);
@@ -237,7 +233,7 @@ async fn a_drain_that_takes_too_long_kills_the_jobs_without_a_report() {
     let job = server.launch(&holding(&lock), &json!({}));
     held(&server, job).await;
     runner.signal(Signal::TERM);
-    let status = timeout(Duration::from_secs(20), runner.process.wait()).await.unwrap().unwrap();
+    let status = timeout(PATIENCE, runner.process.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}");
     unlocked(&lock).await;
     server.change(|known| assert_eq!(known.jobs[&job].completion, None));

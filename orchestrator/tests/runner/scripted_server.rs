@@ -1,7 +1,7 @@
 //! A server that speaks the runner's part of the protocol from memory, and can be told to misbehave: to lose
 //! requests and answers, to be an older one, to cancel, to take a lease away.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 /// Longest wait for anything.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(5);
 
 /// A listening server.
 pub(crate) struct ScriptedServer {
@@ -45,11 +45,14 @@ pub(crate) struct Knowledge {
     pub(crate) jobs: HashMap<JobId, Job>,
     /// What the runners registered.
     pub(crate) registrations: Vec<Value>,
-    /// Claims that did not wish to wait.
-    pub(crate) last_claims: usize,
+    /// Keys of the claims that wait for a job.
+    pub(crate) waiting: HashSet<String>,
+    /// Keys of the claims that did not wish to wait: the last ones of a runner.
+    pub(crate) last_claims: HashSet<String>,
     queue: VecDeque<JobId>,
     answered: HashMap<String, Value>,
-    requests: usize,
+    /// How many there were, by path.
+    requests: HashMap<String, usize>,
 }
 
 /// One job, and what was reported of it.
@@ -142,8 +145,9 @@ async fn lose(State(shared): State<Shared>, request: Request, next: Next) -> Res
     let mut fate = Fate::Answered;
     if shared.1.lossy {
         shared.0.send_modify(|knowledge| {
-            fate = FATES[knowledge.requests % FATES.len()];
-            knowledge.requests += 1;
+            let requests = knowledge.requests.entry(request.uri().path().to_owned()).or_default();
+            fate = FATES[*requests % FATES.len()];
+            *requests += 1;
         });
     }
     let answer = match fate {
@@ -165,7 +169,8 @@ enum Fate {
     Answered,
 }
 
-/// What becomes of one request after the other; a period that no sequence of requests falls into step with.
+/// What becomes of one request to a path after the other. Counted over all paths, they could fall into step with who
+/// asks in turns, and lose every request of one of them.
 const FATES: [Fate; 7] = [
     Fate::RequestLost,
     Fate::AnswerLost,
@@ -197,19 +202,26 @@ async fn claim_next(State(shared): State<Shared>, headers: HeaderMap, Json(body)
     }
     assert_eq!(body["fencing"], true);
     let wait = Duration::from_millis(body["wait_ms"].as_u64().expect("a wait"));
+    let key = request_key(&headers);
     let mut knowledge = shared.0.subscribe();
-    let ready = |knowledge: &Knowledge| {
-        !knowledge.queue.is_empty() || knowledge.answered.contains_key(request_key(&headers))
-    };
-    let waited = timeout(wait, knowledge.wait_for(ready)).await.is_ok();
-    if wait.is_zero() {
-        shared.0.send_modify(|knowledge| knowledge.last_claims += 1);
-    }
-    if !waited {
-        return StatusCode::NO_CONTENT.into_response();
-    }
-    give(&shared, request_key(&headers), |knowledge| knowledge.queue.pop_front())
-        .map_or_else(|| StatusCode::NO_CONTENT.into_response(), |job| Json(job).into_response())
+    let ready = |knowledge: &Knowledge| !knowledge.queue.is_empty() || knowledge.answered.contains_key(key);
+    shared.0.send_modify(|knowledge| {
+        knowledge.waiting.insert(key.to_owned());
+    });
+    // Whether anything came is seen below.
+    let _ = timeout(wait, knowledge.wait_for(ready)).await;
+    shared.0.send_modify(|knowledge| {
+        knowledge.waiting.remove(key);
+    });
+    let given = give(&shared, key, |knowledge| {
+        // The runner asks no more: what an older request of it, which is still held here, took would be lost.
+        let job = if knowledge.last_claims.contains(key) { None } else { knowledge.queue.pop_front() };
+        if wait.is_zero() {
+            knowledge.last_claims.insert(key.to_owned());
+        }
+        job
+    });
+    given.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |job| Json(job).into_response())
 }
 
 async fn scheduled(State(shared): State<Shared>) -> Json<Value> {
