@@ -1,5 +1,6 @@
 //! The database under the log and the read models: PostgreSQL, or one SQLite file.
 
+mod checkpointer;
 mod sqlite;
 
 use std::str::FromStr;

@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::sleep;
 
+use super::checkpointer::Checkpointer;
 use super::{ACQUIRE_TIMEOUT, DatabaseError, connect_error};
 use crate::log::StoreError;
 
@@ -32,6 +33,7 @@ pub struct SqliteDatabase {
     /// Connections for reading; they never wait for the writer.
     pub readers: SqlitePool,
     writer: Arc<Mutex<SqliteWriter>>,
+    checkpointer: Arc<Checkpointer>,
 }
 
 /// What a commit is worth when the power fails.
@@ -129,6 +131,7 @@ impl SqliteWriter {
 pub struct SqliteTransaction<'a> {
     writer: MutexGuard<'a, SqliteWriter>,
     open: bool,
+    checkpointer: &'a Checkpointer,
 }
 
 impl SqliteTransaction<'_> {
@@ -144,6 +147,7 @@ impl SqliteTransaction<'_> {
     pub async fn commit(mut self) -> sqlx::Result<()> {
         self.writer.connection().execute("commit").await?;
         self.open = false;
+        self.checkpointer.committed();
         Ok(())
     }
 }
@@ -176,10 +180,11 @@ impl SqliteDatabase {
             .max_connections(8)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(connect_error)?;
-        Ok(Self { readers, writer: Arc::new(Mutex::new(writer)) })
+        let checkpointer = Checkpointer::start(&options).await.map_err(connect_error)?;
+        Ok(Self { readers, writer: Arc::new(Mutex::new(writer)), checkpointer: Arc::new(checkpointer) })
     }
 
     /// Begins a transaction, in order of arrival.
@@ -188,7 +193,8 @@ impl SqliteDatabase {
     /// If another process holds the file for too long, or it cannot be opened.
     pub async fn begin(&self, durability: Durability) -> sqlx::Result<SqliteTransaction<'_>> {
         // Open from here on: whoever stops waiting for the begin gives the connection up.
-        let mut transaction = SqliteTransaction { writer: self.write().await, open: true };
+        let mut transaction =
+            SqliteTransaction { writer: self.write().await, open: true, checkpointer: &self.checkpointer };
         transaction.writer.begin(durability).await?;
         Ok(transaction)
     }
@@ -221,6 +227,7 @@ impl SqliteDatabase {
     /// Closes all connections; the last one folds the write-ahead log into the file.
     pub(super) async fn close(&self) {
         self.readers.close().await;
+        self.checkpointer.close().await;
         let connection = self.write().await.take();
         if let Some(connection) = connection
             && let Err(error) = connection.close().await
