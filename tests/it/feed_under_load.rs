@@ -2,10 +2,10 @@
 //! nothing comes twice to the readers, and the webhook gets everything, the first copies in order.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rivet_tests::followers::{Target, follow, live};
+use rivet_tests::client::Client;
+use rivet_tests::followers::{Target, follow, live_while};
 use rivet_tests::on_both_stores;
 use rivet_tests::receiver::{Received, Receiver};
 use rivet_tests::sample::new_pipeline;
@@ -15,15 +15,16 @@ use rivet_tests::verify::{events, verify};
 use rivet_tests::wait::eventually;
 use serde_json::json;
 use tokio::join;
-use tokio::time::sleep;
 
 on_both_stores! { everything_reaches_those_who_follow }
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ALLOW: &str = "--allow-private-webhooks";
 const RATE: u32 = 20;
-/// The part of the load before the restart, and the part after it.
-const STRETCH: Duration = Duration::from_secs(2);
+/// Events before the restart, and as many after it: about those of two seconds.
+const STRETCH: u64 = 160;
+/// So many events at most until a reader is cut off: fewer than there will be, so that each of them comes back.
+const LONGEST: [u64; 2] = [40, 200];
 
 async fn everything_reaches_those_who_follow(kind: StoreKind) {
     let store = Store::create(kind).await;
@@ -38,12 +39,15 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
     // No position while it is 0.
     let end = AtomicU64::new(0);
     let known_end = || Some(end.load(Ordering::Relaxed)).filter(|end| *end > 0);
-    let load = live(&target, &pipeline, RATE, STRETCH * 2);
+    let is_enough = AtomicBool::new(false);
+    let load = live_while(&target, &pipeline, RATE, || !is_enough.load(Ordering::Relaxed));
     let restart = async {
-        sleep(STRETCH).await;
+        stretch(&server.client()).await;
         server.kill();
         let server = Server::start(&store, &[ALLOW]).await;
         target.moved(server.client());
+        stretch(&server.client()).await;
+        is_enough.store(true, Ordering::Relaxed);
         server
     };
     let work = async {
@@ -55,8 +59,8 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
         server.client().heartbeat("late").await.expect(204);
         server
     };
-    let (server, one, other) =
-        join!(work, follow(target.clone(), 40, 1, known_end), follow(target.clone(), 200, 2, known_end));
+    let [one, other] = LONGEST.map(|longest| follow(target.clone(), longest, longest, known_end));
+    let (server, one, other) = join!(work, one, other);
 
     let end = end.load(Ordering::Relaxed);
     for reader in [one, other] {
@@ -71,14 +75,23 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
         .filter(|event| event["stream_type"] != "webhook")
         .map(|event| event["position"].as_u64().unwrap())
         .collect();
-    let seen = eventually("every event to be delivered", async || {
-        let accepted = receiver.received().into_iter().filter(|delivery| delivery.status == 204);
-        let seen: Vec<u64> = accepted.map(|delivery: Received| delivery.position()).collect();
-        (expected.iter().collect::<BTreeSet<_>>() == seen.iter().collect()).then_some(seen)
-    })
-    .await;
+    let seen = receiver
+        .eventually("every event to be delivered", |came| {
+            let accepted = came.iter().filter(|delivery| delivery.status == 204);
+            let seen: Vec<u64> = accepted.map(Received::position).collect();
+            (expected.iter().collect::<BTreeSet<_>>() == seen.iter().collect()).then_some(seen)
+        })
+        .await;
     let mut known = BTreeSet::new();
     let firsts: Vec<u64> = seen.into_iter().filter(|position| known.insert(*position)).collect();
     assert!(firsts.is_sorted(), "{firsts:?}");
-    verify(&server.client()).await;
+    verify(&server.client(), &store).await;
+}
+
+/// Waits until a stretch of events has been added to the log.
+async fn stretch(api: &Client) {
+    let head =
+        async || api.get("/api/events?limit=1").await.expect(200)["head"].as_u64().expect("it is a position");
+    let goal = head().await + STRETCH;
+    eventually("the load to go on", async || (head().await >= goal).then_some(())).await;
 }
