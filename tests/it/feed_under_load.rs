@@ -11,7 +11,7 @@ use rivet_tests::receiver::{Received, Receiver};
 use rivet_tests::sample::new_pipeline;
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::{events, verify};
+use rivet_tests::verify::{events, head, verify};
 use rivet_tests::wait::eventually;
 use serde_json::json;
 use tokio::join;
@@ -53,8 +53,7 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
     let work = async {
         let (lives, server) = join!(load, restart);
         assert!(lives > 0);
-        let head = events(&server.client()).await.len();
-        end.store(u64::try_from(head).unwrap(), Ordering::Relaxed);
+        end.store(head(&server.client()).await, Ordering::Relaxed);
         // Wakes those who have seen everything.
         server.client().heartbeat("late").await.expect(204);
         server
@@ -90,8 +89,6 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
 
 /// Waits until a stretch of events has been added to the log.
 async fn stretch(api: &Client) {
-    let head =
-        async || api.get("/api/events?limit=1").await.expect(200)["head"].as_u64().expect("it is a position");
-    let goal = head().await + STRETCH;
-    eventually("the load to go on", async || (head().await >= goal).then_some(())).await;
+    let goal = head(api).await + STRETCH;
+    eventually("the load to go on", async || (head(api).await >= goal).then_some(())).await;
 }

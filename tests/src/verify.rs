@@ -34,7 +34,8 @@ pub async fn verify(api: &Client, store: &Store) {
     }
 }
 
-async fn head(api: &Client) -> u64 {
+/// The position of the last event there is.
+pub async fn head(api: &Client) -> u64 {
     let page = api.get("/api/events?limit=1").await.expect(200);
     page["head"].as_u64().expect("the head is a position")
 }
