@@ -25,8 +25,8 @@ use rivet_tests::verify::verify;
 use balancer::Balancer;
 use load::Load;
 
-/// As in `docker-compose.yml`.
-const FLAGS: [&str; 2] = ["--drain-delay", "5s"];
+/// As in `docker-compose.yml`, and the defaults where the harness has others.
+const FLAGS: [&str; 4] = ["--drain-delay", "5s", "--read-wait", "2s"];
 /// Load before the first restart and after the last one.
 const REST: Duration = Duration::from_secs(3);
 
@@ -60,7 +60,7 @@ async fn main() {
         println!("  {failure}");
     }
     balancer.print_complaints();
-    verify(&replicas[0].client()).await;
+    verify(&replicas[0].client(), &store).await;
     assert!(counts.failures.is_empty(), "clients noticed");
 }
 

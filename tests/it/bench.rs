@@ -12,10 +12,13 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 on_both_stores! { the_figures_add_up_in_dialect_a, the_figures_add_up_in_dialect_b, a_schedule_is_kept }
 
 const LIFECYCLES: u64 = 12;
+/// How long the first jobs may take. Generous: only a failure ever waits this long.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 fn bench(address: &str, args: &[&str]) -> Child {
     bench_at(&format!("http://{address}"), args)
@@ -113,8 +116,8 @@ async fn a_schedule_is_kept(kind: StoreKind) {
     let report = report(bench(app.server.address(), &args), 0).await;
     assert_eq!(report["schedule"]["arrivals"], 8, "{report}");
     assert_eq!(figures(&report, "lifecycle").unwrap()["count"], 8);
-    // Eight begin within seven intervals of 25 ms.
-    assert!(report["seconds"].as_f64().unwrap() >= 0.175, "{report}");
+    // Eight begin within seven intervals of 25 ms, less what the first of them may have been late.
+    assert!(report["seconds"].as_f64().unwrap() >= 0.1, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,8 +125,9 @@ async fn a_run_that_is_interrupted_tells_what_it_has() {
     let app = TestApp::start(StoreKind::Sqlite).await;
     let mut process = bench(app.server.address(), &["--workers", "2", "--duration", "1h", "--warm-up", "0s"]);
     let mut said = BufReader::new(process.stderr.take().unwrap()).lines();
-    let line = tokio::time::timeout(Duration::from_secs(30), said.next_line()).await.unwrap().unwrap();
-    assert!(line.as_ref().is_some_and(|line| line.starts_with("measuring")), "{line:?}");
+    let has_begun = |line: &str| line.starts_with("measuring") && !line.contains(", 0 in all");
+    let begun = async { while !has_begun(&said.next_line().await.unwrap().expect("it goes on")) {} };
+    timeout(PATIENCE, begun).await.expect("jobs end");
     let pid = i32::try_from(process.id().unwrap()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let report = report(process, 0).await;

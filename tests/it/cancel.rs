@@ -82,7 +82,7 @@ async fn a_holder_that_falls_silent_is_not_waited_for(kind: StoreKind) {
 }
 
 async fn only_force_ends_the_job_of_a_holder_that_goes_on(kind: StoreKind) {
-    let app = start(kind, &["--cancel-grace", "2s"]).await;
+    let app = start(kind, &["--cancel-grace", "10s"]).await;
     let api = app.client();
     let (asked, forced) = (new_claimed_job(&api, "r").await, new_claimed_job(&api, "r").await);
     while_alive(&api, "r", async {
@@ -102,11 +102,12 @@ async fn only_force_ends_the_job_of_a_holder_that_goes_on(kind: StoreKind) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_that_speaks_to_another_replica_is_not_silent() {
     let store = Store::create(StoreKind::Postgres).await;
-    let flags = [&SWEEP[..], &["--cancel-grace", "3s"]].concat();
+    let flags = [&SWEEP[..], &["--cancel-grace", "10s"]].concat();
     let (one, other) = (Server::start(&store, &flags).await, Server::start(&store, &flags).await);
     let (one, other) = (one.client(), other.client());
     let job = new_claimed_job(&one, "r").await;
-    throughout(Duration::from_secs(5), async || assert!(one.heartbeat("r").await.status < 300)).await;
+    // Longer than the grace.
+    throughout(Duration::from_secs(12), async || assert!(one.heartbeat("r").await.status < 300)).await;
     while_alive(&one, "r", async {
         let position = other.cancel(&job).await.position();
         let told = one.with("rivet-min-position", &position);
@@ -137,7 +138,7 @@ async fn a_restart_takes_no_holder_for_silent(kind: StoreKind) {
 }
 
 async fn cancelling_renews_no_lease(kind: StoreKind) {
-    let app = start(kind, &["--lease", "2s"]).await;
+    let app = start(kind, &["--lease", "5s"]).await;
     let api = app.client();
     let job = new_job(&api).await;
     let claimed = api.claim_fencing(&job, "r").await.expect(200);

@@ -87,7 +87,7 @@ async fn next_claim_waits_for_a_job(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
     api.claim_next("r", 0).await.expect(204);
-    let waiting = api.claim_next("r", 20_000);
+    let waiting = api.claim_next("r", 50_000);
     let (claimed, job) = tokio::join!(waiting, new_job(&api));
     let claimed = claimed.expect(200);
     assert_eq!(claimed["job_id"], job);

@@ -147,8 +147,7 @@ async fn a_log_is_followed_to_the_end_of_its_job() {
     let mut follow = command(&app, &["job", "logs", "--follow", "--json", &job]).spawn().unwrap();
     let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
     let mut next = async || -> Option<(u64, String)> {
-        let line =
-            tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await.unwrap().unwrap()?;
+        let line = tokio::time::timeout(Duration::from_mins(2), lines.next_line()).await.unwrap().unwrap()?;
         let entry: Value = serde_json::from_str(&line).unwrap();
         Some((entry["index"].as_u64().unwrap(), entry["message"].as_str().unwrap().to_owned()))
     };

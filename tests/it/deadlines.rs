@@ -2,7 +2,9 @@
 
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{failure, history, launched, new_job, new_pipeline_with, pipeline, success};
+use rivet_tests::sample::{
+    failure, history, launched, new_job, new_pipeline, new_pipeline_with, pipeline, success,
+};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::{eventually, while_alive};
@@ -32,8 +34,14 @@ async fn timed_out(api: &Client, job: &str) -> Value {
 async fn a_job_that_nobody_takes_times_out(kind: StoreKind) {
     let app = TestApp::start_with(kind, &[&SWEEP[..], &["--queue-timeout", "2s"]].concat()).await;
     let api = app.client();
-    let (abandoned, taken) = (new_job(&api).await, new_job(&api).await);
-    api.claim(&taken, "r").await.expect(200);
+    let pipeline = new_pipeline(&api).await;
+    let abandoned = launched(&api, &pipeline).await;
+    // A claim that took too long comes too late.
+    let taken = eventually("a claim in time", async || {
+        let job = launched(&api, &pipeline).await;
+        (api.claim(&job, "r").await.status == 200).then_some(job)
+    })
+    .await;
     let ended = timed_out(&api, &abandoned).await;
     assert_eq!(ended["reason"], "no runner took it within 2 s");
     api.claim(&abandoned, "r").await.expect_refusal(409, "already_claimed");

@@ -93,7 +93,7 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
         (api.get("/api/runners/silent").await.expect(200)["status"] == "Offline").then_some(())
     })
     .await;
-    verify(&api).await;
+    verify(&api, &store).await;
     server.stop().await;
 }
 
@@ -120,7 +120,7 @@ async fn a_sweeper_whose_clock_is_behind_takes_no_job_from_a_healthy_holder() {
 
 async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
     let store = Store::create(StoreKind::Postgres).await;
-    let lease = SKEW + Duration::from_secs(5);
+    let lease = SKEW + Duration::from_secs(10);
     let config = || Config { lease, startup_grace: Some(Duration::ZERO), ..config(&store) };
     let servers = [
         LocalServer::start(config(), Arc::new(Ahead(sweeper))).await,
@@ -134,7 +134,7 @@ async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
         // Offered at once, whoever is asked, and whatever its clock says.
         let reader = there.with("rivet-min-position", &launch.position());
         assert_eq!(ids(&reader.scheduled(None).await.expect(200)), [&*job]);
-        let claimed = there.claim_next("next", 5_000).await.expect(200);
+        let claimed = there.claim_next("next", 30_000).await.expect(200);
         assert_eq!(claimed["job_id"], job);
         here.holding(&claimed).complete(&job, &success()).await.expect(204);
         retries(here, there).await;
@@ -149,7 +149,7 @@ async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
     })
     .await;
     one.holding(&claimed).complete(&job, &success()).await.expect(204);
-    verify(&one).await;
+    verify(&one, &store).await;
     for server in servers {
         server.stop().await;
     }
@@ -161,7 +161,7 @@ async fn retries(here: &Client, there: &Client) {
     let job = launched(here, &pipeline).await;
     let first = claim_and_start(here, &job, "first").await;
     there.holding(&first).complete(&job, &failure()).await.expect(204);
-    let second = there.claim_next("second", 20_000).await.expect(200);
+    let second = there.claim_next("second", 50_000).await.expect(200);
     assert_eq!((&second["job_id"], &second["attempt"]), (&json!(job), &json!(2)));
     here.holding(&second).complete(&job, &success()).await.expect(204);
 }

@@ -2,11 +2,11 @@
 
 use futures_util::future::join_all;
 use reqwest::Method;
-use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{UNKNOWN, entry, new_claimed_job, new_pipeline, pipeline};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
+use rivet_tests::verify::head;
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -191,10 +191,6 @@ async fn a_wrong_method_is_told_the_right_ones(kind: StoreKind) {
         answer.expect_refusal(405, "method_not_allowed");
         assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
     }
-}
-
-async fn head(api: &Client) -> u64 {
-    api.get("/api/events").await.expect(200)["head"].as_u64().expect("the head is a position")
 }
 
 async fn a_body_that_is_too_large_is_refused(kind: StoreKind) {

@@ -2,28 +2,29 @@
 //! nothing comes twice to the readers, and the webhook gets everything, the first copies in order.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rivet_tests::followers::{Target, follow, live};
+use rivet_tests::client::Client;
+use rivet_tests::followers::{Target, follow, live_while};
 use rivet_tests::on_both_stores;
 use rivet_tests::receiver::{Received, Receiver};
 use rivet_tests::sample::new_pipeline;
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::{events, verify};
+use rivet_tests::verify::{events, head, verify};
 use rivet_tests::wait::eventually;
 use serde_json::json;
 use tokio::join;
-use tokio::time::sleep;
 
 on_both_stores! { everything_reaches_those_who_follow }
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ALLOW: &str = "--allow-private-webhooks";
 const RATE: u32 = 20;
-/// The part of the load before the restart, and the part after it.
-const STRETCH: Duration = Duration::from_secs(2);
+/// Events before the restart, and as many after it: about those of two seconds.
+const STRETCH: u64 = 160;
+/// So many events at most until a reader is cut off: fewer than there will be, so that each of them comes back.
+const LONGEST: [u64; 2] = [40, 200];
 
 async fn everything_reaches_those_who_follow(kind: StoreKind) {
     let store = Store::create(kind).await;
@@ -38,25 +39,27 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
     // No position while it is 0.
     let end = AtomicU64::new(0);
     let known_end = || Some(end.load(Ordering::Relaxed)).filter(|end| *end > 0);
-    let load = live(&target, &pipeline, RATE, STRETCH * 2);
+    let is_enough = AtomicBool::new(false);
+    let load = live_while(&target, &pipeline, RATE, || !is_enough.load(Ordering::Relaxed));
     let restart = async {
-        sleep(STRETCH).await;
+        stretch(&server.client()).await;
         server.kill();
         let server = Server::start(&store, &[ALLOW]).await;
         target.moved(server.client());
+        stretch(&server.client()).await;
+        is_enough.store(true, Ordering::Relaxed);
         server
     };
     let work = async {
         let (lives, server) = join!(load, restart);
         assert!(lives > 0);
-        let head = events(&server.client()).await.len();
-        end.store(u64::try_from(head).unwrap(), Ordering::Relaxed);
+        end.store(head(&server.client()).await, Ordering::Relaxed);
         // Wakes those who have seen everything.
         server.client().heartbeat("late").await.expect(204);
         server
     };
-    let (server, one, other) =
-        join!(work, follow(target.clone(), 40, 1, known_end), follow(target.clone(), 200, 2, known_end));
+    let [one, other] = LONGEST.map(|longest| follow(target.clone(), longest, longest, known_end));
+    let (server, one, other) = join!(work, one, other);
 
     let end = end.load(Ordering::Relaxed);
     for reader in [one, other] {
@@ -71,14 +74,21 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
         .filter(|event| event["stream_type"] != "webhook")
         .map(|event| event["position"].as_u64().unwrap())
         .collect();
-    let seen = eventually("every event to be delivered", async || {
-        let accepted = receiver.received().into_iter().filter(|delivery| delivery.status == 204);
-        let seen: Vec<u64> = accepted.map(|delivery: Received| delivery.position()).collect();
-        (expected.iter().collect::<BTreeSet<_>>() == seen.iter().collect()).then_some(seen)
-    })
-    .await;
+    let seen = receiver
+        .eventually("every event to be delivered", |came| {
+            let accepted = came.iter().filter(|delivery| delivery.status == 204);
+            let seen: Vec<u64> = accepted.map(Received::position).collect();
+            (expected.iter().collect::<BTreeSet<_>>() == seen.iter().collect()).then_some(seen)
+        })
+        .await;
     let mut known = BTreeSet::new();
     let firsts: Vec<u64> = seen.into_iter().filter(|position| known.insert(*position)).collect();
     assert!(firsts.is_sorted(), "{firsts:?}");
-    verify(&server.client()).await;
+    verify(&server.client(), &store).await;
+}
+
+/// Waits until a stretch of events has been added to the log.
+async fn stretch(api: &Client) {
+    let goal = head(api).await + STRETCH;
+    eventually("the load to go on", async || (head(api).await >= goal).then_some(())).await;
 }

@@ -1,6 +1,7 @@
-//! Scripts that would hang, fill or leave the server: refused in time, while it goes on serving.
+//! Scripts that would hang, fill or leave the server: refused, while it goes on serving.
 
-use std::time::{Duration, Instant};
+use std::cell::Cell;
+use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 use rivet_tests::client::Client;
@@ -10,16 +11,20 @@ use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use rivet_tests::wait::eventually;
 use serde_json::json;
+use tokio::time::timeout;
 
-/// How long a refusal may take.
-const REFUSED_WITHIN: Duration = Duration::from_secs(3);
-/// How long nine of ten looks at the health may take meanwhile. The tenth is left to a machine that has other tests to
-/// run.
-const HEALTHY_WITHIN: Duration = Duration::from_millis(100);
+/// Looks at the health that are to be answered while scripts are being read.
+const LOOKS: usize = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Clients that send one hostile script after the other.
+const ATTACKERS: usize = 32;
+/// What others do meanwhile.
+const LAUNCHES: usize = 20;
+/// How long they may take. Generous: only a server without room for them ever takes this long.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 on_both_stores! {
-    a_script_that_hits_a_limit_is_refused_in_time,
+    a_script_that_hits_a_limit_is_refused,
     a_script_cannot_leave_its_sandbox,
     many_hostile_scripts_at_once_leave_room_for_others,
 }
@@ -39,50 +44,48 @@ const ENDLESS: [&str; 11] = [
     "table.concat(setmetatable({}, { __len = function() return 1e9 end, __index = function() return 'x' end }))",
 ];
 
-async fn a_script_that_hits_a_limit_is_refused_in_time(kind: StoreKind) {
+async fn a_script_that_hits_a_limit_is_refused(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
     api.create_pipeline(&json!({"script": script("warm", "")})).await.expect(200);
     let before = app.server.children();
-    let mut looks = Vec::new();
+    let looks = Cell::new(0);
     for text in ENDLESS {
         let mut named = pipeline("named");
         named["script"] = json!(text);
         for request in [json!({"script": text}), named] {
-            let start = Instant::now();
-            let answer = watching_health(&api, &mut looks, api.create_pipeline(&request)).await;
+            let answer = watching_health(&api, &looks, api.create_pipeline(&request)).await;
             assert!((400..500).contains(&answer.status), "{text}: {answer:?}");
             answer.assert_problem();
-            assert!(start.elapsed() < REFUSED_WITHIN, "{text}: {:?}", start.elapsed());
         }
     }
-    assert_healthy(looks);
+    let endless = json!({"script": ENDLESS[0]});
+    eventually("answers while a script is being read", async || {
+        let is_enough = looks.get() >= LOOKS;
+        if !is_enough {
+            watching_health(&api, &looks, api.create_pipeline(&endless)).await;
+        }
+        is_enough.then_some(())
+    })
+    .await;
     assert_eq!(api.get("/api/pipeline/list").await.expect(200).as_array().map(Vec::len), Some(1));
     eventually("its processes to end", async || (app.server.children() <= before).then_some(())).await;
 }
 
-/// Looks at the health again and again until `work` is done; how long each look took.
-async fn watching_health<T>(api: &Client, looks: &mut Vec<Duration>, work: impl Future<Output = T>) -> T {
+/// Looks at the health again and again until `work` is done, and counts the looks that were answered before that.
+async fn watching_health<T>(api: &Client, looks: &Cell<usize>, work: impl Future<Output = T>) -> T {
     let watch = async {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
         loop {
             ticks.tick().await;
-            let look = Instant::now();
             api.get("/api/health").await.expect(200);
-            looks.push(look.elapsed());
+            looks.set(looks.get() + 1);
         }
     };
     tokio::select! {
         done = work => done,
         () = watch => unreachable!("it goes on for ever"),
     }
-}
-
-fn assert_healthy(mut looks: Vec<Duration>) {
-    assert!(looks.len() >= 50, "{looks:?}");
-    looks.sort_unstable();
-    let slowest_of_nine_tenths = looks[looks.len() * 9 / 10];
-    assert!(slowest_of_nine_tenths < HEALTHY_WITHIN, "{looks:?}");
 }
 
 async fn a_script_cannot_leave_its_sandbox(kind: StoreKind) {
@@ -114,22 +117,30 @@ async fn a_script_cannot_leave_its_sandbox(kind: StoreKind) {
 async fn many_hostile_scripts_at_once_leave_room_for_others(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
+    let before = app.server.children();
     let pipeline = id(&api.create_pipeline(&json!({"script": script("good", "")})).await.expect(200));
+    let (refusals, are_served) = (Cell::new(0), Cell::new(false));
     let endless = json!({"script": "while true do end"});
-    let hostile = join_all((0..32).map(|_| api.create_pipeline(&endless)));
-    let others = async {
-        for _ in 0..20 {
-            let start = Instant::now();
-            api.launch(&pipeline, &json!({})).await.expect(200);
-            assert!(start.elapsed() < REFUSED_WITHIN, "{:?}", start.elapsed());
+    let attack = async || {
+        while !are_served.get() {
+            let answer = api.post("/api/pipeline/create", &endless).await;
+            // Refused for what it is, or for want of room.
+            assert!([422, 503].contains(&answer.status), "{answer:?}");
+            answer.assert_problem();
+            refusals.set(refusals.get() + 1);
         }
     };
-    let mut looks = Vec::new();
-    let (answers, ()) = watching_health(&api, &mut looks, join(hostile, others)).await;
-    assert_healthy(looks);
-    for answer in answers {
-        // Refused for what it is, or for want of room.
-        assert!([422, 503].contains(&answer.status), "{answer:?}");
-        answer.assert_problem();
-    }
+    let others = async {
+        eventually("the attack to be under way", async || (refusals.get() > 0).then_some(())).await;
+        let served = async {
+            for _ in 0..LAUNCHES {
+                api.launch(&pipeline, &json!({})).await.expect(200);
+                api.get("/api/health").await.expect(200);
+            }
+        };
+        timeout(PATIENCE, served).await.expect("there is room for others");
+        are_served.set(true);
+    };
+    join(join_all((0..ATTACKERS).map(|_| attack())), others).await;
+    eventually("its processes to end", async || (app.server.children() <= before).then_some(())).await;
 }

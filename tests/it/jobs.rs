@@ -1,7 +1,9 @@
 //! The life of a job: what ends it, what an ended one refuses, retries, cancellation, its history.
 
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{UNKNOWN, entry, failure, id, ids, new_claimed_job, new_job, pipeline, success};
+use rivet_tests::sample::{
+    UNKNOWN, entry, failure, history, id, ids, micros, new_claimed_job, new_job, pipeline, success,
+};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use rivet_tests::wait::eventually;
@@ -115,7 +117,10 @@ async fn a_failure_with_retries_left_is_tried_again(kind: StoreKind) {
     api.claim(&job, "r").await.expect(200);
     api.complete(&job, &failure()).await.expect(204);
     let waiting = api.job(&job).await.expect(200);
-    assert_eq!((&waiting["status"], &waiting["phase"]), (&json!("Queued"), &json!("backoff")));
+    assert_eq!(waiting["status"], "Queued");
+    let (_, events) = history(&api, &job).await;
+    let requeued = &events.last().expect("it has events")["payload"];
+    assert!(micros(&requeued["due_at"]) - micros(&requeued["requeued_at"]) >= 1_000_000, "{requeued}");
     // Offered again when it is due, and not before.
     eventually("the retry to be due", async || {
         api.scheduled(None).await.expect(200).as_array().is_some_and(|jobs| !jobs.is_empty()).then_some(())

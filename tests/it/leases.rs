@@ -56,7 +56,7 @@ async fn assert_lost(holder: &Client, runner: &str, job: &str) {
 }
 
 async fn a_silent_holder_loses_its_job_and_its_say(kind: StoreKind) {
-    let app = start(kind, &["--lease", "2s"]).await;
+    let app = start(kind, &["--lease", "6s"]).await;
     let api = app.client();
     let job = new_job(&api).await;
     let first = api.claim_fencing(&job, "r").await.expect(200);
@@ -92,9 +92,9 @@ async fn a_silent_holder_loses_its_job_and_its_say(kind: StoreKind) {
 }
 
 async fn any_contact_keeps_a_job(kind: StoreKind) {
-    let app = start(kind, &["--lease", "3s", "--legacy-lease", "3s"]).await;
+    let app = start(kind, &["--lease", "10s", "--legacy-lease", "10s"]).await;
     let api = app.client();
-    let long = Duration::from_secs(8);
+    let long = Duration::from_secs(25);
     let (beaten, logged, polled) = (new_job(&api).await, new_job(&api).await, new_job(&api).await);
     let beats = async {
         let claimed = api.claim_fencing(&beaten, "beats").await.expect(200);
@@ -129,7 +129,7 @@ async fn any_contact_keeps_a_job(kind: StoreKind) {
 }
 
 async fn a_lost_holder_that_cannot_fence_fails_its_job(kind: StoreKind) {
-    let app = start(kind, &["--legacy-lease", "1s"]).await;
+    let app = start(kind, &["--legacy-lease", "5s"]).await;
     let api = app.client();
     let job = new_job(&api).await;
     api.claim(&job, "r").await.expect(200);
@@ -219,7 +219,7 @@ async fn a_claim_without_a_start_of_a_holder_that_cannot_fence_is_lost(kind: Sto
 
 async fn a_restart_gives_everybody_time_to_speak(kind: StoreKind) {
     let store = Store::create(kind).await;
-    let flags = ["--lease", "2s", "--sweep-interval", "100ms", "--startup-grace", "6s"];
+    let flags = ["--lease", "5s", "--sweep-interval", "100ms", "--startup-grace", "20s"];
     let server = Server::start(&store, &flags).await;
     let api = server.client();
     let job = new_job(&api).await;
@@ -227,17 +227,17 @@ async fn a_restart_gives_everybody_time_to_speak(kind: StoreKind) {
     api.holding(&claimed).set_status(&job, "Running").await.expect(204);
     server.kill();
     // Longer than the lease.
-    throughout(Duration::from_secs(3), async || ()).await;
+    throughout(Duration::from_secs(6), async || ()).await;
     let server = Server::start(&store, &flags).await;
     let api = server.client();
     let holder = api.holding(&claimed);
     // Longer than the lease once more: within the grace, silence means nothing.
-    throughout(Duration::from_secs(3), async || {
+    throughout(Duration::from_secs(6), async || {
         assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
     })
     .await;
     // Beyond the grace, it is contact that keeps it.
-    throughout(Duration::from_secs(6), async || assert!(holder.heartbeat("r").await.status < 300)).await;
+    throughout(Duration::from_secs(20), async || assert!(holder.heartbeat("r").await.status < 300)).await;
     holder.complete(&job, &success()).await.expect(204);
     let job = api.job(&job).await.expect(200);
     assert_eq!((&job["status"], &job["attempt"]), (&json!("Succeeded"), &json!(1)));
@@ -287,8 +287,9 @@ async fn the_loss_and_the_return_of_a_runner_are_events(kind: StoreKind) {
         let feed = api.get(&format!("/api/events?type={kind}")).await.expect(200);
         feed["events"].as_array().map_or(0, Vec::len)
     };
-    eventually("the loss", async || (count("runner.lost").await == 1).then_some(())).await;
+    // On a slow day it is lost again before it is looked at.
+    eventually("the loss", async || (count("runner.lost").await >= 1).then_some(())).await;
     // A poll is a sign of life as good as any.
     api.claim_next("r", 0).await.expect(204);
-    eventually("the return", async || (count("runner.returned").await == 1).then_some(())).await;
+    eventually("the return", async || (count("runner.returned").await >= 1).then_some(())).await;
 }

@@ -146,7 +146,7 @@ async fn attempt(lossy: &Client, job: &str, runner: &str, life: Life, result: &V
         let body = json!({"runner_id": runner, "fencing": true});
         keyed.insist(&format!("/api/jobs/{job}/claim"), &body).await
     } else {
-        keyed.insist("/api/jobs/claim", &json!({"runner_id": runner, "wait_ms": 20_000})).await
+        keyed.insist("/api/jobs/claim", &json!({"runner_id": runner, "wait_ms": 50_000})).await
     };
     let claimed = claimed.expect(200);
     assert_eq!(claimed["job_id"], job);

@@ -73,7 +73,7 @@ async fn the_server_answers_as_the_model_does(kind: StoreKind) {
     if let Err(failure) = outcome {
         panic!("RIVET_MODEL_SEED={seed}: {failure}");
     }
-    verify(&api).await;
+    verify(&api, &store).await;
     server.stop().await;
 }
 

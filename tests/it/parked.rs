@@ -151,9 +151,9 @@ async fn a_skipped_event_is_left_out_for_good(kind: StoreKind) {
     let told = api.job(&job).await.expect(200);
     assert_eq!((&told["status"], &told["reason"]), (&json!("TimedOut"), &json!("queue_timeout")));
     assert_eq!(api.get("/api/stats").await.expect(200)["queued"], 0);
-    rebuild_all(&api).await;
+    rebuild_all(&api, &store).await;
     assert_eq!(api.job(&job).await.expect(200), told);
-    verify(&api).await;
+    verify(&api, &store).await;
     server.terminate().await;
 
     let database = Database::connect(store.url()).await.unwrap();

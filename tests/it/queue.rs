@@ -8,6 +8,7 @@ use rivet_tests::sample::{
 };
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
+use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -43,7 +44,7 @@ async fn the_higher_priority_goes_first(kind: StoreKind) {
         assert_eq!((&shown["priority"], &shown["waiting"]["place"]), (&json!(priority), &json!(place + 1)));
     }
     for (_, job) in &jobs {
-        let claimed = api.claim_next("r", 5_000).await.expect(200);
+        let claimed = api.claim_next("r", 30_000).await.expect(200);
         assert_eq!(claimed["job_id"], *job);
     }
     let too_high = json!({"pipeline_id": pipeline, "parameters": {}, "priority": 10});
@@ -85,7 +86,7 @@ async fn jobs_that_nobody_can_run_hide_no_others(kind: StoreKind) {
     let job = launched(&api, &plain).await;
     api.register("r", &["docker"]).await.expect(200);
     assert_eq!(ids(&api.scheduled(Some("r")).await.expect(200)), std::slice::from_ref(&job));
-    assert_eq!(api.claim_next("r", 5_000).await.expect(200)["job_id"], job);
+    assert_eq!(api.claim_next("r", 30_000).await.expect(200)["job_id"], job);
 }
 
 async fn only_a_part_of_a_long_queue_is_offered(kind: StoreKind) {
@@ -127,8 +128,14 @@ async fn a_waiting_job_says_why(kind: StoreKind) {
     api.register_unrestricted("any").await.expect(200);
     assert_eq!(reason().await["reason"], "ready");
 
-    let flaky = launched(&api, &new_pipeline_with(&api, &json!({"max_retries": 1})).await).await;
-    api.claim(&flaky, "any").await.expect(200);
-    api.complete(&flaky, &failure()).await.expect(204);
+    // The fourth retry waits for 8 s at least: enough to look at it while it waits.
+    let flaky = launched(&api, &new_pipeline_with(&api, &json!({"max_retries": 4})).await).await;
+    for _ in 0..4 {
+        eventually("the attempt to be due", async || {
+            (api.claim(&flaky, "any").await.status == 200).then_some(())
+        })
+        .await;
+        api.complete(&flaky, &failure()).await.expect(204);
+    }
     assert_eq!(api.job(&flaky).await.expect(200)["waiting"]["reason"], "backoff");
 }

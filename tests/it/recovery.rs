@@ -50,7 +50,7 @@ async fn acknowledged_writes_survive_a_kill(kind: StoreKind) {
     for (job, reached) in acknowledged.into_inner().expect("no writer panics") {
         assert_survived(&client, &job, reached).await;
     }
-    verify(&client).await;
+    verify(&client, &store).await;
 }
 
 /// Takes jobs through their lives until the server stops answering, and notes what it acknowledged.

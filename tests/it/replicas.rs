@@ -23,7 +23,7 @@ async fn two(flags: &[&str]) -> (Store, Server, Server) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_may_live_at_two_replicas() {
-    let (_store, one, other) = two(&[]).await;
+    let (store, one, other) = two(&[]).await;
     let (one, other) = (one.client(), other.client());
     let pipeline = new_pipeline(&one).await;
     let mut last = 0;
@@ -51,7 +51,7 @@ async fn a_job_may_live_at_two_replicas() {
         // Nothing of it needs the read models: the log alone decides.
         holders[0].complete(&job, &failure()).await.expect_refusal(409, "already_completed");
     }
-    verify(&one).await;
+    verify(&one, &store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,9 +66,9 @@ async fn a_runner_waits_at_one_replica_for_a_launch_at_another() {
         .await;
         (launched(&other, &pipeline).await, Instant::now())
     };
-    let (claimed, (job, at)) = join(one.claim_next("r", 25_000), launch).await;
+    let (claimed, (job, at)) = join(one.claim_next("r", 50_000), launch).await;
     assert_eq!(claimed.expect(200)["job_id"], job);
-    assert!(at.elapsed() < Duration::from_secs(5), "{:?}", at.elapsed());
+    assert!(at.elapsed() < Duration::from_secs(20), "{:?}", at.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,7 +90,7 @@ async fn another_replica_takes_over_what_the_dead_one_did() {
     })
     .await;
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert!(took < Duration::from_mins(1), "{took:?}");
     println!("the read models went on after {took:?}");
     eventually("the sweeps to go on", async || {
         (api.job(&abandoned).await.expect(200)["status"] == "Queued").then_some(())
@@ -100,37 +100,39 @@ async fn another_replica_takes_over_what_the_dead_one_did() {
     // Whoever comes back later is welcome.
     let back = Server::start(&store, &[]).await;
     back.client().job(&job).await.expect(200);
-    verify(&api).await;
+    verify(&api, &store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contact_at_any_replica_keeps_a_job() {
     let flags =
-        ["--sweep-interval", "100ms", "--startup-grace", "0s", "--lease", "4s", "--legacy-lease", "4s"];
-    let (_store, leader, other) = two(&flags).await;
+        ["--sweep-interval", "100ms", "--startup-grace", "0s", "--lease", "10s", "--legacy-lease", "10s"];
+    let (store, leader, other) = two(&flags).await;
     for (runner, server) in [("r", &other), ("s", &leader)] {
         let api = server.client();
         let job = new_claimed_job(&api, runner).await;
         api.set_status(&job, "Running").await.expect(204);
-        while_alive(&api, runner, throughout(Duration::from_secs(7), async || ())).await;
+        while_alive(&api, runner, throughout(Duration::from_secs(15), async || ())).await;
         let shown = api.job(&job).await.expect(200);
         assert_eq!((&shown["status"], &shown["attempt"]), (&json!("Running"), &json!(1)));
+        api.complete(&job, &success()).await.expect(204);
     }
-    verify(&leader.client()).await;
+    verify(&leader.client(), &store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_stood_still_takes_nothing_from_anybody() {
-    let (_store, leader, other) = two(&["--sweep-interval", "100ms", "--lease", "3s"]).await;
+    let (store, leader, other) = two(&["--sweep-interval", "100ms", "--lease", "8s"]).await;
     let api = other.client();
     let job = new_job(&api).await;
     let holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
     holder.set_status(&job, "Running").await.expect(204);
     let freeze = async {
-        throughout(Duration::from_secs(4), async || ()).await;
+        // Past the grace of the start, so that it is not what saves it.
+        throughout(Duration::from_secs(10), async || ()).await;
         leader.freeze();
-        // Long enough for the other one to lead.
-        throughout(Duration::from_secs(8), async || ()).await;
+        // Longer than the lease, and long enough for the other one to lead.
+        throughout(Duration::from_secs(14), async || ()).await;
         leader.thaw();
         throughout(Duration::from_secs(3), async || ()).await;
     };
@@ -140,7 +142,7 @@ async fn a_replica_that_stood_still_takes_nothing_from_anybody() {
         assert_eq!((&shown["status"], &shown["attempt"]), (&json!("Running"), &json!(1)));
     }
     holder.complete(&job, &success()).await.expect(204);
-    verify(&api).await;
+    verify(&api, &store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

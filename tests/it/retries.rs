@@ -34,15 +34,15 @@ async fn claim_when_due(api: &Client, job: &str, runner: &str) -> Value {
 async fn a_failed_attempt_waits_for_its_time(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    // The second retry waits for 2 s at least: enough to look at it while it waits.
+    // The fourth retry waits for 8 s at least: enough to look at it while it waits.
     let job = new_job_with_retries(&api, &json!({"max_retries": 5})).await;
     let mut claimed = api.claim_fencing(&job, "r").await.expect(200);
-    for attempt in 1..=2 {
+    for attempt in 1..=4 {
         assert_eq!(claimed["attempt"], attempt);
         api.holding(&claimed).complete(&job, &failure()).await.expect(204);
         let waiting = api.job(&job).await.expect(200);
         assert_eq!((&waiting["status"], &waiting["attempt"]), (&json!("Queued"), &json!(attempt)));
-        if attempt == 2 {
+        if attempt == 4 {
             assert_eq!(
                 (&waiting["phase"], &waiting["waiting"]["reason"]),
                 (&json!("backoff"), &json!("backoff"))
@@ -57,16 +57,16 @@ async fn a_failed_attempt_waits_for_its_time(kind: StoreKind) {
     let ended = api.job(&job).await.expect(200);
     assert_eq!(
         (&ended["status"], &ended["result"], &ended["attempt"]),
-        (&json!("Succeeded"), &success(), &json!(3))
+        (&json!("Succeeded"), &success(), &json!(5))
     );
     let (types, events) = history(&api, &job).await;
-    assert_eq!(types.iter().filter(|kind| *kind == "job.claimed").count(), 3);
+    assert_eq!(types.iter().filter(|kind| *kind == "job.claimed").count(), 5);
     let requeued: Vec<&Value> = events
         .iter()
         .filter(|event| event["type"] == "job.requeued")
         .map(|event| &event["payload"])
         .collect();
-    assert_eq!(requeued.len(), 2);
+    assert_eq!(requeued.len(), 4);
     for (requeued, attempt) in requeued.iter().zip(1..) {
         assert_eq!((&requeued["attempt"], &requeued["cause"]), (&json!(attempt), &json!("failed")));
         assert_eq!(requeued["result"], failure());
@@ -113,7 +113,7 @@ async fn each_retry_waits_longer(kind: StoreKind) {
 async fn an_attempt_that_ran_too_long_is_tried_again(kind: StoreKind) {
     let app = TestApp::start_with(kind, &["--sweep-interval", "100ms"]).await;
     let api = app.client();
-    let job = new_job_with_retries(&api, &json!({"max_retries": 1, "timeout_seconds": 1})).await;
+    let job = new_job_with_retries(&api, &json!({"max_retries": 1, "timeout_seconds": 5})).await;
     let first = api.claim_fencing(&job, "r").await.expect(200);
     let holder = api.holding(&first);
     holder.set_status(&job, "Running").await.expect(204);

@@ -121,7 +121,7 @@ async fn a_rebuild_changes_no_figure(kind: StoreKind) {
     revised["description"] = json!(null);
     api.create_pipeline(&revised).await.expect(200);
     let (before, minutes) = (stats(&api).await, api.get("/api/stats/history").await.expect(200));
-    rebuild_all(&api).await;
+    rebuild_all(&api, &app.store).await;
     let (after, minutes_after) = (stats(&api).await, api.get("/api/stats/history").await.expect(200));
     for member in ["queued", "running", "runners", "by_pipeline"] {
         assert_eq!(before[member], after[member], "{member}");

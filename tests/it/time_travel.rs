@@ -146,7 +146,7 @@ async fn what_was_seen_is_seen_again(kind: StoreKind) {
     recording.look().await;
 
     recording.is_seen_again().await;
-    rebuild_all(&api).await;
+    rebuild_all(&api, &store).await;
     recording.is_seen_again().await;
     server.stop().await;
 }

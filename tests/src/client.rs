@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 
 use crate::wait::eventually;
 
+const CREATE_PIPELINE: &str = "/api/pipeline/create";
+
 /// A response, read to its end.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -23,6 +25,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// Whether the server has no room for the command, and has not begun it.
+    pub fn has_no_room(&self) -> bool {
+        self.status == 503 && self.json()["code"] == "overloaded"
+    }
+
     /// The body as JSON; null where it is empty or something else.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
@@ -123,9 +130,14 @@ impl Client {
         self.send(self.request(Method::POST, &format!("/api/runners/{runner}/heartbeat"))).await
     }
 
-    /// Creates a pipeline, in either dialect.
+    /// Creates a pipeline, in either dialect. A server without room for one more script stores nothing, and is asked
+    /// again.
     pub async fn create_pipeline(&self, body: &Value) -> Answer {
-        self.post("/api/pipeline/create", body).await
+        eventually("room for a script", async || {
+            let answer = self.post(CREATE_PIPELINE, body).await;
+            (!answer.has_no_room()).then_some(answer)
+        })
+        .await
     }
 
     /// Launches a job.
@@ -236,7 +248,7 @@ impl Client {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// Sends bytes of a content type, well-formed or not.
+    /// Sends bytes of a content type, well-formed or not; a pipeline as [`Self::create_pipeline`] does.
     pub async fn send_raw(
         &self,
         method: Method,
@@ -244,7 +256,13 @@ impl Client {
         content_type: &str,
         body: impl Into<Vec<u8>>,
     ) -> Answer {
-        self.send(self.request(method, path).header(CONTENT_TYPE, content_type).body(body.into())).await
+        let body = body.into();
+        eventually("room for a script", async || {
+            let request = self.request(method.clone(), path).header(CONTENT_TYPE, content_type);
+            let answer = self.send(request.body(body.clone())).await;
+            (path != CREATE_PIPELINE || !answer.has_no_room()).then_some(answer)
+        })
+        .await
     }
 
     /// A request to a path, with this client's headers.
@@ -259,11 +277,19 @@ impl Client {
 
     /// Posts JSON, again and again until there is an answer other than that the server is unwell.
     pub async fn insist(&self, path: &str, body: &Value) -> Answer {
-        eventually(path, async || {
+        self.insist_counting(path, body).await.0
+    }
+
+    /// As [`Self::insist`], and how many tries it took.
+    pub async fn insist_counting(&self, path: &str, body: &Value) -> (Answer, usize) {
+        let mut tries = 0;
+        let answer = eventually(path, async || {
+            tries += 1;
             let answer = self.try_send(self.request(Method::POST, path).json(body)).await.ok()?;
             (answer.status < 500).then_some(answer)
         })
-        .await
+        .await;
+        (answer, tries)
     }
 
     /// Sends a request to a server that may be down, or die on it.

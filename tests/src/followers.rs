@@ -83,10 +83,16 @@ pub async fn follow(target: Target, longest: u64, mut dice: u64, end: impl Fn() 
 /// Lives so many lives of jobs a second, for so long, through whatever happens to the server; how many came to their
 /// end.
 pub async fn live(target: &Target, pipeline: &str, rate: u32, duration: Duration) -> usize {
+    let end = Instant::now() + duration;
+    live_while(target, pipeline, rate, || Instant::now() < end).await
+}
+
+/// As [`live`], for as long as it is to go on.
+pub async fn live_while(target: &Target, pipeline: &str, rate: u32, goes_on: impl Fn() -> bool) -> usize {
     let mut ticks = interval(Duration::from_secs(1) / rate);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let (end, mut lives) = (Instant::now() + duration, JoinSet::new());
-    while Instant::now() < end {
+    let mut lives = JoinSet::new();
+    while goes_on() {
         ticks.tick().await;
         let (target, pipeline) = (target.clone(), pipeline.to_owned());
         lives.spawn(async move { live_once(&target, &pipeline).await.is_some() });

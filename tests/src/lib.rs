@@ -2,7 +2,8 @@
 //! and a client that speaks as Rivet's runners and CLI do.
 //!
 //! - [`postgres`]: a throwaway PostgreSQL; [`store`]: a database of either kind, fresh for each test;
-//! - [`server`]: the real program over a store; [`local_server`]: one whose clock a test moves;
+//! - [`server`]: the real program over a store; [`address`]: where one listens after the other; [`local_server`]: one whose
+//!   clock a test moves;
 //! - [`runner`]: the reference runner of the program;
 //! - [`client`]: the use cases over HTTP; [`sse`]: its streams; [`receiver`]: where webhooks go; [`lossy_proxy`]: a network
 //!   that loses answers;
@@ -19,6 +20,7 @@ use mimalloc::MiMalloc;
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 
+pub mod address;
 pub mod client;
 pub mod followers;
 pub mod history;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::Client;
-use crate::server::program;
+use crate::server::{READ_WAIT, program};
 
 /// A running server.
 #[derive(Debug)]
@@ -21,8 +21,9 @@ pub struct LocalServer {
 }
 
 impl LocalServer {
-    /// Starts one, on a free port.
+    /// Starts one, on a free port. Its reads wait as long as those of [`crate::server::Server`].
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Self {
+        let config = Config { read_wait: READ_WAIT, ..config };
         let listener = TcpListener::bind(config.listen).await.expect("a port is free");
         let client = Client::new(format!("http://{}", listener.local_addr().expect("it is bound")));
         let app = App::build_with(config, clock, program()).await.expect("its store is usable");

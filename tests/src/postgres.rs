@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
 
 use self::binaries::Binaries;
 use self::host::Account;
@@ -38,7 +39,7 @@ done
 const SETTINGS: &str = "
 listen_addresses = ''
 port = 5432
-max_connections = 500
+max_connections = 2000
 ";
 
 /// For tests that never pull the plug: several times faster.
@@ -47,6 +48,9 @@ fsync = off
 synchronous_commit = off
 full_page_writes = off
 ";
+
+/// How often a database is to be dropped at most: whoever is just connecting to it is in the way.
+const DROPS: usize = 20;
 
 /// What a commit means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +84,7 @@ impl Cluster {
     /// # Panics
     /// When there is no PostgreSQL and none can be fetched, with a line that says what to install.
     pub async fn start(durability: Durability) -> Self {
-        let initialised = tokio::task::spawn_blocking(move || Self::initialise(durability)).await;
+        let initialised = spawn_blocking(move || Self::initialise(durability)).await;
         let cluster = initialised.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         cluster.resume().await;
         cluster
@@ -143,8 +147,8 @@ impl Cluster {
     pub fn drop_database(&self, url: &str) {
         let name = url.split(['/', '?']).nth(3).expect("the URL is one of ours");
         let socket = self.directory.to_str().expect("its path is UTF-8");
-        let _ =
-            self.output("dropdb", &["--force", "--username=rivet", "--port=5432", "--host", socket, name]);
+        let drop = ["--force", "--if-exists", "--username=rivet", "--port=5432", "--host", socket, name];
+        let _is_gone = (0..DROPS).any(|_| self.output("dropdb", &drop).status.success());
     }
 
     /// Stops it in order: whoever is connected is cut off, everything is written.
@@ -165,7 +169,9 @@ impl Cluster {
         let log = log.to_str().expect("its path is UTF-8");
         // After a kill, PostgreSQL does not start until the last of its old processes has gone.
         eventually("PostgreSQL to start", async || {
-            self.output("pg_ctl", &["start", "--wait", "--log", log]).status.success().then_some(())
+            let mut start = self.command("pg_ctl", &["start", "--wait", "--log", log]);
+            let started = spawn_blocking(move || start.output()).await.expect("it does not panic");
+            started.expect("pg_ctl can be run").status.success().then_some(())
         })
         .await;
     }
@@ -185,12 +191,17 @@ impl Cluster {
     }
 
     fn output(&self, program: &str, arguments: &[&str]) -> Output {
+        let output = self.command(program, arguments).output();
+        output.unwrap_or_else(|error| panic!("{program} cannot be run: {error}"))
+    }
+
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = self.binaries.command(program);
         command.args(arguments).env("PGDATA", self.data()).current_dir(&self.directory);
         if let Some(Account { user, group }) = self.account {
             command.uid(user).gid(group);
         }
-        command.output().unwrap_or_else(|error| panic!("{program} cannot be run: {error}"))
+        command
     }
 }
 

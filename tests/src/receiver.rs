@@ -8,6 +8,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::wait::eventually;
+
 /// A delivery as it came.
 #[derive(Debug, Clone)]
 pub struct Received {
@@ -105,6 +107,22 @@ impl Receiver {
     /// What came so far.
     pub fn received(&self) -> Vec<Received> {
         self.shared().received.clone()
+    }
+
+    /// What `look` makes of what came so far. It looks again when more has come, so that it may read all of it.
+    pub async fn eventually<T>(&self, what: &str, mut look: impl FnMut(&[Received]) -> Option<T>) -> T {
+        let mut known = 0;
+        eventually(what, async || {
+            let came = self.more_than(known)?;
+            known = came.len();
+            look(&came)
+        })
+        .await
+    }
+
+    fn more_than(&self, known: usize) -> Option<Vec<Received>> {
+        let shared = self.shared();
+        (shared.received.len() > known).then(|| shared.received.clone())
     }
 
     /// What came last.

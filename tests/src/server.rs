@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -19,6 +20,18 @@ use crate::verify::verify;
 use crate::wait::eventually;
 
 const FREE_PORT: &str = "127.0.0.1:0";
+
+/// What reads are given at most to show what was acknowledged before: far longer than a machine stands still.
+pub const READ_WAIT: Duration = Duration::from_mins(1);
+
+/// Settings under which a machine that stands still for a while changes no answer, where a test has no flags of its
+/// own for them.
+fn patience() -> [(&'static str, String); 2] {
+    [
+        ("RIVET_READ_WAIT", format!("{}s", READ_WAIT.as_secs())),
+        ("RIVET_RUNNER_OFFLINE_AFTER", "1h".to_owned()),
+    ]
+}
 
 /// One running server.
 #[derive(Debug)]
@@ -39,7 +52,8 @@ impl Server {
         Self::spawn(command, FREE_PORT, store, flags).await
     }
 
-    /// As [`Self::start`], where another one listened that has ended: for who knows one address only.
+    /// As [`Self::start`], at an address that others have before or after it: for who knows one address only. See
+    /// [`crate::address`].
     pub async fn start_at(address: &str, store: &Store, flags: &[&str]) -> Self {
         Self::spawn(Command::new(program()), address, store, flags).await
     }
@@ -48,6 +62,7 @@ impl Server {
         let mut process = command
             .args(["serve", "--listen", address, "--database-url", store.url()])
             .args(flags)
+            .envs(patience())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -180,7 +195,7 @@ impl TestApp {
 
     /// Checks what holds at any time; see [`crate::verify`].
     pub async fn verify(&self) {
-        verify(&self.client()).await;
+        verify(&self.client(), &self.store).await;
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use crate::client::Client;
 
 /// How long a stream may be silent: longer than its signs of life are apart.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use crate::client::Client;
 
 /// How long anything may take before a test gives up on it. Generous: only a failure ever waits this long.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(2);
 /// Time between two looks.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Time between two signs of life.
@@ -16,7 +16,7 @@ const BEAT: Duration = Duration::from_millis(100);
 /// The first value that `look` yields.
 ///
 /// # Panics
-/// With `what`, when there is none after 30 s.
+/// With `what`, when there is none for too long.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
