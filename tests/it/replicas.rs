@@ -120,6 +120,24 @@ async fn contact_at_any_replica_keeps_a_job() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_that_one_replica_lost_returns_by_a_poll_of_another() {
+    let flags = ["--runner-offline-after", "500ms", "--sweep-interval", "100ms", "--startup-grace", "0s"];
+    let (_store, leader, other) = two(&flags).await;
+    let (leader, other) = (leader.client(), other.client());
+    other.claim_next("r", 0).await.expect(204);
+    let until = async |status: &str| {
+        eventually(status, async || {
+            (leader.get("/api/runners/r").await.expect(200)["status"] == status).then_some(())
+        })
+        .await;
+    };
+    until("Offline").await;
+    other.claim_next("r", 0).await.expect(204);
+    let returned = leader.get("/api/events?type=runner.returned").await.expect(200);
+    assert_eq!(returned["events"].as_array().map(Vec::len), Some(1), "{returned}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_stood_still_takes_nothing_from_anybody() {
     let (_store, leader, other) = two(&["--sweep-interval", "100ms", "--lease", "3s"]).await;
     let api = other.client();
