@@ -76,7 +76,7 @@ pub(in crate::http) async fn claim_next(
         // The same request may have come twice, and the other one been served.
         None => request.first_answer(&state).await?,
     };
-    state.polled_by(&request.runner_id, &request.metadata).await?;
+    state.note_poll_by(&request.runner_id, &request.metadata).await;
     Ok(claimed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), answered))
 }
 
@@ -150,7 +150,7 @@ impl Request {
             tokio::select! {
                 job_id = &mut offer => return Ok(job_id),
                 () = state.draining.cancelled() => return Ok(None),
-                _ = pauses.tick() => state.polled_by(&self.runner_id, &self.metadata).await?,
+                _ = pauses.tick() => state.note_poll_by(&self.runner_id, &self.metadata).await,
             }
         }
     }
