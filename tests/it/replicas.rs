@@ -13,6 +13,7 @@ use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::verify;
 use rivet_tests::wait::{eventually, throughout, while_alive};
 use serde_json::json;
+use sqlx::PgPool;
 
 async fn two(flags: &[&str]) -> (Store, Server, Server) {
     let store = Store::create(StoreKind::Postgres).await;
@@ -100,6 +101,49 @@ async fn another_replica_takes_over_what_the_dead_one_did() {
     // Whoever comes back later is welcome.
     let back = Server::start(&store, &[]).await;
     back.client().job(&job).await.expect(200);
+    verify(&api).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_stands_still_inside_a_transaction_is_succeeded() {
+    let (store, leader, other) = two(&[]).await;
+    let api = other.client();
+    let pipeline = new_pipeline(&api).await;
+    let database = PgPool::connect(store.url()).await.unwrap();
+    let freeze = async {
+        eventually("the leader to stand still inside a transaction", async || {
+            leader.freeze();
+            throughout(Duration::from_millis(200), async || ()).await;
+            let open: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity
+                 where datname = current_database() and state = 'idle in transaction'
+                 and state_change < clock_timestamp() - interval '100 ms'",
+            )
+            .fetch_one(&database)
+            .await
+            .unwrap();
+            if open == 0 {
+                leader.thaw();
+            }
+            (open > 0).then_some(())
+        })
+        .await;
+    };
+    let load = async {
+        loop {
+            launched(&api, &pipeline).await;
+        }
+    };
+    tokio::select! {
+        () = freeze => {}
+        () = load => unreachable!("it goes on for ever"),
+    }
+    let reader = api.with("rivet-min-position", &api.launch(&pipeline, &json!({})).await.position());
+    eventually("the read models to go on", async || {
+        reader.get("/api/jobs?limit=1").await.header("rivet-stale").is_none().then_some(())
+    })
+    .await;
+    leader.thaw();
     verify(&api).await;
 }
 
