@@ -87,7 +87,7 @@ impl App {
             metrics,
             read_models,
             evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
-            liveness: Arc::new(Liveness::default()),
+            liveness: Arc::new(Liveness::new(config.runner_offline_after)),
             dispatcher: Arc::new(Dispatcher::default()),
             feed: Feed::new(log.clone()),
             deliveries: Deliveries::new(&database),

@@ -5,29 +5,33 @@
 //! looks whether there is anything for him, and leaves the rest of the line alone if not. The hand-over is a hint like
 //! every read model: the runner's claim still has to win, and one that loses goes back to its place.
 
+mod copies;
+mod handed;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rivet_events::id::JobId;
 use rivet_events::job::JobEvent;
 use rivet_events::log::EventLog;
 use rivet_events::{Event, Position};
-use rivet_projections::job_queue::{self, QueuedJob};
+use rivet_projections::job_queue;
 use rivet_projections::{QueryError, ReadModels};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::telemetry::chain;
+use copies::Requests;
+pub(crate) use copies::{RequestCopy, RequestName};
+pub(crate) use handed::Offered;
+use handed::{HandedOut, Offer};
 
 /// How often the queue is looked at without a reason: for retries that come due, and hints that were lost.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longest wait for the read model to show what has just been recorded.
 const READ_WAIT: Duration = Duration::from_secs(1);
-/// How long a job that was handed out is not handed to another.
-const HANDED_FOR: Duration = Duration::from_secs(2);
 /// Jobs that are looked at for one set of capabilities at once.
 const CANDIDATES: usize = 200;
 /// Events that are looked through for a reason at once.
@@ -42,6 +46,8 @@ pub(crate) struct Dispatcher {
     line: Mutex<Line>,
     next_place: AtomicU64,
     arrived: Notify,
+    handed: Arc<HandedOut>,
+    requests: Requests,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +60,7 @@ struct Line {
 #[derive(Debug)]
 struct Waiting {
     capabilities: Arc<Capabilities>,
-    offer: oneshot::Sender<JobId>,
+    offer: oneshot::Sender<Offered>,
     /// Whether its time is up: it leaves when it is passed over.
     is_last_look: bool,
 }
@@ -83,6 +89,11 @@ impl Dispatcher {
         Place { dispatcher: self, number, capabilities: Arc::new(capabilities) }
     }
 
+    /// One more copy of a request, which supersedes those that wait; see [`copies`].
+    pub(crate) fn begin(&self, request: Option<RequestName>) -> RequestCopy<'_> {
+        self.requests.begin(request)
+    }
+
     /// How many claims stand in the line.
     pub(crate) fn waiting(&self) -> usize {
         self.line().places.len()
@@ -102,11 +113,10 @@ impl Dispatcher {
     ) {
         let mut heads = log.watch();
         let mut seen = *heads.borrow_and_update();
-        let mut handed = HandedOut::default();
         let mut reason = Reason::Queue;
         while !shutdown.is_cancelled() {
             while !self.line().places.is_empty() {
-                match self.look(reason, &read_models, &*clock, &mut handed).await {
+                match self.look(reason, &read_models, &*clock).await {
                     // There may be more than one look shows.
                     Ok(1..) => reason = Reason::Queue,
                     Ok(0) => break,
@@ -123,6 +133,7 @@ impl Dispatcher {
                 tokio::select! {
                     () = &mut pause => break Reason::Queue,
                     () = self.arrived.notified() => break Reason::Arrival,
+                    () = self.handed.returned() => break Reason::Queue,
                     () = shutdown.cancelled() => return,
                     changed = heads.changed() => {
                         if changed.is_err() {
@@ -148,8 +159,8 @@ impl Dispatcher {
         reason: Reason,
         read_models: &ReadModels,
         clock: &dyn Clock,
-        handed: &mut HandedOut,
     ) -> Result<usize, QueryError> {
+        let handed = &self.handed;
         handed.forget_old();
         if reason == Reason::Arrival {
             let arrivals = self.line().arrivals();
@@ -185,9 +196,9 @@ async fn offers(
     let sets: HashSet<&Arc<Capabilities>> = places.iter().map(|(_, capabilities)| capabilities).collect();
     let mut offers = Offers::new();
     for set in sets {
-        let limit = CANDIDATES + handed.0.len();
+        let limit = CANDIDATES + handed.len();
         let jobs = job_queue::candidates(read_models, set.as_deref(), true, clock.now(), limit).await?;
-        let news = jobs.iter().map(Offer::of).filter(|offer| !handed.0.contains_key(offer));
+        let news = jobs.iter().map(Offer::of).filter(|offer| !handed.contains(offer));
         offers.insert(Arc::clone(set), news.collect());
     }
     Ok(offers)
@@ -204,17 +215,16 @@ impl Line {
     }
 
     /// Each offer to the first that may have it.
-    fn hand_out(&mut self, places: &Places, offers: &mut Offers, handed: &mut HandedOut) -> usize {
+    fn hand_out(&mut self, places: &Places, offers: &mut Offers, handed: &Arc<HandedOut>) -> usize {
         let mut count = 0;
         for (place, capabilities) in places {
             let Some(queue) = offers.get_mut(capabilities) else { continue };
-            while queue.front().is_some_and(|offer| handed.0.contains_key(offer)) {
+            while queue.front().is_some_and(|offer| handed.contains(offer)) {
                 queue.pop_front();
             }
             let Some(offer) = queue.front().copied() else { continue };
             // One that has gone away leaves the job to the next.
-            if self.remove(*place).is_some_and(|waiting| waiting.offer.send(offer.job_id).is_ok()) {
-                handed.0.insert(offer, Instant::now());
+            if self.remove(*place).is_some_and(|waiting| waiting.offer.send(handed.hand(offer)).is_ok()) {
                 count += 1;
             }
         }
@@ -234,29 +244,6 @@ impl Line {
     fn remove(&mut self, place: u64) -> Option<Waiting> {
         self.arrivals.remove(&place);
         self.places.remove(&place)
-    }
-}
-
-/// A job as it waits after so many attempts: when it comes back, it is offered anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Offer {
-    job_id: JobId,
-    attempts: u32,
-}
-
-impl Offer {
-    fn of(job: &QueuedJob) -> Self {
-        Self { job_id: job.job_id, attempts: job.attempt }
-    }
-}
-
-/// What was handed out a moment ago, and when: the queue still shows it until the claim is recorded.
-#[derive(Debug, Default)]
-struct HandedOut(HashMap<Offer, Instant>);
-
-impl HandedOut {
-    fn forget_old(&mut self) {
-        self.0.retain(|_, at| at.elapsed() < HANDED_FOR);
     }
 }
 
@@ -304,7 +291,7 @@ fn frees_a_job(event: &Event) -> bool {
 impl Place<'_> {
     /// The next job that this runner should try to claim; `None` if there is none until `deadline`. However soon
     /// that is, the queue is looked at once. Dropping the future gives the turn away, not the place.
-    pub(crate) async fn next_offer(&self, deadline: tokio::time::Instant) -> Option<JobId> {
+    pub(crate) async fn next_offer(&self, deadline: tokio::time::Instant) -> Option<Offered> {
         let (offer, mut offered) = oneshot::channel();
         let capabilities = Arc::clone(&self.capabilities);
         let waiting = Waiting { capabilities, offer, is_last_look: false };

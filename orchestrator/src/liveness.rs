@@ -16,8 +16,12 @@ use crate::clock::Clock;
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// The last contact of every runner that this process heard of.
-#[derive(Debug, Default)]
-pub(crate) struct Liveness(Mutex<HashMap<RunnerId, Contact>>);
+#[derive(Debug)]
+pub(crate) struct Liveness {
+    contacts: Mutex<HashMap<RunnerId, Contact>>,
+    /// A silence after which another replica may have recorded that the runner is lost.
+    suspicious: Duration,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Contact {
@@ -29,16 +33,24 @@ struct Contact {
 }
 
 impl Liveness {
-    /// Notes a sign of life. True if the last one that is known to be recorded is older than `resolution`: then
-    /// this one should be recorded too.
+    /// Nobody was heard of yet; who is silent for `offline_after` is given up.
+    pub(crate) fn new(offline_after: Duration) -> Self {
+        // Half of it: what is heard here reaches the others a little later.
+        Self { contacts: Mutex::default(), suspicious: offline_after / 2 }
+    }
+
+    /// Notes a sign of life. True if it should be recorded too: the last one that is known to be recorded is older
+    /// than `resolution`, or the runner was silent for so long that the others may have given it up.
     pub(crate) fn touch(&self, runner: &RunnerId, now: DateTime<Utc>, resolution: Duration) -> bool {
         let mut contacts = self.contacts();
+        let is_older = |than: Duration, at: DateTime<Utc>| (now - at).to_std().is_ok_and(|age| age >= than);
         if let Some(contact) = contacts.get_mut(runner) {
+            if is_older(self.suspicious, contact.heard_at) {
+                contact.recorded_at = None;
+            }
             contact.heard_at = contact.heard_at.max(now);
             contact.told = false;
-            contact
-                .recorded_at
-                .is_none_or(|recorded| (now - recorded).to_std().is_ok_and(|age| age >= resolution))
+            contact.recorded_at.is_none_or(|recorded| is_older(resolution, recorded))
         } else {
             contacts.insert(runner.clone(), Contact { heard_at: now, recorded_at: None, told: false });
             true
@@ -104,7 +116,7 @@ impl Liveness {
     }
 
     fn contacts(&self) -> MutexGuard<'_, HashMap<RunnerId, Contact>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.contacts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -118,7 +130,7 @@ mod tests {
 
     #[test]
     fn only_a_sign_of_life_after_the_resolution_is_worth_recording() {
-        let liveness = Liveness::default();
+        let liveness = Liveness::new(Duration::from_secs(90));
         let runner: RunnerId = "r".parse().unwrap();
         let resolution = Duration::from_secs(30);
         assert!(liveness.touch(&runner, at(0), resolution));
@@ -131,8 +143,22 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_of_life_after_a_silence_is_worth_recording_whatever_is_recorded() {
+        let liveness = Liveness::new(Duration::from_secs(90));
+        let runner: RunnerId = "r".parse().unwrap();
+        liveness.recorded(&runner, at(0));
+        assert!(!liveness.touch(&runner, at(44), Duration::MAX));
+        assert!(!liveness.touch(&runner, at(88), Duration::MAX));
+        assert!(liveness.touch(&runner, at(133), Duration::MAX));
+        // Until it is known to be recorded.
+        assert!(liveness.touch(&runner, at(134), Duration::MAX));
+        liveness.recorded(&runner, at(134));
+        assert!(!liveness.touch(&runner, at(135), Duration::MAX));
+    }
+
+    #[test]
     fn a_contact_is_told_once_and_by_its_age() {
-        let liveness = Liveness::default();
+        let liveness = Liveness::new(Duration::from_secs(90));
         let runner: RunnerId = "r".parse().unwrap();
         liveness.touch(&runner, at(10), Duration::MAX);
         let news = liveness.take_untold(at(12));

@@ -38,7 +38,7 @@ use subscription::Subscription;
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Longest wait for the list to show what has just been recorded.
 const READ_WAIT: Duration = Duration::from_secs(5);
-/// Pause after something failed.
+/// Pause after something failed, or while the list does not show a change yet.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// What deliveries work with. Clones are the same.
@@ -90,14 +90,23 @@ impl Webhooks {
         let mut running = HashMap::new();
         let changes = Filter { stream_type: Some(StreamType::Webhook), ..Filter::default() };
         let mut changes = self.feed.follow(changes, self.read_models.position());
+        let mut changed_at = changes.position();
         loop {
-            match webhooks::active(&self.read_models).await {
-                Ok(active) => self.adjust(&mut running, active, end, tasks),
-                Err(error) => tracing::warn!(error = %chain(&error), "the webhooks cannot be listed"),
-            }
-            match changes.next(Instant::now() + LOOK_EVERY).await {
+            let shows_all = self.read_models.position() >= changed_at;
+            let pause = match webhooks::active(&self.read_models).await {
+                Ok(active) => {
+                    self.adjust(&mut running, active, end, tasks);
+                    if shows_all { LOOK_EVERY } else { PAUSE }
+                }
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "the webhooks cannot be listed");
+                    PAUSE
+                }
+            };
+            match changes.next(Instant::now() + pause).await {
                 Ok(Some(event)) => {
-                    self.read_models.wait_for(event.position(), READ_WAIT).await;
+                    changed_at = event.position();
+                    self.read_models.wait_for(changed_at, READ_WAIT).await;
                 }
                 Ok(None) => {}
                 Err(error) => {

@@ -49,6 +49,30 @@ pub enum RebuildError {
     Log(#[from] ReadError),
 }
 
+/// A rebuild that has begun. One that is dropped unfinished is removed by housekeeping, later.
+#[derive(Debug)]
+#[must_use = "it has only begun"]
+pub struct Rebuild {
+    read_models: ReadModels,
+    generations: Vec<Checkpoint>,
+}
+
+impl Rebuild {
+    /// Fills the new generations and switches to them. `progress` hears of every batch.
+    ///
+    /// # Errors
+    /// If nothing came of it; what was begun is removed.
+    pub async fn finish(mut self, progress: impl Fn(Progress) + Send + Sync) -> Result<(), RebuildError> {
+        let rebuilt = self.read_models.fill_and_switch(&mut self.generations, &progress).await;
+        if rebuilt.is_err() {
+            for checkpoint in &self.generations {
+                self.read_models.discard(checkpoint).await;
+            }
+        }
+        rebuilt
+    }
+}
+
 impl ReadModels {
     /// The names of all read models.
     pub fn names() -> impl Iterator<Item = &'static str> {
@@ -65,15 +89,16 @@ impl ReadModels {
         names: &[&str],
         progress: impl Fn(Progress) + Send + Sync,
     ) -> Result<(), RebuildError> {
-        let projections = by_name(names)?;
-        let mut rebuilding = self.begin_generations(&projections).await?;
-        let rebuilt = self.fill_and_switch(&mut rebuilding, &progress).await;
-        if rebuilt.is_err() {
-            for checkpoint in &rebuilding {
-                self.discard(checkpoint).await;
-            }
-        }
-        rebuilt
+        self.begin_rebuild(names).await?.finish(progress).await
+    }
+
+    /// As [`ReadModels::rebuild`], as far as that others see it: [`ReadModels::status`] shows it from here on.
+    ///
+    /// # Errors
+    /// [`RebuildError::Unknown`] if a name is none of [`ReadModels::names`].
+    pub async fn begin_rebuild(&self, names: &[&str]) -> Result<Rebuild, RebuildError> {
+        let generations = self.begin_generations(&by_name(names)?).await?;
+        Ok(Rebuild { read_models: self.clone(), generations })
     }
 
     /// Rebuilds what was made by another version of its fold, or from a log that was longer than this one is.

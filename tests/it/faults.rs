@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
+use rivet_events::database::{Database, Durability};
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, id, launched, new_pipeline, success};
@@ -14,13 +15,17 @@ use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{events, verify};
 use rivet_tests::wait::{eventually, throughout};
 use serde_json::{Value, json};
+use sqlx::Executor as _;
 
 const WRITERS: usize = 8;
 const CRASHES: usize = 3;
 /// How many have to be acknowledged before the next one.
 const WRITES_BETWEEN_CRASHES: usize = 100;
 
-on_both_stores! { a_server_that_stands_still_loses_no_healthy_job }
+on_both_stores! {
+    a_server_that_stands_still_loses_no_healthy_job,
+    a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded,
+}
 
 async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
     let flags = ["--lease", "10s", "--sweep-interval", "100ms"];
@@ -57,6 +62,41 @@ async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
         (api.job(&jobs[4]).await.expect(200)["status"] == "Queued").then_some(())
     })
     .await;
+}
+
+async fn a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded(kind: StoreKind) {
+    // Each one is worth recording.
+    let app = TestApp::start_with(kind, &["--heartbeat-resolution", "0s"]).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
+    refuse_events_of_runners(&app.store).await;
+    holder.heartbeat("r").await.expect_refusal(503, "unavailable");
+    holder.set_status(&job, "Running").await.expect(204);
+    holder.append_logs(&job, &json!([entry("a")])).await.expect(201);
+    holder.complete(&job, &success()).await.expect(204);
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Succeeded");
+}
+
+/// Makes the database refuse them.
+async fn refuse_events_of_runners(store: &Store) {
+    match Database::connect(store.url()).await.unwrap() {
+        Database::Postgres(pool) => {
+            pool.execute(
+                "create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$;
+                 create trigger refuse before insert on events for each row
+                 when (new.aggregate_type = 'runner') execute function refuse()",
+            )
+            .await
+            .unwrap();
+        }
+        Database::Sqlite(sqlite) => {
+            let mut writer = sqlite.write().await;
+            let trigger = "create trigger refuse before insert on events
+                           when new.aggregate_type = 'runner' begin select raise(abort, 'refused'); end";
+            writer.statements(Durability::Synced).await.unwrap().execute(trigger).await.unwrap();
+        }
+    }
 }
 
 /// PostgreSQL as it comes, with fsync, dies in the middle of a load of writes. The clients insist, so all that they

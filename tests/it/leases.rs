@@ -3,6 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join3;
+use rivet_events::database::Database;
+use rivet_events::log::{self, Append, LogSettings, StreamWrite};
+use rivet_events::runner::{RunnerEvent, RunnerRegistered};
+use rivet_events::{Event, Metadata, StreamId, Version};
+use rivet_orchestrator::clock::{Clock, SystemClock};
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, failure, history, launched, new_job, new_pipeline_with, success};
@@ -23,6 +28,7 @@ on_both_stores! {
     a_restart_gives_everybody_time_to_speak,
     a_holder_that_fell_silent_while_the_server_was_down_is_lost,
     another_boot_id_is_another_process,
+    a_registration_that_was_cut_short_is_finished_by_the_next,
     the_loss_and_the_return_of_a_runner_are_events,
 }
 
@@ -277,6 +283,51 @@ async fn another_boot_id_is_another_process(kind: StoreKind) {
     assert_eq!(api.job(&unfenced).await.expect(200)["reason"], "runner_lost");
     assert_lost(&api.holding(&claimed), "r", &fenced).await;
     assert_eq!(api.claim_fencing(&fenced, "r").await.expect(200)["attempt"], 2);
+}
+
+/// The server dies between the record of another boot id and the leases that it voids.
+async fn a_registration_that_was_cut_short_is_finished_by_the_next(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    let boot = |boot_id: &str| json!({"runner_id": "r", "capabilities": [], "boot_id": boot_id});
+    api.post("/api/runners/register", &boot("one")).await.expect(200);
+    let job = new_job(&api).await;
+    let claimed = api.claim_fencing(&job, "r").await.expect(200);
+    server.kill();
+
+    let registered = RunnerEvent::Registered(RunnerRegistered {
+        runner_id: "r".parse().unwrap(),
+        capabilities: Some(vec![]),
+        boot_id: Some("two".to_owned()),
+        registered_at: SystemClock.now(),
+    });
+    record(&store, StreamId::runner(&"r".parse().unwrap()), Event::Runner(registered)).await;
+
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
+    assert_eq!(api.post("/api/runners/register", &boot("two")).await.expect(200)["status"], "Online");
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
+    assert_lost(&api.holding(&claimed), "r", &job).await;
+    // What the new process claims stays its own, whatever it repeats.
+    assert_eq!(api.claim_fencing(&job, "r").await.expect(200)["attempt"], 2);
+    api.post("/api/runners/register", &boot("two")).await.expect(200);
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
+}
+
+/// Appends to the log of a server that is down.
+async fn record(store: &Store, stream: StreamId, event: Event) {
+    let database = Database::connect(store.url()).await.unwrap();
+    let log = log::open(&database, LogSettings::default()).await.unwrap();
+    let before = log.read_stream(&stream, Version::default()).await.unwrap();
+    let expected = before.last().map(|envelope| envelope.sequence).unwrap_or_default();
+    let writes = vec![StreamWrite { stream, expected, events: vec![event] }];
+    log.append(Append { writes, metadata: Metadata::default(), recorded_at: SystemClock.now() })
+        .await
+        .unwrap();
+    log.close().await;
+    database.close().await;
 }
 
 async fn the_loss_and_the_return_of_a_runner_are_events(kind: StoreKind) {

@@ -21,6 +21,7 @@ on_both_stores! {
     only_what_a_runner_can_do_is_given_to_it,
     one_request_gets_one_job,
     a_repeated_request_that_finds_no_further_job_gets_the_first_answer,
+    the_last_copy_of_a_request_speaks_for_all,
     each_job_goes_to_one_of_many_waiting_runners,
     who_waits_longest_is_served_first,
     a_wait_that_ends_loses_no_job,
@@ -151,6 +152,27 @@ async fn a_repeated_request_that_finds_no_further_job_gets_the_first_answer(kind
     assert_eq!(job_of(&first), job);
     for answer in answers {
         assert_eq!(answer.expect(200), first);
+    }
+}
+
+/// A runner that drains asks once more, without waiting. After that answer, its long poll must win nothing.
+async fn the_last_copy_of_a_request_speaks_for_all(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    for round in 0..5 {
+        let keyed = api.with("rivet-request-key", &format!("key-{round}"));
+        let last_word = async {
+            until_so_many_wait(&api, 1).await;
+            keyed.claim_next("r", 0).await.expect(204);
+            let job = launched(&api, &pipeline).await;
+            let began = Instant::now();
+            assert_eq!(job_of(&api.claim_next("s", 25_000).await.expect(200)), job);
+            began.elapsed()
+        };
+        let (long_poll, took) = join(keyed.claim_next("r", 25_000), last_word).await;
+        long_poll.expect(204);
+        assert!(took < Duration::from_secs(5), "{took:?}");
     }
 }
 

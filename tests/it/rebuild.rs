@@ -144,6 +144,22 @@ async fn a_rebuild_while_writing_equals_the_live_ones(store: Store) {
     running.stop().await;
 }
 
+async fn a_rebuild_that_has_begun_is_shown_until_it_is_live(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    process.tell_all(&stories(6, 20), 3).await;
+    process.caught_up().await;
+    let states = async || -> Vec<&str> {
+        let statuses = process.status().await;
+        statuses.iter().filter(|status| status.name == "jobs").map(|status| status.state).collect()
+    };
+    let rebuild = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
+    assert_eq!(states().await, ["live", "rebuilding"]);
+    rebuild.finish(|_| {}).await.unwrap();
+    assert_eq!(states().await, ["live"]);
+    running.stop().await;
+}
+
 async fn a_rebuild_by_another_process_is_noticed(store: Store) {
     let server = store.process().await;
     let running = server.start();
@@ -275,6 +291,7 @@ on_both! {
     live_equals_a_fold_of_the_whole_log,
     a_rebuild_while_writing_equals_the_live_ones,
     a_rebuild_by_another_process_is_noticed,
+    a_rebuild_that_has_begun_is_shown_until_it_is_live,
     two_projectors_do_no_harm,
     a_process_that_dies_is_succeeded,
     a_changed_version_is_rebuilt_at_start,

@@ -13,6 +13,7 @@ use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::verify;
 use rivet_tests::wait::{eventually, throughout, while_alive};
 use serde_json::json;
+use sqlx::PgPool;
 
 async fn two(flags: &[&str]) -> (Store, Server, Server) {
     let store = Store::create(StoreKind::Postgres).await;
@@ -104,6 +105,49 @@ async fn another_replica_takes_over_what_the_dead_one_did() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_stands_still_inside_a_transaction_is_succeeded() {
+    let (store, leader, other) = two(&[]).await;
+    let api = other.client();
+    let pipeline = new_pipeline(&api).await;
+    let database = PgPool::connect(store.url()).await.unwrap();
+    let freeze = async {
+        eventually("the leader to stand still inside a transaction", async || {
+            leader.freeze();
+            throughout(Duration::from_millis(200), async || ()).await;
+            let open: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity
+                 where datname = current_database() and state = 'idle in transaction'
+                 and state_change < clock_timestamp() - interval '100 ms'",
+            )
+            .fetch_one(&database)
+            .await
+            .unwrap();
+            if open == 0 {
+                leader.thaw();
+            }
+            (open > 0).then_some(())
+        })
+        .await;
+    };
+    let load = async {
+        loop {
+            launched(&api, &pipeline).await;
+        }
+    };
+    tokio::select! {
+        () = freeze => {}
+        () = load => unreachable!("it goes on for ever"),
+    }
+    let reader = api.with("rivet-min-position", &api.launch(&pipeline, &json!({})).await.position());
+    eventually("the read models to go on", async || {
+        reader.get("/api/jobs?limit=1").await.header("rivet-stale").is_none().then_some(())
+    })
+    .await;
+    leader.thaw();
+    verify(&api).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contact_at_any_replica_keeps_a_job() {
     let flags =
         ["--sweep-interval", "100ms", "--startup-grace", "0s", "--lease", "10s", "--legacy-lease", "10s"];
@@ -118,6 +162,24 @@ async fn contact_at_any_replica_keeps_a_job() {
         api.complete(&job, &success()).await.expect(204);
     }
     verify(&leader.client(), &store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_that_one_replica_lost_returns_by_a_poll_of_another() {
+    let flags = ["--runner-offline-after", "500ms", "--sweep-interval", "100ms", "--startup-grace", "0s"];
+    let (_store, leader, other) = two(&flags).await;
+    let (leader, other) = (leader.client(), other.client());
+    other.claim_next("r", 0).await.expect(204);
+    let until = async |status: &str| {
+        eventually(status, async || {
+            (leader.get("/api/runners/r").await.expect(200)["status"] == status).then_some(())
+        })
+        .await;
+    };
+    until("Offline").await;
+    other.claim_next("r", 0).await.expect(204);
+    let returned = leader.get("/api/events?type=runner.returned").await.expect(200);
+    assert_eq!(returned["events"].as_array().map(Vec::len), Some(1), "{returned}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

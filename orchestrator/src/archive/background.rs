@@ -8,7 +8,7 @@ use rivet_events::database::Database;
 use rivet_projections::ReadModels;
 use tokio_util::sync::CancellationToken;
 
-use super::{Archiver, ArchiverError, Rest, Retention, Step};
+use super::{Archiver, ArchiverError, Rest, Retention, Step, Wait};
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::leading::Terms;
@@ -17,8 +17,12 @@ use crate::timeline;
 
 /// Between two looks: what a segment holds is the jobs of that time.
 const INTERVAL: Duration = Duration::from_hours(1);
-/// How long to wait before asking again for what has to happen elsewhere.
-const WAIT: Duration = Duration::from_secs(10);
+/// How long to wait before asking again whether a rebuild has ended.
+const REBUILD_WAIT: Duration = Duration::from_secs(10);
+/// The same for read models that are behind, most often by little.
+const READ_WAIT: Duration = Duration::from_millis(500);
+/// Pause after something failed.
+const RETRY: Duration = Duration::from_mins(1);
 
 /// What the archiver of a server works with.
 pub(crate) struct BackgroundArchiver {
@@ -43,10 +47,14 @@ impl BackgroundArchiver {
 
     async fn archive_now_and_then(&self) {
         loop {
-            if let Err(error) = self.archive_all().await {
-                tracing::warn!(error = %chain(&error), "the archiver will try again");
-            }
-            tokio::time::sleep(INTERVAL).await;
+            let pause = match self.archive_all().await {
+                Ok(()) => INTERVAL,
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "the archiver will try again");
+                    RETRY
+                }
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 
@@ -82,7 +90,8 @@ impl BackgroundArchiver {
                 "job logs were archived"
             ),
             Step::Purged { jobs, .. } => tracing::info!(jobs, "jobs were forgotten"),
-            Step::Waiting(_) => tokio::time::sleep(WAIT).await,
+            Step::Waiting(Wait::Behind(_)) => tokio::time::sleep(READ_WAIT).await,
+            Step::Waiting(Wait::Rebuilding) => tokio::time::sleep(REBUILD_WAIT).await,
             Step::Idle => return true,
         }
         false

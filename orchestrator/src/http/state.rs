@@ -140,16 +140,22 @@ impl AppState {
         Ok(committed.position)
     }
 
-    /// Notes that the holder of a job spoke, in whose name a write was accepted.
-    pub(super) async fn heard_from_holder(
-        &self,
-        job: &JobState,
-        metadata: &Metadata,
-    ) -> Result<(), ApiError> {
-        if let JobState::Running(running) = job {
-            self.heard_from(&running.holder.runner_id, metadata).await?;
+    /// As [`Self::polled_by`], where the answer must not depend on it: memory knows of the runner in any case.
+    pub(super) async fn note_poll_by(&self, runner_id: &RunnerId, metadata: &Metadata) {
+        if let Err(error) = self.polled_by(runner_id, metadata).await {
+            not_recorded(runner_id, &error);
         }
-        Ok(())
+    }
+
+    /// Notes that the holder of a job spoke, in whose name a write was accepted. What is written stays so, whether
+    /// this can be recorded or not.
+    pub(super) async fn note_holder(&self, job: &JobState, metadata: &Metadata) {
+        if let JobState::Running(running) = job {
+            let runner_id = &running.holder.runner_id;
+            if let Err(error) = self.heard_from(runner_id, metadata).await {
+                not_recorded(runner_id, &error);
+            }
+        }
     }
 
     /// The wait before a retry, if one comes of the command.
@@ -197,6 +203,10 @@ impl AppState {
         let version = loaded.aggregate.state.version(version).ok_or(PipelineError::NotFound)?;
         Ok(version.definition.clone())
     }
+}
+
+fn not_recorded(runner_id: &RunnerId, error: &ApiError) {
+    tracing::warn!(runner.id = %runner_id, ?error, "a sign of life is not recorded");
 }
 
 /// The 404 of a job.

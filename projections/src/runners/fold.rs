@@ -14,7 +14,7 @@ pub struct Runners;
 
 impl Projection for Runners {
     const NAME: &'static str = "runners";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const STREAMS: &'static [StreamType] = &[StreamType::Runner, StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[Column::text("status"), Column::integer("registered_at")],
@@ -96,7 +96,10 @@ fn unknown(id: &RunnerId) -> Runner {
 fn evolve(row: Option<Runner>, event: &RunnerEvent) -> Option<Runner> {
     match event {
         RunnerEvent::Registered(registered) => {
-            let runner = row.unwrap_or_else(|| unknown(&registered.runner_id));
+            let mut runner = row.unwrap_or_else(|| unknown(&registered.runner_id));
+            if is_another_process(runner.boot_id.as_deref(), registered.boot_id.as_deref()) {
+                runner.held.iter_mut().for_each(|held| held.orphaned = true);
+            }
             Some(Runner {
                 capabilities: registered.capabilities.clone(),
                 boot_id: registered.boot_id.clone(),
@@ -125,6 +128,11 @@ fn evolve(row: Option<Runner>, event: &RunnerEvent) -> Option<Runner> {
     }
 }
 
+/// Whether a name has come back as another process; where one of them did not tell, nobody knows.
+fn is_another_process(before: Option<&str>, after: Option<&str>) -> bool {
+    before.zip(after).is_some_and(|(before, after)| before != after)
+}
+
 fn hold(row: Option<Runner>, event: &JobEvent) -> Option<Runner> {
     match event {
         JobEvent::Claimed(claimed) => {
@@ -135,6 +143,7 @@ fn hold(row: Option<Runner>, event: &JobEvent) -> Option<Runner> {
                 lease_id: claimed.lease_id,
                 fencing: claimed.fencing,
                 cancelling: false,
+                orphaned: false,
             });
             Some(runner)
         }

@@ -75,4 +75,7 @@ pub struct HeldJob {
     pub fencing: bool,
     /// Whether the runner is to stop it.
     pub cancelling: bool,
+    /// Whether its name has come back as another process since the claim: who held it is no more.
+    #[serde(default)]
+    pub orphaned: bool,
 }

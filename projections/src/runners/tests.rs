@@ -20,6 +20,15 @@ fn registered(capabilities: Option<&[&str]>, seconds: i64) -> Event {
     }))
 }
 
+fn booted(boot_id: &str, seconds: i64) -> Event {
+    Event::Runner(RunnerEvent::Registered(RunnerRegistered {
+        runner_id: "runner-1".parse().unwrap(),
+        capabilities: None,
+        boot_id: Some(boot_id.to_owned()),
+        registered_at: at(seconds),
+    }))
+}
+
 fn lost(seconds: i64) -> Event {
     let runner_id = "runner-1".parse().unwrap();
     Event::Runner(RunnerEvent::Lost(RunnerLost { runner_id, last_seen_at: at(0), lost_at: at(seconds) }))
@@ -79,6 +88,35 @@ fn a_runner_is_busy_while_it_holds_a_job() {
         let idle = runner(begin.iter().cloned().chain([end])).unwrap();
         assert_eq!((idle.status, idle.held), (RunnerStatus::Online, vec![]));
     }
+}
+
+#[test]
+fn another_process_of_the_same_name_orphans_what_the_former_one_holds() {
+    let s = Scene::new(1);
+    let orphaned = |before: Event, after: Event| {
+        let row = runner([before, s.launch(0), s.claim(1, 5), after]).unwrap();
+        row.held.iter().map(|held| held.orphaned).collect::<Vec<_>>()
+    };
+    assert_eq!(orphaned(booted("one", 0), booted("two", 6)), [true]);
+    assert_eq!(orphaned(booted("one", 0), booted("one", 6)), [false]);
+    // Who does not tell may be the same one.
+    assert_eq!(orphaned(registered(None, 0), booted("two", 6)), [false]);
+    assert_eq!(orphaned(booted("one", 0), registered(None, 6)), [false]);
+}
+
+#[test]
+fn what_is_orphaned_stays_so_and_what_is_claimed_later_is_not() {
+    let (s, later) = (Scene::new(1), Scene::new(2));
+    let row = runner([
+        booted("one", 0),
+        s.launch(0),
+        s.claim(1, 5),
+        booted("two", 6),
+        booted("two", 7),
+        later.launch(8),
+        later.claim(1, 9),
+    ]);
+    assert_eq!(row.unwrap().held.iter().map(|held| held.orphaned).collect::<Vec<_>>(), [true, false]);
 }
 
 #[test]

@@ -19,6 +19,8 @@ use crate::log::writer::raise;
 const CHANNEL: &str = "rivet_events";
 /// The shortest time between two hints of one process.
 const HINT_INTERVAL: Duration = Duration::from_millis(25);
+/// Longest pause before listening is tried again: meanwhile nothing is heard of the others.
+const RETRY: Duration = Duration::from_secs(1);
 /// A hint that a crash of the server takes is no loss: it need not wait for the disk.
 const HINT: &str = "select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
 
@@ -38,7 +40,7 @@ impl Follower {
             if let Err(error) = self.follow().await {
                 tracing::debug!(error, "following other processes was interrupted");
             }
-            sleep(self.poll_interval).await;
+            sleep(self.poll_interval.min(RETRY)).await;
         }
     }
 

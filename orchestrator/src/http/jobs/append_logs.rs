@@ -73,7 +73,7 @@ pub(in crate::http) async fn append(
             Err(CommandError::Stale(_)) => {}
             stored => {
                 let stored = stored?;
-                state.heard_from_holder(&job.aggregate.state, &sender.metadata).await?;
+                state.note_holder(&job.aggregate.state, &sender.metadata).await;
                 return answer(&state, &job.aggregate, attempt, &stored);
             }
         }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, interval_at};
 
 use super::execution::{self, Claim, ClaimError, answer_again};
 use crate::digest;
-use crate::dispatch::Place;
+use crate::dispatch::{Offered, Place, RequestCopy, RequestName};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
@@ -66,17 +66,21 @@ pub(in crate::http) async fn claim_next(
         runner_id: body.runner_id,
         metadata,
     };
+    let copy = state.dispatcher.begin(request.name());
+    // What an older copy has begun decides for this one, too.
+    drop(copy.turn().await);
     if let Some(answer) = request.first_answer(&state).await? {
         return Ok(answered(answer));
     }
     // What this server acknowledged before is in the queue that is looked at.
     state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
-    let claimed = match request.claim_when_offered(&state, deadline).await? {
-        Some(claimed) => Some(claimed),
+    let mut claimed = request.claim_when_offered(&state, &copy, deadline).await?;
+    if claimed.is_none() {
         // The same request may have come twice, and the other one been served.
-        None => request.first_answer(&state).await?,
-    };
-    state.polled_by(&request.runner_id, &request.metadata).await?;
+        copy.latest_is_over(deadline).await;
+        claimed = request.first_answer(&state).await?;
+    }
+    state.note_poll_by(&request.runner_id, &request.metadata).await;
     Ok(claimed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), answered))
 }
 
@@ -93,6 +97,11 @@ struct Request {
 }
 
 impl Request {
+    /// By which it is known when it comes again, where it has a key.
+    fn name(&self) -> Option<RequestName> {
+        Some((self.runner_id.clone(), self.key.clone()?))
+    }
+
     /// The stream that keeps the one answer of this request, where it has a key.
     fn stream(&self) -> Option<StreamId> {
         let key = self.key.as_ref()?;
@@ -117,20 +126,31 @@ impl Request {
     async fn claim_when_offered(
         &self,
         state: &AppState,
+        copy: &RequestCopy<'_>,
         deadline: Instant,
     ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
         let place = state.dispatcher.queue_up(self.capabilities.clone());
-        while let Some(job_id) = self.wait_for_offer(state, &place, deadline).await? {
-            match self.claim(state, job_id).await {
-                Ok(claimed) => return Ok(Some(claimed)),
+        while let Some(offered) = self.wait_for_offer(state, &place, copy, deadline).await {
+            let Some(_turn) = copy.turn().await else { break };
+            match self.claim(state, offered.job_id()).await {
+                Ok(claimed) => {
+                    offered.tried();
+                    return Ok(Some(claimed));
+                }
                 // Somebody was faster, or the queue was behind: back to the line.
-                Err(ClaimError::Refused(_)) => {}
+                Err(ClaimError::Refused(_)) => offered.tried(),
+                // A copy has won at another replica: this job is for somebody else.
                 Err(ClaimError::Stale(_)) => {
+                    drop(offered);
                     if let Some(answer) = self.first_answer(state).await? {
                         return Ok(Some(answer));
                     }
                 }
-                Err(ClaimError::Failed(error)) => return Err(error),
+                Err(ClaimError::Failed(error)) => {
+                    // What failed here would fail for the whole line, one after the other.
+                    offered.tried();
+                    return Err(error);
+                }
             }
         }
         Ok(None)
@@ -141,16 +161,18 @@ impl Request {
         &self,
         state: &AppState,
         place: &Place<'_>,
+        copy: &RequestCopy<'_>,
         deadline: Instant,
-    ) -> Result<Option<JobId>, ApiError> {
+    ) -> Option<Offered> {
         let pause = (state.config.lease.min(state.config.runner_offline_after) / 3).max(MIN_PAUSE);
         let mut pauses = interval_at(Instant::now() + pause, pause);
         let mut offer = std::pin::pin!(place.next_offer(deadline));
         loop {
             tokio::select! {
-                job_id = &mut offer => return Ok(job_id),
-                () = state.draining.cancelled() => return Ok(None),
-                _ = pauses.tick() => state.polled_by(&self.runner_id, &self.metadata).await?,
+                offered = &mut offer => return offered,
+                () = state.draining.cancelled() => return None,
+                () = copy.superseded() => return None,
+                _ = pauses.tick() => state.note_poll_by(&self.runner_id, &self.metadata).await,
             }
         }
     }

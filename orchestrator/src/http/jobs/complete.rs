@@ -108,7 +108,7 @@ pub(super) async fn finish(
     });
     match state.commands.jobs.execute(job_id, complete, &metadata).await {
         Ok(committed) => {
-            state.heard_from_holder(&before, &metadata).await?;
+            state.note_holder(&before, &metadata).await;
             Ok(done(state.position_of(&committed)))
         }
         Err(CommandError::Refused(JobError::LeaseLost)) => {

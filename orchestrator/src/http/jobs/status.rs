@@ -60,7 +60,7 @@ pub(in crate::http) async fn set_status(
             let now = state.clock.now();
             let command = JobCommand::Start(StartJob { lease, now });
             let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
-            state.heard_from_holder(&committed.aggregate.state, &metadata).await?;
+            state.note_holder(&committed.aggregate.state, &metadata).await;
             Ok(done(state.position_of(&committed)))
         }
         JobStatus::Queued => Err(JobError::NotTerminal(body.status).into()),

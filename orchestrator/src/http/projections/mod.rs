@@ -18,13 +18,17 @@ fn known(name: &str) -> Result<&'static str, ApiError> {
     })
 }
 
-/// Begins a rebuild beside the live read model; `GET /api/projections` shows how far it is.
-fn begin_rebuild(state: &AppState, name: &'static str) {
-    let read_models = state.read_models.clone();
+/// Begins a rebuild beside the live read model; from then on `GET /api/projections` shows how far it is.
+async fn begin_rebuild(state: &AppState, name: &'static str) -> Result<(), ApiError> {
+    let rebuild = state.read_models.begin_rebuild(&[name]).await.map_err(|error| {
+        tracing::error!(projection.name = name, error = %chain(&error), "a rebuild cannot begin");
+        ApiError::unavailable("unavailable", error.to_string())
+    })?;
     state.tasks.spawn(async move {
-        match read_models.rebuild(&[name], |_| ()).await {
+        match rebuild.finish(|_| ()).await {
             Ok(()) => tracing::info!(projection.name = name, "rebuilt"),
             Err(error) => tracing::warn!(projection.name = name, error = %chain(&error), "not rebuilt"),
         }
     });
+    Ok(())
 }

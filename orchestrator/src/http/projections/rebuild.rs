@@ -23,6 +23,6 @@ pub(in crate::http) async fn rebuild(
     State(state): State<AppState>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    begin_rebuild(&state, known(&name)?);
+    begin_rebuild(&state, known(&name)?).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::domain::job::{ExpireLease, JobCommand};
-use crate::domain::runner::{RegisterRunner, RunnerCommand, RunnerState};
+use crate::domain::runner::{RegisterRunner, RunnerCommand};
 use crate::http::answer::Recorded;
 use crate::http::body::Runner;
 use crate::http::error::ApiError;
@@ -48,45 +48,43 @@ pub(in crate::http) async fn register(
 ) -> Result<Recorded<JsonBody<Runner>>, ApiError> {
     let now = state.clock.now();
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
-    let runner_id = body.runner_id.clone();
+    let (runner_id, tells_its_boot) = (body.runner_id.clone(), body.boot_id.is_some());
     let command = RunnerCommand::Register(RegisterRunner {
         runner_id: body.runner_id,
         capabilities: body.capabilities,
         boot_id: body.boot_id,
         now,
     });
-    let before = state.commands.runners.load_fresh(&runner_id).await?.aggregate.state;
     let committed = state.commands.runners.execute(&runner_id, command, &metadata).await?;
     state.liveness.recorded(&runner_id, now);
     let position = state.position_of(&committed);
     // What the runner holds, only the read model knows.
-    state.read_models.wait_for(position, state.config.read_wait).await;
-    if rebooted(&before, &committed.aggregate.state) {
-        void_leases(&state, &runner_id, &metadata).await?;
+    let seen = state.read_models.wait_for(position, state.config.read_wait).await;
+    if tells_its_boot {
+        if !seen {
+            return Err(not_ready());
+        }
+        void_orphaned_leases(&state, &runner_id, &metadata).await?;
         // The answer shows it without them.
         state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
     }
-    let row = runners::find(&state.read_models, &runner_id).await?;
-    let row = row.ok_or_else(|| {
-        ApiError::unavailable("unavailable", "the runner is registered, but its answer is not ready yet")
-    })?;
+    let row = runners::find(&state.read_models, &runner_id).await?.ok_or_else(not_ready)?;
     Ok(Recorded(position, JsonBody(Runner::from_row(row, Some(now)))))
 }
 
-/// Whether the name has come back as another process.
-fn rebooted(before: &RunnerState, after: &RunnerState) -> bool {
-    match (before, after) {
-        (RunnerState::Registered(before), RunnerState::Registered(after)) => {
-            before.boot_id.is_some() && after.boot_id.is_some() && before.boot_id != after.boot_id
-        }
-        (RunnerState::Absent, _) | (_, RunnerState::Absent) => false,
-    }
+fn not_ready() -> ApiError {
+    ApiError::unavailable("unavailable", "the runner is registered, but its answer is not ready yet")
 }
 
-/// The jobs of the process that is no more are not this one's.
-async fn void_leases(state: &AppState, runner_id: &RunnerId, metadata: &Metadata) -> Result<(), ApiError> {
+/// The jobs of the process that is no more are not this one's. They are looked for at every registration: one that
+/// failed half-way is repeated by its client, and goes on here.
+async fn void_orphaned_leases(
+    state: &AppState,
+    runner_id: &RunnerId,
+    metadata: &Metadata,
+) -> Result<(), ApiError> {
     let Some(runner) = runners::find(&state.read_models, runner_id).await? else { return Ok(()) };
-    for held in runner.held {
+    for held in runner.held.iter().filter(|held| held.orphaned) {
         let expire = JobCommand::ExpireLease(ExpireLease {
             lease_id: held.lease_id,
             last_contact: None,

@@ -1,0 +1,168 @@
+//! One request that came more than once: the latest copy claims, and the older ones get its answer.
+//!
+//! A client that left a long poll may ask again under the same key, once and without waiting, whether a job was given
+//! to it. What it hears then is the last word: no older copy, to which nobody listens any more, may win one later.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rivet_events::id::RunnerId;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+/// Whose request it is, and its key.
+pub(crate) type RequestName = (RunnerId, String);
+
+/// The requests with a key that wait in this process.
+#[derive(Debug, Default)]
+pub(super) struct Requests(Mutex<HashMap<RequestName, Arc<Request>>>);
+
+/// What the copies of one request share.
+#[derive(Debug, Default)]
+struct Request {
+    latest: watch::Sender<Latest>,
+    /// Held by the copy that claims.
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Latest {
+    number: u64,
+    is_over: bool,
+}
+
+/// One copy of a request, for as long as it is being answered.
+#[derive(Debug)]
+pub(crate) struct RequestCopy<'a> {
+    requests: &'a Requests,
+    name: Option<RequestName>,
+    request: Arc<Request>,
+    number: u64,
+}
+
+impl Requests {
+    /// One more copy, the latest from now on. Without a name there are no others.
+    pub(super) fn begin(&self, name: Option<RequestName>) -> RequestCopy<'_> {
+        let mut requests = self.lock();
+        let request = name.clone().map(|name| Arc::clone(requests.entry(name).or_default()));
+        let request = request.unwrap_or_default();
+        let mut number = 0;
+        request.latest.send_modify(|latest| {
+            *latest = Latest { number: latest.number + 1, is_over: false };
+            number = latest.number;
+        });
+        RequestCopy { requests: self, name, request, number }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RequestName, Arc<Request>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl RequestCopy<'_> {
+    /// The right to claim, once no other copy is about it; none where a later copy has come.
+    pub(crate) async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let turn = self.request.turn.lock().await;
+        self.is_latest().then_some(turn)
+    }
+
+    /// Waits for a later copy.
+    pub(crate) async fn superseded(&self) {
+        self.wait_for(|latest| latest.number != self.number).await;
+    }
+
+    /// Waits until the latest copy is answered, where that is another one, or until `deadline`.
+    pub(crate) async fn latest_is_over(&self, deadline: Instant) {
+        if !self.is_latest() {
+            // Late, there is nothing to wait for: the latest copy has a client of its own.
+            let _ = timeout_at(deadline, self.wait_for(|latest| latest.is_over)).await;
+        }
+    }
+
+    fn is_latest(&self) -> bool {
+        self.request.latest.borrow().number == self.number
+    }
+
+    async fn wait_for(&self, condition: impl FnMut(&Latest) -> bool) {
+        let mut latest = self.request.latest.subscribe();
+        latest.wait_for(condition).await.expect("invariant: a copy keeps what it shares");
+    }
+}
+
+impl Drop for RequestCopy<'_> {
+    fn drop(&mut self) {
+        let mut requests = self.requests.lock();
+        if self.is_latest() {
+            self.request.latest.send_modify(|latest| latest.is_over = true);
+        }
+        // The map's and this one's.
+        if let Some(name) = &self.name
+            && Arc::strong_count(&self.request) == 2
+        {
+            requests.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn name(key: &str) -> RequestName {
+        ("r".parse().unwrap(), key.to_owned())
+    }
+
+    #[tokio::test]
+    async fn only_the_latest_copy_may_claim() {
+        let requests = Requests::default();
+        let older = requests.begin(Some(name("a")));
+        assert!(older.turn().await.is_some());
+        let latest = requests.begin(Some(name("a")));
+        older.superseded().await;
+        assert!(older.turn().await.is_none());
+        assert!(latest.turn().await.is_some());
+    }
+
+    #[tokio::test]
+    async fn other_requests_are_not_concerned() {
+        let requests = Requests::default();
+        let copies = [Some(name("a")), Some(name("b")), None, None].map(|name| requests.begin(name));
+        for copy in &copies {
+            assert!(copy.turn().await.is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_was_begun_is_seen_through_before_a_later_copy_goes_on() {
+        let requests = Requests::default();
+        let older = requests.begin(Some(name("a")));
+        let claiming = older.turn().await;
+        let latest = requests.begin(Some(name("a")));
+        let mut turn = std::pin::pin!(latest.turn());
+        assert!(futures_util::poll!(&mut turn).is_pending());
+        drop(claiming);
+        assert!(turn.await.is_some());
+    }
+
+    #[tokio::test]
+    async fn an_older_copy_waits_for_the_end_of_the_latest() {
+        let requests = Requests::default();
+        let (older, latest) = (requests.begin(Some(name("a"))), requests.begin(Some(name("a"))));
+        let in_a_minute = Instant::now() + Duration::from_mins(1);
+        latest.latest_is_over(in_a_minute).await;
+        let mut over = std::pin::pin!(older.latest_is_over(in_a_minute));
+        assert!(futures_util::poll!(&mut over).is_pending());
+        drop(latest);
+        over.await;
+    }
+
+    #[test]
+    fn what_is_answered_is_forgotten() {
+        let requests = Requests::default();
+        let copies = [(); 3].map(|()| requests.begin(Some(name("a"))));
+        drop(copies);
+        assert!(requests.lock().is_empty());
+    }
+}
