@@ -9,7 +9,7 @@ use futures_util::future::{join, join_all};
 use rivet_events::database::{Database, Durability};
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{entry, id, launched, new_pipeline, success};
+use rivet_tests::sample::{entry, id, launched, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{events, verify};

@@ -144,7 +144,7 @@ async fn a_replica_that_stands_still_inside_a_transaction_is_succeeded() {
     })
     .await;
     leader.thaw();
-    verify(&api).await;
+    verify(&api, &store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
