@@ -1,6 +1,7 @@
 //! Reading definitions in a real child process: what a hostile script can do to the server, which is nothing.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -33,25 +34,34 @@ fn verdict(error: &DefinitionError) -> &'static str {
     }
 }
 
-/// Processes, ended ones included, whose parent is this test.
-fn children() -> usize {
+/// Processes, ended ones included, whose parent is this test, as directories of `/proc`.
+fn children() -> Vec<PathBuf> {
     let parent = std::process::id().to_string();
-    let is_child = |stat: &String| {
+    let is_child = |process: &PathBuf| {
+        let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
         // "pid (name) state ppid …", where the name may hold anything.
         stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(1)) == Some(&parent)
     };
-    fs::read_dir("/proc")
-        .expect("/proc is mounted")
-        .filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("stat")).ok())
-        .filter(is_child)
-        .count()
+    let processes =
+        fs::read_dir("/proc").expect("/proc is mounted").filter_map(|entry| Some(entry.ok()?.path()));
+    processes.filter(is_child).collect()
+}
+
+/// The memory of a child that counts against its limit, in KiB; none before it is the program that limits itself.
+fn data_kib(process: &Path) -> Option<u64> {
+    let read = |file| fs::read_to_string(process.join(file)).ok();
+    let bounded =
+        read("limits")?.lines().any(|line| line.starts_with("Max cpu time") && line.contains(" 1 "));
+    let status = read("status")?;
+    let data = status.lines().find_map(|line| line.strip_prefix("VmData:"))?;
+    data.trim().strip_suffix(" kB").filter(|_| bounded)?.parse().ok()
 }
 
 /// Waits until no child is left; those of tests that run beside this one end too.
 async fn no_child_is_left() {
     let mut look = tokio::time::interval(Duration::from_millis(10));
     let gone = async {
-        while children() > 0 {
+        while !children().is_empty() {
             look.tick().await;
         }
     };
@@ -140,6 +150,25 @@ async fn begin(read: &mut (impl Future<Output = Result<Definition, DefinitionErr
 }
 
 #[tokio::test]
+async fn the_limit_of_memory_bounds_all_that_a_child_has() {
+    let evaluator = evaluator(1);
+    let mut hostile = Box::pin(evaluator.read(ENDLESS));
+    let looked = loop {
+        tokio::select! {
+            biased;
+            // Before anybody looked.
+            _ = &mut hostile => hostile = Box::pin(evaluator.read(ENDLESS)),
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+        }
+        if let Some(kib) = children().iter().find_map(|process| data_kib(process)) {
+            break kib;
+        }
+    };
+    // The limit is 96 MiB, and most of that is for the script.
+    assert!(looked < 32 << 10, "{looked} KiB");
+}
+
+#[tokio::test]
 async fn a_hostile_script_holds_up_nobody_who_has_a_slot() {
     let evaluator = evaluator(2);
     let mut hostile = Box::pin(evaluator.read(ENDLESS));
@@ -153,7 +182,7 @@ async fn a_dropped_read_takes_its_process_with_it_and_frees_its_slot() {
     let evaluator = evaluator(1);
     let mut read = Box::pin(evaluator.read(ENDLESS));
     begin(&mut read).await;
-    assert!(children() > 0, "no process was started");
+    assert!(!children().is_empty(), "no process was started");
     drop(read);
 
     assert!(evaluator.read(FRIENDLY).await.is_ok());

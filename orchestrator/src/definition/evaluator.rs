@@ -15,6 +15,10 @@ use tokio::time::timeout;
 use super::child::{Answer, MAX_ANSWER_BYTES};
 use super::{Definition, DefinitionError, Limit, MAX_SCRIPT_BYTES};
 
+/// The allocator of the child takes memory as it needs it. By itself it maps a gigabyte at the start, which counts as data:
+/// the limit would not bound what lies within, and nothing could be mapped beside it.
+const ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
+
 /// Reads definitions, each in a child process of its own, a bounded number at a time.
 #[derive(Debug)]
 pub struct Evaluator {
@@ -89,6 +93,7 @@ impl Evaluator {
         Command::new(&self.program)
             .arg(Self::SUBCOMMAND)
             .env_clear()
+            .env(ALLOCATOR.0, ALLOCATOR.1)
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
