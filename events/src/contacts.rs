@@ -5,13 +5,9 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::database::Database;
+use crate::database::{BEGIN_DERIVED, Database};
 use crate::id::RunnerId;
 use crate::log::StoreError;
-
-/// What a crash takes is told again; and who stands still in the middle lets the others go on.
-const BEGIN: &str =
-    "begin; set local synchronous_commit = off; set local idle_in_transaction_session_timeout = '10s'";
 
 /// The contacts that replicas tell each other of. Where there is one process alone, there is nothing to tell.
 ///
@@ -40,7 +36,7 @@ impl Contacts {
         let Some(pool) = self.0.as_ref().filter(|_| !contacts.is_empty()) else { return Ok(()) };
         let ids: Vec<&str> = contacts.iter().map(|(id, _)| id.as_str()).collect();
         let ages: Vec<f64> = contacts.iter().map(|(_, age)| age.as_secs_f64()).collect();
-        let mut transaction = pool.begin_with(BEGIN).await?;
+        let mut transaction = pool.begin_with(BEGIN_DERIVED).await?;
         sqlx::query(
             "insert into runner_contacts (runner_id, heard_at)
              select id, clock_timestamp() - make_interval(secs => age) from unnest($1::text[], $2::float8[]) as c (id, age)

@@ -1,6 +1,7 @@
 //! The database under the log and the read models: PostgreSQL, or one SQLite file.
 
 mod checkpointer;
+mod packed;
 mod sqlite;
 
 use std::str::FromStr;
@@ -9,8 +10,14 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
 
+pub use self::packed::PackedTexts;
 pub use self::sqlite::{Durability, SqliteDatabase, SqliteTransaction, SqliteWriter};
 use crate::log::StoreError;
+
+/// Begins a transaction of `PostgreSQL` for what can be derived from the log, or told again. Its commit returns before it
+/// is on disk. A process that stands still in the middle of it loses its locks, for the one that takes over to go on.
+pub const BEGIN_DERIVED: &str =
+    "begin; set local synchronous_commit = off; set local idle_in_transaction_session_timeout = '10s'";
 
 /// How long a statement waits for a connection before it fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);

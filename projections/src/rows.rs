@@ -8,7 +8,7 @@ mod sqlite;
 
 use std::collections::HashMap;
 
-use rivet_events::database::{Database, Durability, SqliteTransaction};
+use rivet_events::database::{BEGIN_DERIVED, Database, Durability, SqliteTransaction};
 use rivet_events::log::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection};
@@ -79,7 +79,7 @@ impl Store {
         Ok(match &self.database {
             Database::Postgres(pool) => {
                 let writers = self.writers.as_ref().unwrap_or(pool);
-                Transaction::Postgres(writers.begin_with(postgres::BEGIN_DERIVED).await?)
+                Transaction::Postgres(writers.begin_with(BEGIN_DERIVED).await?)
             }
             Database::Sqlite(sqlite) => Transaction::Sqlite(sqlite.begin(Durability::Derived).await?),
         })

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
-use tokio::sync::{Mutex, Notify};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use sqlx::{ConnectOptions, SqliteConnection};
+use tokio::sync::Notify;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::sqlite::close;
 
 /// Commits between two times. At a high load, the log comes to its limit after some hundreds of them.
 const COMMITS: u64 = 64;
@@ -20,18 +22,19 @@ const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
 pub(super) struct Checkpointer {
     commits: AtomicU64,
     due: Arc<Notify>,
-    stop: CancellationToken,
-    task: Mutex<JoinSet<()>>,
+    tasks: TaskTracker,
+    /// Ends the task; also when this is dropped.
+    closing: DropGuard,
 }
 
 impl Checkpointer {
     /// Starts it, on a connection of its own.
     pub(super) async fn start(options: &SqliteConnectOptions) -> sqlx::Result<Self> {
         let connection = options.connect().await?;
-        let (due, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-        let mut task = JoinSet::new();
-        task.spawn(run(connection, Arc::clone(&due), stop.clone()));
-        Ok(Self { commits: AtomicU64::new(0), due, stop, task: Mutex::new(task) })
+        let (due, tasks, closing) = (Arc::new(Notify::new()), TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(run(connection, Arc::clone(&due), closing.clone()));
+        tasks.close();
+        Ok(Self { commits: AtomicU64::new(0), due, tasks, closing: closing.drop_guard() })
     }
 
     /// Counts a commit.
@@ -43,18 +46,16 @@ impl Checkpointer {
 
     /// Ends it, and closes its connection.
     pub(super) async fn close(&self) {
-        self.stop.cancel();
-        self.task.lock().await.join_next().await;
+        self.closing.token().cancel();
+        self.tasks.wait().await;
     }
 }
 
-async fn run(mut connection: SqliteConnection, due: Arc<Notify>, stop: CancellationToken) {
-    while stop.run_until_cancelled(due.notified()).await.is_some() {
+async fn run(mut connection: SqliteConnection, due: Arc<Notify>, closing: CancellationToken) {
+    while closing.run_until_cancelled(due.notified()).await.is_some() {
         if let Err(error) = sqlx::query(CHECKPOINT).execute(&mut connection).await {
             tracing::warn!(%error, "the write-ahead log is brought into the file later");
         }
     }
-    if let Err(error) = connection.close().await {
-        tracing::warn!(%error, "a connection was not closed in order");
-    }
+    close(connection).await;
 }

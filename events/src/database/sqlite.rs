@@ -229,10 +229,15 @@ impl SqliteDatabase {
         self.readers.close().await;
         self.checkpointer.close().await;
         let connection = self.write().await.take();
-        if let Some(connection) = connection
-            && let Err(error) = connection.close().await
-        {
-            tracing::warn!(%error, "a connection was not closed in order");
+        if let Some(connection) = connection {
+            close(connection).await;
         }
+    }
+}
+
+/// Closes a connection, and waits for that.
+pub(super) async fn close(connection: SqliteConnection) {
+    if let Err(error) = connection.close().await {
+        tracing::warn!(%error, "a connection was not closed in order");
     }
 }

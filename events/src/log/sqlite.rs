@@ -6,7 +6,7 @@ use chrono::DateTime;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::database::{Durability, SqliteDatabase};
+use crate::database::{Durability, PackedTexts, SqliteDatabase};
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::StoreError;
 use crate::log::batch::{Batch, Committed};
@@ -22,8 +22,7 @@ const LOOK: &str = "
     order by w.key;
     select coalesce(max(position), 0) from events";
 
-/// Stores events, an array of the columns each; of payload and metadata, where they start (from 1) in the texts that
-/// travel beside, and their length, in bytes. Within the array, they would be escaped and unescaped.
+/// Stores events, an array of the columns each; of payload and metadata, where they are in the [`PackedTexts`].
 const INSERT: &str = "
     insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version,
         payload, metadata, event_id, recorded_at)
@@ -118,18 +117,13 @@ fn packed(
     base: Position,
     stale_writes: &[usize],
 ) -> Result<(String, Vec<u8>), serde_json::Error> {
-    let mut texts = Vec::new();
-    let mut pack = |text: &str| {
-        let start = texts.len() + 1;
-        texts.extend_from_slice(text.as_bytes());
-        (start, text.len())
-    };
+    let mut texts = PackedTexts::default();
     let rows: Vec<_> = (base.0 + 1..)
         .zip(batch.accepted(stale_writes))
         .map(|(position, (append, new))| {
             let envelope = &new.envelope;
-            let (payload, payload_length) = pack(&new.payload);
-            let (metadata, metadata_length) = pack(&append.metadata);
+            let (payload, payload_length) = texts.push(&new.payload);
+            let (metadata, metadata_length) = texts.push(&append.metadata);
             (
                 position,
                 envelope.stream.kind.as_str(),
@@ -146,7 +140,7 @@ fn packed(
             )
         })
         .collect();
-    Ok((serde_json::to_string(&rows)?, texts))
+    Ok((serde_json::to_string(&rows)?, texts.into_bytes()))
 }
 
 fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {

@@ -35,7 +35,7 @@ impl Commands {
                         self.forget_before(envelope);
                         seen = envelope.position;
                     }
-                    if events.is_empty() && heads.changed().await.is_err() {
+                    if events.len() < BATCH && heads.changed().await.is_err() {
                         return;
                     }
                 }

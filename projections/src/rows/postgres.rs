@@ -14,10 +14,6 @@ use super::TableChanges;
 use crate::projection::{Column, ColumnKind, Schema};
 use crate::query::Value;
 
-/// The commit returns before it is on disk: rows and checkpoint may be lost together, and follow from the log. A process
-/// that stands still in the middle of it loses its locks, for the one that takes over to go on.
-pub(super) const BEGIN_DERIVED: &str =
-    "begin; set local synchronous_commit = off; set local idle_in_transaction_session_timeout = '10s'";
 pub(super) const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read read only";
 pub(super) const UNDEFINED_TABLE: &str = "42P01";
 /// Names the advisory lock of [`lock_generations`]: "rivetgen" as a number.

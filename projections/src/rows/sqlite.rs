@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use rivet_events::database::PackedTexts;
 use rivet_events::log::StoreError;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
@@ -109,8 +110,7 @@ pub(super) async fn save(
     Ok(())
 }
 
-/// The documents travel as they are, one after the other, and not within the JSON text, where each would be read and
-/// written again.
+/// The documents travel as [`PackedTexts`].
 fn upsert(changed: &TableChanges<'_>, rows: usize, documents: usize) -> String {
     let (names, taken) = changed.names();
     let column = |n: usize| format!(", value ->> {}", n + 3);
@@ -124,22 +124,21 @@ fn upsert(changed: &TableChanges<'_>, rows: usize, documents: usize) -> String {
     )
 }
 
-/// `[key, start, length, column…]` of each row, and the documents to which start (from 1) and length refer, in bytes.
+/// `[key, start, length, column…]` of each row, and the documents to which start and length refer.
 fn packed(changed: &TableChanges<'_>) -> Result<(String, Vec<u8>), serde_json::Error> {
-    let mut documents = Vec::new();
+    let mut documents = PackedTexts::default();
     let mut rows = Vec::with_capacity(changed.changes.upserts.len());
     for ((key, document), columns) in changed.changes.upserts.iter().zip(changed.columns()?) {
-        let mut row: Vec<serde_json::Value> =
-            vec![key.as_str().into(), (documents.len() + 1).into(), document.len().into()];
+        let (start, length) = documents.push(document);
+        let mut row: Vec<serde_json::Value> = vec![key.as_str().into(), start.into(), length.into()];
         row.extend(columns.into_iter().map(|column| match column {
             Value::Text(text) => text.into(),
             Value::Integer(number) => number.into(),
             Value::Null => serde_json::Value::Null,
         }));
         rows.push(row);
-        documents.extend_from_slice(document.as_bytes());
     }
-    Ok((serde_json::to_string(&rows)?, documents))
+    Ok((serde_json::to_string(&rows)?, documents.into_bytes()))
 }
 
 fn quoted_array(keys: &[String]) -> String {
