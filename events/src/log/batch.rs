@@ -127,15 +127,27 @@ impl<'a> Batch<'a> {
         })
     }
 
+    /// The writes of appends without a stale one, in order.
+    pub(super) fn accepted_writes(self, stale_writes: &[usize]) -> impl Iterator<Item = &'a Write> {
+        let stale = self.stale_appends(stale_writes);
+        self.writes().filter(move |(append, _)| !stale[*append]).map(|(_, write)| write)
+    }
+
     /// The events of appends without a stale write, in order.
     pub(super) fn accepted(
         self,
         stale_writes: &[usize],
     ) -> impl Iterator<Item = (&'a EncodedAppend, &'a NewEvent)> {
+        let stale = self.stale_appends(stale_writes);
+        self.events().filter(move |(place, ..)| !stale[*place]).map(|(_, append, event)| (append, event))
+    }
+
+    /// Of each append, whether one of its writes is stale.
+    fn stale_appends(self, stale_writes: &[usize]) -> Vec<bool> {
         let mut stale = vec![false; self.0.len()];
         for (place, (append, _)) in self.writes().enumerate() {
             stale[append] |= stale_writes.binary_search(&place).is_ok();
         }
-        self.events().filter(move |(place, ..)| !stale[*place]).map(|(_, append, event)| (append, event))
+        stale
     }
 }

@@ -1,14 +1,10 @@
 //! Keeps events in PostgreSQL, which any number of processes share.
 //!
-//! A batch is one call of the function `append_events` (see the migrations): one round trip, one transaction, on a
-//! connection of the writer's own, so that no reader can hold up an append.
+//! The writer has connections of its own, so that no reader can hold up an append.
 
-use std::num::TryFromIntError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgRow};
 use sqlx::{ConnectOptions, Executor, PgConnection, PgPool, Row};
 use tokio::sync::watch;
@@ -22,6 +18,7 @@ use crate::log::batch::{Batch, Committed};
 use crate::log::keeper::{Keeper, StoredEvent};
 use crate::log::writer::raise;
 
+mod append;
 mod follow;
 
 /// How long a batch may take before its connection is given up, and its callers are told that nobody knows.
@@ -38,11 +35,6 @@ const WRITER_SESSION: &str = "
     set enable_seqscan = off;
     set enable_hashjoin = off;
     set enable_mergejoin = off";
-
-const APPEND: &str = "select base, stale_writes from append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-
-/// The constraint that each version of a stream is taken once.
-const STREAM_KEY: &str = "events_stream_sequence";
 
 /// The columns that [`stored`] reads.
 macro_rules! select {
@@ -98,7 +90,8 @@ impl Keeper for PostgresKeeper {
                 Some(connection) => connection,
                 None => self.connect_writer().await?,
             };
-            let committed = append(&mut connection, batch).await?;
+            let known_head = *self.committed.borrow();
+            let committed = append::append(&mut connection, batch, known_head).await?;
             Ok::<_, StoreError>((connection, committed))
         })
         .await
@@ -147,98 +140,6 @@ impl Keeper for PostgresKeeper {
         let committed = self.committed.subscribe();
         let follower = follow::Follower { keeper: self, committed, head, poll_interval };
         stop.run_until_cancelled(follower.run()).await;
-    }
-}
-
-async fn append(connection: &mut PgConnection, batch: Batch<'_>) -> Result<Committed, StoreError> {
-    let mut columns = Columns::new(batch)?;
-    let (base, stale_writes) = match columns.append(connection).await {
-        // Another process had moved a stream: nothing was stored. Which ones, a lookup of all of them tells.
-        Err(error) if is_stream_conflict(&error) => {
-            columns.write_lookups.fill(true);
-            columns.append(connection).await?
-        }
-        outcome => outcome?,
-    };
-    Ok(Committed {
-        base: Position(base.try_into()?),
-        stale_writes: stale_writes
-            .into_iter()
-            .map(|place| usize::try_from(place - 1))
-            .collect::<Result<_, _>>()?,
-    })
-}
-
-fn is_stream_conflict(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(DatabaseError::constraint) == Some(STREAM_KEY)
-}
-
-/// One vector a parameter of `append_events`: a place in them is a write, or an event.
-#[derive(Default)]
-struct Columns<'a> {
-    write_appends: Vec<i32>,
-    write_types: Vec<&'a str>,
-    write_ids: Vec<&'a str>,
-    write_expecteds: Vec<i64>,
-    write_lookups: Vec<bool>,
-    event_appends: Vec<i32>,
-    types: Vec<&'a str>,
-    ids: Vec<&'a str>,
-    sequences: Vec<i64>,
-    event_types: Vec<&'a str>,
-    event_versions: Vec<String>,
-    payloads: Vec<&'a str>,
-    metadatas: Vec<&'a str>,
-    event_ids: Vec<Uuid>,
-    recorded_ats: Vec<DateTime<Utc>>,
-}
-
-impl<'a> Columns<'a> {
-    fn new(batch: Batch<'a>) -> Result<Self, TryFromIntError> {
-        let mut columns = Self::default();
-        for (append, write) in batch.writes() {
-            columns.write_appends.push(i32::try_from(append)?);
-            columns.write_types.push(write.stream.kind.as_str());
-            columns.write_ids.push(write.stream.id.as_str());
-            columns.write_expecteds.push(i64::try_from(write.expected.0)?);
-            columns.write_lookups.push(write.lookup);
-        }
-        for (append, whole, new) in batch.events() {
-            let envelope = &new.envelope;
-            columns.event_appends.push(i32::try_from(append)?);
-            columns.types.push(envelope.stream.kind.as_str());
-            columns.ids.push(envelope.stream.id.as_str());
-            columns.sequences.push(i64::try_from(envelope.sequence.0)?);
-            columns.event_types.push(envelope.event.event_type());
-            columns.event_versions.push(envelope.event.event_version().to_string());
-            columns.payloads.push(new.payload.as_str());
-            columns.metadatas.push(whole.metadata.as_str());
-            columns.event_ids.push(envelope.event_id.as_uuid());
-            columns.recorded_ats.push(envelope.recorded_at);
-        }
-        Ok(columns)
-    }
-
-    /// The base and the stale writes.
-    async fn append(&self, connection: &mut PgConnection) -> Result<(i64, Vec<i32>), sqlx::Error> {
-        sqlx::query_as(APPEND)
-            .bind(&self.write_appends)
-            .bind(&self.write_types)
-            .bind(&self.write_ids)
-            .bind(&self.write_expecteds)
-            .bind(&self.write_lookups)
-            .bind(&self.event_appends)
-            .bind(&self.types)
-            .bind(&self.ids)
-            .bind(&self.sequences)
-            .bind(&self.event_types)
-            .bind(&self.event_versions)
-            .bind(&self.payloads)
-            .bind(&self.metadatas)
-            .bind(&self.event_ids)
-            .bind(&self.recorded_ats)
-            .fetch_one(connection)
-            .await
     }
 }
 

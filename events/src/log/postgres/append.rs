@@ -1,0 +1,164 @@
+//! Stores a batch: one call of the function `append_events` (see the migrations), one round trip, one transaction.
+
+use std::collections::HashSet;
+use std::mem;
+use std::num::TryFromIntError;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use sqlx::error::DatabaseError;
+use uuid::Uuid;
+
+use crate::envelope::Position;
+use crate::log::StoreError;
+use crate::log::batch::{Batch, Committed, Write};
+
+/// What is no JSON is found before the function takes the lock.
+const APPEND: &str = "select append_events($1, $2, $3, $4, $5, $6, $7, $8, $9::text[]::json[], $10::text[]::json[], $11, $12, $13)";
+
+/// Which writes, of type, id, and version expected, are stale: 1 for the first, ascending.
+const STALE_WRITES: &str = "
+    select w.place from unnest($1::text[], $2::text[], $3::bigint[]) with ordinality as w (type, id, expected, place)
+    where w.expected <> coalesce((
+        select e.sequence from events e
+        where e.aggregate_type = w.type and e.aggregate_id = w.id
+        order by e.sequence desc limit 1
+    ), 0)
+    order by w.place";
+
+/// The constraint that each version of a stream is taken once.
+const STREAM_KEY: &str = "events_stream_sequence";
+
+/// Stores what of the batch is not stale. Only where another process has moved a stream is that more than one call.
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    batch: Batch<'_>,
+    known_head: Position,
+) -> Result<Committed, StoreError> {
+    let mut stale_writes = Vec::new();
+    loop {
+        let stored = Columns::new(batch, &stale_writes)?.append(connection, known_head).await;
+        match stored {
+            Ok(Some(base)) => return Ok(Committed { base: Position(base.try_into()?), stale_writes }),
+            Ok(None) => {}
+            Err(error) if is_stream_conflict(&error) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let before = mem::replace(&mut stale_writes, find_stale_writes(connection, batch).await?);
+        // A stream never shrinks: what was stale still is.
+        if stale_writes.len() <= before.len() {
+            return Err(Inconsistent.into());
+        }
+    }
+}
+
+/// A conflict of which there is no sign.
+#[derive(Debug, thiserror::Error)]
+#[error("an append met a stream that has moved, but none has")]
+struct Inconsistent;
+
+/// As places in [`Batch::writes`], ascending.
+async fn find_stale_writes(
+    connection: &mut PgConnection,
+    batch: Batch<'_>,
+) -> Result<Vec<usize>, StoreError> {
+    let mut writes = Streams::default();
+    for (_, write) in batch.writes() {
+        writes.push(write)?;
+    }
+    let places: Vec<i64> = sqlx::query_scalar(STALE_WRITES)
+        .bind(&writes.types)
+        .bind(&writes.ids)
+        .bind(&writes.versions)
+        .fetch_all(connection)
+        .await?;
+    Ok(places.into_iter().map(|place| usize::try_from(place - 1)).collect::<Result<_, _>>()?)
+}
+
+fn is_stream_conflict(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::constraint) == Some(STREAM_KEY)
+}
+
+/// Streams and the versions that they are expected at, a vector a column.
+#[derive(Default)]
+struct Streams<'a> {
+    types: Vec<&'a str>,
+    ids: Vec<&'a str>,
+    versions: Vec<i64>,
+}
+
+impl<'a> Streams<'a> {
+    fn push(&mut self, write: &'a Write) -> Result<(), TryFromIntError> {
+        self.types.push(write.stream.kind.as_str());
+        self.ids.push(write.stream.id.as_str());
+        self.versions.push(i64::try_from(write.expected.0)?);
+        Ok(())
+    }
+}
+
+/// One vector a parameter of `append_events`.
+#[derive(Default)]
+struct Columns<'a> {
+    /// The streams to look up.
+    streams: Streams<'a>,
+    types: Vec<&'a str>,
+    ids: Vec<&'a str>,
+    sequences: Vec<i64>,
+    event_types: Vec<&'a str>,
+    event_versions: Vec<String>,
+    payloads: Vec<&'a str>,
+    metadatas: Vec<&'a str>,
+    event_ids: Vec<Uuid>,
+    recorded_ats: Vec<DateTime<Utc>>,
+}
+
+impl<'a> Columns<'a> {
+    /// Those of the appends without a stale write.
+    fn new(batch: Batch<'a>, stale_writes: &[usize]) -> Result<Self, TryFromIntError> {
+        let mut columns = Self::default();
+        let mut looked_up = HashSet::new();
+        for write in batch.accepted_writes(stale_writes) {
+            // Many appends may be on the same condition.
+            if write.lookup && looked_up.insert((&write.stream, write.expected)) {
+                columns.streams.push(write)?;
+            }
+        }
+        for (whole, new) in batch.accepted(stale_writes) {
+            let envelope = &new.envelope;
+            columns.types.push(envelope.stream.kind.as_str());
+            columns.ids.push(envelope.stream.id.as_str());
+            columns.sequences.push(i64::try_from(envelope.sequence.0)?);
+            columns.event_types.push(envelope.event.event_type());
+            columns.event_versions.push(envelope.event.event_version().to_string());
+            columns.payloads.push(new.payload.as_str());
+            columns.metadatas.push(whole.metadata.as_str());
+            columns.event_ids.push(envelope.event_id.as_uuid());
+            columns.recorded_ats.push(envelope.recorded_at);
+        }
+        Ok(columns)
+    }
+
+    /// The base. None where a stream that was looked up is not at its version.
+    async fn append(
+        &self,
+        connection: &mut PgConnection,
+        known_head: Position,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        sqlx::query_scalar(APPEND)
+            .bind(&self.streams.types)
+            .bind(&self.streams.ids)
+            .bind(&self.streams.versions)
+            .bind(&self.types)
+            .bind(&self.ids)
+            .bind(&self.sequences)
+            .bind(&self.event_types)
+            .bind(&self.event_versions)
+            .bind(&self.payloads)
+            .bind(&self.metadatas)
+            .bind(&self.event_ids)
+            .bind(&self.recorded_ats)
+            .bind(known_head.0.cast_signed())
+            .fetch_one(connection)
+            .await
+    }
+}
