@@ -2,15 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::future::join_all;
-use rivet_events::database::Database;
 use rivet_events::event::UnreadableEvent;
 use rivet_events::id::JobId;
 use rivet_events::job::JobEvent;
 use rivet_events::log::{AppendError, LogSettings};
-use rivet_events::{Event, Position, StreamId, StreamType, Version};
+use rivet_events::{Event, Position, StreamId, Version};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -21,6 +19,7 @@ use order::readers_never_see_a_gap_or_a_late_event;
 
 mod fixture;
 mod order;
+mod replicas;
 
 async fn what_is_appended_is_read_back(store: Store) {
     let log = store.open(table_only()).await;
@@ -328,70 +327,3 @@ conformance!(
     watchers_learn_of_every_append,
     closing_makes_durable_what_waits,
 );
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_replicas_share_one_order() {
-    let store = Store::postgres().await;
-    let logs = vec![store.open(LogSettings::default()).await, store.open(LogSettings::default()).await];
-    readers_never_see_a_gap_or_a_late_event(logs).await;
-}
-
-#[tokio::test]
-async fn a_stream_that_another_replica_moved_conflicts_alone() {
-    let store = Store::postgres().await;
-    let (one, other) = (store.open(LogSettings::default()).await, store.open(LogSettings::default()).await);
-    let (moved, unseen, kept) = (JobId::generate(), JobId::generate(), JobId::generate());
-    // All three are as the first replica last knew them, when its batch comes.
-    for job in [moved, kept] {
-        one.append(launch(job)).await.unwrap();
-    }
-    other.append(append(vec![write(moved, 1, vec![claimed(moved, 1)])])).await.unwrap();
-    other.append(launch(unseen)).await.unwrap();
-
-    let outcomes = join_all([
-        one.append(append(vec![write(moved, 1, vec![claimed(moved, 1)])])),
-        one.append(append(vec![write(kept, 1, vec![claimed(kept, 1)])])),
-        one.append(launch(unseen)),
-        one.append(launch(JobId::generate())),
-    ])
-    .await;
-
-    let conflicts = outcomes.iter().map(|outcome| matches!(outcome, Err(AppendError::Conflict { .. })));
-    assert_eq!(conflicts.collect::<Vec<_>>(), [true, false, true, false], "{outcomes:?}");
-    let all = read_to_end(&one).await;
-    assert_eq!(all.len(), 4 + 2);
-    assert_dense(&all);
-}
-
-#[tokio::test]
-async fn a_replica_learns_of_the_appends_of_another() {
-    let store = Store::postgres().await;
-    // Far apart polls: it is the hint that brings the news.
-    let settings = LogSettings { poll_interval: Duration::from_hours(1), ..LogSettings::default() };
-    let (one, other) = (store.open(settings).await, store.open(settings).await);
-    let mut watch = other.watch();
-    let stored = one.append(launch(JobId::generate())).await.unwrap();
-    watch.wait_for(|head| *head == stored.position()).await.unwrap();
-    assert_eq!(other.read_all(Position(0), 10).await.unwrap(), stored.envelopes);
-}
-
-#[tokio::test]
-async fn the_writer_survives_the_loss_of_its_connection() {
-    let store = Store::postgres().await;
-    let log = store.open(LogSettings::default()).await;
-    log.append(launch(JobId::generate())).await.unwrap();
-    let Store::Postgres(Database::Postgres(pool)) = &store else { unreachable!() };
-    sqlx::query(
-        "select pg_terminate_backend(pid) from pg_stat_activity
-         where datname = current_database() and pid <> pg_backend_pid() and query like '%append_events%'",
-    )
-    .execute(pool)
-    .await
-    .unwrap();
-    let lost = log.append(launch(JobId::generate())).await;
-    assert!(matches!(lost, Err(AppendError::Unavailable(_))), "{lost:?}");
-    let job = JobId::generate();
-    let next = log.append(launch(job)).await.unwrap();
-    assert_eq!(next.position(), Position(2));
-    assert_eq!(next.envelopes[0].stream, StreamId::new(StreamType::Job, job));
-}

@@ -37,15 +37,17 @@ begin
         return null;
     end if;
 
-    if cardinality(stream_ids) > 0 and exists (
-        select from unnest(stream_types, stream_ids, versions) as s (type, id, version)
-        where s.version <> coalesce((
-            select e.sequence from events e
-            where e.aggregate_type = s.type and e.aggregate_id = s.id
-            order by e.sequence desc limit 1
-        ), 0)
-    ) then
-        return null;
+    if cardinality(stream_ids) > 0 then
+        if exists (
+            select from unnest(stream_types, stream_ids, versions) as s (type, id, version)
+            where s.version <> coalesce((
+                select e.sequence from events e
+                where e.aggregate_type = s.type and e.aggregate_id = s.id
+                order by e.sequence desc limit 1
+            ), 0)
+        ) then
+            return null;
+        end if;
     end if;
 
     select max(e.position) into base from events e where e.position >= known_head;
