@@ -37,6 +37,7 @@ begin
         return null;
     end if;
 
+    -- Apart: a condition that has a query in it is run as one, whether the query is reached or not.
     if cardinality(stream_ids) > 0 then
         if exists (
             select from unnest(stream_types, stream_ids, versions) as s (type, id, version)
