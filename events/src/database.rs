@@ -2,6 +2,7 @@
 
 mod checkpointer;
 mod packed;
+mod spare;
 mod sqlite;
 
 use std::str::FromStr;
@@ -11,6 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
 
 pub use self::packed::PackedTexts;
+pub use self::spare::SpareConnections;
 pub use self::sqlite::{Durability, SqliteDatabase, SqliteTransaction, SqliteWriter};
 use crate::log::StoreError;
 

@@ -11,7 +11,7 @@ use rivet_events::segments::{Block, Release, SegmentError, purge_on_postgres, pu
 
 use crate::checkpoint::{self, Checkpoint, State};
 use crate::job_logs::{self, JobLogs};
-use crate::projection::{AnyProjection, Changes};
+use crate::projection::AnyProjection;
 use crate::read_models::ReadModels;
 use crate::rows::Connection;
 
@@ -48,8 +48,8 @@ impl ReadModels {
         last: Position,
     ) -> Result<Released, NotReleased> {
         let release = Release::of(segment, object, blocks)?;
-        let keys = release.batches().iter().map(|(job, first_index)| job_logs::key(*job, *first_index));
-        let rows = Changes { deletes: keys.collect(), ..Changes::default() };
+        let keys: Vec<String> =
+            release.batches().iter().map(|(job, first_index)| job_logs::key(*job, *first_index)).collect();
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
         let Some(live) = settled(&mut connection).await? else { return Ok(Released::Rebuilding) };
@@ -62,7 +62,7 @@ impl ReadModels {
             Connection::Sqlite(connection) => release.on_sqlite(connection).await?,
         }
         for live in live.iter().filter(|live| live.projection.name() == JobLogs.name()) {
-            connection.save(vec![live.changed(&rows)]).await?;
+            connection.delete(&live.table(), &keys).await?;
         }
         transaction.commit().await?;
         Ok(Released::Done)

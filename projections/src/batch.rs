@@ -11,7 +11,7 @@ use rivet_events::{Envelope, Position};
 use crate::checkpoint::{self, Checkpoint};
 use crate::known_rows::Known;
 use crate::projection::{Changes, EventKey, Keys};
-use crate::rows::{Connection, Store};
+use crate::rows::{Advance, Connection, Store};
 
 /// Brings `checkpoints`, all at one position, past the `events` that follow it up to the position `to`. False if another
 /// process has moved one of them: then nothing was written, and the checkpoints must be read again.
@@ -21,7 +21,7 @@ pub(crate) async fn advance(
     events: &[Arc<Envelope>],
     to: Position,
 ) -> Result<bool, StoreError> {
-    let changes = fold(store, checkpoints, events).await?;
+    let Some(changes) = fold(store, checkpoints, events).await? else { return Ok(false) };
     let moved = commit(store, checkpoints, &changes, to).await?;
     if moved {
         remember(checkpoints, &changes, to);
@@ -39,24 +39,31 @@ pub(crate) async fn advance_in(
     let mut lookups = look_up(checkpoints, events);
     load(connection, checkpoints, &mut lookups).await?;
     let changes = apply(checkpoints, lookups);
-    let moved = write(connection, checkpoints, &changes, to).await?;
+    let Some(advance) = Advance::new(checkpoints, &changes, to) else { return Ok(true) };
+    let moved = connection.advance(advance).await?;
     if moved {
         remember(checkpoints, &changes, to);
     }
     Ok(moved)
 }
 
-/// What the events make of the rows, as they are stored or known.
+/// What the events make of the rows, as they are stored or known. None if another process has moved one of the
+/// checkpoints further: then there may be rows with events in them that are still to come here.
 pub(crate) async fn fold(
     store: &Store,
     checkpoints: &mut [Checkpoint],
     events: &[Arc<Envelope>],
-) -> Result<Vec<Changes>, StoreError> {
+) -> Result<Option<Vec<Changes>>, StoreError> {
     let mut lookups = look_up(checkpoints, events);
     if lookups.iter().any(|lookup| !lookup.missing.is_empty()) {
-        load(&mut store.reader().await?.connection(), checkpoints, &mut lookups).await?;
+        let mut reader = store.reader().await?;
+        let mut connection = reader.connection();
+        load(&mut connection, checkpoints, &mut lookups).await?;
+        if checkpoint::are_overtaken(&mut connection, checkpoints).await? {
+            return Ok(None);
+        }
     }
-    Ok(apply(checkpoints, lookups))
+    Ok(Some(apply(checkpoints, lookups)))
 }
 
 /// Writes what [`fold`] made of each of the checkpoints, in one transaction. False as in [`advance`].
@@ -66,12 +73,10 @@ pub(crate) async fn commit(
     changes: &[Changes],
     to: Position,
 ) -> Result<bool, StoreError> {
-    let mut transaction = store.begin().await?;
-    let moved = write(&mut transaction.connection(), checkpoints, changes, to).await?;
-    if moved {
-        transaction.commit().await?;
+    match Advance::new(checkpoints, changes, to) {
+        Some(advance) => store.advance(advance).await,
+        None => Ok(true),
     }
-    Ok(moved)
 }
 
 /// What one generation needs for a batch.
@@ -131,31 +136,12 @@ fn without<'a>(events: &'a [Arc<Envelope>], skipped: &BTreeSet<Position>) -> Cow
     events.iter().filter(|envelope| !skipped.contains(&envelope.position)).cloned().collect()
 }
 
-async fn write(
-    connection: &mut Connection<'_>,
-    checkpoints: &[Checkpoint],
-    changes: &[Changes],
-    to: Position,
-) -> Result<bool, StoreError> {
-    if !checkpoint::advance(connection, checkpoints, to).await? {
-        return Ok(false);
-    }
-    let tables = checkpoints.iter().zip(changes).map(|(checkpoint, changes)| checkpoint.changed(changes));
-    connection.save(tables.collect()).await?;
-    for (checkpoint, changes) in checkpoints.iter().zip(changes) {
-        for parked in &changes.parked {
-            checkpoint::park(connection, checkpoint, parked).await?;
-        }
-    }
-    Ok(true)
-}
-
 /// Goes on from the position `to` with the rows that are, or are about to be, stored there.
 pub(crate) fn remember(checkpoints: &mut [Checkpoint], changes: &[Changes], to: Position) {
     for (checkpoint, changes) in checkpoints.iter_mut().zip(changes) {
         checkpoint.position = to;
-        for (key, document) in &changes.upserts {
-            checkpoint.known_rows.put(key, Some(document));
+        for upsert in &changes.upserts {
+            checkpoint.known_rows.put(&upsert.key, Some(&upsert.document));
         }
         for key in &changes.deletes {
             checkpoint.known_rows.put(key, None);

@@ -39,7 +39,8 @@ impl ReadModels {
         reading.spawn(self.clone().read_ahead(from, until, sender));
         while let Some(batch) = ahead.recv().await {
             let batch = batch?;
-            let changes = batch::fold(store, generations, &batch.0).await?;
+            let folded = batch::fold(store, generations, &batch.0).await?;
+            let changes = folded.ok_or(RebuildError::Superseded)?;
             written(&mut writing).await?;
             let before: Vec<_> = generations.iter().map(Checkpoint::without_rows).collect();
             batch::remember(generations, &changes, batch.1);

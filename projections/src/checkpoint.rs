@@ -11,10 +11,9 @@ use rivet_events::log::StoreError;
 use rivet_events::{Position, StreamId};
 
 use crate::known_rows::KnownRows;
-use crate::parked::ParkedStream;
-use crate::projection::{ALL, AnyProjection, Changes};
+use crate::projection::{ALL, AnyProjection};
 use crate::query::{Query, Value};
-use crate::rows::{Connection, TableChanges};
+use crate::rows::Connection;
 
 /// One generation of a read model.
 #[derive(Clone)]
@@ -69,11 +68,6 @@ impl Checkpoint {
             skipped: self.skipped.clone(),
             known_rows: KnownRows::with_capacity(self.projection.known_rows()),
         }
-    }
-
-    /// What is to become of its rows.
-    pub(crate) fn changed<'a>(&self, changes: &'a Changes) -> TableChanges<'a> {
-        TableChanges { table: self.table(), schema: self.projection.schema(), changes }
     }
 
     /// The table of its rows.
@@ -140,53 +134,24 @@ pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoi
     Ok(checkpoints)
 }
 
-/// Moves generations that all stand at one position on to another, if they still stand there.
-pub(crate) async fn advance(
-    connection: &mut Connection<'_>,
-    checkpoints: &[Checkpoint],
-    to: Position,
-) -> Result<bool, StoreError> {
-    let Some(first) = checkpoints.first() else { return Ok(true) };
-    let mut query = Query::new("update checkpoints set updated_at = {now}, position = ")
-        .bind(number(to))
-        .push(" where position = ")
-        .bind(number(first.position))
-        .push(" and state = ")
-        .bind(first.state.as_str())
-        .push(" and (");
-    for (n, checkpoint) in checkpoints.iter().enumerate() {
-        query = query
-            .push(if n == 0 { "(projection = " } else { " or (projection = " })
-            .bind(checkpoint.projection.name())
-            .push(" and generation = ")
-            .bind(checkpoint.generation)
-            .push(")");
-    }
-    let query = query.push(")");
-    let moved = connection.execute(&query.text, &query.args).await?;
-    Ok(moved == checkpoints.len() as u64)
+/// That a row of `checkpoints` is of one of these generations. It is spelled out, with nothing to bind: SQLite plans a
+/// statement anew each time that a value is bound to what the condition of an index speaks of.
+pub(crate) fn is_of(checkpoints: &[Checkpoint]) -> String {
+    let name = |c: &Checkpoint| format!("('{}', {})", c.projection.name(), c.generation);
+    let names: Vec<String> = checkpoints.iter().map(name).collect();
+    format!("(projection, generation) in (values {})", names.join(", "))
 }
 
-/// Remembers a stream that a generation has given up.
-pub(crate) async fn park(
+/// Whether the database has one of these generations further than they are here: another process stores them.
+pub(crate) async fn are_overtaken(
     connection: &mut Connection<'_>,
-    checkpoint: &Checkpoint,
-    parked: &ParkedStream,
-) -> Result<(), StoreError> {
+    checkpoints: &[Checkpoint],
+) -> Result<bool, StoreError> {
+    let Some(first) = checkpoints.first() else { return Ok(false) };
     let query =
-        Query::new("insert into parked_streams (projection, generation, stream, position, error) values (")
-            .bind(checkpoint.projection.name())
-            .push(", ")
-            .bind(checkpoint.generation)
-            .push(", ")
-            .bind(parked.stream.to_string())
-            .push(", ")
-            .bind(number(parked.position))
-            .push(", ")
-            .bind(parked.error.replace('\0', "\u{fffd}"))
-            .push(") on conflict do nothing");
-    connection.execute(&query.text, &query.args).await?;
-    Ok(())
+        Query::new(&format!("select 1 from checkpoints where {} and position > ", is_of(checkpoints)))
+            .bind(number(first.position));
+    Ok(!connection.query(&query.text, &query.args).await?.is_empty())
 }
 
 /// Keeps the live generation of a read model where it is until the transaction ends. Its position.

@@ -147,12 +147,21 @@ pub(crate) struct Keys {
 /// What a batch of events makes of one read model.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
-    /// Key and document of new and changed rows.
-    pub(crate) upserts: Vec<(String, String)>,
+    /// New and changed rows.
+    pub(crate) upserts: Vec<Upsert>,
     /// Keys of rows that are no more.
     pub(crate) deletes: Vec<String>,
     /// Streams that this batch parked.
     pub(crate) parked: Vec<ParkedStream>,
+}
+
+/// A row that is new or changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Upsert {
+    pub(crate) key: String,
+    pub(crate) document: String,
+    /// Whether there was none before.
+    pub(crate) is_new: bool,
 }
 
 impl<P: Projection> AnyProjection for P {
@@ -274,7 +283,8 @@ impl<'a, P: Projection> Folding<'a, P> {
                     let document = serde_json::to_string(&row)
                         .expect("invariant: a row has text keys and no failing fields");
                     if before != Some(&document) {
-                        changes.upserts.push((key, document));
+                        let is_new = before.is_none();
+                        changes.upserts.push(Upsert { key, document, is_new });
                     }
                 }
                 None if before.is_some() => changes.deletes.push(key),

@@ -1,33 +1,39 @@
 //! The store under the read models: documents by key in one table a generation, and small SQL that is the same on
 //! both databases. All that differs between them is in [`postgres`] and [`sqlite`], which have the same verbs.
 
+mod advance;
 #[cfg(test)]
 pub(crate) mod memory;
 mod postgres;
 mod sqlite;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use rivet_events::database::{BEGIN_DERIVED, Database, Durability, SqliteTransaction};
+use rivet_events::database::{
+    BEGIN_DERIVED, Database, Durability, SpareConnections, SqliteDatabase, SqliteTransaction,
+};
 use rivet_events::log::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection};
 
-use crate::columns;
-use crate::projection::{Changes, Schema};
+pub(crate) use self::advance::Advance;
+use crate::projection::Schema;
 use crate::query::Value;
 
 /// Where rows and checkpoints are kept.
 #[derive(Debug, Clone)]
-pub(crate) struct Store {
-    database: Database,
-    /// Connections to PostgreSQL for writing. A batch is one of many statements, by what it changes, each of which a
-    /// connection has to prepare once; of the connections that all others share, a batch would get another one each time.
-    writers: Option<PgPool>,
+pub(crate) enum Store {
+    Postgres {
+        pool: PgPool,
+        /// For batches. Each is a statement by what it changes, which a connection has to prepare once.
+        writers: Arc<SpareConnections>,
+    },
+    Sqlite(SqliteDatabase),
 }
 
-/// One for the projector, the others for rebuilds and what happens seldom.
-const WRITERS: u32 = 3;
+/// What a batch writes follows from the log: its commit need not wait for the disk.
+const WRITER_SESSION: &str = "set synchronous_commit = off";
 
 /// A connection of its own, outside of any transaction.
 pub(crate) enum Reader {
@@ -49,47 +55,57 @@ pub(crate) enum Connection<'a> {
 
 impl Store {
     pub(crate) fn new(database: Database) -> Self {
-        let writers = match &database {
+        match database {
             Database::Postgres(pool) => {
-                let options = pool.options().clone().max_connections(WRITERS);
-                Some(options.connect_lazy_with((*pool.connect_options()).clone()))
+                let writers = Arc::new(SpareConnections::new(&pool, WRITER_SESSION));
+                Self::Postgres { pool, writers }
             }
-            Database::Sqlite(_) => None,
-        };
-        Self { database, writers }
+            Database::Sqlite(sqlite) => Self::Sqlite(sqlite),
+        }
     }
 
     /// Whether several processes may share the database for good.
     pub(crate) fn is_shared(&self) -> bool {
-        match self.database {
-            Database::Postgres(_) => true,
-            Database::Sqlite(_) => false,
+        match self {
+            Self::Postgres { .. } => true,
+            Self::Sqlite(_) => false,
         }
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader, StoreError> {
-        Ok(match &self.database {
-            Database::Postgres(pool) => Reader::Postgres(pool.acquire().await?),
-            Database::Sqlite(sqlite) => Reader::Sqlite(sqlite.readers.acquire().await?),
+        Ok(match self {
+            Self::Postgres { pool, .. } => Reader::Postgres(pool.acquire().await?),
+            Self::Sqlite(sqlite) => Reader::Sqlite(sqlite.readers.acquire().await?),
         })
     }
 
     /// Begins a transaction whose commit need not be on disk: what it writes follows from the log.
     pub(crate) async fn begin(&self) -> Result<Transaction<'_>, StoreError> {
-        Ok(match &self.database {
-            Database::Postgres(pool) => {
-                let writers = self.writers.as_ref().unwrap_or(pool);
-                Transaction::Postgres(writers.begin_with(BEGIN_DERIVED).await?)
-            }
-            Database::Sqlite(sqlite) => Transaction::Sqlite(sqlite.begin(Durability::Derived).await?),
+        Ok(match self {
+            Self::Postgres { pool, .. } => Transaction::Postgres(pool.begin_with(BEGIN_DERIVED).await?),
+            Self::Sqlite(sqlite) => Transaction::Sqlite(sqlite.begin(Durability::Derived).await?),
         })
+    }
+
+    /// Stores a step of read models in a transaction of its own, as [`Self::begin`] has it; one round trip. False if
+    /// they do not all stand where they did: then nothing was stored.
+    pub(crate) async fn advance(&self, advance: Advance<'_>) -> Result<bool, StoreError> {
+        match self {
+            Self::Postgres { writers, .. } => writers
+                .run(async |connection| postgres::advance(connection, advance).await)
+                .await
+                .inspect_err(|_| writers.clear()),
+            Self::Sqlite(sqlite) => sqlite::advance_alone(sqlite, advance).await,
+        }
     }
 
     /// A connection that sees the database as it is at its first statement.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Ok(match &self.database {
-            Database::Postgres(pool) => Snapshot::Postgres(pool.begin_with(postgres::BEGIN_SNAPSHOT).await?),
-            Database::Sqlite(sqlite) => Snapshot::Sqlite(sqlite.readers.begin().await?),
+        Ok(match self {
+            Self::Postgres { pool, .. } => {
+                Snapshot::Postgres(pool.begin_with(postgres::BEGIN_SNAPSHOT).await?)
+            }
+            Self::Sqlite(sqlite) => Snapshot::Sqlite(sqlite.readers.begin().await?),
         })
     }
 }
@@ -194,43 +210,21 @@ impl Connection<'_> {
         })
     }
 
-    /// Stores what a batch made of the rows of some tables.
-    pub(crate) async fn save(&mut self, tables: Vec<TableChanges<'_>>) -> Result<(), StoreError> {
-        let tables: Vec<_> = tables.into_iter().filter(TableChanges::has_any).collect();
-        if tables.is_empty() {
-            return Ok(());
-        }
+    /// Deletes the rows with these keys.
+    pub(crate) async fn delete(&mut self, table: &str, keys: &[String]) -> Result<(), StoreError> {
         match self {
-            Self::Postgres(connection) => postgres::save(connection, &tables).await,
-            Self::Sqlite(connection) => sqlite::save(connection, &tables).await,
+            Self::Postgres(connection) => postgres::delete(connection, table, keys).await?,
+            Self::Sqlite(connection) => sqlite::delete(connection, table, keys).await?,
         }
-    }
-}
-
-/// What a batch made of the rows of one table.
-pub(crate) struct TableChanges<'a> {
-    pub(crate) table: String,
-    pub(crate) schema: Schema,
-    pub(crate) changes: &'a Changes,
-}
-
-impl TableChanges<'_> {
-    fn has_any(&self) -> bool {
-        !self.changes.upserts.is_empty() || !self.changes.deletes.is_empty()
+        Ok(())
     }
 
-    /// The columns of the rows that are new or changed.
-    fn columns(&self) -> Result<Vec<Vec<Value>>, serde_json::Error> {
-        self.changes.upserts.iter().map(|(_, document)| columns::of(self.schema, document)).collect()
-    }
-
-    /// What an upsert says of each column: its name, and that the new value is taken.
-    fn names(&self) -> (String, String) {
-        let columns = self.schema.columns.iter().map(|column| column.name);
-        let names: Vec<&str> = ["key", "document"].into_iter().chain(columns).collect();
-        let taken: Vec<String> =
-            names.iter().skip(1).map(|name| format!("{name} = excluded.{name}")).collect();
-        (names.join(", "), taken.join(", "))
+    /// Stores a step of read models, as a part of the transaction. False as in [`Store::advance`].
+    pub(crate) async fn advance(&mut self, advance: Advance<'_>) -> Result<bool, StoreError> {
+        match self {
+            Self::Postgres(connection) => postgres::advance(connection, advance).await,
+            Self::Sqlite(connection) => sqlite::advance(connection, advance).await,
+        }
     }
 }
 

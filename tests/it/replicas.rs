@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join;
 use reqwest::Method;
+use rivet_events::database::BEGIN_DERIVED;
 use rivet_tests::sample::{
     self, entry, failure, id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job, new_pipeline,
     success,
@@ -109,42 +110,17 @@ async fn a_replica_that_stands_still_inside_a_transaction_is_succeeded() {
     let (store, leader, other) = two(&[]).await;
     let api = other.client();
     let pipeline = new_pipeline(&api).await;
+    // As a replica begins one, which then does not go on.
     let database = PgPool::connect(store.url()).await.unwrap();
-    let freeze = async {
-        eventually("the leader to stand still inside a transaction", async || {
-            leader.freeze();
-            throughout(Duration::from_millis(200), async || ()).await;
-            let open: i64 = sqlx::query_scalar(
-                "select count(*) from pg_stat_activity
-                 where datname = current_database() and state = 'idle in transaction'
-                 and state_change < clock_timestamp() - interval '100 ms'",
-            )
-            .fetch_one(&database)
-            .await
-            .unwrap();
-            if open == 0 {
-                leader.thaw();
-            }
-            (open > 0).then_some(())
-        })
-        .await;
-    };
-    let load = async {
-        loop {
-            launched(&api, &pipeline).await;
-        }
-    };
-    tokio::select! {
-        () = freeze => {}
-        () = load => unreachable!("it goes on for ever"),
-    }
+    let mut transaction = database.begin_with(BEGIN_DERIVED).await.unwrap();
+    sqlx::query("select from checkpoints for update").execute(&mut *transaction).await.unwrap();
     let reader = api.with("rivet-min-position", &api.launch(&pipeline, &json!({})).await.position());
     eventually("the read models to go on", async || {
         reader.get("/api/jobs?limit=1").await.header("rivet-stale").is_none().then_some(())
     })
     .await;
-    leader.thaw();
-    verify(&api, &store).await;
+    transaction.commit().await.unwrap_err();
+    verify(&leader.client(), &store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

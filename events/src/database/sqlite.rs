@@ -1,11 +1,13 @@
 //! The one SQLite file, and the right to write into it.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{
-    SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    SqliteArguments, SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection, Executor, SqliteConnection, SqlitePool};
 use tokio::sync::{Mutex, MutexGuard};
@@ -53,13 +55,6 @@ impl Durability {
             Self::Derived => "pragma synchronous = normal",
         }
     }
-
-    fn pragma_and_begin(self) -> &'static str {
-        match self {
-            Self::Synced => "pragma synchronous = full; begin immediate",
-            Self::Derived => "pragma synchronous = normal; begin immediate",
-        }
-    }
 }
 
 /// The writing connection, under a lock. SQLite lets one write at a time and makes the others poll; this queue is fair
@@ -88,27 +83,28 @@ impl SqliteWriter {
     /// If a connection that was given up cannot be made anew.
     pub async fn statements(&mut self, durability: Durability) -> sqlx::Result<&mut SqliteConnection> {
         if self.durability != Some(durability) {
-            self.tell(durability.pragma(), durability).await?;
+            self.run(durability, "", SqliteArguments::default()).await?;
         }
         Ok(self.connection())
     }
 
-    async fn begin(&mut self, durability: Durability) -> sqlx::Result<()> {
-        if self.durability == Some(durability) {
-            self.connection().execute("begin immediate").await.map(drop)
-        } else {
-            self.tell(durability.pragma_and_begin(), durability).await
-        }
-    }
-
-    async fn tell(&mut self, text: &'static str, durability: Durability) -> sqlx::Result<()> {
+    /// Runs statements, at one wake-up of the thread under the connection. What they select.
+    async fn run(
+        &mut self,
+        durability: Durability,
+        statements: &str,
+        args: SqliteArguments<'_>,
+    ) -> sqlx::Result<Vec<SqliteRow>> {
         if self.connection.is_none() {
             *self = Self::connect(self.options.clone()).await?;
         }
-        self.durability = None;
-        self.connection().execute(text).await?;
+        let text = match self.durability.take() {
+            Some(told) if told == durability => Cow::Borrowed(statements),
+            Some(_) | None => Cow::Owned(format!("{}; {statements}", durability.pragma())),
+        };
+        let rows = sqlx::query_with(&text, args).fetch_all(self.connection()).await?;
         self.durability = Some(durability);
-        Ok(())
+        Ok(rows)
     }
 
     /// Gives the connection up: what was begun on it did not end well.
@@ -146,9 +142,13 @@ impl SqliteTransaction<'_> {
     /// If the database did not say that it is committed.
     pub async fn commit(mut self) -> sqlx::Result<()> {
         self.writer.connection().execute("commit").await?;
+        self.ended();
+        Ok(())
+    }
+
+    fn ended(&mut self) {
         self.open = false;
         self.checkpointer.committed();
-        Ok(())
     }
 }
 
@@ -169,6 +169,7 @@ impl SqliteDatabase {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", WAL_PAGES)
+            .pragma("temp_store", "memory")
             .busy_timeout(BUSY_TIMEOUT)
             .row_buffer_size(ROWS_AHEAD)
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
@@ -192,11 +193,32 @@ impl SqliteDatabase {
     /// # Errors
     /// If another process holds the file for too long, or it cannot be opened.
     pub async fn begin(&self, durability: Durability) -> sqlx::Result<SqliteTransaction<'_>> {
-        // Open from here on: whoever stops waiting for the begin gives the connection up.
-        let mut transaction =
-            SqliteTransaction { writer: self.write().await, open: true, checkpointer: &self.checkpointer };
-        transaction.writer.begin(durability).await?;
+        let mut transaction = self.transaction().await;
+        transaction.writer.run(durability, "begin immediate", SqliteArguments::default()).await?;
         Ok(transaction)
+    }
+
+    /// Runs statements as one transaction, in order of arrival, at one wake-up of the thread under the connection.
+    /// What they select.
+    ///
+    /// # Errors
+    /// As [`Self::begin`], or if one of them fails: then none of them was run.
+    pub async fn transact(
+        &self,
+        durability: Durability,
+        statements: &str,
+        args: SqliteArguments<'_>,
+    ) -> sqlx::Result<Vec<SqliteRow>> {
+        let mut transaction = self.transaction().await;
+        let text = format!("begin immediate; {statements}; commit");
+        let rows = transaction.writer.run(durability, &text, args).await?;
+        transaction.ended();
+        Ok(rows)
+    }
+
+    /// Open from here on: whoever stops waiting for what is to be run on it gives the connection up.
+    async fn transaction(&self) -> SqliteTransaction<'_> {
+        SqliteTransaction { writer: self.write().await, open: true, checkpointer: &self.checkpointer }
     }
 
     /// The right to write, in order of arrival. Hold it for one statement.

@@ -95,6 +95,11 @@ impl EncodedAppend {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Batch<'a>(pub(super) &'a [Queued]);
 
+/// A conflict of which there is no sign.
+#[derive(Debug, thiserror::Error)]
+#[error("an append met a stream that has moved, but none has")]
+pub(super) struct Inconsistent;
+
 /// What became of a batch.
 #[derive(Debug)]
 pub(super) struct Committed {
@@ -127,10 +132,15 @@ impl<'a> Batch<'a> {
         })
     }
 
-    /// The writes of appends without a stale one, in order.
-    pub(super) fn accepted_writes(self, stale_writes: &[usize]) -> impl Iterator<Item = &'a Write> {
+    /// The writes to look up of appends without a stale one. Many appends may be on the same condition: it is here once.
+    pub(super) fn looked_up(self, stale_writes: &[usize]) -> impl Iterator<Item = &'a Write> {
         let stale = self.stale_appends(stale_writes);
-        self.writes().filter(move |(append, _)| !stale[*append]).map(|(_, write)| write)
+        let mut seen = HashSet::new();
+        self.writes()
+            .filter(move |(append, write)| {
+                write.lookup && !stale[*append] && seen.insert((&write.stream, write.expected))
+            })
+            .map(|(_, write)| write)
     }
 
     /// The events of appends without a stale write, in order.

@@ -2,16 +2,17 @@
 //!
 //! The writer has connections of its own, so that no reader can hold up an append.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgRow};
-use sqlx::{ConnectOptions, Executor, PgConnection, PgPool, Row};
+use sqlx::postgres::PgRow;
+use sqlx::{PgPool, Row};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::database::SpareConnections;
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::StoreError;
 use crate::log::batch::{Batch, Committed};
@@ -55,26 +56,16 @@ pub(crate) const JOB_LOGS: &str =
 #[derive(Debug)]
 pub(super) struct PostgresKeeper {
     pool: PgPool,
-    /// The writer's connections that are idle, and known to be good.
-    writers: Mutex<Vec<PgConnection>>,
+    /// The writer's.
+    writers: SpareConnections,
     /// The last position committed here, for telling the other processes.
     committed: watch::Sender<Position>,
 }
 
 impl PostgresKeeper {
     pub(super) fn new(pool: PgPool) -> Self {
-        Self { pool, writers: Mutex::new(Vec::new()), committed: watch::Sender::new(Position::default()) }
-    }
-
-    fn writers(&self) -> MutexGuard<'_, Vec<PgConnection>> {
-        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn connect_writer(&self) -> Result<PgConnection, sqlx::Error> {
-        let options: &PgConnectOptions = &self.pool.connect_options();
-        let mut connection = options.connect().await?;
-        connection.execute(WRITER_SESSION).await?;
-        Ok(connection)
+        let writers = SpareConnections::new(&pool, WRITER_SESSION);
+        Self { pool, writers, committed: watch::Sender::new(Position::default()) }
     }
 }
 
@@ -83,23 +74,13 @@ impl Keeper for PostgresKeeper {
     const CONCURRENT_COMMITS: usize = 2;
 
     async fn commit(&self, batch: Batch<'_>) -> Result<Committed, StoreError> {
-        // Taken out until the commit is known to have gone well, so that a broken connection is never used again.
-        let idle = self.writers().pop();
-        let (connection, committed) = timeout(COMMIT_TIMEOUT, async {
-            let mut connection = match idle {
-                Some(connection) => connection,
-                None => self.connect_writer().await?,
-            };
-            let known_head = *self.committed.borrow();
-            let committed = append::append(&mut connection, batch, known_head).await?;
-            Ok::<_, StoreError>((connection, committed))
-        })
-        .await
-        .map_err(StoreError::from)
-        .flatten()
-        // Whatever broke this connection has most likely broken the others.
-        .inspect_err(|_| self.writers().clear())?;
-        self.writers().push(connection);
+        let known_head = *self.committed.borrow();
+        let append = self.writers.run(async |connection| append::append(connection, batch, known_head).await);
+        let committed = timeout(COMMIT_TIMEOUT, append)
+            .await
+            .map_err(StoreError::from)
+            .flatten()
+            .inspect_err(|_| self.writers.clear())?;
         raise(&self.committed, committed.head(batch));
         Ok(committed)
     }

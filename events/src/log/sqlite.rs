@@ -1,35 +1,47 @@
 //! Keeps events in the one SQLite file of the one process.
 
+use std::mem;
 use std::sync::Arc;
 
 use chrono::DateTime;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments as _, Row};
 
 use crate::database::{Durability, PackedTexts, SqliteDatabase};
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::StoreError;
-use crate::log::batch::{Batch, Committed};
+use crate::log::batch::{Batch, Committed, Inconsistent, Write};
 use crate::log::keeper::{Keeper, StoredEvent};
 
-/// Which writes of a batch, `[type, id, expected]` each, are stale; then the position of the last event.
-const LOOK: &str = "
-    select w.key from json_each(?1) w
-    where w.value ->> 2 <> coalesce((
-        select max(e.sequence) from events e
-        where e.aggregate_type = w.value ->> 0 and e.aggregate_id = w.value ->> 1
-    ), 0)
-    order by w.key;
-    select coalesce(max(position), 0) from events";
+/// That the stream of a write is not at the version expected.
+macro_rules! stale {
+    () => {
+        "w.value ->> 2 <> coalesce((
+            select max(e.sequence) from events e
+            where e.aggregate_type = w.value ->> 0 and e.aggregate_id = w.value ->> 1
+        ), 0)"
+    };
+}
 
-/// Stores events, an array of the columns each; of payload and metadata, where they are in the [`PackedTexts`].
-const INSERT: &str = "
-    insert into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version,
+/// Stores events, an array of the columns each (of payload and metadata, where they are in the [`PackedTexts`]), if none
+/// of these writes, `[type, id, expected]` each, is stale. How many were stored, and the position of the last one.
+///
+/// `or rollback`: else SQLite would keep a copy of each page that it changes, to undo that statement alone.
+const APPEND: &str = concat!(
+    "insert or rollback into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version,
         payload, metadata, event_id, recorded_at)
-    select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5,
-        cast(substr(?2, value ->> 6, value ->> 7) as text), cast(substr(?2, value ->> 8, value ->> 9) as text),
-        value ->> 10, value ->> 11
-    from json_each(?1)";
+    select (select coalesce(max(position), 0) from events) + key + 1,
+        value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+        cast(substr(?2, value ->> 5, value ->> 6) as text), cast(substr(?2, value ->> 7, value ->> 8) as text),
+        value ->> 9, value ->> 10
+    from json_each(?1) where not exists (select 1 from json_each(?3) w where ",
+    stale!(),
+    ");
+    select changes(), (select coalesce(max(position), 0) from events)"
+);
+
+/// Which of these writes are stale: 0 for the first, ascending.
+const STALE_WRITES: &str = concat!("select w.key from json_each(?1) w where ", stale!(), " order by w.key");
 
 /// Ends a column within a row. JSON has no such character, and what may have one comes last.
 const SEPARATOR: char = '\u{1f}';
@@ -66,20 +78,20 @@ impl SqliteKeeper {
 
 impl Keeper for SqliteKeeper {
     async fn commit(&self, batch: Batch<'_>) -> Result<Committed, StoreError> {
-        let writes: Vec<_> = batch
-            .writes()
-            .map(|(_, write)| (write.stream.kind.as_str(), &write.stream.id, write.expected))
-            .collect();
-        let writes = serde_json::to_string(&writes)?;
-        let mut transaction = self.database.begin(Durability::Synced).await?;
-        let mut found: Vec<i64> =
-            sqlx::query_scalar(LOOK).bind(writes).fetch_all(transaction.connection()).await?;
-        let base = Position(found.pop().unwrap_or_default().try_into()?);
-        let stale_writes: Vec<usize> = found.into_iter().map(usize::try_from).collect::<Result<_, _>>()?;
-        let (rows, texts) = packed(batch, base, &stale_writes)?;
-        sqlx::query(INSERT).bind(rows).bind(texts).execute(transaction.connection()).await?;
-        transaction.commit().await?;
-        Ok(Committed { base, stale_writes })
+        let mut stale_writes = Vec::new();
+        loop {
+            match self.append(batch, &stale_writes).await {
+                Ok(Some(base)) => return Ok(Committed { base, stale_writes }),
+                Ok(None) => {}
+                Err(error) if is_conflict(&error) => {}
+                Err(error) => return Err(error),
+            }
+            let before = mem::replace(&mut stale_writes, self.find_stale_writes(batch).await?);
+            // A stream never shrinks: what was stale still is.
+            if stale_writes.len() <= before.len() {
+                return Err(Inconsistent.into());
+            }
+        }
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, StoreError> {
@@ -111,21 +123,46 @@ impl Keeper for SqliteKeeper {
     }
 }
 
-/// The accepted events of a batch as [`INSERT`] takes them.
-fn packed(
-    batch: Batch<'_>,
-    base: Position,
-    stale_writes: &[usize],
-) -> Result<(String, Vec<u8>), serde_json::Error> {
+impl SqliteKeeper {
+    /// Stores the appends without a stale write. The base; none where a stream that was looked up is not at its version.
+    async fn append(&self, batch: Batch<'_>, stale_writes: &[usize]) -> Result<Option<Position>, StoreError> {
+        let (rows, texts, count) = packed(batch, stale_writes)?;
+        let mut args = SqliteArguments::default();
+        args.add(rows)?;
+        args.add(texts)?;
+        args.add(streams(batch.looked_up(stale_writes))?)?;
+        let stored = self.database.transact(Durability::Synced, APPEND, args).await?;
+        let stored = stored.first().ok_or(sqlx::Error::RowNotFound)?;
+        let (stored, head): (u64, u64) = (stored.try_get(0)?, stored.try_get(1)?);
+        Ok((stored == count).then(|| Position(head - count)))
+    }
+
+    /// As places in [`Batch::writes`], ascending.
+    async fn find_stale_writes(&self, batch: Batch<'_>) -> Result<Vec<usize>, StoreError> {
+        let places: Vec<i64> = sqlx::query_scalar(STALE_WRITES)
+            .bind(streams(batch.writes().map(|(_, write)| write))?)
+            .fetch_all(&self.database.readers)
+            .await?;
+        Ok(places.into_iter().map(usize::try_from).collect::<Result<_, _>>()?)
+    }
+}
+
+/// The streams of some writes, and the versions that they are expected at.
+fn streams<'a>(writes: impl Iterator<Item = &'a Write>) -> Result<String, serde_json::Error> {
+    let stream = |write: &'a Write| (write.stream.kind.as_str(), &write.stream.id, write.expected);
+    serde_json::to_string(&writes.map(stream).collect::<Vec<_>>())
+}
+
+/// The accepted events of a batch as [`APPEND`] takes them, and how many they are.
+fn packed(batch: Batch<'_>, stale_writes: &[usize]) -> Result<(String, Vec<u8>, u64), serde_json::Error> {
     let mut texts = PackedTexts::default();
-    let rows: Vec<_> = (base.0 + 1..)
-        .zip(batch.accepted(stale_writes))
-        .map(|(position, (append, new))| {
+    let rows: Vec<_> = batch
+        .accepted(stale_writes)
+        .map(|(append, new)| {
             let envelope = &new.envelope;
             let (payload, payload_length) = texts.push(&new.payload);
             let (metadata, metadata_length) = texts.push(&append.metadata);
             (
-                position,
                 envelope.stream.kind.as_str(),
                 &envelope.stream.id,
                 envelope.sequence,
@@ -140,7 +177,13 @@ fn packed(
             )
         })
         .collect();
-    Ok((serde_json::to_string(&rows)?, texts.into_bytes()))
+    Ok((serde_json::to_string(&rows)?, texts.into_bytes(), rows.len() as u64))
+}
+
+/// Whether another process has moved a stream on.
+fn is_conflict(error: &StoreError) -> bool {
+    let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() else { return false };
+    error.is_unique_violation()
 }
 
 fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {

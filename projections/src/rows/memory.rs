@@ -25,7 +25,7 @@ impl MemoryRows {
             .filter_map(|key| self.documents.get_key_value(key))
             .map(|(k, d)| (k.clone(), d.clone()));
         let changes = projection.fold(stored.collect(), events, of_events);
-        self.documents.extend(changes.upserts);
+        self.documents.extend(changes.upserts.into_iter().map(|upsert| (upsert.key, upsert.document)));
         for key in changes.deletes {
             self.documents.remove(&key);
         }

@@ -10,7 +10,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Arguments as _, Column as _, PgConnection, Postgres, Row as _, TypeInfo as _, ValueRef as _};
 
-use super::TableChanges;
+use super::advance::{Advance, Parked, TableChanges};
 use crate::projection::{Column, ColumnKind, Schema};
 use crate::query::Value;
 
@@ -87,34 +87,75 @@ pub(super) async fn load(
     Ok(rows.into_iter().collect())
 }
 
-/// Runs one statement for all tables: one round trip, however many there are.
-pub(super) async fn save(
-    connection: &mut PgConnection,
-    tables: &[TableChanges<'_>],
-) -> Result<(), StoreError> {
-    let mut parts = Vec::new();
+pub(super) async fn delete(connection: &mut PgConnection, table: &str, keys: &[String]) -> sqlx::Result<()> {
+    let text = format!("delete from {table} where key = any($1)");
+    sqlx::query(&text).bind(keys).execute(connection).await?;
+    Ok(())
+}
+
+/// Moves the checkpoints on, all of them or none, and changes rows if so: one statement, and so one round trip. All of
+/// its parts see the database as it was before, so where one of two processes has to wait for the other, it looks at
+/// the checkpoints anew when it has them.
+pub(super) async fn advance(connection: &mut PgConnection, advance: Advance<'_>) -> Result<bool, StoreError> {
     let mut args = PgArguments::default();
-    for changed in tables {
+    let (from, to) = advance.positions();
+    args.add(from)?;
+    args.add(to)?;
+    let (is_one, count) = (advance.is_one(), advance.count());
+    let mut statement = text(&format!(
+        "with held as (
+            select projection, generation from checkpoints where position = $1 and {is_one}
+            order by projection for update
+        ), moved as (
+            update checkpoints c set position = $2, updated_at = {{now}} from held h
+            where c.projection = h.projection and c.generation = h.generation
+                and (select count(*) from held) = {count}
+            returning 1
+        )"
+    ))
+    .into_owned();
+    for changed in advance.tables() {
         let table = &changed.table;
         if !changed.changes.upserts.is_empty() {
-            parts.push(upsert(changed, &mut args)?);
+            statement += &upsert(&changed, &mut args)?;
         }
         if !changed.changes.deletes.is_empty() {
             args.add(&changed.changes.deletes)?;
             let keys = args.len();
-            parts.push(format!("{table}_deleted as (delete from {table} where key = any(${keys}))"));
+            write!(
+                statement,
+                ", {table}_deleted as (
+                    delete from {table} where key = any(${keys}) and exists (select from moved)
+                )"
+            )?;
         }
     }
-    let text = format!("with {} select", parts.join(",\n"));
-    sqlx::query_with(&text, args).execute(connection).await?;
-    Ok(())
+    for (n, parked) in advance.parked().into_iter().enumerate() {
+        let Parked { projection, generation, stream, position, error } = parked;
+        args.add(stream)?;
+        args.add(position)?;
+        args.add(error.replace('\0', "\u{fffd}"))?;
+        let (stream, position, error) = (args.len() - 2, args.len() - 1, args.len());
+        write!(
+            statement,
+            ", parked_{n} as (
+                insert into parked_streams
+                select '{projection}', {generation}, ${stream}, ${position}, ${error}
+                where exists (select from moved)
+                on conflict do nothing
+            )"
+        )?;
+    }
+    statement += " select count(*) from moved";
+    let moved: i64 = sqlx::query_scalar_with(&statement, args).fetch_one(connection).await?;
+    Ok(usize::try_from(moved)? == count)
 }
 
 /// Rows travel as an array for each of their columns.
 fn upsert(changed: &TableChanges<'_>, args: &mut PgArguments) -> Result<String, StoreError> {
     let upserts = &changed.changes.upserts;
-    args.add(upserts.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>())?;
-    args.add(upserts.iter().map(|(_, document)| document.as_str()).collect::<Vec<_>>())?;
+    args.add(upserts.iter().map(|upsert| upsert.key.as_str()).collect::<Vec<_>>())?;
+    args.add(upserts.iter().map(|upsert| upsert.document.as_str()).collect::<Vec<_>>())?;
     let mut arrays = format!("${}::text[], ${}::text[]", args.len() - 1, args.len());
     let mut rows = changed.columns()?;
     for (n, column) in changed.schema.columns.iter().enumerate() {
@@ -134,8 +175,8 @@ fn upsert(changed: &TableChanges<'_>, args: &mut PgArguments) -> Result<String, 
     let table = &changed.table;
     let (names, taken) = changed.names();
     Ok(format!(
-        "{table}_upserted as (
-            insert into {table} ({names}) select * from unnest({arrays})
+        ", {table}_upserted as (
+            insert into {table} ({names}) select * from unnest({arrays}) where exists (select from moved)
             on conflict (key) do update set {taken}
         )"
     ))

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use rivet_events::database::PackedTexts;
+use rivet_events::database::{Durability, PackedTexts, SqliteDatabase};
 use rivet_events::log::StoreError;
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection, TypeInfo as _, ValueRef as _};
 
-use super::TableChanges;
+use super::advance::{Advance, Parked, TableChanges};
 use crate::projection::{Column, ColumnKind, Schema};
 use crate::query::Value;
 
@@ -85,52 +85,103 @@ pub(super) async fn load(
     Ok(rows.into_iter().collect())
 }
 
-/// Runs one text of many statements: the thread under the connection is woken once for all of them.
-pub(super) async fn save(
+pub(super) async fn delete(
     connection: &mut SqliteConnection,
-    tables: &[TableChanges<'_>],
-) -> Result<(), StoreError> {
-    let mut text = String::new();
+    table: &str,
+    keys: &[String],
+) -> sqlx::Result<()> {
+    let text = format!("delete from {table} where key in (select value from json_each($1))");
+    sqlx::query(&text).bind(quoted_array(keys)).execute(connection).await?;
+    Ok(())
+}
+
+/// Runs one text of many statements: the thread under the connection is woken once for all of them.
+pub(super) async fn advance(
+    connection: &mut SqliteConnection,
+    advance: Advance<'_>,
+) -> Result<bool, StoreError> {
+    let (text, args) = statements(advance)?;
+    // All of them: who asks for one row alone stops at the statement that gives it.
+    has_moved(&sqlx::query_with(&text, args).fetch_all(connection).await?)
+}
+
+/// The same, and the transaction with them.
+pub(super) async fn advance_alone(
+    database: &SqliteDatabase,
+    advance: Advance<'_>,
+) -> Result<bool, StoreError> {
+    let (text, args) = statements(advance)?;
+    has_moved(&database.transact(Durability::Derived, &text, args).await?)
+}
+
+fn has_moved(rows: &[SqliteRow]) -> Result<bool, StoreError> {
+    Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?)
+}
+
+/// Changes rows and moves the checkpoints on where all of these stand as they should, and says whether. Nothing of it
+/// where not: that is asked by each statement, once, and the checkpoints move last.
+fn statements(advance: Advance<'_>) -> Result<(String, SqliteArguments<'static>), StoreError> {
     let mut args = SqliteArguments::default();
-    for changed in tables {
+    let (from, to) = advance.positions();
+    args.add(from)?;
+    args.add(to)?;
+    let (is_one, count) = (advance.is_one(), advance.count());
+    let all_stand = format!("{count} = (select count(*) from checkpoints where position = $1 and {is_one})");
+    let mut statements = String::new();
+    for changed in advance.tables() {
         let table = &changed.table;
         if !changed.changes.upserts.is_empty() {
-            let (rows, documents) = packed(changed)?;
+            let (rows, documents) = packed(&changed)?;
             args.add(rows)?;
             args.add(documents)?;
-            text += &upsert(changed, args.len() - 1, args.len());
+            let (names, taken) = changed.names();
+            let column = |n: usize| format!(", value ->> {}", n + 3);
+            let columns: String = (0..changed.schema.columns.len()).map(column).collect();
+            let (rows, documents) = (args.len() - 1, args.len());
+            write!(
+                statements,
+                "insert into {table} ({names})
+                 select value ->> 0, cast(substr(${documents}, value ->> 1, value ->> 2) as text){columns}
+                 from json_each(${rows}) where {all_stand}
+                 on conflict (key) do update set {taken};"
+            )?;
         }
         if !changed.changes.deletes.is_empty() {
             args.add(quoted_array(&changed.changes.deletes))?;
             let keys = args.len();
-            write!(text, "delete from {table} where key in (select value from json_each(${keys}));")?;
+            write!(
+                statements,
+                "delete from {table} where key in (select value from json_each(${keys})) and {all_stand};"
+            )?;
         }
     }
-    sqlx::query_with(&text, args).execute(connection).await?;
-    Ok(())
-}
-
-/// The documents travel as [`PackedTexts`].
-fn upsert(changed: &TableChanges<'_>, rows: usize, documents: usize) -> String {
-    let (names, taken) = changed.names();
-    let column = |n: usize| format!(", value ->> {}", n + 3);
-    let columns: String = (0..changed.schema.columns.len()).map(column).collect();
-    format!(
-        "insert into {} ({names})
-         select value ->> 0, cast(substr(${documents}, value ->> 1, value ->> 2) as text){columns}
-         from json_each(${rows}) where true
-         on conflict (key) do update set {taken};",
-        changed.table
-    )
+    for parked in advance.parked() {
+        let Parked { projection, generation, stream, position, error } = parked;
+        args.add(stream)?;
+        args.add(position)?;
+        args.add(error.to_owned())?;
+        let (stream, position, error) = (args.len() - 2, args.len() - 1, args.len());
+        write!(
+            statements,
+            "insert into parked_streams
+             select '{projection}', {generation}, ${stream}, ${position}, ${error} where {all_stand}
+             on conflict do nothing;"
+        )?;
+    }
+    statements += &text(&format!(
+        "update checkpoints set position = $2, updated_at = {{now}} where position = $1 and {is_one} and {all_stand};
+         select changes() = {count}"
+    ));
+    Ok((statements, args))
 }
 
 /// `[key, start, length, column…]` of each row, and the documents to which start and length refer.
 fn packed(changed: &TableChanges<'_>) -> Result<(String, Vec<u8>), serde_json::Error> {
     let mut documents = PackedTexts::default();
     let mut rows = Vec::with_capacity(changed.changes.upserts.len());
-    for ((key, document), columns) in changed.changes.upserts.iter().zip(changed.columns()?) {
-        let (start, length) = documents.push(document);
-        let mut row: Vec<serde_json::Value> = vec![key.as_str().into(), start.into(), length.into()];
+    for (upsert, columns) in changed.changes.upserts.iter().zip(changed.columns()?) {
+        let (start, length) = documents.push(&upsert.document);
+        let mut row: Vec<serde_json::Value> = vec![upsert.key.as_str().into(), start.into(), length.into()];
         row.extend(columns.into_iter().map(|column| match column {
             Value::Text(text) => text.into(),
             Value::Integer(number) => number.into(),

@@ -10,6 +10,7 @@ use rivet_events::job::{JobCancelRequested, JobClaimed, JobEvent, JobLaunched};
 use rivet_events::log::{self, Append, EventLog, LogSettings, StreamWrite};
 use rivet_events::{Envelope, Event, Metadata, Position, StreamId, Version};
 use rivet_tests::postgres::Cluster;
+use rivet_tests::store::StoreKind;
 use serde_json::json;
 
 pub(super) type Log = Arc<dyn EventLog>;
@@ -22,6 +23,13 @@ pub(super) enum Store {
 }
 
 impl Store {
+    pub(super) async fn of(kind: StoreKind) -> Self {
+        match kind {
+            StoreKind::Sqlite => Self::sqlite().await,
+            StoreKind::Postgres => Self::postgres().await,
+        }
+    }
+
     pub(super) async fn sqlite() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("rivet.db").display());

@@ -1,12 +1,15 @@
-//! What holds where several processes append to one PostgreSQL, or others change its tables.
+//! What holds where several processes append to one log, or others change its tables. On SQLite the other process is a
+//! command beside the server.
 
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use rivet_events::database::Database;
 use rivet_events::id::JobId;
-use rivet_events::log::{AppendError, LogSettings};
+use rivet_events::log::{AppendError, Appended, LogSettings};
 use rivet_events::{Position, StreamId, StreamType};
+use rivet_tests::on_both_stores;
+use rivet_tests::store::StoreKind;
 
 use super::fixture::{Store, append, assert_dense, claimed, launch, launched, read_to_end, write};
 use super::order::readers_never_see_a_gap_or_a_late_event;
@@ -18,12 +21,16 @@ async fn two_replicas_share_one_order() {
     readers_never_see_a_gap_or_a_late_event(logs).await;
 }
 
-#[tokio::test]
-async fn a_stream_that_another_replica_moved_conflicts_alone() {
-    let store = Store::postgres().await;
+on_both_stores! {
+    a_stream_that_another_process_moved_conflicts_alone,
+    a_condition_on_what_another_process_moved_refuses_its_append_alone,
+}
+
+async fn a_stream_that_another_process_moved_conflicts_alone(kind: StoreKind) {
+    let store = Store::of(kind).await;
     let (one, other) = (store.open(LogSettings::default()).await, store.open(LogSettings::default()).await);
     let (moved, unseen, kept) = (JobId::generate(), JobId::generate(), JobId::generate());
-    // All three are as the first replica last knew them, when its batch comes.
+    // All three are as the first process last knew them, when its batch comes.
     for job in [moved, kept] {
         one.append(launch(job)).await.unwrap();
     }
@@ -38,16 +45,14 @@ async fn a_stream_that_another_replica_moved_conflicts_alone() {
     ])
     .await;
 
-    let conflicts = outcomes.iter().map(|outcome| matches!(outcome, Err(AppendError::Conflict { .. })));
-    assert_eq!(conflicts.collect::<Vec<_>>(), [true, false, true, false], "{outcomes:?}");
+    assert_eq!(conflicts(&outcomes), [true, false, true, false], "{outcomes:?}");
     let all = read_to_end(&one).await;
     assert_eq!(all.len(), 4 + 2);
     assert_dense(&all);
 }
 
-#[tokio::test]
-async fn a_condition_on_what_another_replica_moved_refuses_its_append_alone() {
-    let store = Store::postgres().await;
+async fn a_condition_on_what_another_process_moved_refuses_its_append_alone(kind: StoreKind) {
+    let store = Store::of(kind).await;
     let (one, other) = (store.open(LogSettings::default()).await, store.open(LogSettings::default()).await);
     let (moved, still) = (JobId::generate(), JobId::generate());
     for job in [moved, still] {
@@ -67,11 +72,14 @@ async fn a_condition_on_what_another_replica_moved_refuses_its_append_alone() {
     ])
     .await;
 
-    let conflicts = outcomes.iter().map(|outcome| matches!(outcome, Err(AppendError::Conflict { .. })));
-    assert_eq!(conflicts.collect::<Vec<_>>(), [false, true, false, true], "{outcomes:?}");
+    assert_eq!(conflicts(&outcomes), [false, true, false, true], "{outcomes:?}");
     let all = read_to_end(&one).await;
     assert_eq!(all.len(), 3 + 2);
     assert_dense(&all);
+}
+
+fn conflicts(outcomes: &[Result<Appended, AppendError>]) -> Vec<bool> {
+    outcomes.iter().map(|outcome| matches!(outcome, Err(AppendError::Conflict { .. }))).collect()
 }
 
 #[tokio::test]

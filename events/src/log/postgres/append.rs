@@ -1,6 +1,5 @@
 //! Stores a batch: one call of the function `append_events` (see the migrations), one round trip, one transaction.
 
-use std::collections::HashSet;
 use std::mem;
 use std::num::TryFromIntError;
 
@@ -11,7 +10,7 @@ use uuid::Uuid;
 
 use crate::envelope::Position;
 use crate::log::StoreError;
-use crate::log::batch::{Batch, Committed, Write};
+use crate::log::batch::{Batch, Committed, Inconsistent, Write};
 
 /// What is no JSON is found before the function takes the lock.
 const APPEND: &str = "select append_events($1, $2, $3, $4, $5, $6, $7, $8, $9::text[]::json[], $10::text[]::json[], $11, $12, $13)";
@@ -51,11 +50,6 @@ pub(super) async fn append(
         }
     }
 }
-
-/// A conflict of which there is no sign.
-#[derive(Debug, thiserror::Error)]
-#[error("an append met a stream that has moved, but none has")]
-struct Inconsistent;
 
 /// As places in [`Batch::writes`], ascending.
 async fn find_stale_writes(
@@ -116,12 +110,8 @@ impl<'a> Columns<'a> {
     /// Those of the appends without a stale write.
     fn new(batch: Batch<'a>, stale_writes: &[usize]) -> Result<Self, TryFromIntError> {
         let mut columns = Self::default();
-        let mut looked_up = HashSet::new();
-        for write in batch.accepted_writes(stale_writes) {
-            // Many appends may be on the same condition.
-            if write.lookup && looked_up.insert((&write.stream, write.expected)) {
-                columns.streams.push(write)?;
-            }
+        for write in batch.looked_up(stale_writes) {
+            columns.streams.push(write)?;
         }
         for (whole, new) in batch.accepted(stale_writes) {
             let envelope = &new.envelope;

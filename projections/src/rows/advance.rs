@@ -1,0 +1,102 @@
+//! What a batch makes of read models that stand together: where they go, and what becomes of their rows. All of it is
+//! stored, or nothing (I4).
+
+use rivet_events::Position;
+
+use crate::checkpoint::{Checkpoint, is_of, number};
+use crate::columns;
+use crate::parked::ParkedStream;
+use crate::projection::{Changes, Schema};
+use crate::query::Value;
+
+/// One step of generations that all stand at one position.
+#[derive(Clone, Copy)]
+pub(crate) struct Advance<'a> {
+    checkpoints: &'a [Checkpoint],
+    first: &'a Checkpoint,
+    /// What becomes of the rows of each.
+    changes: &'a [Changes],
+    to: Position,
+}
+
+/// What a batch made of the rows of one table.
+pub(super) struct TableChanges<'a> {
+    pub(super) table: String,
+    pub(super) schema: Schema,
+    pub(super) changes: &'a Changes,
+}
+
+/// A stream that a generation gives up.
+pub(super) struct Parked<'a> {
+    pub(super) projection: &'static str,
+    pub(super) generation: i64,
+    pub(super) stream: String,
+    pub(super) position: i64,
+    pub(super) error: &'a str,
+}
+
+impl<'a> Advance<'a> {
+    /// None where there is nothing to go anywhere.
+    pub(crate) fn new(checkpoints: &'a [Checkpoint], changes: &'a [Changes], to: Position) -> Option<Self> {
+        let first = checkpoints.first()?;
+        Some(Self { checkpoints, first, changes, to })
+    }
+
+    /// Where they stand, and where they go.
+    pub(super) fn positions(self) -> (i64, i64) {
+        (number(self.first.position), number(self.to))
+    }
+
+    /// How many they are.
+    pub(super) fn count(self) -> usize {
+        self.checkpoints.len()
+    }
+
+    /// That a row of `checkpoints` is of one of them.
+    pub(super) fn is_one(self) -> String {
+        format!("state = '{}' and {}", self.first.state.as_str(), is_of(self.checkpoints))
+    }
+
+    /// The tables whose rows change.
+    pub(super) fn tables(self) -> impl Iterator<Item = TableChanges<'a>> {
+        let of_table = |(checkpoint, changes): (&Checkpoint, &'a Changes)| TableChanges {
+            table: checkpoint.table(),
+            schema: checkpoint.projection.schema(),
+            changes,
+        };
+        let has_any =
+            |of: &TableChanges<'_>| !of.changes.upserts.is_empty() || !of.changes.deletes.is_empty();
+        self.checkpoints.iter().zip(self.changes).map(of_table).filter(has_any)
+    }
+
+    /// The streams that are given up.
+    pub(super) fn parked(self) -> Vec<Parked<'a>> {
+        let parked = |(checkpoint, changes): (&'a Checkpoint, &'a Changes)| {
+            let of = |parked: &'a ParkedStream| Parked {
+                projection: checkpoint.projection.name(),
+                generation: checkpoint.generation,
+                stream: parked.stream.to_string(),
+                position: number(parked.position),
+                error: &parked.error,
+            };
+            changes.parked.iter().map(of)
+        };
+        self.checkpoints.iter().zip(self.changes).flat_map(parked).collect()
+    }
+}
+
+impl TableChanges<'_> {
+    /// The columns of the rows that are new or changed.
+    pub(super) fn columns(&self) -> Result<Vec<Vec<Value>>, serde_json::Error> {
+        self.changes.upserts.iter().map(|upsert| columns::of(self.schema, &upsert.document)).collect()
+    }
+
+    /// What an upsert says of each column: its name, and that the new value is taken.
+    pub(super) fn names(&self) -> (String, String) {
+        let columns = self.schema.columns.iter().map(|column| column.name);
+        let names: Vec<&str> = ["key", "document"].into_iter().chain(columns).collect();
+        let taken: Vec<String> =
+            names.iter().skip(1).map(|name| format!("{name} = excluded.{name}")).collect();
+        (names.join(", "), taken.join(", "))
+    }
+}
