@@ -7,8 +7,8 @@
 //! - [`read_models`]: the open read models, waiting for a position, status;
 //! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`, `density`: prove them;
 //!   `archiving`: lets go of what is in the archive;
-//! - `rows`, `checkpoint`, `generation`: how they are stored; `batch`: the one way in which they change; `lease`: which
-//!   process changes them.
+//! - `rows`, `checkpoint`, `generation`: how they are stored; `batch`: the one way in which they change; `unstored`: what
+//!   is folded and waits for that; `lease`: which process changes them.
 //!
 //! This crate knows no aggregate and no command. A read model is a hint: only an aggregate says yes.
 
@@ -41,6 +41,7 @@ pub mod runners;
 pub mod status;
 #[cfg(test)]
 mod testing;
+mod unstored;
 pub mod verify;
 pub mod webhooks;
 

@@ -1,11 +1,11 @@
-//! The catch-up loop: read the batch after the checkpoint, fold it, write rows and checkpoint together, and let
-//! readers know.
+//! The catch-up loop: read the batch after what is folded, fold it, and let readers know; store rows and checkpoint
+//! together, when somebody waits for what only the database can tell, and else after a while.
 //!
 //! Read models at the same position go forward together, fed by one read. One that stands elsewhere catches up by
 //! itself, and joins. Nothing stops the loop: an event that cannot be applied parks its stream, and a database that
 //! does not answer is asked again.
 
-use std::ops::RangeInclusive;
+use std::cmp::Reverse;
 use std::sync::PoisonError;
 use std::time::Duration;
 
@@ -15,11 +15,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::storing::Storing;
 use crate::batch;
 use crate::checkpoint::Checkpoint;
 use crate::generation;
 use crate::lease::Lease;
 use crate::read_models::ReadModels;
+
+mod storing;
 
 /// Events in one batch.
 const BATCH: usize = 1000;
@@ -31,9 +34,14 @@ const FOLLOW_AWAITED: Duration = Duration::from_millis(20);
 const FOLLOW_IDLE: Duration = Duration::from_millis(500);
 /// How often to look for what other processes did: a rebuild that switched, tables left behind.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
-/// Events in a batch that tell of many who append, to whom a log in the same SQLite file is to be left; more tell of a
-/// projector that has to catch up.
-const CROWD: RangeInclusive<usize> = 8..=256;
+/// How long what is folded may wait to be stored. A job changes several times within a short time: its row is stored
+/// once for all of them, and meanwhile the log has the database to itself.
+const STORE_AFTER: Duration = Duration::from_millis(25);
+/// Events that are folded, and not stored yet, before the projector waits for the database. Those that are being stored
+/// come on top, and the known rows of a generation must hold all that they change.
+const MAX_UNSTORED: u64 = BATCH as u64;
+/// The same, in bytes of documents.
+const MAX_UNSTORED_BYTES: usize = 16 << 20;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// Short: after the database comes back, readers wait for this.
 const LAST_RETRY: Duration = Duration::from_secs(1);
@@ -67,7 +75,7 @@ impl ReadModels {
                 }
                 Err(error) => {
                     tracing::warn!(error = &*error, "the projector cannot go on: it will try again");
-                    projector.live.clear();
+                    projector.forget().await;
                     tokio::select! {
                         () = tokio::time::sleep(retry) => {}
                         () = shutdown.cancelled() => {}
@@ -78,16 +86,20 @@ impl ReadModels {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                changed = projector.head.changed(), if owner => {
+                changed = projector.head.changed(), if owner && !projector.is_full() => {
                     if changed.is_err() {
                         // The log is gone, and so is this process, soon.
                         shutdown.cancelled().await;
                     }
                 }
-                () = self.inner.wanted.notified(), if !owner => {}
+                () = projector.storing.end() => {}
+                () = self.inner.wanted.notified() => {}
                 _ = held.changed(), if self.inner.store.is_shared() => {}
                 () = shutdown.cancelled() => {}
             }
+        }
+        if let Err(error) = projector.store_all().await {
+            tracing::warn!(error = &*error, "what was folded last is folded again after the next start");
         }
     }
 }
@@ -103,8 +115,11 @@ enum Step {
 struct Projector<'a> {
     read_models: &'a ReadModels,
     head: watch::Receiver<Position>,
-    /// Live generations, highest position first; empty where they must be read again.
+    /// Live generations as they are folded, highest position first; empty where they must be read again.
     live: Vec<Checkpoint>,
+    /// Since when something is folded that nobody has begun to store.
+    since: Option<Instant>,
+    storing: Storing,
     housekeeping: Instant,
 }
 
@@ -114,57 +129,149 @@ impl<'a> Projector<'a> {
             read_models,
             head: read_models.inner.log.watch(),
             live: Vec::new(),
+            since: None,
+            storing: Storing::default(),
             housekeeping: Instant::now(),
         }
     }
 
-    /// One batch for each group of read models that stand together.
+    /// Folds one batch, and begins to store what is due.
     async fn step(&mut self) -> Result<Step, StoreError> {
-        let inner = &self.read_models.inner;
+        self.conclude().await?;
         if self.live.is_empty() || self.housekeeping.elapsed() > HOUSEKEEPING {
+            self.store_all().await?;
             self.housekeep().await?;
         }
         // Before reading, so that no change goes unnoticed.
         let head = *self.head.borrow_and_update();
-        self.live.sort_by_key(|checkpoint| std::cmp::Reverse(checkpoint.position));
+        if self.live.last().is_some_and(|last| last.position < self.folded()) {
+            self.store_all().await?;
+            return self.bring_together(head).await;
+        }
+        if !self.is_full() {
+            self.fold().await?;
+        }
+        if self.is_due() {
+            self.store();
+        }
+        let is_behind = self.folded() < head;
+        Ok(if is_behind && !self.is_full() { Step::More } else { Step::Idle(self.pause()) })
+    }
+
+    /// Every event up to here is folded, where all stand together.
+    fn folded(&self) -> Position {
+        self.live.first().map(|first| first.position).unwrap_or_default()
+    }
+
+    /// Whether enough is folded to be stored.
+    fn is_much(&self) -> bool {
+        let events = self.folded().0.saturating_sub(self.storing.begun().0);
+        events >= MAX_UNSTORED || self.read_models.inner.unstored.bytes() >= MAX_UNSTORED_BYTES
+    }
+
+    /// Whether the database has to come closer before more is folded.
+    fn is_full(&self) -> bool {
+        !self.storing.is_idle() && self.is_much()
+    }
+
+    fn is_due(&self) -> bool {
+        let Some(since) = self.since.filter(|_| self.storing.is_idle()) else { return false };
+        since.elapsed() >= STORE_AFTER
+            || self.is_much()
+            || self.read_models.is_awaited_after(self.storing.position())
+    }
+
+    /// How long to wait where nothing happens.
+    fn pause(&self) -> Duration {
+        let poll = if self.read_models.inner.store.is_shared() { POLL_SHARED } else { POLL_ALONE };
+        match self.since.filter(|_| self.storing.is_idle()) {
+            Some(since) => poll.min(STORE_AFTER.saturating_sub(since.elapsed())),
+            None => poll,
+        }
+    }
+
+    /// Folds the next batch, and lets those know who ask for a row by its key.
+    async fn fold(&mut self) -> Result<(), StoreError> {
+        let inner = &self.read_models.inner;
+        let events = inner.log.read_all(self.folded(), BATCH).await?;
+        let Some(to) = events.last().map(|last| last.position) else { return Ok(()) };
+        let began = Instant::now();
+        let Some(changes) = batch::fold(&inner.store, &mut self.live, &events).await? else {
+            self.forget().await;
+            return Ok(());
+        };
+        batch::remember(&mut self.live, &changes, to);
+        inner.unstored.put(&self.live, changes, to);
+        self.since.get_or_insert(began);
+        let mut work = inner.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.events += events.len() as u64;
+        work.busy += began.elapsed();
+        Ok(())
+    }
+
+    fn store(&mut self) {
+        self.since = None;
+        self.storing.begin(&self.read_models.inner, self.folded());
+    }
+
+    async fn conclude(&mut self) -> Result<(), StoreError> {
+        if !self.storing.conclude(self.read_models)? {
+            self.forget().await;
+        }
+        Ok(())
+    }
+
+    /// Stores all that is folded.
+    async fn store_all(&mut self) -> Result<(), StoreError> {
+        loop {
+            if !self.storing.is_idle() {
+                self.storing.end().await;
+                self.conclude().await?;
+            }
+            if self.since.is_none() {
+                return Ok(());
+            }
+            self.store();
+        }
+    }
+
+    /// Lets go of what is not stored: it is folded again, from where the database says.
+    async fn forget(&mut self) {
+        self.storing.forget().await;
+        self.read_models.inner.unstored.clear();
+        self.live.clear();
+        self.since = None;
+    }
+
+    /// One batch for each group of read models that stand together, stored at once.
+    async fn bring_together(&mut self, head: Position) -> Result<Step, StoreError> {
+        let inner = &self.read_models.inner;
         let mut ahead: Option<Position> = None;
-        let mut lost = false;
-        let (began, mut read) = (Instant::now(), 0);
         for group in self.live.chunk_by_mut(|a, b| a.position == b.position) {
             let from = group.first().map(|first| first.position).unwrap_or_default();
             let gap = ahead.map_or(u64::MAX, |ahead| ahead.0.saturating_sub(from.0));
             let limit = usize::try_from(gap).unwrap_or(BATCH).min(BATCH);
             let events = inner.log.read_all(from, limit).await?;
-            read += events.len();
-            if let Some(to) = events.last().map(|last| last.position) {
-                let started = Instant::now();
-                lost |= !batch::advance(&inner.store, group, &events, to).await?;
-                let mut work = inner.work.lock().unwrap_or_else(PoisonError::into_inner);
-                work.batches += 1;
-                work.events += events.len() as u64;
-                work.busy += started.elapsed();
+            if let Some(to) = events.last().map(|last| last.position)
+                && !batch::advance(&inner.store, group, &events, to).await?
+            {
+                self.forget().await;
+                return Ok(Step::More);
             }
             ahead = group.first().map(|first| first.position);
         }
-        if lost {
-            self.live.clear();
-            return Ok(Step::More);
-        }
+        self.live.sort_by_key(|checkpoint| Reverse(checkpoint.position));
+        self.storing.reset(&self.live);
         self.read_models.publish(&self.live);
-        if CROWD.contains(&read) && !inner.store.is_shared() {
-            // The log waits for the same file: who leaves it room gets larger batches, which cost less an event.
-            tokio::time::sleep(began.elapsed() / 2).await;
-        }
-        let poll = if inner.store.is_shared() { POLL_SHARED } else { POLL_ALONE };
-        let is_behind = self.live.iter().any(|checkpoint| checkpoint.position < head);
-        Ok(if is_behind { Step::More } else { Step::Idle(poll) })
+        let is_behind = self.storing.position() < head;
+        Ok(if is_behind { Step::More } else { Step::Idle(self.pause()) })
     }
 
     /// Sees how far another process has come.
     async fn follow(&mut self) -> Result<Step, StoreError> {
-        self.live.clear();
+        self.forget().await;
         self.read_models.refresh().await?;
-        let awaited = self.read_models.is_awaited();
+        let awaited = self.read_models.is_awaited_after(self.read_models.position());
         Ok(Step::Idle(if awaited { FOLLOW_AWAITED } else { FOLLOW_IDLE }))
     }
 
@@ -176,6 +283,8 @@ impl<'a> Projector<'a> {
                 same.known_rows = known.known_rows;
             }
         }
+        live.sort_by_key(|checkpoint| Reverse(checkpoint.position));
+        self.storing.reset(&live);
         self.live = live;
         self.housekeeping = Instant::now();
         let mut transaction = self.read_models.inner.store.begin().await?;

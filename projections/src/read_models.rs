@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use rivet_events::Position;
 use rivet_events::database::Database;
 use rivet_events::log::{EventLog, StoreError};
 use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
 
 use crate::checkpoint::{self, Checkpoint, State};
 use crate::generation;
@@ -17,6 +18,7 @@ use crate::projection::Projection;
 use crate::query::{self, Query, QueryError, Value};
 use crate::rows::{Store, is_missing_table};
 use crate::status::ProjectorWork;
+use crate::unstored::{Ahead, Unstored};
 
 /// Every read model over one database and one log. Clones are the same.
 #[derive(Clone)]
@@ -33,11 +35,14 @@ pub(crate) struct Inner {
     position: watch::Sender<Position>,
     /// Whether this process is the one that keeps the read models up to date.
     pub(crate) leading: watch::Sender<bool>,
-    /// How many wait for a position.
+    /// What the projector of this process is ahead of that.
+    pub(crate) unstored: Unstored,
+    /// How many wait for a position, and the highest one that anybody waited for.
     waiting: AtomicUsize,
+    awaited: AtomicU64,
     /// What the projector of this process has done.
     pub(crate) work: Mutex<ProjectorWork>,
-    /// Wakes a follower when somebody begins to wait.
+    /// Wakes the projector, or the follower, when somebody begins to wait.
     pub(crate) wanted: Notify,
 }
 
@@ -66,7 +71,9 @@ impl ReadModels {
                 log,
                 generations: RwLock::default(),
                 position: watch::Sender::new(Position(0)),
+                unstored: Unstored::default(),
                 waiting: AtomicUsize::new(0),
+                awaited: AtomicU64::new(0),
                 work: Mutex::default(),
                 wanted: Notify::new(),
             }),
@@ -99,15 +106,19 @@ impl ReadModels {
         if self.position() >= position {
             return true;
         }
-        let mut seen = self.watch();
-        let _waiting = Waiting::begin(&self.inner);
-        let reached = seen.wait_for(|seen| *seen >= position);
-        tokio::time::timeout(timeout, reached).await.is_ok_and(|reached| reached.is_ok())
+        let _waiting = Waiting::begin(&self.inner, position);
+        tokio::time::timeout(timeout, self.stored(position)).await.is_ok()
     }
 
-    /// Whether somebody waits for a position.
-    pub(crate) fn is_awaited(&self) -> bool {
+    async fn stored(&self, position: Position) {
+        // It does not close: it is held here.
+        let _ = self.watch().wait_for(|seen| *seen >= position).await;
+    }
+
+    /// Whether somebody waits for more than every event up to `position`.
+    pub(crate) fn is_awaited_after(&self, position: Position) -> bool {
         self.inner.waiting.load(Ordering::Relaxed) > 0
+            && self.inner.awaited.load(Ordering::Relaxed) > position.0
     }
 
     /// Learns from the database which generations are live and where they stand.
@@ -138,6 +149,36 @@ impl ReadModels {
     pub(crate) async fn find<P: Projection>(&self, key: &str) -> Result<Option<P::Row>, QueryError> {
         let query = Query::new("select document from {rows} where key = ").bind(key);
         Ok(self.select::<P>(&query).await?.pop())
+    }
+
+    /// The row with this key, and whether every event up to `position` is in it (I9). It is told as soon as these are
+    /// folded; where that takes longer than `timeout`, it is told as it is.
+    pub(crate) async fn find_as_of<P: Projection>(
+        &self,
+        key: &str,
+        position: Position,
+        timeout: Duration,
+    ) -> Result<(Option<P::Row>, bool), QueryError> {
+        let until = Instant::now() + timeout;
+        if *self.inner.leading.borrow() && self.position() < position {
+            tokio::select! {
+                () = self.inner.unstored.wait_for(position) => {}
+                () = self.stored(position) => {}
+                () = sleep_until(until) => {}
+            }
+        }
+        let table = checkpoint::table(P::NAME, self.generation(P::NAME));
+        match self.inner.unstored.row(&table, key, position) {
+            Some(Ahead::Row(document)) => {
+                let row = document.map(|document| query::decode::<P>(&document)).transpose()?;
+                Ok((row, true))
+            }
+            Some(Ahead::Stored) => Ok((self.find::<P>(key).await?, true)),
+            None => {
+                let fresh = self.wait_for(position, until.saturating_duration_since(Instant::now())).await;
+                Ok((self.find::<P>(key).await?, fresh))
+            }
+        }
     }
 
     /// The rows whose documents a query selects.
@@ -186,7 +227,8 @@ impl ReadModels {
 struct Waiting<'a>(&'a Inner);
 
 impl<'a> Waiting<'a> {
-    fn begin(inner: &'a Inner) -> Self {
+    fn begin(inner: &'a Inner, position: Position) -> Self {
+        inner.awaited.fetch_max(position.0, Ordering::Relaxed);
         inner.waiting.fetch_add(1, Ordering::Relaxed);
         inner.wanted.notify_one();
         Self(inner)

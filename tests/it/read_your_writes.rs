@@ -8,6 +8,7 @@ use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
 use serde_json::json;
+use sqlx::Connection;
 
 const CONNECTIONS: usize = 16;
 const PAIRS: usize = 1_000;
@@ -39,6 +40,8 @@ async fn write_and_read(api: Client, pipeline: &str) -> usize {
     for _ in 0..PAIRS.div_ceil(CONNECTIONS * 3) {
         let job = id(&api.launch(pipeline, &json!({})).await.expect(200));
         assert_status(&job, "Queued").await;
+        let listed = api.get(&format!("/api/jobs?limit={CONNECTIONS}")).await;
+        assert!(ids(&listed.expect(200)).contains(&job));
         api.claim(&job, "r").await.expect(200);
         assert_status(&job, "Running").await;
         api.complete(&job, &success()).await.expect(204);
@@ -60,6 +63,38 @@ async fn another_replica_is_asked_for_a_position() {
         assert_eq!(ids(&read.expect(200)), [job]);
         assert_eq!(read.header("rivet-stale"), None);
     }
+}
+
+/// A job is told as soon as its events are folded; what only the database knows, when that has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_told_before_it_is_stored() {
+    let store = Store::create(StoreKind::Postgres).await;
+    let server = Server::start(&store, &["--read-wait", "100ms"]).await;
+    let api = server.client();
+    let pipeline = new_pipeline(&api).await;
+    let first = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    assert_eq!(ids(&api.get("/api/jobs").await.expect(200)), [first.as_str()]);
+
+    let mut holder = sqlx::PgConnection::connect(store.url()).await.unwrap();
+    let mut held = holder.begin().await.unwrap();
+    sqlx::query("lock table checkpoints in exclusive mode").execute(&mut *held).await.unwrap();
+    let second = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    for job in [&first, &second] {
+        api.claim(job, "r").await.expect(200);
+        api.complete(job, &success()).await.expect(204);
+        let read = api.job(job).await;
+        assert_eq!(read.expect(200)["status"], "Succeeded");
+        assert_eq!(read.header("rivet-stale"), None);
+    }
+    let listed = api.get("/api/jobs").await;
+    assert_eq!((ids(&listed.expect(200)), listed.header("rivet-stale")), (vec![first.clone()], Some("true")));
+
+    held.rollback().await.unwrap();
+    eventually("the list to be fresh", async || {
+        let listed = api.get("/api/jobs?status=Succeeded").await;
+        (ids(&listed.expect(200)) == [second.as_str(), first.as_str()]).then_some(())
+    })
+    .await;
 }
 
 /// Read models that are behind show what they have, and do not say that there is nothing else.

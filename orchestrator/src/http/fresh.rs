@@ -1,7 +1,8 @@
-//! Reading one's own writes: a GET waits until the read models have what was acknowledged before it arrived.
+//! Reading one's own writes: a GET is answered when the read models have what was acknowledged before it arrived.
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rivet_events::Position;
@@ -11,9 +12,26 @@ use super::extract::header_value;
 use super::header::{MIN_POSITION, STALE};
 use super::state::AppState;
 
-/// Middleware: a GET is answered when the read models reach what this server had acknowledged when it arrived, and
-/// the position that it asks for (of another replica). Past the bound it gets what there is, marked as stale; that
-/// there is nothing cannot be said then.
+/// What a GET has to see: what this server had acknowledged when it arrived, and the position that it asks for (of
+/// another replica).
+pub(super) struct Asked(pub(super) Position);
+
+impl Asked {
+    fn of(headers: &HeaderMap, state: &AppState) -> Result<Self, ApiError> {
+        let asked = header_value(headers, &MIN_POSITION)?.map(Position).unwrap_or_default();
+        Ok(Self(state.commands.acknowledged().max(asked)))
+    }
+}
+
+impl FromRequestParts<AppState> for Asked {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        Self::of(&parts.headers, state)
+    }
+}
+
+/// Middleware: a GET waits until queries see what it has to see. Past the bound it gets what there is.
 pub(super) async fn wait_for_read_models(
     State(state): State<AppState>,
     request: Request,
@@ -22,20 +40,21 @@ pub(super) async fn wait_for_read_models(
     if request.method() != Method::GET {
         return next.run(request).await;
     }
-    let asked = match header_value(request.headers(), &MIN_POSITION) {
-        Ok(asked) => asked.map(Position).unwrap_or_default(),
+    let position = match Asked::of(request.headers(), &state) {
+        Ok(Asked(position)) => position,
         Err(error) => return error.into_response(),
     };
-    let position = state.commands.acknowledged().max(asked);
     let fresh = state.read_models.wait_for(position, state.config.read_wait).await;
-    let mut response = next.run(request).await;
-    if !fresh {
-        if response.status() == StatusCode::NOT_FOUND {
-            let detail =
-                "the read models are behind: what is not found may be in what they have not seen yet";
-            response = ApiError::unavailable("behind", detail).into_response();
-        }
-        response.headers_mut().insert(STALE, HeaderValue::from_static("true"));
+    let response = next.run(request).await;
+    if fresh { response } else { stale(response) }
+}
+
+/// An answer that may not show what it has to: marked so. That there is nothing cannot be said then.
+pub(super) fn stale(mut response: Response) -> Response {
+    if response.status() == StatusCode::NOT_FOUND {
+        let detail = "the read models are behind: what is not found may be in what they have not seen yet";
+        response = ApiError::unavailable("behind", detail).into_response();
     }
+    response.headers_mut().insert(STALE, HeaderValue::from_static("true"));
     response
 }

@@ -59,7 +59,6 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/jobs/scheduled", get(jobs::scheduled::scheduled))
         .route("/api/jobs/pipeline/{id}", get(jobs::list::list_of_pipeline))
         .route("/api/jobs/execute/{id}", post(jobs::claim::claim))
-        .route("/api/jobs/{id}", get(jobs::get::get))
         .route("/api/jobs/{id}/claim", post(jobs::claim::claim))
         .route("/api/jobs/{id}/status", put(jobs::status::set_status))
         .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
@@ -92,8 +91,10 @@ pub(crate) fn router(state: AppState) -> Router {
         // The text form of a stream has a slash, and a runner's name may have more.
         .route("/api/projections/{name}/parked/{*path}", post(projections::parked::decide))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
-    // What must answer at once, and needs no read model.
     api.merge(dashboard())
+        // It waits by itself, for less than the others.
+        .route("/api/jobs/{id}", get(jobs::get::get))
+        // What must answer at once, and needs no read model.
         .route("/api/health", get(health::health))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))

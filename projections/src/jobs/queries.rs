@@ -1,6 +1,7 @@
 //! What may be asked about jobs.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId, RunnerId};
@@ -31,6 +32,16 @@ pub struct JobFilter {
 /// The job.
 pub async fn find(read_models: &ReadModels, id: JobId) -> Result<Option<Job>, QueryError> {
     read_models.find::<Jobs>(&id.to_string()).await
+}
+
+/// The job as of `position` or later, and true; past `timeout`, as far as is known, and false.
+pub async fn find_as_of(
+    read_models: &ReadModels,
+    id: JobId,
+    position: Position,
+    timeout: Duration,
+) -> Result<(Option<Job>, bool), QueryError> {
+    read_models.find_as_of::<Jobs>(&id.to_string(), position, timeout).await
 }
 
 /// The job as it was at a position; none before its launch.

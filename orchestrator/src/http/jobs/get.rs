@@ -4,12 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use rivet_events::id::JobId;
+use rivet_events::job::JobStatus;
 use rivet_projections::jobs;
 
 use super::waiting::waiting;
 use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
+use crate::http::fresh::{Asked, stale};
 use crate::http::moment::{At, told};
 use crate::http::state::{AppState, unknown_job};
 
@@ -26,6 +28,7 @@ use crate::http::state::{AppState, unknown_job};
 )]
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
+    Asked(position): Asked,
     Path(id): Path<JobId>,
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
@@ -34,8 +37,16 @@ pub(in crate::http) async fn get(
         let job = Job::from_row(row.ok_or_else(|| unknown_job(id))?, then.time);
         return Ok(told(Some(then), Json(job)));
     }
-    let now = state.clock.now();
-    let row = jobs::find(&state.read_models, id).await?.ok_or_else(|| unknown_job(id))?;
-    let waiting = waiting(&state, &row, now).await?;
-    Ok(Json(Job::from_row(row, now).with_waiting(waiting)).into_response())
+    let (now, wait) = (state.clock.now(), state.config.read_wait);
+    let (row, mut fresh) = jobs::find_as_of(&state.read_models, id, position, wait).await?;
+    let response = match row {
+        Some(row) => {
+            // Why it waits is in the rows of others.
+            fresh &= row.status != JobStatus::Queued || state.read_models.wait_for(position, wait).await;
+            let waiting = waiting(&state, &row, now).await?;
+            Json(Job::from_row(row, now).with_waiting(waiting)).into_response()
+        }
+        None => unknown_job(id).into_response(),
+    };
+    Ok(if fresh { response } else { stale(response) })
 }

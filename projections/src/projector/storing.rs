@@ -1,0 +1,99 @@
+//! What is folded on its way into the database: one step after the other, beside the folding.
+
+use std::future;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use rivet_events::Position;
+use rivet_events::log::StoreError;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::batch;
+use crate::checkpoint::Checkpoint;
+use crate::read_models::{Inner, ReadModels};
+
+/// Whether the generations stood where they should, and how long it took to store the step or to find that out.
+type Stored = (Result<bool, StoreError>, Duration);
+
+/// The live generations as they are stored, and the step that is being stored.
+#[derive(Default)]
+pub(super) struct Storing {
+    generations: Vec<Checkpoint>,
+    /// One at most.
+    step: JoinSet<Stored>,
+    to: Position,
+    ended: Option<Result<Stored, JoinError>>,
+}
+
+impl Storing {
+    /// Goes on from what the database says.
+    pub(super) fn reset(&mut self, generations: &[Checkpoint]) {
+        self.generations = generations.iter().map(Checkpoint::without_rows).collect();
+    }
+
+    /// Every event up to here is stored.
+    pub(super) fn position(&self) -> Position {
+        self.generations.iter().map(|stored| stored.position).min().unwrap_or_default()
+    }
+
+    /// Every event up to here is stored, or about to be.
+    pub(super) fn begun(&self) -> Position {
+        if self.is_idle() { self.position() } else { self.to }
+    }
+
+    /// Whether a step can begin.
+    pub(super) fn is_idle(&self) -> bool {
+        self.step.is_empty() && self.ended.is_none()
+    }
+
+    /// Begins to store all that is folded, up to the position `to`.
+    pub(super) fn begin(&mut self, inner: &Inner, to: Position) {
+        let store = inner.store.clone();
+        let generations: Vec<_> = self.generations.iter().map(Checkpoint::without_rows).collect();
+        let changes = inner.unstored.take(&generations);
+        self.to = to;
+        self.step.spawn(async move {
+            let began = Instant::now();
+            let moved = batch::commit(&store, &generations, &changes, to).await;
+            (moved, began.elapsed())
+        });
+    }
+
+    /// Waits until a step has ended. For ever, where there is none.
+    pub(super) async fn end(&mut self) {
+        if self.ended.is_some() {
+            return;
+        }
+        match self.step.join_next().await {
+            Some(ended) => self.ended = Some(ended),
+            None => future::pending().await,
+        }
+    }
+
+    /// Lets readers know of the step that has ended, if one has. False if another process has moved a generation: then
+    /// nothing was stored.
+    pub(super) fn conclude(&mut self, read_models: &ReadModels) -> Result<bool, StoreError> {
+        let Some(ended) = self.ended.take() else { return Ok(true) };
+        let (moved, took) = ended?;
+        if !moved? {
+            return Ok(false);
+        }
+        for stored in &mut self.generations {
+            stored.position = self.to;
+        }
+        read_models.publish(&self.generations);
+        let inner = &read_models.inner;
+        inner.unstored.stored(self.to);
+        let mut work = inner.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.batches += 1;
+        work.busy += took;
+        Ok(true)
+    }
+
+    /// Waits for the step that has begun, and knows nothing any more.
+    pub(super) async fn forget(&mut self) {
+        // Stored all the same or not, the database is asked where it led to.
+        while self.step.join_next().await.is_some() {}
+        *self = Self::default();
+    }
+}

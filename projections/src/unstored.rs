@@ -1,0 +1,166 @@
+//! Rows that are folded and not stored yet: so a row can be told by its key before the database has it, and one that
+//! changes again meanwhile is stored once.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rivet_events::Position;
+use tokio::sync::watch;
+
+use crate::checkpoint::Checkpoint;
+use crate::parked::ParkedStream;
+use crate::projection::{Changes, Upsert};
+
+/// How far the projector of this process is ahead of the database, and with what.
+#[derive(Default)]
+pub(crate) struct Unstored {
+    tables: Mutex<Tables>,
+    /// Every event up to here is in what is stored together with what is here; 0 where nothing is known.
+    folded: watch::Sender<Position>,
+}
+
+#[derive(Default)]
+struct Tables {
+    by_name: HashMap<String, Table>,
+    /// The length of all documents.
+    bytes: usize,
+    /// All up to here is stored, or on its way.
+    taken: Position,
+}
+
+/// Of one generation.
+#[derive(Default)]
+struct Table {
+    rows: HashMap<String, Row>,
+    parked: Vec<ParkedStream>,
+}
+
+struct Row {
+    /// The end of the last batch that changed it.
+    position: Position,
+    /// None where the row is no more.
+    document: Option<String>,
+    /// Whether the database neither has it nor is about to.
+    is_new: bool,
+}
+
+impl Row {
+    fn bytes(&self) -> usize {
+        self.document.as_ref().map_or(0, String::len)
+    }
+}
+
+/// A row by its key, every event up to some position seen.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ahead {
+    /// The document, or that there is none.
+    Row(Option<String>),
+    /// It is as it is stored.
+    Stored,
+}
+
+impl Unstored {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the events up to `position` are folded. Never ends where this process does not fold them.
+    pub(crate) async fn wait_for(&self, position: Position) {
+        // It does not close: it is held here.
+        let _ = self.folded.subscribe().wait_for(|folded| *folded >= position).await;
+    }
+
+    /// The row, if all up to `position` is known of the table.
+    pub(crate) fn row(&self, table: &str, key: &str, position: Position) -> Option<Ahead> {
+        let tables = self.tables();
+        let known = tables.by_name.get(table).filter(|_| *self.folded.borrow() >= position)?;
+        Some(known.rows.get(key).map_or(Ahead::Stored, |row| Ahead::Row(row.document.clone())))
+    }
+
+    /// Takes in what a batch that ends at `to` made of these generations.
+    pub(crate) fn put(&self, generations: &[Checkpoint], changes: Vec<Changes>, to: Position) {
+        let Tables { by_name, bytes, taken } = &mut *self.tables();
+        for (generation, changes) in generations.iter().zip(changes) {
+            let table = by_name.entry(generation.table()).or_default();
+            for Upsert { key, document, is_new } in changes.upserts {
+                *bytes += document.len();
+                let row = Row { position: to, document: Some(document), is_new };
+                match table.rows.entry(key) {
+                    Entry::Occupied(mut entry) => {
+                        let before = entry.get();
+                        let is_new = before.is_new && before.position > *taken;
+                        *bytes -= before.bytes();
+                        entry.insert(Row { is_new, ..row });
+                    }
+                    Entry::Vacant(entry) => {
+                        entry.insert(row);
+                    }
+                }
+            }
+            for key in changes.deletes {
+                let before = table.rows.remove(&key);
+                *bytes -= before.as_ref().map_or(0, Row::bytes);
+                // One that came and went has never been there.
+                if !before.is_some_and(|before| before.is_new && before.position > *taken) {
+                    table.rows.insert(key, Row { position: to, document: None, is_new: false });
+                }
+            }
+            table.parked.extend(changes.parked);
+        }
+        self.folded.send_replace(to);
+    }
+
+    /// The length of all documents.
+    pub(crate) fn bytes(&self) -> usize {
+        self.tables().bytes
+    }
+
+    /// All of it, of each of these generations, to be stored.
+    pub(crate) fn take(&self, generations: &[Checkpoint]) -> Vec<Changes> {
+        let mut tables = self.tables();
+        tables.taken = *self.folded.borrow();
+        let changes = |generation: &Checkpoint| {
+            let mut changes = Changes::default();
+            let Some(table) = tables.by_name.get(&generation.table()) else { return changes };
+            for (key, row) in &table.rows {
+                match &row.document {
+                    Some(document) => {
+                        let (key, document) = (key.clone(), document.clone());
+                        changes.upserts.push(Upsert { key, document, is_new: row.is_new });
+                    }
+                    None => changes.deletes.push(key.clone()),
+                }
+            }
+            // In the order of the index that they go into.
+            changes.upserts.sort_unstable();
+            changes.deletes.sort_unstable();
+            changes.parked.clone_from(&table.parked);
+            changes
+        };
+        generations.iter().map(changes).collect()
+    }
+
+    /// Lets go of what is stored: all up to `to`.
+    pub(crate) fn stored(&self, to: Position) {
+        let Tables { by_name, bytes, .. } = &mut *self.tables();
+        for table in by_name.values_mut() {
+            table.parked.retain(|parked| parked.position > to);
+            table.rows.retain(|_, row| {
+                let stays = row.position > to;
+                *bytes -= if stays { 0 } else { row.bytes() };
+                stays
+            });
+        }
+    }
+
+    /// Knows nothing any more.
+    pub(crate) fn clear(&self) {
+        let mut tables = self.tables();
+        *tables = Tables::default();
+        self.folded.send_replace(Position::default());
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,100 @@
+use std::collections::{BTreeSet, HashSet};
+
+use super::*;
+use crate::checkpoint::State;
+use crate::known_rows::KnownRows;
+use crate::projection::ALL;
+
+fn generations() -> [Checkpoint; 1] {
+    [Checkpoint {
+        projection: ALL[0],
+        generation: 1,
+        version: 1,
+        state: State::Live,
+        position: Position(0),
+        parked: HashSet::new(),
+        skipped: BTreeSet::new(),
+        known_rows: KnownRows::with_capacity(0),
+    }]
+}
+
+/// A batch that writes these rows, with whether each is new, and deletes those.
+fn put<const N: usize>(unstored: &Unstored, to: u64, upserts: [(&str, bool); N], deletes: &[&str]) {
+    let upsert =
+        |(key, is_new): (&str, bool)| Upsert { key: key.into(), document: format!("{key} at {to}"), is_new };
+    let changes = Changes {
+        upserts: upserts.map(upsert).into(),
+        deletes: deletes.iter().map(|key| (*key).to_owned()).collect(),
+        parked: Vec::new(),
+    };
+    unstored.put(&generations(), vec![changes], Position(to));
+}
+
+/// The documents to be stored, and the keys to be deleted.
+fn take(unstored: &Unstored) -> (Vec<String>, Vec<String>) {
+    let changes = unstored.take(&generations()).remove(0);
+    (changes.upserts.into_iter().map(|upsert| upsert.document).collect(), changes.deletes)
+}
+
+fn row(unstored: &Unstored, key: &str, position: u64) -> Option<Ahead> {
+    unstored.row(&generations()[0].table(), key, Position(position))
+}
+
+fn document(text: &str) -> Ahead {
+    Ahead::Row(Some(text.to_owned()))
+}
+
+#[test]
+fn a_row_is_told_as_of_what_is_folded_and_no_further() {
+    let unstored = Unstored::default();
+    put(&unstored, 2, [("a", true)], &[]);
+    put(&unstored, 4, [("a", false)], &["b"]);
+    assert_eq!(row(&unstored, "a", 4), Some(document("a at 4")));
+    assert_eq!(row(&unstored, "b", 3), Some(Ahead::Row(None)));
+    assert_eq!(row(&unstored, "c", 4), Some(Ahead::Stored));
+    assert_eq!(row(&unstored, "a", 5), None);
+    assert_eq!(unstored.row("jobs_g7", "a", Position(1)), None);
+    unstored.clear();
+    assert_eq!(row(&unstored, "a", 1), None);
+}
+
+#[test]
+fn a_row_that_changes_again_is_stored_once() {
+    let unstored = Unstored::default();
+    put(&unstored, 2, [("a", true), ("b", false)], &[]);
+    put(&unstored, 4, [("a", false)], &["b"]);
+    assert_eq!(take(&unstored), (vec!["a at 4".to_owned()], vec!["b".to_owned()]));
+}
+
+#[test]
+fn a_row_that_came_and_went_is_not_stored() {
+    let unstored = Unstored::default();
+    put(&unstored, 2, [("a", true), ("b", true)], &[]);
+    put(&unstored, 3, [("b", false)], &[]);
+    put(&unstored, 4, [], &["a", "b"]);
+    assert_eq!(take(&unstored), (vec![], vec![]));
+    assert_eq!(unstored.bytes(), 0);
+}
+
+#[test]
+fn a_row_that_goes_while_it_is_stored_is_deleted_after() {
+    let unstored = Unstored::default();
+    put(&unstored, 2, [("a", true)], &[]);
+    assert_eq!(take(&unstored).0, ["a at 2"]);
+    put(&unstored, 3, [("a", false)], &[]);
+    put(&unstored, 4, [], &["a"]);
+    unstored.stored(Position(2));
+    assert_eq!(take(&unstored), (vec![], vec!["a".to_owned()]));
+}
+
+#[test]
+fn what_is_stored_leaves_and_what_changed_meanwhile_stays() {
+    let unstored = Unstored::default();
+    put(&unstored, 2, [("a", true), ("b", true)], &[]);
+    take(&unstored);
+    put(&unstored, 3, [("b", false)], &[]);
+    unstored.stored(Position(2));
+    assert_eq!(row(&unstored, "a", 3), Some(Ahead::Stored));
+    assert_eq!(unstored.bytes(), "b at 3".len());
+    assert_eq!(take(&unstored).0, ["b at 3"]);
+}
