@@ -3,11 +3,12 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-/// The digest of a value's JSON, with the members of objects in order: equal JSON, equal digest. It tells a client's
-/// repeated request from another of the same client; it is no defence against one that looks for collisions.
+/// The digest of a value's JSON. Its members are in one order, those of a struct as declared and those of a map by
+/// their names: equal JSON, equal digest. It tells a client's repeated request from another of the same client; it is no
+/// defence against one that looks for collisions.
 pub(crate) fn of_json(value: &impl Serialize) -> String {
-    let json = serde_json::to_value(value).map(|value| value.to_string()).unwrap_or_default();
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, json.as_bytes()).simple().to_string()
+    let json = serde_json::to_vec(value).unwrap_or_default();
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, &json).simple().to_string()
 }
 
 #[cfg(test)]
