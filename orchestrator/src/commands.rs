@@ -5,6 +5,7 @@ mod event_store;
 mod executor;
 mod following;
 mod loader;
+mod states;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -5,6 +5,7 @@
 //! left out, and the first copies of all come in order.
 
 pub(crate) mod address;
+mod changes;
 mod message;
 pub(crate) mod progress;
 mod sender;
@@ -16,7 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rivet_events::StreamType;
 use rivet_events::deliveries::Deliveries;
 use rivet_events::id::WebhookId;
 use rivet_projections::ReadModels;
@@ -28,9 +28,10 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
-use crate::feed::{Feed, Filter};
+use crate::feed::Feed;
 use crate::leading::Terms;
 use crate::telemetry::chain;
+use changes::Changes;
 use sender::Sender;
 use subscription::Subscription;
 
@@ -88,9 +89,8 @@ impl Webhooks {
     /// Keeps a task for each active webhook.
     async fn lead(&self, end: &CancellationToken, tasks: &TaskTracker) {
         let mut running = HashMap::new();
-        let changes = Filter { stream_type: Some(StreamType::Webhook), ..Filter::default() };
-        let mut changes = self.feed.follow(changes, self.read_models.position());
-        let mut changed_at = changes.position();
+        let mut changed_at = self.read_models.position();
+        let mut changes = Changes::new(self.commands.log().clone(), changed_at);
         loop {
             let shows_all = self.read_models.position() >= changed_at;
             let pause = match webhooks::active(&self.read_models).await {
@@ -104,8 +104,8 @@ impl Webhooks {
                 }
             };
             match changes.next(Instant::now() + pause).await {
-                Ok(Some(event)) => {
-                    changed_at = event.position();
+                Ok(Some(position)) => {
+                    changed_at = position;
                     self.read_models.wait_for(changed_at, READ_WAIT).await;
                 }
                 Ok(None) => {}

@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
-use moka::ops::compute::Op;
-use moka::sync::Cache;
 use rivet_events::cqrs::AggregateEvent;
 use rivet_events::database::Database;
 use rivet_events::id::CommandId;
@@ -15,6 +13,7 @@ use rivet_events::log::{Append, AppendError, EventLog, StreamWrite};
 use rivet_events::{Metadata, Position, StreamId, StreamType, Version};
 
 use super::loader::{LoadError, Loader};
+use super::states::{State, States};
 use super::{CommandError, Journal};
 use crate::domain::NamedCommand;
 use crate::metrics::{CommandCounts, CommandMetrics, Outcome};
@@ -22,14 +21,12 @@ use crate::metrics::{CommandCounts, CommandMetrics, Outcome};
 /// How often a command is decided anew because its stream moved. Racing claims settle in one round; more than this
 /// means a stream that many write at once, and the client is told to come back.
 const MAX_TRIES: usize = 16;
-/// States kept in memory, per kind of aggregate.
-const CACHED_STATES: u64 = 10_000;
 
 /// Executes the commands of one kind of aggregate.
 pub struct Executor<A: Aggregate> {
     journal: Arc<Journal>,
     loader: Arc<Loader<A>>,
-    cache: Cache<String, Cached<A>>,
+    states: States<A>,
     counts: Arc<CommandCounts>,
     /// Is told of the aggregate before and after each append.
     observer: Option<Arc<Observer<A>>>,
@@ -60,12 +57,6 @@ pub struct Committed<A> {
     pub position: Option<Position>,
 }
 
-#[derive(Clone)]
-struct Cached<A> {
-    aggregate: A,
-    version: Version,
-}
-
 impl<A> Loaded<A> {
     /// The aggregate's id.
     #[must_use]
@@ -85,7 +76,7 @@ impl<A: Aggregate> Clone for Executor<A> {
         Self {
             journal: self.journal.clone(),
             loader: self.loader.clone(),
-            cache: self.cache.clone(),
+            states: self.states.clone(),
             counts: self.counts.clone(),
             observer: self.observer.clone(),
         }
@@ -100,7 +91,7 @@ where
         Self {
             loader: Arc::new(Loader::new(database, journal.log.clone())),
             journal,
-            cache: Cache::new(CACHED_STATES),
+            states: States::default(),
             counts: Arc::new(metrics.of(A::TYPE, A::Command::NAMES)),
             observer: None,
         }
@@ -213,7 +204,7 @@ where
     /// Notes that nothing is there under an id that was just made, for the first command to it.
     pub fn expect_first(&self, id: impl Display) {
         let Loaded { aggregate, version, stream, .. } = Self::absent(stream_of::<A>(id));
-        self.remember(&stream, &aggregate, version);
+        self.states.put(&stream.id, &aggregate, version);
     }
 
     fn absent(stream: StreamId) -> Loaded<A> {
@@ -222,14 +213,12 @@ where
 
     /// Loads the aggregate from the log when it is needed next.
     pub fn forget(&self, id: impl Display) {
-        self.cache.invalidate(&stream_of::<A>(id).id);
+        self.states.remove(&stream_of::<A>(id).id);
     }
 
     /// The same, if memory is behind an event that stands in the log.
     pub(super) fn forget_before(&self, id: &str, reached: Version) {
-        if self.cache.get(id).is_some_and(|cached| cached.version < reached) {
-            self.cache.invalidate(id);
-        }
+        self.states.remove_before(id, reached);
     }
 
     /// The aggregate as this process last knew it, or else as the log has it.
@@ -255,8 +244,8 @@ where
     }
 
     async fn load_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
-        match self.cache.get(&stream.id) {
-            Some(cached) => Ok(self.known(stream, cached)),
+        match self.states.get(&stream.id) {
+            Some(state) => Ok(self.known(stream, &state)),
             None => self.reload_stream(stream).await,
         }
     }
@@ -267,8 +256,8 @@ where
         stream: &StreamId,
         than: Version,
     ) -> Result<Loaded<A>, CommandError<A::Error>> {
-        match self.cache.get(&stream.id).filter(|cached| cached.version > than) {
-            Some(cached) => Ok(self.known(stream, cached)),
+        match self.states.get(&stream.id).filter(|state| state.version > than) {
+            Some(state) => Ok(self.known(stream, &state)),
             None => self.reload_stream(stream).await,
         }
     }
@@ -279,22 +268,14 @@ where
             LoadError::Corrupt(error) => CommandError::Corrupt(stream.clone(), error),
         })?;
         if version > Version::default() {
-            self.remember(stream, &aggregate, version);
+            self.states.put(&stream.id, &aggregate, version);
         }
         Ok(Loaded { aggregate, version, stream: stream.clone(), fresh: true })
     }
 
-    fn known(&self, stream: &StreamId, cached: Cached<A>) -> Loaded<A> {
-        let Cached { aggregate, version } = cached;
+    fn known(&self, stream: &StreamId, state: &State<A>) -> Loaded<A> {
+        let (aggregate, version) = (state.aggregate.clone(), state.version);
         Loaded { aggregate, version, stream: stream.clone(), fresh: !self.journal.shared }
-    }
-
-    /// Keeps the newest state: where nobody else appends, memory is then never behind an answer that was given.
-    fn remember(&self, stream: &StreamId, aggregate: &A, version: Version) {
-        self.cache.entry_by_ref(&stream.id).and_compute_with(|entry| match entry {
-            Some(entry) if entry.value().version >= version => Op::Nop,
-            Some(_) | None => Op::Put(Cached { aggregate: aggregate.clone(), version }),
-        });
     }
 
     pub(super) async fn append(
@@ -314,7 +295,7 @@ where
         let writes = std::iter::once(own).chain(others.iter().cloned()).collect();
         let append = Append { writes, metadata, recorded_at: self.journal.clock.now() };
         let position = self.journal.log.append(append).await?.position();
-        self.remember(&loaded.stream, &aggregate, version);
+        self.states.put(&loaded.stream.id, &aggregate, version);
         self.journal.acknowledge(position);
         if let Some(observer) = &self.observer {
             observer(&loaded.aggregate, &aggregate);
