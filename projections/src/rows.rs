@@ -32,8 +32,13 @@ pub(crate) enum Store {
     Sqlite(SqliteDatabase),
 }
 
-/// What a batch writes follows from the log: its commit need not wait for the disk.
-const WRITER_SESSION: &str = "set synchronous_commit = off";
+/// What a batch writes follows from the log: its commit need not wait for the disk. Plans are made once a connection,
+/// while the tables may be small: they must still be right when these are not.
+const WRITER_SESSION: &str = "
+    set synchronous_commit = off;
+    set jit = off;
+    set plan_cache_mode = force_generic_plan;
+    set enable_seqscan = off";
 
 /// A connection of its own, outside of any transaction.
 pub(crate) enum Reader {

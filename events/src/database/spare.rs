@@ -6,6 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
 
+/// Large values are compressed in a fraction of the time, where the server has been built with that.
+const COMPRESS: &str = "select set_config(name, 'lz4', false) from pg_settings
+    where name = 'default_toast_compression' and 'lz4' = any(enumvals)";
+
 /// Connections of one kind of session, each for one at a time. The last one given back is the next one taken: who is
 /// alone has one, which has prepared what it runs, and whose process has in memory what it reads. A pool would hand out
 /// the one that has been idle for longest.
@@ -56,6 +60,7 @@ impl SpareConnections {
     async fn connect(&self) -> sqlx::Result<PgConnection> {
         let mut connection = self.options.connect().await?;
         connection.execute(self.session).await?;
+        connection.execute(COMPRESS).await?;
         Ok(connection)
     }
 
