@@ -32,8 +32,10 @@ const POLL_ALONE: Duration = Duration::from_millis(500);
 /// How often a process that does not project looks at the checkpoints, while somebody waits and otherwise.
 const FOLLOW_AWAITED: Duration = Duration::from_millis(20);
 const FOLLOW_IDLE: Duration = Duration::from_millis(500);
-/// How often to look for what other processes did: a rebuild that switched, tables left behind.
+/// How often to look for what other processes did: a rebuild that switched, tables left behind. Where there is always
+/// something to store, which has to come first, later.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
+const HOUSEKEEPING_UNDER_LOAD: Duration = Duration::from_secs(10);
 /// How long what is folded may wait to be stored. A job changes several times within a short time: its row is stored
 /// once for all of them, and meanwhile the log has the database to itself.
 const STORE_AFTER: Duration = Duration::from_millis(25);
@@ -138,7 +140,9 @@ impl<'a> Projector<'a> {
     /// Folds one batch, and begins to store what is due.
     async fn step(&mut self) -> Result<Step, StoreError> {
         self.conclude().await?;
-        if self.live.is_empty() || self.housekeeping.elapsed() > HOUSEKEEPING {
+        let is_quiet = self.since.is_none() && self.storing.is_idle();
+        let pause = if is_quiet { HOUSEKEEPING } else { HOUSEKEEPING_UNDER_LOAD };
+        if self.live.is_empty() || self.housekeeping.elapsed() > pause {
             self.store_all().await?;
             self.housekeep().await?;
         }

@@ -40,7 +40,7 @@ async fn write_and_read(api: Client, pipeline: &str) -> usize {
     for _ in 0..PAIRS.div_ceil(CONNECTIONS * 3) {
         let job = id(&api.launch(pipeline, &json!({})).await.expect(200));
         assert_status(&job, "Queued").await;
-        let listed = api.get(&format!("/api/jobs?limit={CONNECTIONS}")).await;
+        let listed = api.get(&format!("/api/jobs?limit={PAIRS}")).await;
         assert!(ids(&listed.expect(200)).contains(&job));
         api.claim(&job, "r").await.expect(200);
         assert_status(&job, "Running").await;
@@ -69,11 +69,14 @@ async fn another_replica_is_asked_for_a_position() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_told_before_it_is_stored() {
     let store = Store::create(StoreKind::Postgres).await;
-    let server = Server::start(&store, &["--read-wait", "100ms"]).await;
+    let server = Server::start(&store, &["--read-wait", "2s"]).await;
     let api = server.client();
     let pipeline = new_pipeline(&api).await;
     let first = id(&api.launch(&pipeline, &json!({})).await.expect(200));
-    assert_eq!(ids(&api.get("/api/jobs").await.expect(200)), [first.as_str()]);
+    eventually("the first job to be listed", async || {
+        (ids(&api.get("/api/jobs").await.expect(200)) == [first.as_str()]).then_some(())
+    })
+    .await;
 
     let mut holder = sqlx::PgConnection::connect(store.url()).await.unwrap();
     let mut held = holder.begin().await.unwrap();
