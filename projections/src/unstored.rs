@@ -2,7 +2,6 @@
 //! changes again meanwhile is stored once.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rivet_events::Position;
@@ -41,13 +40,18 @@ struct Row {
     position: Position,
     /// None where the row is no more.
     document: Option<String>,
-    /// Whether the database neither has it nor is about to.
+    /// Whether the database had none when it was folded.
     is_new: bool,
 }
 
 impl Row {
     fn bytes(&self) -> usize {
         self.document.as_ref().map_or(0, String::len)
+    }
+
+    /// Whether the database neither has the row nor is about to, where all up to `taken` is on its way.
+    fn is_here_alone(&self, taken: Position) -> bool {
+        self.is_new && self.position > taken
     }
 }
 
@@ -82,31 +86,24 @@ impl Unstored {
     pub(crate) fn put(&self, generations: &[Checkpoint], changes: Vec<Changes>, to: Position) {
         let Tables { by_name, bytes, taken } = &mut *self.tables();
         for (generation, changes) in generations.iter().zip(changes) {
-            let table = by_name.entry(generation.table()).or_default();
+            let Table { rows, parked } = by_name.entry(generation.table()).or_default();
             for Upsert { key, document, is_new } in changes.upserts {
-                *bytes += document.len();
+                let before = rows.remove(&key);
+                *bytes -= before.as_ref().map_or(0, Row::bytes);
+                let is_new = before.map_or(is_new, |before| before.is_here_alone(*taken));
                 let row = Row { position: to, document: Some(document), is_new };
-                match table.rows.entry(key) {
-                    Entry::Occupied(mut entry) => {
-                        let before = entry.get();
-                        let is_new = before.is_new && before.position > *taken;
-                        *bytes -= before.bytes();
-                        entry.insert(Row { is_new, ..row });
-                    }
-                    Entry::Vacant(entry) => {
-                        entry.insert(row);
-                    }
-                }
+                *bytes += row.bytes();
+                rows.insert(key, row);
             }
             for key in changes.deletes {
-                let before = table.rows.remove(&key);
+                let before = rows.remove(&key);
                 *bytes -= before.as_ref().map_or(0, Row::bytes);
                 // One that came and went has never been there.
-                if !before.is_some_and(|before| before.is_new && before.position > *taken) {
-                    table.rows.insert(key, Row { position: to, document: None, is_new: false });
+                if !before.is_some_and(|before| before.is_here_alone(*taken)) {
+                    rows.insert(key, Row { position: to, document: None, is_new: false });
                 }
             }
-            table.parked.extend(changes.parked);
+            parked.extend(changes.parked);
         }
         self.folded.send_replace(to);
     }
