@@ -1,6 +1,7 @@
 //! Appends on their way into the log: encoded by the caller, committed together by the writer.
 
 use std::collections::HashSet;
+use std::mem;
 
 use chrono::SubsecRound;
 
@@ -95,10 +96,35 @@ impl EncodedAppend {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Batch<'a>(pub(super) &'a [Queued]);
 
+/// How a database stores one batch.
+pub(super) trait Attempt {
+    /// Stores the appends without one of these stale writes. The base; none where another stream has moved: then nothing
+    /// was stored.
+    async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError>;
+
+    /// As places in [`Batch::writes`], ascending.
+    async fn find_stale_writes(&mut self) -> Result<Vec<usize>, StoreError>;
+}
+
 /// A conflict of which there is no sign.
 #[derive(Debug, thiserror::Error)]
 #[error("an append met a stream that has moved, but none has")]
-pub(super) struct Inconsistent;
+struct Inconsistent;
+
+/// Stores what of the batch is not stale. Only where another process has moved a stream is that more than one attempt.
+pub(super) async fn commit(mut attempt: impl Attempt) -> Result<Committed, StoreError> {
+    let mut stale_writes = Vec::new();
+    loop {
+        if let Some(base) = attempt.append(&stale_writes).await? {
+            return Ok(Committed { base, stale_writes });
+        }
+        let before = mem::replace(&mut stale_writes, attempt.find_stale_writes().await?);
+        // A stream never shrinks: what was stale still is.
+        if stale_writes.len() <= before.len() {
+            return Err(Inconsistent.into());
+        }
+    }
+}
 
 /// What became of a batch.
 #[derive(Debug)]

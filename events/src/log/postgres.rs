@@ -15,9 +15,10 @@ use uuid::Uuid;
 use crate::database::SpareConnections;
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::StoreError;
-use crate::log::batch::{Batch, Committed};
+use crate::log::batch::{self, Batch, Committed};
 use crate::log::keeper::{Keeper, StoredEvent};
 use crate::log::writer::raise;
+use append::PostgresAttempt;
 
 mod append;
 mod follow;
@@ -75,8 +76,10 @@ impl Keeper for PostgresKeeper {
 
     async fn commit(&self, batch: Batch<'_>) -> Result<Committed, StoreError> {
         let known_head = *self.committed.borrow();
-        let append = self.writers.run(async |connection| append::append(connection, batch, known_head).await);
-        let committed = timeout(COMMIT_TIMEOUT, append)
+        let commit = self
+            .writers
+            .run(async |connection| batch::commit(PostgresAttempt { connection, batch, known_head }).await);
+        let committed = timeout(COMMIT_TIMEOUT, commit)
             .await
             .map_err(StoreError::from)
             .flatten()

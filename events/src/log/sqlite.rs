@@ -1,6 +1,5 @@
 //! Keeps events in the one SQLite file of the one process.
 
-use std::mem;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -10,7 +9,7 @@ use sqlx::{Arguments as _, Row};
 use crate::database::{Durability, PackedTexts, SqliteDatabase};
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::StoreError;
-use crate::log::batch::{Batch, Committed, Inconsistent, Write};
+use crate::log::batch::{self, Attempt, Batch, Committed, Write};
 use crate::log::keeper::{Keeper, StoredEvent};
 
 /// That the stream of a write is not at the version expected.
@@ -78,20 +77,7 @@ impl SqliteKeeper {
 
 impl Keeper for SqliteKeeper {
     async fn commit(&self, batch: Batch<'_>) -> Result<Committed, StoreError> {
-        let mut stale_writes = Vec::new();
-        loop {
-            match self.append(batch, &stale_writes).await {
-                Ok(Some(base)) => return Ok(Committed { base, stale_writes }),
-                Ok(None) => {}
-                Err(error) if is_conflict(&error) => {}
-                Err(error) => return Err(error),
-            }
-            let before = mem::replace(&mut stale_writes, self.find_stale_writes(batch).await?);
-            // A stream never shrinks: what was stale still is.
-            if stale_writes.len() <= before.len() {
-                return Err(Inconsistent.into());
-            }
-        }
+        batch::commit(SqliteAttempt { database: &self.database, batch }).await
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, StoreError> {
@@ -123,24 +109,31 @@ impl Keeper for SqliteKeeper {
     }
 }
 
-impl SqliteKeeper {
-    /// Stores the appends without a stale write. The base; none where a stream that was looked up is not at its version.
-    async fn append(&self, batch: Batch<'_>, stale_writes: &[usize]) -> Result<Option<Position>, StoreError> {
-        let (rows, texts, count) = packed(batch, stale_writes)?;
+/// A batch on its way into the file.
+struct SqliteAttempt<'a> {
+    database: &'a SqliteDatabase,
+    batch: Batch<'a>,
+}
+
+impl Attempt for SqliteAttempt<'_> {
+    async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError> {
+        let (rows, texts, count) = packed(self.batch, stale_writes)?;
         let mut args = SqliteArguments::default();
         args.add(rows)?;
         args.add(texts)?;
-        args.add(streams(batch.looked_up(stale_writes))?)?;
-        let stored = self.database.transact(Durability::Synced, APPEND, args).await?;
+        args.add(streams(self.batch.looked_up(stale_writes))?)?;
+        let stored = match self.database.transact(Durability::Synced, APPEND, args).await {
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(None),
+            stored => stored?,
+        };
         let stored = stored.first().ok_or(sqlx::Error::RowNotFound)?;
         let (stored, head): (u64, u64) = (stored.try_get(0)?, stored.try_get(1)?);
         Ok((stored == count).then(|| Position(head - count)))
     }
 
-    /// As places in [`Batch::writes`], ascending.
-    async fn find_stale_writes(&self, batch: Batch<'_>) -> Result<Vec<usize>, StoreError> {
+    async fn find_stale_writes(&mut self) -> Result<Vec<usize>, StoreError> {
         let places: Vec<i64> = sqlx::query_scalar(STALE_WRITES)
-            .bind(streams(batch.writes().map(|(_, write)| write))?)
+            .bind(streams(self.batch.writes().map(|(_, write)| write))?)
             .fetch_all(&self.database.readers)
             .await?;
         Ok(places.into_iter().map(usize::try_from).collect::<Result<_, _>>()?)
@@ -178,12 +171,6 @@ fn packed(batch: Batch<'_>, stale_writes: &[usize]) -> Result<(String, Vec<u8>, 
         })
         .collect();
     Ok((serde_json::to_string(&rows)?, texts.into_bytes(), rows.len() as u64))
-}
-
-/// Whether another process has moved a stream on.
-fn is_conflict(error: &StoreError) -> bool {
-    let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() else { return false };
-    error.is_unique_violation()
 }
 
 fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {

@@ -1,6 +1,5 @@
 //! Stores a batch: one call of the function `append_events` (see the migrations), one round trip, one transaction.
 
-use std::mem;
 use std::num::TryFromIntError;
 
 use chrono::{DateTime, Utc};
@@ -10,7 +9,7 @@ use uuid::Uuid;
 
 use crate::envelope::Position;
 use crate::log::StoreError;
-use crate::log::batch::{Batch, Committed, Inconsistent, Write};
+use crate::log::batch::{Attempt, Batch, Write};
 
 /// What is no JSON is found before the function takes the lock.
 const APPEND: &str = "select append_events($1, $2, $3, $4, $5, $6, $7, $8, $9::text[]::json[], $10::text[]::json[], $11, $12, $13)";
@@ -28,45 +27,38 @@ const STALE_WRITES: &str = "
 /// The constraint that each version of a stream is taken once.
 const STREAM_KEY: &str = "events_stream_sequence";
 
-/// Stores what of the batch is not stale. Only where another process has moved a stream is that more than one call.
-pub(super) async fn append(
-    connection: &mut PgConnection,
-    batch: Batch<'_>,
-    known_head: Position,
-) -> Result<Committed, StoreError> {
-    let mut stale_writes = Vec::new();
-    loop {
-        let stored = Columns::new(batch, &stale_writes)?.append(connection, known_head).await;
-        match stored {
-            Ok(Some(base)) => return Ok(Committed { base: Position(base.try_into()?), stale_writes }),
-            Ok(None) => {}
-            Err(error) if is_stream_conflict(&error) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let before = mem::replace(&mut stale_writes, find_stale_writes(connection, batch).await?);
-        // A stream never shrinks: what was stale still is.
-        if stale_writes.len() <= before.len() {
-            return Err(Inconsistent.into());
-        }
-    }
+/// A batch on its way over a connection.
+pub(super) struct PostgresAttempt<'a> {
+    pub(super) connection: &'a mut PgConnection,
+    pub(super) batch: Batch<'a>,
+    /// The last position is at least this.
+    pub(super) known_head: Position,
 }
 
-/// As places in [`Batch::writes`], ascending.
-async fn find_stale_writes(
-    connection: &mut PgConnection,
-    batch: Batch<'_>,
-) -> Result<Vec<usize>, StoreError> {
-    let mut writes = Streams::default();
-    for (_, write) in batch.writes() {
-        writes.push(write)?;
+impl Attempt for PostgresAttempt<'_> {
+    async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError> {
+        let columns = Columns::new(self.batch, stale_writes)?;
+        match columns.append(self.connection, self.known_head).await {
+            Ok(Some(base)) => Ok(Some(Position(base.try_into()?))),
+            Ok(None) => Ok(None),
+            Err(error) if is_stream_conflict(&error) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
-    let places: Vec<i64> = sqlx::query_scalar(STALE_WRITES)
-        .bind(&writes.types)
-        .bind(&writes.ids)
-        .bind(&writes.versions)
-        .fetch_all(connection)
-        .await?;
-    Ok(places.into_iter().map(|place| usize::try_from(place - 1)).collect::<Result<_, _>>()?)
+
+    async fn find_stale_writes(&mut self) -> Result<Vec<usize>, StoreError> {
+        let mut writes = Streams::default();
+        for (_, write) in self.batch.writes() {
+            writes.push(write)?;
+        }
+        let places: Vec<i64> = sqlx::query_scalar(STALE_WRITES)
+            .bind(&writes.types)
+            .bind(&writes.ids)
+            .bind(&writes.versions)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        Ok(places.into_iter().map(|place| usize::try_from(place - 1)).collect::<Result<_, _>>()?)
+    }
 }
 
 fn is_stream_conflict(error: &sqlx::Error) -> bool {
