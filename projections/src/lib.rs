@@ -3,8 +3,8 @@
 //! - [`projection`]: what a read model is, and the list of them all; [`pipelines`], [`jobs`], [`job_queue`],
 //!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`], [`webhooks`],
 //!   [`lifetimes`]: each the question that it answers, its fold, and its queries;
+//! - [`read_models`]: the open read models, waiting for a position, status; `as_of`: rows that are not waited for;
 //! - [`past`]: read models as they were; [`parked`]: what they have given up;
-//! - [`read_models`]: the open read models, waiting for a position, status;
 //! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`, `density`: prove them;
 //!   `archiving`: lets go of what is in the archive;
 //! - `rows`, `checkpoint`, `generation`: how they are stored; `batch`: the one way in which they change; `unstored`: what
@@ -13,6 +13,7 @@
 //! This crate knows no aggregate and no command. A read model is a hint: only an aggregate says yes.
 
 mod archiving;
+mod as_of;
 mod batch;
 mod bulk;
 mod checkpoint;
@@ -46,6 +47,7 @@ pub mod verify;
 pub mod webhooks;
 
 pub use archiving::{NotReleased, Released};
+pub use as_of::AsOf;
 pub use page::{Cursor, CursorError, Page};
 pub use past::PastError;
 pub use query::QueryError;

@@ -10,7 +10,6 @@ use rivet_events::Position;
 use rivet_events::database::Database;
 use rivet_events::log::{EventLog, StoreError};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep_until};
 
 use crate::checkpoint::{self, Checkpoint, State};
 use crate::generation;
@@ -18,7 +17,7 @@ use crate::projection::Projection;
 use crate::query::{self, Query, QueryError, Value};
 use crate::rows::{Store, is_missing_table};
 use crate::status::ProjectorWork;
-use crate::unstored::{Ahead, Unstored};
+use crate::unstored::Unstored;
 
 /// Every read model over one database and one log. Clones are the same.
 #[derive(Clone)]
@@ -110,7 +109,8 @@ impl ReadModels {
         tokio::time::timeout(timeout, self.stored(position)).await.is_ok()
     }
 
-    async fn stored(&self, position: Position) {
+    /// Waits until queries see every event up to `position`.
+    pub(crate) async fn stored(&self, position: Position) {
         // It does not close: it is held here.
         let _ = self.watch().wait_for(|seen| *seen >= position).await;
     }
@@ -149,36 +149,6 @@ impl ReadModels {
     pub(crate) async fn find<P: Projection>(&self, key: &str) -> Result<Option<P::Row>, QueryError> {
         let query = Query::new("select document from {rows} where key = ").bind(key);
         Ok(self.select::<P>(&query).await?.pop())
-    }
-
-    /// The row with this key, and whether every event up to `position` is in it (I9). It is told as soon as these are
-    /// folded; where that takes longer than `timeout`, it is told as it is.
-    pub(crate) async fn find_as_of<P: Projection>(
-        &self,
-        key: &str,
-        position: Position,
-        timeout: Duration,
-    ) -> Result<(Option<P::Row>, bool), QueryError> {
-        let until = Instant::now() + timeout;
-        if *self.inner.leading.borrow() && self.position() < position {
-            tokio::select! {
-                () = self.inner.unstored.wait_for(position) => {}
-                () = self.stored(position) => {}
-                () = sleep_until(until) => {}
-            }
-        }
-        let table = checkpoint::table(P::NAME, self.generation(P::NAME));
-        match self.inner.unstored.row(&table, key, position) {
-            Some(Ahead::Row(document)) => {
-                let row = document.map(|document| query::decode::<P>(&document)).transpose()?;
-                Ok((row, true))
-            }
-            Some(Ahead::Stored) => Ok((self.find::<P>(key).await?, true)),
-            None => {
-                let fresh = self.wait_for(position, until.saturating_duration_since(Instant::now())).await;
-                Ok((self.find::<P>(key).await?, fresh))
-            }
-        }
     }
 
     /// The rows whose documents a query selects.

@@ -1,7 +1,8 @@
 //! Rows that are folded and not stored yet: so a row can be told by its key before the database has it, and one that
 //! changes again meanwhile is stored once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::{Bound, RangeInclusive};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rivet_events::Position;
@@ -31,7 +32,7 @@ struct Tables {
 /// Of one generation.
 #[derive(Default)]
 struct Table {
-    rows: HashMap<String, Row>,
+    rows: BTreeMap<String, Row>,
     parked: Vec<ParkedStream>,
 }
 
@@ -55,13 +56,12 @@ impl Row {
     }
 }
 
-/// A row by its key, every event up to some position seen.
+/// A row that may not be stored yet.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ahead {
-    /// The document, or that there is none.
-    Row(Option<String>),
-    /// It is as it is stored.
-    Stored,
+pub(crate) struct UnstoredRow {
+    pub(crate) key: String,
+    /// None where the row is no more.
+    pub(crate) document: Option<String>,
 }
 
 impl Unstored {
@@ -75,11 +75,19 @@ impl Unstored {
         let _ = self.folded.subscribe().wait_for(|folded| *folded >= position).await;
     }
 
-    /// The row, if all up to `position` is known of the table.
-    pub(crate) fn row(&self, table: &str, key: &str, position: Position) -> Option<Ahead> {
+    /// The rows of a range of keys, in the order of these, if all up to `position` is known of the table.
+    pub(crate) fn rows(
+        &self,
+        table: &str,
+        keys: RangeInclusive<&str>,
+        position: Position,
+    ) -> Option<Vec<UnstoredRow>> {
         let tables = self.tables();
         let known = tables.by_name.get(table).filter(|_| *self.folded.borrow() >= position)?;
-        Some(known.rows.get(key).map_or(Ahead::Stored, |row| Ahead::Row(row.document.clone())))
+        let keys = (Bound::Included(*keys.start()), Bound::Included(*keys.end()));
+        let row =
+            |(key, row): (&String, &Row)| UnstoredRow { key: key.clone(), document: row.document.clone() };
+        Some(known.rows.range::<str, _>(keys).map(row).collect())
     }
 
     /// Takes in what a batch that ends at `to` made of these generations.
@@ -113,7 +121,7 @@ impl Unstored {
         self.tables().bytes
     }
 
-    /// All of it, of each of these generations, to be stored.
+    /// All of it, of each of these generations, to be stored; in the order of the index that it goes into.
     pub(crate) fn take(&self, generations: &[Checkpoint]) -> Vec<Changes> {
         let mut tables = self.tables();
         tables.taken = *self.folded.borrow();
@@ -129,9 +137,6 @@ impl Unstored {
                     None => changes.deletes.push(key.clone()),
                 }
             }
-            // In the order of the index that they go into.
-            changes.upserts.sort_unstable();
-            changes.deletes.sort_unstable();
             changes.parked.clone_from(&table.parked);
             changes
         };

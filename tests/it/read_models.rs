@@ -10,7 +10,9 @@ use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry, LogLevel};
 use rivet_events::{Event, StreamId};
 use rivet_projections::jobs::{self, Job, JobFilter};
 use rivet_projections::runners::RunnerStatus;
-use rivet_projections::{Cursor, ReadModels, job_logs, job_queue, pipeline_activity, pipelines, runners};
+use rivet_projections::{
+    AsOf, Cursor, ReadModels, job_logs, job_queue, pipeline_activity, pipelines, runners,
+};
 use rivet_tests::history::{Story, tell};
 
 use crate::rebuild::{Process, Store, assert_proven, on_both, stories};
@@ -219,7 +221,8 @@ async fn a_log_is_read_in_pages_of_bounded_size(store: Store) {
     for limit in [1, 2, 4, 1000] {
         let (mut seen, mut after) = (Vec::new(), 0);
         while let Some(next) = {
-            let page = job_logs::page(&process.read_models, job_id, after, limit).await.unwrap();
+            let (page, _) =
+                job_logs::page(&process.read_models, job_id, after, limit, AsOf::default()).await.unwrap();
             let bytes: usize = page.entries.iter().map(|numbered| numbered.entry.message.len()).sum();
             assert!(page.entries.len() <= limit && bytes < 5_000_000);
             seen.extend(page.entries);
@@ -233,7 +236,8 @@ async fn a_log_is_read_in_pages_of_bounded_size(store: Store) {
         );
         assert!(seen.iter().all(|numbered| numbered.entry == entry(numbered.index)));
     }
-    let unknown = job_logs::page(&process.read_models, JobId::generate(), 0, 10).await.unwrap();
+    let (unknown, _) =
+        job_logs::page(&process.read_models, JobId::generate(), 0, 10, AsOf::default()).await.unwrap();
     assert_eq!((unknown.entries, unknown.next), (vec![], None));
     running.stop().await;
 }

@@ -3,11 +3,11 @@
 use futures_util::future::join_all;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{UNKNOWN, id, ids, new_job, new_pipeline, success};
+use rivet_tests::sample::{UNKNOWN, entry, id, ids, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Connection;
 
 const CONNECTIONS: usize = 16;
@@ -65,7 +65,7 @@ async fn another_replica_is_asked_for_a_position() {
     }
 }
 
-/// A job is told as soon as its events are folded; what only the database knows, when that has it.
+/// A job and its log are told as soon as their events are folded; what only the database knows, when that has it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_told_before_it_is_stored() {
     let store = Store::create(StoreKind::Postgres).await;
@@ -73,6 +73,9 @@ async fn a_job_is_told_before_it_is_stored() {
     let api = server.client();
     let pipeline = new_pipeline(&api).await;
     let first = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    api.claim(&first, "r").await.expect(200);
+    api.append_logs(&first, &json!([entry("a"), entry("b")])).await.expect(201);
+    // The list waits for the database, and so brings the log there.
     eventually("the first job to be listed", async || {
         (ids(&api.get("/api/jobs").await.expect(200)) == [first.as_str()]).then_some(())
     })
@@ -82,12 +85,18 @@ async fn a_job_is_told_before_it_is_stored() {
     let mut held = holder.begin().await.unwrap();
     sqlx::query("lock table checkpoints in exclusive mode").execute(&mut *held).await.unwrap();
     let second = id(&api.launch(&pipeline, &json!({})).await.expect(200));
-    for job in [&first, &second] {
-        api.claim(job, "r").await.expect(200);
+    api.claim(&second, "r").await.expect(200);
+    for (job, log) in [(&first, ["a", "b", "c"].as_slice()), (&second, &["c"])] {
+        api.append_logs(job, &json!([entry("c")])).await.expect(201);
         api.complete(job, &success()).await.expect(204);
         let read = api.job(job).await;
         assert_eq!(read.expect(200)["status"], "Succeeded");
         assert_eq!(read.header("rivet-stale"), None);
+        for (query, expected) in [("", log), ("?tail=1", &["c"]), ("?limit=1", &log[..1])] {
+            let read = api.get(&format!("/api/jobs/{job}/logs{query}")).await;
+            assert_eq!(messages(&read.expect(200)), expected);
+            assert_eq!(read.header("rivet-stale"), None);
+        }
     }
     let listed = api.get("/api/jobs").await;
     assert_eq!((ids(&listed.expect(200)), listed.header("rivet-stale")), (vec![first.clone()], Some("true")));
@@ -98,6 +107,10 @@ async fn a_job_is_told_before_it_is_stored() {
         (ids(&listed.expect(200)) == [second.as_str(), first.as_str()]).then_some(())
     })
     .await;
+}
+
+fn messages(log: &Value) -> Vec<&str> {
+    log.as_array().into_iter().flatten().filter_map(|entry| entry["message"].as_str()).collect()
 }
 
 /// Read models that are behind show what they have, and do not say that there is nothing else.

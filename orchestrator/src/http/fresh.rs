@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rivet_events::Position;
+use rivet_projections::AsOf;
 
 use super::error::ApiError;
 use super::extract::header_value;
@@ -13,13 +14,14 @@ use super::header::{MIN_POSITION, STALE};
 use super::state::AppState;
 
 /// What a GET has to see: what this server had acknowledged when it arrived, and the position that it asks for (of
-/// another replica).
-pub(super) struct Asked(pub(super) Position);
+/// another replica), and how long it waits for that.
+pub(super) struct Asked(pub(super) AsOf);
 
 impl Asked {
     fn of(headers: &HeaderMap, state: &AppState) -> Result<Self, ApiError> {
         let asked = header_value(headers, &MIN_POSITION)?.map(Position).unwrap_or_default();
-        Ok(Self(state.commands.acknowledged().max(asked)))
+        let position = state.commands.acknowledged().max(asked);
+        Ok(Self(AsOf { position, timeout: state.config.read_wait }))
     }
 }
 
@@ -40,11 +42,11 @@ pub(super) async fn wait_for_read_models(
     if request.method() != Method::GET {
         return next.run(request).await;
     }
-    let position = match Asked::of(request.headers(), &state) {
-        Ok(Asked(position)) => position,
+    let AsOf { position, timeout } = match Asked::of(request.headers(), &state) {
+        Ok(Asked(as_of)) => as_of,
         Err(error) => return error.into_response(),
     };
-    let fresh = state.read_models.wait_for(position, state.config.read_wait).await;
+    let fresh = state.read_models.wait_for(position, timeout).await;
     let response = next.run(request).await;
     if fresh { response } else { stale(response) }
 }

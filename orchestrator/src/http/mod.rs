@@ -61,7 +61,6 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/jobs/execute/{id}", post(jobs::claim::claim))
         .route("/api/jobs/{id}/claim", post(jobs::claim::claim))
         .route("/api/jobs/{id}/status", put(jobs::status::set_status))
-        .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
         .route("/api/jobs/{id}/logs/stream", get(jobs::log_stream::stream))
         .route("/api/jobs/{id}/complete", post(jobs::complete::complete))
         .route("/api/jobs/{id}/cancel", post(jobs::cancel::cancel))
@@ -92,8 +91,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/projections/{name}/parked/{*path}", post(projections::parked::decide))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     api.merge(dashboard())
-        // It waits by itself, for less than the others.
+        // They wait by themselves, for less than the others.
         .route("/api/jobs/{id}", get(jobs::get::get))
+        .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
         // What must answer at once, and needs no read model.
         .route("/api/health", get(health::health))
         .route("/livez", get(health::live))

@@ -32,3 +32,10 @@ pub struct LogBatch {
     /// The entries, in order of arrival.
     pub entries: Vec<LogEntry>,
 }
+
+impl LogBatch {
+    /// The index after its last entry.
+    fn next_index(&self) -> u64 {
+        self.first_index + self.entries.len() as u64
+    }
+}

@@ -3,7 +3,7 @@
 use rivet_events::Event;
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry, LogLevel};
 
-use super::queries::{cut, key};
+use super::queries::{cut, joined, key};
 use super::{JobLogs, LogBatch};
 use crate::testing::{Scene, at, row_after};
 
@@ -55,4 +55,23 @@ fn a_page_begins_inside_a_batch_and_counts_over_attempts() {
     assert_eq!(seen, [(2, 1, "b"), (3, 1, "c"), (4, 2, "d")]);
     assert_eq!(page.next, Some(4));
     assert_eq!(cut(batches(), 5, 3).next, None);
+}
+
+#[test]
+fn what_is_not_stored_follows_where_nothing_is_missing_in_between() {
+    let (one, two, three) = (batch(1, 1, &["a", "b"]), batch(1, 3, &["c"]), batch(2, 4, &["d"]));
+    let join = |stored: &[&LogBatch], unstored: &[&LogBatch], after| {
+        let cloned = |batches: &[&LogBatch]| batches.iter().copied().cloned().collect();
+        let joined = joined(cloned(stored), cloned(unstored), after);
+        joined.iter().map(|batch| batch.first_index).collect::<Vec<_>>()
+    };
+    assert_eq!(join(&[&one], &[&two, &three], 0), [1, 3, 4]);
+    // Stored since.
+    assert_eq!(join(&[&one, &two], &[&two, &three], 0), [1, 3, 4]);
+    // Those that the reader has seen are left out.
+    assert_eq!(join(&[], &[&one, &two, &three], 1), [1, 3, 4]);
+    assert_eq!(join(&[], &[&one, &two, &three], 2), [3, 4]);
+    assert_eq!(join(&[], &[&one, &two, &three], 4), [0; 0]);
+    // The database has more than a page.
+    assert_eq!(join(&[&one], &[&three], 0), [1]);
 }

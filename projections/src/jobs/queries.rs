@@ -1,7 +1,6 @@
 //! What may be asked about jobs.
 
 use std::cmp::Reverse;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId, RunnerId};
@@ -10,6 +9,7 @@ use rivet_events::log::ReadError;
 use rivet_events::{Position, StreamId};
 
 use super::{Job, Jobs};
+use crate::as_of::AsOf;
 use crate::page::{Cursor, Page};
 use crate::query::{Query, QueryError};
 use crate::read_models::ReadModels;
@@ -34,14 +34,13 @@ pub async fn find(read_models: &ReadModels, id: JobId) -> Result<Option<Job>, Qu
     read_models.find::<Jobs>(&id.to_string()).await
 }
 
-/// The job as of `position` or later, and true; past `timeout`, as far as is known, and false.
+/// The job, and whether it is as new as it has to be.
 pub async fn find_as_of(
     read_models: &ReadModels,
     id: JobId,
-    position: Position,
-    timeout: Duration,
+    as_of: AsOf,
 ) -> Result<(Option<Job>, bool), QueryError> {
-    read_models.find_as_of::<Jobs>(&id.to_string(), position, timeout).await
+    read_models.find_as_of::<Jobs>(&id.to_string(), as_of).await
 }
 
 /// The job as it was at a position; none before its launch.

@@ -36,26 +36,23 @@ fn take(unstored: &Unstored) -> (Vec<String>, Vec<String>) {
     (changes.upserts.into_iter().map(|upsert| upsert.document).collect(), changes.deletes)
 }
 
-fn row(unstored: &Unstored, key: &str, position: u64) -> Option<Ahead> {
-    unstored.row(&generations()[0].table(), key, Position(position))
-}
-
-fn document(text: &str) -> Ahead {
-    Ahead::Row(Some(text.to_owned()))
+/// The documents of rows from the key `a` on, none for one that is no more.
+fn rows(unstored: &Unstored, to: &str, position: u64) -> Option<Vec<Option<String>>> {
+    let rows = unstored.rows(&generations()[0].table(), "a"..=to, Position(position))?;
+    Some(rows.into_iter().map(|row| row.document).collect())
 }
 
 #[test]
 fn a_row_is_told_as_of_what_is_folded_and_no_further() {
     let unstored = Unstored::default();
     put(&unstored, 2, [("a", true)], &[]);
-    put(&unstored, 4, [("a", false)], &["b"]);
-    assert_eq!(row(&unstored, "a", 4), Some(document("a at 4")));
-    assert_eq!(row(&unstored, "b", 3), Some(Ahead::Row(None)));
-    assert_eq!(row(&unstored, "c", 4), Some(Ahead::Stored));
-    assert_eq!(row(&unstored, "a", 5), None);
-    assert_eq!(unstored.row("jobs_g7", "a", Position(1)), None);
+    put(&unstored, 4, [("a", false), ("c", true)], &["b"]);
+    assert_eq!(rows(&unstored, "a", 4), Some(vec![Some("a at 4".to_owned())]));
+    assert_eq!(rows(&unstored, "b", 3), Some(vec![Some("a at 4".to_owned()), None]));
+    assert_eq!(rows(&unstored, "a", 5), None);
+    assert_eq!(unstored.rows("jobs_g7", "a"..="a", Position(1)), None);
     unstored.clear();
-    assert_eq!(row(&unstored, "a", 1), None);
+    assert_eq!(rows(&unstored, "a", 1), None);
 }
 
 #[test]
@@ -94,7 +91,7 @@ fn what_is_stored_leaves_and_what_changed_meanwhile_stays() {
     take(&unstored);
     put(&unstored, 3, [("b", false)], &[]);
     unstored.stored(Position(2));
-    assert_eq!(row(&unstored, "a", 3), Some(Ahead::Stored));
+    assert_eq!(rows(&unstored, "a", 3), Some(vec![]));
     assert_eq!(unstored.bytes(), "b at 3".len());
     assert_eq!(take(&unstored).0, ["b at 3"]);
 }

@@ -28,7 +28,7 @@ use crate::http::state::{AppState, unknown_job};
 )]
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
-    Asked(position): Asked,
+    Asked(as_of): Asked,
     Path(id): Path<JobId>,
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
@@ -37,12 +37,13 @@ pub(in crate::http) async fn get(
         let job = Job::from_row(row.ok_or_else(|| unknown_job(id))?, then.time);
         return Ok(told(Some(then), Json(job)));
     }
-    let (now, wait) = (state.clock.now(), state.config.read_wait);
-    let (row, mut fresh) = jobs::find_as_of(&state.read_models, id, position, wait).await?;
+    let now = state.clock.now();
+    let (row, mut fresh) = jobs::find_as_of(&state.read_models, id, as_of).await?;
     let response = match row {
         Some(row) => {
             // Why it waits is in the rows of others.
-            fresh &= row.status != JobStatus::Queued || state.read_models.wait_for(position, wait).await;
+            fresh &= row.status != JobStatus::Queued
+                || state.read_models.wait_for(as_of.position, as_of.timeout).await;
             let waiting = waiting(&state, &row, now).await?;
             Json(Job::from_row(row, now).with_waiting(waiting)).into_response()
         }

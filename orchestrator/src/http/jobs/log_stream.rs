@@ -13,7 +13,7 @@ use rivet_events::job::{JobEvent, JobStatus};
 use rivet_events::job_log::{JobLogAppended, JobLogEvent};
 use rivet_events::log::ReadError;
 use rivet_projections::job_logs::{self, NumberedEntry};
-use rivet_projections::{QueryError, ReadModels, jobs};
+use rivet_projections::{AsOf, QueryError, ReadModels, jobs};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::IntoParams;
@@ -154,7 +154,10 @@ impl LogStream {
                 Stage::Stored => {
                     // Whatever is after this is in the feed, if it is not in the page.
                     let position = self.read_models.position();
-                    let page = job_logs::page(&self.read_models, self.job_id, self.after, usize::MAX).await?;
+                    let as_it_is = AsOf::default();
+                    let (page, _) =
+                        job_logs::page(&self.read_models, self.job_id, self.after, usize::MAX, as_it_is)
+                            .await?;
                     self.ready = page.entries.into();
                     if self.ready.is_empty() && self.end.is_none() {
                         // It may have ended while its log was read; then what came before the end is still to be read.

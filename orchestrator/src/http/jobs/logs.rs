@@ -6,13 +6,14 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use rivet_events::id::JobId;
-use rivet_projections::{QueryError, ReadModels, job_logs, jobs};
+use rivet_projections::{AsOf, QueryError, ReadModels, job_logs, jobs};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::http::body::NumberedLogEntry;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
+use crate::http::fresh::{Asked, stale};
 use crate::http::state::{AppState, unknown_job};
 
 /// Entries that are read from the store at once when the whole log is asked for.
@@ -44,27 +45,33 @@ pub(in crate::http) struct Range {
 )]
 pub(in crate::http) async fn read(
     State(state): State<AppState>,
+    Asked(as_of): Asked,
     Path(job_id): Path<JobId>,
     Query(range): Query<Range>,
 ) -> Result<Response, ApiError> {
     range.check()?;
-    if jobs::find(&state.read_models, job_id).await?.is_none() {
-        return Err(unknown_job(job_id));
+    let (job, mut fresh) = jobs::find_as_of(&state.read_models, job_id, as_of).await?;
+    if job.is_none() {
+        let unknown = unknown_job(job_id).into_response();
+        return Ok(if fresh { unknown } else { stale(unknown) });
     }
     let (after, left) = match range.tail {
         Some(tail) => {
-            let last = job_logs::last_index(&state.read_models, job_id).await?;
+            let (last, is_last) = job_logs::last_index(&state.read_models, job_id, as_of).await?;
+            fresh &= is_last;
             // What comes meanwhile is of the end too.
             (last.saturating_sub(u64::try_from(tail).unwrap_or(u64::MAX)), usize::MAX)
         }
         None => (range.after.unwrap_or_default(), range.limit.unwrap_or(usize::MAX)),
     };
-    let reading = Reading { read_models: state.read_models.clone(), job_id, after, left, begun: false };
+    let reading =
+        Reading { read_models: state.read_models.clone(), job_id, after, left, as_of, begun: false };
     // The first page before the answer begins, so that a store that fails can still be told of.
-    let (first, rest) = reading.next().await?;
-    let body = stream::iter([Ok(first)]);
+    let Piece { text, rest, is_fresh } = reading.next().await?;
+    let body = stream::iter([Ok(text)]);
     let body = Body::from_stream(stream::StreamExt::chain(body, chunks(rest)));
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    let response = ([(header::CONTENT_TYPE, "application/json")], body).into_response();
+    Ok(if fresh && is_fresh { response } else { stale(response) })
 }
 
 impl Range {
@@ -87,14 +94,24 @@ struct Reading {
     job_id: JobId,
     after: u64,
     left: usize,
+    as_of: AsOf,
     begun: bool,
 }
 
+/// A piece of the array's text.
+struct Piece {
+    text: Bytes,
+    /// What is to be read after it.
+    rest: Option<Reading>,
+    /// Whether it is as new as it has to be.
+    is_fresh: bool,
+}
+
 impl Reading {
-    /// The next piece of the array's text, and what is to be read after it.
-    async fn next(mut self) -> Result<(Bytes, Option<Self>), QueryError> {
+    async fn next(mut self) -> Result<Piece, QueryError> {
         let limit = self.left.min(PAGE);
-        let page = job_logs::page(&self.read_models, self.job_id, self.after, limit).await?;
+        let (page, is_fresh) =
+            job_logs::page(&self.read_models, self.job_id, self.after, limit, self.as_of).await?;
         let mut text = String::new();
         for entry in page.entries {
             text.push(if self.begun { ',' } else { '[' });
@@ -108,13 +125,13 @@ impl Reading {
         if !more {
             text.push_str(if self.begun { "]" } else { "[]" });
         }
-        Ok((text.into(), more.then_some(self)))
+        Ok(Piece { text: text.into(), rest: more.then_some(self), is_fresh })
     }
 }
 
 fn chunks(reading: Option<Reading>) -> impl Stream<Item = Result<Bytes, QueryError>> {
     stream::try_unfold(reading, async |reading| match reading {
-        Some(reading) => reading.next().await.map(Some),
+        Some(reading) => reading.next().await.map(|piece| Some((piece.text, piece.rest))),
         None => Ok(None),
     })
 }
