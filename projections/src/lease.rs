@@ -1,5 +1,8 @@
-//! Which of several processes runs the projector: a row with an owner that renews it, by the clock of the database.
-//! It only saves work: the checkpoints alone make two projectors harmless.
+//! Which of several processes runs the projector: a row with an owner that renews it, by the clock of the database. Who
+//! is gone is succeeded at once, who stands still after a while. It only saves work: the checkpoints alone make two
+//! projectors harmless.
+
+mod session;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -7,10 +10,13 @@ use std::time::{Duration, Instant};
 use rivet_events::id::CommandId;
 use rivet_events::log::StoreError;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use self::session::{Session, is_gone};
 use crate::checkpoint;
 use crate::query::{Query, Value};
+use crate::read_models::ReadModels;
 use crate::rows::{Connection, Store};
 
 const RENEW_EVERY: Duration = Duration::from_secs(1);
@@ -29,6 +35,7 @@ const TABLE: &str = "create table if not exists projector_lease (
 
 /// This process's claim to the projector.
 pub(crate) struct Lease<'a> {
+    read_models: &'a ReadModels,
     store: &'a Store,
     owner: String,
     held: &'a watch::Sender<bool>,
@@ -37,10 +44,11 @@ pub(crate) struct Lease<'a> {
 }
 
 impl<'a> Lease<'a> {
-    /// `held` tells who is interested.
-    pub(crate) fn new(store: &'a Store, held: &'a watch::Sender<bool>) -> Self {
+    pub(crate) fn new(read_models: &'a ReadModels) -> Self {
+        let inner = &*read_models.inner;
         let owner = CommandId::generate().to_string();
-        Self { store, owner, held, taken_outdated: AtomicBool::new(false) }
+        let (store, held) = (&inner.store, &inner.leading);
+        Self { read_models, store, owner, held, taken_outdated: AtomicBool::new(false) }
     }
 
     /// Whether this process holds it.
@@ -51,12 +59,11 @@ impl<'a> Lease<'a> {
     /// Takes it when it is free and renews it, until `shutdown`; then lets it go. Of a database that is not shared,
     /// this process holds it as it is.
     pub(crate) async fn keep(&self, shutdown: &CancellationToken) {
-        if !self.store.is_shared() {
-            return;
-        }
+        let Store::Postgres { pool, .. } = self.store else { return };
+        let mut session = Session::new(pool, &self.owner);
         let mut renewed = Instant::now();
         while !shutdown.is_cancelled() {
-            match self.hold().await {
+            match self.renew(&mut session).await {
                 Ok(held) => {
                     renewed = Instant::now();
                     self.held.send_if_modified(|before| std::mem::replace(before, held) != held);
@@ -68,11 +75,29 @@ impl<'a> Lease<'a> {
                     }
                 }
             }
-            let _ = tokio::time::timeout(RENEW_EVERY, shutdown.cancelled()).await;
+            tokio::select! {
+                () = self.listen(&mut session) => {}
+                () = sleep(RENEW_EVERY) => {}
+                () = shutdown.cancelled() => {}
+            }
         }
         self.held.send_if_modified(std::mem::take);
         if let Err(error) = self.release().await {
             tracing::warn!(error = &*error, "the projector's lease was not released: it runs out by itself");
+        }
+    }
+
+    async fn renew(&self, session: &mut Session<'_>) -> Result<bool, StoreError> {
+        session.ensure().await?;
+        self.hold().await
+    }
+
+    /// Hears what the others ask for, until the session ends.
+    async fn listen(&self, session: &mut Session<'_>) {
+        while session.asked().await {
+            if *self.held.borrow() {
+                self.read_models.store_soon();
+            }
         }
     }
 
@@ -89,6 +114,7 @@ impl<'a> Lease<'a> {
             return Ok(false);
         }
         let patience = if is_outdated { LEASE_OUTDATED } else { LEASE };
+        let or_gone = if is_outdated { String::new() } else { format!("or {}", is_gone("lease.owner")) };
         let query = Query::new(
             "insert into projector_lease as lease (name, owner, epoch, renewed_at) values ('projector', ",
         )
@@ -101,7 +127,7 @@ impl<'a> Lease<'a> {
                  where lease.owner = excluded.owner or lease.renewed_at < {now} - ",
         )
         .bind(micros(patience))
-        .push(" returning epoch");
+        .push(&format!(" {or_gone} returning epoch"));
         let rows = connection.query(&query.text, &query.args).await?;
         let epoch = rows.first().and_then(|row| row.first()).and_then(Value::integer);
         if let (Some(epoch), false) = (epoch, held) {
@@ -120,6 +146,14 @@ impl<'a> Lease<'a> {
         let mut reader = self.store.reader().await?;
         reader.connection().execute(&query.text, &query.args).await?;
         Ok(())
+    }
+}
+
+/// Asks the process that runs the projector to store what it has folded.
+pub(crate) async fn ask_to_store(store: &Store) -> Result<(), StoreError> {
+    match store {
+        Store::Postgres { pool, .. } => session::ask_to_store(pool).await,
+        Store::Sqlite(_) => Ok(()),
     }
 }
 

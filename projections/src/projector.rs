@@ -7,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rivet_events::Position;
@@ -19,7 +20,7 @@ use self::storing::Storing;
 use crate::batch;
 use crate::checkpoint::Checkpoint;
 use crate::generation;
-use crate::lease::Lease;
+use crate::lease::{self, Lease};
 use crate::read_models::ReadModels;
 
 mod storing;
@@ -30,7 +31,7 @@ const BATCH: usize = 1000;
 const POLL_SHARED: Duration = Duration::from_millis(25);
 const POLL_ALONE: Duration = Duration::from_millis(500);
 /// How often a process that does not project looks at the checkpoints, while somebody waits and otherwise.
-const FOLLOW_AWAITED: Duration = Duration::from_millis(20);
+const FOLLOW_AWAITED: Duration = Duration::from_millis(10);
 const FOLLOW_IDLE: Duration = Duration::from_millis(500);
 /// How often to look for what other processes did: a rebuild that switched, tables left behind. Where there is always
 /// something to store, which has to come first, later.
@@ -38,7 +39,7 @@ const HOUSEKEEPING: Duration = Duration::from_secs(2);
 const HOUSEKEEPING_UNDER_LOAD: Duration = Duration::from_secs(10);
 /// How long what is folded may wait to be stored. A job changes several times within a short time: its row is stored
 /// once for all of them, and meanwhile the log has the database to itself.
-const STORE_AFTER: Duration = Duration::from_millis(25);
+const STORE_AFTER: Duration = Duration::from_millis(50);
 /// Events that are folded, and not stored yet, before the projector waits for the database. Those that are being stored
 /// come on top, and the known rows of a generation must hold all that they change.
 const MAX_UNSTORED: u64 = BATCH as u64;
@@ -52,7 +53,7 @@ impl ReadModels {
     /// Keeps the read models up to date until `shutdown`; of several processes over one database, one does so and
     /// the others follow. Also rebuilds what an older build has left.
     pub async fn run(&self, shutdown: CancellationToken) {
-        let lease = Lease::new(&self.inner.store, &self.inner.leading);
+        let lease = Lease::new(self);
         tokio::join!(
             lease.keep(&shutdown),
             self.project(lease.watch(), &shutdown),
@@ -183,6 +184,7 @@ impl<'a> Projector<'a> {
         since.elapsed() >= STORE_AFTER
             || self.is_much()
             || self.read_models.is_awaited_after(self.storing.position())
+            || self.read_models.inner.store_soon.load(Ordering::Relaxed)
     }
 
     /// How long to wait where nothing happens.
@@ -215,6 +217,7 @@ impl<'a> Projector<'a> {
 
     fn store(&mut self) {
         self.since = None;
+        self.read_models.inner.store_soon.store(false, Ordering::Relaxed);
         self.storing.begin(&self.read_models.inner, self.folded());
     }
 
@@ -271,12 +274,15 @@ impl<'a> Projector<'a> {
         Ok(if is_behind { Step::More } else { Step::Idle(self.pause()) })
     }
 
-    /// Sees how far another process has come.
+    /// Sees how far another process has come, and asks it for what is awaited.
     async fn follow(&mut self) -> Result<Step, StoreError> {
         self.forget().await;
         self.read_models.refresh().await?;
-        let awaited = self.read_models.is_awaited_after(self.read_models.position());
-        Ok(Step::Idle(if awaited { FOLLOW_AWAITED } else { FOLLOW_IDLE }))
+        if !self.read_models.is_awaited_after(self.read_models.position()) {
+            return Ok(Step::Idle(FOLLOW_IDLE));
+        }
+        lease::ask_to_store(&self.read_models.inner.store).await?;
+        Ok(Step::Idle(FOLLOW_AWAITED))
     }
 
     async fn housekeep(&mut self) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub(crate) struct Inner {
     /// How many wait for a position, and the highest one that anybody waited for.
     waiting: AtomicUsize,
     awaited: AtomicU64,
+    /// Whether another process has asked for what is folded to be stored, since that was last begun.
+    pub(crate) store_soon: AtomicBool,
     /// What the projector of this process has done.
     pub(crate) work: Mutex<ProjectorWork>,
     /// Wakes the projector, or the follower, when somebody begins to wait.
@@ -73,6 +75,7 @@ impl ReadModels {
                 unstored: Unstored::default(),
                 waiting: AtomicUsize::new(0),
                 awaited: AtomicU64::new(0),
+                store_soon: AtomicBool::new(false),
                 work: Mutex::default(),
                 wanted: Notify::new(),
             }),
@@ -119,6 +122,12 @@ impl ReadModels {
     pub(crate) fn is_awaited_after(&self, position: Position) -> bool {
         self.inner.waiting.load(Ordering::Relaxed) > 0
             && self.inner.awaited.load(Ordering::Relaxed) > position.0
+    }
+
+    /// Has what is folded stored: somebody waits for it in another process.
+    pub(crate) fn store_soon(&self) {
+        self.inner.store_soon.store(true, Ordering::Relaxed);
+        self.inner.wanted.notify_one();
     }
 
     /// Learns from the database which generations are live and where they stand.

@@ -14,7 +14,7 @@ use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::verify;
 use rivet_tests::wait::{eventually, throughout, while_alive};
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 
 async fn two(flags: &[&str]) -> (Store, Server, Server) {
     let store = Store::create(StoreKind::Postgres).await;
@@ -103,6 +103,23 @@ async fn another_replica_takes_over_what_the_dead_one_did() {
     let back = Server::start(&store, &[]).await;
     back.client().job(&job).await.expect(200);
     verify(&api, &store).await;
+}
+
+/// Its session with the database is gone: nobody waits for its lease to run out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_gone_is_succeeded_at_once() {
+    let (store, leader, other) = two(&[]).await;
+    let api = other.client();
+    let pipeline = new_pipeline(&api).await;
+    leader.kill();
+    let mut database = PgConnection::connect(store.url()).await.unwrap();
+    let an_hour_more = "update projector_lease set renewed_at = renewed_at + 3600000000";
+    assert_eq!(sqlx::query(an_hour_more).execute(&mut database).await.unwrap().rows_affected(), 1);
+    let reader = api.with("rivet-min-position", &api.launch(&pipeline, &json!({})).await.position());
+    eventually("the read models to go on", async || {
+        reader.get("/api/jobs?limit=1").await.header("rivet-stale").is_none().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
