@@ -27,10 +27,13 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is taken over from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 /// Clients ask these over and over: logged at DEBUG while all is well.
-const FREQUENT: [(Method, &str); 10] = [
+const FREQUENT: [(Method, &str); 13] = [
     (Method::GET, "/api/health"),
     (Method::POST, "/api/jobs/claim"),
     (Method::GET, "/api/jobs/scheduled"),
+    (Method::GET, "/api/jobs/{id}"),
+    (Method::GET, "/api/jobs/{id}/logs"),
+    (Method::POST, "/api/jobs/{id}/logs"),
     // A heartbeat: a runner's name may contain slashes.
     (Method::POST, "/api/runners/{*id}"),
     (Method::GET, "/api/stats"),

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 on_both_stores! {
     a_silent_holder_loses_its_job_and_its_say,
     any_contact_keeps_a_job,
+    an_end_that_was_acknowledged_ends_the_lease,
     a_lost_holder_that_cannot_fence_fails_its_job,
     after_an_unfenced_loss_only_fencing_runners_may_follow,
     a_pipeline_may_let_anybody_follow_a_lost_runner,
@@ -36,6 +37,19 @@ const SWEEP: [&str; 4] = ["--sweep-interval", "100ms", "--startup-grace", "0s"];
 
 async fn start(kind: StoreKind, flags: &[&str]) -> TestApp {
     TestApp::start_with(kind, &[&SWEEP, flags].concat()).await
+}
+
+/// At once, whatever the read models have stored.
+async fn an_end_that_was_acknowledged_ends_the_lease(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    for _ in 0..5 {
+        let job = new_job(&api).await;
+        let holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
+        holder.heartbeat("r").await.expect(204);
+        holder.complete(&job, &success()).await.expect(204);
+        holder.heartbeat("r").await.expect_refusal(409, "lease_lost");
+    }
 }
 
 async fn until_queued(api: &Client, job: &str) {

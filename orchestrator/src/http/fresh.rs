@@ -20,8 +20,7 @@ pub(super) struct Asked(pub(super) AsOf);
 impl Asked {
     fn of(headers: &HeaderMap, state: &AppState) -> Result<Self, ApiError> {
         let asked = header_value(headers, &MIN_POSITION)?.map(Position).unwrap_or_default();
-        let position = state.commands.acknowledged().max(asked);
-        Ok(Self(AsOf { position, timeout: state.config.read_wait }))
+        Ok(Self(state.as_of(state.commands.acknowledged().max(asked))))
     }
 }
 

@@ -10,7 +10,7 @@ use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::job::JobLaunched;
 use rivet_events::pipeline::PipelineDefinition;
 use rivet_events::{Metadata, Position};
-use rivet_projections::ReadModels;
+use rivet_projections::{AsOf, ReadModels};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -104,6 +104,11 @@ impl AppState {
     /// Where a command stands for its client: its last event, or the head if it had nothing to record.
     pub(super) fn position_of<A>(&self, committed: &Committed<A>) -> Position {
         committed.position.unwrap_or_else(|| *self.commands.log().watch().borrow())
+    }
+
+    /// That an answer has to show every event up to a position.
+    pub(super) fn as_of(&self, position: Position) -> AsOf {
+        AsOf { position, timeout: self.config.read_wait }
     }
 
     /// Notes that a runner spoke: in memory always, in the log once in the heartbeat resolution. One that never

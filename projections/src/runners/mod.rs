@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 pub use fold::Runners;
 pub(crate) use queries::names_with;
-pub use queries::{RunnerCounts, capabilities_at, counts, find, find_at, list, list_at};
+pub use queries::{RunnerCounts, capabilities_at, counts, find, find_as_of, find_at, list, list_at};
 
 /// A runner that is known. One that only holds jobs and was never registered, or was removed, is not shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Runner, RunnerStatus, Runners};
+use crate::as_of::AsOf;
 use crate::page::{Cursor, Page};
 use crate::past::PastError;
 use crate::query::{Query, QueryError, Value};
@@ -16,6 +17,16 @@ use crate::read_models::ReadModels;
 pub async fn find(read_models: &ReadModels, id: &RunnerId) -> Result<Option<Runner>, QueryError> {
     let runner = read_models.find::<Runners>(id.as_str()).await?;
     Ok(runner.filter(|runner| runner.registered_at.is_some()))
+}
+
+/// As [`find`], and whether it is as new as it has to be.
+pub async fn find_as_of(
+    read_models: &ReadModels,
+    id: &RunnerId,
+    as_of: AsOf,
+) -> Result<(Option<Runner>, bool), QueryError> {
+    let (runner, fresh) = read_models.find_as_of::<Runners>(id.as_str(), as_of).await?;
+    Ok((runner.filter(|runner| runner.registered_at.is_some()), fresh))
 }
 
 /// Registered runners, newest first; of one state, or of all.

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use rivet_events::id::{LeaseId, RunnerId};
-use rivet_projections::runners;
+use rivet_projections::runners::{self, Runner};
 
 use super::runner_id;
 use crate::domain::job::JobError;
@@ -43,13 +43,16 @@ pub(in crate::http) async fn heartbeat(
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&runner_id));
     let recorded = state.heard_from(&runner_id, &metadata).await?;
     let position = recorded.unwrap_or_else(|| *state.commands.log().watch().borrow());
-    if let Some(lease) = header_value(&headers, &LEASE)? {
+    // What was acknowledged, a cancel or an end, is told, as a GET would tell it.
+    let acknowledged = state.as_of(state.commands.acknowledged());
+    let (runner, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
+    if let Some(lease) = header_value(&headers, &LEASE)?
+        && !holds(runner.as_ref(), lease)
+    {
         check_lease(&state, &runner_id, lease).await?;
     }
-    // A cancel that was acknowledged is told, as a GET would tell it.
-    state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
     let mut response = done(position).into_response();
-    if let Some(jobs) = jobs_to_stop(&state, &runner_id).await? {
+    if let Some(jobs) = runner.as_ref().and_then(jobs_to_stop) {
         response.headers_mut().insert(CANCEL, jobs);
     }
     Ok(response)
@@ -62,28 +65,24 @@ pub(in crate::http) async fn wrong_method(method: Method, Path(path): Path<Strin
         .with(header::ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// Tells a holder early that it is none any more. The read model says so only when it is not behind the log.
+/// Tells a holder early that it is none any more. The read model says so only when it is not behind the log, where the
+/// claim may stand that another replica has acknowledged.
 async fn check_lease(state: &AppState, runner_id: &RunnerId, lease: LeaseId) -> Result<(), ApiError> {
-    if holds(state, runner_id, lease).await? {
-        return Ok(());
-    }
-    let head = state.commands.log().head().await?;
-    let caught_up = state.read_models.wait_for(head, state.config.read_wait).await;
-    if caught_up && !holds(state, runner_id, lease).await? { Err(JobError::LeaseLost.into()) } else { Ok(()) }
+    let head = state.as_of(state.commands.log().head().await?);
+    let (runner, caught_up) = runners::find_as_of(&state.read_models, runner_id, head).await?;
+    if caught_up && !holds(runner.as_ref(), lease) { Err(JobError::LeaseLost.into()) } else { Ok(()) }
 }
 
-async fn holds(state: &AppState, runner_id: &RunnerId, lease: LeaseId) -> Result<bool, ApiError> {
-    let runner = runners::find(&state.read_models, runner_id).await?;
-    Ok(runner.is_some_and(|runner| runner.held.iter().any(|held| held.lease_id == lease)))
+fn holds(runner: Option<&Runner>, lease: LeaseId) -> bool {
+    runner.is_some_and(|runner| runner.held.iter().any(|held| held.lease_id == lease))
 }
 
 /// The ids of the jobs that the runner holds and must stop, as they stand in the header.
-async fn jobs_to_stop(state: &AppState, runner_id: &RunnerId) -> Result<Option<HeaderValue>, ApiError> {
-    let Some(runner) = runners::find(&state.read_models, runner_id).await? else { return Ok(None) };
+fn jobs_to_stop(runner: &Runner) -> Option<HeaderValue> {
     let ids: Vec<String> =
         runner.held.iter().filter(|held| held.cancelling).map(|held| held.job_id.to_string()).collect();
     if ids.is_empty() {
-        return Ok(None);
+        return None;
     }
-    Ok(HeaderValue::from_str(&ids.join(",")).ok())
+    HeaderValue::from_str(&ids.join(",")).ok()
 }

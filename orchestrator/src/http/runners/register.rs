@@ -59,17 +59,17 @@ pub(in crate::http) async fn register(
     state.liveness.recorded(&runner_id, now);
     let position = state.position_of(&committed);
     // What the runner holds, only the read model knows.
-    let seen = state.read_models.wait_for(position, state.config.read_wait).await;
+    let registered = state.as_of(position);
+    let (mut runner, seen) = runners::find_as_of(&state.read_models, &runner_id, registered).await?;
     if tells_its_boot {
-        if !seen {
-            return Err(not_ready());
-        }
-        void_orphaned_leases(&state, &runner_id, &metadata).await?;
+        let holder = runner.filter(|_| seen).ok_or_else(not_ready)?;
+        void_orphaned_leases(&state, &holder, &metadata).await?;
         // The answer shows it without them.
-        state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
+        let acknowledged = state.as_of(state.commands.acknowledged());
+        (runner, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
     }
-    let row = runners::find(&state.read_models, &runner_id).await?.ok_or_else(not_ready)?;
-    Ok(Recorded(position, JsonBody(Runner::from_row(row, Some(now)))))
+    let runner = Runner::from_row(runner.ok_or_else(not_ready)?, Some(now));
+    Ok(Recorded(position, JsonBody(runner)))
 }
 
 fn not_ready() -> ApiError {
@@ -80,10 +80,9 @@ fn not_ready() -> ApiError {
 /// failed half-way is repeated by its client, and goes on here.
 async fn void_orphaned_leases(
     state: &AppState,
-    runner_id: &RunnerId,
+    runner: &runners::Runner,
     metadata: &Metadata,
 ) -> Result<(), ApiError> {
-    let Some(runner) = runners::find(&state.read_models, runner_id).await? else { return Ok(()) };
     for held in runner.held.iter().filter(|held| held.orphaned) {
         let expire = JobCommand::ExpireLease(ExpireLease {
             lease_id: held.lease_id,
