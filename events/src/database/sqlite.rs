@@ -25,6 +25,9 @@ const VACUUM: &str = "pragma incremental_vacuum(256)";
 /// Pages of the write-ahead log (of 4 KiB) from which on a commit brings them into the file: often enough that the log
 /// stays small, and seldom enough that a page which changes all the time is not written each time.
 const WAL_PAGES: &str = "8192";
+/// What the writing connection holds of the file, as SQLite has it: so many KiB. Less, and it reads the pages of indexes
+/// that it has just written.
+const WRITER_CACHE: &str = "-32768";
 /// Rows that wait to be taken from the thread that reads them: as many as a page of anything has, so that it need not
 /// be woken for more.
 const ROWS_AHEAD: usize = 1024;
@@ -176,7 +179,8 @@ impl SqliteDatabase {
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
         // Of a new file: what the archive takes out can be given back to the file system, bit by bit. Saying so takes the
         // write lock, for which no reader may have to wait.
-        let writing = options.clone().auto_vacuum(SqliteAutoVacuum::Incremental);
+        let writing =
+            options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).pragma("cache_size", WRITER_CACHE);
         let writer = SqliteWriter::connect(writing).await.map_err(connect_error)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(8)
