@@ -1,0 +1,236 @@
+//! What the projector does in a step: fold a batch, and begin to store what is due; bring together what stands apart; or
+//! follow the process that does all that.
+
+use std::cmp::Reverse;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rivet_events::Position;
+use rivet_events::log::StoreError;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::storing::Storing;
+use crate::batch;
+use crate::checkpoint::Checkpoint;
+use crate::generation;
+use crate::lease;
+use crate::read_models::ReadModels;
+
+/// Events in one batch.
+const BATCH: usize = 1000;
+/// How often to look for events of other processes, of which the log may not tell.
+const POLL_SHARED: Duration = Duration::from_millis(25);
+const POLL_ALONE: Duration = Duration::from_millis(500);
+/// How often a process that does not project looks at the checkpoints, while somebody waits and otherwise.
+const FOLLOW_AWAITED: Duration = Duration::from_millis(10);
+const FOLLOW_IDLE: Duration = Duration::from_millis(500);
+/// How often to look for what other processes did: a rebuild that switched, tables left behind. Where there is always
+/// something to store, which has to come first, later.
+const HOUSEKEEPING: Duration = Duration::from_secs(2);
+const HOUSEKEEPING_UNDER_LOAD: Duration = Duration::from_secs(10);
+/// How long what is folded may wait to be stored. A job changes several times within a short time: its row is stored
+/// once for all of them, and meanwhile the log has the database to itself.
+const STORE_AFTER: Duration = Duration::from_millis(50);
+/// Events that are folded, and not stored yet, before the projector waits for the database. Those that are being stored
+/// come on top, and the known rows of a generation must hold all that they change.
+const MAX_UNSTORED: u64 = BATCH as u64;
+/// The same, in bytes of documents.
+const MAX_UNSTORED_BYTES: usize = 16 << 20;
+/// What a step leaves to do.
+pub(super) enum Step {
+    /// There may be more to read.
+    More,
+    /// Nothing for a while.
+    Idle(Duration),
+}
+
+/// The live read models, as far as this process has brought them.
+pub(super) struct Projector<'a> {
+    read_models: &'a ReadModels,
+    pub(super) head: watch::Receiver<Position>,
+    /// Live generations as they are folded, highest position first; empty where they must be read again.
+    live: Vec<Checkpoint>,
+    /// Since when something is folded that nobody has begun to store.
+    since: Option<Instant>,
+    pub(super) storing: Storing,
+    housekeeping: Instant,
+}
+
+impl<'a> Projector<'a> {
+    pub(super) fn new(read_models: &'a ReadModels) -> Self {
+        Self {
+            read_models,
+            head: read_models.inner.log.watch(),
+            live: Vec::new(),
+            since: None,
+            storing: Storing::default(),
+            housekeeping: Instant::now(),
+        }
+    }
+
+    /// Folds one batch, and begins to store what is due.
+    pub(super) async fn step(&mut self) -> Result<Step, StoreError> {
+        self.conclude().await?;
+        let is_quiet = self.since.is_none() && self.storing.is_idle();
+        let pause = if is_quiet { HOUSEKEEPING } else { HOUSEKEEPING_UNDER_LOAD };
+        if self.live.is_empty() || self.housekeeping.elapsed() > pause {
+            self.store_all().await?;
+            self.housekeep().await?;
+        }
+        // Before reading, so that no change goes unnoticed.
+        let head = *self.head.borrow_and_update();
+        if self.live.last().is_some_and(|last| last.position < self.folded()) {
+            self.store_all().await?;
+            return self.bring_together(head).await;
+        }
+        if !self.is_full() {
+            self.fold().await?;
+        }
+        if self.is_due() {
+            self.store();
+        }
+        let is_behind = self.folded() < head;
+        Ok(if is_behind && !self.is_full() { Step::More } else { Step::Idle(self.pause()) })
+    }
+
+    /// Every event up to here is folded, where all stand together.
+    fn folded(&self) -> Position {
+        self.live.first().map(|first| first.position).unwrap_or_default()
+    }
+
+    /// Whether enough is folded to be stored.
+    fn is_much(&self) -> bool {
+        let events = self.folded().0.saturating_sub(self.storing.begun().0);
+        events >= MAX_UNSTORED || self.read_models.inner.unstored.bytes() >= MAX_UNSTORED_BYTES
+    }
+
+    /// Whether the database has to come closer before more is folded.
+    pub(super) fn is_full(&self) -> bool {
+        !self.storing.is_idle() && self.is_much()
+    }
+
+    fn is_due(&self) -> bool {
+        let Some(since) = self.since.filter(|_| self.storing.is_idle()) else { return false };
+        since.elapsed() >= STORE_AFTER
+            || self.is_much()
+            || self.read_models.is_awaited_after(self.storing.position())
+            || self.read_models.inner.store_soon.load(Ordering::Relaxed)
+    }
+
+    /// How long to wait where nothing happens.
+    fn pause(&self) -> Duration {
+        let poll = if self.read_models.inner.store.is_shared() { POLL_SHARED } else { POLL_ALONE };
+        match self.since.filter(|_| self.storing.is_idle()) {
+            Some(since) => poll.min(STORE_AFTER.saturating_sub(since.elapsed())),
+            None => poll,
+        }
+    }
+
+    /// Folds the next batch, and lets those know who ask for a row by its key.
+    async fn fold(&mut self) -> Result<(), StoreError> {
+        let inner = &self.read_models.inner;
+        let events = inner.log.read_all(self.folded(), BATCH).await?;
+        let Some(to) = events.last().map(|last| last.position) else { return Ok(()) };
+        let began = Instant::now();
+        let Some(changes) = batch::fold(&inner.store, &mut self.live, &events).await? else {
+            self.forget().await;
+            return Ok(());
+        };
+        batch::remember(&mut self.live, &changes, to);
+        inner.unstored.put(&self.live, changes, to);
+        self.since.get_or_insert(began);
+        let mut work = inner.work.lock().unwrap_or_else(PoisonError::into_inner);
+        work.events += events.len() as u64;
+        work.busy += began.elapsed();
+        Ok(())
+    }
+
+    fn store(&mut self) {
+        self.since = None;
+        self.read_models.inner.store_soon.store(false, Ordering::Relaxed);
+        self.storing.begin(&self.read_models.inner, self.folded());
+    }
+
+    async fn conclude(&mut self) -> Result<(), StoreError> {
+        if !self.storing.conclude(self.read_models)? {
+            self.forget().await;
+        }
+        Ok(())
+    }
+
+    /// Stores all that is folded.
+    pub(super) async fn store_all(&mut self) -> Result<(), StoreError> {
+        loop {
+            if !self.storing.is_idle() {
+                self.storing.end().await;
+                self.conclude().await?;
+            }
+            if self.since.is_none() {
+                return Ok(());
+            }
+            self.store();
+        }
+    }
+
+    /// Lets go of what is not stored: it is folded again, from where the database says.
+    pub(super) async fn forget(&mut self) {
+        self.storing.forget().await;
+        self.read_models.inner.unstored.clear();
+        self.live.clear();
+        self.since = None;
+    }
+
+    /// One batch for each group of read models that stand together, stored at once.
+    async fn bring_together(&mut self, head: Position) -> Result<Step, StoreError> {
+        let inner = &self.read_models.inner;
+        let mut ahead: Option<Position> = None;
+        for group in self.live.chunk_by_mut(|a, b| a.position == b.position) {
+            let from = group.first().map(|first| first.position).unwrap_or_default();
+            let gap = ahead.map_or(u64::MAX, |ahead| ahead.0.saturating_sub(from.0));
+            let limit = usize::try_from(gap).unwrap_or(BATCH).min(BATCH);
+            let events = inner.log.read_all(from, limit).await?;
+            if let Some(to) = events.last().map(|last| last.position)
+                && !batch::advance(&inner.store, group, &events, to).await?
+            {
+                self.forget().await;
+                return Ok(Step::More);
+            }
+            ahead = group.first().map(|first| first.position);
+        }
+        self.live.sort_by_key(|checkpoint| Reverse(checkpoint.position));
+        self.storing.reset(&self.live);
+        self.read_models.publish(&self.live);
+        let is_behind = self.storing.position() < head;
+        Ok(if is_behind { Step::More } else { Step::Idle(self.pause()) })
+    }
+
+    /// Sees how far another process has come, and asks it for what is awaited.
+    pub(super) async fn follow(&mut self) -> Result<Step, StoreError> {
+        self.forget().await;
+        self.read_models.refresh().await?;
+        if !self.read_models.is_awaited_after(self.read_models.position()) {
+            return Ok(Step::Idle(FOLLOW_IDLE));
+        }
+        lease::ask_to_store(&self.read_models.inner.store).await?;
+        Ok(Step::Idle(FOLLOW_AWAITED))
+    }
+
+    async fn housekeep(&mut self) -> Result<(), StoreError> {
+        let mut live = self.read_models.refresh().await?;
+        for known in self.live.drain(..) {
+            let is_same = |c: &&mut Checkpoint| c.table() == known.table() && c.position == known.position;
+            if let Some(same) = live.iter_mut().find(is_same) {
+                same.known_rows = known.known_rows;
+            }
+        }
+        live.sort_by_key(|checkpoint| Reverse(checkpoint.position));
+        self.storing.reset(&live);
+        self.live = live;
+        self.housekeeping = Instant::now();
+        let mut transaction = self.read_models.inner.store.begin().await?;
+        generation::remove_abandoned(&mut transaction.connection()).await?;
+        transaction.commit().await
+    }
+}
