@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use rivet_tests::client::Answer;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{entry, history, id, ids, new_claimed_job, new_job, new_pipeline, success};
+use rivet_tests::sample::{
+    entry, history, id, ids, messages, new_claimed_job, new_job, new_pipeline, success,
+};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
-use serde_json::{Value, json};
+use serde_json::json;
 
 on_both_stores! {
     a_launch_under_one_key_makes_one_job,
@@ -131,11 +133,6 @@ async fn reports_may_be_repeated(kind: StoreKind) {
     }
     let (types, _) = history(&api, &job).await;
     assert_eq!(types, ["job.launched", "job.claimed", "job.started", "job.completed"]);
-}
-
-fn messages(logs: &Value) -> Vec<String> {
-    let logs = logs.as_array().expect("logs are a list");
-    logs.iter().map(|entry| entry["message"].as_str().expect("a message is text").to_owned()).collect()
 }
 
 async fn a_log_batch_is_stored_once(kind: StoreKind) {

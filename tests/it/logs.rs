@@ -1,7 +1,7 @@
 //! Logs: kept whole and in order of arrival, a batch entirely or not at all, and never twice.
 
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{entry, new_claimed_job, new_job, success};
+use rivet_tests::sample::{entry, messages, new_claimed_job, new_job, success};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use serde_json::{Value, json};
@@ -17,11 +17,6 @@ on_both_stores! {
     logs_are_accepted_after_the_end,
     a_page_follows_an_index,
     the_end_of_a_log_is_read_by_itself,
-}
-
-fn messages(logs: &Value) -> Vec<&str> {
-    let logs = logs.as_array().expect("logs are a list");
-    logs.iter().map(|entry| entry["message"].as_str().expect("a message is text")).collect()
 }
 
 async fn entries_come_back_in_order_of_arrival(kind: StoreKind) {

@@ -6,7 +6,7 @@ use futures_util::stream;
 use rivet_tests::client::Client;
 use rivet_tests::lossy_proxy::LossyProxy;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{entry, failure, history, id, pipeline, success};
+use rivet_tests::sample::{entry, failure, history, id, messages, pipeline, success};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use rivet_tests::verify::list;
@@ -49,10 +49,7 @@ async fn assert_lived(api: &Client, job: String, life: Life) {
         (&json!(life.ends()), life.events()),
         "{job}"
     );
-    let logs = api.logs(&job).await.expect(200);
-    let messages: Vec<&str> =
-        logs.as_array().into_iter().flatten().filter_map(|entry| entry["message"].as_str()).collect();
-    assert_eq!(messages, life.logs(), "{job}");
+    assert_eq!(messages(&api.logs(&job).await.expect(200)), life.logs(), "{job}");
 }
 
 /// What a job of the test goes through.

@@ -3,11 +3,11 @@
 use futures_util::future::join_all;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{UNKNOWN, entry, id, ids, new_job, new_pipeline, success};
+use rivet_tests::sample::{UNKNOWN, entry, id, ids, messages, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::Connection;
 
 const CONNECTIONS: usize = 16;
@@ -107,10 +107,6 @@ async fn a_job_is_told_before_it_is_stored() {
         (ids(&listed.expect(200)) == [second.as_str(), first.as_str()]).then_some(())
     })
     .await;
-}
-
-fn messages(log: &Value) -> Vec<&str> {
-    log.as_array().into_iter().flatten().filter_map(|entry| entry["message"].as_str()).collect()
 }
 
 /// Read models that are behind show what they have, and do not say that there is nothing else.

@@ -95,6 +95,13 @@ pub fn ids(list: &Value) -> Vec<String> {
     list.as_array().unwrap_or_else(|| panic!("no list: {list}")).iter().map(id).collect()
 }
 
+/// The messages of a log.
+#[track_caller]
+pub fn messages(log: &Value) -> Vec<&str> {
+    let log = log.as_array().unwrap_or_else(|| panic!("no list: {log}"));
+    log.iter().map(|entry| entry["message"].as_str().expect("a message is text")).collect()
+}
+
 /// A time of a body, in microseconds since 1970.
 #[track_caller]
 pub fn micros(time: &Value) -> i64 {
