@@ -10,7 +10,6 @@ use crate::checkpoint;
 use crate::projection::Projection;
 use crate::query::{self, QueryError};
 use crate::read_models::ReadModels;
-use crate::unstored::UnstoredRow;
 
 /// How new an answer has to be. By default as new as it is.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,21 +29,19 @@ impl ReadModels {
     ) -> Result<(Option<P::Row>, bool), QueryError> {
         let (mut unstored, fresh) = self.unstored::<P>(key..=key, as_of).await;
         let row = match unstored.pop() {
-            Some(UnstoredRow { document, .. }) => {
-                document.map(|document| query::decode::<P>(&document)).transpose()?
-            }
+            Some(document) => document.map(|document| query::decode::<P>(&document)).transpose()?,
             None => self.find::<P>(key).await?,
         };
         Ok((row, fresh))
     }
 
-    /// The rows of a range of keys that are folded and may not be stored yet, in the order of their keys, and whether they
-    /// and what the database has from now on are as new as they have to be.
+    /// The documents of a range of keys that are folded and may not be stored yet, in the order of these, none for a row
+    /// that is no more; and whether they and what the database has from now on are as new as they have to be.
     pub(crate) async fn unstored<P: Projection>(
         &self,
         keys: RangeInclusive<&str>,
         AsOf { position, timeout }: AsOf,
-    ) -> (Vec<UnstoredRow>, bool) {
+    ) -> (Vec<Option<String>>, bool) {
         let until = Instant::now() + timeout;
         if *self.inner.leading.borrow() && self.position() < position {
             tokio::select! {
@@ -54,8 +51,8 @@ impl ReadModels {
             }
         }
         let table = checkpoint::table(P::NAME, self.generation(P::NAME));
-        if let Some(rows) = self.inner.unstored.rows(&table, keys, position) {
-            return (rows, true);
+        if let Some(documents) = self.inner.unstored.documents(&table, keys, position) {
+            return (documents, true);
         }
         let left = until.saturating_duration_since(Instant::now());
         (Vec::new(), self.wait_for(position, left).await)

@@ -36,42 +36,42 @@ const TABLE: &str = "create table if not exists projector_lease (
 /// This process's claim to the projector.
 pub(crate) struct Lease<'a> {
     read_models: &'a ReadModels,
-    store: &'a Store,
     owner: String,
-    held: &'a watch::Sender<bool>,
     /// Whether it was taken by a build that is older than the live read models.
     taken_outdated: AtomicBool,
 }
 
 impl<'a> Lease<'a> {
     pub(crate) fn new(read_models: &'a ReadModels) -> Self {
-        let inner = &*read_models.inner;
         let owner = CommandId::generate().to_string();
-        let (store, held) = (&inner.store, &inner.leading);
-        Self { read_models, store, owner, held, taken_outdated: AtomicBool::new(false) }
+        Self { read_models, owner, taken_outdated: AtomicBool::new(false) }
+    }
+
+    fn store(&self) -> &'a Store {
+        &self.read_models.inner.store
     }
 
     /// Whether this process holds it.
-    pub(crate) fn watch(&self) -> watch::Receiver<bool> {
-        self.held.subscribe()
+    fn held(&self) -> &'a watch::Sender<bool> {
+        &self.read_models.inner.leading
     }
 
     /// Takes it when it is free and renews it, until `shutdown`; then lets it go. Of a database that is not shared,
     /// this process holds it as it is.
     pub(crate) async fn keep(&self, shutdown: &CancellationToken) {
-        let Store::Postgres { pool, .. } = self.store else { return };
+        let Store::Postgres { pool, .. } = self.store() else { return };
         let mut session = Session::new(pool, &self.owner);
         let mut renewed = Instant::now();
         while !shutdown.is_cancelled() {
             match self.renew(&mut session).await {
                 Ok(held) => {
                     renewed = Instant::now();
-                    self.held.send_if_modified(|before| std::mem::replace(before, held) != held);
+                    self.held().send_if_modified(|before| std::mem::replace(before, held) != held);
                 }
                 Err(error) => {
                     tracing::warn!(error = &*error, "the projector's lease cannot be renewed");
                     if renewed.elapsed() > LEASE {
-                        self.held.send_if_modified(std::mem::take);
+                        self.held().send_if_modified(std::mem::take);
                     }
                 }
             }
@@ -81,7 +81,7 @@ impl<'a> Lease<'a> {
                 () = shutdown.cancelled() => {}
             }
         }
-        self.held.send_if_modified(std::mem::take);
+        self.held().send_if_modified(std::mem::take);
         if let Err(error) = self.release().await {
             tracing::warn!(error = &*error, "the projector's lease was not released: it runs out by itself");
         }
@@ -95,18 +95,18 @@ impl<'a> Lease<'a> {
     /// Hears what the others ask for, until the session ends.
     async fn listen(&self, session: &mut Session<'_>) {
         while session.asked().await {
-            if *self.held.borrow() {
+            if *self.held().borrow() {
                 self.read_models.store_soon();
             }
         }
     }
 
     async fn hold(&self) -> Result<bool, StoreError> {
-        let mut reader = self.store.reader().await?;
+        let mut reader = self.store().reader().await?;
         let mut connection = reader.connection();
         let checkpoints = checkpoint::load(&mut connection).await?;
         let is_outdated = checkpoints.iter().any(|live| live.version > live.projection.version());
-        let held = *self.held.borrow();
+        let held = *self.held().borrow();
         if is_outdated && held && !self.taken_outdated.load(Ordering::Relaxed) {
             // A newer build rebuilt the read models: it should have them.
             drop(reader);
@@ -143,7 +143,7 @@ impl<'a> Lease<'a> {
             .bind(micros(LEASE) + 1)
             .push(" where owner = ")
             .bind(&*self.owner);
-        let mut reader = self.store.reader().await?;
+        let mut reader = self.store().reader().await?;
         reader.connection().execute(&query.text, &query.args).await?;
         Ok(())
     }

@@ -28,8 +28,8 @@ impl ReadModels {
         let lease = Lease::new(self);
         tokio::join!(
             lease.keep(&shutdown),
-            self.project(lease.watch(), &shutdown),
-            self.renew(lease.watch(), &shutdown),
+            self.project(self.leading(), &shutdown),
+            self.renew(self.leading(), &shutdown),
         );
     }
 

@@ -56,14 +56,6 @@ impl Row {
     }
 }
 
-/// A row that may not be stored yet.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct UnstoredRow {
-    pub(crate) key: String,
-    /// None where the row is no more.
-    pub(crate) document: Option<String>,
-}
-
 impl Unstored {
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
@@ -75,19 +67,18 @@ impl Unstored {
         let _ = self.folded.subscribe().wait_for(|folded| *folded >= position).await;
     }
 
-    /// The rows of a range of keys, in the order of these, if all up to `position` is known of the table.
-    pub(crate) fn rows(
+    /// The documents of a range of keys, in the order of these, none for a row that is no more; if all up to `position` is
+    /// known of the table.
+    pub(crate) fn documents(
         &self,
         table: &str,
         keys: RangeInclusive<&str>,
         position: Position,
-    ) -> Option<Vec<UnstoredRow>> {
+    ) -> Option<Vec<Option<String>>> {
         let tables = self.tables();
         let known = tables.by_name.get(table).filter(|_| *self.folded.borrow() >= position)?;
         let keys = (Bound::Included(*keys.start()), Bound::Included(*keys.end()));
-        let row =
-            |(key, row): (&String, &Row)| UnstoredRow { key: key.clone(), document: row.document.clone() };
-        Some(known.rows.range::<str, _>(keys).map(row).collect())
+        Some(known.rows.range::<str, _>(keys).map(|(_, row)| row.document.clone()).collect())
     }
 
     /// Takes in what a batch that ends at `to` made of these generations.

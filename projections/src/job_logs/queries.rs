@@ -95,9 +95,9 @@ async fn unstored(
     as_of: AsOf,
 ) -> Result<(Vec<LogBatch>, bool), QueryError> {
     let keys = (key(job_id, 0), key(job_id, MAX_INDEX));
-    let (rows, fresh) = read_models.unstored::<JobLogs>(&keys.0..=&keys.1, as_of).await;
-    let documents = rows.into_iter().filter_map(|row| row.document);
-    let batches = documents.map(|document| query::decode::<JobLogs>(&document)).collect::<Result<_, _>>()?;
+    let (documents, fresh) = read_models.unstored::<JobLogs>(&keys.0..=&keys.1, as_of).await;
+    let batches = documents.iter().flatten().map(|document| query::decode::<JobLogs>(document));
+    let batches = batches.collect::<Result<_, _>>()?;
     Ok((batches, fresh))
 }
 

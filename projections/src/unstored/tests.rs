@@ -36,10 +36,9 @@ fn take(unstored: &Unstored) -> (Vec<String>, Vec<String>) {
     (changes.upserts.into_iter().map(|upsert| upsert.document).collect(), changes.deletes)
 }
 
-/// The documents of rows from the key `a` on, none for one that is no more.
-fn rows(unstored: &Unstored, to: &str, position: u64) -> Option<Vec<Option<String>>> {
-    let rows = unstored.rows(&generations()[0].table(), "a"..=to, Position(position))?;
-    Some(rows.into_iter().map(|row| row.document).collect())
+/// The documents from the key `a` on.
+fn documents(unstored: &Unstored, to: &str, position: u64) -> Option<Vec<Option<String>>> {
+    unstored.documents(&generations()[0].table(), "a"..=to, Position(position))
 }
 
 #[test]
@@ -47,12 +46,12 @@ fn a_row_is_told_as_of_what_is_folded_and_no_further() {
     let unstored = Unstored::default();
     put(&unstored, 2, [("a", true)], &[]);
     put(&unstored, 4, [("a", false), ("c", true)], &["b"]);
-    assert_eq!(rows(&unstored, "a", 4), Some(vec![Some("a at 4".to_owned())]));
-    assert_eq!(rows(&unstored, "b", 3), Some(vec![Some("a at 4".to_owned()), None]));
-    assert_eq!(rows(&unstored, "a", 5), None);
-    assert_eq!(unstored.rows("jobs_g7", "a"..="a", Position(1)), None);
+    assert_eq!(documents(&unstored, "a", 4), Some(vec![Some("a at 4".to_owned())]));
+    assert_eq!(documents(&unstored, "b", 3), Some(vec![Some("a at 4".to_owned()), None]));
+    assert_eq!(documents(&unstored, "a", 5), None);
+    assert_eq!(unstored.documents("jobs_g7", "a"..="a", Position(1)), None);
     unstored.clear();
-    assert_eq!(rows(&unstored, "a", 1), None);
+    assert_eq!(documents(&unstored, "a", 1), None);
 }
 
 #[test]
@@ -91,7 +90,7 @@ fn what_is_stored_leaves_and_what_changed_meanwhile_stays() {
     take(&unstored);
     put(&unstored, 3, [("b", false)], &[]);
     unstored.stored(Position(2));
-    assert_eq!(rows(&unstored, "a", 3), Some(vec![]));
+    assert_eq!(documents(&unstored, "a", 3), Some(vec![]));
     assert_eq!(unstored.bytes(), "b at 3".len());
     assert_eq!(take(&unstored).0, ["b at 3"]);
 }
