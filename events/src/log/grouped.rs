@@ -114,3 +114,6 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         self.tasks.wait().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::stream::FuturesOrdered;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::Instant;
@@ -77,7 +77,7 @@ pub(super) struct Writer<K> {
     observer: Arc<dyn LogObserver>,
     /// Taken from the queue, but not into a batch yet; no more than a batch of them.
     waiting: VecDeque<Queued>,
-    /// The batches that are being committed, the first one first.
+    /// The batches that are being committed, in the order in which they began.
     under_way: VecDeque<Arc<Vec<Queued>>>,
     heads: Heads,
     /// How many were refused as overtaken since the last batch.
@@ -86,6 +86,7 @@ pub(super) struct Writer<K> {
 
 /// What came of a batch, and how long that took.
 struct Outcome {
+    batch: Arc<Vec<Queued>>,
     committed: Result<Committed, StoreError>,
     took: Duration,
 }
@@ -115,14 +116,14 @@ impl<K: Keeper> Writer<K> {
 
     /// Runs until the queue is closed and empty. `closing` closes it; so does the end of the log's value.
     pub(super) async fn run(mut self, closing: CancellationToken) {
-        let mut commits = FuturesOrdered::new();
+        let mut commits = FuturesUnordered::new();
         loop {
             self.take_in();
             let enough = self.worth_a_batch();
             if self.waiting.len() >= enough
                 && let Some(batch) = self.next_batch()
             {
-                commits.push_back(commit(Arc::clone(&self.keeper), batch));
+                commits.push(commit(Arc::clone(&self.keeper), batch));
                 continue;
             }
             // What waits may not be free to join a batch: then it takes as many others.
@@ -180,11 +181,12 @@ impl<K: Keeper> Writer<K> {
         Some(batch)
     }
 
-    /// Answers the callers of the first batch under way.
-    fn answer(&mut self, Outcome { committed, took }: Outcome) {
-        let batch = self.under_way.pop_front().and_then(Arc::into_inner);
-        let (appends, callers): (Vec<_>, Vec<_>) = batch
-            .expect("invariant: commits end in order, and let go of their batches")
+    /// Answers the callers of a batch. One may overtake another on its way to the database, and ends first then: what is
+    /// published is in the order of its positions, and can be read from memory.
+    fn answer(&mut self, Outcome { batch, committed, took }: Outcome) {
+        self.under_way.retain(|other| !Arc::ptr_eq(other, &batch));
+        let (appends, callers): (Vec<_>, Vec<_>) = Arc::into_inner(batch)
+            .expect("invariant: a batch that has ended is nobody else's")
             .into_iter()
             .map(|queued| (queued.append, (queued.answer, queued.room)))
             .unzip();
@@ -259,5 +261,5 @@ impl<K: Keeper> Writer<K> {
 async fn commit<K: Keeper>(keeper: Arc<K>, batch: Arc<Vec<Queued>>) -> Outcome {
     let began = Instant::now();
     let committed = keeper.commit(Batch(&batch)).await;
-    Outcome { committed, took: began.elapsed() }
+    Outcome { batch, committed, took: began.elapsed() }
 }

@@ -27,17 +27,14 @@ impl Commands {
     async fn follow_from(&self, mut seen: Position) {
         let log = &self.journal.log;
         let mut heads = log.watch();
-        loop {
-            heads.mark_unchanged();
+        while let Ok(head) = heads.wait_for(|head| *head > seen).await.map(|head| *head) {
             match log.read_all(seen, BATCH).await {
                 Ok(events) => {
                     for envelope in &events {
                         self.forget_before(envelope);
-                        seen = envelope.position;
                     }
-                    if events.len() < BATCH && heads.changed().await.is_err() {
-                        return;
-                    }
+                    // Where there are none, what was there is in the archive.
+                    seen = events.last().map_or(head, |last| last.position);
                 }
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "what other processes did cannot be read");
