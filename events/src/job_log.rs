@@ -1,18 +1,30 @@
 //! What a job wrote: one event a batch, in a stream of its own, so that a job's own stream stays short.
 
+use std::sync::{Arc, OnceLock};
+
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 use utoipa::ToSchema;
 
 use crate::id::{JobId, PipelineId};
 
 /// A fact about one job's log. Stream: `job_log/{job_id}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "the variant is documented at its payload")]
 pub enum JobLogEvent {
     #[serde(rename = "job_log.appended")]
     Appended(JobLogAppended),
+}
+
+// There is one variant. By its tag, serde would keep all fields in a form of its own first, in which JSON cannot stay as
+// it is.
+impl<'de> Deserialize<'de> for JobLogEvent {
+    fn deserialize<D: Deserializer<'de>>(event: D) -> Result<Self, D::Error> {
+        JobLogAppended::deserialize(event).map(Self::Appended)
+    }
 }
 
 /// A batch of entries was stored, whole.
@@ -29,11 +41,92 @@ pub struct JobLogAppended {
     /// Index of the first entry over all attempts of the job: 1, 2, …
     pub first_index: u64,
     /// The lines, at least one.
-    pub entries: Vec<LogEntry>,
+    #[schema(value_type = Vec<LogEntry>)]
+    pub entries: LogEntries,
     /// Digest of the batch as it was sent, by which a replay without an offset is recognised.
     pub digest: String,
     /// When.
     pub appended_at: DateTime<Utc>,
+}
+
+/// Entries of a job's log as JSON, which is all that most have to do with them: made once, when they arrive, and copied
+/// from there into the log and the read models.
+#[derive(Debug, Clone)]
+pub struct LogEntries {
+    json: Arc<RawValue>,
+    /// Counted when somebody asks, of those that were stored.
+    count: OnceLock<usize>,
+}
+
+impl LogEntries {
+    /// These.
+    ///
+    /// # Panics
+    /// Never: an entry is plain data.
+    #[must_use]
+    pub fn new(entries: &[LogEntry]) -> Self {
+        let json = to_raw_value(entries).expect("invariant: an entry is plain data");
+        Self { json: json.into(), count: entries.len().into() }
+    }
+
+    /// How many; none where what was stored is no array.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        *self
+            .count
+            .get_or_init(|| serde_json::from_str(self.json()).map_or(0, |all: Vec<IgnoredAny>| all.len()))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A JSON array.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        self.json.get()
+    }
+
+    /// One by one.
+    ///
+    /// # Errors
+    /// If one of those that were stored is not what any build has stored.
+    pub fn read(&self) -> serde_json::Result<Vec<LogEntry>> {
+        serde_json::from_str(self.json())
+    }
+
+    /// Those after the first ones.
+    ///
+    /// # Panics
+    /// Never: JSON is plain data.
+    #[must_use]
+    pub fn after(&self, first: usize) -> Self {
+        let entries: Vec<&RawValue> = serde_json::from_str(self.json()).unwrap_or_default();
+        let left = entries.get(first..).unwrap_or_default();
+        let json = to_raw_value(left).expect("invariant: JSON is plain data");
+        Self { json: json.into(), count: left.len().into() }
+    }
+}
+
+/// As texts.
+impl PartialEq for LogEntries {
+    fn eq(&self, other: &Self) -> bool {
+        self.json() == other.json()
+    }
+}
+
+impl Serialize for LogEntries {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for LogEntries {
+    fn deserialize<D: Deserializer<'de>>(entries: D) -> Result<Self, D::Error> {
+        Ok(Self { json: Box::<RawValue>::deserialize(entries)?.into(), count: OnceLock::new() })
+    }
 }
 
 /// One entry of a job's log; its message may be the whole output of a command.
@@ -55,4 +148,68 @@ pub enum LogLevel {
     Info,
     Warning,
     Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn entries(messages: &[&str]) -> LogEntries {
+        let entry = |message: &&str| LogEntry {
+            timestamp: DateTime::UNIX_EPOCH,
+            level: LogLevel::Info,
+            message: (*message).to_owned(),
+        };
+        LogEntries::new(&messages.iter().map(entry).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn entries_are_the_json_of_each() {
+        let two = entries(&["a \"b\"", "ü"]);
+        let read = two.read().unwrap();
+        assert_eq!(two.json(), serde_json::to_string(&read).unwrap());
+        assert_eq!(read.iter().map(|entry| entry.message.as_str()).collect::<Vec<_>>(), ["a \"b\"", "ü"]);
+    }
+
+    #[test]
+    fn what_was_stored_is_counted_and_cut_as_what_has_arrived() {
+        let arrived = entries(&["a", "b", "c"]);
+        let stored: LogEntries = serde_json::from_str(arrived.json()).unwrap();
+        assert_eq!((stored.len(), &stored), (3, &arrived));
+        for first in 0..5 {
+            let left = ["a", "b", "c"].get(first..).unwrap_or_default();
+            assert_eq!(stored.after(first), entries(left), "{first}");
+            assert_eq!(stored.after(first).len(), left.len(), "{first}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_read_from_a_text_and_from_a_value() {
+        let event = JobLogEvent::Appended(JobLogAppended {
+            job_id: JobId::generate(),
+            pipeline_id: PipelineId::generate(),
+            attempt: 1,
+            offset: 0,
+            first_index: 1,
+            entries: entries(&["a"]),
+            digest: "d".to_owned(),
+            appended_at: DateTime::UNIX_EPOCH,
+        });
+        let text = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<JobLogEvent>(&text).unwrap(), event);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["type"], "job_log.appended");
+        let JobLogEvent::Appended(read) = serde_json::from_value(value).unwrap();
+        assert_eq!(read.entries.read().unwrap(), entries(&["a"]).read().unwrap());
+    }
+
+    #[test]
+    fn what_is_no_list_of_entries_has_none() {
+        for damaged in [json!(null), json!("a"), json!([1])] {
+            let stored: LogEntries = serde_json::from_value(damaged).unwrap();
+            assert!(stored.read().is_err());
+        }
+    }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::event::UnreadableEvent;
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::JobStatus;
-use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry, LogLevel};
+use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use rivet_events::{Event, StreamId};
 use rivet_projections::jobs::{self, Job, JobFilter};
 use rivet_projections::runners::RunnerStatus;
@@ -209,7 +209,7 @@ async fn a_log_is_read_in_pages_of_bounded_size(store: Store) {
             attempt: 1,
             offset: batch * 3,
             first_index: batch * 3 + 1,
-            entries: (batch * 3 + 1..=batch * 3 + 3).map(entry).collect(),
+            entries: LogEntries::new(&(batch * 3 + 1..=batch * 3 + 3).map(entry).collect::<Vec<_>>()),
             digest: String::new(),
             appended_at: later(),
         }))

@@ -8,7 +8,7 @@ use rivet_events::job::{
     JobLaunched, JobLeaseExpired, JobReportRefused, JobRequeued, JobResult, JobStarted, JobStatus,
     JobTimedOut, RequeueCause,
 };
-use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry, LogLevel};
+use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use rivet_events::log::{Append, EventLog, StreamWrite};
 use rivet_events::pipeline::{
     ConcurrencyPolicy, PipelineConfig, PipelineCreated, PipelineDefinition, PipelineDeleted, PipelineEvent,
@@ -318,13 +318,14 @@ impl Storyteller {
         first_index: u64,
     ) -> JobLogAppended {
         let appended_at = self.tick();
-        let entries = (0..=self.roll(4))
+        let entries: Vec<_> = (0..=self.roll(4))
             .map(|n| LogEntry {
                 timestamp: appended_at,
                 level: LogLevel::Info,
                 message: format!("line {n}: a message of some length, as jobs write them"),
             })
             .collect();
+        let entries = LogEntries::new(&entries);
         let digest = format!("{job_id}/{first_index}");
         JobLogAppended { job_id, pipeline_id, attempt, offset, first_index, entries, digest, appended_at }
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{JobClaimed, JobCompleted, JobEvent, JobLaunched, JobResult, JobStarted, JobStatus};
-use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry, LogLevel};
+use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use serde_json::json;
 
 /// The runner of all these jobs.
@@ -72,7 +72,7 @@ pub fn logged(job_id: JobId, pipeline_id: PipelineId, lines: usize, now: DateTim
         attempt: 1,
         offset: 0,
         first_index: 1,
-        entries: (1..=lines).map(line).collect(),
+        entries: LogEntries::new(&(1..=lines).map(line).collect::<Vec<_>>()),
         digest: job_id.to_string(),
         appended_at: now,
     })

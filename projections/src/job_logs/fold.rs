@@ -12,7 +12,7 @@ pub struct JobLogs;
 
 impl Projection for JobLogs {
     const NAME: &'static str = "job_logs";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const STREAMS: &'static [StreamType] = &[StreamType::JobLog];
     const SCHEMA: Schema = Schema { columns: &[Column::integer("bytes")], indexes: &[] };
     const KNOWN_ROWS: usize = 0;
@@ -42,7 +42,7 @@ impl Projection for JobLogs {
     fn apply(row: Option<LogBatch>, envelope: &Envelope) -> Option<LogBatch> {
         match &envelope.event {
             Event::JobLog(JobLogEvent::Appended(appended)) => Some(LogBatch {
-                bytes: appended.entries.iter().map(|entry| entry.message.len() as u64).sum(),
+                bytes: appended.entries.json().len() as u64,
                 job_id: appended.job_id,
                 attempt: appended.attempt,
                 first_index: appended.first_index,

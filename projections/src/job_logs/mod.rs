@@ -8,7 +8,7 @@ mod tests;
 use chrono::serde::ts_microseconds;
 use chrono::{DateTime, Utc};
 use rivet_events::id::JobId;
-use rivet_events::job_log::LogEntry;
+use rivet_events::job_log::LogEntries;
 use serde::{Deserialize, Serialize};
 
 pub use fold::JobLogs;
@@ -18,7 +18,7 @@ pub(crate) use queries::{delete_all, key};
 /// A batch of entries. Its key is `{job_id}/{first_index, twelve digits}`, so that a job's log is a range of keys.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LogBatch {
-    /// Size of the messages, in bytes.
+    /// Size of the entries, in bytes.
     pub bytes: u64,
     /// The job.
     pub job_id: JobId,
@@ -30,7 +30,7 @@ pub struct LogBatch {
     #[serde(with = "ts_microseconds")]
     pub appended_at: DateTime<Utc>,
     /// The entries, in order of arrival.
-    pub entries: Vec<LogEntry>,
+    pub entries: LogEntries,
 }
 
 impl LogBatch {

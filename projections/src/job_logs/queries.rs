@@ -1,7 +1,7 @@
 //! What may be asked about a job's log.
 
 use rivet_events::id::JobId;
-use rivet_events::job_log::LogEntry;
+use rivet_events::job_log::{LogEntries, LogEntry};
 use rivet_events::log::StoreError;
 
 use super::{JobLogs, LogBatch};
@@ -10,7 +10,7 @@ use crate::projection::Projection;
 use crate::query::{self, Query, QueryError};
 use crate::read_models::ReadModels;
 
-/// Messages in one page, in bytes; a single batch that is larger is a page of its own.
+/// Entries in one page, in bytes; a single batch that is larger is a page of its own.
 const PAGE_BYTES: i64 = 2 * 1024 * 1024;
 /// Batches in one page.
 const PAGE_BATCHES: usize = 512;
@@ -26,12 +26,27 @@ pub struct NumberedEntry {
     pub entry: LogEntry,
 }
 
+impl NumberedEntry {
+    /// Those of a batch.
+    ///
+    /// # Errors
+    /// As [`LogEntries::read`].
+    pub fn all(
+        batch: &LogEntries,
+        attempt: u32,
+        first_index: u64,
+    ) -> serde_json::Result<impl Iterator<Item = Self>> {
+        let numbered = move |(index, entry)| Self { index, attempt, entry };
+        Ok((first_index..).zip(batch.read()?).map(numbered))
+    }
+}
+
 /// Some entries of a log, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogPage {
-    /// The entries; none at the end of what is there.
+    /// The entries.
     pub entries: Vec<NumberedEntry>,
-    /// What to send as `after_index` for the next page; none where there was nothing more.
+    /// What to send as `after_index` for the next page; none where there is nothing more yet.
     pub next: Option<u64>,
 }
 
@@ -47,14 +62,16 @@ pub async fn page(
 ) -> Result<(LogPage, bool), QueryError> {
     let (unstored, fresh) = unstored(read_models, job_id, as_of).await?;
     let stored = stored(read_models, job_id, after_index, limit).await?;
+    let is_full = stored.len() >= page_batches(limit);
     let batches = joined(stored, unstored, after_index);
     if batches.first().is_some_and(|first| first.first_index <= after_index.saturating_add(1)) {
-        return Ok((cut(batches, after_index, limit), fresh));
+        let is_whole = !is_full && bytes(&batches) < PAGE_BYTES.unsigned_abs();
+        return Ok((cut(&batches, after_index, limit, is_whole)?, fresh));
     }
     // After what is here was looked at: what leaves meanwhile is in the archive.
     let archived = archived(read_models, job_id, after_index).await.map_err(QueryError::Unavailable)?;
-    let archived = cut(archived, after_index, limit);
-    let page = if archived.entries.is_empty() { cut(batches, after_index, limit) } else { archived };
+    let archived = cut(&archived, after_index, limit, false)?;
+    let page = if archived.entries.is_empty() { cut(&batches, after_index, limit, false)? } else { archived };
     Ok((page, fresh))
 }
 
@@ -81,11 +98,20 @@ async fn stored(
     .push(") and key <= ")
     .bind(key(job_id, MAX_INDEX))
     .push(" order by key limit ")
-    .bind_count(limit.saturating_add(1).min(PAGE_BATCHES))
+    .bind_count(page_batches(limit))
     .push(") as batches where total - bytes < ")
     .bind(PAGE_BYTES)
     .push(" order by key");
     read_models.select::<JobLogs>(&query).await
+}
+
+/// Batches that hold so many entries, of which the first one may be in the middle of a batch.
+fn page_batches(limit: usize) -> usize {
+    limit.saturating_add(1).min(PAGE_BATCHES)
+}
+
+fn bytes(batches: &[LogBatch]) -> u64 {
+    batches.iter().map(|batch| batch.bytes).sum()
 }
 
 /// Batches of the log that the database may not have yet; and whether it has all others that it must have.
@@ -105,7 +131,7 @@ async fn unstored(
 /// database has more than a page, it does not.
 pub(super) fn joined(mut stored: Vec<LogBatch>, unstored: Vec<LogBatch>, after_index: u64) -> Vec<LogBatch> {
     let mut next = stored.last().map_or(after_index.saturating_add(1), LogBatch::next_index);
-    let mut bytes: u64 = stored.iter().map(|batch| batch.bytes).sum();
+    let mut bytes = bytes(&stored);
     for batch in unstored {
         if (batch.first_index..batch.next_index()).contains(&next) && bytes < PAGE_BYTES.unsigned_abs() {
             next = batch.next_index();
@@ -173,21 +199,22 @@ pub(crate) fn delete_all(table: &str, job_id: JobId) -> Query {
         .bind(key(job_id, MAX_INDEX))
 }
 
-/// The entries of `batches` after `after_index`, `limit` of them.
-pub(super) fn cut(batches: Vec<LogBatch>, after_index: u64, limit: usize) -> LogPage {
-    let entries: Vec<NumberedEntry> = batches
-        .into_iter()
-        .flat_map(|batch| {
-            let attempt = batch.attempt;
-            (batch.first_index..).zip(batch.entries).map(move |(index, entry)| NumberedEntry {
-                index,
-                attempt,
-                entry,
-            })
-        })
-        .filter(|numbered| numbered.index > after_index)
-        .take(limit)
-        .collect();
-    let next = entries.last().map(|last| last.index);
-    LogPage { entries, next }
+/// The entries of `batches` after `after_index`, `limit` of them. Where the batches are the whole rest of the log, the
+/// page may be the last one.
+pub(super) fn cut(
+    batches: &[LogBatch],
+    after_index: u64,
+    limit: usize,
+    is_whole: bool,
+) -> Result<LogPage, QueryError> {
+    let mut entries = Vec::new();
+    for LogBatch { attempt, first_index, entries: of_batch, .. } in batches {
+        let numbered = NumberedEntry::all(of_batch, *attempt, *first_index)
+            .map_err(|source| QueryError::Undecodable { projection: JobLogs::NAME, source })?;
+        entries.extend(numbered.filter(|entry| entry.index > after_index));
+    }
+    let is_last = is_whole && entries.len() <= limit;
+    entries.truncate(limit);
+    let next = entries.last().filter(|_| !is_last).map(|last| last.index);
+    Ok(LogPage { entries, next })
 }

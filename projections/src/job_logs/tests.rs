@@ -1,7 +1,7 @@
 //! Given events, then batches; given batches, then a page.
 
 use rivet_events::Event;
-use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry, LogLevel};
+use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 
 use super::queries::{cut, joined, key};
 use super::{JobLogs, LogBatch};
@@ -11,14 +11,19 @@ fn entry(message: &str) -> LogEntry {
     LogEntry { timestamp: at(0), level: LogLevel::Info, message: message.to_owned() }
 }
 
+fn entries(messages: &[&str]) -> LogEntries {
+    LogEntries::new(&messages.iter().map(|message| entry(message)).collect::<Vec<_>>())
+}
+
 fn batch(attempt: u32, first_index: u64, messages: &[&str]) -> LogBatch {
+    let entries = entries(messages);
     LogBatch {
-        bytes: messages.iter().map(|message| message.len() as u64).sum(),
+        bytes: entries.json().len() as u64,
         job_id: Scene::new(1).job_id,
         attempt,
         first_index,
         appended_at: at(3),
-        entries: messages.iter().map(|message| entry(message)).collect(),
+        entries,
     }
 }
 
@@ -31,7 +36,7 @@ fn a_batch_is_a_row_under_the_index_of_its_first_entry() {
         attempt: 2,
         offset: 0,
         first_index: 7,
-        entries: vec![entry("one"), entry("two")],
+        entries: entries(&["one", "two"]),
         digest: String::new(),
         appended_at: at(3),
     }));
@@ -49,12 +54,15 @@ fn keys_of_one_job_are_in_the_order_of_its_entries() {
 #[test]
 fn a_page_begins_inside_a_batch_and_counts_over_attempts() {
     let batches = || vec![batch(1, 1, &["a", "b", "c"]), batch(2, 4, &["d", "e"])];
-    let page = cut(batches(), 1, 3);
+    let cut = |after, limit, is_whole| cut(&batches(), after, limit, is_whole).unwrap();
+    let page = cut(1, 3, true);
     let seen: Vec<(u64, u32, &str)> =
         page.entries.iter().map(|e| (e.index, e.attempt, e.entry.message.as_str())).collect();
     assert_eq!(seen, [(2, 1, "b"), (3, 1, "c"), (4, 2, "d")]);
     assert_eq!(page.next, Some(4));
-    assert_eq!(cut(batches(), 5, 3).next, None);
+    assert_eq!(cut(1, 4, true).next, None);
+    assert_eq!(cut(1, 4, false).next, Some(5));
+    assert_eq!(cut(5, 3, false).next, None);
 }
 
 #[test]

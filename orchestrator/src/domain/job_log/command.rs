@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId};
-use rivet_events::job_log::LogEntry;
+use rivet_events::job_log::LogEntries;
 
 /// A command to one job's log.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +29,7 @@ pub struct AppendLog {
     /// Entries of the attempt before this batch, as the sender counts; `None` if it does not count.
     pub offset: Option<u64>,
     /// The batch.
-    pub entries: Vec<LogEntry>,
+    pub entries: LogEntries,
     /// Digest of the batch, by which one sent again without an offset is known.
     pub digest: String,
     /// When.

@@ -26,7 +26,7 @@ pub(super) fn decide(state: &JobLogState, command: JobLogCommand) -> Result<Vec<
     }
 }
 
-fn decide_append(state: &JobLogState, mut append: AppendLog) -> Result<Vec<JobLogEvent>, JobLogError> {
+fn decide_append(state: &JobLogState, append: AppendLog) -> Result<Vec<JobLogEvent>, JobLogError> {
     if append.attempt < state.attempt {
         return Err(JobLogError::AttemptOver);
     }
@@ -51,7 +51,7 @@ fn decide_append(state: &JobLogState, mut append: AppendLog) -> Result<Vec<JobLo
         attempt: append.attempt,
         offset: acknowledged,
         first_index: state.total + 1,
-        entries: append.entries.split_off(known),
+        entries: if known == 0 { append.entries } else { append.entries.after(known) },
         digest: append.digest,
         appended_at: append.now,
     })])

@@ -4,7 +4,7 @@ mod properties;
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId};
-use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry, LogLevel};
+use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use uuid::Uuid;
 
 use super::{AppendLog, JobLog, JobLogCommand, JobLogError};
@@ -24,10 +24,14 @@ fn pipeline() -> PipelineId {
     Uuid::from_u128(2).into()
 }
 
-fn entries(texts: &str) -> Vec<LogEntry> {
+fn lines(texts: &str) -> Vec<LogEntry> {
     let entry =
         |message: &str| LogEntry { timestamp: NOW, level: LogLevel::Info, message: message.to_owned() };
     texts.split_whitespace().map(entry).collect()
+}
+
+fn entries(texts: &str) -> LogEntries {
+    LogEntries::new(&lines(texts))
 }
 
 /// A batch of attempt 1, sent without an offset.

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rivet_events::Metadata;
 use rivet_events::id::{JobId, LeaseId};
-use rivet_events::job_log::LogEntry;
+use rivet_events::job_log::{LogEntries, LogEntry};
 use rivet_events::log::ReadError;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -53,14 +53,11 @@ pub(in crate::http) async fn append(
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Path(job_id): Path<JobId>,
-    JsonWithNul(Batch(mut entries)): JsonWithNul<Batch>,
+    JsonWithNul(Batch(sent)): JsonWithNul<Batch>,
 ) -> Result<Response, ApiError> {
-    let digest = digest::of_json(&entries);
-    for entry in &mut entries {
-        if entry.message.contains('\0') {
-            entry.message = entry.message.replace('\0', "\u{fffd}");
-        }
-    }
+    let entries = LogEntries::new(&sent);
+    let digest = digest::of_text(entries.json());
+    let entries = without_nul(sent).unwrap_or(entries);
     let sender = Sender {
         lease: header_value(&headers, &LEASE)?,
         offset: header_value(&headers, &LOG_OFFSET)?,
@@ -79,6 +76,17 @@ pub(in crate::http) async fn append(
         }
     }
     Err(ApiError::unavailable("contended", "the job changes too fast"))
+}
+
+/// The entries as they are stored, where that is not as they were sent.
+fn without_nul(mut entries: Vec<LogEntry>) -> Option<LogEntries> {
+    if !entries.iter().any(|entry| entry.message.contains('\0')) {
+        return None;
+    }
+    for entry in &mut entries {
+        entry.message = entry.message.replace('\0', "\u{fffd}");
+    }
+    Some(LogEntries::new(&entries))
 }
 
 /// Who sends a batch, as far as he says.
@@ -126,7 +134,7 @@ impl Sender {
         state: &AppState,
         job: &Loaded<Job>,
         attempt: LogAttempt,
-        entries: &[LogEntry],
+        entries: &LogEntries,
         digest: &str,
     ) -> Result<Stored, NotStored> {
         let launch = job.aggregate.state.launch().expect("invariant: a job with an attempt was launched");
@@ -135,7 +143,7 @@ impl Sender {
             pipeline_id: launch.pipeline_id,
             attempt: attempt.attempt,
             offset: self.offset,
-            entries: entries.to_vec(),
+            entries: entries.clone(),
             digest: digest.to_owned(),
             now: state.clock.now(),
         });

@@ -112,6 +112,8 @@ enum LogStreamError {
     Stored(#[from] QueryError),
     #[error(transparent)]
     Live(#[from] ReadError),
+    #[error("a batch of the log cannot be read")]
+    Unreadable(#[from] serde_json::Error),
 }
 
 impl sse::Source for LogStream {
@@ -177,7 +179,7 @@ impl LogStream {
                         return Ok(());
                     }
                     let Some(event) = follower.next(deadline).await? else { return Ok(()) };
-                    self.take_in(&event);
+                    self.take_in(&event)?;
                 }
                 Stage::Over => return Ok(()),
             }
@@ -185,10 +187,13 @@ impl LogStream {
         Ok(())
     }
 
-    fn take_in(&mut self, event: &FeedEvent) {
+    fn take_in(&mut self, event: &FeedEvent) -> serde_json::Result<()> {
         match &event.envelope.event {
-            Event::JobLog(JobLogEvent::Appended(appended)) => {
-                self.ready.extend(entries(appended).filter(|entry| entry.index > self.after));
+            Event::JobLog(JobLogEvent::Appended(JobLogAppended {
+                attempt, first_index, entries, ..
+            })) => {
+                let entries = NumberedEntry::all(entries, *attempt, *first_index)?;
+                self.ready.extend(entries.filter(|entry| entry.index > self.after));
             }
             Event::Job(event) => self.end = End::of_event(event),
             Event::Pipeline(_)
@@ -200,16 +205,8 @@ impl LogStream {
             | Event::Archive(_)
             | Event::Unreadable(_) => {}
         }
+        Ok(())
     }
-}
-
-fn entries(appended: &JobLogAppended) -> impl Iterator<Item = NumberedEntry> {
-    let attempt = appended.attempt;
-    (appended.first_index..).zip(&appended.entries).map(move |(index, entry)| NumberedEntry {
-        index,
-        attempt,
-        entry: entry.clone(),
-    })
 }
 
 /// How a job ended.

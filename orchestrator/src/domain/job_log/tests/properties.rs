@@ -7,17 +7,17 @@ use crate::domain::spec::handle;
 
 /// The log of an attempt as its runner has it: as many different entries.
 fn written(count: usize) -> Vec<LogEntry> {
-    (0..count).flat_map(|number| entries(&number.to_string())).collect()
+    (0..count).flat_map(|number| lines(&number.to_string())).collect()
 }
 
 fn stored(events: &[JobLogEvent]) -> Vec<LogEntry> {
-    events.iter().flat_map(|JobLogEvent::Appended(batch)| batch.entries.clone()).collect()
+    events.iter().flat_map(|JobLogEvent::Appended(batch)| batch.entries.read().unwrap()).collect()
 }
 
 /// The part of the log from `offset` on, as it is sent.
 fn batch(log: &[LogEntry], offset: usize, length: usize) -> AppendLog {
     let offset = offset.min(log.len());
-    let entries = log[offset..(offset + length).min(log.len())].to_vec();
+    let entries = LogEntries::new(&log[offset..(offset + length).min(log.len())]);
     AppendLog { offset: Some(offset as u64), digest: format!("{offset}+{length}"), entries, ..append("") }
 }
 
