@@ -11,7 +11,7 @@ use rivet_events::{Envelope, Position};
 use crate::checkpoint::{self, Checkpoint};
 use crate::known_rows::Known;
 use crate::projection::{Changes, EventKey, Keys};
-use crate::rows::{Advance, Connection, Store};
+use crate::rows::{Advance, Connection, Prepared, Store};
 
 /// Brings `checkpoints`, all at one position, past the `events` that follow it up to the position `to`. False if another
 /// process has moved one of them: then nothing was written, and the checkpoints must be read again.
@@ -73,10 +73,20 @@ pub(crate) async fn commit(
     changes: &[Changes],
     to: Position,
 ) -> Result<bool, StoreError> {
-    match Advance::new(checkpoints, changes, to) {
-        Some(advance) => store.advance(advance).await,
+    match prepare(store, checkpoints, changes, to)? {
+        Some(step) => step.store().await,
         None => Ok(true),
     }
+}
+
+/// What writes it. None where there is nothing to go anywhere.
+pub(crate) fn prepare(
+    store: &Store,
+    checkpoints: &[Checkpoint],
+    changes: &[Changes],
+    to: Position,
+) -> Result<Option<Prepared>, StoreError> {
+    Advance::new(checkpoints, changes, to).map(|advance| store.prepare(advance)).transpose()
 }
 
 /// What one generation needs for a batch.

@@ -1,5 +1,5 @@
-//! Many events into generations that nobody reads yet: while one batch is folded, the next is read and the one before
-//! is written.
+//! Many events into generations that nobody reads yet: while one batch is folded and made ready, the next is read and the
+//! one before is written.
 
 use std::sync::Arc;
 
@@ -41,11 +41,12 @@ impl ReadModels {
             let batch = batch?;
             let folded = batch::fold(store, generations, &batch.0).await?;
             let changes = folded.ok_or(RebuildError::Superseded)?;
-            written(&mut writing).await?;
-            let before: Vec<_> = generations.iter().map(Checkpoint::without_rows).collect();
+            let step = batch::prepare(store, generations, &changes, batch.1)?;
             batch::remember(generations, &changes, batch.1);
-            let (store, to) = (store.clone(), batch.1);
-            writing.spawn(async move { batch::commit(&store, &before, &changes, to).await });
+            written(&mut writing).await?;
+            if let Some(step) = step {
+                writing.spawn(step.store());
+            }
             seen(&batch);
             for generation in generations.iter() {
                 let (projection, position) = (generation.projection.name(), generation.position);

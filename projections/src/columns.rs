@@ -14,37 +14,53 @@ pub(crate) fn of(schema: Schema, document: &str) -> Result<Vec<Value>, serde_jso
     if schema.columns.is_empty() {
         return Ok(Vec::new());
     }
-    Columns(schema).deserialize(&mut serde_json::Deserializer::from_str(document))
+    let mut columns =
+        Columns { schema, values: vec![Value::Null; schema.columns.len()], missing: schema.columns.len() };
+    let read = columns.deserialize(&mut serde_json::Deserializer::from_str(document));
+    // A document is not read to its end where that has nothing for a column: it may be long. Then that is an error.
+    if columns.missing > 0 {
+        read?;
+    }
+    Ok(columns.values)
 }
 
-struct Columns(Schema);
+struct Columns {
+    schema: Schema,
+    values: Vec<Value>,
+    /// How many have not been met.
+    missing: usize,
+}
 
-impl<'de> DeserializeSeed<'de> for Columns {
-    type Value = Vec<Value>;
+impl<'de> DeserializeSeed<'de> for &mut Columns {
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, document: D) -> Result<Self::Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, document: D) -> Result<(), D::Error> {
         document.deserialize_map(self)
     }
 }
 
-impl<'de> Visitor<'de> for Columns {
-    type Value = Vec<Value>;
+impl<'de> Visitor<'de> for &mut Columns {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a document")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Value, A::Error> {
-        let mut values = vec![Value::Null; self.0.columns.len()];
-        while let Some(Name(name)) = fields.next_key()? {
-            match self.0.columns.iter().position(|column| column.name == name) {
-                Some(column) => values[column] = fields.next_value::<Field>()?.0,
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        while self.missing > 0
+            && let Some(Name(name)) = fields.next_key()?
+        {
+            match self.schema.columns.iter().position(|column| column.name == name) {
+                Some(column) => {
+                    self.values[column] = fields.next_value::<Field>()?.0;
+                    self.missing -= 1;
+                }
                 None => {
                     fields.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(values)
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ use rivet_events::log::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection};
 
-pub(crate) use self::advance::Advance;
+pub(crate) use self::advance::{Advance, Prepared};
 use crate::projection::Schema;
 use crate::query::Value;
 
@@ -92,16 +92,14 @@ impl Store {
         })
     }
 
-    /// Stores a step of read models in a transaction of its own, as [`Self::begin`] has it; one round trip. False if
-    /// they do not all stand where they did: then nothing was stored.
-    pub(crate) async fn advance(&self, advance: Advance<'_>) -> Result<bool, StoreError> {
-        match self {
-            Self::Postgres { writers, .. } => writers
-                .run(async |connection| postgres::advance(connection, advance).await)
-                .await
-                .inspect_err(|_| writers.clear()),
-            Self::Sqlite(sqlite) => sqlite::advance_alone(sqlite, advance).await,
-        }
+    /// Makes ready what stores a step of read models.
+    pub(crate) fn prepare(&self, advance: Advance<'_>) -> Result<Prepared, StoreError> {
+        Ok(match self {
+            Self::Postgres { writers, .. } => {
+                Prepared::Postgres(Arc::clone(writers), postgres::prepare(advance)?)
+            }
+            Self::Sqlite(sqlite) => Prepared::Sqlite(sqlite.clone(), sqlite::prepare(advance)?),
+        })
     }
 
     /// A connection that sees the database as it is at its first statement.
@@ -224,11 +222,11 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Stores a step of read models, as a part of the transaction. False as in [`Store::advance`].
+    /// Stores a step of read models, as a part of the transaction. False as in [`Prepared::store`].
     pub(crate) async fn advance(&mut self, advance: Advance<'_>) -> Result<bool, StoreError> {
         match self {
-            Self::Postgres(connection) => postgres::advance(connection, advance).await,
-            Self::Sqlite(connection) => sqlite::advance(connection, advance).await,
+            Self::Postgres(connection) => postgres::advance(connection, postgres::prepare(advance)?).await,
+            Self::Sqlite(connection) => sqlite::advance(connection, sqlite::prepare(advance)?).await,
         }
     }
 }

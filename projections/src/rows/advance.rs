@@ -1,8 +1,13 @@
 //! What a batch makes of read models that stand together: where they go, and what becomes of their rows. All of it is
 //! stored, or nothing (I4).
 
-use rivet_events::Position;
+use std::sync::Arc;
 
+use rivet_events::Position;
+use rivet_events::database::{SpareConnections, SqliteDatabase};
+use rivet_events::log::StoreError;
+
+use super::{postgres, sqlite};
 use crate::checkpoint::{Checkpoint, is_of, number};
 use crate::columns;
 use crate::parked::ParkedStream;
@@ -17,6 +22,26 @@ pub(crate) struct Advance<'a> {
     /// What becomes of the rows of each.
     changes: &'a [Changes],
     to: Position,
+}
+
+/// A step of read models, ready to be stored.
+pub(crate) enum Prepared {
+    Postgres(Arc<SpareConnections>, postgres::Step),
+    Sqlite(SqliteDatabase, sqlite::Step),
+}
+
+impl Prepared {
+    /// Stores it in a transaction of its own, as [`Store::begin`](super::Store::begin) has it; one round trip. False if the read models do not
+    /// all stand where they did: then nothing was stored.
+    pub(crate) async fn store(self) -> Result<bool, StoreError> {
+        match self {
+            Self::Postgres(writers, step) => writers
+                .run(async |connection| postgres::advance(connection, step).await)
+                .await
+                .inspect_err(|_| writers.clear()),
+            Self::Sqlite(sqlite, step) => sqlite::advance_alone(&sqlite, step).await,
+        }
+    }
 }
 
 /// What a batch made of the rows of one table.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use rivet_events::database::{Durability, PackedTexts, SqliteDatabase};
 use rivet_events::log::StoreError;
+use serde::ser::{Serialize, SerializeSeq, Serializer};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection, TypeInfo as _, ValueRef as _};
@@ -95,23 +96,20 @@ pub(super) async fn delete(
     Ok(())
 }
 
-/// Runs one text of many statements: the thread under the connection is woken once for all of them.
-pub(super) async fn advance(
-    connection: &mut SqliteConnection,
-    advance: Advance<'_>,
-) -> Result<bool, StoreError> {
-    let (text, args) = statements(advance)?;
+/// What stores a step: one text of many statements, so that the thread under the connection is woken once for all of them.
+pub(crate) struct Step {
+    text: String,
+    args: SqliteArguments<'static>,
+}
+
+pub(super) async fn advance(connection: &mut SqliteConnection, step: Step) -> Result<bool, StoreError> {
     // All of them: who asks for one row alone stops at the statement that gives it.
-    has_moved(&sqlx::query_with(&text, args).fetch_all(connection).await?)
+    has_moved(&sqlx::query_with(&step.text, step.args).fetch_all(connection).await?)
 }
 
 /// The same, and the transaction with them.
-pub(super) async fn advance_alone(
-    database: &SqliteDatabase,
-    advance: Advance<'_>,
-) -> Result<bool, StoreError> {
-    let (text, args) = statements(advance)?;
-    has_moved(&database.transact(Durability::Derived, &text, args).await?)
+pub(super) async fn advance_alone(database: &SqliteDatabase, step: Step) -> Result<bool, StoreError> {
+    has_moved(&database.transact(Durability::Derived, &step.text, step.args).await?)
 }
 
 fn has_moved(rows: &[SqliteRow]) -> Result<bool, StoreError> {
@@ -120,14 +118,14 @@ fn has_moved(rows: &[SqliteRow]) -> Result<bool, StoreError> {
 
 /// Changes rows and moves the checkpoints on where all of these stand as they should, and says whether. Nothing of it
 /// where not: that is asked by each statement, once, and the checkpoints move last.
-fn statements(advance: Advance<'_>) -> Result<(String, SqliteArguments<'static>), StoreError> {
+pub(super) fn prepare(advance: Advance<'_>) -> Result<Step, StoreError> {
     let mut args = SqliteArguments::default();
     let (from, to) = advance.positions();
     args.add(from)?;
     args.add(to)?;
     let (is_one, count) = (advance.is_one(), advance.count());
     let all_stand = format!("{count} = (select count(*) from checkpoints where position = $1 and {is_one})");
-    let mut statements = String::new();
+    let mut text = String::new();
     for changed in advance.tables() {
         let table = &changed.table;
         if !changed.changes.upserts.is_empty() {
@@ -139,7 +137,7 @@ fn statements(advance: Advance<'_>) -> Result<(String, SqliteArguments<'static>)
             let columns: String = (0..changed.schema.columns.len()).map(column).collect();
             let (rows, documents) = (args.len() - 1, args.len());
             write!(
-                statements,
+                text,
                 "insert into {table} ({names})
                  select value ->> 0, cast(substr(${documents}, value ->> 1, value ->> 2) as text){columns}
                  from json_each(${rows}) where {all_stand}
@@ -150,7 +148,7 @@ fn statements(advance: Advance<'_>) -> Result<(String, SqliteArguments<'static>)
             args.add(quoted_array(&changed.changes.deletes))?;
             let keys = args.len();
             write!(
-                statements,
+                text,
                 "delete from {table} where key in (select value from json_each(${keys})) and {all_stand};"
             )?;
         }
@@ -162,34 +160,52 @@ fn statements(advance: Advance<'_>) -> Result<(String, SqliteArguments<'static>)
         args.add(error.to_owned())?;
         let (stream, position, error) = (args.len() - 2, args.len() - 1, args.len());
         write!(
-            statements,
+            text,
             "insert into parked_streams
              select '{projection}', {generation}, ${stream}, ${position}, ${error} where {all_stand}
              on conflict do nothing;"
         )?;
     }
-    statements += &text(&format!(
+    text += &self::text(&format!(
         "update checkpoints set position = $2, updated_at = {{now}} where position = $1 and {is_one} and {all_stand};
          select changes() = {count}"
     ));
-    Ok((statements, args))
+    Ok(Step { text, args })
 }
 
 /// `[key, start, length, column…]` of each row, and the documents to which start and length refer.
 fn packed(changed: &TableChanges<'_>) -> Result<(String, Vec<u8>), serde_json::Error> {
     let mut documents = PackedTexts::default();
-    let mut rows = Vec::with_capacity(changed.changes.upserts.len());
-    for (upsert, columns) in changed.changes.upserts.iter().zip(changed.columns()?) {
+    let upserts = changed.changes.upserts.iter().zip(changed.columns()?);
+    let rows = upserts.map(|(upsert, columns)| {
         let (start, length) = documents.push(&upsert.document);
-        let mut row: Vec<serde_json::Value> = vec![upsert.key.as_str().into(), start.into(), length.into()];
-        row.extend(columns.into_iter().map(|column| match column {
-            Value::Text(text) => text.into(),
-            Value::Integer(number) => number.into(),
-            Value::Null => serde_json::Value::Null,
-        }));
-        rows.push(row);
+        PackedRow { key: &upsert.key, start, length, columns }
+    });
+    Ok((serde_json::to_string(&rows.collect::<Vec<_>>())?, documents.into_bytes()))
+}
+
+struct PackedRow<'a> {
+    key: &'a str,
+    start: usize,
+    length: usize,
+    columns: Vec<Value>,
+}
+
+impl Serialize for PackedRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_seq(Some(3 + self.columns.len()))?;
+        row.serialize_element(self.key)?;
+        row.serialize_element(&self.start)?;
+        row.serialize_element(&self.length)?;
+        for column in &self.columns {
+            match column {
+                Value::Text(text) => row.serialize_element(text)?,
+                Value::Integer(number) => row.serialize_element(number)?,
+                Value::Null => row.serialize_element(&())?,
+            }
+        }
+        row.end()
     }
-    Ok((serde_json::to_string(&rows)?, documents.into_bytes()))
 }
 
 fn quoted_array(keys: &[String]) -> String {
