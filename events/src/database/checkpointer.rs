@@ -5,23 +5,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Row as _, SqliteConnection};
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::sqlite::close;
+use super::sqlite::{WAL_PAGES, close};
 
-/// Commits between two times. At a high load, the log comes to its limit after some hundreds of them.
-const COMMITS: u64 = 64;
-/// Waits for nobody: what a reader still needs, or is being written, stays for the next time.
+/// Pages between two times: half of what the log may hold.
+const PAGES: u64 = WAL_PAGES as u64 / 2;
+/// Commits between two times at most. At a high load of small ones, the log comes to its limit after some hundreds.
+const MAX_COMMITS: u64 = 64;
+/// As long as nobody knows how large they are.
+const FIRST_COMMITS: u64 = 8;
+/// Waits for nobody: what a reader still needs, or is being written, stays for the next time. Selects whether it was
+/// held up, and how many pages the log holds.
 const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
 
 /// The task, and what wakes it.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
-    commits: AtomicU64,
-    due: Arc<Notify>,
+    pace: Arc<Pace>,
     tasks: TaskTracker,
     /// Ends the task; also when this is dropped.
     closing: DropGuard,
@@ -31,17 +35,15 @@ impl Checkpointer {
     /// Starts it, on a connection of its own.
     pub(super) async fn start(options: &SqliteConnectOptions) -> sqlx::Result<Self> {
         let connection = options.connect().await?;
-        let (due, tasks, closing) = (Arc::new(Notify::new()), TaskTracker::new(), CancellationToken::new());
-        tasks.spawn(run(connection, Arc::clone(&due), closing.clone()));
+        let (pace, tasks, closing) = (Arc::new(Pace::new()), TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(run(connection, Arc::clone(&pace), closing.clone()));
         tasks.close();
-        Ok(Self { commits: AtomicU64::new(0), due, tasks, closing: closing.drop_guard() })
+        Ok(Self { pace, tasks, closing: closing.drop_guard() })
     }
 
     /// Counts a commit.
     pub(super) fn committed(&self) {
-        if (self.commits.fetch_add(1, Ordering::Relaxed) + 1).is_multiple_of(COMMITS) {
-            self.due.notify_one();
-        }
+        self.pace.committed();
     }
 
     /// Ends it, and closes its connection.
@@ -51,11 +53,75 @@ impl Checkpointer {
     }
 }
 
-async fn run(mut connection: SqliteConnection, due: Arc<Notify>, closing: CancellationToken) {
-    while closing.run_until_cancelled(due.notified()).await.is_some() {
-        if let Err(error) = sqlx::query(CHECKPOINT).execute(&mut connection).await {
-            tracing::warn!(%error, "the write-ahead log is brought into the file later");
+/// After how many commits it is time.
+#[derive(Debug)]
+struct Pace {
+    /// Since the last time.
+    commits: AtomicU64,
+    enough: AtomicU64,
+    due: Notify,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { commits: AtomicU64::new(0), enough: AtomicU64::new(FIRST_COMMITS), due: Notify::new() }
+    }
+
+    fn committed(&self) {
+        if self.commits.fetch_add(1, Ordering::Relaxed) + 1 >= self.enough.load(Ordering::Relaxed) {
+            self.due.notify_one();
+        }
+    }
+
+    /// Begins to count anew. So many pages were written meanwhile: those of a rebuild write a hundred times as much as
+    /// those of a server.
+    fn wrote(&self, pages: u64) {
+        let commits = self.commits.swap(0, Ordering::Relaxed);
+        // Woken once too often.
+        if commits == 0 {
+            return;
+        }
+        let enough = PAGES.saturating_mul(commits) / pages.max(1);
+        self.enough.store(enough.clamp(1, MAX_COMMITS), Ordering::Relaxed);
+    }
+}
+
+async fn run(mut connection: SqliteConnection, pace: Arc<Pace>, closing: CancellationToken) {
+    let mut before = 0;
+    while closing.run_until_cancelled(pace.due.notified()).await.is_some() {
+        let pages: sqlx::Result<i64> = match sqlx::query(CHECKPOINT).fetch_one(&mut connection).await {
+            Ok(row) => row.try_get("log"),
+            Err(error) => Err(error),
+        };
+        match pages {
+            Ok(pages) => {
+                // Fewer than before: all of it was in the file, and it has begun anew.
+                pace.wrote(if pages < before { pages } else { pages - before }.unsigned_abs());
+                before = pages;
+            }
+            Err(error) => tracing::warn!(%error, "the write-ahead log is brought into the file later"),
         }
     }
     close(connection).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enough(commits: u64, pages: u64) -> u64 {
+        let pace = Pace::new();
+        (0..commits).for_each(|_| pace.committed());
+        pace.wrote(pages);
+        pace.enough.load(Ordering::Relaxed)
+    }
+
+    #[test]
+    fn it_is_time_after_as_many_commits_as_write_half_a_log() {
+        assert_eq!(enough(8, PAGES), 8);
+        assert_eq!(enough(8, 2 * PAGES), 4);
+        assert_eq!(enough(8, 100 * PAGES), 1);
+        assert_eq!(enough(8, 8), MAX_COMMITS);
+        assert_eq!(enough(8, 0), MAX_COMMITS);
+    }
 }

@@ -24,7 +24,7 @@ const VACUUM: &str = "pragma incremental_vacuum(256)";
 
 /// Pages of the write-ahead log (of 4 KiB) from which on a commit brings them into the file: often enough that the log
 /// stays small, and seldom enough that a page which changes all the time is not written each time.
-const WAL_PAGES: &str = "8192";
+pub(super) const WAL_PAGES: u32 = 8192;
 /// What the writing connection holds of the file, as SQLite has it: so many KiB. Less, and it reads the pages of indexes
 /// that it has just written.
 const WRITER_CACHE: &str = "-32768";
@@ -171,7 +171,7 @@ impl SqliteDatabase {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("wal_autocheckpoint", WAL_PAGES)
+            .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
             // What SQLite keeps to undo a statement alone is gone after it: not worth a file.
             .pragma("temp_store", "memory")
             .busy_timeout(BUSY_TIMEOUT)
