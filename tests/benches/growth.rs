@@ -186,8 +186,10 @@ fn median(report: &Value, operation: &str) -> f64 {
     operations.iter().find(|of| of["operation"] == operation).unwrap()["p50"].as_f64().unwrap()
 }
 
-/// What autovacuum would have done to such a store long ago, and does not shortly after it was filled.
+/// What would have been done with such a store long ago, and is not shortly after it was filled: autovacuum, and the
+/// system's writing of gigabytes to disk, beside which everybody waits for the disk now and then.
 async fn settle(kind: StoreKind, store: &Store) {
+    assert!(Command::new("sync").status().unwrap().success());
     match kind {
         StoreKind::Sqlite => {}
         StoreKind::Postgres => {
