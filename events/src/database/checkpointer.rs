@@ -89,11 +89,8 @@ impl Pace {
 async fn run(mut connection: SqliteConnection, pace: Arc<Pace>, closing: CancellationToken) {
     let mut before = 0;
     while closing.run_until_cancelled(pace.due.notified()).await.is_some() {
-        let pages: sqlx::Result<i64> = match sqlx::query(CHECKPOINT).fetch_one(&mut connection).await {
-            Ok(row) => row.try_get("log"),
-            Err(error) => Err(error),
-        };
-        match pages {
+        let checkpointed = sqlx::query(CHECKPOINT).fetch_one(&mut connection).await;
+        match checkpointed.and_then(|row| row.try_get::<i64, _>("log")) {
             Ok(pages) => {
                 // Fewer than before: all of it was in the file, and it has begun anew.
                 pace.wrote(if pages < before { pages } else { pages - before }.unsigned_abs());

@@ -31,8 +31,8 @@ pub(crate) enum Prepared {
 }
 
 impl Prepared {
-    /// Stores it in a transaction of its own, as [`Store::begin`](super::Store::begin) has it; one round trip. False if the read models do not
-    /// all stand where they did: then nothing was stored.
+    /// Stores it in a transaction of its own, as [`Store::begin`](super::Store::begin) has it; one round trip. False if
+    /// the read models do not all stand where they did: then nothing was stored.
     pub(crate) async fn store(self) -> Result<bool, StoreError> {
         match self {
             Self::Postgres(writers, step) => writers
