@@ -49,6 +49,14 @@ pub struct JobLogAppended {
     pub appended_at: DateTime<Utc>,
 }
 
+impl JobLogAppended {
+    /// Index of the last entry over all attempts of the job.
+    #[must_use]
+    pub fn last_index(&self) -> u64 {
+        (self.first_index + self.entries.len() as u64).saturating_sub(1)
+    }
+}
+
 /// Entries of a job's log as JSON, which is all that most have to do with them: made once, when they arrive, and copied
 /// from there into the log and the read models.
 #[derive(Debug, Clone)]

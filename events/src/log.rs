@@ -187,6 +187,9 @@ pub trait EventLog: Send + Sync {
     /// Up to `limit` events after `after`, in order of their positions, without gaps but for what was archived.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
+    /// The events at these positions, in order; without those that are not there, or not any more.
+    async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, ReadError>;
+
     /// The position of the last event.
     async fn head(&self) -> Result<Position, ReadError>;
 

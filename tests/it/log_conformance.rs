@@ -43,6 +43,9 @@ async fn what_is_appended_is_read_back(store: Store) {
     assert_eq!(log.read_all(Position(1), 2).await.unwrap(), all[1..3]);
     assert_eq!(log.read_all(Position(1), 0).await.unwrap(), []);
     assert_eq!(log.read_all(Position(4), 10).await.unwrap(), []);
+    assert_eq!(log.read_at(&[]).await.unwrap(), []);
+    let some = [Position(0), Position(1), Position(3), Position(5)];
+    assert_eq!(log.read_at(&some).await.unwrap(), [Arc::clone(&all[0]), Arc::clone(&all[2])]);
     assert_eq!(log.head().await.unwrap(), Position(4));
     let stream = [first.envelopes, third.envelopes].concat();
     assert_eq!(log.read_stream(&StreamId::job(one), Version(0)).await.unwrap(), stream);
@@ -241,6 +244,8 @@ async fn memory_and_table_tell_the_same(store: Store) {
             from_start[usize::try_from(after).unwrap()..]
         );
     }
+    let positions: Vec<Position> = from_start.iter().map(|envelope| envelope.position).collect();
+    assert_eq!(log.read_at(&positions).await.unwrap(), from_start);
     let inside = log.read_all(Position(12), 100).await.unwrap();
     let again = log.read_all(Position(12), 100).await.unwrap();
     assert!(Arc::ptr_eq(&inside[0], &again[0]), "served from memory");

@@ -39,6 +39,10 @@ impl EventLog for ArchivedLog {
         self.log.read_all(after, limit).await
     }
 
+    async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, ReadError> {
+        self.log.read_at(positions).await
+    }
+
     async fn head(&self) -> Result<Position, ReadError> {
         self.log.head().await
     }

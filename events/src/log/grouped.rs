@@ -101,6 +101,24 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         }
     }
 
+    async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, ReadError> {
+        let (mut events, mut missing) = (Vec::with_capacity(positions.len()), Vec::new());
+        {
+            let recent = self.published.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            for position in positions {
+                match recent.get(*position) {
+                    Some(envelope) => events.push(envelope),
+                    None => missing.push(*position),
+                }
+            }
+        }
+        if !missing.is_empty() {
+            events.extend(self.keeper.read_at(&missing).await?);
+            events.sort_unstable_by_key(|envelope| envelope.position);
+        }
+        Ok(events)
+    }
+
     async fn head(&self) -> Result<Position, ReadError> {
         Ok(self.keeper.head().await?)
     }

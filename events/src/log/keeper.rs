@@ -37,6 +37,12 @@ pub(super) trait Keeper: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 
+    /// The events at these positions, in order; without those that are not there.
+    fn read_at(
+        &self,
+        positions: &[Position],
+    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
+
     /// The position of the last event.
     fn head(&self) -> impl Future<Output = Result<Position, StoreError>> + Send;
 

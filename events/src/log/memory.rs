@@ -66,6 +66,12 @@ impl Keeper for MemoryKeeper {
         Ok(rest[..rest.len().min(limit)].to_vec())
     }
 
+    async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let events = self.events();
+        let at = |position: &Position| events.all.get(index(position.0.checked_sub(1)?)).cloned();
+        Ok(positions.iter().filter_map(at).collect())
+    }
+
     async fn head(&self) -> Result<Position, StoreError> {
         Ok(Position(self.events().all.len() as u64))
     }

@@ -109,6 +109,16 @@ impl Keeper for PostgresKeeper {
         rows.iter().map(decode).collect()
     }
 
+    async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let positions: Vec<i64> =
+            positions.iter().map(|position| i64::try_from(position.0)).collect::<Result<_, _>>()?;
+        let rows = sqlx::query(select!("where position = any($1) order by position"))
+            .bind(positions)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(decode).collect()
+    }
+
     async fn head(&self) -> Result<Position, StoreError> {
         let head: i64 =
             sqlx::query_scalar("select coalesce(max(position), 0) from events").fetch_one(&self.pool).await?;

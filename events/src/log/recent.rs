@@ -48,6 +48,13 @@ impl<T: Clone> Recent<T> {
             .then(|| self.items.range(skipped..skipped + count).map(|(item, _)| item.clone()).collect())
     }
 
+    /// What stands at a position, if it is here.
+    #[must_use]
+    pub fn get(&self, position: Position) -> Option<T> {
+        let place = usize::try_from(position.0.checked_sub(self.first.0)?).ok()?;
+        self.items.get(place).map(|(item, _)| item.clone())
+    }
+
     /// Whether what comes right after this position is before everything that is here.
     #[must_use]
     pub fn has_passed(&self, after: Position) -> bool {
@@ -77,6 +84,7 @@ mod tests {
         assert_eq!(positions(&recent, 4, 100), Some(vec![5, 6, 7, 8]));
         assert_eq!(positions(&recent, 5, 2), Some(vec![6, 7]));
         assert_eq!(positions(&recent, 7, 100), Some(vec![8]));
+        assert_eq!([4, 5, 8, 9].map(|place| recent.get(Position(place))), [None, Some(5), Some(8), None]);
     }
 
     #[test]

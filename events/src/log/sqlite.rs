@@ -101,6 +101,15 @@ impl Keeper for SqliteKeeper {
         rows.iter().map(decode).collect()
     }
 
+    async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let rows =
+            sqlx::query(select!("where position in (select value from json_each(?1)) order by position"))
+                .bind(serde_json::to_string(positions)?)
+                .fetch_all(&self.database.readers)
+                .await?;
+        rows.iter().map(decode).collect()
+    }
+
     async fn head(&self) -> Result<Position, StoreError> {
         let head: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from events")
             .fetch_one(&self.database.readers)

@@ -1,4 +1,4 @@
-//! Log events into batches.
+//! Log events into places of batches.
 
 use rivet_events::job_log::JobLogEvent;
 use rivet_events::{Envelope, Event, StreamType};
@@ -12,7 +12,7 @@ pub struct JobLogs;
 
 impl Projection for JobLogs {
     const NAME: &'static str = "job_logs";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const STREAMS: &'static [StreamType] = &[StreamType::JobLog];
     const SCHEMA: Schema = Schema { columns: &[Column::integer("bytes")], indexes: &[] };
     const KNOWN_ROWS: usize = 0;
@@ -43,11 +43,8 @@ impl Projection for JobLogs {
         match &envelope.event {
             Event::JobLog(JobLogEvent::Appended(appended)) => Some(LogBatch {
                 bytes: appended.entries.json().len() as u64,
-                job_id: appended.job_id,
-                attempt: appended.attempt,
                 first_index: appended.first_index,
-                appended_at: appended.appended_at,
-                entries: appended.entries.clone(),
+                position: envelope.position,
             }),
             Event::Pipeline(_)
             | Event::Job(_)

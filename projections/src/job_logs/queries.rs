@@ -1,19 +1,18 @@
 //! What may be asked about a job's log.
 
-use rivet_events::id::JobId;
-use rivet_events::job_log::{LogEntries, LogEntry};
-use rivet_events::log::StoreError;
+use std::sync::Arc;
 
+use rivet_events::id::JobId;
+use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry};
+use rivet_events::log::StoreError;
+use rivet_events::{Envelope, Event, Position};
+
+use super::places::{PAGE_BYTES, Places, page_batches};
 use super::{JobLogs, LogBatch};
 use crate::as_of::AsOf;
 use crate::projection::Projection;
 use crate::query::{self, Query, QueryError};
 use crate::read_models::ReadModels;
-
-/// Entries in one page, in bytes; a single batch that is larger is a page of its own.
-const PAGE_BYTES: i64 = 2 * 1024 * 1024;
-/// Batches in one page.
-const PAGE_BATCHES: usize = 512;
 
 /// An entry in its place.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,14 +29,11 @@ impl NumberedEntry {
     /// Those of a batch.
     ///
     /// # Errors
-    /// As [`LogEntries::read`].
-    pub fn all(
-        batch: &LogEntries,
-        attempt: u32,
-        first_index: u64,
-    ) -> serde_json::Result<impl Iterator<Item = Self>> {
+    /// As [`LogEntries::read`](rivet_events::job_log::LogEntries::read).
+    pub fn all(batch: &JobLogAppended) -> serde_json::Result<impl Iterator<Item = Self> + use<>> {
+        let (attempt, first_index) = (batch.attempt, batch.first_index);
         let numbered = move |(index, entry)| Self { index, attempt, entry };
-        Ok((first_index..).zip(batch.read()?).map(numbered))
+        Ok((first_index..).zip(batch.entries.read()?).map(numbered))
     }
 }
 
@@ -62,17 +58,35 @@ pub async fn page(
 ) -> Result<(LogPage, bool), QueryError> {
     let (unstored, fresh) = unstored(read_models, job_id, as_of).await?;
     let stored = stored(read_models, job_id, after_index, limit).await?;
-    let is_full = stored.len() >= page_batches(limit);
-    let batches = joined(stored, unstored, after_index);
-    if batches.first().is_some_and(|first| first.first_index <= after_index.saturating_add(1)) {
-        let is_whole = !is_full && bytes(&batches) < PAGE_BYTES.unsigned_abs();
-        return Ok((cut(&batches, after_index, limit, is_whole)?, fresh));
+    let places = Places::new(stored, unstored, after_index, limit);
+    let here = read(read_models, &places.positions).await?;
+    if batches(&here).next().is_some_and(|first| first.first_index <= after_index.saturating_add(1)) {
+        let is_whole = places.is_whole && here.len() == places.positions.len();
+        return Ok((cut(&here, after_index, limit, is_whole)?, fresh));
     }
     // After what is here was looked at: what leaves meanwhile is in the archive.
     let archived = archived(read_models, job_id, after_index).await.map_err(QueryError::Unavailable)?;
     let archived = cut(&archived, after_index, limit, false)?;
-    let page = if archived.entries.is_empty() { cut(&batches, after_index, limit, false)? } else { archived };
+    let page = if archived.entries.is_empty() { cut(&here, after_index, limit, false)? } else { archived };
     Ok((page, fresh))
+}
+
+/// The batches that are at these positions, up to the first one that is not there any more.
+async fn read(read_models: &ReadModels, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, QueryError> {
+    let read = read_models.inner.log.read_at(positions).await;
+    let mut events = read.map_err(|error| QueryError::Unavailable(error.0))?;
+    let are_there =
+        positions.iter().zip(&events).take_while(|(position, event)| event.position == **position);
+    let there = are_there.count();
+    events.truncate(there);
+    Ok(events)
+}
+
+fn batches(events: &[Arc<Envelope>]) -> impl Iterator<Item = &JobLogAppended> {
+    events.iter().filter_map(|envelope| {
+        let Event::JobLog(JobLogEvent::Appended(batch)) = &envelope.event else { return None };
+        Some(batch)
+    })
 }
 
 /// Batches of the log that the database has, from the one that may hold the next entry on.
@@ -105,15 +119,6 @@ async fn stored(
     read_models.select::<JobLogs>(&query).await
 }
 
-/// Batches that hold so many entries, of which the first one may be in the middle of a batch.
-fn page_batches(limit: usize) -> usize {
-    limit.saturating_add(1).min(PAGE_BATCHES)
-}
-
-fn bytes(batches: &[LogBatch]) -> u64 {
-    batches.iter().map(|batch| batch.bytes).sum()
-}
-
 /// Batches of the log that the database may not have yet; and whether it has all others that it must have.
 async fn unstored(
     read_models: &ReadModels,
@@ -127,30 +132,16 @@ async fn unstored(
     Ok((batches, fresh))
 }
 
-/// What is stored, and what is not as far as it follows right on that, or on the entry with index `after_index`: where the
-/// database has more than a page, it does not.
-pub(super) fn joined(mut stored: Vec<LogBatch>, unstored: Vec<LogBatch>, after_index: u64) -> Vec<LogBatch> {
-    let mut next = stored.last().map_or(after_index.saturating_add(1), LogBatch::next_index);
-    let mut bytes = bytes(&stored);
-    for batch in unstored {
-        if (batch.first_index..batch.next_index()).contains(&next) && bytes < PAGE_BYTES.unsigned_abs() {
-            next = batch.next_index();
-            bytes += batch.bytes;
-            stored.push(batch);
-        }
-    }
-    stored
-}
-
 /// Batches of the log that are in the archive, from the one that may hold the next entry on.
 async fn archived(
     read_models: &ReadModels,
     job_id: JobId,
     after_index: u64,
-) -> Result<Vec<LogBatch>, StoreError> {
-    let Some(archive) = read_models.inner.log.archive() else { return Ok(vec![]) };
-    let events = archive.read_page(job_id, after_index).await?;
-    Ok(events.iter().filter_map(|envelope| JobLogs::apply(None, envelope)).collect())
+) -> Result<Vec<Arc<Envelope>>, StoreError> {
+    match read_models.inner.log.archive() {
+        Some(archive) => archive.read_page(job_id, after_index).await,
+        None => Ok(vec![]),
+    }
 }
 
 /// The index of the last entry, 0 where there is none; and whether it is as new as it has to be.
@@ -164,7 +155,13 @@ pub async fn last_index(
         Some(last) => Some(last),
         None => last_stored(read_models, job_id).await?,
     };
-    Ok((last.map_or(0, |batch| batch.next_index().saturating_sub(1)), fresh))
+    let last: Vec<Position> = last.into_iter().map(|batch| batch.position).collect();
+    let mut last = read(read_models, &last).await?;
+    if let (true, Some(archive)) = (last.is_empty(), read_models.inner.log.archive()) {
+        last.extend(archive.read_last(job_id).await.map_err(QueryError::Unavailable)?);
+    }
+    let last_index = batches(&last).last().map_or(0, JobLogAppended::last_index);
+    Ok((last_index, fresh))
 }
 
 async fn last_stored(read_models: &ReadModels, job_id: JobId) -> Result<Option<LogBatch>, QueryError> {
@@ -173,14 +170,7 @@ async fn last_stored(read_models: &ReadModels, job_id: JobId) -> Result<Option<L
         .push(" and key <= ")
         .bind(key(job_id, MAX_INDEX))
         .push(" order by key desc limit 1");
-    let here = read_models.select::<JobLogs>(&query).await?.pop();
-    match (here, read_models.inner.log.archive()) {
-        (None, Some(archive)) => {
-            let last = archive.read_last(job_id).await.map_err(QueryError::Unavailable)?;
-            Ok(last.and_then(|envelope| JobLogs::apply(None, &envelope)))
-        }
-        (here, _) => Ok(here),
-    }
+    Ok(read_models.select::<JobLogs>(&query).await?.pop())
 }
 
 /// The largest index that fits the key.
@@ -199,17 +189,17 @@ pub(crate) fn delete_all(table: &str, job_id: JobId) -> Query {
         .bind(key(job_id, MAX_INDEX))
 }
 
-/// The entries of `batches` after `after_index`, `limit` of them. Where the batches are the whole rest of the log, the
+/// The entries of batches after `after_index`, `limit` of them. Where the batches are the whole rest of the log, the
 /// page may be the last one.
 pub(super) fn cut(
-    batches: &[LogBatch],
+    events: &[Arc<Envelope>],
     after_index: u64,
     limit: usize,
     is_whole: bool,
 ) -> Result<LogPage, QueryError> {
     let mut entries = Vec::new();
-    for LogBatch { attempt, first_index, entries: of_batch, .. } in batches {
-        let numbered = NumberedEntry::all(of_batch, *attempt, *first_index)
+    for batch in batches(events) {
+        let numbered = NumberedEntry::all(batch)
             .map_err(|source| QueryError::Undecodable { projection: JobLogs::NAME, source })?;
         entries.extend(numbered.filter(|entry| entry.index > after_index));
     }

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::Event;
 use rivet_events::id::JobId;
 use rivet_events::job::{JobEvent, JobStatus};
-use rivet_events::job_log::{JobLogAppended, JobLogEvent};
+use rivet_events::job_log::JobLogEvent;
 use rivet_events::log::ReadError;
 use rivet_projections::job_logs::{self, NumberedEntry};
 use rivet_projections::{AsOf, QueryError, ReadModels, jobs};
@@ -189,10 +189,8 @@ impl LogStream {
 
     fn take_in(&mut self, event: &FeedEvent) -> serde_json::Result<()> {
         match &event.envelope.event {
-            Event::JobLog(JobLogEvent::Appended(JobLogAppended {
-                attempt, first_index, entries, ..
-            })) => {
-                let entries = NumberedEntry::all(entries, *attempt, *first_index)?;
+            Event::JobLog(JobLogEvent::Appended(batch)) => {
+                let entries = NumberedEntry::all(batch)?;
                 self.ready.extend(entries.filter(|entry| entry.index > self.after));
             }
             Event::Job(event) => self.end = End::of_event(event),
