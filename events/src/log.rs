@@ -187,6 +187,9 @@ pub trait EventLog: Send + Sync {
     /// Up to `limit` events after `after`, in order of their positions, without gaps but for what was archived.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
+    /// All events after `after` and up to `until`, in order of their positions, without gaps but for what was archived.
+    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, ReadError>;
+
     /// The events at these positions, in order; without those that are not there, or not any more.
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, ReadError>;
 

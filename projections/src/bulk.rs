@@ -1,8 +1,10 @@
 //! Many events into generations that nobody reads yet: while one batch is folded and made ready, the next is read and the
 //! one before is written.
 
+use std::pin::pin;
 use std::sync::Arc;
 
+use futures_util::stream::{self, StreamExt as _};
 use rivet_events::log::{ReadError, StoreError};
 use rivet_events::{Envelope, Position};
 use tokio::sync::mpsc;
@@ -17,9 +19,13 @@ use crate::rebuild::{Progress, RebuildError};
 /// written yet: there are fewer than [`Projection::KNOWN_ROWS`](crate::projection::Projection::KNOWN_ROWS).
 pub(crate) const BATCH: usize = 4000;
 /// Batches that are read and wait to be folded.
-const READ_AHEAD: usize = 2;
+const READ_AHEAD: usize = 1;
+/// Batches that are read at the same time: while the events of one are taken out of their texts, the database gives those
+/// of the next one.
+const CONCURRENT_READS: usize = 2;
 
-/// Some events, and the position that they lead to. Where events were taken out of the log, that is no event's own.
+/// The events of a range of positions, and its last position. Where events were taken out of the log, that is no event's
+/// own.
 pub(crate) type Events = (Vec<Arc<Envelope>>, Position);
 
 impl ReadModels {
@@ -63,33 +69,24 @@ impl ReadModels {
     /// Reads all between two positions, some batches before they are asked for.
     async fn read_ahead(
         self,
-        mut after: Position,
+        after: Position,
         until: Position,
         batches: mpsc::Sender<Result<Events, ReadError>>,
     ) {
-        while after < until {
-            let batch = self.read_between(after, until, BATCH).await;
-            // After an error, there is nothing to go on from.
-            after = batch.as_ref().map_or(until, |(_, to)| *to);
+        let begins = (after.0..until.0).step_by(BATCH).map(Position);
+        let read = |after| self.read_batch(after, until);
+        let mut reads = pin!(stream::iter(begins).map(read).buffered(CONCURRENT_READS));
+        while let Some(batch) = reads.next().await {
             if batches.send(batch).await.is_err() {
                 return;
             }
         }
     }
 
-    /// Some events after a position and up to another one, and the position that they lead to.
-    pub(crate) async fn read_between(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> Result<Events, ReadError> {
-        let distance = usize::try_from(until.0.saturating_sub(after.0)).unwrap_or(limit);
-        let mut events = self.inner.log.read_all(after, distance.min(limit)).await?;
-        let is_last = events.last().is_none_or(|last| last.position > until);
-        events.retain(|envelope| envelope.position <= until);
-        let to = events.last().filter(|_| !is_last).map_or(until, |last| last.position);
-        Ok((events, to))
+    /// The next batch after a position, which leads to `until` at most.
+    pub(crate) async fn read_batch(&self, after: Position, until: Position) -> Result<Events, ReadError> {
+        let to = until.min(Position(after.0 + BATCH as u64));
+        Ok((self.inner.log.read_range(after, to).await?, to))
     }
 }
 

@@ -251,7 +251,7 @@ impl ReadModels {
         until: Position,
     ) -> Result<(), RebuildError> {
         while checkpoint.position < until {
-            let (events, to) = self.read_between(checkpoint.position, until, BATCH).await?;
+            let (events, to) = self.read_batch(checkpoint.position, until).await?;
             if !batch::advance_in(connection, std::slice::from_mut(checkpoint), &events, to).await? {
                 return Err(RebuildError::Superseded);
             }

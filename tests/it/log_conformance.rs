@@ -7,8 +7,8 @@ use futures_util::future::join_all;
 use rivet_events::event::UnreadableEvent;
 use rivet_events::id::JobId;
 use rivet_events::job::JobEvent;
-use rivet_events::log::{AppendError, LogSettings};
-use rivet_events::{Event, Position, StreamId, Version};
+use rivet_events::log::{AppendError, LogSettings, StreamWrite};
+use rivet_events::{Event, Position, StreamId, StreamType, Version};
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -43,6 +43,10 @@ async fn what_is_appended_is_read_back(store: Store) {
     assert_eq!(log.read_all(Position(1), 2).await.unwrap(), all[1..3]);
     assert_eq!(log.read_all(Position(1), 0).await.unwrap(), []);
     assert_eq!(log.read_all(Position(4), 10).await.unwrap(), []);
+    assert_eq!(log.read_range(Position(0), Position(4)).await.unwrap(), all);
+    assert_eq!(log.read_range(Position(1), Position(3)).await.unwrap(), all[1..3]);
+    assert_eq!(log.read_range(Position(2), Position(2)).await.unwrap(), []);
+    assert_eq!(log.read_range(Position(3), Position(9)).await.unwrap(), all[3..]);
     assert_eq!(log.read_at(&[]).await.unwrap(), []);
     let some = [Position(0), Position(1), Position(3), Position(5)];
     assert_eq!(log.read_at(&some).await.unwrap(), [Arc::clone(&all[0]), Arc::clone(&all[2])]);
@@ -229,16 +233,41 @@ async fn an_unknown_event_can_be_read(store: Store) {
     assert!(matches!(all[2].event, Event::Job(JobEvent::Claimed(_))));
 }
 
+async fn an_id_may_hold_any_character(store: Store) {
+    let log = store.open(table_only()).await;
+    let ids = ["a\u{1f}b\u{1f}", "\u{1f}", "Zürich \u{1F680}", "\"[1]\"", "a/b\n"];
+    for id in ids {
+        let job = JobId::generate();
+        let write =
+            StreamWrite { stream: StreamId::new(StreamType::Job, id), ..write(job, 0, vec![launched(job)]) };
+        log.append(append(vec![write])).await.unwrap();
+    }
+    let read = [
+        log.read_all(Position(0), 10).await.unwrap(),
+        log.read_range(Position(0), Position(5)).await.unwrap(),
+        log.read_at(&(1..=5).map(Position).collect::<Vec<_>>()).await.unwrap(),
+    ];
+    for events in read {
+        let streams: Vec<&str> = events.iter().map(|envelope| envelope.stream.id.as_str()).collect();
+        assert_eq!(streams, ids);
+    }
+    for (n, id) in (1..).zip(ids) {
+        let stream = StreamId::new(StreamType::Job, id);
+        let events = log.read_stream(&stream, Version(0)).await.unwrap();
+        assert_eq!(events.iter().map(|envelope| envelope.position).collect::<Vec<_>>(), [Position(n)]);
+    }
+}
+
 async fn memory_and_table_tell_the_same(store: Store) {
     let log = store.open(LogSettings { recent_events: 8, ..LogSettings::default() }).await;
-    for _ in 0..20 {
+    for _ in 0..80 {
         log.append(launch(JobId::generate())).await.unwrap();
     }
     // Past the memory, across its edge, and inside.
     let from_start = log.read_all(Position(0), 100).await.unwrap();
     assert_dense(&from_start);
-    assert_eq!(from_start.len(), 20);
-    for after in 0..=20 {
+    assert_eq!(from_start.len(), 80);
+    for after in 0..=80 {
         assert_eq!(
             log.read_all(Position(after), 100).await.unwrap(),
             from_start[usize::try_from(after).unwrap()..]
@@ -246,8 +275,14 @@ async fn memory_and_table_tell_the_same(store: Store) {
     }
     let positions: Vec<Position> = from_start.iter().map(|envelope| envelope.position).collect();
     assert_eq!(log.read_at(&positions).await.unwrap(), from_start);
-    let inside = log.read_all(Position(12), 100).await.unwrap();
-    let again = log.read_all(Position(12), 100).await.unwrap();
+    for (after, until) in [(0, 80), (0, 33), (1, 32), (5, 70), (31, 64), (70, 80), (72, 80), (75, 78)] {
+        assert_eq!(
+            log.read_range(Position(after), Position(until)).await.unwrap(),
+            from_start[usize::try_from(after).unwrap()..usize::try_from(until).unwrap()]
+        );
+    }
+    let inside = log.read_all(Position(72), 100).await.unwrap();
+    let again = log.read_all(Position(72), 100).await.unwrap();
     assert!(Arc::ptr_eq(&inside[0], &again[0]), "served from memory");
 }
 
@@ -327,6 +362,7 @@ conformance!(
     a_full_queue_refuses_at_once,
     the_bytes_that_wait_are_bounded,
     an_unknown_event_can_be_read,
+    an_id_may_hold_any_character,
     memory_and_table_tell_the_same,
     a_caller_that_leaves_does_not_undo_its_append,
     watchers_learn_of_every_append,

@@ -39,6 +39,10 @@ impl EventLog for ArchivedLog {
         self.log.read_all(after, limit).await
     }
 
+    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, ReadError> {
+        self.log.read_range(after, until).await
+    }
+
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, ReadError> {
         self.log.read_at(positions).await
     }

@@ -37,6 +37,13 @@ pub(super) trait Keeper: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 
+    /// All events after `after` and up to `until`, in order of their positions.
+    fn read_range(
+        &self,
+        after: Position,
+        until: Position,
+    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
+
     /// The events at these positions, in order; without those that are not there.
     fn read_at(
         &self,

@@ -109,6 +109,15 @@ impl Keeper for PostgresKeeper {
         rows.iter().map(decode).collect()
     }
 
+    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let rows = sqlx::query(select!("where position > $1 and position <= $2 order by position"))
+            .bind(i64::try_from(after.0)?)
+            .bind(i64::try_from(until.0)?)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(decode).collect()
+    }
+
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let positions: Vec<i64> =
             positions.iter().map(|position| i64::try_from(position.0)).collect::<Result<_, _>>()?;

@@ -1,8 +1,10 @@
 //! Keeps events in the one SQLite file of the one process.
 
+use std::mem;
 use std::sync::Arc;
 
 use chrono::DateTime;
+use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, Row};
 
@@ -42,20 +44,37 @@ const APPEND: &str = concat!(
 /// Which of these writes are stale: 0 for the first, ascending.
 const STALE_WRITES: &str = concat!("select w.key from json_each(?1) w where ", stale!(), " order by w.key");
 
-/// Ends a column within a row. JSON has no such character, and what may have one comes last.
+/// Ends a column within a text. JSON has no such character, and what may have one comes last, after its length.
 const SEPARATOR: char = '\u{1f}';
 
-/// The columns that [`stored`] reads, as one text: the driver copies every value of a row by itself, and hands it from
-/// thread to thread.
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "select concat_ws(char(31), position, aggregate_type, sequence, event_type, event_version, ",
-            "payload, metadata, event_id, recorded_at, aggregate_id) from events ",
-            $rest
-        )
+/// What [`Texts`] reads: the driver copies every value of a row by itself, and hands it from thread to thread.
+macro_rules! text {
+    () => {
+        "concat_ws(char(31), position, aggregate_type, sequence, event_type, event_version,
+            payload, metadata, event_id, recorded_at, octet_length(aggregate_id), aggregate_id)"
     };
 }
+
+/// Events, one a row.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("select ", text!(), " from events ", $rest)
+    };
+}
+
+/// All events of a range of positions, by the 32 in a row, which are far from the longest text that there may be.
+const RANGE: &str = concat!(
+    "with recursive part(after) as (select ?1 union all select after + 32 from part where after + 32 < ?2)
+    select (
+        select group_concat(event, '') from (
+            select ",
+    text!(),
+    " as event from events
+            where position > part.after and position <= min(part.after + 32, ?2)
+            order by position
+        )
+    ) from part"
+);
 
 /// The logs of some jobs, one after the other.
 pub(crate) const JOB_LOGS: &str = select!(
@@ -99,6 +118,22 @@ impl Keeper for SqliteKeeper {
             .fetch_all(&self.database.readers)
             .await?;
         rows.iter().map(decode).collect()
+    }
+
+    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let mut rows = sqlx::query(RANGE)
+            .bind(i64::try_from(after.0)?)
+            .bind(i64::try_from(until.0)?)
+            .fetch(&self.database.readers);
+        let mut events = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            // There is none where all events of the part were archived.
+            for event in row.try_get::<Option<&str>, _>(0)?.into_iter().flat_map(Texts) {
+                events.push(Arc::new(event?.decode()?));
+            }
+        }
+        events.sort_by_key(|envelope| envelope.position);
+        Ok(events)
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
@@ -187,18 +222,49 @@ fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {
 }
 
 pub(crate) fn stored(row: &SqliteRow) -> Result<StoredEvent<'_>, StoreError> {
-    let mut columns = row.try_get::<&str, _>(0)?.splitn(10, SEPARATOR);
+    Texts(row.try_get(0)?).next().ok_or("a row without an event")?
+}
+
+/// The events in a text.
+struct Texts<'r>(&'r str);
+
+impl<'r> Iterator for Texts<'r> {
+    type Item = Result<StoredEvent<'r>, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let text = mem::take(&mut self.0);
+        (!text.is_empty()).then(|| {
+            let (event, rest) = first_of(text)?;
+            self.0 = rest;
+            Ok(event)
+        })
+    }
+}
+
+/// The first event in a text, and what comes after it.
+fn first_of(text: &str) -> Result<(StoredEvent<'_>, &str), StoreError> {
+    let mut columns = text.splitn(11, SEPARATOR);
     let mut next = || columns.next().ok_or("an event with too few columns");
-    Ok(StoredEvent {
-        position: Position(next()?.parse()?),
-        aggregate_type: next()?,
-        sequence: Version(next()?.parse()?),
-        event_type: next()?,
-        event_version: next()?,
-        payload: next()?,
-        metadata: next()?,
-        event_id: next()?.parse()?,
-        recorded_at: DateTime::from_timestamp_micros(next()?.parse()?).ok_or("a time out of range")?,
-        aggregate_id: next()?.to_owned(),
-    })
+    let position = Position(next()?.parse()?);
+    let aggregate_type = next()?;
+    let sequence = Version(next()?.parse()?);
+    let (event_type, event_version) = (next()?, next()?);
+    let (payload, metadata) = (next()?, next()?);
+    let event_id = next()?.parse()?;
+    let recorded_at = DateTime::from_timestamp_micros(next()?.parse()?).ok_or("a time out of range")?;
+    let id_length = next()?.parse()?;
+    let (aggregate_id, rest) = next()?.split_at_checked(id_length).ok_or("an event that ends early")?;
+    let event = StoredEvent {
+        position,
+        aggregate_type,
+        aggregate_id: aggregate_id.to_owned(),
+        sequence,
+        event_type,
+        event_version,
+        payload,
+        metadata,
+        event_id,
+        recorded_at,
+    };
+    Ok((event, rest))
 }

@@ -42,6 +42,10 @@ impl Keeper for Overtaking {
         Err("the table was read".into())
     }
 
+    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        self.memory.read_range(after, until).await
+    }
+
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
         self.memory.read_at(positions).await
     }
