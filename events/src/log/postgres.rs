@@ -110,12 +110,12 @@ impl Keeper for PostgresKeeper {
     }
 
     async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let rows = sqlx::query(select!("where position > $1 and position <= $2 order by position"))
-            .bind(i64::try_from(after.0)?)
-            .bind(i64::try_from(until.0)?)
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(decode).collect()
+        // By its end, a table whose statistics are old would be thought to give so much that it had better be sorted.
+        let count = usize::try_from(until.0.saturating_sub(after.0))?;
+        let mut events = self.read_all(after, count).await?;
+        // Where events were archived, there are others behind.
+        events.truncate(events.partition_point(|envelope| envelope.position <= until));
+        Ok(events)
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
