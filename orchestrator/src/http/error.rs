@@ -309,7 +309,11 @@ impl From<QueryError> for ApiError {
                 tracing::error!(error = %chain(&error), "the read models are unavailable");
                 Self::unavailable("unavailable", error.to_string())
             }
-            QueryError::Undecodable { .. } => Self::internal(&error),
+            // Of another version of the fold: it is read again when the rebuild is done that this build has begun.
+            QueryError::Undecodable { .. } => {
+                tracing::error!(error = %chain(&error), "a row of a read model cannot be read");
+                Self::unavailable("unavailable", error.to_string())
+            }
         }
     }
 }
@@ -337,5 +341,19 @@ impl From<PastError> for ApiError {
             PastError::Query(error) => error.into(),
             PastError::Log(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_meets_a_row_of_another_version_comes_again() {
+        let source = serde_json::from_str::<u64>("{}").unwrap_err();
+        let answer = ApiError::from(QueryError::Undecodable { projection: "jobs", source }).into_response();
+        let answer = Asked { path: "/api/jobs".to_owned(), request_id: None }.render_problem(answer);
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key(header::RETRY_AFTER));
     }
 }
