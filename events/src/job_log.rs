@@ -58,7 +58,7 @@ impl JobLogAppended {
 }
 
 /// Entries of a job's log as JSON, which is all that most have to do with them: made once, when they arrive, and copied
-/// from there into the log and the read models.
+/// from there into the log.
 #[derive(Debug, Clone)]
 pub struct LogEntries {
     json: Arc<RawValue>,

@@ -4,7 +4,7 @@ use rivet_events::job_log::JobLogEvent;
 use rivet_events::{Envelope, Event, StreamType};
 
 use super::{LogBatch, queries};
-use crate::projection::{Column, Projection, Schema};
+use crate::projection::{Projection, Schema};
 
 /// The read model of [`LogBatch`]es.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ impl Projection for JobLogs {
     const NAME: &'static str = "job_logs";
     const VERSION: u32 = 3;
     const STREAMS: &'static [StreamType] = &[StreamType::JobLog];
-    const SCHEMA: Schema = Schema { columns: &[Column::integer("bytes")], indexes: &[] };
+    const SCHEMA: Schema = Schema { columns: &[], indexes: &[] };
     const KNOWN_ROWS: usize = 0;
     type Row = LogBatch;
 

@@ -5,7 +5,7 @@ use rivet_events::Position;
 use super::LogBatch;
 
 /// Entries in one page, in bytes; a single batch that is larger is a page of its own.
-pub(super) const PAGE_BYTES: i64 = 2 * 1024 * 1024;
+const PAGE_BYTES: u64 = 2 * 1024 * 1024;
 /// Batches in one page.
 const PAGE_BATCHES: usize = 512;
 
@@ -19,7 +19,7 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Of what is stored, which may be no more than a page, and of what is not, the batch that holds the entry after
+    /// Of what is stored, which is no more than [`page_batches`], and of what is not, the batch that holds the entry after
     /// `after_index` and those that hold the `limit` entries from there on, and one more.
     pub(super) fn new(
         mut batches: Vec<LogBatch>,
@@ -27,8 +27,7 @@ impl Places {
         after_index: u64,
         limit: usize,
     ) -> Self {
-        let bytes: u64 = batches.iter().map(|batch| batch.bytes).sum();
-        let mut is_whole = batches.len() < page_batches(limit) && bytes < PAGE_BYTES.unsigned_abs();
+        let mut is_whole = batches.len() < page_batches(limit);
         if is_whole {
             // What was stored since is in both.
             let last = batches.last().map(|batch| batch.first_index);
@@ -39,7 +38,7 @@ impl Places {
         let last_index = next.saturating_add(limit as u64);
         let (mut positions, mut bytes) = (Vec::new(), 0);
         for batch in batches.into_iter().skip(first) {
-            if batch.first_index > last_index || bytes >= PAGE_BYTES.unsigned_abs() {
+            if batch.first_index > last_index || bytes >= PAGE_BYTES {
                 is_whole = false;
                 break;
             }

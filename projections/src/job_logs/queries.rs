@@ -7,7 +7,7 @@ use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntry};
 use rivet_events::log::StoreError;
 use rivet_events::{Envelope, Event, Position};
 
-use super::places::{PAGE_BYTES, Places, page_batches};
+use super::places::{Places, page_batches};
 use super::{JobLogs, LogBatch};
 use crate::as_of::AsOf;
 use crate::projection::Projection;
@@ -99,10 +99,7 @@ async fn stored(
     // The batch that holds the next entry is the last one that begins at or before it.
     let next_key = key(job_id, after_index.saturating_add(1));
     let query = Query::new(
-        "select document from (
-             select key, document, bytes, sum(bytes) over (order by key) as total
-             from {rows}
-             where key >= coalesce((select max(key) from {rows} where key >= ",
+        "select document from {rows} where key >= coalesce((select max(key) from {rows} where key >= ",
     )
     .bind(key(job_id, 0))
     .push(" and key <= ")
@@ -112,10 +109,7 @@ async fn stored(
     .push(") and key <= ")
     .bind(key(job_id, MAX_INDEX))
     .push(" order by key limit ")
-    .bind_count(page_batches(limit))
-    .push(") as batches where total - bytes < ")
-    .bind(PAGE_BYTES)
-    .push(" order by key");
+    .bind_count(page_batches(limit));
     read_models.select::<JobLogs>(&query).await
 }
 
