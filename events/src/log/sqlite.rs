@@ -5,53 +5,27 @@ use std::sync::Arc;
 
 use chrono::DateTime;
 use futures_util::TryStreamExt as _;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments as _, Row};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
 
-use crate::database::{Durability, PackedTexts, SqliteDatabase};
+use crate::database::SqliteDatabase;
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::StoreError;
-use crate::log::batch::{self, Attempt, Batch, Committed, Write};
+use crate::log::batch::{self, Batch, Committed};
 use crate::log::keeper::{Keeper, StoredEvent};
+use append::SqliteAttempt;
 
-/// That the stream of a write is not at the version expected.
-macro_rules! stale {
-    () => {
-        "w.value ->> 2 <> coalesce((
-            select max(e.sequence) from events e
-            where e.aggregate_type = w.value ->> 0 and e.aggregate_id = w.value ->> 1
-        ), 0)"
-    };
-}
+mod append;
 
-/// Stores events, an array of the columns each (of payload and metadata, where they are in the [`PackedTexts`]), if none
-/// of these writes, `[type, id, expected]` each, is stale. How many were stored, and the position of the last one.
-///
-/// `or rollback`: else SQLite would keep a copy of each page that it changes, to undo that statement alone.
-const APPEND: &str = concat!(
-    "insert or rollback into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version,
-        payload, metadata, event_id, recorded_at)
-    select (select coalesce(max(position), 0) from events) + key + 1,
-        value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
-        cast(substr(?2, value ->> 5, value ->> 6) as text), cast(substr(?2, value ->> 7, value ->> 8) as text),
-        value ->> 9, value ->> 10
-    from json_each(?1) where not exists (select 1 from json_each(?3) w where ",
-    stale!(),
-    ");
-    select changes(), (select coalesce(max(position), 0) from events)"
-);
-
-/// Which of these writes are stale: 0 for the first, ascending.
-const STALE_WRITES: &str = concat!("select w.key from json_each(?1) w where ", stale!(), " order by w.key");
-
-/// Ends a column within a text. JSON has no such character, and what may have one comes last, after its length.
+/// Ends a column within a text. What may have such a character comes last, after its length.
 const SEPARATOR: char = '\u{1f}';
 
 /// What [`Texts`] reads: the driver copies every value of a row by itself, and hands it from thread to thread.
 macro_rules! text {
     () => {
-        "concat_ws(char(31), position, aggregate_type, sequence, event_type, event_version,
-            payload, metadata, event_id, recorded_at, octet_length(aggregate_id), aggregate_id)"
+        "concat_ws(char(31), position, aggregate_type, sequence, event_type, event_version, event_id, recorded_at,
+            octet_length(aggregate_id), octet_length(payload), octet_length(metadata),
+            aggregate_id, payload, metadata)"
     };
 }
 
@@ -153,70 +127,6 @@ impl Keeper for SqliteKeeper {
     }
 }
 
-/// A batch on its way into the file.
-struct SqliteAttempt<'a> {
-    database: &'a SqliteDatabase,
-    batch: Batch<'a>,
-}
-
-impl Attempt for SqliteAttempt<'_> {
-    async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError> {
-        let (rows, texts, count) = packed(self.batch, stale_writes)?;
-        let mut args = SqliteArguments::default();
-        args.add(rows)?;
-        args.add(texts)?;
-        args.add(streams(self.batch.looked_up(stale_writes))?)?;
-        let stored = match self.database.transact(Durability::Synced, APPEND, args).await {
-            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(None),
-            stored => stored?,
-        };
-        let stored = stored.first().ok_or(sqlx::Error::RowNotFound)?;
-        let (stored, head): (u64, u64) = (stored.try_get(0)?, stored.try_get(1)?);
-        Ok((stored == count).then(|| Position(head - count)))
-    }
-
-    async fn find_stale_writes(&mut self) -> Result<Vec<usize>, StoreError> {
-        let places: Vec<i64> = sqlx::query_scalar(STALE_WRITES)
-            .bind(streams(self.batch.writes().map(|(_, write)| write))?)
-            .fetch_all(&self.database.readers)
-            .await?;
-        Ok(places.into_iter().map(usize::try_from).collect::<Result<_, _>>()?)
-    }
-}
-
-/// The streams of some writes, and the versions that they are expected at.
-fn streams<'a>(writes: impl Iterator<Item = &'a Write>) -> Result<String, serde_json::Error> {
-    let stream = |write: &'a Write| (write.stream.kind.as_str(), &write.stream.id, write.expected);
-    serde_json::to_string(&writes.map(stream).collect::<Vec<_>>())
-}
-
-/// The accepted events of a batch as [`APPEND`] takes them, and how many they are.
-fn packed(batch: Batch<'_>, stale_writes: &[usize]) -> Result<(String, Vec<u8>, u64), serde_json::Error> {
-    let mut texts = PackedTexts::default();
-    let rows: Vec<_> = batch
-        .accepted(stale_writes)
-        .map(|(append, new)| {
-            let envelope = &new.envelope;
-            let (payload, payload_length) = texts.push(&new.payload);
-            let (metadata, metadata_length) = texts.push(&append.metadata);
-            (
-                envelope.stream.kind.as_str(),
-                &envelope.stream.id,
-                envelope.sequence,
-                envelope.event.event_type(),
-                envelope.event.event_version().to_string(),
-                payload,
-                payload_length,
-                metadata,
-                metadata_length,
-                envelope.event_id,
-                envelope.recorded_at.timestamp_micros(),
-            )
-        })
-        .collect();
-    Ok((serde_json::to_string(&rows)?, texts.into_bytes(), rows.len() as u64))
-}
-
 fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {
     Ok(Arc::new(stored(row)?.decode()?))
 }
@@ -242,29 +152,38 @@ impl<'r> Iterator for Texts<'r> {
 }
 
 /// The first event in a text, and what comes after it.
-fn first_of(text: &str) -> Result<(StoredEvent<'_>, &str), StoreError> {
-    let mut columns = text.splitn(11, SEPARATOR);
-    let mut next = || columns.next().ok_or("an event with too few columns");
+fn first_of(mut text: &str) -> Result<(StoredEvent<'_>, &str), StoreError> {
+    let mut next = || {
+        let (column, rest) = text.split_once(SEPARATOR).ok_or("an event with too few columns")?;
+        text = rest;
+        Ok::<_, StoreError>(column)
+    };
     let position = Position(next()?.parse()?);
     let aggregate_type = next()?;
     let sequence = Version(next()?.parse()?);
     let (event_type, event_version) = (next()?, next()?);
-    let (payload, metadata) = (next()?, next()?);
     let event_id = next()?.parse()?;
     let recorded_at = DateTime::from_timestamp_micros(next()?.parse()?).ok_or("a time out of range")?;
-    let id_length = next()?.parse()?;
-    let (aggregate_id, rest) = next()?.split_at_checked(id_length).ok_or("an event that ends early")?;
+    let lengths: [usize; 3] = [next()?.parse()?, next()?.parse()?, next()?.parse()?];
+    let [aggregate_id, payload, metadata] = lengths.map(|length| cut(&mut text, length));
     let event = StoredEvent {
         position,
         aggregate_type,
-        aggregate_id: aggregate_id.to_owned(),
+        aggregate_id: aggregate_id?.to_owned(),
         sequence,
         event_type,
         event_version,
-        payload,
-        metadata,
+        payload: payload?,
+        metadata: metadata?,
         event_id,
         recorded_at,
     };
-    Ok((event, rest))
+    Ok((event, text))
+}
+
+/// Takes a column of a known length off a text, with what separates it from the next one of its event.
+fn cut<'r>(text: &mut &'r str, length: usize) -> Result<&'r str, StoreError> {
+    let (column, rest) = text.split_at_checked(length).ok_or("an event that ends early")?;
+    *text = rest.strip_prefix(SEPARATOR).unwrap_or(rest);
+    Ok(column)
 }

@@ -196,8 +196,8 @@ impl<'a> Release<'a> {
         });
         sqlx::query(
             "insert into archived_logs
-             select value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?2, value ->> 4, value ->> 5
-             from json_each(?1) where true
+             select part ->> 0, part ->> 1, part ->> 2, part ->> 3, ?2, part ->> 4, part ->> 5
+             from (select value as part from json_each(?1) limit -1) where true
              on conflict do nothing",
         )
         .bind(serde_json::to_string(&parts)?)

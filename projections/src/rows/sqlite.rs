@@ -118,6 +118,9 @@ fn has_moved(rows: &[SqliteRow]) -> Result<bool, StoreError> {
 
 /// Changes rows and moves the checkpoints on where all of these stand as they should, and says whether. Nothing of it
 /// where not: that is asked by each statement, once, and the checkpoints move last.
+///
+/// Rows come from a query with a limit, which SQLite does not merge with the statement around it: else it would write down,
+/// and read, the JSON of a row anew for each of its columns.
 pub(super) fn prepare(advance: Advance<'_>) -> Result<Step, StoreError> {
     let mut args = SqliteArguments::default();
     let (from, to) = advance.positions();
@@ -133,14 +136,14 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Step, StoreError> {
             args.add(rows)?;
             args.add(documents)?;
             let (names, taken) = changed.names();
-            let column = |n: usize| format!(", value ->> {}", n + 3);
+            let column = |n: usize| format!(", row ->> {}", n + 3);
             let columns: String = (0..changed.schema.columns.len()).map(column).collect();
             let (rows, documents) = (args.len() - 1, args.len());
             write!(
                 text,
                 "insert into {table} ({names})
-                 select value ->> 0, cast(substr(${documents}, value ->> 1, value ->> 2) as text){columns}
-                 from json_each(${rows}) where {all_stand}
+                 select row ->> 0, cast(substr(${documents}, row ->> 1, row ->> 2) as text){columns}
+                 from (select value as row from json_each(${rows}) limit -1) where {all_stand}
                  on conflict (key) do update set {taken};"
             )?;
         }

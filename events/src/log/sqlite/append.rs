@@ -1,0 +1,104 @@
+//! Stores a batch: two statements over JSON, one transaction, one wake-up of the thread under the connection.
+
+use sqlx::sqlite::SqliteArguments;
+use sqlx::{Arguments as _, Row as _};
+
+use crate::database::{Durability, PackedTexts, SqliteDatabase};
+use crate::envelope::Position;
+use crate::log::StoreError;
+use crate::log::batch::{Attempt, Batch, Write};
+
+/// That the stream of a write is not at the version expected.
+macro_rules! stale {
+    () => {
+        "w.value ->> 2 <> coalesce((
+            select max(e.sequence) from events e
+            where e.aggregate_type = w.value ->> 0 and e.aggregate_id = w.value ->> 1
+        ), 0)"
+    };
+}
+
+/// Stores events, an array of the columns each (of payload and metadata, where they are in the [`PackedTexts`]), if none
+/// of these writes, `[type, id, expected]` each, is stale. How many were stored, and the position of the last one.
+///
+/// `or rollback`: else SQLite would keep a copy of each page that it changes, to undo that statement alone. And `limit`:
+/// else it would write down, and read, the JSON of an event anew for each of its columns.
+const APPEND: &str = concat!(
+    "insert or rollback into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version,
+        payload, metadata, event_id, recorded_at)
+    select (select coalesce(max(position), 0) from events) + key + 1,
+        event ->> 0, event ->> 1, event ->> 2, event ->> 3, event ->> 4,
+        cast(substr(?2, event ->> 5, event ->> 6) as text), cast(substr(?2, event ->> 7, event ->> 8) as text),
+        event ->> 9, event ->> 10
+    from (select key, value as event from json_each(?1) limit -1) where not exists (select 1 from json_each(?3) w where ",
+    stale!(),
+    ");
+    select changes(), (select coalesce(max(position), 0) from events)"
+);
+
+/// Which of these writes are stale: 0 for the first, ascending.
+const STALE_WRITES: &str = concat!("select w.key from json_each(?1) w where ", stale!(), " order by w.key");
+
+/// A batch on its way into the file.
+pub(super) struct SqliteAttempt<'a> {
+    pub(super) database: &'a SqliteDatabase,
+    pub(super) batch: Batch<'a>,
+}
+
+impl Attempt for SqliteAttempt<'_> {
+    async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError> {
+        let (rows, texts, count) = packed(self.batch, stale_writes)?;
+        let mut args = SqliteArguments::default();
+        args.add(rows)?;
+        args.add(texts)?;
+        args.add(streams(self.batch.looked_up(stale_writes))?)?;
+        let stored = match self.database.transact(Durability::Synced, APPEND, args).await {
+            Err(sqlx::Error::Database(error)) if error.is_unique_violation() => return Ok(None),
+            stored => stored?,
+        };
+        let stored = stored.first().ok_or(sqlx::Error::RowNotFound)?;
+        let (stored, head): (u64, u64) = (stored.try_get(0)?, stored.try_get(1)?);
+        Ok((stored == count).then(|| Position(head - count)))
+    }
+
+    async fn find_stale_writes(&mut self) -> Result<Vec<usize>, StoreError> {
+        let places: Vec<i64> = sqlx::query_scalar(STALE_WRITES)
+            .bind(streams(self.batch.writes().map(|(_, write)| write))?)
+            .fetch_all(&self.database.readers)
+            .await?;
+        Ok(places.into_iter().map(usize::try_from).collect::<Result<_, _>>()?)
+    }
+}
+
+/// The streams of some writes, and the versions that they are expected at.
+fn streams<'a>(writes: impl Iterator<Item = &'a Write>) -> Result<String, serde_json::Error> {
+    let stream = |write: &'a Write| (write.stream.kind.as_str(), &write.stream.id, write.expected);
+    serde_json::to_string(&writes.map(stream).collect::<Vec<_>>())
+}
+
+/// The accepted events of a batch as [`APPEND`] takes them, and how many they are.
+fn packed(batch: Batch<'_>, stale_writes: &[usize]) -> Result<(String, Vec<u8>, u64), serde_json::Error> {
+    let mut texts = PackedTexts::default();
+    let rows: Vec<_> = batch
+        .accepted(stale_writes)
+        .map(|(append, new)| {
+            let envelope = &new.envelope;
+            let (payload, payload_length) = texts.push(&new.payload);
+            let (metadata, metadata_length) = texts.push(&append.metadata);
+            (
+                envelope.stream.kind.as_str(),
+                &envelope.stream.id,
+                envelope.sequence,
+                envelope.event.event_type(),
+                envelope.event.event_version().to_string(),
+                payload,
+                payload_length,
+                metadata,
+                metadata_length,
+                envelope.event_id,
+                envelope.recorded_at.timestamp_micros(),
+            )
+        })
+        .collect();
+    Ok((serde_json::to_string(&rows)?, texts.into_bytes(), rows.len() as u64))
+}
