@@ -2,15 +2,15 @@
 //! checkpoints together. The projector, a rebuild and a verification all go through here.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rivet_events::log::StoreError;
 use rivet_events::{Envelope, Position};
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::folding::{Changes, Touched};
 use crate::known_rows::Known;
-use crate::projection::{Changes, EventKey, Keys};
 use crate::rows::{Advance, Connection, Prepared, Store};
 
 /// Brings `checkpoints`, all at one position, past the `events` that follow it up to the position `to`. False if another
@@ -92,29 +92,24 @@ pub(crate) fn prepare(
 /// What one generation needs for a batch.
 struct Lookup<'a> {
     events: Cow<'a, [Arc<Envelope>]>,
-    keys: Vec<EventKey>,
-    /// Rows that the events change, as they are stored.
-    stored: HashMap<String, String>,
-    /// Keys of such rows that are yet to be loaded.
+    touched: Touched,
+    /// Keys of rows whose documents are yet to be loaded.
     missing: Vec<String>,
 }
 
 fn look_up<'a>(checkpoints: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> Vec<Lookup<'a>> {
     let look_up = |checkpoint: &mut Checkpoint| {
         let events = without(events, &checkpoint.skipped);
-        let Keys { of_events, to_load } = checkpoint.projection.keys(&events, &checkpoint.parked);
-        let mut lookup = Lookup { events, keys: of_events, stored: HashMap::new(), missing: Vec::new() };
-        for key in to_load {
-            match checkpoint.known_rows.get(&key) {
-                Some(Known::Row(document)) => {
-                    let document = document.to_owned();
-                    lookup.stored.insert(key, document);
-                }
+        let mut touched = checkpoint.projection.touched(&events, &checkpoint.parked);
+        let mut missing = Vec::new();
+        for row in touched.rows.iter_mut().filter(|row| row.may_be_stored) {
+            match checkpoint.known_rows.get(&row.key) {
+                Some(Known::Row(document)) => row.document = Some(document.to_owned()),
                 Some(Known::NoRow) => {}
-                None => lookup.missing.push(key),
+                None => missing.push(row.key.clone()),
             }
         }
-        lookup
+        Lookup { events, touched, missing }
     };
     checkpoints.iter_mut().map(look_up).collect()
 }
@@ -125,14 +120,19 @@ async fn load(
     lookups: &mut [Lookup<'_>],
 ) -> Result<(), StoreError> {
     for (checkpoint, lookup) in checkpoints.iter().zip(lookups) {
-        lookup.stored.extend(connection.load(&checkpoint.table(), &lookup.missing).await?);
+        let mut stored = connection.load(&checkpoint.table(), &lookup.missing).await?;
+        if !stored.is_empty() {
+            for row in &mut lookup.touched.rows {
+                row.document = row.document.take().or_else(|| stored.remove(&row.key));
+            }
+        }
     }
     Ok(())
 }
 
 fn apply(checkpoints: &[Checkpoint], lookups: Vec<Lookup<'_>>) -> Vec<Changes> {
     let apply = |(checkpoint, lookup): (&Checkpoint, Lookup<'_>)| {
-        checkpoint.projection.fold(lookup.stored, &lookup.events, lookup.keys)
+        checkpoint.projection.fold(lookup.touched, &lookup.events)
     };
     checkpoints.iter().zip(lookups).map(apply).collect()
 }

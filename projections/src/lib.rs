@@ -19,6 +19,7 @@ mod bulk;
 mod checkpoint;
 mod columns;
 mod density;
+mod folding;
 mod generation;
 pub mod job_flow;
 pub mod job_logs;

@@ -6,18 +6,15 @@
 //!
 //! It is built at the next start. To change one, raise its `VERSION`: it is rebuilt, while the old one serves.
 
-use std::any::Any;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use rivet_events::{Envelope, Event, StreamId, StreamType};
+use rivet_events::{Envelope, StreamId, StreamType};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::parked::ParkedStream;
+use crate::folding::{self, Changes, Touched};
 use crate::{
     job_flow, job_logs, job_queue, jobs, lifetimes, pipeline_activity, pipelines, runners, webhooks,
 };
@@ -125,43 +122,11 @@ pub(crate) trait AnyProjection: Send + Sync {
     fn known_rows(&self) -> usize;
 
     /// Which rows these events change. Those of a parked stream change none.
-    fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Keys;
+    fn touched(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Touched;
 
-    /// What these events, whose keys these are, make of the stored rows. An event that cannot be applied parks its
-    /// stream: the later events of that stream change nothing.
-    fn fold(&self, stored: HashMap<String, String>, events: &[Arc<Envelope>], keys: Vec<EventKey>)
-    -> Changes;
-}
-
-/// The key of the row that an event changes, if it changes any, or why it cannot be applied.
-pub(crate) type EventKey = Result<Option<String>, String>;
-
-/// Which rows of one read model some events change.
-pub(crate) struct Keys {
-    /// Of each event.
-    pub(crate) of_events: Vec<EventKey>,
-    /// Those whose row may be there before, each once: what to load before [`AnyProjection::fold`].
-    pub(crate) to_load: Vec<String>,
-}
-
-/// What a batch of events makes of one read model.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Changes {
-    /// New and changed rows.
-    pub(crate) upserts: Vec<Upsert>,
-    /// Keys of rows that are no more.
-    pub(crate) deletes: Vec<String>,
-    /// Streams that this batch parked.
-    pub(crate) parked: Vec<ParkedStream>,
-}
-
-/// A row that is new or changed.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Upsert {
-    pub(crate) key: String,
-    pub(crate) document: String,
-    /// Whether there was none before.
-    pub(crate) is_new: bool,
+    /// What these events make of the rows that they touch. An event that cannot be applied parks its stream: the later
+    /// events of that stream change nothing.
+    fn fold(&self, touched: Touched, events: &[Arc<Envelope>]) -> Changes;
 }
 
 impl<P: Projection> AnyProjection for P {
@@ -181,143 +146,29 @@ impl<P: Projection> AnyProjection for P {
         serde_json::from_str(document).is_ok_and(|row| P::has_lapsed(&row, at))
     }
 
-    fn keys(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Keys {
-        let key = |envelope: &Arc<Envelope>| {
-            if parked.contains(&envelope.stream) { Ok(None) } else { key_of::<P>(envelope) }
-        };
-        let of_events: Vec<_> = events.iter().map(key).collect();
-        let mut seen = HashSet::new();
-        let mut to_load = Vec::new();
-        for (envelope, key) in events.iter().zip(&of_events) {
-            if let Ok(Some(key)) = key
-                && seen.insert(key.as_str())
-                && !P::begins(envelope)
-            {
-                to_load.push(key.clone());
-            }
-        }
-        Keys { of_events, to_load }
-    }
-
     fn known_rows(&self) -> usize {
         P::KNOWN_ROWS
     }
 
-    fn fold(
-        &self,
-        stored: HashMap<String, String>,
-        events: &[Arc<Envelope>],
-        keys: Vec<EventKey>,
-    ) -> Changes {
-        let mut folding = Folding::<P> { stored, rows: HashMap::new(), newly_parked: HashMap::new() };
-        for (envelope, key) in events.iter().zip(keys) {
-            let Some(key) = key.transpose() else { continue };
-            if folding.newly_parked.contains_key(&envelope.stream) {
-                continue;
-            }
-            if let Err(error) = key.and_then(|key| folding.apply(key, envelope)) {
-                let parked =
-                    ParkedStream { stream: envelope.stream.clone(), position: envelope.position, error };
-                folding.newly_parked.insert(envelope.stream.clone(), parked);
-            }
-        }
-        folding.finish()
-    }
-}
-
-fn key_of<P: Projection>(envelope: &Envelope) -> EventKey {
-    if !P::STREAMS.contains(&envelope.stream.kind) {
-        return Ok(None);
-    }
-    if let Event::Unreadable(unreadable) = &envelope.event {
-        return Err(format!("{} cannot be read: {}", unreadable.event_type, unreadable.error));
-    }
-    caught(|| P::key(envelope))
-}
-
-/// A batch on its way through a fold: rows are decoded once and encoded once, however many events they take.
-struct Folding<'a, P: Projection> {
-    stored: HashMap<String, String>,
-    rows: HashMap<String, FoldedRow<'a, P::Row>>,
-    newly_parked: HashMap<StreamId, ParkedStream>,
-}
-
-struct FoldedRow<'a, R> {
-    key: String,
-    row: Option<R>,
-    /// The events in it, for making it again after one that broke it.
-    applied: Vec<&'a Envelope>,
-}
-
-impl<'a, P: Projection> Folding<'a, P> {
-    fn apply(&mut self, key: String, envelope: &'a Envelope) -> Result<(), String> {
-        let folded = match self.rows.entry(key) {
-            Entry::Occupied(folded) => folded.into_mut(),
-            Entry::Vacant(free) => {
-                let row = decode::<P>(&self.stored, free.key())?;
-                let key = free.key().clone();
-                free.insert(FoldedRow { key, row, applied: Vec::new() })
-            }
-        };
-        let before = folded.row.take();
-        match caught(|| P::apply(before, envelope)) {
-            Ok(row) => {
-                folded.row = row;
-                folded.applied.push(envelope);
-                Ok(())
-            }
-            Err(error) => {
-                let before = decode::<P>(&self.stored, &folded.key)?;
-                folded.row = folded.applied.iter().fold(before, |row, envelope| P::apply(row, envelope));
-                Err(error)
-            }
-        }
+    fn touched(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Touched {
+        folding::touched::<P>(events, parked)
     }
 
-    fn finish(self) -> Changes {
-        let mut changes = Changes::default();
-        for (key, folded) in self.rows {
-            let before = self.stored.get(&key);
-            match folded.row {
-                Some(row) => {
-                    let document = serde_json::to_string(&row)
-                        .expect("invariant: a row has text keys and no failing fields");
-                    if before != Some(&document) {
-                        let is_new = before.is_none();
-                        changes.upserts.push(Upsert { key, document, is_new });
-                    }
-                }
-                None if before.is_some() => changes.deletes.push(key),
-                None => {}
-            }
-        }
-        changes.upserts.sort_unstable();
-        changes.deletes.sort_unstable();
-        changes.parked = self.newly_parked.into_values().collect();
-        changes.parked.sort_unstable_by_key(|parked| parked.position);
-        changes
+    fn fold(&self, touched: Touched, events: &[Arc<Envelope>]) -> Changes {
+        folding::fold::<P>(touched, events)
     }
-}
-
-fn decode<P: Projection>(stored: &HashMap<String, String>, key: &str) -> Result<Option<P::Row>, String> {
-    let Some(document) = stored.get(key) else { return Ok(None) };
-    serde_json::from_str(document)
-        .map(Some)
-        .map_err(|error| format!("row {key} of {} cannot be read: {error}", P::NAME))
-}
-
-/// A bug in a fold must cost one stream and not the projector.
-fn caught<T>(fold: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(fold)).map_err(|panic| format!("the fold panicked: {}", message(&*panic)))
-}
-
-fn message(panic: &(dyn Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_of_read_models_are_unique_and_fit_a_table() {
+        let names: BTreeSet<&str> = ALL.iter().map(|projection| projection.name()).collect();
+        assert_eq!(names.len(), ALL.len());
+        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
+    }
+}

@@ -9,8 +9,8 @@ use rivet_events::Position;
 use tokio::sync::watch;
 
 use crate::checkpoint::Checkpoint;
+use crate::folding::{Changes, Upsert};
 use crate::parked::ParkedStream;
-use crate::projection::{Changes, Upsert};
 
 /// How far the projector of this process is ahead of the database, and with what.
 #[derive(Default)]

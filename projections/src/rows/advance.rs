@@ -10,8 +10,9 @@ use rivet_events::log::StoreError;
 use super::{postgres, sqlite};
 use crate::checkpoint::{Checkpoint, is_of, number};
 use crate::columns;
+use crate::folding::Changes;
 use crate::parked::ParkedStream;
-use crate::projection::{Changes, Schema};
+use crate::projection::Schema;
 use crate::query::Value;
 
 /// One step of generations that all stand at one position.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rivet_events::{Envelope, StreamId};
 
 use crate::parked::ParkedStream;
-use crate::projection::{AnyProjection, Keys, Projection};
+use crate::projection::{AnyProjection, Projection};
 
 /// The rows of one read model, and the streams that it has given up.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,12 +19,11 @@ impl MemoryRows {
     /// What the database would hold after these events, folded as one batch.
     pub(crate) fn advance(&mut self, projection: &dyn AnyProjection, events: &[Arc<Envelope>]) {
         let parked: HashSet<StreamId> = self.parked.iter().map(|parked| parked.stream.clone()).collect();
-        let Keys { of_events, to_load } = projection.keys(events, &parked);
-        let stored = to_load
-            .iter()
-            .filter_map(|key| self.documents.get_key_value(key))
-            .map(|(k, d)| (k.clone(), d.clone()));
-        let changes = projection.fold(stored.collect(), events, of_events);
+        let mut touched = projection.touched(events, &parked);
+        for row in touched.rows.iter_mut().filter(|row| row.may_be_stored) {
+            row.document = self.documents.get(&row.key).cloned();
+        }
+        let changes = projection.fold(touched, events);
         self.documents.extend(changes.upserts.into_iter().map(|upsert| (upsert.key, upsert.document)));
         for key in changes.deletes {
             self.documents.remove(&key);

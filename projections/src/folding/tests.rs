@@ -1,15 +1,15 @@
 //! Laws of every fold, and what happens to events that cannot be applied.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use rivet_events::event::UnreadableEvent;
 use rivet_events::job::JobStatus;
-use rivet_events::{Envelope, Event, Position, StreamId};
+use rivet_events::{Envelope, Event, Position, StreamId, StreamType};
 
 use super::*;
+use crate::projection::{ALL, AnyProjection, Schema};
 use crate::rows::memory::MemoryRows;
 use crate::testing::{Scene, envelope, log_of};
 
@@ -80,13 +80,6 @@ fn a_row_that_cannot_be_read_parks_the_stream_and_stays() {
     rows.advance(&Counter, &log_of([scene.launch(0)]));
     assert_eq!(rows.documents[&scene.job_id.to_string()], "\"damaged\"");
     assert_eq!(rows.parked.len(), 1);
-}
-
-#[test]
-fn names_of_read_models_are_unique_and_fit_a_table() {
-    let names: BTreeSet<&str> = ALL.iter().map(|projection| projection.name()).collect();
-    assert_eq!(names.len(), ALL.len());
-    assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
 }
 
 /// Any order of any events of a few jobs on two runners: folds must hold for what no aggregate would allow, too.

@@ -1,0 +1,205 @@
+//! A batch of events on its way through the fold of one read model: which rows they touch, and what they make of these.
+//! Rows are decoded once and encoded once, however many events they take.
+
+use std::any::Any;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use rivet_events::{Envelope, Event, StreamId};
+
+use crate::parked::ParkedStream;
+use crate::projection::Projection;
+
+/// Which rows of one read model some events change.
+pub(crate) struct Touched {
+    /// Each once.
+    pub(crate) rows: Vec<TouchedRow>,
+    of_events: Vec<EventRow>,
+}
+
+/// A row that events change.
+pub(crate) struct TouchedRow {
+    pub(crate) key: String,
+    /// Whether it may be there before: then its document is to be found before the events are folded.
+    pub(crate) may_be_stored: bool,
+    /// As it is stored; none where it is not.
+    pub(crate) document: Option<String>,
+}
+
+/// Which of the rows an event changes, if it changes any, or why it cannot be applied.
+type EventRow = Result<Option<usize>, String>;
+
+/// What a batch of events makes of one read model.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    /// New and changed rows.
+    pub(crate) upserts: Vec<Upsert>,
+    /// Keys of rows that are no more.
+    pub(crate) deletes: Vec<String>,
+    /// Streams that this batch parked.
+    pub(crate) parked: Vec<ParkedStream>,
+}
+
+/// A row that is new or changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Upsert {
+    pub(crate) key: String,
+    pub(crate) document: String,
+    /// Whether there was none before.
+    pub(crate) is_new: bool,
+}
+
+/// Which rows these events change. Those of a parked stream change none.
+pub(crate) fn touched<P: Projection>(events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Touched {
+    let (mut rows, mut places) = (Vec::new(), HashMap::new());
+    let row_of = |envelope: &Arc<Envelope>| {
+        let Some(key) = key_of::<P>(envelope, parked)? else { return Ok(None) };
+        let place = match places.entry(key) {
+            Entry::Occupied(place) => *place.get(),
+            Entry::Vacant(free) => {
+                let (key, may_be_stored) = (free.key().clone(), !P::begins(envelope));
+                rows.push(TouchedRow { key, may_be_stored, document: None });
+                *free.insert(rows.len() - 1)
+            }
+        };
+        Ok(Some(place))
+    };
+    let of_events = events.iter().map(row_of).collect();
+    Touched { rows, of_events }
+}
+
+fn key_of<P: Projection>(envelope: &Envelope, parked: &HashSet<StreamId>) -> Result<Option<String>, String> {
+    if !P::STREAMS.contains(&envelope.stream.kind) || parked.contains(&envelope.stream) {
+        return Ok(None);
+    }
+    if let Event::Unreadable(unreadable) = &envelope.event {
+        return Err(format!("{} cannot be read: {}", unreadable.event_type, unreadable.error));
+    }
+    caught(|| P::key(envelope))
+}
+
+/// What these events make of the rows that they touch. An event that cannot be applied parks its stream: the later
+/// events of that stream change nothing.
+pub(crate) fn fold<P: Projection>(touched: Touched, events: &[Arc<Envelope>]) -> Changes {
+    let Touched { rows, of_events } = touched;
+    let rows = rows.into_iter().map(FoldedRow::new).collect();
+    let mut folding = Folding::<P> { events, of_events: &of_events, rows, newly_parked: HashMap::new() };
+    for (n, (envelope, row)) in events.iter().zip(&of_events).enumerate() {
+        let applied = match row {
+            Ok(None) => continue,
+            Ok(Some(_)) if folding.newly_parked.contains_key(&envelope.stream) => continue,
+            Ok(Some(place)) => folding.apply(*place, n),
+            Err(error) => Err(error.clone()),
+        };
+        if let Err(error) = applied {
+            let parked = ParkedStream { stream: envelope.stream.clone(), position: envelope.position, error };
+            folding.newly_parked.entry(envelope.stream.clone()).or_insert(parked);
+        }
+    }
+    folding.finish()
+}
+
+struct Folding<'a, P: Projection> {
+    events: &'a [Arc<Envelope>],
+    of_events: &'a [EventRow],
+    rows: Vec<FoldedRow<P>>,
+    newly_parked: HashMap<StreamId, ParkedStream>,
+}
+
+struct FoldedRow<P: Projection> {
+    key: String,
+    /// As it is stored.
+    document: Option<String>,
+    /// None where there is no row, and before the document is read.
+    row: Option<P::Row>,
+    is_read: bool,
+}
+
+impl<P: Projection> FoldedRow<P> {
+    fn new(touched: TouchedRow) -> Self {
+        Self { key: touched.key, document: touched.document, row: None, is_read: false }
+    }
+
+    /// The row as it is stored.
+    fn read(&self) -> Result<Option<P::Row>, String> {
+        let Some(document) = &self.document else { return Ok(None) };
+        serde_json::from_str(document)
+            .map(Some)
+            .map_err(|error| format!("row {} of {} cannot be read: {error}", self.key, P::NAME))
+    }
+}
+
+impl<P: Projection> Folding<'_, P> {
+    /// The event at the place `n` of the batch into the row at this place.
+    fn apply(&mut self, place: usize, n: usize) -> Result<(), String> {
+        let folded = &mut self.rows[place];
+        if !mem::replace(&mut folded.is_read, true) {
+            folded.row = folded.read().inspect_err(|_| folded.is_read = false)?;
+        }
+        let before = folded.row.take();
+        match caught(|| P::apply(before, &self.events[n])) {
+            Ok(row) => {
+                folded.row = row;
+                Ok(())
+            }
+            Err(error) => {
+                self.rows[place].row = self.before(place, n)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The row at this place once more as it was before the event at the place `n`, which broke it.
+    fn before(&self, place: usize, n: usize) -> Result<Option<P::Row>, String> {
+        let was_applied = |envelope: &Envelope| {
+            self.newly_parked.get(&envelope.stream).is_none_or(|parked| envelope.position < parked.position)
+        };
+        let applied = self.events[..n]
+            .iter()
+            .zip(self.of_events)
+            .filter(|(envelope, row)| **row == Ok(Some(place)) && was_applied(envelope));
+        Ok(applied.fold(self.rows[place].read()?, |row, (envelope, _)| P::apply(row, envelope)))
+    }
+
+    fn finish(self) -> Changes {
+        let mut changes = Changes::default();
+        for folded in self.rows.into_iter().filter(|folded| folded.is_read) {
+            let FoldedRow { key, document: before, row, .. } = folded;
+            match row {
+                Some(row) => {
+                    let document = serde_json::to_string(&row)
+                        .expect("invariant: a row has text keys and no failing fields");
+                    if before.as_ref() != Some(&document) {
+                        changes.upserts.push(Upsert { key, document, is_new: before.is_none() });
+                    }
+                }
+                None if before.is_some() => changes.deletes.push(key),
+                None => {}
+            }
+        }
+        changes.upserts.sort_unstable();
+        changes.deletes.sort_unstable();
+        changes.parked = self.newly_parked.into_values().collect();
+        changes.parked.sort_unstable_by_key(|parked| parked.position);
+        changes
+    }
+}
+
+/// A bug in a fold must cost one stream and not the projector.
+fn caught<T>(fold: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(fold)).map_err(|panic| format!("the fold panicked: {}", message(&*panic)))
+}
+
+fn message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests;
