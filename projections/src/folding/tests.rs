@@ -33,9 +33,28 @@ impl Projection for Counter {
     }
 }
 
-fn folded(events: &[Arc<Envelope>]) -> MemoryRows {
+/// Counts the events of all jobs in one row; cannot bear a cancellation either.
+struct Total;
+
+impl Projection for Total {
+    const NAME: &'static str = "total";
+    const VERSION: u32 = 1;
+    const STREAMS: &'static [StreamType] = Counter::STREAMS;
+    const SCHEMA: Schema = Counter::SCHEMA;
+    type Row = u32;
+
+    fn key(_envelope: &Envelope) -> Option<String> {
+        Some("all".to_owned())
+    }
+
+    fn apply(row: Option<u32>, envelope: &Envelope) -> Option<u32> {
+        Counter::apply(row, envelope)
+    }
+}
+
+fn folded(projection: &dyn AnyProjection, events: &[Arc<Envelope>]) -> MemoryRows {
     let mut rows = MemoryRows::default();
-    rows.advance(&Counter, events);
+    rows.advance(projection, events);
     rows
 }
 
@@ -44,12 +63,24 @@ fn an_event_that_panics_parks_its_stream_and_no_other() {
     let (bad, good) = (Scene::new(1), Scene::new(2));
     let events =
         [bad.launch(0), bad.claim(1, 1), good.launch(1), bad.cancel(1, 2), bad.start(1, 3), good.claim(1, 4)];
-    let rows = folded(&log_of(events));
+    let rows = folded(&Counter, &log_of(events));
     assert_eq!(rows.row::<Counter>(&bad.job_id.to_string()), Some(2));
     assert_eq!(rows.row::<Counter>(&good.job_id.to_string()), Some(2));
     let [parked] = &rows.parked[..] else { panic!("one is parked") };
     assert_eq!((&parked.stream, parked.position), (&StreamId::job(bad.job_id), Position(4)));
     assert!(parked.error.contains("no cancelled job is expected"), "{}", parked.error);
+}
+
+#[test]
+fn a_row_of_many_streams_loses_only_what_was_parked() {
+    let (bad, worse, good) = (Scene::new(1), Scene::new(2), Scene::new(3));
+    let mut rows = folded(&Total, &log_of([good.launch(0), bad.launch(0)]));
+    let (applied, lost) = ([worse.launch(1), good.claim(1, 2)], [bad.cancel(1, 1), bad.start(1, 1)]);
+    let events = lost.into_iter().chain(applied).chain([worse.cancel(1, 3), good.start(1, 4)]);
+    rows.advance(&Total, &log_of(events));
+    assert_eq!(rows.row::<Total>("all"), Some(5));
+    let parked: Vec<&StreamId> = rows.parked.iter().map(|parked| &parked.stream).collect();
+    assert_eq!(parked, [&StreamId::job(bad.job_id), &StreamId::job(worse.job_id)]);
 }
 
 #[test]
@@ -67,7 +98,7 @@ fn an_event_that_cannot_be_read_parks_its_stream() {
         .zip(1..)
         .map(|(event, n)| Arc::new(envelope(n, stream.clone(), n, event)))
         .collect();
-    let rows = folded(&events);
+    let rows = folded(&Counter, &events);
     assert_eq!(rows.row::<Counter>(&scene.job_id.to_string()), Some(1));
     assert_eq!(rows.parked.len(), 1);
 }
@@ -112,7 +143,7 @@ proptest! {
     #[test]
     fn batches_of_any_size_make_the_same_rows(history in any_history(), size in 1..20_usize) {
         let log = log_of(history);
-        for projection in ALL.iter().copied().chain([&Counter as &dyn AnyProjection]) {
+        for projection in ALL.iter().copied().chain([&Counter as &dyn AnyProjection, &Total]) {
             let (mut single, mut batched, mut whole) =
                 (MemoryRows::default(), MemoryRows::default(), MemoryRows::default());
             for event in log.chunks(1) {
