@@ -12,8 +12,8 @@ use tokio_util::task::TaskTracker;
 
 use super::sqlite::{WAL_PAGES, close};
 
-/// Pages between two times: a quarter of what the log may hold. A commit that comes late finds no more than that to do.
-const PAGES: u64 = WAL_PAGES as u64 / 4;
+/// Pages between two times: an eighth of what the log may hold. A commit that comes late finds no more than that to do.
+const PAGES: u64 = WAL_PAGES as u64 / 8;
 /// Commits between two times at most. At a high load of small ones, the log comes to its limit after some hundreds.
 const MAX_COMMITS: u64 = 64;
 /// As long as nobody knows how large they are.
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_time_after_as_many_commits_as_write_a_quarter_of_a_log() {
+    fn it_is_time_after_as_many_commits_as_write_an_eighth_of_a_log() {
         assert_eq!(enough(8, PAGES), 8);
         assert_eq!(enough(8, 2 * PAGES), 4);
         assert_eq!(enough(8, 100 * PAGES), 1);
