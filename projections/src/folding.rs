@@ -4,7 +4,6 @@
 use std::any::Any;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -88,15 +87,13 @@ pub(crate) fn fold<P: Projection>(touched: Touched, events: &[Arc<Envelope>]) ->
     let rows = rows.into_iter().map(FoldedRow::new).collect();
     let mut folding = Folding::<P> { events, of_events: &of_events, rows, newly_parked: HashMap::new() };
     for (n, (envelope, row)) in events.iter().zip(&of_events).enumerate() {
-        let applied = match row {
-            Ok(None) => continue,
-            Ok(Some(_)) if folding.newly_parked.contains_key(&envelope.stream) => continue,
-            Ok(Some(place)) => folding.apply(*place, n),
-            Err(error) => Err(error.clone()),
-        };
-        if let Err(error) = applied {
+        let Some(row) = row.clone().transpose() else { continue };
+        if folding.newly_parked.contains_key(&envelope.stream) {
+            continue;
+        }
+        if let Err(error) = row.and_then(|place| folding.apply(place, n)) {
             let parked = ParkedStream { stream: envelope.stream.clone(), position: envelope.position, error };
-            folding.newly_parked.entry(envelope.stream.clone()).or_insert(parked);
+            folding.newly_parked.insert(envelope.stream.clone(), parked);
         }
     }
     folding.finish()
@@ -136,8 +133,9 @@ impl<P: Projection> Folding<'_, P> {
     /// The event at the place `n` of the batch into the row at this place.
     fn apply(&mut self, place: usize, n: usize) -> Result<(), String> {
         let folded = &mut self.rows[place];
-        if !mem::replace(&mut folded.is_read, true) {
-            folded.row = folded.read().inspect_err(|_| folded.is_read = false)?;
+        if !folded.is_read {
+            folded.row = folded.read()?;
+            folded.is_read = true;
         }
         let before = folded.row.take();
         match caught(|| P::apply(before, &self.events[n])) {
