@@ -14,9 +14,6 @@ use crate::runner::RunnerEvent;
 use crate::upcast;
 use crate::webhook::WebhookEvent;
 
-/// The version of every payload schema that is written today; see [`crate::event::Event::event_version`].
-pub(crate) const CURRENT_VERSION: u32 = 1;
-
 /// The events of one aggregate, as part of all events.
 pub trait AggregateEvent: DomainEvent + Into<Event> {
     /// The event, if it is one of this aggregate's.
@@ -31,7 +28,7 @@ macro_rules! aggregate_event {
             }
 
             fn event_version(&self) -> String {
-                CURRENT_VERSION.to_string()
+                Self::event_version(self).to_string()
             }
         }
 

@@ -6,14 +6,14 @@
 //! 3. a golden file (the test names it); 4. the folds that the compiler now points at.
 //!
 //! To change an event: add an optional field with a serde default. Where that is not enough, raise its number in
-//! `event_version`, and turn the old payload into the new one in `upcast.rs`.
+//! `event_types`, and turn the old payload into the new one in `upcast.rs`.
 
 use serde::Serialize;
+use serde::de::Error;
 use serde_json::value::RawValue;
 
 use crate::archive::ArchiveEvent;
 use crate::claim::ClaimEvent;
-use crate::cqrs::CURRENT_VERSION;
 use crate::envelope::StreamType;
 use crate::group::GroupEvent;
 use crate::job::JobEvent;
@@ -69,21 +69,23 @@ impl Event {
     /// Reads a stored payload, of whatever version.
     #[must_use]
     pub fn decode(stream: StreamType, event_type: &str, event_version: u32, payload: &str) -> Self {
-        let payload = upcast(event_type, event_version, payload);
+        let (version, current) = upcast(event_type, event_version, payload);
         let read = match stream {
-            StreamType::Pipeline => PipelineEvent::read(event_type, &payload).map(Self::Pipeline),
-            StreamType::Job => JobEvent::read(event_type, &payload).map(Self::Job),
-            StreamType::JobLog => JobLogEvent::read(event_type, &payload).map(Self::JobLog),
-            StreamType::Runner => RunnerEvent::read(event_type, &payload).map(Self::Runner),
-            StreamType::Claim => ClaimEvent::read(event_type, &payload).map(Self::Claim),
-            StreamType::Group => GroupEvent::read(event_type, &payload).map(Self::Group),
-            StreamType::Projection => ProjectionEvent::read(event_type, &payload).map(Self::Projection),
-            StreamType::Webhook => WebhookEvent::read(event_type, &payload).map(Self::Webhook),
-            StreamType::Archive => ArchiveEvent::read(event_type, &payload).map(Self::Archive),
+            StreamType::Pipeline => PipelineEvent::read(event_type, version, &current).map(Self::Pipeline),
+            StreamType::Job => JobEvent::read(event_type, version, &current).map(Self::Job),
+            StreamType::JobLog => JobLogEvent::read(event_type, version, &current).map(Self::JobLog),
+            StreamType::Runner => RunnerEvent::read(event_type, version, &current).map(Self::Runner),
+            StreamType::Claim => ClaimEvent::read(event_type, version, &current).map(Self::Claim),
+            StreamType::Group => GroupEvent::read(event_type, version, &current).map(Self::Group),
+            StreamType::Projection => {
+                ProjectionEvent::read(event_type, version, &current).map(Self::Projection)
+            }
+            StreamType::Webhook => WebhookEvent::read(event_type, version, &current).map(Self::Webhook),
+            StreamType::Archive => ArchiveEvent::read(event_type, version, &current).map(Self::Archive),
         };
         read.unwrap_or_else(|error| {
             Self::Unreadable(UnreadableEvent {
-                payload: RawValue::from_string(payload.clone().into_owned())
+                payload: RawValue::from_string(payload.to_owned())
                     .unwrap_or_else(|_| RawValue::NULL.to_owned()),
                 event_type: event_type.to_owned(),
                 event_version,
@@ -131,23 +133,24 @@ impl Event {
     #[must_use]
     pub fn event_version(&self) -> u32 {
         match self {
-            Self::Pipeline(_)
-            | Self::Job(_)
-            | Self::JobLog(_)
-            | Self::Runner(_)
-            | Self::Claim(_)
-            | Self::Group(_)
-            | Self::Projection(_)
-            | Self::Webhook(_)
-            | Self::Archive(_) => CURRENT_VERSION,
+            Self::Pipeline(event) => event.event_version(),
+            Self::Job(event) => event.event_version(),
+            Self::JobLog(event) => event.event_version(),
+            Self::Runner(event) => event.event_version(),
+            Self::Claim(event) => event.event_version(),
+            Self::Group(event) => event.event_version(),
+            Self::Projection(event) => event.event_version(),
+            Self::Webhook(event) => event.event_version(),
+            Self::Archive(event) => event.event_version(),
             Self::Unreadable(event) => event.event_version,
         }
     }
 }
 
-/// Names the variants of one aggregate's events, once: for writing them, and for listing them.
+/// Names the variants of one aggregate's events, each with its current version, once: for writing them, for reading them,
+/// and for listing them.
 macro_rules! event_types {
-    ($event:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
+    ($event:ident { $($variant:ident => ($name:literal, $version:literal)),+ $(,)? }) => {
         impl $event {
             /// The stable names of all of them.
             pub const TYPES: &'static [&'static str] = &[$($name),+];
@@ -160,78 +163,96 @@ macro_rules! event_types {
                 }
             }
 
-            /// Reads a payload of this type: straight into its struct, where the enum's own way would keep all fields
-            /// until it has met the type among them.
-            fn read(event_type: &str, payload: &str) -> serde_json::Result<Self> {
+            /// The version of its payload's schema.
+            #[must_use]
+            pub fn event_version(&self) -> u32 {
+                match self {
+                    $(Self::$variant(_) => $version),+
+                }
+            }
+
+            /// Reads a payload of this type and version: straight into its struct, where the enum's own way would keep
+            /// all fields until it has met the type among them.
+            fn read(event_type: &str, event_version: u32, payload: &str) -> serde_json::Result<Self> {
                 match event_type {
-                    $($name => serde_json::from_str(payload).map(Self::$variant),)+
-                    // It fails, and its error says what there is.
-                    _ => serde_json::from_str(payload),
+                    $($name => {
+                        expect_version(event_version, $version)?;
+                        serde_json::from_str(payload).map(Self::$variant)
+                    })+
+                    _ => Err(Error::custom("this build knows no event of this type")),
                 }
             }
         }
     };
 }
 
+/// A number is raised where older readers would misread a payload, which may still look like one of theirs.
+fn expect_version(stored: u32, current: u32) -> serde_json::Result<()> {
+    if stored == current {
+        return Ok(());
+    }
+    Err(Error::custom(format_args!("this build reads version {current} of it, and not version {stored}")))
+}
+
 event_types!(PipelineEvent {
-    Created => "pipeline.created",
-    Revised => "pipeline.revised",
-    Deleted => "pipeline.deleted",
+    Created => ("pipeline.created", 1),
+    Revised => ("pipeline.revised", 1),
+    Deleted => ("pipeline.deleted", 1),
 });
 
 event_types!(JobEvent {
-    Launched => "job.launched",
-    Claimed => "job.claimed",
-    Started => "job.started",
-    LeaseExpired => "job.lease_expired",
-    Requeued => "job.requeued",
-    CancelRequested => "job.cancel_requested",
-    ReportRefused => "job.report_refused",
-    Completed => "job.completed",
-    Cancelled => "job.cancelled",
-    TimedOut => "job.timed_out",
-    Purged => "job.purged",
+    Launched => ("job.launched", 1),
+    Claimed => ("job.claimed", 1),
+    Started => ("job.started", 1),
+    LeaseExpired => ("job.lease_expired", 1),
+    Requeued => ("job.requeued", 1),
+    CancelRequested => ("job.cancel_requested", 1),
+    ReportRefused => ("job.report_refused", 1),
+    Completed => ("job.completed", 1),
+    Cancelled => ("job.cancelled", 1),
+    TimedOut => ("job.timed_out", 1),
+    Purged => ("job.purged", 1),
 });
 
 event_types!(JobLogEvent {
-    Appended => "job_log.appended",
+    Appended => ("job_log.appended", 1),
 });
 
 event_types!(RunnerEvent {
-    Registered => "runner.registered",
-    HeartbeatRecorded => "runner.heartbeat_recorded",
-    Lost => "runner.lost",
-    Returned => "runner.returned",
-    Removed => "runner.removed",
+    Registered => ("runner.registered", 1),
+    HeartbeatRecorded => ("runner.heartbeat_recorded", 1),
+    Lost => ("runner.lost", 1),
+    Returned => ("runner.returned", 1),
+    Removed => ("runner.removed", 1),
 });
 
 event_types!(ClaimEvent {
-    Answered => "claim.answered",
+    Answered => ("claim.answered", 1),
 });
 
 event_types!(GroupEvent {
-    PlaceTaken => "group.place_taken",
-    PlaceFreed => "group.place_freed",
+    PlaceTaken => ("group.place_taken", 1),
+    PlaceFreed => ("group.place_freed", 1),
 });
 
 event_types!(ProjectionEvent {
-    StreamRetried => "projection.stream_retried",
-    EventSkipped => "projection.event_skipped",
+    StreamRetried => ("projection.stream_retried", 1),
+    EventSkipped => ("projection.event_skipped", 1),
 });
 
 event_types!(WebhookEvent {
-    Created => "webhook.created",
-    Paused => "webhook.paused",
-    Resumed => "webhook.resumed",
-    Deleted => "webhook.deleted",
+    Created => ("webhook.created", 1),
+    Paused => ("webhook.paused", 1),
+    Resumed => ("webhook.resumed", 1),
+    Deleted => ("webhook.deleted", 1),
 });
 
 event_types!(ArchiveEvent {
-    SegmentArchived => "archive.segment_archived",
-    SegmentReleased => "archive.segment_released",
-    PurgeBegun => "archive.purge_begun",
-    JobsPurged => "archive.jobs_purged",
-    SegmentRemoved => "archive.segment_removed",
+    SegmentArchived => ("archive.segment_archived", 1),
+    SegmentReleased => ("archive.segment_released", 1),
+    PurgeBegun => ("archive.purge_begun", 1),
+    JobsPurged => ("archive.jobs_purged", 1),
+    SegmentRemoved => ("archive.segment_removed", 1),
 });
 
 #[cfg(test)]

@@ -20,16 +20,16 @@ pub(crate) fn is_retired(event_type: &str, event_version: u32) -> bool {
     find(UPCASTERS, event_type, event_version).is_some()
 }
 
-/// The payload of today's version that `payload` stands for, as text. One that is no JSON comes back as it is,
-/// for the decoder to refuse.
-pub(crate) fn upcast<'a>(event_type: &str, event_version: u32, payload: &'a str) -> Cow<'a, str> {
-    if !is_retired(event_type, event_version) {
-        return Cow::Borrowed(payload);
+/// The payload of today's version that `payload` stands for, as text, and that version. One that is no JSON, or of a
+/// version that nobody knows, comes back as it is, for the decoder to refuse.
+pub(crate) fn upcast<'a>(event_type: &str, event_version: u32, payload: &'a str) -> (u32, Cow<'a, str>) {
+    if is_retired(event_type, event_version)
+        && let Ok(value) = serde_json::from_str(payload)
+    {
+        let (version, value) = upcast_value(event_type, event_version, value);
+        return (version, Cow::Owned(value.to_string()));
     }
-    match serde_json::from_str(payload) {
-        Ok(value) => Cow::Owned(upcast_value(event_type, event_version, value).1.to_string()),
-        Err(_) => Cow::Borrowed(payload),
-    }
+    (event_version, Cow::Borrowed(payload))
 }
 
 /// The payload of today's version that `payload` stands for, and that version.
