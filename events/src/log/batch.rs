@@ -29,8 +29,8 @@ pub(super) struct Write {
     pub(super) expected: Version,
     /// The version after its events.
     pub(super) reached: Version,
-    /// Whether nobody knows that the stream has reached the version expected, or there is no event that would collide
-    /// where it has moved past it.
+    /// Whether the database has to compare the version. Not where this process has seen the stream reach it: a stream that
+    /// has moved on has an event where ours would go.
     pub(super) lookup: bool,
 }
 
@@ -119,7 +119,7 @@ pub(super) async fn commit(mut attempt: impl Attempt) -> Result<Committed, Store
             return Ok(Committed { base, stale_writes });
         }
         let before = mem::replace(&mut stale_writes, attempt.find_stale_writes().await?);
-        // A stream never shrinks: what was stale still is.
+        // What was stale still is.
         if stale_writes.len() <= before.len() {
             return Err(Inconsistent.into());
         }

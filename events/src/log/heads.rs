@@ -1,6 +1,7 @@
 //! The versions that streams were moved to by this process: what its next appends follow on.
 //!
-//! A stream never shrinks, so what is known here stays true as a lower bound, whoever else appends.
+//! A stream never shrinks, but when its job is purged, so what is known here stays true as a lower bound, whoever else
+//! appends. Where a purged stream begins anew, the first who is refused has it forgotten.
 
 use std::collections::HashMap;
 use std::mem;
@@ -28,6 +29,12 @@ impl Heads {
             self.old = mem::take(&mut self.young);
         }
         self.young.insert(stream, version);
+    }
+
+    /// Knows nothing of the stream any more.
+    pub(super) fn forget(&mut self, stream: &StreamId) {
+        self.young.remove(stream);
+        self.old.remove(stream);
     }
 
     /// The version that the stream has reached at least: 0 where nothing is known of it.
@@ -62,5 +69,15 @@ mod tests {
             heads.raise(stream(id), Version(version));
         }
         assert_eq!(heads.at_least(&stream(1)), Version(3));
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_stream_that_is_forgotten() {
+        let mut heads = Heads::new(1);
+        for (id, version) in [(1, 1), (2, 1), (1, 2)] {
+            heads.raise(stream(id), Version(version));
+        }
+        heads.forget(&stream(1));
+        assert_eq!(heads.at_least(&stream(1)), Version(0));
     }
 }

@@ -27,11 +27,14 @@ mod follow;
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the append relies on, whatever the server's defaults: durable when acknowledged, and a fresh snapshot for
-/// each statement after the lock. Plans are made once a connection, while the table may be small: they must still be
-/// right when it is not.
+/// each statement after the lock. A batch that does not get the lock gives up before [`COMMIT_TIMEOUT`]: where one
+/// commit hangs, for a standby that is gone for one, those behind it would wait in the server, be stored after all when
+/// nobody waits for them any more, and use up its connections. Plans are made once a connection, while the table may be
+/// small: they must still be right when it is not.
 const WRITER_SESSION: &str = "
     set synchronous_commit = on;
     set default_transaction_isolation = 'read committed';
+    set lock_timeout = '9s';
     set jit = off;
     set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off;

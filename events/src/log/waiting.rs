@@ -67,18 +67,25 @@ fn mark<'a>(moves: &mut HashMap<&'a StreamId, bool>, write: &'a Write) -> bool {
 
 /// Answers those that wait on a stream which has moved past them: of many who race for one stream, all but the first
 /// learn it without a transaction of their own. Says how many.
-pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &Heads) -> usize {
+///
+/// What is known of such a stream is forgotten: it may have been purged since, and begin anew. Who comes back is
+/// answered by the database.
+pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &mut Heads) -> usize {
     let before = waiting.len();
-    let overtaken = |write: &&Write| heads.at_least(&write.stream) > write.expected;
+    let mut moved = Vec::new();
     for queued in mem::take(waiting) {
+        let overtaken = |write: &&Write| heads.at_least(&write.stream) > write.expected;
         match queued.append.writes.iter().find(overtaken) {
             Some(write) => {
-                let conflict =
-                    AppendError::Conflict { stream: write.stream.clone(), expected: write.expected };
-                let _ = queued.answer.send(Err(conflict));
+                let (stream, expected) = (write.stream.clone(), write.expected);
+                moved.push(stream.clone());
+                let _ = queued.answer.send(Err(AppendError::Conflict { stream, expected }));
             }
             None => waiting.push_back(queued),
         }
+    }
+    for stream in moved {
+        heads.forget(&stream);
     }
     before - waiting.len()
 }
@@ -175,7 +182,15 @@ mod tests {
         let mut heads = Heads::new(10);
         heads.raise(stream('a'), Version(2));
         heads.raise(stream('c'), Version(1));
-        assert_eq!(refuse_overtaken(&mut waiting, &heads), 2);
+        assert_eq!(refuse_overtaken(&mut waiting, &mut heads), 2);
         assert_eq!(streams(&waiting), ["b", "c"]);
+    }
+
+    #[test]
+    fn who_was_refused_from_memory_is_answered_by_the_database_the_next_time() {
+        let mut heads = Heads::new(10);
+        heads.raise(stream('a'), Version(2));
+        assert_eq!(refuse_overtaken(&mut queue(["a", "a"]), &mut heads), 2);
+        assert_eq!(refuse_overtaken(&mut queue(["a"]), &mut heads), 0);
     }
 }

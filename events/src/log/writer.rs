@@ -168,7 +168,7 @@ impl<K: Keeper> Writer<K> {
 
     /// Takes a batch of what waits. None where all of it has been overtaken, or waits for a batch under way.
     fn next_batch(&mut self) -> Option<Arc<Vec<Queued>>> {
-        self.overtaken += refuse_overtaken(&mut self.waiting, &self.heads);
+        self.overtaken += refuse_overtaken(&mut self.waiting, &mut self.heads);
         let mut batch = take_batch(&mut self.waiting, &self.under_way, self.settings.batch_bytes);
         if batch.is_empty() {
             return None;
@@ -193,6 +193,8 @@ impl<K: Keeper> Writer<K> {
         let answers = match committed {
             Ok(committed) => self.settle(appends, &committed, took),
             Err(error) => {
+                // The database may be another one now, which has not all that was acknowledged.
+                self.heads = Heads::new(self.settings.known_streams);
                 self.observer.failed(appends.len());
                 tracing::warn!(error, appends = appends.len(), "a batch of appends was not committed");
                 let error: Arc<dyn std::error::Error + Send + Sync> = error.into();

@@ -108,6 +108,8 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
         (JobState::Running(running), JobCommand::Complete(complete)) => complete_running(running, complete),
         (JobState::Ended(ended), JobCommand::Complete(complete)) => complete_ended(ended, &complete),
 
+        // What is about to be deleted takes nothing more.
+        (JobState::Ended(Ended { purged: true, .. }), JobCommand::RefuseReport(_)) => Ok(vec![]),
         (
             JobState::Queued(Queued { launch, history, .. })
             | JobState::Running(Running { launch, history, .. })

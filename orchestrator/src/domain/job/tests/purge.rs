@@ -39,6 +39,12 @@ fn a_job_that_ended_later_or_not_at_all_is_kept() {
 }
 
 #[test]
+fn a_job_that_is_about_to_be_deleted_takes_nothing_more() {
+    given(ended()).when(refuse(1, 300)).then([refused(1, 300)]);
+    given([ended(), vec![purged()]].concat()).when(refuse(1, 1_100)).then_nothing();
+}
+
+#[test]
 fn a_job_that_never_was_cannot_be_forgotten() {
     given([]).when(purge(200)).then_refused(JobError::NotFound);
 }
