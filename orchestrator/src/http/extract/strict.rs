@@ -1,10 +1,11 @@
 //! JSON as the API reads it, where that differs from what serde takes: an object is no array of its members, a word is
-//! no object, and 5.0 is a whole number.
+//! no object, 5.0 is a whole number, and a name is nothing but a name.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserializer;
-use serde::de::value::StrDeserializer;
+use serde::de::value::{CowStrDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
 /// Whatever reads JSON, at every depth. Around a deserializer, and whatever a deserializer is handed or hands out.
@@ -18,6 +19,13 @@ struct Whole<V>(V);
 
 /// The reader of one of our words, such as a status.
 struct Word<V>(V);
+
+/// The reader of a member's name.
+struct Name;
+
+/// How `serde_json` marks a raw value among its own: an object whose first member has this name is not read as an object,
+/// but as the JSON that the member holds. What is read so once is written as something else, or cannot be read again.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
 /// Up to here every whole number has a spelling of its own among the floating ones.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -82,6 +90,9 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
+        if name == RAW_VALUE {
+            return self.0.deserialize_newtype_struct(name, visitor);
+        }
         self.0.deserialize_newtype_struct(name, Strict(visitor))
     }
 
@@ -207,6 +218,30 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Word<V> {
     }
 }
 
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
 impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<S> {
     type Value = S::Value;
 
@@ -231,7 +266,12 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Strict<A> {
     type Error = A::Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        self.0.next_key_seed(Strict(seed))
+        let Some(name) = self.0.next_key_seed(Name)? else { return Ok(None) };
+        if name == RAW_VALUE {
+            return Err(A::Error::custom(format_args!("a member cannot be called {RAW_VALUE:?}")));
+        }
+        let name: CowStrDeserializer<'_, A::Error> = name.into_deserializer();
+        seed.deserialize(name).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
@@ -244,68 +284,4 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Strict<A> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde::Deserialize;
-    use serde::de::DeserializeOwned;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    struct Outer {
-        inner: Option<Inner>,
-        list: Vec<Inner>,
-    }
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    struct Inner {
-        number: u8,
-        kind: Kind,
-    }
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    enum Kind {
-        Small,
-    }
-
-    fn read<T: DeserializeOwned>(json: &Value) -> Result<T, String> {
-        let json = json.to_string();
-        let mut deserializer = serde_json::Deserializer::from_str(&json);
-        T::deserialize(Strict(&mut deserializer)).map_err(|error| error.to_string())
-    }
-
-    fn refused<T: DeserializeOwned + fmt::Debug>(json: &Value, because: &str) {
-        let error = read::<T>(json).unwrap_err();
-        assert!(error.contains(because), "{json}: {error}");
-    }
-
-    #[test]
-    fn an_array_is_no_object_at_any_depth() {
-        let whole =
-            json!({"inner": {"number": 1, "kind": "Small"}, "list": [{"number": 2, "kind": "Small"}]});
-        let inner = |number| Inner { number, kind: Kind::Small };
-        assert_eq!(read(&whole), Ok(Outer { inner: Some(inner(1)), list: vec![inner(2)] }));
-        let because = "invalid type: sequence, expected an object";
-        refused::<Outer>(&json!([null, []]), because);
-        refused::<Outer>(&json!({"inner": [1, "Small"], "list": []}), because);
-        refused::<Outer>(&json!({"inner": null, "list": [[1, "Small"]]}), because);
-    }
-
-    #[test]
-    fn a_word_is_a_string() {
-        assert_eq!(read(&json!("Small")), Ok(Kind::Small));
-        refused::<Kind>(&json!({"Small": null}), "invalid type: map, expected a string");
-        refused::<Kind>(&json!("Huge"), "unknown variant `Huge`, expected `Small`");
-    }
-
-    #[test]
-    fn a_whole_number_may_have_a_point() {
-        assert_eq!(read(&json!(5.0)), Ok(5_u8));
-        assert_eq!(read(&json!([-5.0, 1e3, 7])), Ok(vec![-5_i32, 1_000, 7]));
-        refused::<u8>(&json!(5.5), "expected u8");
-        refused::<u8>(&json!(256.0), "expected u8");
-        refused::<u8>(&json!(-1.0), "expected u8");
-        refused::<u64>(&json!(1e19), "expected u64");
-        assert_eq!(read(&json!({"n": 5.0})), Ok(json!({"n": 5.0})));
-    }
-}
+mod tests;
