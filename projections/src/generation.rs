@@ -128,7 +128,8 @@ async fn insert(
     Ok(created)
 }
 
-/// Makes a rebuilt generation the live one. False if it is not there any more.
+/// Makes a rebuilt generation the live one. False if it is not there any more, or one that was begun later is live:
+/// readers never go back to an older generation.
 pub(crate) async fn switch(
     connection: &mut Connection<'_>,
     rebuilt: &Checkpoint,
@@ -137,8 +138,12 @@ pub(crate) async fn switch(
     let retire = Query::new(
         "update checkpoints set state = 'retired', updated_at = {now} where state = 'live' and projection = ",
     )
-    .bind(name);
-    connection.execute(&retire.text, &retire.args).await?;
+    .bind(name)
+    .push(" and generation < ")
+    .bind(rebuilt.generation);
+    if connection.execute(&retire.text, &retire.args).await? == 0 {
+        return Ok(false);
+    }
     let enliven =
         Query::new("update checkpoints set state = 'live', updated_at = {now} where state = 'rebuilding' and projection = ")
             .bind(name)

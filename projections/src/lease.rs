@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rivet_events::id::CommandId;
 use rivet_events::log::StoreError;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::session::{Session, is_gone};
@@ -63,7 +63,8 @@ impl<'a> Lease<'a> {
         let mut session = Session::new(pool, &self.owner);
         let mut renewed = Instant::now();
         while !shutdown.is_cancelled() {
-            match self.renew(&mut session).await {
+            // A connection may never bring an answer.
+            match timeout(LEASE, self.renew(&mut session)).await.map_err(StoreError::from).flatten() {
                 Ok(held) => {
                     renewed = Instant::now();
                     self.held().send_if_modified(|before| std::mem::replace(before, held) != held);
@@ -72,6 +73,7 @@ impl<'a> Lease<'a> {
                     tracing::warn!(error = &*error, "the projector's lease cannot be renewed");
                     if renewed.elapsed() > LEASE {
                         self.held().send_if_modified(std::mem::take);
+                        session.end();
                     }
                 }
             }

@@ -10,7 +10,9 @@ mod storing;
 
 use std::time::Duration;
 
+use rivet_events::log::StoreError;
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::steps::{Projector, Step};
@@ -20,6 +22,8 @@ use crate::read_models::ReadModels;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// Short: after the database comes back, readers wait for this.
 const LAST_RETRY: Duration = Duration::from_secs(1);
+/// How long a step may take over a network, where a connection may never bring an answer. Longer than any that goes on.
+const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl ReadModels {
     /// Keeps the read models up to date until `shutdown`; of several processes over one database, one does so and
@@ -35,11 +39,12 @@ impl ReadModels {
 
     async fn project(&self, mut held: watch::Receiver<bool>, shutdown: &CancellationToken) {
         let mut projector = Projector::new(self);
+        let limit = if self.inner.store.is_shared() { STEP_TIMEOUT } else { Duration::MAX };
         let mut retry = FIRST_RETRY;
         while !shutdown.is_cancelled() {
             let owner = *held.borrow_and_update();
-            let step = if owner { projector.step().await } else { projector.follow().await };
-            let pause = match step {
+            let step = async { if owner { projector.step().await } else { projector.follow().await } };
+            let pause = match timeout(limit, step).await.map_err(StoreError::from).flatten() {
                 Ok(Step::More) => {
                     retry = FIRST_RETRY;
                     continue;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use rivet_events::Position;
@@ -19,6 +19,10 @@ use crate::rows::{Store, is_missing_table};
 use crate::status::ProjectorWork;
 use crate::unstored::Unstored;
 
+/// How long a query may take: a database that is gone without a word never answers, and who asks may be a process that
+/// has to go on.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Every read model over one database and one log. Clones are the same.
 #[derive(Clone)]
 pub struct ReadModels {
@@ -28,8 +32,7 @@ pub struct ReadModels {
 pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) log: Arc<dyn EventLog>,
-    /// The live generation of each read model.
-    generations: RwLock<HashMap<&'static str, i64>>,
+    live: RwLock<Live>,
     /// Every event up to here is in every live read model.
     position: watch::Sender<Position>,
     /// Whether this process is the one that keeps the read models up to date.
@@ -45,6 +48,15 @@ pub(crate) struct Inner {
     pub(crate) work: Mutex<ProjectorWork>,
     /// Wakes the projector, or the follower, when somebody begins to wait.
     pub(crate) wanted: Notify,
+}
+
+/// What queries go by.
+#[derive(Default)]
+struct Live {
+    /// The live generation of each read model.
+    generations: HashMap<&'static str, i64>,
+    /// How often that, or the position, was made known: who has read the checkpoints meanwhile has read old ones.
+    published: u64,
 }
 
 impl fmt::Debug for ReadModels {
@@ -70,7 +82,7 @@ impl ReadModels {
                 leading,
                 store,
                 log,
-                generations: RwLock::default(),
+                live: RwLock::default(),
                 position: watch::Sender::new(Position(0)),
                 unstored: Unstored::default(),
                 waiting: AtomicUsize::new(0),
@@ -133,25 +145,43 @@ impl ReadModels {
     /// Learns from the database which generations are live and where they stand.
     pub(crate) async fn refresh(&self) -> Result<Vec<Checkpoint>, StoreError> {
         let mut reader = self.inner.store.reader().await?;
-        let mut checkpoints = checkpoint::load(&mut reader.connection()).await?;
-        checkpoints.retain(|checkpoint| checkpoint.state == State::Live);
-        self.publish(&checkpoints);
-        Ok(checkpoints)
+        loop {
+            let published = self.live().published;
+            let mut checkpoints = checkpoint::load(&mut reader.connection()).await?;
+            checkpoints.retain(|checkpoint| checkpoint.state == State::Live);
+            if self.publish_where(&checkpoints, |live| live.published == published) {
+                return Ok(checkpoints);
+            }
+        }
     }
 
-    /// Lets readers see the live generations as they are now. What is known to be outdated is left alone.
-    pub(crate) fn publish(&self, live: &[Checkpoint]) {
-        let mut generations = self.inner.generations.write().unwrap_or_else(PoisonError::into_inner);
-        let is_outdated =
-            |c: &Checkpoint| generations.get(c.projection.name()).is_some_and(|known| *known > c.generation);
-        let Some(position) = live.iter().map(|checkpoint| checkpoint.position).min() else { return };
-        if live.iter().any(is_outdated) {
-            return;
+    /// Lets readers see where the live generations stand now. Where another one is live, the database is to say so.
+    pub(crate) fn publish(&self, checkpoints: &[Checkpoint]) {
+        let is_live =
+            |live: &Live, c: &Checkpoint| live.generations.get(c.projection.name()) == Some(&c.generation);
+        self.publish_where(checkpoints, |live| {
+            checkpoints.iter().all(|checkpoint| is_live(live, checkpoint))
+        });
+    }
+
+    /// Lets readers see the live generations as they are now, where that is news still.
+    fn publish_where(&self, checkpoints: &[Checkpoint], is_news: impl FnOnce(&Live) -> bool) -> bool {
+        let mut live = self.inner.live.write().unwrap_or_else(PoisonError::into_inner);
+        if !is_news(&live) {
+            return false;
         }
-        for checkpoint in live {
-            generations.insert(checkpoint.projection.name(), checkpoint.generation);
+        live.published += 1;
+        live.generations.extend(checkpoints.iter().map(|c| (c.projection.name(), c.generation)));
+        if let Some(position) = checkpoints.iter().map(|checkpoint| checkpoint.position).min() {
+            self.inner
+                .position
+                .send_if_modified(|published| std::mem::replace(published, position) != position);
         }
-        self.inner.position.send_if_modified(|published| std::mem::replace(published, position) != position);
+        true
+    }
+
+    fn live(&self) -> RwLockReadGuard<'_, Live> {
+        self.inner.live.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The row with this key.
@@ -178,21 +208,23 @@ impl ReadModels {
 
     /// What a query selects.
     pub(crate) async fn values<P: Projection>(&self, query: &Query) -> Result<Vec<Vec<Value>>, QueryError> {
-        match self.ask::<P>(query).await {
-            // Another process rebuilt it, and dropped the table that we knew.
-            Err(error) if is_missing_table(&error) => {
-                self.refresh().await.map_err(QueryError::Unavailable)?;
-                self.ask::<P>(query).await
+        let asked = async {
+            match self.ask::<P>(query).await {
+                // Another process rebuilt it, and dropped the table that we knew.
+                Err(error) if is_missing_table(&error) => {
+                    self.refresh().await?;
+                    self.ask::<P>(query).await
+                }
+                answer => answer,
             }
-            answer => answer,
-        }
-        .map_err(QueryError::Unavailable)
+        };
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(StoreError::from).flatten();
+        answer.map_err(QueryError::Unavailable)
     }
 
     /// Which generation of a read model queries see.
     pub(crate) fn generation(&self, projection: &str) -> i64 {
-        let generations = self.inner.generations.read().unwrap_or_else(PoisonError::into_inner);
-        generations.get(projection).copied().unwrap_or_default()
+        self.live().generations.get(projection).copied().unwrap_or_default()
     }
 
     async fn ask<P: Projection>(&self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {

@@ -38,7 +38,7 @@ pub enum RebuildError {
     /// There is no such read model.
     #[error("there is no read model {0:?}")]
     Unknown(String),
-    /// Somebody else has removed what was being filled.
+    /// Somebody else has removed what was being filled, or filled and switched to a later one.
     #[error("another rebuild has taken over")]
     Superseded,
     /// The database did not answer.
@@ -183,10 +183,15 @@ impl ReadModels {
             self.create_indexes(checkpoint).await?;
         }
         self.catch_up(rebuilding, progress).await?;
+        let mut superseded = false;
         for checkpoint in rebuilding.iter_mut() {
-            self.switch(checkpoint).await?;
+            match self.switch(checkpoint).await {
+                // The others are as good as they were.
+                Err(RebuildError::Superseded) => superseded = true,
+                switched => switched?,
+            }
         }
-        Ok(())
+        if superseded { Err(RebuildError::Superseded) } else { Ok(()) }
     }
 
     /// One index at a time, so that on SQLite nobody waits for all of them.

@@ -181,6 +181,16 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// Fails where it would have to wait for more than a moment for another transaction, until this one ends.
+    pub(crate) async fn wait_briefly(&mut self) -> Result<(), StoreError> {
+        match self {
+            Self::Postgres(connection) => postgres::wait_briefly(connection).await?,
+            // A writing transaction is alone, and readers are in nobody's way.
+            Self::Sqlite(_) => {}
+        }
+        Ok(())
+    }
+
     /// Makes the table of a generation, without its secondary indexes.
     pub(crate) async fn create_table(&mut self, table: &str, schema: Schema) -> Result<(), StoreError> {
         // One of that name may be left of an earlier life of this store.

@@ -9,6 +9,7 @@ use rivet_events::Position;
 use rivet_events::database::{Database, Durability};
 use rivet_events::log::{self, EventLog, LogSettings};
 use rivet_projections::ReadModels;
+use rivet_projections::rebuild::RebuildError;
 use rivet_projections::status::Status;
 use rivet_tests::history::{Story, Storyteller, tell};
 use rivet_tests::postgres::Cluster;
@@ -160,6 +161,36 @@ async fn a_rebuild_that_has_begun_is_shown_until_it_is_live(store: Store) {
     running.stop().await;
 }
 
+async fn a_rebuild_that_a_later_one_overtook_changes_nothing(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    process.tell_all(&stories(12, 20), 3).await;
+    process.caught_up().await;
+    let earlier = process.read_models.begin_rebuild(&["jobs", "pipelines"]).await.unwrap();
+    let later = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
+    later.finish(|_| {}).await.unwrap();
+    // The other one is as good as it was.
+    let overtaken = earlier.finish(|_| {}).await;
+    assert!(matches!(overtaken, Err(RebuildError::Superseded)), "{overtaken:?}");
+    let statuses = process.status().await;
+    let mut live: Vec<(&str, &str)> = statuses.iter().map(|status| (status.name, status.state)).collect();
+    let mut all: Vec<(&str, &str)> = ReadModels::names().map(|name| (name, "live")).collect();
+    live.sort_unstable();
+    all.sort_unstable();
+    assert_eq!(live, all);
+    process.tell_all(&stories(13, 20), 3).await;
+    process.caught_up().await;
+    running.stop().await;
+    assert_proven(&process).await;
+    // What is retired is not what anybody asks for.
+    process.tamper("update checkpoints set updated_at = 0 where state = 'retired'").await;
+    let running = process.start();
+    process.tell_all(&stories(23, 20), 3).await;
+    process.caught_up().await;
+    running.stop().await;
+    assert_proven(&process).await;
+}
+
 async fn a_rebuild_by_another_process_is_noticed(store: Store) {
     let server = store.process().await;
     let running = server.start();
@@ -292,6 +323,7 @@ on_both! {
     a_rebuild_while_writing_equals_the_live_ones,
     a_rebuild_by_another_process_is_noticed,
     a_rebuild_that_has_begun_is_shown_until_it_is_live,
+    a_rebuild_that_a_later_one_overtook_changes_nothing,
     two_projectors_do_no_harm,
     a_process_that_dies_is_succeeded,
     a_changed_version_is_rebuilt_at_start,
@@ -318,7 +350,33 @@ async fn a_lost_connection_is_made_again(store: Store) {
     assert_proven(&other).await;
 }
 
+/// As a backup has them, which may take hours.
+async fn a_lock_on_a_retired_table_is_in_nobodys_way(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    process.tell_all(&stories(24, 10), 1).await;
+    process.caught_up().await;
+    let Database::Postgres(pool) = &process.database else { unreachable!() };
+    let mut backup = pool.begin().await.unwrap();
+    backup.execute("lock table jobs_g1 in access share mode").await.unwrap();
+    process.read_models.rebuild(&["jobs"], |_| {}).await.unwrap();
+    process.tamper("update checkpoints set updated_at = 0 where state = 'retired'").await;
+    // Housekeeping comes at a start too.
+    running.stop().await;
+    let running = process.start();
+    process.tell_all(&stories(25, 10), 1).await;
+    process.caught_up().await;
+    backup.rollback().await.unwrap();
+    running.stop().await;
+    assert_proven(&process).await;
+}
+
 mod postgres_only {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lock_on_a_retired_table_is_in_nobodys_way() {
+        super::a_lock_on_a_retired_table_is_in_nobodys_way(super::Store::postgres().await).await;
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_lost_connection_is_made_again() {
         super::a_lost_connection_is_made_again(super::Store::postgres().await).await;

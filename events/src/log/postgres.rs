@@ -5,8 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{PgPool, Postgres, Row};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,9 @@ mod follow;
 
 /// How long a batch may take before its connection is given up, and its callers are told that nobody knows.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a read may take before its connection is given up: a server that is gone without a word never answers.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the append relies on, whatever the server's defaults: durable when acknowledged, and a fresh snapshot for
 /// each statement after the lock. A batch that does not get the lock gives up before [`COMMIT_TIMEOUT`]: where one
@@ -71,6 +75,11 @@ impl PostgresKeeper {
         let writers = SpareConnections::new(&pool, WRITER_SESSION);
         Self { pool, writers, committed: watch::Sender::new(Position::default()) }
     }
+
+    async fn read(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let rows = timeout(READ_TIMEOUT, query.fetch_all(&self.pool)).await??;
+        rows.iter().map(|row| Ok(Arc::new(stored(row)?.decode()?))).collect()
+    }
 }
 
 impl Keeper for PostgresKeeper {
@@ -92,24 +101,16 @@ impl Keeper for PostgresKeeper {
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let rows = sqlx::query(select!(
+        let query = sqlx::query(select!(
             "where aggregate_type = $1 and aggregate_id = $2 and sequence > $3 order by sequence"
-        ))
-        .bind(stream.kind.as_str())
-        .bind(&stream.id)
-        .bind(i64::try_from(after.0)?)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter().map(decode).collect()
+        ));
+        let query = query.bind(stream.kind.as_str()).bind(&stream.id).bind(i64::try_from(after.0)?);
+        self.read(query).await
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let rows = sqlx::query(select!("where position > $1 order by position limit $2"))
-            .bind(i64::try_from(after.0)?)
-            .bind(i64::try_from(limit)?)
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(decode).collect()
+        let query = sqlx::query(select!("where position > $1 order by position limit $2"));
+        self.read(query.bind(i64::try_from(after.0)?).bind(i64::try_from(limit)?)).await
     }
 
     async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
@@ -124,16 +125,12 @@ impl Keeper for PostgresKeeper {
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let positions: Vec<i64> =
             positions.iter().map(|position| i64::try_from(position.0)).collect::<Result<_, _>>()?;
-        let rows = sqlx::query(select!("where position = any($1) order by position"))
-            .bind(positions)
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(decode).collect()
+        self.read(sqlx::query(select!("where position = any($1) order by position")).bind(positions)).await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        let head: i64 =
-            sqlx::query_scalar("select coalesce(max(position), 0) from events").fetch_one(&self.pool).await?;
+        let query = sqlx::query_scalar("select coalesce(max(position), 0) from events");
+        let head: i64 = timeout(READ_TIMEOUT, query.fetch_one(&self.pool)).await??;
         Ok(Position(head.try_into()?))
     }
 
@@ -147,10 +144,6 @@ impl Keeper for PostgresKeeper {
         let follower = follow::Follower { keeper: self, committed, head, poll_interval };
         stop.run_until_cancelled(follower.run()).await;
     }
-}
-
-fn decode(row: &PgRow) -> Result<Arc<Envelope>, StoreError> {
-    Ok(Arc::new(stored(row)?.decode()?))
 }
 
 pub(crate) fn stored(row: &PgRow) -> Result<StoredEvent<'_>, StoreError> {

@@ -24,9 +24,12 @@ pub(super) fn is_gone(column: &str) -> String {
     format!("pg_try_advisory_xact_lock(hashtextextended({column}, 0))")
 }
 
-/// Asks the leading process.
+/// Asks the leading process: a hint, which a crash of the server may take and which need not wait for the disk.
 pub(super) async fn ask_to_store(pool: &PgPool) -> Result<(), StoreError> {
-    sqlx::query("select pg_notify($1, '')").bind(CHANNEL).execute(pool).await?;
+    sqlx::query("select set_config('synchronous_commit', 'off', true), pg_notify($1, '')")
+        .bind(CHANNEL)
+        .execute(pool)
+        .await?;
     Ok(())
 }
 
@@ -48,6 +51,11 @@ impl<'a> Session<'a> {
             self.listener = Some(listener);
         }
         Ok(())
+    }
+
+    /// Ends, to begin anew.
+    pub(super) fn end(&mut self) {
+        self.listener = None;
     }
 
     /// Waits until somebody asks; false if the session has ended instead. For ever, where it has not begun.

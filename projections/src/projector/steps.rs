@@ -229,8 +229,18 @@ impl<'a> Projector<'a> {
         self.storing.reset(&live);
         self.live = live;
         self.housekeeping = Instant::now();
+        if let Err(error) = self.remove_abandoned().await {
+            // Somebody reads such a table, a backup for one: it is removed later, and nobody waits for that.
+            tracing::debug!(error = &*error, "what nobody needs any more is left for later removal");
+        }
+        Ok(())
+    }
+
+    async fn remove_abandoned(&self) -> Result<(), StoreError> {
         let mut transaction = self.read_models.inner.store.begin().await?;
-        generation::remove_abandoned(&mut transaction.connection()).await?;
+        let mut connection = transaction.connection();
+        connection.wait_briefly().await?;
+        generation::remove_abandoned(&mut connection).await?;
         transaction.commit().await
     }
 }

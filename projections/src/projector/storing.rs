@@ -90,10 +90,10 @@ impl Storing {
         Ok(true)
     }
 
-    /// Waits for the step that has begun, and knows nothing any more.
+    /// Breaks off the step that has begun, and knows nothing any more.
     pub(super) async fn forget(&mut self) {
         // Stored all the same or not, the database is asked where it led to.
-        while self.step.join_next().await.is_some() {}
+        self.step.shutdown().await;
         *self = Self::default();
     }
 }

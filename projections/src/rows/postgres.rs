@@ -45,6 +45,11 @@ pub(super) async fn lock_generations(connection: &mut PgConnection) -> sqlx::Res
     Ok(())
 }
 
+pub(super) async fn wait_briefly(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("set local lock_timeout = '100ms'").execute(connection).await?;
+    Ok(())
+}
+
 pub(super) async fn query(
     connection: &mut PgConnection,
     text: &str,
