@@ -51,6 +51,18 @@ impl Contacts {
         Ok(())
     }
 
+    /// Forgets whom nobody has heard of for so long.
+    pub async fn forget(&self, silent_for: Duration) -> Result<(), StoreError> {
+        let Some(pool) = &self.0 else { return Ok(()) };
+        sqlx::query(
+            "delete from runner_contacts where heard_at < clock_timestamp() - make_interval(secs => $1)",
+        )
+        .bind(silent_for.as_secs_f64())
+        .execute(pool)
+        .await?;
+        Ok(())
+    }
+
     /// How long ago each runner was heard of, of those heard of within `within`.
     pub async fn heard(&self, within: Duration) -> Result<HashMap<RunnerId, Duration>, StoreError> {
         let Some(pool) = &self.0 else { return Ok(HashMap::new()) };

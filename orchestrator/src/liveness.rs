@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use rivet_events::contacts::Contacts;
@@ -14,6 +14,11 @@ use crate::clock::Clock;
 
 /// How often replicas tell each other whom they heard of.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// How often contacts that nobody asks for any more are removed.
+const FORGET_EVERY: Duration = Duration::from_hours(1);
+/// Longer than any lease.
+const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
 
 /// The last contact of every runner that this process heard of.
 #[derive(Debug)]
@@ -84,6 +89,7 @@ impl Liveness {
         if !contacts.is_shared() {
             return;
         }
+        let mut forgotten: Option<Instant> = None;
         let mut stopping = false;
         while !stopping {
             stopping = tokio::time::timeout(TELL_EVERY, shutdown.cancelled()).await.is_ok();
@@ -91,6 +97,12 @@ impl Liveness {
             if let Err(error) = contacts.tell(&news).await {
                 tracing::warn!(error = &*error, "the other replicas cannot be told of contacts");
                 self.untell(&news);
+            }
+            if forgotten.is_none_or(|at| at.elapsed() > FORGET_EVERY) {
+                forgotten = Some(Instant::now());
+                if let Err(error) = contacts.forget(FORGET_AFTER).await {
+                    tracing::debug!(error = &*error, "old contacts are removed later");
+                }
             }
         }
     }
