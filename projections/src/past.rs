@@ -1,6 +1,6 @@
 //! Read models as they were at a position of the log: the same folds, over the streams that were alive then.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -63,8 +63,9 @@ impl ReadModels {
         streams: Vec<StreamId>,
         position: Position,
     ) -> Result<Vec<P::Row>, PastError> {
+        let skipped = &self.skipped(P::NAME).await?;
         let events: Vec<Vec<Arc<Envelope>>> = stream::iter(streams)
-            .map(|stream| async move { self.events_until(&stream, position).await })
+            .map(|stream| async move { self.events_until(&stream, position, skipped).await })
             .buffer_unordered(CONCURRENT_READS)
             .try_collect()
             .await?;
@@ -79,20 +80,21 @@ impl ReadModels {
         stream: &StreamId,
         position: Position,
     ) -> Result<Option<P::Row>, ReadError> {
-        Ok(fold::<P>(&self.events_until(stream, position).await?).pop())
+        let skipped = self.skipped(P::NAME).await?;
+        Ok(fold::<P>(&self.events_until(stream, position, &skipped).await?).pop())
     }
 
-    /// A stream as a read model saw it: up to an event that cannot be read.
+    /// A stream as a read model sees it: without what an operator has it skip, up to an event that cannot be read.
     async fn events_until(
         &self,
         stream: &StreamId,
         position: Position,
+        skipped: &BTreeSet<Position>,
     ) -> Result<Vec<Arc<Envelope>>, ReadError> {
         let mut events = self.inner.log.read_stream(stream, Version::default()).await?;
-        let is_seen = |envelope: &Arc<Envelope>| {
-            envelope.position <= position && !matches!(envelope.event, Event::Unreadable(_))
-        };
-        let seen = events.iter().take_while(|envelope| is_seen(envelope)).count();
+        events.retain(|envelope| envelope.position <= position && !skipped.contains(&envelope.position));
+        let is_readable = |envelope: &Arc<Envelope>| !matches!(envelope.event, Event::Unreadable(_));
+        let seen = events.iter().take_while(|envelope| is_readable(envelope)).count();
         events.truncate(seen);
         Ok(events)
     }

@@ -151,6 +151,8 @@ async fn a_skipped_event_is_left_out_for_good(kind: StoreKind) {
     let told = api.job(&job).await.expect(200);
     assert_eq!((&told["status"], &told["reason"]), (&json!("TimedOut"), &json!("queue_timeout")));
     assert_eq!(api.get("/api/stats").await.expect(200)["queued"], 0);
+    let then = api.get(&format!("/api/jobs/{job}?at=3")).await.expect(200);
+    assert_eq!(then["status"], "TimedOut", "{then}");
     rebuild_all(&api, &store).await;
     assert_eq!(api.job(&job).await.expect(200), told);
     verify(&api, &store).await;
