@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeZone, Utc};
-use rivet_events::database::Database;
+use rivet_events::database::{Database, Durability};
 use rivet_events::id::{CommandId, JobId, LeaseId, PipelineId};
 use rivet_events::job::{JobCancelRequested, JobClaimed, JobEvent, JobLaunched};
 use rivet_events::log::{self, Append, EventLog, LogSettings, StreamWrite};
@@ -38,6 +38,22 @@ impl Store {
 
     pub(super) async fn postgres() -> Self {
         Self::Postgres(migrated(&Cluster::shared().await.create_database().await).await)
+    }
+
+    /// Changes the tables behind the back of every log.
+    pub(super) async fn tamper(&self, statement: &str) {
+        match self {
+            Self::Memory => unreachable!("memory has no tables"),
+            Self::Postgres(Database::Postgres(pool)) => {
+                sqlx::query(statement).execute(pool).await.unwrap();
+            }
+            Self::Sqlite(Database::Sqlite(sqlite), _) => {
+                let mut writer = sqlite.write().await;
+                let statements = writer.statements(Durability::Synced).await.unwrap();
+                sqlx::query(statement).execute(statements).await.unwrap();
+            }
+            Self::Sqlite(..) | Self::Postgres(_) => unreachable!("a store is of its kind"),
+        }
     }
 
     pub(super) async fn open(&self, settings: LogSettings) -> Log {

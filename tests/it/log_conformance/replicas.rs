@@ -7,12 +7,18 @@ use futures_util::future::join_all;
 use rivet_events::database::Database;
 use rivet_events::id::JobId;
 use rivet_events::log::{AppendError, Appended, LogSettings};
-use rivet_events::{Position, StreamId, StreamType};
+use rivet_events::{Position, StreamId, StreamType, Version};
 use rivet_tests::on_both_stores;
 use rivet_tests::store::StoreKind;
 
-use super::fixture::{Store, append, assert_dense, claimed, launch, launched, read_to_end, write};
+use super::fixture::{
+    Store, append, assert_dense, cancel_requested, claimed, launch, launched, read_to_end, write,
+};
 use super::order::readers_never_see_a_gap_or_a_late_event;
+
+const BREAK_WRITERS: &str = "
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid() and query like '%append_events%'";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_share_one_order() {
@@ -24,6 +30,7 @@ async fn two_replicas_share_one_order() {
 on_both_stores! {
     a_stream_that_another_process_moved_conflicts_alone,
     a_condition_on_what_another_process_moved_refuses_its_append_alone,
+    a_stream_that_was_purged_begins_anew,
 }
 
 async fn a_stream_that_another_process_moved_conflicts_alone(kind: StoreKind) {
@@ -78,6 +85,29 @@ async fn a_condition_on_what_another_process_moved_refuses_its_append_alone(kind
     assert_dense(&all);
 }
 
+async fn a_stream_that_was_purged_begins_anew(kind: StoreKind) {
+    let store = Store::of(kind).await;
+    let (one, other) = (store.open(LogSettings::default()).await, store.open(LogSettings::default()).await);
+    let job = JobId::generate();
+    let claim = || append(vec![write(job, 1, vec![claimed(job, 1)])]);
+    one.append(launch(job)).await.unwrap();
+    other.append(claim()).await.unwrap();
+    one.append(launch(JobId::generate())).await.unwrap();
+    store.tamper(&format!("delete from events where aggregate_id = '{job}'")).await;
+
+    // Who knows of its former life may be refused, but once.
+    for (log, next) in [(&one, launch(job)), (&other, claim())] {
+        let outcome = match log.append(next.clone()).await {
+            Err(AppendError::Conflict { .. }) => log.append(next).await,
+            outcome => outcome,
+        };
+        outcome.unwrap();
+    }
+    assert!(matches!(one.append(launch(job)).await, Err(AppendError::Conflict { .. })));
+    let stream = one.read_stream(&StreamId::job(job), Version::default()).await.unwrap();
+    assert_eq!(stream.iter().map(|event| event.sequence.0).collect::<Vec<_>>(), [1, 2]);
+}
+
 fn conflicts(outcomes: &[Result<Appended, AppendError>]) -> Vec<bool> {
     outcomes.iter().map(|outcome| matches!(outcome, Err(AppendError::Conflict { .. }))).collect()
 }
@@ -89,9 +119,47 @@ async fn a_log_that_was_put_back_goes_on_from_its_end() {
     for _ in 0..3 {
         log.append(launch(JobId::generate())).await.unwrap();
     }
-    let Store::Postgres(Database::Postgres(pool)) = &store else { unreachable!() };
-    sqlx::query("delete from events where position > 1").execute(pool).await.unwrap();
+    store.tamper("delete from events where position > 1").await;
     assert_eq!(log.append(launch(JobId::generate())).await.unwrap().position(), Position(2));
+}
+
+#[tokio::test]
+async fn a_stream_that_a_failover_cut_short_gets_no_hole() {
+    let store = Store::postgres().await;
+    let log = store.open(LogSettings::default()).await;
+    let job = JobId::generate();
+    log.append(launch(job)).await.unwrap();
+    log.append(append(vec![write(job, 1, vec![claimed(job, 1)])])).await.unwrap();
+    store.tamper("delete from events where position > 1").await;
+    store.tamper(BREAK_WRITERS).await;
+
+    let next = || append(vec![write(job, 2, vec![cancel_requested(job, String::new())])]);
+    let lost = log.append(next()).await;
+    assert!(matches!(lost, Err(AppendError::Unavailable(_))), "{lost:?}");
+    let refused = log.append(next()).await;
+    assert!(matches!(refused, Err(AppendError::Conflict { .. })), "{refused:?}");
+    assert_dense(&read_to_end(&log).await);
+}
+
+#[tokio::test]
+async fn an_append_that_does_not_get_its_turn_is_not_stored_later() {
+    let store = Store::postgres().await;
+    let log = store.open(LogSettings::default()).await;
+    let Store::Postgres(Database::Postgres(pool)) = &store else { unreachable!() };
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(7248163301)").execute(&mut *holder).await.unwrap();
+    let refused = log.append(launch(JobId::generate())).await;
+    assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
+    let waiting: i64 = sqlx::query_scalar(
+        "select count(*) from pg_stat_activity
+         where datname = current_database() and state = 'active' and query like 'select append_events%'",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap();
+    assert_eq!(waiting, 0);
+    holder.rollback().await.unwrap();
+    assert_eq!(log.append(launch(JobId::generate())).await.unwrap().position(), Position(1));
 }
 
 #[tokio::test]
@@ -111,14 +179,7 @@ async fn the_writer_survives_the_loss_of_its_connection() {
     let store = Store::postgres().await;
     let log = store.open(LogSettings::default()).await;
     log.append(launch(JobId::generate())).await.unwrap();
-    let Store::Postgres(Database::Postgres(pool)) = &store else { unreachable!() };
-    sqlx::query(
-        "select pg_terminate_backend(pid) from pg_stat_activity
-         where datname = current_database() and pid <> pg_backend_pid() and query like '%append_events%'",
-    )
-    .execute(pool)
-    .await
-    .unwrap();
+    store.tamper(BREAK_WRITERS).await;
     let lost = log.append(launch(JobId::generate())).await;
     assert!(matches!(lost, Err(AppendError::Unavailable(_))), "{lost:?}");
     let job = JobId::generate();

@@ -108,12 +108,10 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
         (JobState::Running(running), JobCommand::Complete(complete)) => complete_running(running, complete),
         (JobState::Ended(ended), JobCommand::Complete(complete)) => complete_ended(ended, &complete),
 
-        // What is about to be deleted takes nothing more.
-        (JobState::Ended(Ended { purged: true, .. }), JobCommand::RefuseReport(_)) => Ok(vec![]),
         (
             JobState::Queued(Queued { launch, history, .. })
             | JobState::Running(Running { launch, history, .. })
-            | JobState::Ended(Ended { launch, history, .. }),
+            | JobState::Ended(Ended { launch, history, purged: false, .. }),
             JobCommand::RefuseReport(refused),
         ) => Ok(refuse_report(launch, history, refused)),
 
@@ -136,10 +134,14 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
         }
         (JobState::Ended(ended), JobCommand::Purge(purge)) => Ok(purge_ended(ended, &purge)),
 
-        // The holder reported, or another reconciler was first; a job that has not ended is kept.
+        // The holder reported, or another reconciler was first; a job that has not ended is kept, and what is about to be
+        // deleted takes nothing more.
         (JobState::Queued(_), JobCommand::ExpireLease(_) | JobCommand::Purge(_))
         | (JobState::Running(_), JobCommand::Purge(_))
-        | (JobState::Ended(_), JobCommand::ExpireLease(_) | JobCommand::TimeOut(_)) => Ok(vec![]),
+        | (
+            JobState::Ended(_),
+            JobCommand::ExpireLease(_) | JobCommand::TimeOut(_) | JobCommand::RefuseReport(_),
+        ) => Ok(vec![]),
     }
 }
 
