@@ -47,7 +47,10 @@ async fn jobs_are_found_by_the_name_of_their_pipeline_or_runner(kind: StoreKind)
     let (release, nightly) = (named(&api, "Release 100%").await, named(&api, "nightly_build").await);
     let (released, built) = (launched(&api, &release).await, launched(&api, &nightly).await);
     api.claim(&built, "rack-7_a").await.expect(200);
-    let cases: [(&str, &[&String]); 7] = [
+    api.claim(&released, "RÜCK-\u{c4}").await.expect(200);
+    let cases: [(&str, &[&String]); 9] = [
+        ("rück", &[&released]),
+        ("k-\u{e4}", &[&released]),
         ("release", &[&released]),
         ("0%", &[&released]),
         ("NIGHTLY", &[&built]),

@@ -59,19 +59,32 @@ pub async fn list(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Job>, QueryError> {
-    let newest = |filter: &JobFilter| conditions(filter).newest_first("requested_at", after, limit);
-    let rows = if filter.status.is_empty() {
-        read_models.select::<Jobs>(&newest(filter)).await?
+    let of_status = |status| JobFilter { status, ..filter.clone() };
+    // Each state has an index that is already in order.
+    let filters: Vec<JobFilter> = if filter.status.is_empty() {
+        vec![filter.clone()]
     } else {
-        // One query a state, so that each walks an index that is already in order.
-        let mut rows = Vec::new();
-        for status in distinct(&filter.status) {
-            let of_status = JobFilter { status: vec![status], ..filter.clone() };
-            rows.extend(read_models.select::<Jobs>(&newest(&of_status)).await?);
-        }
-        rows.sort_unstable_by_key(|job| Reverse((job.requested_at, job.id)));
-        rows
+        distinct(&filter.status).into_iter().map(|status| of_status(vec![status])).collect()
     };
+    newest(read_models, filters.iter().map(|filter| |query| conditions(query, filter)), after, limit).await
+}
+
+/// Jobs that are found in one of several ways, newest launch first. A branch each, so that each walks an index and stops;
+/// one query, so that all see the jobs in the same state.
+pub(super) async fn newest(
+    read_models: &ReadModels,
+    ways: impl Iterator<Item = impl FnOnce(Query) -> Query>,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<Job>, QueryError> {
+    let mut query = Query::new("select document from (");
+    for (n, way) in ways.enumerate() {
+        query = query.push(if n == 0 { "select * from (" } else { " union all select * from (" });
+        query = way(query).newest_first("requested_at", after, limit).push(&format!(") as way_{n}"));
+    }
+    let mut rows = read_models.select::<Jobs>(&query.push(") as ways")).await?;
+    rows.sort_unstable_by_key(|job| Reverse((job.requested_at, job.id)));
+    rows.dedup_by_key(|job| job.id);
     Ok(Page::of(rows, limit, |job| Cursor::new(job.requested_at, job.id)))
 }
 
@@ -101,9 +114,10 @@ fn distinct(statuses: &[JobStatus]) -> Vec<JobStatus> {
     distinct
 }
 
-/// The jobs that meet a filter, up to where their order is said.
-pub(super) fn conditions(filter: &JobFilter) -> Query {
-    let mut query = Query::new("select document from {rows} where requested_at >= ")
+/// Goes on with the jobs that meet a filter, up to where their order is said.
+pub(super) fn conditions(query: Query, filter: &JobFilter) -> Query {
+    let mut query = query
+        .push("select document from {rows} where requested_at >= ")
         .bind(filter.since.map_or(i64::MIN, |since| since.timestamp_micros()))
         .bind_some(" and requested_at < ", filter.until.map(|until| until.timestamp_micros()))
         .bind_some(" and pipeline_id = ", filter.pipeline_id.map(|id| id.to_string()))

@@ -1,12 +1,10 @@
 //! Jobs by what somebody remembers of them. Each way of finding one walks an index, newest launch first, so that no
 //! search reads the whole history.
 
-use std::cmp::Reverse;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::PipelineId;
 
-use super::queries::{JobFilter, conditions};
+use super::queries::{JobFilter, conditions, newest};
 use super::{Job, Jobs};
 use crate::page::{Cursor, Page};
 use crate::query::{Query, QueryError};
@@ -59,14 +57,8 @@ pub async fn search(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Job>, SearchError> {
-    let mut rows = Vec::new();
-    for term in terms(read_models, text).await? {
-        let query = term.query(filter).newest_first("requested_at", after, limit);
-        rows.extend(read_models.select::<Jobs>(&query).await?);
-    }
-    rows.sort_unstable_by_key(|job| Reverse((job.requested_at, job.id)));
-    rows.dedup_by_key(|job| job.id);
-    Ok(Page::of(rows, limit, |job| Cursor::new(job.requested_at, job.id)))
+    let ways = terms(read_models, text).await?.into_iter().map(|term| |query| term.query(query, filter));
+    Ok(newest(read_models, ways, after, limit).await?)
 }
 
 async fn terms(read_models: &ReadModels, text: &str) -> Result<Vec<Term>, SearchError> {
@@ -114,8 +106,8 @@ fn with_start(query: Query, start: &str) -> Query {
 }
 
 impl Term {
-    /// The jobs of it that meet a filter, up to where their order is said.
-    fn query(self, filter: &JobFilter) -> Query {
+    /// Goes on with the jobs of it that meet a filter, up to where their order is said.
+    fn query(self, query: Query, filter: &JobFilter) -> Query {
         match self {
             Self::IdStart { start, since, until } => {
                 let filter = JobFilter {
@@ -123,15 +115,15 @@ impl Term {
                     until: Some(filter.until.map_or(until, |asked| asked.min(until))),
                     ..filter.clone()
                 };
-                with_start(conditions(&filter), &start)
+                with_start(conditions(query, &filter), &start)
             }
-            Self::IdEnd(end) => conditions(filter)
+            Self::IdEnd(end) => conditions(query, filter)
                 .push(&format!(" and substr(key, {}) = ", ID - ID_PART + 1))
                 .bind(&end[end.len() - ID_PART..])
                 .push(&format!(" and substr(key, {}) = ", ID - end.len() + 1))
                 .bind(&*end),
-            Self::Pipeline(id) => conditions(filter).push(" and pipeline_id = ").bind(id.to_string()),
-            Self::Runner(name) => conditions(filter).push(" and runner_id = ").bind(name),
+            Self::Pipeline(id) => conditions(query, filter).push(" and pipeline_id = ").bind(id.to_string()),
+            Self::Runner(name) => conditions(query, filter).push(" and runner_id = ").bind(name),
         }
     }
 }

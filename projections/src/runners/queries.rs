@@ -43,19 +43,17 @@ pub async fn list(
     Ok(Page::of(rows, limit, cursor))
 }
 
-/// The names of registered runners that `part`, in lower case, is a part of, in whatever case.
+/// The names of registered runners that `part`, in lower case, is a part of, in whatever case. Databases know no other
+/// letters than those of ASCII: all names are looked through here.
 pub(crate) async fn names_with(
     read_models: &ReadModels,
     part: &str,
     limit: usize,
 ) -> Result<Vec<String>, QueryError> {
-    let pattern = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    let query = Query::new("select key from {rows} where registered_at is not null and lower(key) like ")
-        .bind(format!("%{pattern}%"))
-        .push(" escape '\\' order by key limit ")
-        .bind_count(limit);
+    let query = Query::new("select key from {rows} where registered_at is not null order by key");
     let rows = read_models.values::<Runners>(&query).await?;
-    Ok(rows.into_iter().filter_map(|row| row.into_iter().next().and_then(Value::into_text)).collect())
+    let names = rows.into_iter().filter_map(|row| row.into_iter().next().and_then(Value::into_text));
+    Ok(names.filter(|name| name.to_lowercase().contains(part)).take(limit).collect())
 }
 
 fn cursor(row: &Runner) -> Cursor {

@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use rivet_events::id::{JobId, RunnerId};
+use rivet_events::job::JobStatus;
 use rivet_projections::{job_queue, jobs, runners};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -64,6 +65,8 @@ pub(in crate::http) async fn scheduled(
             .await?;
     let ids: Vec<JobId> = offered.iter().map(|job| job.job_id).collect();
     let mut jobs = jobs::find_all(&state.read_models, &ids).await?;
+    // Of those that were offered, one may have been claimed since.
+    jobs.retain(|job| job.status == JobStatus::Queued);
     jobs.sort_by_key(|job| (job.requested_at, job.id));
     let jobs: Vec<Job> = jobs.into_iter().map(|row| Job::from_row(row, now)).collect();
     Ok(Json(jobs).into_response())
