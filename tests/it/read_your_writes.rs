@@ -1,6 +1,7 @@
 //! A GET reflects every command that its server acknowledged before (I9).
 
 use futures_util::future::join_all;
+use reqwest::Method;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{UNKNOWN, entry, id, ids, messages, new_job, new_pipeline, success};
@@ -32,6 +33,9 @@ async fn a_get_sees_what_was_acknowledged_before(kind: StoreKind) {
 async fn write_and_read(api: Client, pipeline: &str) -> usize {
     let mut pairs = 0;
     let mut assert_status = async |job: &str, expected: &str| {
+        // A HEAD is answered as the GET would be.
+        let looked_at = api.send(api.request(Method::HEAD, &format!("/api/jobs/{job}"))).await;
+        assert_eq!((looked_at.status, looked_at.header("rivet-stale")), (200, None));
         let read = api.job(job).await;
         assert_eq!(read.expect(200)["status"], expected);
         assert_eq!(read.header("rivet-stale"), None);

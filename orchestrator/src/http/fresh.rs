@@ -32,13 +32,13 @@ impl FromRequestParts<AppState> for Asked {
     }
 }
 
-/// Middleware: a GET waits until queries see what it has to see. Past the bound it gets what there is.
+/// Middleware: a GET, or a HEAD, waits until queries see what it has to see. Past the bound it gets what there is.
 pub(super) async fn wait_for_read_models(
     State(state): State<AppState>,
     request: Request,
     next: Next,
 ) -> Response {
-    if request.method() != Method::GET {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
     let AsOf { position, timeout } = match Asked::of(request.headers(), &state) {

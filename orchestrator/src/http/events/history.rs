@@ -6,7 +6,7 @@ use rivet_events::id::JobId;
 use rivet_events::{StreamId, Version};
 use rivet_projections::jobs::Jobs;
 use rivet_projections::projection::Projection;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
@@ -77,12 +77,17 @@ pub(in crate::http) async fn history(
     let mut row = None;
     let mut events = Vec::with_capacity(envelopes.len());
     for envelope in &envelopes {
-        let mut event = json!(EventBody::from(&**envelope));
+        let mut event = value(EventBody::from(&**envelope))?;
         if detail.states {
             row = Jobs::apply(row, envelope);
-            event["state"] = json!(row.clone().map(|row| Job::from_row(row, envelope.recorded_at)));
+            event["state"] = value(row.clone().map(|row| Job::from_row(row, envelope.recorded_at)))?;
         }
         events.push(event);
     }
     Ok(Json(json!({"events": events})))
+}
+
+/// What was stored may be no JSON of today's.
+fn value(body: impl Serialize) -> Result<Value, ApiError> {
+    serde_json::to_value(body).map_err(|error| ApiError::internal(&error))
 }

@@ -1,20 +1,20 @@
 //! Why a job is waiting.
 
 use std::collections::BTreeSet;
-use utoipa::ToSchema;
 
 use chrono::{DateTime, Utc};
 use rivet_events::job::JobStatus;
 use rivet_projections::job_queue::{self, QueuedJob};
 use rivet_projections::jobs::Job;
-use rivet_projections::runners::{self, Runner, RunnerStatus};
+use rivet_projections::runners::{self, RunnerStatus};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 
-/// Runners that are asked for what they can do; with more than this, the first of them stand for all.
-const RUNNERS: usize = 1_000;
+/// Runners that are asked at once for what they can do.
+const PAGE: usize = 1_000;
 
 /// Why a job is waiting, and how many are before it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -59,16 +59,46 @@ pub(super) async fn waiting(
     if is_full(state, &queued).await? {
         return Ok(waiting(Reason::Concurrency));
     }
-    let runners = runners::list(&state.read_models, None, None, RUNNERS).await?.items;
-    let online: Vec<&Runner> =
-        runners.iter().filter(|runner| runner.status != RunnerStatus::Offline).collect();
-    let mut suitable = online.iter().filter(|runner| covers(runner, &queued.demands)).peekable();
-    if suitable.peek().is_none() {
-        let missing_capabilities = missing(&online, &queued.demands);
-        return Ok(Some(Waiting { place, reason: Reason::NoRunner, missing_capabilities }));
+    Ok(match fit(state, &queued.demands).await? {
+        Fit::Idle => waiting(Reason::Ready),
+        Fit::Busy => waiting(Reason::Busy),
+        Fit::None(missing_capabilities) => {
+            Some(Waiting { place, reason: Reason::NoRunner, missing_capabilities })
+        }
+    })
+}
+
+/// The best that there is of the runners online, for some demands.
+enum Fit {
+    /// One that has all of them, and is idle.
+    Idle,
+    /// One that has all of them, and is at work.
+    Busy,
+    /// None, and this is what is missing.
+    None(Vec<String>),
+}
+
+async fn fit(state: &AppState, demands: &[String]) -> Result<Fit, ApiError> {
+    let mut capabilities = BTreeSet::new();
+    for (status, fit) in [(RunnerStatus::Online, Fit::Idle), (RunnerStatus::Busy, Fit::Busy)] {
+        let mut after = None;
+        loop {
+            let page = runners::list(&state.read_models, Some(status), after.as_ref(), PAGE).await?;
+            for runner in page.items {
+                // One without restrictions has everything.
+                let Some(has) = runner.capabilities else { return Ok(fit) };
+                if demands.iter().all(|demand| has.contains(demand)) {
+                    return Ok(fit);
+                }
+                capabilities.extend(has);
+            }
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
     }
-    let idle = suitable.any(|runner| runner.status == RunnerStatus::Online);
-    Ok(waiting(if idle { Reason::Ready } else { Reason::Busy }))
+    Ok(Fit::None(missing(&capabilities, demands)))
 }
 
 async fn is_full(state: &AppState, job: &QueuedJob) -> Result<bool, ApiError> {
@@ -77,15 +107,10 @@ async fn is_full(state: &AppState, job: &QueuedJob) -> Result<bool, ApiError> {
     Ok(running >= u64::from(concurrency.limit))
 }
 
-/// Whether a runner has all of it; one without restrictions has everything.
-fn covers(runner: &Runner, demands: &[String]) -> bool {
-    runner.capabilities.as_ref().is_none_or(|has| demands.iter().all(|demand| has.contains(demand)))
-}
-
-/// What none of the runners has. Where each demand is met by one or other, but by none together, it is all of them.
-fn missing(runners: &[&Runner], demands: &[String]) -> Vec<String> {
-    let has: BTreeSet<&String> =
-        runners.iter().filter_map(|runner| runner.capabilities.as_ref()).flatten().collect();
-    let missing: Vec<String> = demands.iter().filter(|demand| !has.contains(demand)).cloned().collect();
+/// What is in none of the capabilities. Where each demand is met by one runner or another, but by none together, it is all
+/// of them.
+fn missing(capabilities: &BTreeSet<String>, demands: &[String]) -> Vec<String> {
+    let missing: Vec<String> =
+        demands.iter().filter(|demand| !capabilities.contains(*demand)).cloned().collect();
     if missing.is_empty() { demands.to_vec() } else { missing }
 }
