@@ -9,7 +9,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, PgPool};
+use sqlx::{ConnectOptions, Connection, PgPool};
+use tokio::time::timeout;
 
 pub use self::packed::PackedTexts;
 pub use self::spare::SpareConnections;
@@ -23,6 +24,10 @@ pub const BEGIN_DERIVED: &str =
 
 /// How long a statement waits for a connection before it fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a connection may take to say that it is whole when it is given back. Who has given up waiting for an answer on
+/// it gives it back too; where the other end is gone without a word, it would hold its place for a quarter of an hour.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An open database. Clones share their connections.
 #[derive(Debug, Clone)]
@@ -62,6 +67,12 @@ impl Database {
                 .max_connections(16)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .test_before_acquire(false)
+                .after_release(|connection, _| {
+                    Box::pin(async move {
+                        let whole = timeout(RELEASE_TIMEOUT, connection.ping()).await;
+                        whole.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+                    })
+                })
                 .connect_with(options)
                 .await
                 .map_err(connect_error)?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rivet_events::contacts::Contacts;
 use rivet_events::database::{Database, DatabaseError};
@@ -30,6 +31,9 @@ use crate::webhooks::Webhooks;
 
 /// Definitions that are read at the same time: each one is a process.
 const EVALUATIONS: usize = 4;
+
+/// How long the database may take at the end.
+const LAST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A server that is ready to run.
 pub struct App {
@@ -127,8 +131,14 @@ impl App {
         log.close().await;
         drained.cancel();
         workers.close();
-        workers.wait().await;
-        database.close().await;
+        // Whatever the database still owes an answer to is not acknowledged, or made anew from the log.
+        let ended = async {
+            workers.wait().await;
+            database.close().await;
+        };
+        if tokio::time::timeout(LAST_PATIENCE, ended).await.is_err() {
+            tracing::warn!("the database does not answer: the server ends without it");
+        }
     }
 }
 

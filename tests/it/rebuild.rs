@@ -277,6 +277,9 @@ async fn a_changed_version_is_rebuilt_at_start(store: Store) {
     running.stop().await;
     process.tamper("update checkpoints set version = 0 where projection = 'jobs'").await;
     process.tamper("update jobs_g1 set document = '{}'").await;
+    // What is to be made anew is not what is wrong with a store.
+    let report = process.read_models.verify(|_| {}).await.unwrap();
+    assert_eq!((report.outdated, report.differences), (vec!["jobs"], vec![]));
 
     let process = store.process().await;
     let running = process.start();

@@ -27,6 +27,19 @@ enum Reached {
     Completed,
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_server_over_a_file_does_not_start() {
+    let store = Store::create(StoreKind::Sqlite).await;
+    let first = Server::start(&store, &[]).await;
+    let refused = crate::cli::run_on(&store, &["serve", "--listen", "127.0.0.1:0"]).await;
+    assert!(!refused.status.success());
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("another server has ") && said.contains(" open"), "{said}");
+    // A lock goes with its process, however that ends.
+    first.kill();
+    Server::start(&store, &[]).await.client().get("/readyz").await.expect(200);
+}
+
 async fn acknowledged_writes_survive_a_kill(kind: StoreKind) {
     let store = Store::create(kind).await;
     let mut server = Server::start(&store, &[]).await;

@@ -181,7 +181,10 @@ impl SqliteDatabase {
         // write lock, for which no reader may have to wait.
         let writing =
             options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).pragma("cache_size", WRITER_CACHE);
-        let writer = SqliteWriter::connect(writing).await.map_err(connect_error)?;
+        let mut writer = SqliteWriter::connect(writing).await.map_err(connect_error)?;
+        // From here on it is there; an empty one in its place would only hide that it is not any more.
+        let options = options.create_if_missing(false);
+        writer.options = writer.options.create_if_missing(false);
         let readers = SqlitePoolOptions::new()
             .max_connections(8)
             .acquire_timeout(ACQUIRE_TIMEOUT)

@@ -1,5 +1,6 @@
 //! `serve`: the server, until a signal ends it.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::signals::EndSignals;
 use crate::app::App;
@@ -34,6 +35,7 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
     raise_file_limit();
     let mut signals = EndSignals::listen()?;
     let (listen, database) = (config.listen, config.database.url.clone());
+    let _lock = lock(&database)?;
     let app = App::build(config, Arc::new(SystemClock)).await?;
     let listener = bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     announce(log.format, listener.local_addr()?, &database);
@@ -49,6 +51,23 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
     tokio::select! {
         () = served => Ok(()),
         signal = signals.next() => bail!("ended at once by a second signal, {signal}"),
+    }
+}
+
+/// Keeps a second server from a SQLite file as long as this is not dropped: each would refuse what the other has allowed.
+/// Commands beside the server need no such right.
+fn lock(database: &DatabaseUrl) -> anyhow::Result<Option<File>> {
+    let on_disk = |file: &&str| !file.is_empty() && !file.starts_with(':');
+    let Some(file) = database.sqlite_file().filter(on_disk) else { return Ok(None) };
+    let path = format!("{file}.lock");
+    let lock = File::create(&path).with_context(|| format!("cannot write {path}"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => bail!("another server has {file} open"),
+        Err(TryLockError::Error(error)) => {
+            warn!(%error, path, "nothing keeps a second server from the database");
+            Ok(None)
+        }
     }
 }
 

@@ -43,6 +43,11 @@ pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
             report.position
         );
     }
+    for outdated in &report.outdated {
+        eprintln!(
+            "{outdated} is not of this build's version, and was not compared: serve or rebuild makes it anew"
+        );
+    }
     match (report.log_faults.len(), report.differences.len()) {
         (0, 0) => Ok(()),
         (faults, differences) => bail!("{faults} faults in the log, {differences} rows differ from it"),
