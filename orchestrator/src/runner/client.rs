@@ -127,6 +127,10 @@ impl Client {
             .json(&json!({ "runner_id": self.runner_id, "wait_ms": wait_ms, "fencing": true }))
             .timeout(wait + TRY_TIMEOUT);
         let reply = self.send(request).await?;
+        // The answer was lost for so long that the job it gave is somebody else's, or gone: this claim is over.
+        if matches!(reply.code().as_deref(), Some("lease_lost" | "job_not_found")) {
+            return Ok(NextClaim::Nothing);
+        }
         match reply.status {
             StatusCode::NO_CONTENT => Ok(NextClaim::Nothing),
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Ok(NextClaim::Unsupported),
@@ -162,6 +166,10 @@ impl Client {
         match reply.verdict() {
             Verdict::Accepted => execution(&reply).map(Some),
             Verdict::LeaseLost | Verdict::Refused => Ok(None),
+            // The server itself says that there is no such job; a proxy before it has other words.
+            Verdict::TryAgain if reply.status == StatusCode::NOT_FOUND && reply.field("error").is_some() => {
+                Ok(None)
+            }
             Verdict::TryAgain => anyhow::bail!("claiming: {}", reply.explanation()),
         }
     }

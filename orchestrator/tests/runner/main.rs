@@ -97,7 +97,7 @@ async fn a_runner_registers_what_it_can_do() {
 
 #[tokio::test]
 async fn an_older_server_is_polled() {
-    let server = ScriptedServer::start(Misbehaviour { older: true, lossy: false }).await;
+    let server = ScriptedServer::start(Misbehaviour { older: true, ..Misbehaviour::default() }).await;
     let job = server.launch(&example("hello.lua"), &json!({}));
     let _runner = Runner::start(&server, &[]);
     assert_eq!(server.completion(job).await["status"], "Succeeded");
@@ -106,7 +106,8 @@ async fn an_older_server_is_polled() {
 #[tokio::test]
 async fn lost_requests_and_answers_lose_no_job_and_repeat_no_line() {
     for older in [false, true] {
-        let server = ScriptedServer::start(Misbehaviour { older, lossy: true }).await;
+        let server =
+            ScriptedServer::start(Misbehaviour { older, lossy: true, ..Misbehaviour::default() }).await;
         let source = "return { name = 'count', stages = { { name = 'count', script = function()
             process.run('seq 1 5000')
         end } } }";
@@ -119,6 +120,17 @@ async fn lost_requests_and_answers_lose_no_job_and_repeat_no_line() {
             server
                 .change(|known| assert_eq!((known.jobs[&job].claims, known.jobs[&job].completions), (1, 1)));
         }
+    }
+}
+
+#[tokio::test]
+async fn a_claim_whose_job_is_somebody_elses_by_now_is_given_up() {
+    for older in [false, true] {
+        let misbehaviour = Misbehaviour { older, first_claim_is_over: true, ..Misbehaviour::default() };
+        let server = ScriptedServer::start(misbehaviour).await;
+        let job = server.launch(&example("hello.lua"), &json!({}));
+        let _runner = Runner::start(&server, &[]);
+        assert_eq!(server.completion(job).await["status"], "Succeeded");
     }
 }
 

@@ -1,5 +1,5 @@
 //! A server that speaks the runner's part of the protocol from memory, and can be told to misbehave: to lose
-//! requests and answers, to be an older one, to cancel, to take a lease away.
+//! requests and answers, to be an older one, to be done with a claim, to cancel, to take a lease away.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -36,6 +36,8 @@ pub(crate) struct Misbehaviour {
     pub(crate) older: bool,
     /// It loses more than half of the requests: some before it takes them, some after.
     pub(crate) lossy: bool,
+    /// What it gave to the first claim, whose answer is lost, is somebody else's when that claim comes again.
+    pub(crate) first_claim_is_over: bool,
 }
 
 /// What the server knows.
@@ -50,6 +52,8 @@ pub(crate) struct Knowledge {
     /// Keys of the claims that did not wish to wait: the last ones of a runner.
     pub(crate) last_claims: HashSet<String>,
     queue: VecDeque<JobId>,
+    /// Key of the first claim.
+    first_claim: Option<String>,
     answered: HashMap<String, Value>,
     /// How many there were, by path.
     requests: HashMap<String, usize>,
@@ -190,7 +194,7 @@ async fn heartbeat(State(shared): State<Shared>, headers: HeaderMap) -> Response
     let lost =
         shared.0.borrow().jobs.values().any(|job| job.lost && Some(job.lease.as_str()) == lease(&headers));
     if lost {
-        conflict("lease_lost")
+        refusal(StatusCode::CONFLICT, "lease_lost")
     } else {
         with_cancellations(&shared, StatusCode::NO_CONTENT.into_response())
     }
@@ -203,6 +207,9 @@ async fn claim_next(State(shared): State<Shared>, headers: HeaderMap, Json(body)
     assert_eq!(body["fencing"], true);
     let wait = Duration::from_millis(body["wait_ms"].as_u64().expect("a wait"));
     let key = request_key(&headers);
+    if is_over(&shared, key) {
+        return refusal(StatusCode::CONFLICT, "lease_lost");
+    }
     let mut knowledge = shared.0.subscribe();
     let ready = |knowledge: &Knowledge| !knowledge.queue.is_empty() || knowledge.answered.contains_key(key);
     shared.0.send_modify(|knowledge| {
@@ -229,11 +236,24 @@ async fn scheduled(State(shared): State<Shared>) -> Json<Value> {
 }
 
 async fn claim(State(shared): State<Shared>, Path(job_id): Path<JobId>, headers: HeaderMap) -> Response {
-    let claimed = give(&shared, request_key(&headers), |knowledge| {
+    let key = request_key(&headers);
+    if is_over(&shared, key) {
+        return refusal(StatusCode::NOT_FOUND, "job_not_found");
+    }
+    let claimed = give(&shared, key, |knowledge| {
         let place = knowledge.queue.iter().position(|id| *id == job_id)?;
         knowledge.queue.remove(place)
     });
-    claimed.map_or_else(|| conflict("already_claimed"), |job| Json(job).into_response())
+    claimed.map_or_else(|| refusal(StatusCode::CONFLICT, "already_claimed"), |job| Json(job).into_response())
+}
+
+/// Whether a claim is the one that the server is done with, if it is told to have such a one.
+fn is_over(shared: &Shared, key: &str) -> bool {
+    let mut is_first = false;
+    shared.0.send_modify(|knowledge| {
+        is_first = knowledge.first_claim.get_or_insert_with(|| key.to_owned()) == key;
+    });
+    shared.1.first_claim_is_over && is_first
 }
 
 /// Gives a job to a request, or what this request got before.
@@ -303,7 +323,7 @@ fn write(
         let job = knowledge.jobs.get_mut(&job_id).expect("a known job");
         answer = if job.lost || lease(headers) != Some(job.lease.as_str()) {
             job.refused += 1;
-            conflict("lease_lost")
+            refusal(StatusCode::CONFLICT, "lease_lost")
         } else {
             apply(job)
         };
@@ -321,8 +341,8 @@ fn with_cancellations(shared: &Shared, mut answer: Response<Body>) -> Response {
     answer
 }
 
-fn conflict(code: &str) -> Response {
-    (StatusCode::CONFLICT, Json(json!({ "error": code, "code": code }))).into_response()
+fn refusal(status: StatusCode, code: &str) -> Response {
+    (status, Json(json!({ "error": code, "code": code }))).into_response()
 }
 
 fn lease(headers: &HeaderMap) -> Option<&str> {

@@ -49,6 +49,7 @@ pub(in crate::http) struct ClaimNextRequest {
     responses(
         (status = 200, description = "What it takes to run the job", body = JobExecutionInfo, headers(("Rivet-Position" = u64))),
         (status = 204, description = "No job came in time"),
+        (status = 409, description = "`lease_lost`: what a request with this key was given is not its runner's any more; ask under another key"),
     )
 )]
 pub(in crate::http) async fn claim_next(
