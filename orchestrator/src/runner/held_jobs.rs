@@ -9,45 +9,51 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use rivet_events::id::JobId;
 use tokio_util::sync::CancellationToken;
 
-/// The jobs held now, each with the token that cancels it. Cheap to clone; clones share the jobs.
+/// The attempts held now, each with the token that cancels it. Cheap to clone; clones share the attempts.
+///
+/// An attempt whose lease is lost takes a moment to end, and the runner may be given the next one of its job before.
 #[derive(Debug, Clone, Default)]
-pub(super) struct HeldJobs(Arc<Mutex<HashMap<JobId, CancellationToken>>>);
+pub(super) struct HeldJobs(Arc<Mutex<HashMap<Attempt, CancellationToken>>>);
 
-/// One held job, until it is dropped.
+/// A job, and which attempt of it.
+type Attempt = (JobId, u32);
+
+/// One attempt of a job, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct HeldJob {
     jobs: HeldJobs,
-    job_id: JobId,
+    attempt: Attempt,
     /// Cancelled when the server wants the job to stop.
     pub(super) cancel: CancellationToken,
 }
 
 impl HeldJobs {
-    /// Holds a job until the answer is dropped.
-    pub(super) fn hold(&self, job_id: JobId) -> HeldJob {
+    /// Holds an attempt of a job until the answer is dropped.
+    pub(super) fn hold(&self, job_id: JobId, attempt: u32) -> HeldJob {
+        let attempt = (job_id, attempt);
         let cancel = CancellationToken::new();
-        self.lock().insert(job_id, cancel.clone());
-        HeldJob { jobs: self.clone(), job_id, cancel }
+        self.lock().insert(attempt, cancel.clone());
+        HeldJob { jobs: self.clone(), attempt, cancel }
     }
 
     /// Cancels the jobs that a `Rivet-Cancel` header names; ids of jobs that are not held mean nothing here.
     pub(super) fn cancel(&self, header: &str) {
-        let jobs = self.lock();
-        header
-            .split(',')
-            .filter_map(|id| id.trim().parse().ok())
-            .filter_map(|id: JobId| jobs.get(&id))
-            .for_each(CancellationToken::cancel);
+        let named: Vec<JobId> = header.split(',').filter_map(|id| id.trim().parse().ok()).collect();
+        for ((job_id, _), token) in self.lock().iter() {
+            if named.contains(job_id) {
+                token.cancel();
+            }
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, CancellationToken>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Attempt, CancellationToken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for HeldJob {
     fn drop(&mut self) {
-        self.jobs.lock().remove(&self.job_id);
+        self.jobs.lock().remove(&self.attempt);
     }
 }
 
@@ -58,8 +64,8 @@ mod tests {
     #[test]
     fn only_the_named_jobs_are_cancelled() {
         let jobs = HeldJobs::default();
-        let [named, other] = [jobs.hold(JobId::generate()), jobs.hold(JobId::generate())];
-        jobs.cancel(&format!("{}, not-an-id, {}", JobId::generate(), named.job_id));
+        let [named, other] = [jobs.hold(JobId::generate(), 1), jobs.hold(JobId::generate(), 1)];
+        jobs.cancel(&format!("{}, not-an-id, {}", JobId::generate(), named.attempt.0));
         assert!(named.cancel.is_cancelled());
         assert!(!other.cancel.is_cancelled());
     }
@@ -67,7 +73,16 @@ mod tests {
     #[test]
     fn a_dropped_job_is_held_no_longer() {
         let jobs = HeldJobs::default();
-        drop(jobs.hold(JobId::generate()));
+        drop(jobs.hold(JobId::generate(), 1));
         assert!(jobs.lock().is_empty());
+    }
+
+    #[test]
+    fn an_attempt_that_winds_down_does_not_take_the_next_one_with_it() {
+        let (jobs, job_id) = (HeldJobs::default(), JobId::generate());
+        let [lost, next] = [jobs.hold(job_id, 1), jobs.hold(job_id, 2)];
+        drop(lost);
+        jobs.cancel(&job_id.to_string());
+        assert!(next.cancel.is_cancelled());
     }
 }

@@ -62,7 +62,7 @@ impl JobRunner {
     }
 
     async fn run_and_report(&self, job: JobExecution) -> Result<Completion, WriteError> {
-        let held = self.held_jobs.hold(job.job_id);
+        let held = self.held_jobs.hold(job.job_id, job.attempt);
         // Only a start that the server has acknowledged is a start: the job may be another runner's by now.
         self.client.start(&job).await?;
         let completion = match self.execute(&job, &held.cancel).await {
