@@ -78,8 +78,8 @@ async fn a_pipeline_goes_through_its_life() {
     assert!(shown.contains("version      3\n") && shown.contains(&script("one", "")), "{shown}");
 
     let job =
-        json_of(&app, &["pipeline", "launch", "one", "-p", "n=1", "-p", "who=me", "--priority", "9"]).await;
-    assert_eq!((&job["parameters"], &job["priority"]), (&json!({"n": 1, "who": "me"}), &json!(9)));
+        json_of(&app, &["pipeline", "launch", "one", "-p", "n=1.10", "-p", "who=me", "--priority", "9"]).await;
+    assert_eq!((&job["parameters"], &job["priority"]), (&json!({"n": "1.10", "who": "me"}), &json!(9)));
     let keyed = json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await;
     assert_eq!(json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await["id"], keyed["id"]);
     assert_eq!(printed(&app, &["pipeline", "delete", "one"]).await, "");

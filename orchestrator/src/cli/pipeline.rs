@@ -107,7 +107,8 @@ pub(super) struct Source {
 pub(super) struct LaunchOptions {
     /// Id of the pipeline, its beginning, or its name
     pipeline: String,
-    /// Value of an input; JSON, or else a text. May be repeated
+    /// Value of an input: a text, which the server takes as the number or bool that it spells where the input is
+    /// declared as one; JSON where it begins with {, [ or ". May be repeated
     #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, Value)>,
     /// 0 (last) to 9 (first) [default: what the pipeline says, or 5]
@@ -125,8 +126,9 @@ pub(super) struct LaunchOptions {
 
 fn parameter(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
-    let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
-    Ok((name.to_owned(), value))
+    // What a text means is the declared input's affair: a version 1.10 is no number, and a branch may be called 123.
+    let json = if value.starts_with(['{', '[', '"']) { serde_json::from_str(value).ok() } else { None };
+    Ok((name.to_owned(), json.unwrap_or_else(|| Value::from(value))))
 }
 
 pub(super) async fn run(command: PipelineCommand) -> anyhow::Result<()> {
@@ -291,12 +293,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_json_or_else_a_text() {
+    fn a_value_is_a_text_unless_it_looks_like_nothing_but_json() {
         let value = |text: &str| parameter(text).map(|(_, value)| value);
-        assert_eq!(value("count=3"), Ok(json!(3)));
-        assert_eq!(value("deploy=true"), Ok(json!(true)));
-        assert_eq!(value("branch=main"), Ok(json!("main")));
-        assert_eq!(value("query=a=b"), Ok(json!("a=b")));
+        for text in ["main", "1.10", "123456789012345678901234567890", "true", "null", "a=b", "", "[wip] x"] {
+            assert_eq!(value(&format!("name={text}")), Ok(json!(text)));
+        }
+        assert_eq!(value("list=[1, 2.5]"), Ok(json!([1, 2.5])));
+        assert_eq!(value("map={\"a\": null}"), Ok(json!({"a": null})));
         assert_eq!(value("text=\"7\""), Ok(json!("7")));
         assert!(value("branch").is_err());
     }
