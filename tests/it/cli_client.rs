@@ -219,6 +219,20 @@ async fn a_refusal_says_what_the_server_said() {
     assert_eq!(run(&app, &["pipeline", "launch", "x", "-p", "novalue"]).await.status.code(), Some(2));
 }
 
+/// What bash offers for the last of these words.
+async fn completed_by_bash(app: &TestApp, words: &[&str]) -> Vec<String> {
+    let script = printed(app, &["completions", "bash"]).await;
+    let (line, last) = (words.join(" "), words.len());
+    let ask = format!(
+        "{script}\nCOMP_WORDS=(rivet-orchestrator {line}); COMP_CWORD={last}
+        _rivet__orchestrator rivet-orchestrator \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"
+        printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let output = Command::new("bash").args(["-c", &ask]).output().await.expect("there is a bash");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn shells_and_manuals_know_the_commands() {
     let app = app().await;
@@ -229,6 +243,8 @@ async fn shells_and_manuals_know_the_commands() {
         }
         assert!(!script.contains("read-definition"), "hidden commands stay hidden");
     }
+    assert_eq!(completed_by_bash(&app, &["job", "lo"]).await, ["logs"]);
+    assert_eq!(completed_by_bash(&app, &["job", "logs", "--fol"]).await, ["--follow"]);
     assert!(printed(&app, &["man"]).await.contains(".TH rivet-orchestrator 1"));
     let directory = tempfile::tempdir().expect("the temporary directory can be written");
     printed(&app, &["man", "--dir", directory.path().to_str().unwrap()]).await;

@@ -42,6 +42,12 @@ pub(super) fn completions(options: &CompletionsOptions, command: &Command) -> an
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, PROGRAM, &mut script);
+    if matches!(options.shell, KnownShell::Bash) {
+        // clap_complete takes the hyphen in a program's name for a space before a subcommand, in one of two places:
+        // https://github.com/clap-rs/clap/issues/6421
+        let text = String::from_utf8(script)?;
+        script = text.replace("rivet__subcmd__orchestrator", "rivet__orchestrator").into_bytes();
+    }
     Ok(io::stdout().write_all(&script)?)
 }
 
