@@ -78,7 +78,8 @@ async fn a_pipeline_goes_through_its_life() {
     assert!(shown.contains("version      3\n") && shown.contains(&script("one", "")), "{shown}");
 
     let job =
-        json_of(&app, &["pipeline", "launch", "one", "-p", "n=1.10", "-p", "who=me", "--priority", "9"]).await;
+        json_of(&app, &["pipeline", "launch", "one", "-p", "n=1.10", "-p", "who=me", "--priority", "9"])
+            .await;
     assert_eq!((&job["parameters"], &job["priority"]), (&json!({"n": "1.10", "who": "me"}), &json!(9)));
     let keyed = json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await;
     assert_eq!(json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await["id"], keyed["id"]);
@@ -163,6 +164,21 @@ async fn a_log_is_followed_to_the_end_of_its_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_follows_is_told_that_the_server_is_away() {
+    let app = app().await;
+    let job = rivet_tests::sample::UNKNOWN;
+    let nobody = ["job", "logs", "--follow", job, "--server", "http://127.0.0.1:1"];
+    let mut follow = command(&app, &nobody).spawn().unwrap();
+    let mut said = BufReader::new(follow.stderr.take().unwrap()).lines();
+    let line =
+        tokio::time::timeout(Duration::from_mins(2), said.next_line()).await.unwrap().unwrap().unwrap();
+    assert!(
+        line.starts_with("no answer from http://127.0.0.1:1/: ") && line.ends_with("; trying again"),
+        "{line}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_launch_that_is_followed_ends_as_its_job_does() {
     let app = app().await;
     let api = app.client();
@@ -181,6 +197,7 @@ async fn a_launch_that_is_followed_ends_as_its_job_does() {
             "{output:?}"
         );
         let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with(&format!("job {job}\n")), "{said}");
         assert_eq!(said.contains(&format!("error: job {job} is Failed: exit code 3")), code == 1, "{said}");
     }
 }

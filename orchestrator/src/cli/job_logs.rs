@@ -6,12 +6,14 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::bail;
+use anyhow::{Context, anyhow, bail};
 use reqwest::{Method, Response};
 use serde_json::Value;
+use tokio::time::{sleep, timeout};
 
 use super::client::{Client, colours, items, refusal, text};
 use super::output::write_json;
+use crate::telemetry::chain;
 
 /// Entries that are asked for at a time.
 const PAGE: &str = "1000";
@@ -20,6 +22,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// Failures in a row after which nobody waits any longer.
 const MAX_FAILURES: u32 = 20;
+/// A server says something at least every 15 s: one that is silent for longer than this is gone.
+const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
 /// Prints what there is.
 pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
@@ -31,22 +35,41 @@ pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Res
 /// Prints what there is and what comes, until the job has ended.
 pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
     let mut printer = Printer::new(json);
+    until_ended(async || follow_stream(client, job, &mut printer).await, pause).await
+}
+
+/// Begins again whenever the stream breaks off, until too many in a row came to nothing.
+#[expect(clippy::print_stderr, reason = "talk")]
+async fn until_ended(
+    mut follow: impl AsyncFnMut() -> Result<Outcome, Failure>,
+    pause: impl Fn(u32) -> Duration,
+) -> anyhow::Result<()> {
     let mut failures = 0;
     loop {
-        let seen = printer.last;
-        match follow_stream(client, job, &mut printer).await {
+        match follow().await {
             Ok(Outcome::Ended) => return Ok(()),
+            Ok(Outcome::BrokenOff) => failures = 0,
             Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::Passing(error)) if failures >= MAX_FAILURES => return Err(error),
-            Ok(Outcome::BrokenOff) | Err(Failure::Passing(_)) => {}
+            Err(Failure::Passing(error)) if failures == MAX_FAILURES => return Err(error),
+            Err(Failure::Passing(error)) => {
+                if failures == 0 {
+                    eprintln!("{}; trying again", chain(error.as_ref()));
+                }
+                failures += 1;
+            }
         }
-        failures = if printer.last > seen { 0 } else { failures + 1 };
-        tokio::time::sleep(LAST_PAUSE.min(FIRST_PAUSE * 2_u32.saturating_pow(failures))).await;
+        sleep(pause(failures)).await;
     }
+}
+
+/// Before the stream is begun again after so many failures.
+fn pause(failures: u32) -> Duration {
+    LAST_PAUSE.min(FIRST_PAUSE * 2_u32.saturating_pow(failures))
 }
 
 enum Outcome {
     Ended,
+    /// After something had come of it.
     BrokenOff,
 }
 
@@ -62,7 +85,8 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
         .request(Method::GET, &["jobs", job, "logs", "stream"])
         .header("Accept", "text/event-stream")
         .header("Last-Event-ID", printer.last);
-    let response = client.answer(request).await.map_err(Failure::Passing)?;
+    let answer = timeout(LONGEST_SILENCE, client.answer(request)).await;
+    let response = answer.context("the server does not answer").flatten().map_err(Failure::Passing)?;
     let status = response.status();
     if status.is_success() {
         return read_stream(response, printer).await;
@@ -74,8 +98,10 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
 
 async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {
     let mut events = EventStream::default();
-    while let Ok(Some(chunk)) = response.chunk().await {
+    let mut heard = 0;
+    while let Ok(Ok(Some(chunk))) = timeout(LONGEST_SILENCE, response.chunk()).await {
         for event in events.push(&chunk) {
+            heard += 1;
             if event.name == "end" {
                 return Ok(Outcome::Ended);
             }
@@ -84,7 +110,12 @@ async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Ou
             printer.print(&entry, index).map_err(|error| Failure::Final(error.into()))?;
         }
     }
-    Ok(Outcome::BrokenOff)
+    // The first one only opens the stream.
+    if heard > 1 {
+        Ok(Outcome::BrokenOff)
+    } else {
+        Err(Failure::Passing(anyhow!("the log broke off at once")))
+    }
 }
 
 /// Prints entries, each once.
@@ -193,6 +224,18 @@ impl EventStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_log_that_always_breaks_off_at_once_is_given_up() {
+        let mut times = 0;
+        let follow = async || {
+            times += 1;
+            // Something came of the third, which is then as good as the first.
+            if times == 3 { Ok(Outcome::BrokenOff) } else { Err(Failure::Passing(anyhow!("broken off"))) }
+        };
+        let error = until_ended(follow, |_| Duration::ZERO).await.unwrap_err();
+        assert_eq!((error.to_string().as_str(), times), ("broken off", 3 + MAX_FAILURES + 1));
+    }
 
     #[test]
     fn events_are_put_together_from_pieces() {

@@ -269,6 +269,7 @@ async fn diff(
     Ok(())
 }
 
+#[expect(clippy::print_stderr, reason = "talk")]
 async fn launch(options: LaunchOptions) -> anyhow::Result<()> {
     let client = Client::new(&options.client)?;
     let id = find_pipeline(&client, &options.pipeline).await?;
@@ -283,6 +284,7 @@ async fn launch(options: LaunchOptions) -> anyhow::Result<()> {
     }
     let launched = client.send(request).await?;
     if options.follow {
+        eprintln!("job {}", text(&launched, "id"));
         return job::follow_to_success(&client, text(&launched, "id"), options.client.json).await;
     }
     job::show(&launched, &options.client)
