@@ -60,6 +60,10 @@ async fn a_pipeline_goes_through_its_life() {
     let created = json_of(&app, &["pipeline", "create", one]).await;
     let pipeline = id(&created);
     assert_eq!(created["name"], "one");
+    let long = "a name that is longer than any id can be";
+    let named = json_of(&app, &["pipeline", "create", one, "--name", long]).await;
+    assert_eq!(json_of(&app, &["pipeline", "get", long]).await["id"], named["id"]);
+    printed(&app, &["pipeline", "delete", long]).await;
 
     // By the beginning of its id, and by its name.
     assert_eq!(json_of(&app, &["pipeline", "get", &pipeline[..13]]).await, created);
@@ -73,7 +77,7 @@ async fn a_pipeline_goes_through_its_life() {
     let [head, row] = list.lines().collect::<Vec<_>>()[..] else { panic!("{list}") };
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(words(head), ["ID", "NAME", "VERSION", "UPDATED", "DESCRIPTION"]);
-    assert_eq!((&words(row)[0][..], &words(row)[1][..], &words(row)[2][..]), (&pipeline[..8], "one", "3"));
+    assert_eq!((&words(row)[0][..], &words(row)[1][..], &words(row)[2][..]), (&pipeline[..], "one", "3"));
     let shown = printed(&app, &["pipeline", "get", &pipeline]).await;
     assert!(shown.contains("version      3\n") && shown.contains(&script("one", "")), "{shown}");
 

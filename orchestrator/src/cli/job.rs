@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::client::{
-    Client, ClientOptions, Table, find_job, find_pipeline, items, print_json, shortest, text, time,
+    Client, ClientOptions, Table, find_job, find_pipeline, items, print_json, shown_jobs, text, time,
 };
 use super::job_logs;
 
@@ -141,9 +141,8 @@ async fn list(options: ListOptions) -> anyhow::Result<()> {
     if options.client.json {
         return print_json(&list);
     }
-    let ids: Vec<&str> = items(&list).iter().map(|job| text(job, "id")).collect();
     let mut table = Table::new(&["id", "status", "phase", "requested", "took", "runner", "reason"]);
-    for (job, id) in items(&list).iter().zip(shortest(&ids)) {
+    for (job, id) in items(&list).iter().zip(shown_jobs(&client, &list).await?) {
         let (requested, took) = (time(&job["requested_at"]), took(job));
         let (status, phase) = (text(job, "status"), text(job, "phase"));
         table.row([id, status, phase, &requested, &took, text(job, "runner_id"), text(job, "reason")]);

@@ -8,7 +8,9 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::client::{Client, ClientOptions, Table, find_pipeline, items, print_json, shortest, text, time};
+use super::client::{
+    Client, ClientOptions, Table, find_pipeline, items, print_json, shown_pipelines, text, time,
+};
 use super::job;
 
 #[derive(Debug, Subcommand)]
@@ -216,13 +218,13 @@ async fn list(limit: u32, at: Option<String>, options: &ClientOptions) -> anyhow
     let limit = limit.to_string();
     let mut query = vec![("limit", limit.as_str())];
     query.extend(at.iter().map(|at| ("at", at.as_str())));
-    let list = Client::new(options)?.get(&["pipeline", "list"], &query).await?;
+    let client = Client::new(options)?;
+    let list = client.get(&["pipeline", "list"], &query).await?;
     if options.json {
         return print_json(&list);
     }
-    let ids: Vec<&str> = items(&list).iter().map(|pipeline| text(pipeline, "id")).collect();
     let mut table = Table::new(&["id", "name", "version", "updated", "description"]);
-    for (pipeline, id) in items(&list).iter().zip(shortest(&ids)) {
+    for (pipeline, id) in items(&list).iter().zip(shown_pipelines(&client, &list).await?) {
         let version = pipeline["version"].to_string();
         let updated = time(&pipeline["updated_at"]);
         table.row([id, text(pipeline, "name"), &version, &updated, text(pipeline, "description")]);

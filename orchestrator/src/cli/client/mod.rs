@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::output::write_json;
 use crate::runner::{api_url, parse_server};
 
-pub(super) use ids::{find_job, find_pipeline, shortest};
+pub(super) use ids::{find_job, find_pipeline, shown_jobs, shown_pipelines};
 pub(super) use table::{Table, colours, time};
 
 /// A server that does not take a connection within this time is not there.
