@@ -112,8 +112,10 @@ async fn a_job_goes_through_its_life() {
         shown.contains("status      Queued (queued)\n") && shown.contains("waiting     place 1, "),
         "{shown}"
     );
-    let cancelled = json_of(&app, &["job", "cancel", &waiting, "--reason", "not now"]).await;
-    assert_eq!((&cancelled["status"], &cancelled["reason"]), (&json!("Cancelled"), &json!("not now")));
+    let reason = "not\n\u{1b}[2Jnow";
+    let cancelled = json_of(&app, &["job", "cancel", &waiting, "--reason", reason]).await;
+    assert_eq!((&cancelled["status"], &cancelled["reason"]), (&json!("Cancelled"), &json!(reason)));
+    assert!(printed(&app, &["job", "get", &waiting]).await.contains("reason      not now\n"));
     let events = printed(&app, &["job", "events", &waiting]).await;
     let [_, launched, cancel] = events.lines().collect::<Vec<_>>()[..] else { panic!("{events}") };
     assert!(launched.contains("job.launched") && launched.contains("Queued"), "{events}");
@@ -145,8 +147,8 @@ async fn a_log_is_followed_to_the_end_of_its_job() {
     let app = app().await;
     let api = app.client();
     let job = new_claimed_job(&api, "r1").await;
-    log(&api, &job, &["one", "two\nlines"]).await;
-    let whole = "03:04:05 Info    one\n03:04:05 Info    two\n03:04:05 Info    lines\n";
+    log(&api, &job, &["one", "two\n\n\u{1b}[31mlines\u{1b}[0m\n", ""]).await;
+    let whole = "03:04:05 Info    one\n03:04:05 Info    two\n03:04:05 Info    \n03:04:05 Info    lines\n03:04:05 Info    \n";
     assert_eq!(printed(&app, &["job", "logs", &job]).await, whole);
 
     let mut follow = command(&app, &["job", "logs", "--follow", "--json", &job]).spawn().unwrap();
@@ -157,12 +159,13 @@ async fn a_log_is_followed_to_the_end_of_its_job() {
         Some((entry["index"].as_u64().unwrap(), entry["message"].as_str().unwrap().to_owned()))
     };
     assert_eq!(next().await, Some((1, "one".to_owned())));
-    assert_eq!(next().await, Some((2, "two\nlines".to_owned())));
-    log(&api, &job, &["three"]).await;
-    assert_eq!(next().await, Some((3, "three".to_owned())));
+    assert_eq!(next().await, Some((2, "two\n\n\u{1b}[31mlines\u{1b}[0m\n".to_owned())));
+    assert_eq!(next().await, Some((3, String::new())));
     log(&api, &job, &["four"]).await;
-    api.complete(&job, &success()).await.expect(204);
     assert_eq!(next().await, Some((4, "four".to_owned())));
+    log(&api, &job, &["five"]).await;
+    api.complete(&job, &success()).await.expect(204);
+    assert_eq!(next().await, Some((5, "five".to_owned())));
     assert_eq!(next().await, None);
     assert!(follow.wait().await.unwrap().success());
 }

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use rivet_events::log::EventLog;
 use rivet_events::{Envelope, Position};
 
-use super::output::{summary, write_json};
+use super::output::{one_line, summary, write_json};
 use super::store::open_log;
 use crate::config::DatabaseOptions;
 use crate::feed::EventBody;
@@ -129,7 +129,13 @@ impl Printer {
         if self.options.json {
             write_json(out, &EventBody::from(event))
         } else {
-            writeln!(out, "{:>8}  {}  {}", event.position, summary(event), event.stream)
+            writeln!(
+                out,
+                "{:>8}  {}  {}",
+                event.position,
+                summary(event),
+                one_line(&event.stream.to_string())
+            )
         }
     }
 }

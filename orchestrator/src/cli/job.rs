@@ -11,6 +11,7 @@ use super::client::{
     Client, ClientOptions, Table, find_job, find_pipeline, items, print_json, shown_jobs, text, time,
 };
 use super::job_logs;
+use super::output::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JobCommand {
@@ -174,40 +175,41 @@ pub(super) fn show(job: &Value, options: &ClientOptions) -> anyhow::Result<()> {
         return print_json(job);
     }
     let mut out = io::stdout().lock();
-    writeln!(out, "id          {}", text(job, "id"))?;
-    writeln!(out, "pipeline    {} version {}", text(job, "pipeline_id"), job["pipeline_version"])?;
-    writeln!(out, "status      {} ({})", text(job, "status"), text(job, "phase"))?;
-    writeln!(out, "requested   {}", time(&job["requested_at"]))?;
-    writeln!(out, "started     {}", time(&job["started_at"]))?;
-    writeln!(out, "completed   {}", time(&job["completed_at"]))?;
-    writeln!(out, "runner      {}", text(job, "runner_id"))?;
-    writeln!(out, "attempt     {}", job["attempt"])?;
-    writeln!(out, "parameters  {}", job["parameters"])?;
+    let mut line = |member: &str, value: &str| writeln!(out, "{member:<10}  {}", one_line(value));
+    line("id", text(job, "id"))?;
+    line("pipeline", &format!("{} version {}", text(job, "pipeline_id"), job["pipeline_version"]))?;
+    line("status", &format!("{} ({})", text(job, "status"), text(job, "phase")))?;
+    line("requested", &time(&job["requested_at"]))?;
+    line("started", &time(&job["started_at"]))?;
+    line("completed", &time(&job["completed_at"]))?;
+    line("runner", text(job, "runner_id"))?;
+    line("attempt", &job["attempt"].to_string())?;
+    line("parameters", &job["parameters"].to_string())?;
     if let Some(reason) = job["reason"].as_str() {
-        writeln!(out, "reason      {reason}")?;
+        line("reason", reason)?;
     }
     if let Some(first) = job["retry_of"].as_str() {
-        writeln!(out, "retry of    {first}")?;
+        line("retry of", first)?;
     }
-    if let Some(waiting) = job["waiting"].as_object() {
-        let missing: Vec<&str> =
-            items(&job["waiting"]["missing_capabilities"]).iter().filter_map(Value::as_str).collect();
-        let missing =
-            if missing.is_empty() { String::new() } else { format!(", missing {}", missing.join(", ")) };
-        writeln!(
-            out,
-            "waiting     place {}, {}{missing}",
-            waiting["place"],
-            text(&job["waiting"], "reason")
-        )?;
+    if job["waiting"].is_object() {
+        line("waiting", &waiting(&job["waiting"]))?;
     }
     if job["result"].is_object() {
-        writeln!(out, "exit code   {}", job["result"]["exit_code"])?;
+        line("exit code", &job["result"]["exit_code"].to_string())?;
     }
     if let Some(error) = job["result"]["error_message"].as_str() {
-        writeln!(out, "error       {error}")?;
+        line("error", error)?;
     }
     Ok(())
+}
+
+/// Where in the line, and for what.
+fn waiting(waiting: &Value) -> String {
+    let missing: Vec<&str> =
+        items(&waiting["missing_capabilities"]).iter().filter_map(Value::as_str).collect();
+    let missing =
+        if missing.is_empty() { String::new() } else { format!(", missing {}", missing.join(", ")) };
+    format!("place {}, {}{missing}", waiting["place"], text(waiting, "reason"))
 }
 
 async fn events(job: &str, options: &ClientOptions) -> anyhow::Result<()> {
@@ -239,7 +241,7 @@ pub(super) async fn follow_to_success(client: &Client, id: &str, json: bool) -> 
     job_logs::follow(client, id, json).await?;
     let job = client.get(&["jobs", id], &[]).await?;
     let status = text(&job, "status");
-    ensure!(status == "Succeeded", "job {id} is {status}: {}", why(&job));
+    ensure!(status == "Succeeded", "job {id} is {status}: {}", one_line(why(&job)));
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::client::{Client, colours, items, refusal, text};
-use super::output::write_json;
+use super::output::{printable, write_json};
 use crate::telemetry::chain;
 
 /// Entries that are asked for at a time.
@@ -156,7 +156,8 @@ impl Printer {
         let level = text(entry, "level");
         let style = if self.colours { style(level) } else { Style::new() };
         let time = entry["timestamp"].as_str().and_then(|time| time.get(11..19)).unwrap_or_default();
-        for line in entry["message"].as_str().unwrap_or_default().trim_end().lines() {
+        // An empty message is an empty line.
+        for line in entry["message"].as_str().unwrap_or_default().trim_end().split('\n') {
             writeln!(out, "{time} {style}{level:<7}{style:#} {}", printable(line))?;
         }
         out.flush()
@@ -170,11 +171,6 @@ fn style(level: &str) -> Style {
         "Debug" => AnsiColor::BrightBlack.on_default(),
         _ => Style::new(),
     }
-}
-
-/// What a job prints must not move the cursor of who reads it.
-fn printable(line: &str) -> String {
-    line.chars().filter(|letter| !letter.is_control() || *letter == '\t').collect()
 }
 
 /// Server-sent events, put together from the pieces in which they come.
@@ -248,10 +244,5 @@ mod tests {
         };
         assert_eq!(stream.push(b"ta: {\"a\":1}\r\n\r\nevent: end\ndata:\n"), [event("7", "", "{\"a\":1}")]);
         assert_eq!(stream.push(b"\ndata: a\ndata: b\n\n"), [event("", "end", ""), event("", "", "a\nb")]);
-    }
-
-    #[test]
-    fn what_a_job_prints_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\tc\u{7}"), "a[2Jb\tc");
     }
 }

@@ -1,7 +1,9 @@
-//! How commands print: columns for people, JSON lines for programs.
+//! How commands print: columns for people, JSON lines for programs. What others wrote must not move the cursor of who
+//! reads it.
 
 use std::io::{self, Write};
 
+use anstream::adapter::strip_str;
 use chrono::SecondsFormat;
 use rivet_events::Envelope;
 use serde::Serialize;
@@ -12,12 +14,36 @@ pub(super) fn write_json(out: &mut impl Write, document: &impl Serialize) -> io:
     writeln!(out)
 }
 
+/// A text that breaks no line, without what steers a terminal.
+pub(super) fn one_line(text: &str) -> String {
+    strip_str(text).to_string().chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// A line without what steers a terminal; its tabs stay.
+pub(super) fn printable(line: &str) -> String {
+    let line = strip_str(line).to_string();
+    line.chars().filter(|letter| !letter.is_control() || *letter == '\t').collect()
+}
+
 /// Time, type and actor of an event, in columns.
 pub(super) fn summary(envelope: &Envelope) -> String {
     format!(
         "{}  {:<25}  {}",
         envelope.recorded_at.to_rfc3339_opts(SecondsFormat::Millis, true),
         envelope.event.event_type(),
-        envelope.metadata.actor.as_deref().unwrap_or("-"),
+        one_line(envelope.metadata.actor.as_deref().unwrap_or("-")),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "a\u{1b}[31mred\u{1b}[0m\u{1b}]0;title\u{7}\u{1b}[2J\tb\u{7}\u{9b}c\r";
+
+    #[test]
+    fn what_others_wrote_cannot_steer_the_terminal() {
+        assert_eq!(one_line(&format!("{HOSTILE}\nd")), "ared b  c  d");
+        assert_eq!(printable(HOSTILE), "ared\tbc");
+    }
 }

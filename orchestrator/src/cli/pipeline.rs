@@ -12,6 +12,7 @@ use super::client::{
     Client, ClientOptions, Table, find_pipeline, items, print_json, shown_pipelines, text, time,
 };
 use super::job;
+use super::output::{one_line, printable};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PipelineCommand {
@@ -154,7 +155,7 @@ pub(super) async fn run(command: PipelineCommand) -> anyhow::Result<()> {
             let pipeline = client.get(&["pipeline", &id], &at).await?;
             show(&pipeline, &options)?;
             if !options.json {
-                writeln!(io::stdout(), "\n{}", text(&pipeline, "script").trim_end())?;
+                print_lines(&format!("\n{}", text(&pipeline, "script").trim_end()))?;
             }
             Ok(())
         }
@@ -202,15 +203,25 @@ fn show(pipeline: &Value, options: &ClientOptions) -> anyhow::Result<()> {
     if options.json {
         return print_json(pipeline);
     }
-    let mut out = io::stdout().lock();
-    writeln!(out, "id           {}", text(pipeline, "id"))?;
-    writeln!(out, "name         {}", text(pipeline, "name"))?;
-    writeln!(out, "version      {}", pipeline["version"])?;
-    writeln!(out, "description  {}", text(pipeline, "description"))?;
-    writeln!(out, "created      {}", time(&pipeline["created_at"]))?;
-    writeln!(out, "updated      {}", time(&pipeline["updated_at"]))?;
     let demands: Vec<&str> = items(&pipeline["demands"]).iter().filter_map(Value::as_str).collect();
-    writeln!(out, "demands      {}", if demands.is_empty() { "-".to_owned() } else { demands.join(", ") })?;
+    let mut out = io::stdout().lock();
+    let mut line = |member: &str, value: &str| writeln!(out, "{member:<11}  {}", one_line(value));
+    line("id", text(pipeline, "id"))?;
+    line("name", text(pipeline, "name"))?;
+    line("version", &pipeline["version"].to_string())?;
+    line("description", text(pipeline, "description"))?;
+    line("created", &time(&pipeline["created_at"]))?;
+    line("updated", &time(&pipeline["updated_at"]))?;
+    line("demands", &if demands.is_empty() { "-".to_owned() } else { demands.join(", ") })?;
+    Ok(())
+}
+
+/// A text of some lines, as its author wrote it but for what steers a terminal.
+fn print_lines(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    for line in text.lines() {
+        writeln!(out, "{}", printable(line))?;
+    }
     Ok(())
 }
 
@@ -267,8 +278,8 @@ async fn diff(
     for change in items(&diff["settings"]) {
         writeln!(out, "{}: {} -> {}", text(change, "setting"), change["from"], change["to"])?;
     }
-    write!(out, "{}", diff["script"].as_str().unwrap_or_default())?;
-    Ok(())
+    drop(out);
+    print_lines(diff["script"].as_str().unwrap_or_default())
 }
 
 #[expect(clippy::print_stderr, reason = "talk")]

@@ -7,6 +7,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Row, presets};
 use serde_json::Value;
 
+use crate::cli::output::one_line;
+
 /// Whether output to people may have colours: on a terminal, and where nobody has set `NO_COLOR`.
 pub(in crate::cli) fn colours() -> bool {
     io::stdout().is_terminal() && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
@@ -76,11 +78,6 @@ impl Table {
         }
         Ok(())
     }
-}
-
-/// A text that breaks no line.
-fn one_line(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 /// A time of an answer in seconds, or a dash.
