@@ -35,6 +35,7 @@ use self::job::JobRunner;
 pub use self::job_process::JOB_PROCESS_COMMAND;
 pub use self::options::RunnerOptions;
 pub(crate) use self::options::{api_url, parse_server};
+use self::workspace::Workspace;
 use crate::clock::{Clock, SystemClock};
 
 /// Modules that a script finds here, and may require.
@@ -45,6 +46,8 @@ const CONTAINER_MODULE: &str = "container";
 /// Works for a server until `shutdown`, then claims no more and waits for the running jobs. They are killed when the
 /// drain takes too long, or at a second SIGTERM or SIGINT.
 pub async fn run(options: RunnerOptions, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let work_dir = options.work_dir.clone().unwrap_or_else(|| std::env::temp_dir().join("rivet-runner"));
+    Workspace::try_out(&work_dir)?;
     let held_jobs = HeldJobs::default();
     let new_client =
         || Client::new(options.server.clone(), options.id.to_string(), held_jobs.clone(), options.retry_for);
@@ -55,7 +58,7 @@ pub async fn run(options: RunnerOptions, shutdown: impl Future<Output = ()>) -> 
     let jobs = JobRunner {
         client: client.clone(),
         held_jobs: held_jobs.clone(),
-        work_dir: options.work_dir.clone().unwrap_or_else(|| std::env::temp_dir().join("rivet-runner")),
+        work_dir,
         engine,
         termination_grace: options.termination_grace,
         stop_now: stop_now.clone(),

@@ -26,6 +26,11 @@ impl Workspace {
             .with_context(within)
     }
 
+    /// Makes sure that workspaces can be made under `parent`: who cannot make any would fail every job.
+    pub(super) fn try_out(parent: &Path) -> anyhow::Result<()> {
+        Ok(Self::create(parent, JobId::generate())?.remove()?)
+    }
+
     /// Where it is; absolute.
     pub(super) fn path(&self) -> &Path {
         self.0.path()
@@ -56,6 +61,15 @@ fn make_writable(directory: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_no_workspace_can_be_made_is_found_out_beforehand() {
+        let parent = tempfile::tempdir().unwrap();
+        Workspace::try_out(parent.path()).unwrap();
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
+        let error = Workspace::try_out(Path::new("/proc/none")).unwrap_err();
+        assert!(error.to_string().contains("/proc/none cannot be made"), "{error}");
+    }
 
     #[test]
     fn a_workspace_is_empty_absolute_and_gone_afterwards() {
