@@ -29,7 +29,7 @@ pub struct BenchOptions {
     #[arg(long, value_enum, default_value = "a")]
     pub dialect: Dialect,
     /// How long the figures count.
-    #[arg(long, default_value = "30s", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub duration: Duration,
     /// Launch so many jobs and end, instead of after a time; all of them count.
     #[arg(
@@ -40,7 +40,7 @@ pub struct BenchOptions {
     )]
     pub lifecycles: Option<u64>,
     /// Load before the figures count.
-    #[arg(long, default_value = "2s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub warm_up: Duration,
     /// Launch so many jobs a second, whether or not the earlier ones have ended, instead of one after the other.
     #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
@@ -58,7 +58,7 @@ pub struct BenchOptions {
     #[arg(long, value_name = "COUNT", default_value = "0")]
     pub pollers: u32,
     /// Time between two polls of each of them.
-    #[arg(long, default_value = "5s", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
     pub poll_interval: Duration,
     /// Clients beside the load that follow live streams: half of them all events, half of them logs of jobs under way.
     #[arg(long, value_name = "COUNT", default_value = "0")]

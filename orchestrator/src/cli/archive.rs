@@ -18,7 +18,7 @@ use super::store::open_all;
 use crate::archive::{Archiver, ArchiverError, Rest, Retention, Step, Wait};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::Commands;
-use crate::config::{DatabaseOptions, positive_duration, retention};
+use crate::config::{DatabaseOptions, duration, positive_duration, retention};
 use crate::metrics::Metrics;
 use crate::telemetry::{self, LogOptions};
 use crate::timeline;
@@ -38,7 +38,7 @@ pub(super) struct ArchiveOptions {
     keep: Option<Duration>,
 
     /// How long the servers take logs of an ended job: nothing younger is archived
-    #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = positive_duration)]
+    #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = duration)]
     log_grace: Duration,
 
     #[command(flatten)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::NonEmptyStringValueParser;
 use reqwest::Url;
 use rivet_events::id::RunnerId;
 
@@ -12,31 +13,31 @@ use crate::config::positive_duration;
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunnerOptions {
     /// Server to work for.
-    #[arg(long, env = "RIVET_SERVER", default_value = "http://127.0.0.1:8080", value_parser = parse_server)]
+    #[arg(long, env = "RIVET_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = parse_server)]
     pub server: Url,
     /// Name of this runner; no other running process may have it.
-    #[arg(long, env = "RIVET_RUNNER_ID")]
+    #[arg(long, env = "RIVET_RUNNER_ID", value_name = "NAME")]
     pub id: RunnerId,
     /// What this runner can do beside the modules that it brings, such as `os=linux`; may be repeated.
-    #[arg(long = "capability", value_name = "CAPABILITY")]
+    #[arg(long = "capability", value_name = "CAPABILITY", value_parser = NonEmptyStringValueParser::new())]
     pub capabilities: Vec<String>,
     /// Jobs to run at once.
-    #[arg(long, default_value = "1", value_parser = parse_parallel)]
+    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = parse_parallel)]
     pub parallel: usize,
     /// Directory for the workspaces of jobs [default: `rivet-runner` in the system's directory for temporary files].
-    #[arg(long, env = "RIVET_WORK_DIR")]
+    #[arg(long, env = "RIVET_WORK_DIR", value_name = "DIRECTORY")]
     pub work_dir: Option<PathBuf>,
     /// Time between two heartbeats, such as 30s.
-    #[arg(long, default_value = "30s", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub heartbeat_interval: Duration,
     /// How long a report to a server that does not answer is retried, such as 15m.
-    #[arg(long, default_value = "15m", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = positive_duration)]
     pub retry_for: Duration,
     /// How long running jobs may go on after the first signal to end; they are killed then, and by a second signal.
-    #[arg(long, default_value = "1h", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_duration)]
     pub drain_grace: Duration,
     /// How long a cancelled job may take to end by itself, such as 5s; it is killed then.
-    #[arg(long, default_value = "5s", value_parser = positive_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
     pub termination_grace: Duration,
 }
 
