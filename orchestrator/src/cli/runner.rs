@@ -28,9 +28,10 @@ pub(super) struct RunOptions {
 
 impl Args for RunnerCommand {
     fn augment_args(command: Command) -> Command {
-        let list = Command::new(LIST).about("List the runners of a server, newest first");
+        // Options bring what they are about along.
+        let list = ClientOptions::augment_args(Command::new(LIST)).about("List the runners of a server, newest first");
         RunOptions::augment_args(command)
-            .subcommand(ClientOptions::augment_args(list))
+            .subcommand(list)
             .args_conflicts_with_subcommands(true)
             .subcommand_negates_reqs(true)
     }

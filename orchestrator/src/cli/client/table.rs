@@ -28,7 +28,9 @@ impl Table {
     /// An empty one with these columns.
     pub(in crate::cli) fn new(columns: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
-        table.load_preset(presets::NOTHING).set_header(columns.iter().map(|name| name.to_uppercase()));
+        let mut head = Row::from(columns.iter().map(|name| name.to_uppercase()));
+        head.max_height(1);
+        table.load_preset(presets::NOTHING).set_header(head);
         table.set_truncation_indicator("…");
         for (column, name) in table.column_iter_mut().zip(columns) {
             column.set_padding((0, 1));
