@@ -7,9 +7,11 @@ mod otlp;
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::time::Instant;
 
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
@@ -112,8 +114,7 @@ impl Drop for Telemetry {
 /// If the filter does not parse, the endpoint is none, or the process has a log already.
 pub fn init(options: &LogOptions) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
     let filter = EnvFilter::try_new(&options.filter)?;
-    let lines =
-        tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colours(&io::stderr()));
     let lines = match options.format {
         LogFormat::Human => lines.compact().with_filter(filter).boxed(),
         LogFormat::Json => {
@@ -132,6 +133,11 @@ pub fn init(options: &LogOptions) -> Result<Telemetry, Box<dyn Error + Send + Sy
         registry.try_init()?;
         Ok(Telemetry {})
     }
+}
+
+/// Whether output to people may have colours: on a terminal, and where nobody has set `NO_COLOR`.
+pub(crate) fn colours(output: &impl RawStream) -> bool {
+    output.is_terminal() && AutoStream::choice(output) != ColorChoice::Never
 }
 
 /// Shows an error and its causes in one line: `cannot open the database: connection refused`. A cause that the

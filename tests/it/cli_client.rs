@@ -210,6 +210,24 @@ async fn a_launch_that_is_followed_ends_as_its_job_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn all_runners_and_all_versions_are_listed() {
+    let app = app().await;
+    let api = app.client();
+    // One more than a page of the server.
+    for n in 0..=500 {
+        api.register(&format!("r{n}"), &[]).await.expect(200);
+    }
+    assert_eq!(json_of(&app, &["runner", "list"]).await.as_array().map(Vec::len), Some(501));
+    let pipeline = new_pipeline(&api).await;
+    for version in 1..=100 {
+        let restore = json!({"version": version});
+        api.post(&format!("/api/pipeline/{pipeline}/rollback"), &restore).await.expect(200);
+    }
+    let versions = printed(&app, &["pipeline", "versions", &pipeline]).await;
+    assert_eq!(versions.lines().count(), 1 + 101, "{versions}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_what_the_server_said() {
     let app = app().await;
     let api = app.client();
@@ -273,5 +291,5 @@ async fn shells_and_manuals_know_the_commands() {
     let directory = tempfile::tempdir().expect("the temporary directory can be written");
     printed(&app, &["man", "--dir", directory.path().to_str().unwrap()]).await;
     let page = std::fs::read_to_string(directory.path().join("rivet-orchestrator-job-logs.1")).unwrap();
-    assert!(page.contains("Go on until the job has ended"), "{page}");
+    assert!(page.contains("Go on until the job has ended") && page.contains("RIVET_SERVER"), "{page}");
 }

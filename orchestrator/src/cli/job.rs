@@ -77,8 +77,8 @@ pub(super) struct ListOptions {
     /// Only jobs that this runner has or had last
     #[arg(long)]
     runner: Option<String>,
-    /// List so many at most
-    #[arg(long, value_name = "COUNT", default_value = "20")]
+    /// List so many at most, 1 to 1000
+    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     limit: u32,
     /// As they were at a position of the log or a time
     #[arg(long, value_name = "MOMENT")]

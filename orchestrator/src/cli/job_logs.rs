@@ -11,9 +11,9 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use super::client::{Client, colours, items, refusal, text};
+use super::client::{Client, items, refusal, text};
 use super::output::{printable, write_json};
-use crate::telemetry::chain;
+use crate::telemetry::{chain, colours};
 
 /// Entries that are asked for at a time.
 const PAGE: &str = "1000";
@@ -128,7 +128,7 @@ struct Printer {
 
 impl Printer {
     fn new(json: bool) -> Self {
-        Self { json, colours: colours(), last: 0 }
+        Self { json, colours: colours(&io::stdout()), last: 0 }
     }
 
     /// Prints the next page. False if there was none.

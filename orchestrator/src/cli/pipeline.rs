@@ -34,8 +34,8 @@ pub(super) enum PipelineCommand {
     },
     /// List pipelines, newest first
     List {
-        /// List so many at most
-        #[arg(long, value_name = "COUNT", default_value = "50")]
+        /// List so many at most, 1 to 1000
+        #[arg(long, value_name = "COUNT", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000))]
         limit: u32,
         /// As they were at a position of the log or a time
         #[arg(long, value_name = "MOMENT")]
@@ -246,7 +246,7 @@ async fn list(limit: u32, at: Option<String>, options: &ClientOptions) -> anyhow
 async fn versions(pipeline: &str, options: &ClientOptions) -> anyhow::Result<()> {
     let client = Client::new(options)?;
     let id = find_pipeline(&client, pipeline).await?;
-    let list = client.get(&["pipeline", &id, "versions"], &[]).await?;
+    let list = client.get_all(&["pipeline", &id, "versions"]).await?;
     if options.json {
         return print_json(&list);
     }

@@ -29,7 +29,8 @@ pub(super) struct RunOptions {
 impl Args for RunnerCommand {
     fn augment_args(command: Command) -> Command {
         // Options bring what they are about along.
-        let list = ClientOptions::augment_args(Command::new(LIST)).about("List the runners of a server, newest first");
+        let list = ClientOptions::augment_args(Command::new(LIST))
+            .about("List the runners of a server, newest first");
         RunOptions::augment_args(command)
             .subcommand(list)
             .args_conflicts_with_subcommands(true)
@@ -70,7 +71,7 @@ pub(super) async fn run(command: RunnerCommand) -> anyhow::Result<()> {
 }
 
 async fn list(options: &ClientOptions) -> anyhow::Result<()> {
-    let list = Client::new(options)?.get(&["runners"], &[]).await?;
+    let list = Client::new(options)?.get_all(&["runners"]).await?;
     if options.json {
         return print_json(&list);
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use reqwest::header::{HeaderMap, LINK};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ use super::output::write_json;
 use crate::runner::{api_url, parse_server};
 
 pub(super) use ids::{find_job, find_pipeline, shown_jobs, shown_pipelines};
-pub(super) use table::{Table, colours, time};
+pub(super) use table::{Table, time};
 
 /// A server that does not take a connection within this time is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -69,24 +70,51 @@ impl Client {
         self.send(self.request(Method::GET, path).query(query)).await
     }
 
+    /// A whole list, page by page.
+    pub(super) async fn get_all(&self, path: &[&str]) -> anyhow::Result<Value> {
+        let mut all = Vec::new();
+        let mut url = api_url(&self.server, path);
+        loop {
+            let (headers, page) = self.exchange(self.http.get(url.clone())).await?;
+            all.extend_from_slice(items(&page));
+            match next_page(&headers) {
+                Some(query) => url.set_query(Some(&query)),
+                None => return Ok(Value::Array(all)),
+            }
+        }
+    }
+
     /// Sends a request. The body of the answer, null where it has none; an error says why the server refused.
     pub(super) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        Ok(self.exchange(request).await?.1)
+    }
+
+    async fn exchange(&self, request: RequestBuilder) -> anyhow::Result<(HeaderMap, Value)> {
         let response = self.answer(request.timeout(TIMEOUT)).await?;
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.context("the answer broke off")?;
         if !status.is_success() {
             bail!(refusal(status, &body));
         }
         if body.is_empty() {
-            return Ok(Value::Null);
+            return Ok((headers, Value::Null));
         }
-        serde_json::from_slice(&body).context("the answer is not JSON: is this a Rivet server?")
+        let body =
+            serde_json::from_slice(&body).context("the answer is not JSON: is this a Rivet server?")?;
+        Ok((headers, body))
     }
 
     /// Sends a request, and returns with the head of the answer.
     pub(super) async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         request.send().await.with_context(|| format!("no answer from {}", self.server))
     }
+}
+
+/// The query of the next page. Its path is that of this one, of which a proxy may have taken off a part.
+fn next_page(headers: &HeaderMap) -> Option<String> {
+    let link = headers.get(LINK)?.to_str().ok()?;
+    let (address, _) = link.strip_prefix('<')?.split_once(">; rel=\"next\"")?;
+    address.split_once('?').map(|(_, query)| query.to_owned())
 }
 
 /// What a server said when it refused: for people, with the code for who looks it up.

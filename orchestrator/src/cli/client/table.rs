@@ -8,11 +8,7 @@ use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Row, preset
 use serde_json::Value;
 
 use crate::cli::output::one_line;
-
-/// Whether output to people may have colours: on a terminal, and where nobody has set `NO_COLOR`.
-pub(in crate::cli) fn colours() -> bool {
-    io::stdout().is_terminal() && anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never
-}
+use crate::telemetry::colours;
 
 /// Columns that are of no use when they are cut.
 const UNCUT: [&str; 9] =
@@ -41,7 +37,7 @@ impl Table {
         if io::stdout().is_terminal() {
             table.set_content_arrangement(ContentArrangement::Dynamic);
         }
-        Self { table, colours: colours() }
+        Self { table, colours: colours(&io::stdout()) }
     }
 
     /// Adds a row.
