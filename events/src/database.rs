@@ -2,6 +2,7 @@
 
 mod checkpointer;
 mod packed;
+mod schema;
 mod spare;
 mod sqlite;
 
@@ -50,6 +51,12 @@ pub enum DatabaseError {
     /// A migration failed, or the schema is that of a newer build.
     #[error("cannot bring the database schema up to date")]
     Migrate(#[source] StoreError),
+    /// There is no log yet, or one of an older build.
+    #[error("the database has no event log, or that of an older build: run migrate or serve first")]
+    Older,
+    /// There is the log of a newer build.
+    #[error("the event log of this database is that of a newer build")]
+    Newer,
 }
 
 impl Database {
@@ -73,29 +80,18 @@ impl Database {
                         whole.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
                     })
                 })
-                .connect_with(options)
-                .await
-                .map_err(connect_error)?;
-            Ok(Self::Postgres(pool))
+                .connect_with(options.clone())
+                .await;
+            match pool {
+                Ok(pool) => Ok(Self::Postgres(pool)),
+                Err(sqlx::Error::PoolTimedOut) => Err(connect_error(obstacle(&options).await)),
+                Err(error) => Err(connect_error(error)),
+            }
         } else if url.starts_with("sqlite:") {
             SqliteDatabase::open(url).await.map(Self::Sqlite)
         } else {
             Err(DatabaseError::UnknownScheme)
         }
-    }
-
-    /// Brings the log's schema up to date, under a lock where several processes may start at once. The read
-    /// models have no migrations: they are rebuilt.
-    pub async fn migrate(&self) -> Result<(), DatabaseError> {
-        match self {
-            Self::Postgres(pool) => sqlx::migrate!("migrations/postgres").run(pool).await,
-            Self::Sqlite(sqlite) => {
-                let mut writer = sqlite.write().await;
-                let connection = writer.statements(Durability::Synced).await.map_err(connect_error)?;
-                sqlx::migrate!("migrations/sqlite").run_direct(connection).await
-            }
-        }
-        .map_err(|error| DatabaseError::Migrate(error.into()))
     }
 
     /// Gives room that became free back to the file system, a little at a time. `PostgreSQL` sees to that by itself; a
@@ -116,6 +112,14 @@ impl Database {
             Self::Postgres(pool) => pool.close().await,
             Self::Sqlite(sqlite) => sqlite.close().await,
         }
+    }
+}
+
+/// What is in the way of a connection, of which the pool knows no more than that it took too long.
+async fn obstacle(options: &PgConnectOptions) -> sqlx::Error {
+    match timeout(ACQUIRE_TIMEOUT, options.connect()).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
     }
 }
 

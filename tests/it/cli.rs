@@ -19,6 +19,7 @@ on_both_stores! {
     the_events_of_the_log_are_those_of_the_api,
     a_tail_shows_what_happens_after_it_began,
     a_damaged_read_model_is_found_and_rebuilt,
+    a_store_of_another_build_is_left_alone,
 }
 
 /// The program, in an environment without settings.
@@ -167,6 +168,37 @@ async fn a_damaged_read_model_is_found_and_rebuilt(kind: StoreKind) {
     app.verify().await;
 }
 
+async fn a_store_of_another_build_is_left_alone(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let refusals = async |expected: &str| {
+        for args in [&["events", "list"][..], &["replay", "job/1"], &["verify"], &["rebuild"]] {
+            let output = run_on(&store, args).await;
+            assert_eq!(complaint(&output, 1), format!("error: {expected}\n"), "{args:?}");
+        }
+    };
+    // Whatever there is, it is no log.
+    change(&store, "create table other (id bigint)").await;
+    refusals("the database has no event log, or that of an older build: run migrate or serve first").await;
+    assert!(run_on(&store, &["migrate"]).await.status.success());
+    assert!(run_on(&store, &["events", "list"]).await.status.success());
+    change(&store, "update _sqlx_migrations set version = 9999 where version = 1").await;
+    refusals("the event log of this database is that of a newer build").await;
+}
+
+/// Does something to the tables of a store.
+async fn change(store: &Store, statement: &str) {
+    match Database::connect(store.url()).await.expect("the store is there") {
+        Database::Sqlite(sqlite) => {
+            let mut writer = sqlite.write().await;
+            let connection = writer.statements(Durability::Synced).await.expect("connected");
+            sqlx::query(statement).execute(connection).await.expect("changed");
+        }
+        Database::Postgres(pool) => {
+            sqlx::query(statement).execute(&pool).await.expect("changed");
+        }
+    }
+}
+
 /// Deletes the row of a job behind the back of everybody.
 async fn damage(store: &Store, job: &str) {
     let on_sqlite =
@@ -244,6 +276,9 @@ async fn settings_come_from_the_environment_and_stay_out_of_the_help() {
         let output = finish(command(args).env("RIVET_DATABASE_URL", secret)).await;
         assert!(!format!("{output:?}").contains("s3cret"), "{output:?}");
         assert_eq!(output.status.success(), args.contains(&"--help"));
+        // Nobody listens there.
+        let refused = String::from_utf8_lossy(&output.stderr).contains("refused");
+        assert_eq!(refused, !output.status.success(), "{output:?}");
     }
 }
 
@@ -265,6 +300,10 @@ async fn looking_into_a_database_does_not_create_it() {
         assert_eq!(complaint(&output, 1), format!("error: there is no database {file}\n"));
     }
     assert!(directory.path().read_dir().expect("it is there").next().is_none());
+    std::fs::write(&file, "").expect("it can be written");
+    let output = run(&["events", "list", "--database-url", &url]).await;
+    assert_eq!(complaint(&output, 1), format!("error: there is no database {file}\n"));
+    assert_eq!(std::fs::read(&file).expect("it can be read"), b"");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use rivet_projections::ReadModels;
 
 use crate::config::DatabaseOptions;
 
-/// The event log. A database that is not there yet is an error: it would be empty.
+/// The event log. A database that is not there yet is an error: it would be empty; so is one of another build.
 pub(super) async fn open_log(options: &DatabaseOptions) -> anyhow::Result<Arc<dyn EventLog>> {
     let database = open_database(options).await?;
     open_log_of(&database, options).await
@@ -47,7 +47,11 @@ pub(super) async fn open_all(
 
 async fn open_database(options: &DatabaseOptions) -> anyhow::Result<Database> {
     if let Some(file) = options.url.sqlite_file() {
-        ensure!(Path::new(file).exists(), "there is no database {file}");
+        // Opening an empty file would write to it.
+        let is_there = Path::new(file).metadata().is_ok_and(|metadata| metadata.len() > 0);
+        ensure!(is_there, "there is no database {file}");
     }
-    Ok(Database::connect(options.url.expose()).await?)
+    let database = Database::connect(options.url.expose()).await?;
+    database.check_schema().await?;
+    Ok(database)
 }
