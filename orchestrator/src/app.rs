@@ -86,8 +86,9 @@ impl App {
         let head = log.head().await?;
         let read_models =
             ReadModels::open(database.clone(), log.clone()).await.map_err(AppError::ReadModels)?;
+        let tasks = TaskTracker::new();
         let parts = Parts {
-            commands: Commands::new(&database, log.clone(), clock.clone(), head, &metrics),
+            commands: Commands::new(&database, log.clone(), clock.clone(), head, &metrics, &tasks),
             metrics,
             read_models,
             evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
@@ -97,7 +98,7 @@ impl App {
             deliveries: Deliveries::new(&database),
             clock,
             config: Arc::new(config),
-            tasks: TaskTracker::new(),
+            tasks,
             draining: CancellationToken::new(),
             began_at: head,
         };

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rivet_events::Position;
 use rivet_events::database::Database;
 use rivet_events::log::EventLog;
+use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::domain::archive::Archive;
@@ -57,11 +58,13 @@ pub(crate) struct Journal {
     /// Whether other processes append to the same log, so that a cached state may be behind.
     shared: bool,
     acknowledged: AtomicU64,
+    /// The appends of clients that have left.
+    tasks: TaskTracker,
 }
 
 impl Commands {
     /// Commands over a log that is kept in `database` and has come to `head`: all of that has been acknowledged. What
-    /// becomes of them is counted in `metrics`.
+    /// becomes of them is counted in `metrics`; an append that was begun is seen through, if need be as one of `tasks`.
     #[must_use]
     pub fn new(
         database: &Database,
@@ -69,12 +72,14 @@ impl Commands {
         clock: Arc<dyn Clock>,
         head: Position,
         metrics: &Metrics,
+        tasks: &TaskTracker,
     ) -> Self {
         let journal = Arc::new(Journal {
             log,
             clock,
             shared: matches!(database, Database::Postgres(_)),
             acknowledged: AtomicU64::new(head.0),
+            tasks: tasks.clone(),
         });
         let (counts, of_jobs) = (&metrics.commands, metrics.jobs.clone());
         Self {

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::telemetry::chain;
 use copies::Requests;
-pub(crate) use copies::{RequestCopy, RequestName};
+pub(crate) use copies::{RequestCopy, RequestName, Turn};
 pub(crate) use handed::Offered;
 use handed::{HandedOut, Offer};
 
@@ -47,7 +47,7 @@ pub(crate) struct Dispatcher {
     next_place: AtomicU64,
     arrived: Notify,
     handed: Arc<HandedOut>,
-    requests: Requests,
+    requests: Arc<Requests>,
 }
 
 #[derive(Debug, Default)]
@@ -90,7 +90,7 @@ impl Dispatcher {
     }
 
     /// One more copy of a request, which supersedes those that wait; see [`copies`].
-    pub(crate) fn begin(&self, request: Option<RequestName>) -> RequestCopy<'_> {
+    pub(crate) fn begin(&self, request: Option<RequestName>) -> Arc<RequestCopy> {
         self.requests.begin(request)
     }
 

@@ -19,6 +19,7 @@ mod liveness;
 pub mod metrics;
 mod processes;
 pub mod runner;
+mod seen_through;
 mod server;
 pub mod stubs;
 pub mod telemetry;

@@ -11,6 +11,7 @@ mod cli;
 mod cli_client;
 mod dashboard;
 mod deadlines;
+mod departures;
 mod dialect_a;
 mod dialect_b;
 #[cfg(target_os = "linux")]

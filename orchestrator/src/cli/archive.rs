@@ -61,9 +61,9 @@ pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     archive.objects().map_err(anyhow::Error::from_boxed)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let head = log.head().await?;
-    let commands =
-        Commands::new(&database, Arc::clone(&log), Arc::clone(&clock), head, &Metrics::new(clock.now()));
     let (stop, workers) = (CancellationToken::new(), TaskTracker::new());
+    let metrics = Metrics::new(clock.now());
+    let commands = Commands::new(&database, Arc::clone(&log), Arc::clone(&clock), head, &metrics, &workers);
     // Events leave the log when the read models have passed them, which no server may be there to see to.
     let (projecting, stopping) = (read_models.clone(), stop.clone());
     workers.spawn(async move { projecting.run(stopping).await });

@@ -58,16 +58,16 @@ where
         }
         let aggregate = context.aggregate.clone();
         let committed = events.clone();
-        self.append(&context, aggregate, events, Metadata::from_map(metadata.clone()), &[]).await.map_err(
+        let (id, first) = (context.id().to_owned(), sequence(context.version) + 1);
+        self.append(context, aggregate, events, Metadata::from_map(metadata.clone()), &[]).await.map_err(
             |error| match error {
                 AppendError::Conflict { .. } => AggregateError::AggregateConflict,
                 AppendError::Overloaded => AggregateError::UnexpectedError(error.into()),
                 AppendError::Unavailable(error) => AggregateError::DatabaseConnectionError(error),
             },
         )?;
-        let first = sequence(context.version) + 1;
         let envelopes = committed.into_iter().enumerate().map(|(index, payload)| EventEnvelope {
-            aggregate_id: context.id().to_owned(),
+            aggregate_id: id.clone(),
             sequence: first + index,
             payload,
             metadata: metadata.clone(),

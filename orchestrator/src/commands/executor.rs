@@ -17,6 +17,7 @@ use super::states::{State, States};
 use super::{CommandError, Journal};
 use crate::domain::NamedCommand;
 use crate::metrics::{CommandCounts, CommandMetrics, Outcome};
+use crate::seen_through::seen_through;
 
 /// How often a command is decided anew because its stream moved. Racing claims settle in one round; more than this
 /// means a stream that many write at once, and the client is told to come back.
@@ -175,10 +176,11 @@ where
             if events.is_empty() {
                 return Ok(Committed { aggregate, version: loaded.version, position: None });
             }
-            match self.append(&loaded, aggregate, events, metadata.clone(), others).await {
+            let decided_on = loaded.version;
+            match self.append(loaded, aggregate, events, metadata.clone(), others).await {
                 Ok(committed) => return Ok(committed),
                 Err(AppendError::Conflict { stream: moved, .. }) if moved == stream => {
-                    loaded = self.load_newer(&stream, loaded.version).await?;
+                    loaded = self.load_newer(&stream, decided_on).await?;
                 }
                 Err(AppendError::Conflict { stream: moved, .. }) => return Err(CommandError::Stale(moved)),
                 Err(AppendError::Overloaded) => return Err(CommandError::Overloaded),
@@ -278,9 +280,11 @@ where
         Loaded { aggregate, version, stream: stream.clone(), fresh: !self.journal.shared }
     }
 
+    /// Appends what was decided. Once begun it is remembered, too, whether or not its client stays: where nobody else
+    /// appends, what is in memory is believed.
     pub(super) async fn append(
         &self,
-        loaded: &Loaded<A>,
+        loaded: Loaded<A>,
         aggregate: A,
         events: Vec<A::Event>,
         metadata: Metadata,
@@ -294,13 +298,17 @@ where
         };
         let writes = std::iter::once(own).chain(others.iter().cloned()).collect();
         let append = Append { writes, metadata, recorded_at: self.journal.clock.now() };
-        let position = self.journal.log.append(append).await?.position();
-        self.states.put(&loaded.stream.id, &aggregate, version);
-        self.journal.acknowledge(position);
-        if let Some(observer) = &self.observer {
-            observer(&loaded.aggregate, &aggregate);
-        }
-        Ok(Committed { aggregate, version, position: Some(position) })
+        let executor = self.clone();
+        let appended = async move {
+            let position = executor.journal.log.append(append).await?.position();
+            executor.states.put(&loaded.stream.id, &aggregate, version);
+            executor.journal.acknowledge(position);
+            if let Some(observer) = &executor.observer {
+                observer(&loaded.aggregate, &aggregate);
+            }
+            Ok(Committed { aggregate, version, position: Some(position) })
+        };
+        seen_through(&self.journal.tasks, appended).await
     }
 }
 

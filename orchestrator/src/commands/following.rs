@@ -1,8 +1,7 @@
 //! Keeps what executors have in memory from staying behind the log.
 //!
-//! A command notices by itself that its stream has moved. Not so who only reads: the capabilities of a runner, or the
-//! versions of a pipeline. Another replica may move these, and so may a command of this process whose client left before
-//! it could be remembered.
+//! What this process appends, it remembers. A command notices by itself that another replica has moved its stream; not so
+//! who only reads: the capabilities of a runner, or the versions of a pipeline.
 
 use std::time::Duration;
 
@@ -48,7 +47,7 @@ impl Commands {
         match stream.kind {
             StreamType::Pipeline => self.pipelines.forget_before(&stream.id, *sequence),
             StreamType::Runner => self.runners.forget_before(&stream.id, *sequence),
-            // Only ever read for a command, which notices.
+            // Only read for a command, which notices.
             StreamType::Job
             | StreamType::JobLog
             | StreamType::Claim

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rivet_events::id::RunnerId;
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 use tokio::time::{Instant, timeout_at};
 
 /// Whose request it is, and its key.
@@ -22,7 +22,7 @@ pub(super) struct Requests(Mutex<HashMap<RequestName, Arc<Request>>>);
 struct Request {
     latest: watch::Sender<Latest>,
     /// Held by the copy that claims.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,18 +31,30 @@ struct Latest {
     is_over: bool,
 }
 
-/// One copy of a request, for as long as it is being answered.
+/// One copy of a request, for as long as it is being answered, or about a claim.
 #[derive(Debug)]
-pub(crate) struct RequestCopy<'a> {
-    requests: &'a Requests,
+pub(crate) struct RequestCopy {
+    requests: Arc<Requests>,
     name: Option<RequestName>,
     request: Arc<Request>,
     number: u64,
 }
 
+/// The right to claim for a request. It may be held longer than its copy has a client.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    #[expect(dead_code, reason = "held for its drop")]
+    guard: OwnedMutexGuard<()>,
+    #[expect(
+        dead_code,
+        reason = "held for its drop: as long as it is there, the next copy finds the turn taken"
+    )]
+    copy: Arc<RequestCopy>,
+}
+
 impl Requests {
     /// One more copy, the latest from now on. Without a name there are no others.
-    pub(super) fn begin(&self, name: Option<RequestName>) -> RequestCopy<'_> {
+    pub(super) fn begin(self: &Arc<Self>, name: Option<RequestName>) -> Arc<RequestCopy> {
         let mut requests = self.lock();
         let request = name.clone().map(|name| Arc::clone(requests.entry(name).or_default()));
         let request = request.unwrap_or_default();
@@ -51,7 +63,7 @@ impl Requests {
             *latest = Latest { number: latest.number + 1, is_over: false };
             number = latest.number;
         });
-        RequestCopy { requests: self, name, request, number }
+        Arc::new(RequestCopy { requests: Arc::clone(self), name, request, number })
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RequestName, Arc<Request>>> {
@@ -59,11 +71,11 @@ impl Requests {
     }
 }
 
-impl RequestCopy<'_> {
+impl RequestCopy {
     /// The right to claim, once no other copy is about it; none where a later copy has come.
-    pub(crate) async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let turn = self.request.turn.lock().await;
-        self.is_latest().then_some(turn)
+    pub(crate) async fn turn(self: &Arc<Self>) -> Option<Turn> {
+        let guard = Arc::clone(&self.request.turn).lock_owned().await;
+        self.is_latest().then(|| Turn { guard, copy: Arc::clone(self) })
     }
 
     /// Waits for a later copy.
@@ -89,7 +101,7 @@ impl RequestCopy<'_> {
     }
 }
 
-impl Drop for RequestCopy<'_> {
+impl Drop for RequestCopy {
     fn drop(&mut self) {
         let mut requests = self.requests.lock();
         if self.is_latest() {
@@ -116,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_latest_copy_may_claim() {
-        let requests = Requests::default();
+        let requests = Arc::new(Requests::default());
         let older = requests.begin(Some(name("a")));
         assert!(older.turn().await.is_some());
         let latest = requests.begin(Some(name("a")));
@@ -127,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_requests_are_not_concerned() {
-        let requests = Requests::default();
+        let requests = Arc::new(Requests::default());
         let copies = [Some(name("a")), Some(name("b")), None, None].map(|name| requests.begin(name));
         for copy in &copies {
             assert!(copy.turn().await.is_some());
@@ -136,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_claim_that_was_begun_is_seen_through_before_a_later_copy_goes_on() {
-        let requests = Requests::default();
+        let requests = Arc::new(Requests::default());
         let older = requests.begin(Some(name("a")));
         let claiming = older.turn().await;
         let latest = requests.begin(Some(name("a")));
@@ -147,8 +159,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_claim_is_waited_for_also_where_its_client_has_left() {
+        let requests = Arc::new(Requests::default());
+        let older = requests.begin(Some(name("a")));
+        let claiming = older.turn().await;
+        drop(older);
+        let latest = requests.begin(Some(name("a")));
+        let mut turn = std::pin::pin!(latest.turn());
+        assert!(futures_util::poll!(&mut turn).is_pending());
+        drop(claiming);
+        assert!(turn.await.is_some());
+    }
+
+    #[tokio::test]
     async fn an_older_copy_waits_for_the_end_of_the_latest() {
-        let requests = Requests::default();
+        let requests = Arc::new(Requests::default());
         let (older, latest) = (requests.begin(Some(name("a"))), requests.begin(Some(name("a"))));
         let in_a_minute = Instant::now() + Duration::from_mins(1);
         latest.latest_is_over(in_a_minute).await;
@@ -160,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_answered_is_forgotten() {
-        let requests = Requests::default();
+        let requests = Arc::new(Requests::default());
         let copies = [(); 3].map(|()| requests.begin(Some(name("a"))));
         drop(copies);
         assert!(requests.lock().is_empty());

@@ -109,8 +109,11 @@ impl Sender {
             Ok(attempt) if !attempt.starts => return Ok((job, attempt)),
             Ok(_) => {
                 let start = JobCommand::Start(StartJob { lease: self.lease, now });
-                state.commands.jobs.execute(job_id, start, &self.metadata).await?;
-                state.commands.jobs.load(job_id).await?
+                match state.commands.jobs.execute(job_id, start, &self.metadata).await {
+                    // One that has ended at another replica takes its last lines all the same.
+                    Ok(_) | Err(CommandError::Refused(_)) => state.commands.jobs.load(job_id).await?,
+                    Err(error) => return Err(error.into()),
+                }
             }
             Err(_) => state.commands.jobs.load_fresh(job_id).await?,
         };

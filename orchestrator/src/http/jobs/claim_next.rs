@@ -1,7 +1,7 @@
 //! `POST /api/jobs/claim`: find, claim and return a job in one call, waiting for one if there is none.
 
+use std::sync::Arc;
 use std::time::Duration;
-use utoipa::ToSchema;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -13,16 +13,18 @@ use rivet_events::log::StreamWrite;
 use rivet_events::{Event, Metadata, StreamId, StreamType, Version};
 use serde::Deserialize;
 use tokio::time::{Instant, interval_at};
+use utoipa::ToSchema;
 
 use super::execution::{self, Claim, ClaimError, answer_again};
 use crate::digest;
-use crate::dispatch::{Offered, Place, RequestCopy, RequestName};
+use crate::dispatch::{Offered, Place, RequestCopy, RequestName, Turn};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, header_value};
 use crate::http::header::{REQUEST_KEY, RequestId};
 use crate::http::state::{Actor, AppState};
+use crate::seen_through::seen_through;
 
 /// Longest wait for a job; below the idle timeouts of load balancers.
 const MAX_WAIT: Duration = Duration::from_secs(50);
@@ -90,6 +92,7 @@ fn answered(Recorded(position, info): Recorded<JobExecutionInfo>) -> Response {
 }
 
 /// A runner's wish for any job.
+#[derive(Clone)]
 struct Request {
     runner_id: RunnerId,
     capabilities: Option<Vec<String>>,
@@ -122,39 +125,54 @@ impl Request {
         }
     }
 
-    /// Takes what is offered until a claim is won, or the time is up. A claim that was begun is seen through: a job
-    /// that nobody is told of would be lost until its lease runs out.
+    /// Takes what is offered until a claim is won, or the time is up.
     async fn claim_when_offered(
         &self,
         state: &AppState,
-        copy: &RequestCopy<'_>,
+        copy: &Arc<RequestCopy>,
         deadline: Instant,
     ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
         let place = state.dispatcher.queue_up(self.capabilities.clone());
         while let Some(offered) = self.wait_for_offer(state, &place, copy, deadline).await {
-            let Some(_turn) = copy.turn().await else { break };
-            match self.claim(state, offered.job_id()).await {
-                Ok(claimed) => {
-                    offered.tried();
-                    return Ok(Some(claimed));
-                }
-                // Somebody was faster, or the queue was behind: back to the line.
-                Err(ClaimError::Refused(_)) => offered.tried(),
-                // A copy has won at another replica: this job is for somebody else.
-                Err(ClaimError::Stale(_)) => {
-                    drop(offered);
-                    if let Some(answer) = self.first_answer(state).await? {
-                        return Ok(Some(answer));
-                    }
-                }
-                Err(ClaimError::Failed(error)) => {
-                    // What failed here would fail for the whole line, one after the other.
-                    offered.tried();
-                    return Err(error);
-                }
+            let Some(turn) = copy.turn().await else { break };
+            // Also when the client leaves, lest it hear that there was nothing when it asks again, and a job be lost until
+            // its lease runs out.
+            let (request, its_state) = (self.clone(), state.clone());
+            let claim = async move { request.claim(&its_state, offered, turn).await };
+            if let Some(claimed) = seen_through(&state.tasks, claim).await? {
+                return Ok(Some(claimed));
             }
         }
         Ok(None)
+    }
+
+    /// Claims what was offered. None where it is another's, or the queue was behind: back to the line.
+    async fn claim(
+        &self,
+        state: &AppState,
+        offered: Offered,
+        _turn: Turn,
+    ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
+        match self.try_claim(state, offered.job_id()).await {
+            Ok(claimed) => {
+                offered.tried();
+                Ok(Some(claimed))
+            }
+            Err(ClaimError::Refused(_)) => {
+                offered.tried();
+                Ok(None)
+            }
+            // A copy has won at another replica: this job is for somebody else.
+            Err(ClaimError::Stale(_)) => {
+                drop(offered);
+                self.first_answer(state).await
+            }
+            Err(ClaimError::Failed(error)) => {
+                // What failed here would fail for the whole line, one after the other.
+                offered.tried();
+                Err(error)
+            }
+        }
     }
 
     /// Waits in line. A runner that waits is alive: an open request is a sign of life.
@@ -162,7 +180,7 @@ impl Request {
         &self,
         state: &AppState,
         place: &Place<'_>,
-        copy: &RequestCopy<'_>,
+        copy: &RequestCopy,
         deadline: Instant,
     ) -> Option<Offered> {
         let pause = (state.config.lease.min(state.config.runner_offline_after) / 3).max(MIN_PAUSE);
@@ -178,7 +196,11 @@ impl Request {
         }
     }
 
-    async fn claim(&self, state: &AppState, job_id: JobId) -> Result<Recorded<JobExecutionInfo>, ClaimError> {
+    async fn try_claim(
+        &self,
+        state: &AppState,
+        job_id: JobId,
+    ) -> Result<Recorded<JobExecutionInfo>, ClaimError> {
         let lease_id = LeaseId::generate();
         let claim = Claim {
             job_id,
