@@ -65,6 +65,8 @@ pub struct Ended {
     pub result: Option<JobResult>,
     /// Why, where the server ended it.
     pub reason: Option<String>,
+    /// Whether its holder had been asked to stop.
+    pub was_to_stop: bool,
     /// When.
     pub ended_at: DateTime<Utc>,
     /// Whether it is to be forgotten.
@@ -99,7 +101,7 @@ pub struct EndedAttempt {
     pub attempt: u32,
     /// Whether its holder echoed the lease.
     pub fencing: bool,
-    /// What its holder reported, if the job went on after it; by this a repeated report is known.
+    /// What its holder reported, or as good as that, if the job went on after it; by this a repeated report is known.
     pub report: Option<(JobStatus, Option<JobResult>)>,
 }
 
@@ -162,13 +164,10 @@ impl EndedAttempt {
 }
 
 impl History {
-    /// Voids the lease of the last attempt if its holder never reported: it may still be at work.
-    fn void_unreported(&mut self) {
-        if let Some(last) = &self.last
-            && last.report.is_none()
-            && !self.void_leases.contains(&last.lease_id)
-        {
-            self.void_leases.push(last.lease_id);
+    /// Voids a lease whose holder may still be at work.
+    fn void(&mut self, lease_id: LeaseId) {
+        if !self.void_leases.contains(&lease_id) {
+            self.void_leases.push(lease_id);
         }
     }
 }
@@ -200,13 +199,22 @@ impl Running {
 
     fn requeue(self, requeued: JobRequeued) -> Queued {
         let lost_and_fenced = requeued.cause == RequeueCause::RunnerLost && self.holder.fencing;
+        // Without a result, its holder may have said that its time was up, or not have noticed yet.
+        let may_be_at_work = match requeued.cause {
+            RequeueCause::Failed => false,
+            RequeueCause::RunTimeout => requeued.result.is_none(),
+            RequeueCause::RunnerLost => true,
+        };
         let report = match requeued.cause {
             RequeueCause::Failed => Some((JobStatus::Failed, requeued.result)),
-            RequeueCause::RunTimeout => requeued.result.map(|r| (JobStatus::TimedOut, Some(r))),
+            RequeueCause::RunTimeout => Some((JobStatus::TimedOut, requeued.result)),
             RequeueCause::RunnerLost => None,
         };
+        let lease_id = self.holder.lease_id;
         let (launch, mut history) = self.end_attempt(report);
-        history.void_unreported();
+        if may_be_at_work {
+            history.void(lease_id);
+        }
         if lost_and_fenced {
             history.lost_in_a_row += 1;
         } else {
@@ -303,16 +311,26 @@ impl JobState {
         reason: Option<String>,
         ended_at: DateTime<Utc>,
     ) -> Self {
-        let (launch, history, holder) = match self {
-            Self::Queued(queued) => (queued.launch, queued.history, None),
+        let (launch, history, holder, was_to_stop) = match self {
+            Self::Queued(queued) => (queued.launch, queued.history, None, false),
             Self::Running(running) => {
-                let holder = running.holder.clone();
+                let (holder, was_to_stop) = (running.holder.clone(), running.cancel.is_some());
                 let (launch, history) = running.end_attempt(None);
-                (launch, history, Some(holder))
+                (launch, history, Some(holder), was_to_stop)
             }
             Self::Absent | Self::Ended(_) => return self,
         };
-        Self::Ended(Ended { launch, history, holder, status, result, reason, ended_at, purged: false })
+        Self::Ended(Ended {
+            launch,
+            history,
+            holder,
+            status,
+            result,
+            reason,
+            was_to_stop,
+            ended_at,
+            purged: false,
+        })
     }
 
     fn history_mut(&mut self) -> Option<&mut History> {

@@ -245,6 +245,16 @@ fn refused(attempt: u32, second: i64) -> JobEvent {
     })
 }
 
+/// Forgotten, a while after it timed out.
+fn purged(second: i64) -> JobEvent {
+    JobEvent::Purged(JobPurged {
+        job_id: job(),
+        pipeline_id: pipeline(),
+        status: JobStatus::TimedOut,
+        purged_at: at(second),
+    })
+}
+
 // What is asked.
 
 fn result(exit_code: i32) -> JobResult {

@@ -74,8 +74,8 @@ pub(super) fn complete_ended(ended: &Ended, complete: &CompleteJob) -> Result<Ve
         return Ok(vec![]);
     }
     let Report { status, result } = &complete.report;
-    // A cancelled job keeps what its holder reported, under another status.
-    let same_status = ended.status == *status || (ended.status == JobStatus::Cancelled && result.is_some());
+    // A job that was to stop ends as cancelled, whatever its holder reported.
+    let same_status = ended.status == *status || (ended.status == JobStatus::Cancelled && ended.was_to_stop);
     let refusal = ended_refusal(ended, complete.lease, JobError::AlreadyCompleted(ended.status));
     if refusal != JobError::LeaseLost && same_status && ended.result == *result {
         Ok(vec![])

@@ -97,6 +97,20 @@ fn a_failure_of_a_job_that_was_to_stop_is_not_retried() {
 }
 
 #[test]
+fn a_report_without_a_result_of_a_job_that_was_to_stop_changes_nothing_when_sent_again() {
+    let history = [cancelling(), vec![JobEvent::Cancelled(cancelled(30))]].concat();
+    for status in [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled] {
+        given(history.clone())
+            .when(complete(Some(lease(1)), Report { status, result: None }, 31))
+            .then_nothing();
+    }
+    let of_its_own_accord = JobCancelled { reason: None, ..cancelled(30) };
+    given([running(), vec![JobEvent::Cancelled(of_its_own_accord)]].concat())
+        .when(complete(Some(lease(1)), Report { status: JobStatus::Succeeded, result: None }, 31))
+        .then_refused(JobError::AlreadyCompleted(JobStatus::Cancelled));
+}
+
+#[test]
 fn the_report_of_a_cancelled_job_sent_again_changes_nothing_and_another_is_refused() {
     let kept = JobCancelled { result: Some(result(0)), ..cancelled(30) };
     let history = [cancelling(), vec![JobEvent::Cancelled(kept)]].concat();

@@ -30,6 +30,7 @@ enum Step {
     Cancel { force: bool },
     Expire { earlier: u32, rebooted: bool },
     TimeOut,
+    Purge,
 }
 
 fn token() -> impl Strategy<Value = Token> {
@@ -49,7 +50,8 @@ fn report() -> impl Strategy<Value = Report> {
         1 => Just(JobStatus::TimedOut),
         1 => Just(JobStatus::Running),
     ];
-    (status, 0..2).prop_map(|(status, exit_code)| Report { status, result: Some(result(exit_code)) })
+    (status, prop::option::of(0..2))
+        .prop_map(|(status, exit_code)| Report { status, result: exit_code.map(result) })
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -64,6 +66,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (prop_oneof![4 => Just(0), 1 => Just(1_u32)], prop::bool::weighted(0.2))
             .prop_map(|(earlier, rebooted)| Step::Expire { earlier, rebooted }),
         1 => Just(Step::TimeOut),
+        1 => Just(Step::Purge),
     ]
 }
 
@@ -159,6 +162,7 @@ fn command(step: &Step, claimed: &[JobClaimed], fresh: u32, now: i64) -> JobComm
             ExpireLease { lease_id: given(*earlier), rebooted: *rebooted, ..expire(0, now) }.into()
         }
         Step::TimeOut => time_out(now),
+        Step::Purge => JobCommand::Purge(PurgeJob { ended_until: at(now - 100), now: at(now) }),
     }
 }
 
@@ -169,7 +173,7 @@ fn any_event() -> impl Strategy<Value = JobEvent> {
         Just(RequeueCause::RunTimeout),
         Just(RequeueCause::RunnerLost)
     ];
-    (0..11, prop_oneof![4 => 0_u32..4, 1 => Just(u32::MAX)], -100..100_i64, cause).prop_map(
+    (0..12, prop_oneof![4 => 0_u32..4, 1 => Just(u32::MAX)], -100..100_i64, cause).prop_map(
         |(kind, attempt, second, cause)| match kind {
             0 => launched(),
             1 => claimed(attempt, second),
@@ -181,7 +185,8 @@ fn any_event() -> impl Strategy<Value = JobEvent> {
             7 => refused(attempt, second),
             8 => succeeded(attempt, second),
             9 => JobEvent::Cancelled(cancelled(second)),
-            _ => JobEvent::TimedOut(timed_out(attempt, "too long", second)),
+            10 => JobEvent::TimedOut(timed_out(attempt, "too long", second)),
+            _ => purged(second),
         },
     )
 }
@@ -196,7 +201,7 @@ fn random_lives_reach_every_event_and_every_refusal_that_they_can() {
             refusals.extend(moment.recorded.err().map(|error| std::mem::discriminant(&error)));
         }
     }
-    assert_eq!(types.len(), 10, "{types:?}");
+    assert_eq!(types.len(), 11, "{types:?}");
     // All but NotFound and CapabilityMissing: these jobs were launched, and demand nothing.
     assert_eq!(refusals.len(), 9, "{refusals:?}");
 }
@@ -238,11 +243,10 @@ proptest! {
     }
 
     #[test]
-    fn after_an_end_only_refused_reports_are_recorded(life in any_life()) {
+    fn after_an_end_only_refused_reports_and_that_it_is_forgotten_are_recorded(life in any_life()) {
         for moment in life.iter().filter(|moment| end(&moment.before).is_some()) {
-            let only_refused =
-                moment.events().iter().all(|event| matches!(event, JobEvent::ReportRefused(_)));
-            prop_assert!(only_refused, "{:?}", moment);
+            let of_an_ended = |event| matches!(event, &JobEvent::ReportRefused(_) | &JobEvent::Purged(_));
+            prop_assert!(moment.events().iter().all(of_an_ended), "{:?}", moment);
             prop_assert_eq!(end(&moment.before), end(&moment.after));
         }
     }
@@ -325,10 +329,10 @@ proptest! {
     }
 }
 
-/// How the job ended, without the reports that are still kept.
+/// How the job ended, without the reports that are still kept, and whether it is.
 fn end(job: &Job) -> Option<Ended> {
     match &job.state {
-        JobState::Ended(ended) => Some(Ended { history: History::default(), ..ended.clone() }),
+        JobState::Ended(ended) => Some(Ended { history: History::default(), purged: false, ..ended.clone() }),
         JobState::Absent | JobState::Queued(_) | JobState::Running(_) => None,
     }
 }

@@ -54,6 +54,17 @@ fn a_reported_time_out_is_retried_like_a_failure() {
 }
 
 #[test]
+fn a_retried_time_out_without_a_result_reported_again_changes_nothing() {
+    let report = Report { status: JobStatus::TimedOut, result: None };
+    let requeued = requeue_recorded(1, RequeueCause::RunTimeout, 1005);
+    let waiting = [running_after_failures(1, 0), vec![JobEvent::Requeued(requeued)]].concat();
+    let running = [waiting.clone(), vec![claimed(2, 2000)]].concat();
+    for history in [waiting, running] {
+        given(history).when(complete(Some(lease(1)), report.clone(), 2001)).then_nothing();
+    }
+}
+
+#[test]
 fn a_success_and_a_cancellation_are_never_retried() {
     given(running_after_failures(5, 0))
         .when(complete(Some(lease(1)), success(), 1005))
