@@ -13,6 +13,7 @@ mod retry;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use cqrs_es::Aggregate;
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent, JobLaunched,
@@ -38,6 +39,15 @@ const POLICY: LeasePolicy = LeasePolicy {
 
 fn given(events: impl Into<Vec<JobEvent>>) -> Given<Job> {
     spec::given(events)
+}
+
+/// The job after these events.
+fn after(events: &[JobEvent]) -> Job {
+    let mut job = Job::default();
+    for event in events {
+        job.apply(event.clone());
+    }
+    job
 }
 
 fn at(second: i64) -> DateTime<Utc> {

@@ -102,6 +102,7 @@ pub(super) fn ended_refusal(ended: &Ended, lease: Option<LeaseId>, otherwise: Jo
     match lease {
         Some(lease) if last.is_none_or(|last| last.lease_id != lease) => JobError::LeaseLost,
         Some(lease) if ended.history.void_leases.contains(&lease) => JobError::LeaseLost,
+        None if last.is_some_and(|last| last.fencing) => JobError::LeaseLost,
         Some(_) | None => otherwise,
     }
 }

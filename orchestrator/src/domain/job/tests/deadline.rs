@@ -101,11 +101,7 @@ fn nothing_but_a_refused_report_is_recorded_of_a_job_that_has_ended() {
     ];
     for history in histories {
         for command in every_command(10 * DAY) {
-            let mut job = Job::default();
-            for event in &history {
-                cqrs_es::Aggregate::apply(&mut job, event.clone());
-            }
-            let recorded = spec::handle(&mut job, command).unwrap_or_default();
+            let recorded = spec::handle(&mut after(&history), command).unwrap_or_default();
             assert_eq!(recorded, []);
         }
     }

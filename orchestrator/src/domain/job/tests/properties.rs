@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use cqrs_es::Aggregate;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -46,6 +46,16 @@ fn a_holder_that_fences_writes_only_with_its_lease() {
 }
 
 #[test]
+fn nor_does_anybody_write_without_it_once_the_job_has_ended() {
+    given(ended()).when(start(None, 4)).then_refused(JobError::LeaseLost);
+    given(ended()).when(complete(None, success(), 4)).then_refused(JobError::LeaseLost);
+    let job = after(&ended());
+    let log_attempt = |lease| job.log_attempt(lease, at(4), Duration::from_mins(10));
+    assert_eq!(log_attempt(None), Err(JobError::LeaseLost));
+    assert!(log_attempt(Some(lease(1))).is_ok());
+}
+
+#[test]
 fn the_token_of_somebody_else_is_a_lost_lease() {
     for history in [vec![launched()], vec![launched(), claimed_unfenced(1, 1)], ended()] {
         given(history.clone()).when(start(Some(lease(7)), 5)).then_refused(JobError::LeaseLost);
