@@ -5,6 +5,7 @@ mod event_store;
 mod executor;
 mod following;
 mod loader;
+mod reconciling;
 mod states;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::metrics::Metrics;
 
 pub use error::CommandError;
 pub use executor::{Committed, Executor, Loaded};
+pub(crate) use reconciling::{ReconcileError, metadata, unless_passed_over};
 
 /// Where every command goes: one executor an aggregate, over one log.
 #[derive(Clone)]

@@ -9,21 +9,20 @@
 
 mod cancellations;
 mod deadlines;
-pub(crate) mod deleted_pipelines;
+mod deleted_pipelines;
 mod lost_holders;
 mod lost_runners;
 mod orphaned_secrets;
-pub(crate) mod superseded;
+mod superseded;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rivet_events::Metadata;
 use rivet_events::contacts::Contacts;
 use rivet_events::deliveries::Deliveries;
-use rivet_events::id::{CommandId, JobId, RunnerId};
+use rivet_events::id::RunnerId;
 use rivet_events::job::JobStatus;
 use rivet_events::log::StoreError;
 use rivet_projections::runners::{self, Runner};
@@ -31,9 +30,8 @@ use rivet_projections::{QueryError, ReadModels, jobs};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::commands::{CommandError, Commands};
+use crate::commands::{Commands, ReconcileError};
 use crate::config::Config;
-use crate::domain::job::JobCommand;
 use crate::leading::Terms;
 use crate::liveness::Liveness;
 use crate::telemetry::chain;
@@ -62,8 +60,8 @@ pub(crate) enum SweepError {
     Contacts(#[source] StoreError),
     #[error("the deliveries of webhooks cannot be read or written")]
     Deliveries(#[source] StoreError),
-    #[error("a command of the reconciler failed")]
-    Command(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
 }
 
 impl Processes {
@@ -108,14 +106,14 @@ impl Processes {
     async fn sweep(&self, now: DateTime<Utc>, everybody_spoke: bool) -> Result<(), SweepError> {
         deleted_pipelines::reconcile(self, now).await?;
         superseded::reconcile(self, now).await?;
-        orphaned_secrets::reconcile(self, now).await?;
         deadlines::reconcile_queued(self, now).await?;
         let contacts = self.contacts(now).await?;
         self.sweep_running(&contacts, everybody_spoke).await?;
         if everybody_spoke {
             lost_runners::reconcile(self, &contacts, now).await?;
         }
-        Ok(())
+        // Last: nobody waits for it, and what it asks of the database can fail by itself.
+        orphaned_secrets::reconcile(self, now).await
     }
 
     /// One walk over the running jobs, on which each rule looks at each of them.
@@ -169,37 +167,5 @@ impl LastContacts<'_> {
         let by_others = self.heard.get(runner_id).map(|age| self.now - *age);
         let recorded = row.and_then(|row| row.last_heartbeat_at);
         self.processes.liveness.last_contact(runner_id).max(by_others).max(recorded)
-    }
-}
-
-/// A command to a job. What the job refuses has been overtaken by events, and one job that cannot be dealt with is no
-/// reason to leave the others.
-async fn command(
-    commands: &Commands,
-    process: &'static str,
-    job_id: JobId,
-    command: JobCommand,
-) -> Result<(), SweepError> {
-    match commands.jobs.execute(job_id, command, &metadata(process)).await {
-        Ok(_) => Ok(()),
-        Err(CommandError::Refused(refusal)) => {
-            tracing::debug!(process, job.id = %job_id, %refusal, "overtaken");
-            Ok(())
-        }
-        Err(error @ (CommandError::Corrupt(..) | CommandError::Contended(_) | CommandError::Stale(_))) => {
-            tracing::warn!(process, job.id = %job_id, error = %chain(&error), "a job is passed over");
-            Ok(())
-        }
-        Err(error @ (CommandError::Overloaded | CommandError::Unavailable(_))) => {
-            Err(SweepError::Command(error.into()))
-        }
-    }
-}
-
-fn metadata(process: &'static str) -> Metadata {
-    Metadata {
-        actor: Some(format!("process:{process}")),
-        correlation_id: Some(CommandId::generate().to_string()),
-        ..Metadata::default()
     }
 }

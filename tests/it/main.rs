@@ -50,6 +50,7 @@ mod retries;
 mod runners;
 mod search;
 mod stats;
+mod sweeps;
 mod time_travel;
 mod versions;
 mod webhooks;

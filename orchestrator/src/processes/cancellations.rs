@@ -2,7 +2,7 @@
 
 use rivet_projections::jobs::Job;
 
-use super::{LastContacts, Processes, SweepError, command};
+use super::{LastContacts, Processes, SweepError};
 use crate::domain::job::{CancelJob, JobCommand};
 
 /// Looks at a running job.
@@ -22,5 +22,5 @@ pub(super) async fn reconcile(
         last_contact: if everybody_spoke { contacts.find(runner_id).await? } else { Some(now) },
         now,
     };
-    command(&processes.commands, "cancellations", job.id, JobCommand::Cancel(cancel)).await
+    Ok(processes.commands.reconcile_job("cancellations", job.id, JobCommand::Cancel(cancel)).await?)
 }

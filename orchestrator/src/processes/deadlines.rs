@@ -1,20 +1,18 @@
 //! Ends what waited or ran for too long.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use rivet_projections::job_queue;
 use rivet_projections::jobs::Job;
 
-use super::{PAGE, Processes, SweepError, command};
+use super::{PAGE, Processes, SweepError};
 use crate::chance;
-use crate::domain::job::{Backoff, JobCommand, TimeOutJob};
+use crate::domain::job::{Backoff, JobCommand, TimeOutJob, longest_run};
 
 /// Looks at the longest waits, one page a sweep: what it ends is gone from the next one's page.
 pub(super) async fn reconcile_queued(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
     let latest = now - processes.config.queue_timeout;
     for job in job_queue::queued_before(&processes.read_models, latest, PAGE).await? {
-        command(&processes.commands, "deadlines", job.job_id, time_out(processes, now)).await?;
+        processes.commands.reconcile_job("deadlines", job.job_id, time_out(processes, now)).await?;
     }
     Ok(())
 }
@@ -25,15 +23,12 @@ pub(super) async fn reconcile_running(
     job: &Job,
     now: DateTime<Utc>,
 ) -> Result<(), SweepError> {
-    let longest = job.timeout_seconds.map_or(processes.config.run_timeout, Duration::from_secs);
-    if job.claimed_at.is_some_and(|claimed_at| now - claimed_at > longest_delta(longest)) {
-        command(&processes.commands, "deadlines", job.id, time_out(processes, now)).await?;
+    let longest = longest_run(job.timeout_seconds, processes.config.run_timeout);
+    let age = job.claimed_at.and_then(|claimed_at| (now - claimed_at).to_std().ok());
+    if age.is_some_and(|age| age > longest) {
+        processes.commands.reconcile_job("deadlines", job.id, time_out(processes, now)).await?;
     }
     Ok(())
-}
-
-fn longest_delta(longest: Duration) -> chrono::TimeDelta {
-    chrono::TimeDelta::from_std(longest).unwrap_or(chrono::TimeDelta::MAX)
 }
 
 fn time_out(processes: &Processes, now: DateTime<Utc>) -> JobCommand {

@@ -2,7 +2,7 @@
 
 use rivet_projections::jobs::Job;
 
-use super::{LastContacts, Processes, SweepError, command};
+use super::{LastContacts, Processes, SweepError};
 use crate::chance;
 use crate::domain::job::{Backoff, ExpireLease, JobCommand};
 
@@ -31,5 +31,5 @@ pub(super) async fn reconcile(
         backoff: Backoff { jitter: chance::draw() },
         now,
     };
-    command(&processes.commands, "lost_holders", job.id, JobCommand::ExpireLease(expire)).await
+    Ok(processes.commands.reconcile_job("lost_holders", job.id, JobCommand::ExpireLease(expire)).await?)
 }

@@ -1,10 +1,14 @@
 //! Notes runners that fell silent and hold nothing.
 
 use chrono::{DateTime, Utc};
+use rivet_events::StreamId;
 use rivet_projections::runners::{self, RunnerStatus};
 
-use super::{LastContacts, PAGE, Processes, SweepError, metadata};
+use super::{LastContacts, PAGE, Processes, SweepError};
+use crate::commands::{metadata, unless_passed_over};
 use crate::domain::runner::{LoseRunner, RunnerCommand};
+
+const PROCESS: &str = "lost_runners";
 
 pub(super) async fn reconcile(
     processes: &Processes,
@@ -23,9 +27,9 @@ pub(super) async fn reconcile(
                 continue;
             }
             let lose = RunnerCommand::Lose(LoseRunner { last_contact, offline_after, now });
-            let commands = &processes.commands.runners;
-            let done = commands.execute(&runner.id, lose, &metadata("lost_runners")).await;
-            done.map_err(|error| SweepError::Command(error.into()))?;
+            let runners = &processes.commands.runners;
+            let done = runners.execute(&runner.id, lose, &metadata(PROCESS)).await;
+            unless_passed_over(PROCESS, &StreamId::runner(&runner.id), done)?;
             // Its next word is worth recording, whenever it comes.
             processes.liveness.forget(&runner.id);
         }

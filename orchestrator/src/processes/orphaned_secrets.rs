@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rivet_events::StreamId;
 use rivet_projections::webhooks;
 
 use super::{Processes, SweepError};
+use crate::commands::unless_passed_over;
 use crate::domain::webhook::WebhookState;
 
 /// How long a webhook may be on its way into the log.
@@ -18,13 +20,11 @@ pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Resu
         if is_recent || webhooks::find(read_models, webhook_id).await?.is_some() {
             continue;
         }
-        let webhook = commands.webhooks.load_fresh(webhook_id).await;
-        match webhook.map_err(|error| SweepError::Command(error.into()))?.aggregate.state {
-            WebhookState::Absent => {
-                tracing::info!(webhook.id = %webhook_id, "a secret without a webhook is forgotten");
-                deliveries.forget(webhook_id).await.map_err(SweepError::Deliveries)?;
-            }
-            WebhookState::Active { .. } | WebhookState::Paused { .. } => {}
+        let loaded = commands.webhooks.load_fresh(webhook_id).await;
+        let webhook = unless_passed_over("orphaned_secrets", &StreamId::webhook(webhook_id), loaded)?;
+        if webhook.is_some_and(|webhook| webhook.aggregate.state == WebhookState::Absent) {
+            tracing::info!(webhook.id = %webhook_id, "a secret without a webhook is forgotten");
+            deliveries.forget(webhook_id).await.map_err(SweepError::Deliveries)?;
         }
     }
     Ok(())

@@ -11,6 +11,7 @@ use rivet_events::job::{JobEvent, JobLaunched, JobPurged, JobStatus};
 use super::command::{CompleteJob, JobCommand, LaunchJob, PurgeJob, StartJob};
 use super::state::{Ended, JobState, Queued, Running};
 use claim::{claim_queued, claim_running};
+pub use ending::longest_run;
 use ending::{cancel_running, expire_lease, time_out_queued, time_out_running};
 use outcome::cancelled_queued;
 pub(super) use report::log_attempt;

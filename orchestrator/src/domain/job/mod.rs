@@ -30,7 +30,7 @@ pub use command::{
     Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, LaunchJob, LeasePolicy, PurgeJob,
     RefuseReport, Report, StartJob, TimeOutJob,
 };
-pub use decide::JobError;
+pub use decide::{JobError, longest_run};
 pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, LogAttempt, Queued, Running};
 
 /// The aggregate behind a job's stream.

@@ -25,7 +25,6 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Json, header_value};
 use crate::http::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, RequestId};
 use crate::http::state::{Actor, AppState, unknown_job};
-use crate::processes::superseded::cancel_older;
 use crate::telemetry::chain;
 
 /// The place of a job in the queue where nobody says.
@@ -186,15 +185,15 @@ fn concurrency(asked: Option<String>, definition: &PipelineDefinition) -> Option
 }
 
 /// Cancels older jobs of the group, where the job's policy says so; what that misses, a process catches up with.
-async fn supersede(state: &AppState, job: &JobState) {
+pub(super) async fn supersede(state: &AppState, job: &JobState) {
     let Some(concurrency) = job.launch().and_then(|launch| launch.concurrency.as_ref()) else { return };
     if concurrency.policy != ConcurrencyPolicy::CancelOlder {
         return;
     }
     state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
-    let (commands, now) = (&state.commands, state.clock.now());
-    if let Err(error) = cancel_older(commands, &state.read_models, &concurrency.group, now).await {
-        tracing::warn!(group = concurrency.group, error = %chain(&error), "older jobs are cancelled later");
+    let (group, now) = (&concurrency.group, state.clock.now());
+    if let Err(error) = state.commands.cancel_older(&state.read_models, group, now).await {
+        tracing::warn!(group, error = %chain(&error), "older jobs are cancelled later");
     }
 }
 

@@ -11,7 +11,6 @@ use crate::http::error::ApiError;
 use crate::http::extract::Path;
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState};
-use crate::processes::deleted_pipelines::cancel_waiting;
 use crate::telemetry::chain;
 
 /// Delete a pipeline.
@@ -35,8 +34,7 @@ pub(in crate::http) async fn delete(
     let command = PipelineCommand::Delete(DeletePipeline { now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, command, &metadata).await?;
     state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
-    let (commands, read_models) = (&state.commands, &state.read_models);
-    if let Err(error) = cancel_waiting(commands, read_models, id, state.clock.now()).await {
+    if let Err(error) = state.commands.cancel_waiting(&state.read_models, id, state.clock.now()).await {
         tracing::warn!(pipeline.id = %id, error = %chain(&error), "waiting jobs are cancelled later");
     }
     Ok(done(state.position_of(&committed)))

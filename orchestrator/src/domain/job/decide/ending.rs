@@ -102,7 +102,7 @@ pub(super) fn time_out_queued(queued: &Queued, time_out: &TimeOutJob) -> Vec<Job
 }
 
 pub(super) fn time_out_running(running: &Running, time_out: &TimeOutJob) -> Vec<JobEvent> {
-    let longest = running.launch.timeout_seconds.map_or(time_out.run_timeout, Duration::from_secs);
+    let longest = longest_run(running.launch.timeout_seconds, time_out.run_timeout);
     if elapsed(running.holder.claimed_at, time_out.now) <= longest {
         return vec![];
     }
@@ -112,6 +112,12 @@ pub(super) fn time_out_running(running: &Running, time_out: &TimeOutJob) -> Vec<
     } else {
         timed_out_running(running, None, reason, time_out.now)
     }]
+}
+
+/// How long an attempt may run, where its pipeline may say so.
+#[must_use]
+pub fn longest_run(timeout_seconds: Option<u64>, run_timeout: Duration) -> Duration {
+    timeout_seconds.map_or(run_timeout, Duration::from_secs)
 }
 
 pub(super) fn elapsed(since: DateTime<Utc>, now: DateTime<Utc>) -> Duration {

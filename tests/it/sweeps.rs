@@ -1,0 +1,73 @@
+//! Reconcilers: what they cannot read of one holds up no other.
+
+use rivet_events::database::Database;
+use rivet_events::deliveries::Deliveries;
+use rivet_events::event::UnreadableEvent;
+use rivet_events::id::WebhookId;
+use rivet_events::log::{self, LogSettings};
+use rivet_events::runner::{RunnerEvent, RunnerRegistered};
+use rivet_events::{Event, Position, StreamId};
+use rivet_tests::history::tell;
+use rivet_tests::on_both_stores;
+use rivet_tests::sample::{UNKNOWN, new_job};
+use rivet_tests::server::Server;
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::events;
+use rivet_tests::wait::eventually;
+use serde_json::Value;
+
+on_both_stores! { streams_that_cannot_be_read_are_passed_over }
+
+fn unreadable(event_type: &str) -> Event {
+    let payload = format!("{{\"type\":\"{event_type}\"}}");
+    Event::Unreadable(UnreadableEvent {
+        payload: serde_json::value::RawValue::from_string(payload).unwrap(),
+        event_type: event_type.to_owned(),
+        event_version: 1,
+        error: String::new(),
+    })
+}
+
+/// A store with a runner and a webhook that no build can read, each of them due for a reconciler.
+async fn poisoned(kind: StoreKind) -> Store {
+    let store = Store::create(kind).await;
+    let database = Database::connect(store.url()).await.unwrap();
+    database.migrate().await.unwrap();
+    let log = log::open(&database, LogSettings::default()).await.unwrap();
+    let registered = RunnerRegistered {
+        runner_id: "a-broken-one".parse().unwrap(),
+        capabilities: None,
+        boot_id: None,
+        registered_at: chrono::DateTime::UNIX_EPOCH,
+    };
+    let stream = StreamId::runner(&registered.runner_id);
+    let events = vec![Event::Runner(RunnerEvent::Registered(registered)), unreadable("runner.teleported")];
+    tell(&*log, &(stream, events), 1).await;
+    let webhook: WebhookId = UNKNOWN.parse().unwrap();
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
+    Deliveries::new(&database).begin(webhook, &secret.into(), Position(0), "{}").await.unwrap();
+    tell(&*log, &(StreamId::webhook(webhook), vec![unreadable("webhook.teleported")]), 1).await;
+    log.close().await;
+    database.close().await;
+    store
+}
+
+async fn streams_that_cannot_be_read_are_passed_over(kind: StoreKind) {
+    let store = poisoned(kind).await;
+    let flags = ["--sweep-interval", "100ms", "--lease", "1s", "--startup-grace", "0s"];
+    let server = Server::start(&store, &[&flags[..], &["--runner-offline-after", "1s"]].concat()).await;
+    let api = server.client();
+    api.register("silent", &[]).await.expect(200);
+    let job = new_job(&api).await;
+    api.claim_fencing(&job, "holder").await.expect(200);
+    eventually("the holder to lose its job", async || {
+        (api.job(&job).await.expect(200)["status"] == "Queued").then_some(())
+    })
+    .await;
+    eventually("the silent runner to be given up", async || {
+        let is_lost =
+            |event: &Value| event["type"] == "runner.lost" && event["payload"]["runner_id"] == "silent";
+        events(&api).await.iter().any(is_lost).then_some(())
+    })
+    .await;
+}
