@@ -6,7 +6,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{id, new_pipeline_with, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use serde_json::json;
+use serde_json::{Value, json};
 
 on_both_stores! {
     a_claim_beyond_the_limit_is_refused_until_a_place_is_free,
@@ -88,5 +88,7 @@ async fn a_newer_job_replaces_the_older_ones_of_its_group(kind: StoreKind) {
     assert_eq!(replaced["reason"], format!("superseded by job {newest}"));
     api.complete(&running, &success()).await.expect(204);
     api.claim(&newest, "r").await.expect(200);
+    api.post(&format!("/api/jobs/{waiting}/retry"), &Value::Null).await.expect(200);
+    assert_eq!(api.job(&newest).await.expect(200)["phase"], "cancelling");
     app.verify().await;
 }

@@ -6,6 +6,7 @@ use axum::{Extension, Json as JsonBody};
 use rivet_events::id::JobId;
 use rivet_events::job::JobLaunched;
 
+use super::launch::supersede;
 use crate::domain::job::{JobCommand, JobState, LaunchJob};
 use crate::domain::pipeline::PipelineError;
 use crate::http::answer::Recorded;
@@ -56,5 +57,6 @@ pub(in crate::http) async fn retry(
     let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
     let committed = state.commands.jobs.execute(id, command, &metadata).await?;
     let job = Job::from_state(&committed.aggregate.state, now).ok_or_else(|| unknown_job(id))?;
+    supersede(&state, &committed.aggregate.state).await;
     Ok(Recorded(state.position_of(&committed), JsonBody(job)))
 }
