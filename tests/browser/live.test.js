@@ -80,6 +80,7 @@ test("a pipeline is created, changed, compared and taken back", async () => {
   await page.getByRole("heading", { name: "made here" }).waitFor();
   await page.getByRole("link", { name: "Edit" }).click();
   await script.fill("return { name = 'changed here', stages = { { name = 'two', script = function() end } } }");
+  await page.getByLabel("The script says everything").check();
   await page.getByRole("button", { name: "Save as a new version" }).click();
   await page.getByRole("heading", { name: "changed here" }).waitFor();
   await page.getByLabel("Compare with").selectOption("1");

@@ -1,6 +1,7 @@
 /** Talks to the API: answers as JSON, refusals as `ApiError`. */
 
 import { sentence } from "../format.js";
+import { readJson } from "./json.js";
 
 /** What the server refused, or that it could not be reached. */
 export class ApiError extends Error {
@@ -18,6 +19,11 @@ export class ApiError extends Error {
   /** Whether the server was not there. */
   get isUnreachable() {
     return this.status === 0 || this.status === 502 || this.status === 504;
+  }
+
+  /** Whether the server has decided, and asking the same again is of no use; otherwise it may pass, or have been done. */
+  get isRefusal() {
+    return this.status >= 400 && this.status < 500;
   }
 }
 
@@ -124,7 +130,7 @@ async function answer(response) {
   const text = await response.text();
   const link = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "");
   return {
-    body: text ? JSON.parse(text) : undefined,
+    body: text ? readJson(text) : undefined,
     isStale: response.headers.get("rivet-stale") === "true",
     next: link?.[1] ?? null,
   };

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError, get, query } from "../api/client.js";
+import { readJson } from "../api/json.js";
 
 /** @typedef {import("../api/types.js").EventBody} EventBody */
 
@@ -119,7 +120,7 @@ function tail(filter, after, { onStart, onMore, onError }) {
   function listen(from) {
     source = new EventSource(`/api/events/stream${query({ ...filter, after: from })}`);
     source.onmessage = (message) => {
-      gathered.unshift(JSON.parse(message.data));
+      gathered.unshift(readJson(message.data));
       gathered.length = Math.min(gathered.length, MAX_KEPT);
       timer ??= setTimeout(flush, GATHER_MS);
     };

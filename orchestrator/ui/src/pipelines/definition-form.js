@@ -1,9 +1,10 @@
 /** The definition of a pipeline as a form: the script, and what is said beside it. */
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 
 import { ApiError } from "../api/client.js";
 import { html } from "../html.js";
+import { Environment, variablesOf } from "./environment.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
 
@@ -17,8 +18,7 @@ import { html } from "../html.js";
  * @property {Record<string, unknown>} [config]
  */
 
-/** What a script that is a definition of its own has. */
-const STAGES = /\bstages?\b/;
+/** @typedef {import("./environment.js").Variable} Variable */
 
 /**
  * @typedef {object} FormProps
@@ -31,9 +31,12 @@ const STAGES = /\bstages?\b/;
 
 /** @param {FormProps} props */
 export function DefinitionForm({ script, pipeline, action, onSave, back }) {
-  const [isWhole, setWhole] = useState(STAGES.test(script));
+  // What was said beside the script cannot be told from what the script said: it is kept until somebody decides.
+  const [isWhole, setWhole] = useState(!pipeline);
+  const [variables, setVariables] = useState(/** @type {Variable[] | null} */ (null));
   const [error, setError] = useState("");
   const [isSending, setSending] = useState(false);
+  const touched = useRef(/** @type {Set<string>} */ (new Set()));
 
   /** @param {SubmitEvent} event */
   async function save(event) {
@@ -41,18 +44,25 @@ export function DefinitionForm({ script, pipeline, action, onSave, back }) {
     setSending(true);
     setError("");
     try {
-      await onSave(definitionOf(new FormData(/** @type {HTMLFormElement} */ (event.currentTarget)), isWhole, pipeline));
+      const form = new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
+      const changed = touched.current.has("script") ? String(form.get("script")) : script;
+      const beside = isWhole ? {} : besideOf(form, touched.current, variables, pipeline);
+      await onSave({ script: changed, ...beside });
     } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
+      if (!(failure instanceof ApiError || failure instanceof SyntaxError)) throw failure;
       setError(failure.message);
     } finally {
       setSending(false);
     }
   }
 
-  return html`<form class="form form-wide" onSubmit=${save}>
+  return html`<form
+    class="form form-wide"
+    onSubmit=${save}
+    onInput=${(/** @type {any} */ event) => touched.current.add(event.target.name)}
+  >
     <label class="field">Script
-      <textarea name="script" class="code" rows="22" spellcheck="false" required defaultValue=${script}></textarea>
+      <textarea name="script" class="code" rows="22" spellcheck=${false} required defaultValue=${script}></textarea>
       <span class="hint">Lua. What it can use is at <a href="/api/stubs">/api/stubs</a>,
         annotated for editors.</span>
     </label>
@@ -60,7 +70,13 @@ export function DefinitionForm({ script, pipeline, action, onSave, back }) {
       <input type="checkbox" checked=${isWhole} onChange=${() => setWhole(!isWhole)} />
       The script says everything: name, inputs, needs and configuration
     </label>
-    ${!isWhole && html`<${Beside} pipeline=${pipeline} />`}
+    ${pipeline && isWhole && html`<p class="notice" role="status">What was said beside the script until now is dropped.</p>`}
+    <${Beside}
+      pipeline=${pipeline}
+      isHidden=${isWhole}
+      variables=${variables ?? variablesOf(pipeline?.config.env_vars)}
+      onVariables=${setVariables}
+    />
     ${error && html`<p class="failure" role="alert">${error}</p>`}
     <div class="actions">
       <a class="button" href=${back}>Back</a>
@@ -69,11 +85,11 @@ export function DefinitionForm({ script, pipeline, action, onSave, back }) {
   </form>`;
 }
 
-/** @param {{ pipeline: Pipeline | undefined }} props */
-function Beside({ pipeline }) {
+/** @param {{ pipeline: Pipeline | undefined, isHidden: boolean, variables: Variable[], onVariables: (next: Variable[]) => void }} props */
+function Beside({ pipeline, isHidden, variables, onVariables }) {
   const config = pipeline?.config ?? {};
-  const environment = Object.entries(config.env_vars ?? {}).map(([name, value]) => `${name}=${value}`);
-  return html`<fieldset class="beside">
+  // Hidden, it keeps what was typed.
+  return html`<fieldset class="beside" hidden=${isHidden} disabled=${isHidden}>
     <legend>Said beside the script; it wins over what the script says</legend>
     <label class="field">Name
       <input
@@ -82,10 +98,8 @@ function Beside({ pipeline }) {
         autocomplete="off"
         defaultValue=${pipeline?.name} /></label>
     <label class="field">Description
-      <input
-        name="description"
-        autocomplete="off"
-        defaultValue=${pipeline?.description ?? ""} /></label>
+      <textarea name="description" class="prose" rows="2" defaultValue=${pipeline?.description ?? ""}></textarea>
+    </label>
     <label class="field">Needed capabilities
       <input name="required_modules" autocomplete="off" defaultValue=${pipeline?.required_modules.join(", ")} />
       <span class="hint">With commas between them.</span>
@@ -103,48 +117,48 @@ function Beside({ pipeline }) {
         type="number"
         min="0"
         defaultValue=${config.max_retries ?? 0} /></label>
-    <label class="field">Environment
-      <textarea name="env_vars" rows="4" spellcheck="false" defaultValue=${environment.join("\n")}></textarea>
-      <span class="hint">NAME=VALUE, one a line.</span>
-    </label>
+    <${Environment} variables=${variables} onChange=${onVariables} />
   </fieldset>`;
 }
 
 /**
+ * What a field shows may be less than what it stands for, such as a name with a comma in a list with commas: what
+ * nobody touched stays as it was.
  * @param {FormData} form
- * @param {boolean} isWhole
- * @param {Pipeline | undefined} pipeline what it had and the form does not show stays
- * @returns {Definition}
+ * @param {Set<string>} touched names of fields
+ * @param {Variable[] | null} variables null where nobody touched them
+ * @param {Pipeline | undefined} pipeline what it had and the form does not show stays too
+ * @returns {Omit<Definition, "script">}
  */
-function definitionOf(form, isWhole, pipeline) {
+function besideOf(form, touched, variables, pipeline) {
   const text = (/** @type {string} */ name) => String(form.get(name) ?? "").trim();
-  const script = String(form.get("script") ?? "");
-  if (isWhole) return { script };
-  const timeout = text("timeout_seconds");
-  const environment = text("env_vars").split("\n").filter(Boolean).map(assignment);
+  const config = { ...pipeline?.config };
+  if (touched.has("timeout_seconds")) config.timeout_seconds = Number(text("timeout_seconds")) || null;
+  if (touched.has("max_retries")) config.max_retries = Number(text("max_retries"));
+  if (variables) config.env_vars = Object.fromEntries(variables.map(({ name, value }) => [name, value]));
+  const description = touched.has("description") ? text("description") : pipeline?.description;
+  const needs = pipeline?.required_modules ?? [];
   return {
-    script,
-    name: text("name"),
-    required_modules: text("required_modules")
-      .split(",")
-      .map((name) => name.trim())
-      .filter(Boolean),
-    ...(text("description") && { description: text("description") }),
+    name: pipeline && !touched.has("name") ? pipeline.name : text("name"),
+    ...(description && { description }),
+    required_modules: touched.has("required_modules") ? namesIn(text("required_modules"), needs) : needs,
     ...(pipeline && { tags: pipeline.tags }),
-    config: {
-      ...pipeline?.config,
-      timeout_seconds: timeout ? Number(timeout) : null,
-      max_retries: Number(text("max_retries")) || 0,
-      env_vars: Object.fromEntries(environment),
-    },
+    config,
   };
 }
 
 /**
- * @param {string} line
- * @returns {[string, string]}
+ * @param {string} text names with commas between them
+ * @param {string[]} before those that it was made of
+ * @returns {string[]}
  */
-function assignment(line) {
-  const at = line.indexOf("=");
-  return at < 0 ? [line.trim(), ""] : [line.slice(0, at).trim(), line.slice(at + 1)];
+function namesIn(text, before) {
+  const split = (/** @type {string} */ names) =>
+    names
+      .split(",")
+      .map((name) => name.trim())
+      .filter(Boolean);
+  const odd = before.find((name) => split(name)[0] !== name);
+  if (odd !== undefined) throw new SyntaxError(`Needed capabilities: "${odd}" cannot be written in this list.`);
+  return split(text);
 }

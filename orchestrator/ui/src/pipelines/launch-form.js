@@ -1,11 +1,12 @@
 /** Launching a job: a field for each declared input, with its default and its options. */
 
-import { useRef, useState } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 
 import { ApiError, randomKey, send } from "../api/client.js";
+import { readJson } from "../api/json.js";
 import { html } from "../html.js";
 import { navigate } from "../router.js";
-import { fieldName, parametersOf, textOf } from "./values.js";
+import { fieldName, parametersOf, presetOf, textOf } from "./values.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
 /** @typedef {import("../api/types.js").Input} Input */
@@ -32,8 +33,9 @@ export function LaunchForm({ pipeline }) {
     } catch (failure) {
       if (!(failure instanceof ApiError || failure instanceof SyntaxError)) throw failure;
       setError(failure.message);
-      // What was refused launched nothing, and a changed form is another launch.
-      key.current = randomKey();
+      // What was refused launched nothing, and the next try is another launch; an answer that was lost may be of one.
+      const isLost = failure instanceof ApiError && !failure.isRefusal;
+      if (!isLost) key.current = randomKey();
     } finally {
       setSending(false);
     }
@@ -41,7 +43,7 @@ export function LaunchForm({ pipeline }) {
 
   return html`<form class="form" onSubmit=${launch}>
     ${inputs.length === 0 && html`<p class="quiet">This pipeline declares no inputs.</p>`}
-    ${inputs.map(([name, input]) => html`<${Field} key=${name} name=${name} input=${input} isWrong=${error.includes(name)} />`)}
+    ${inputs.map(([name, input]) => html`<${Field} key=${name} name=${name} input=${input} isWrong=${error.startsWith(`Input \`${name}\` `)} />`)}
     <details>
       <summary>More</summary>
       <label class="field">Priority
@@ -49,7 +51,7 @@ export function LaunchForm({ pipeline }) {
         <span class="hint">0 is last, 9 is first.</span>
       </label>
       <label class="field">Further parameters
-        <textarea name="further" rows="4" spellcheck="false" placeholder="{ }"></textarea>
+        <textarea name="further" rows="4" spellcheck=${false} placeholder="{ }"></textarea>
         <span class="hint">A JSON object of parameters that are not declared.</span>
       </label>
     </details>
@@ -62,7 +64,7 @@ export function LaunchForm({ pipeline }) {
 
 /** @param {{ name: string, input: Input, isWrong: boolean }} props */
 function Field({ name, input, isWrong }) {
-  const hint = `${fieldName(name)}-hint`;
+  const hint = useId();
   const isNeeded = input.required === true && input.default === undefined;
   const common = {
     name: fieldName(name),
@@ -79,7 +81,7 @@ function Field({ name, input, isWrong }) {
 /** @param {{ input: Input, common: Record<string, unknown> }} props */
 function Control({ input, common }) {
   const options = input.options ?? (input.type === "bool" ? [true, false] : null);
-  const preset = input.default === undefined || input.default === null ? "" : textOf(input.default);
+  const preset = presetOf(input);
   if (options) {
     return html`<select ...${common}>
       ${preset === "" && html`<option value="">–</option>`}
@@ -112,7 +114,7 @@ function bodyOf(pipeline, form) {
 function jsonObject(text) {
   let value = null;
   try {
-    value = JSON.parse(text);
+    value = readJson(text);
   } catch {
     // Said below, in words.
   }

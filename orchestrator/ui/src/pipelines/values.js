@@ -1,18 +1,20 @@
 /** The values of a launch form as the parameters of a launch. */
 
+import { numberOf } from "../api/json.js";
+
 /** @typedef {import("../api/types.js").Input} Input */
 
 /**
  * @param {Record<string, Input>} inputs
  * @param {FormData} form fields named `input:NAME`
- * @returns {Record<string, unknown>} nothing for a field that was left empty: the default of the input counts then
+ * @returns {Record<string, unknown>} nothing for a field that was left empty or as it was: the default of the input counts then
  */
 export function parametersOf(inputs, form) {
   /** @type {Record<string, unknown>} */
   const parameters = {};
   for (const [name, input] of Object.entries(inputs)) {
     const text = form.get(fieldName(name));
-    if (typeof text === "string" && text !== "") parameters[name] = valueOf(input, text);
+    if (typeof text === "string" && text !== "" && text !== presetOf(input)) parameters[name] = valueOf(input, text);
   }
   return parameters;
 }
@@ -20,6 +22,14 @@ export function parametersOf(inputs, form) {
 /** @param {string} name of an input */
 export function fieldName(name) {
   return `input:${name}`;
+}
+
+/**
+ * @param {Input} input
+ * @returns {string} its default as a field shows it; empty where there is none
+ */
+export function presetOf({ default: preset }) {
+  return preset === undefined || preset === null ? "" : textOf(preset);
 }
 
 /**
@@ -39,6 +49,5 @@ function valueOf({ type, options }, text) {
   const option = options?.find((one) => textOf(one) === text);
   if (option !== undefined) return option;
   if (type === "bool") return text === "true";
-  if (type === "number" && text.trim() !== "" && Number.isFinite(Number(text))) return Number(text);
-  return text;
+  return type === "number" ? (numberOf(text) ?? text) : text;
 }

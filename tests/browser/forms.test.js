@@ -1,0 +1,111 @@
+/** Forms: what they send is what was meant, also what they cannot show, and where an answer was lost. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { stage } from "./support/stage.js";
+
+const STAGES = "stages = { { name = 'one', script = function() end } }";
+/** A whole number that this language cannot hold. */
+const HUGE = "1234567890123456789";
+
+/** @param {import("./support/server.js").Server} server */
+async function prepare({ api }) {
+  const said = await api.createPipeline({
+    name: "said beside",
+    description: "in two\nlines",
+    script: `-- CRLF\r\nreturn { name = 'in the script', requires = { 'docker' }, config = { priority = 3 }, ${STAGES} }`,
+    required_modules: ["gpu", "a,b"],
+    tags: ["nightly", { key: "os", value: "linux" }],
+    config: { timeout_seconds: 77, max_retries: 3, env_vars: { CERT: "begin\r\na=b\n", PAD: "  x  ", "A=B": "odd" } },
+  });
+  const plain = await api.createPipeline({ name: "plain", script: "-- a stage, in words" });
+  const script = `return { name = 'numbers', ${STAGES}, inputs = {
+    ['build id'] = { type = 'number', default = ${HUGE} },
+    id = { type = 'number', required = true },
+  } }`;
+  return { said, plain, numbers: await api.createPipeline({ script }) };
+}
+
+const on = stage(prepare);
+
+test("saving a pipeline untouched changes nothing of it, whatever the form cannot show", async () => {
+  for (const before of [on.sample.said, on.sample.plain, on.sample.numbers]) {
+    const { page, problems } = await on.open();
+    await page.goto(`/pipelines/${before.id}/edit`);
+    const whole = page.getByLabel("The script says everything");
+    assert.equal(await whole.isChecked(), false);
+    await page.getByRole("button", { name: "Save as a new version" }).click();
+    await page.waitForURL(`**/pipelines/${before.id}`);
+    assert.deepEqual(await on.api.get(`/api/pipeline/${before.id}`), before);
+    assert.deepEqual(problems, []);
+    await page.context().close();
+  }
+});
+
+test("what is changed beside the script is saved, and all else stays", async () => {
+  const { page } = await on.open();
+  const { id, config } = on.sample.said;
+  await page.goto(`/pipelines/${id}/edit`);
+  await page.locator("[name=timeout_seconds]").fill("9");
+  await page.getByLabel("Value of PAD").fill(" y=1\nz ");
+  await page.getByRole("button", { name: "Remove A=B" }).click();
+  await page.getByRole("button", { name: "Add a variable" }).click();
+  await page.getByLabel("Name of variable 3").fill("NEW");
+  await page.getByLabel("Value of NEW").fill("new");
+  const whole = page.getByLabel("The script says everything");
+  await whole.check();
+  await page.getByText("What was said beside the script until now is dropped.").waitFor();
+  await whole.uncheck();
+  await page.getByRole("button", { name: "Save as a new version" }).click();
+  await page.waitForURL(`**/pipelines/${id}`);
+  const after = await on.api.get(`/api/pipeline/${id}`);
+  const environment = { CERT: config.env_vars.CERT, PAD: " y=1\nz ", NEW: "new" };
+  const changed = { version: 2, updated_at: after.updated_at, config: { ...config, timeout_seconds: 9, env_vars: environment } };
+  assert.deepEqual(after, { ...on.sample.said, ...changed });
+  await page.goto(`/pipelines/${id}/edit`);
+  await page.locator("[name=required_modules]").fill("gpu");
+  await page.getByRole("button", { name: "Save as a new version" }).click();
+  await page.getByRole("alert").getByText('"a,b" cannot be written in this list').waitFor();
+  await page.context().close();
+});
+
+test("a launch whose answer was lost is sent again without launching twice, and large numbers keep their digits", async () => {
+  const { page } = await on.open();
+  await page.goto(`/pipelines/${on.sample.numbers.id}`);
+  await page.locator("[name='input:id']").fill(HUGE);
+  await page.getByText("More", { exact: true }).click();
+  await page.getByLabel("Further parameters").fill(`{"parent": ${HUGE}}`);
+  let isLost = false;
+  await page.route("**/api/pipeline/launch", async (route) => {
+    if (isLost) return route.continue();
+    isLost = true;
+    await route.fetch();
+    return route.abort("connectionreset");
+  });
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.getByRole("alert").waitFor();
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.waitForURL(/\/jobs\/[\da-f-]{36}$/);
+  const shown = JSON.stringify({ "build id": 0, id: 0, parent: 0 }, null, 2).replaceAll("0", HUGE);
+  await page.getByRole("region", { name: "Parameters" }).last().getByText(shown).waitFor();
+  const jobs = await (await fetch(`${on.server.address}/api/jobs/pipeline/${on.sample.numbers.id}`)).text();
+  assert.deepEqual(jobs.match(/"parameters":\{[^}]*\}/g), [`"parameters":{"build id":${HUGE},"id":${HUGE},"parent":${HUGE}}`]);
+  await page.context().close();
+});
+
+test("what is refused is said at the input that it is about", async () => {
+  const { page } = await on.open();
+  await page.goto(`/pipelines/${on.sample.numbers.id}`);
+  await page.locator("[name='input:id']").fill("1");
+  await page.route("**/api/pipeline/launch", (route) =>
+    route.fulfill({ status: 422, json: { detail: 'input `build id` must be a number, not "x"', code: "invalid_parameters" } }),
+  );
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.getByRole("alert").waitFor();
+  const wrong = page.locator("[aria-invalid=true]");
+  assert.equal(await wrong.getAttribute("name"), "input:build id");
+  const hint = await wrong.getAttribute("aria-describedby");
+  assert.match(await page.locator(`[id="${hint}"]`).innerText(), /number/);
+  await page.context().close();
+});
