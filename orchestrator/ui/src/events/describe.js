@@ -17,6 +17,12 @@ const REQUEUE = {
   runner_lost: "its runner was lost",
 };
 
+const PAUSE = {
+  failing: "no delivery succeeded for too long",
+  gone: "its receiver is gone for good",
+  secret_missing: "what it is signed with is lost",
+};
+
 /** @type {Record<string, (payload: Record<string, any>) => string>} */
 const SENTENCES = {
   "job.launched": (p) =>
@@ -44,6 +50,10 @@ const SENTENCES = {
   "group.place_taken": (p) => `A place of the group ${p.group} was taken`,
   "projection.event_skipped": (p) => `Projection ${p.projection} skips the event ${p.position}${because(p.reason)}`,
   "projection.stream_retried": (p) => `Projection ${p.projection} tries its parked streams again${because(p.reason)}`,
+  "webhook.created": (p) => `Webhook to ${p.url} created`,
+  "webhook.paused": (p) => `Webhook paused at the event ${p.position}, since ${named(PAUSE, p.cause)}${because(p.error)}`,
+  "webhook.resumed": () => "Webhook resumed",
+  "webhook.deleted": () => "Webhook deleted",
   "archive.segment_archived": (p) => `${counted(p.logs, "log")} archived in segment ${p.segment}`,
   "archive.segment_released": (p) => `Segment ${p.segment} alone has its logs`,
   "archive.segment_removed": (p) => `Segment ${p.segment} is not kept any more`,

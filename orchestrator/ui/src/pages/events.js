@@ -9,7 +9,7 @@ import { setQuery, useLocation } from "../router.js";
 import { PageHeading } from "../ui/parts.js";
 import { Empty, Failure, Loading } from "../ui/states.js";
 
-const STREAM_TYPES = ["job", "job_log", "pipeline", "runner", "claim", "group", "projection"];
+const STREAM_TYPES = ["job", "job_log", "pipeline", "runner", "claim", "group", "projection", "webhook", "archive"];
 
 export function Events() {
   const { query } = useLocation();
@@ -18,11 +18,11 @@ export function Events() {
     stream_type: query.get("stream_type") ?? "",
     stream_id: query.get("stream_id") ?? "",
   };
-  const after = query.get("after");
-  const tail = useTail(filter, after === null ? null : Number(after));
+  const place = placeOf(query);
+  const tail = useTail(filter, place);
   return html`<${PageHeading} title="Events">
       ${
-        after === null
+        place === null
           ? html`<button type="button" aria-pressed=${tail.isPaused} onClick=${tail.togglePause}>
               ${tail.isPaused ? "Go on" : "Pause"}
             </button>`
@@ -33,9 +33,18 @@ export function Events() {
     <${Body} tail=${tail} isFiltered=${Object.values(filter).some(Boolean)} />`;
 }
 
+/**
+ * @param {URLSearchParams} query
+ * @returns {import("../events/use-tail.js").Place}
+ */
+function placeOf(query) {
+  if (query.has("after")) return { after: Number(query.get("after")) };
+  return query.has("before") ? { before: Number(query.get("before")) } : null;
+}
+
 /** @param {{ tail: import("../events/use-tail.js").Tail, isFiltered: boolean }} props */
 function Body({ tail, isFiltered }) {
-  const { events, error, missed } = tail;
+  const { events, error, missed, isLooking } = tail;
   if (!events) return error ? html`<${Failure} error=${error} what="feed" />` : html`<${Loading} rows=${12} />`;
   return html`${error && html`<p class="notice" role="status">This is how it was before: ${error.message}</p>`}
   ${
@@ -45,21 +54,22 @@ function Body({ tail, isFiltered }) {
     </p>`
   }
   ${
-    events.length === 0
-      ? html`<${Empty} title=${isFiltered ? "Nothing like that among the last events" : "Nothing has happened yet"}>
+    events.length === 0 && !isLooking
+      ? html`<${Empty} title=${isFiltered ? "There is no event like that" : "Nothing has happened yet"}>
           <p>
             ${isFiltered ? html`New ones appear here. <a href="/events">Show all</a>` : html`Begin with a <a href="/pipelines/new">pipeline</a>.`}
           </p>
         <//>`
-      : html`<${EventList} events=${events} />`
+      : events.length > 0 && html`<${EventList} events=${events} />`
   }
+  ${isLooking && html`<p class="quiet" role="status">Looking further back…</p>`}
   ${tail.older && html`<nav class="pages" aria-label="Pages of the feed"><span></span><a href=${tail.older}>Older events</a></nav>`}`;
 }
 
 /** @param {{ filter: { type: string, stream_type: string, stream_id: string } }} props */
 function EventFilters({ filter }) {
   const change = (/** @type {string} */ name) => (/** @type {any} */ event) =>
-    setQuery({ [name]: event.currentTarget.value.trim(), after: null });
+    setQuery({ [name]: event.currentTarget.value.trim(), after: null, before: null });
   return html`<form
     class="filters"
     role="search"

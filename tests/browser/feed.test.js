@@ -1,0 +1,103 @@
+/** The feed of events: it finds what is far back, goes on after a failure, and knows every type. */
+
+import assert from "node:assert/strict";
+import { readdirSync } from "node:fs";
+import { resolve } from "node:path";
+import { test } from "node:test";
+
+import { eventually } from "./support/eventually.js";
+import { stage } from "./support/stage.js";
+
+const GOLDEN = resolve(import.meta.dirname, "../../events/golden");
+/** Events of one page. */
+const PAGE = 100;
+/** More than one window holds. */
+const JOBS = 250;
+
+/** @param {import("./support/server.js").Server} server */
+async function prepare({ api }) {
+  const pipeline = await api.createPipeline({ name: "first of all", script: "--" });
+  const jobs = [];
+  for (let job = 0; job < JOBS; job += 1) jobs.push(await api.launch(pipeline.id));
+  return { pipeline, first: jobs[0] };
+}
+
+const on = stage(prepare);
+
+test("what passes a filter is found however far back it is", async () => {
+  const { page } = await on.open();
+  await page.goto("/events?type=pipeline.created");
+  await page.getByText("Pipeline first of all created").waitFor();
+  await page.getByText("Looking further back…").waitFor({ state: "detached" });
+  assert.equal(await page.getByRole("link", { name: "Older events" }).count(), 0);
+  await on.api.createPipeline({ name: "and another", script: "--" });
+  await page.getByText("Pipeline and another created").waitFor();
+  await page.goto(`/events?stream_type=job&stream_id=${on.sample.first.id}`);
+  await page.getByText("Launched with priority").waitFor();
+  await page.context().close();
+});
+
+test("older events follow page by page to the first one, each of them once", async () => {
+  const { page } = await on.open();
+  await page.goto("/events?type=job.launched");
+  /** @type {number[]} */
+  const seen = [];
+  const older = page.getByRole("link", { name: "Older events" });
+  const positions = page.locator(".event-position");
+  for (let left = JOBS; left > 0; left -= PAGE) {
+    await eventually(async () => (await positions.count()) === Math.min(left, PAGE) && !seen.includes(await newest(positions)));
+    seen.push(...(await positions.allInnerTexts()).map(Number));
+    if (left > PAGE) await older.click();
+  }
+  await page.getByText("Looking further back…").waitFor({ state: "detached" });
+  assert.equal(await older.count(), 0);
+  assert.equal(new Set(seen).size, JOBS);
+  assert.deepEqual(
+    seen,
+    seen.toSorted((a, b) => b - a),
+  );
+  await page.context().close();
+});
+
+test("a feed whose first load failed is as live as any other, and one that is refused is not asked for again", async () => {
+  const { page } = await on.open();
+  let refusals = 1;
+  await page.route("**/api/events?*", (route) =>
+    refusals-- > 0 ? route.fulfill({ status: 503, json: { detail: "too much to do", code: "overloaded" } }) : route.continue(),
+  );
+  await page.goto("/events?stream_type=pipeline");
+  await page.getByText("The feed cannot be shown").waitFor();
+  await page.getByText("Pipeline first of all created").waitFor();
+  await on.api.createPipeline({ name: "after the failure", script: "--" });
+  await page.getByText("Pipeline after the failure created").waitFor();
+  let asked = 0;
+  page.on("request", (request) => (asked += request.url().includes("/api/events?") ? 1 : 0));
+  await page.clock.install();
+  await page.goto("/events?after=abc");
+  await page.getByText("The feed cannot be shown").waitFor();
+  await page.clock.runFor(60_000);
+  await eventually(() => asked === 1);
+  await page.context().close();
+});
+
+test("the filter has every type of event that there is", async () => {
+  const { page } = await on.open();
+  await page.goto("/events");
+  await page.getByText("Pipeline first of all created").or(page.getByText("Launched with")).first().waitFor();
+  const types = await page.getByLabel("Type").locator("option:not([value=''])").allInnerTexts();
+  const golden = readdirSync(GOLDEN, { recursive: true }).flatMap((file) => /([^/]+)\.v1\.json$/.exec(String(file))?.[1] ?? []);
+  assert.deepEqual(types.toSorted(), golden.toSorted());
+  const streams = await page.getByLabel("About").locator("option:not([value=''])").evaluateAll(valuesOf);
+  assert.deepEqual(streams.toSorted(), [...new Set(golden.map((type) => type.split(".")[0]))].toSorted());
+  await page.context().close();
+});
+
+/** @param {import("playwright-core").Locator} positions */
+async function newest(positions) {
+  return Number(await positions.first().innerText());
+}
+
+/** Runs in the page. @param {Element[]} options */
+function valuesOf(options) {
+  return options.map((option) => /** @type {HTMLOptionElement} */ (option).value);
+}
