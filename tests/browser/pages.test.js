@@ -128,6 +128,47 @@ test("a list that is overloaded is asked for again by itself", async () => {
   await page.context().close();
 });
 
+test("a list is shown over all its pages, and says so where there are more than it shows", async () => {
+  const { page } = await on.open();
+  const [runner] = await on.api.get("/api/runners");
+  let pages = 3;
+  let asked = 0;
+  await page.route("**/api/runners?*", (route) => {
+    asked += 1;
+    const link = asked < pages ? { link: `</api/runners?cursor=${asked}>; rel="next"` } : undefined;
+    return route.fulfill({ json: [{ ...runner, id: `runner-${asked}` }], headers: link });
+  });
+  await page.goto("/runners");
+  await page.getByRole("link", { name: "runner-3", exact: true }).waitFor();
+  assert.equal(await page.getByText("there are more").count(), 0);
+  asked = 0;
+  pages = 100;
+  await page.reload();
+  await page.getByText("Of the newest 10 runners only: there are more.").waitFor();
+  await page.context().close();
+});
+
+test("the parked streams of a projection are listed once, and anew while it is rebuilt", async () => {
+  const { page } = await on.open();
+  const stream = { stream_type: "job", position: 3, error: "unreadable" };
+  let ids = ["a", "b"];
+  await page.route("**/api/projections/jobs/parked", (route) =>
+    route.fulfill({ json: ids.map((id) => ({ ...stream, stream_id: id })) }),
+  );
+  await page.route("**/api/projections", async (route) => {
+    const all = await (await route.fetch()).json();
+    const jobs = { ...all.find((/** @type {any} */ { name }) => name === "jobs"), parked: 2 };
+    await route.fulfill({ json: [...all, jobs, { ...jobs, state: "rebuilding", position: 1 }] });
+  });
+  await page.goto("/projections");
+  await page.getByText("job/a").waitFor();
+  assert.equal(await page.getByRole("heading", { name: "Parked in jobs" }).count(), 1);
+  ids = ["b"];
+  await page.getByText("job/a").waitFor({ state: "detached" });
+  await page.getByText("job/b").waitFor();
+  await page.context().close();
+});
+
 test("the history tells who cancelled a job and why, and the slider how it stood before", async () => {
   const { page } = await on.open();
   await page.goto(`/jobs/${on.sample.cancelled.id}`);

@@ -55,6 +55,24 @@ export async function get(path, { signal, minPosition } = {}) {
 }
 
 /**
+ * The pages of a list as one, up to a bound: there were more where its `next` is not null.
+ * @template Row
+ * @param {string} path
+ * @param {number} most pages
+ * @param {Asking} [asking]
+ * @returns {Promise<Answer<Row[]>>}
+ */
+export async function getPages(path, most, asking) {
+  const all = /** @type {Answer<Row[]>} */ (await get(path, asking));
+  for (let page = 1; all.next && page < most; page += 1) {
+    const more = /** @type {Answer<Row[]>} */ (await get(all.next, asking));
+    all.body.push(...more.body);
+    all.next = more.next;
+  }
+  return all;
+}
+
+/**
  * Sends a command. Its request id says in the history that it came through the dashboard.
  * @template T
  * @param {"POST" | "PUT" | "DELETE"} method

@@ -11,6 +11,9 @@ import { query } from "./client.js";
 /** @typedef {import("../live/use-resource.js").Refreshing} Refreshing */
 /** @typedef {import("./types.js").EventBody} EventBody */
 
+/** A list that is shown as one has so many rows at most. */
+const WHOLE = { limit: 1_000, pages: 10 };
+
 /** @param {EventBody} event */
 export const isOfJobs = (event) => event.stream_type === "job";
 /** @param {EventBody} event */
@@ -43,6 +46,14 @@ export function useJobs(filter, refreshing) {
 }
 
 /**
+ * @param {Refreshing} refreshing
+ * @returns {Resource<import("./types.js").Job[]>}
+ */
+export function useRunningJobs(refreshing) {
+  return useWhole("/api/jobs", { status: "Running" }, refreshing);
+}
+
+/**
  * @param {string} pipelineId
  * @param {number} limit
  * @returns {Resource<import("./types.js").Job[]>}
@@ -72,7 +83,7 @@ export function useJobHistory(id) {
 
 /** @returns {Resource<import("./types.js").Pipeline[]>} */
 export function usePipelines() {
-  return useResource("/api/pipeline/list", { on: isOfPipelines });
+  return useWhole("/api/pipeline/list", {}, { on: isOfPipelines });
 }
 
 /**
@@ -105,7 +116,7 @@ export function useVersionDiff(id, versions) {
  * @returns {Resource<import("./types.js").Runner[]>}
  */
 export function useRunners(refreshing) {
-  return useResource(`/api/runners${query({ limit: 1_000 })}`, refreshing);
+  return useWhole("/api/runners", {}, refreshing);
 }
 
 /**
@@ -118,10 +129,22 @@ export function useProjections(refreshing) {
 
 /**
  * @param {string} projection
+ * @param {Refreshing} refreshing
  * @returns {Resource<import("./types.js").ParkedStream[]>}
  */
-export function useParked(projection) {
-  return useResource(`/api/projections/${projection}/parked`);
+export function useParked(projection, refreshing) {
+  return useResource(`/api/projections/${projection}/parked`, refreshing);
+}
+
+/**
+ * @template T
+ * @param {string} path
+ * @param {Record<string, string>} filter
+ * @param {Refreshing} refreshing
+ * @returns {Resource<T>}
+ */
+function useWhole(path, filter, refreshing) {
+  return useResource(path + query({ ...filter, limit: WHOLE.limit }), { ...refreshing, pages: WHOLE.pages });
 }
 
 /** @param {string} id of a stream */

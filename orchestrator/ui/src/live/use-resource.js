@@ -2,7 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
-import { ApiError, get } from "../api/client.js";
+import { ApiError, get, getPages } from "../api/client.js";
 import { lastPosition, listen } from "./feed.js";
 import { coalesced } from "./coalesced.js";
 
@@ -25,6 +25,7 @@ const RETRY_MS = 5_000;
  * @typedef {object} Refreshing
  * @property {(event: EventBody) => boolean} [on] whether an event may have changed what is shown
  * @property {number} [everyMs] also without events, for what changes by the clock
+ * @property {number} [pages] of a list: so many at most are shown as one
  */
 
 /**
@@ -33,7 +34,7 @@ const RETRY_MS = 5_000;
  * @param {Refreshing} [refreshing]
  * @returns {Resource<T>}
  */
-export function useResource(path, { on, everyMs } = {}) {
+export function useResource(path, { on, everyMs, pages } = {}) {
   const [shown, setShown] = useState(/** @type {Shown<T>} */ (NOTHING));
   const isAffected = useRef(on);
   isAffected.current = on;
@@ -48,7 +49,7 @@ export function useResource(path, { on, everyMs } = {}) {
     let retry;
     const load = async () => {
       clearTimeout(retry);
-      const isWorthRetrying = await loadInto(path, aborter.signal, setShown);
+      const isWorthRetrying = await loadInto(path, pages, aborter.signal, setShown);
       if (isWorthRetrying) retry = setTimeout(refresh.soon, RETRY_MS);
     };
     const refresh = coalesced(load);
@@ -63,7 +64,7 @@ export function useResource(path, { on, everyMs } = {}) {
       clearInterval(timer);
       clearTimeout(retry);
     };
-  }, [path, everyMs]);
+  }, [path, everyMs, pages]);
 
   const reload = useCallback(() => loader.current?.(), []);
   const { data, error, isStale, next } = shown.path === path ? shown : /** @type {Shown<T>} */ (NOTHING);
@@ -81,14 +82,16 @@ const NOTHING = { path: null, data: undefined, error: null, isStale: false, next
 /**
  * @template T
  * @param {string} path
+ * @param {number | undefined} pages
  * @param {AbortSignal} signal
  * @param {(change: (before: Shown<T>) => Shown<T>) => void} setShown
  * @returns {Promise<boolean>} whether it failed in a way that may pass
  */
-async function loadInto(path, signal, setShown) {
+async function loadInto(path, pages, signal, setShown) {
   try {
     // An event may be here before the read models have it.
-    const { body, isStale, next } = await get(path, { signal, minPosition: lastPosition() });
+    const asking = { signal, minPosition: lastPosition() };
+    const { body, isStale, next } = await (pages ? getPages(path, pages, asking) : get(path, asking));
     setShown(() => ({ path, data: /** @type {T} */ (body), error: null, isStale, next }));
     return false;
   } catch (error) {

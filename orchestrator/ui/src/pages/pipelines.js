@@ -5,7 +5,7 @@ import { formatCount } from "../format.js";
 import { html } from "../html.js";
 import { setQuery, useLocation } from "../router.js";
 import { Ago, Cell, PageHeading, Table } from "../ui/parts.js";
-import { Empty, Shown } from "../ui/states.js";
+import { Empty, Rest, Shown } from "../ui/states.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
 /** @typedef {import("../api/types.js").PipelineStats} PipelineStats */
@@ -33,6 +33,7 @@ export function Pipelines() {
         />
       </label>
     </form>
+    <${Rest} of=${pipelines} what="pipelines" />
     <${Shown} of=${pipelines} what="list of pipelines" rows=${8}>
       ${(/** @type {Pipeline[]} */ all) => {
         const shown = all.filter((pipeline) => matches(pipeline, words));

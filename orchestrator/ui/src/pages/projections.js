@@ -20,11 +20,13 @@ const IDLE_MS = 5_000;
 
 export function Projections() {
   const [isBusy, setBusy] = useState(false);
-  const projections = useProjections({ everyMs: isBusy ? PROGRESS_MS : IDLE_MS });
+  const refreshing = { everyMs: isBusy ? PROGRESS_MS : IDLE_MS };
+  const projections = useProjections(refreshing);
   const [rebuilt, setRebuilt] = useState("");
   const isRebuilding = projections.data?.some(({ state }) => state === "rebuilding") ?? false;
   if (isRebuilding !== isBusy) setBusy(isRebuilding);
-  const parked = projections.data?.filter((one) => one.parked > 0) ?? [];
+  // One that is being rebuilt is there twice.
+  const parked = new Set(projections.data?.filter((one) => one.parked > 0).map(({ name }) => name));
   return html`<${PageHeading} title="Projections" />
     <p class="lead">
       Whatever is shown is derived from the log of events. A projection that is
@@ -34,10 +36,10 @@ export function Projections() {
     <${Shown} of=${projections} what="list of projections" rows=${7}>
       ${(/** @type {Projection[]} */ all) => html`<${List} projections=${all} onRebuild=${setRebuilt} />`}
     <//>
-    ${parked.map(
-      ({ name }) =>
+    ${[...parked].map(
+      (name) =>
         html`<${Section} key=${name} id=${`parked-${name}`} title=${`Parked in ${name.replaceAll("_", " ")}`}>
-          <${Parked} projection=${name} onChange=${projections.reload} />
+          <${Parked} projection=${name} refreshing=${refreshing} onChange=${projections.reload} />
         <//>`,
     )}
     ${rebuilt && html`<${RebuildDialog} name=${rebuilt} onChange=${projections.reload} onClose=${() => setRebuilt("")} />`}`;

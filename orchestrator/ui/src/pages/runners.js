@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 
 import { query as queryOf, send } from "../api/client.js";
-import { isOfJobs, useJobs, useRunners } from "../api/resources.js";
+import { isOfJobs, useRunners, useRunningJobs } from "../api/resources.js";
 import { counted } from "../format.js";
 import { html } from "../html.js";
 import { HeatMap } from "../runners/heat-map.js";
@@ -12,7 +12,7 @@ import { StartRunner } from "../runners/start-runner.js";
 import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
 import { Ago, Cell, JobLink, PageHeading, Section, Status, Table } from "../ui/parts.js";
-import { Empty, Shown } from "../ui/states.js";
+import { Empty, Rest, Shown } from "../ui/states.js";
 
 /** @typedef {import("../api/types.js").Runner} Runner */
 /** @typedef {import("../api/types.js").Job} Job */
@@ -25,8 +25,9 @@ const affectsRunners = (/** @type {import("../api/types.js").EventBody} */ event
 
 export function Runners() {
   const runners = useRunners({ on: affectsRunners, everyMs: CONTACT_MS });
-  const running = useJobs({ status: "Running", limit: 1_000 }, { on: affectsRunners });
+  const running = useRunningJobs({ on: affectsRunners });
   return html`<${PageHeading} title="Runners" />
+    <${Rest} of=${runners} what="runners" />
     <${Shown} of=${runners} what="list of runners" rows=${8}>
       ${(/** @type {Runner[]} */ all) =>
         all.length === 0

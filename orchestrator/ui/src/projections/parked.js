@@ -13,9 +13,9 @@ import { Shown } from "../ui/states.js";
 /** @typedef {import("../api/types.js").ParkedStream} ParkedStream */
 /** @typedef {"retry" | "skip"} Verb */
 
-/** @param {{ projection: string, onChange: () => void }} props */
-export function Parked({ projection, onChange }) {
-  const parked = useParked(projection);
+/** @param {{ projection: string, refreshing: import("../live/use-resource.js").Refreshing, onChange: () => void }} props */
+export function Parked({ projection, refreshing, onChange }) {
+  const parked = useParked(projection, refreshing);
   const [asked, setAsked] = useState(/** @type {{ verb: Verb, stream: ParkedStream } | null} */ (null));
   const changed = () => {
     parked.reload();

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-import { ApiError, get, query } from "../api/client.js";
+import { ApiError, getPages, query } from "../api/client.js";
 import { coalesced } from "../live/coalesced.js";
 
 /** @typedef {import("../api/types.js").Job} Job */
@@ -54,14 +54,8 @@ export function useRecentJobs() {
  */
 async function load(signal) {
   const since = new Date(Date.now() - (HOURS + EARLIER_HOURS) * HOUR_MS).toISOString();
-  /** @type {Job[]} */
-  const jobs = [];
-  /** @type {string | null} */
-  let path = `/api/jobs${query({ since, limit: PAGE })}`;
-  for (let page = 0; path && page < MAX_PAGES; page += 1) {
-    const answer = /** @type {import("../api/client.js").Answer<Job[]>} */ (await get(path, { signal }));
-    jobs.push(...answer.body);
-    path = answer.next;
-  }
-  return { jobs, isWhole: path === null };
+  const { body: jobs, next } = /** @type {import("../api/client.js").Answer<Job[]>} */ (
+    await getPages(`/api/jobs${query({ since, limit: PAGE })}`, MAX_PAGES, { signal })
+  );
+  return { jobs, isWhole: next === null };
 }

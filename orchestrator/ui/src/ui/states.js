@@ -1,5 +1,6 @@
 /** What is shown instead of data: while it loads, where there is none, and where it cannot be had. */
 
+import { formatCount } from "../format.js";
 import { html } from "../html.js";
 
 /** @typedef {import("preact").ComponentChildren} Children */
@@ -58,6 +59,17 @@ export function Shown({ of, what, rows, children }) {
   return html`${error && html`<${Outdated} error=${error} />`}
   ${!error && isStale && html`<p class="notice" role="status">The server is catching up: this may be a little old.</p>`}
   ${children(data)}`;
+}
+
+/**
+ * Says that a list goes on beyond what is shown of it.
+ * @param {{ of: import("../live/use-resource.js").Resource<unknown[]>, what: string }} props
+ */
+export function Rest({ of: { data, next }, what }) {
+  return (
+    next &&
+    html`<p class="notice" role="status">Of the newest ${formatCount(data?.length ?? 0)} ${what} only: there are more.</p>`
+  );
 }
 
 /** @param {{ error: import("../api/client.js").ApiError }} props */
