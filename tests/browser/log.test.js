@@ -10,6 +10,8 @@ import { stage } from "./support/stage.js";
 const LINES = 100_000;
 /** Entries of one request of the page. */
 const PAGE = 5_000;
+/** Pixels. */
+const LINE_HEIGHT = 20;
 /** Elements of the pane at most: what is seen, and a little beyond. */
 const MAX_ELEMENTS = 600;
 /** The longest wait for the whole of a long log, from a debug build on a busy machine. */
@@ -93,8 +95,10 @@ test("a long log opens at its end, and what was before is loaded when it is aske
   await pane.evaluate((element) => (element.scrollTop = 0));
   const first = LINES + 2_000 - PAGE + 1;
   await pane.getByText(`line ${first} of many`, { exact: true }).waitFor();
-  await page.getByRole("button", { name: "Load earlier" }).click();
+  await page.getByRole("button", { name: "Load earlier" }).dblclick();
   await page.getByText(`from entry ${(first - PAGE).toLocaleString("en-US")} on`).waitFor();
+  const height = await page.locator(".log-lines").evaluate((element) => element.clientHeight);
+  assert.equal(height, (2 * PAGE + 1) * LINE_HEIGHT, "its lines and the title of the attempt");
   // What was read stays where it was, and what was before it is above.
   await pane.getByText(`line ${first} of many`, { exact: true }).waitFor();
   await pane.getByText(`line ${first - 1} of many`, { exact: true }).waitFor();
@@ -114,6 +118,14 @@ test("an address names a line, also one of many in an entry, and shows it", asyn
   await page.waitForURL(/#L1\.3$/);
   await page.reload();
   await page.locator(".is-marked").getByText("three").waitFor();
+  await page.context().close();
+});
+
+test("an address of a line that is not there shows the log, and says so", async () => {
+  const { page } = await on.open();
+  await page.goto(`/jobs/${on.sample.short.id}#L600`);
+  await page.getByText("Line 600 is not among those that are here.").waitFor();
+  await page.getByText("five needles").waitFor();
   await page.context().close();
 });
 
@@ -143,12 +155,14 @@ test("the whole log can be downloaded", async () => {
   await page.context().close();
 });
 
-test("the end of the job ends the log", async () => {
+test("the end of the job ends the log, and what its runner still sends is shown", async () => {
   const { page } = await on.open();
   await page.goto(`/jobs/${on.sample.short.id}`);
   await page.getByText(/entries · live/).waitFor();
   await on.api.complete(on.sample.short.id);
-  await page.getByText(/entries · complete/).waitFor();
+  await page.getByText(/entries · ended/).waitFor();
+  await on.api.log(on.sample.short.id, ["sent after the end"]);
+  await page.getByText("sent after the end").waitFor();
   await page.context().close();
 });
 

@@ -23,6 +23,8 @@ const MAX_UNASKED = 200_000;
 /** Entries that arrive within this time are shown together. */
 const GATHER_MS = 100;
 const RETRY_MS = 3_000;
+/** When the log is read again after the job has ended: its runner may still send what it had gathered. */
+const AFTER_END_MS = [2_000, 5_000, 15_000, 60_000];
 
 /**
  * @typedef {object} Following
@@ -45,6 +47,7 @@ export function followLog(jobId, start, { onEntries, onEarlier, onState, onError
   let last = start === "end" ? 0 : start.after;
   let allowed = last + MAX_UNASKED;
   let hasEnded = false;
+  let isGoingBack = false;
   let aborter = new AbortController();
   /** @type {EventSource | null} */
   let source = null;
@@ -55,16 +58,10 @@ export function followLog(jobId, start, { onEntries, onEarlier, onState, onError
     const { signal } = aborter;
     onState("loading");
     try {
-      if (start === "end" && last === 0) {
-        const end = /** @type {{ body: LogEntry[] }} */ (await get(path + query({ tail: PAGE }), { signal }));
-        take(end.body);
-        allowed = last + MAX_UNASKED;
-      }
-      for (let isMore = true; isMore && last < allowed;) {
-        const page = /** @type {{ body: LogEntry[] }} */ (await get(path + query({ after: last, limit: PAGE }), { signal }));
-        take(page.body);
-        isMore = page.body.length === PAGE;
-      }
+      if (start === "end" && last === 0) await takeEnd(signal);
+      await takeOn(signal);
+      // The address may name an entry that is not there.
+      if (first === 0 && last > 0) await takeEnd(signal);
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
@@ -77,6 +74,23 @@ export function followLog(jobId, start, { onEntries, onEarlier, onState, onError
     else listen();
   }
 
+  /** @param {AbortSignal} signal */
+  async function takeEnd(signal) {
+    const end = /** @type {{ body: LogEntry[] }} */ (await get(path + query({ tail: PAGE }), { signal }));
+    last = 0;
+    take(end.body);
+    allowed = last + MAX_UNASKED;
+  }
+
+  /** @param {AbortSignal} signal */
+  async function takeOn(signal) {
+    for (let isMore = true; isMore && last < allowed;) {
+      const page = /** @type {{ body: LogEntry[] }} */ (await get(path + query({ after: last, limit: PAGE }), { signal }));
+      take(page.body);
+      isMore = page.body.length === PAGE;
+    }
+  }
+
   function listen() {
     source = new EventSource(`${path}/stream${query({ after: last })}`);
     source.onopen = () => onState("live");
@@ -86,12 +100,25 @@ export function followLog(jobId, start, { onEntries, onEarlier, onState, onError
       source?.close();
       gathered.flush();
       onState("ended");
+      readAgain(AFTER_END_MS);
     });
     // It comes back by itself after the last entry, unless the server refused it.
     source.onerror = () => {
       if (source?.readyState === EventSource.CLOSED) retry = setTimeout(catchUp, RETRY_MS);
       onState("loading");
     };
+  }
+
+  /** @param {number[]} pauses */
+  function readAgain([pause, ...others]) {
+    if (pause === undefined) return;
+    const { signal } = aborter;
+    const read = () =>
+      takeOn(signal).then(
+        () => readAgain(others),
+        () => signal.aborted || readAgain(others),
+      );
+    retry = setTimeout(read, pause);
   }
 
   /** @param {LogEntry[]} entries */
@@ -102,6 +129,8 @@ export function followLog(jobId, start, { onEntries, onEarlier, onState, onError
   }
 
   async function goBack() {
+    if (isGoingBack) return;
+    isGoingBack = true;
     const after = Math.max(0, first - 1 - PAGE);
     const earlier = path + query({ after, limit: first - 1 - after });
     try {
@@ -111,6 +140,8 @@ export function followLog(jobId, start, { onEntries, onEarlier, onState, onError
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       onError(error);
+    } finally {
+      isGoingBack = false;
     }
   }
 

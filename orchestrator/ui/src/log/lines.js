@@ -40,7 +40,7 @@ export class LogLines {
   /** @param {LogEntry[]} entries those before the first ones */
   addEarlier(entries) {
     const earlier = new LogLines();
-    earlier.add(entries);
+    earlier.add(entries.filter(({ index }) => index < this.firstIndex));
     if (earlier.all.length === 0) return;
     // The attempt that was under way at the first entry has its title further up.
     const before = this.all.length;

@@ -12,7 +12,7 @@ import { LogLines } from "./lines.js";
 import { LogView } from "./log-view.js";
 import { useSearch } from "./use-search.js";
 
-const STATES = { loading: "loading…", live: "live", ended: "complete", paused: "paused", full: "not all loaded" };
+const STATES = { loading: "loading…", live: "live", ended: "ended", paused: "paused", full: "not all loaded" };
 
 /** @param {{ jobId: string, startsAtEnd: boolean }} props `startsAtEnd`: what is of interest is there */
 export function LogPane({ jobId, startsAtEnd }) {
@@ -46,6 +46,13 @@ export function LogPane({ jobId, startsAtEnd }) {
       <span class="quiet log-state" role="status">${entries} · ${STATES[state]}</span>
     </div>
     ${error && html`<p class="notice" role="status">The log cannot be read: ${error.message} It is tried again.</p>`}
+    ${
+      marked &&
+      !isThere &&
+      count > 0 &&
+      state !== "loading" &&
+      html`<p class="notice" role="status">Line ${marked} is not among those that are here.</p>`
+    }
     ${
       state === "full" &&
       html`<p class="notice">
