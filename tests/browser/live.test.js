@@ -19,6 +19,49 @@ test("a launch elsewhere appears in the list of jobs by itself", async () => {
   await page.context().close();
 });
 
+test("what is being typed into a filter stays while the page shows something new", async () => {
+  for (const [path, label] of [
+    ["/jobs", "Runner"],
+    ["/events", "Id"],
+  ]) {
+    const { page } = await on.open();
+    await page.goto(String(path));
+    await page.getByText("Live", { exact: true }).waitFor();
+    const field = page.getByLabel(String(label), { exact: true });
+    await field.pressSequentially("docker-");
+    const job = await on.api.launch(on.sample.needy.id);
+    await page.getByTitle(job.id).or(page.getByText("Launched with priority")).first().waitFor();
+    assert.equal(await field.inputValue(), "docker-");
+    await field.press("Enter");
+    await page.waitForURL(/=docker-$/);
+    await page.context().close();
+  }
+});
+
+test("a search may go on after a space", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs");
+  const field = page.getByLabel("Search");
+  await field.pressSequentially("inputs ");
+  await page.waitForURL(/search=inputs$/);
+  await field.pressSequentially("and");
+  await page.waitForURL(/search=inputs\+and$/);
+  await page.context().close();
+});
+
+test("a job that waits is asked for again, since what it waits for is no event of its own", async () => {
+  const { page } = await on.open();
+  await page.clock.install();
+  let asked = 0;
+  page.on("request", (request) => (asked += request.url().endsWith(`/api/jobs/${on.sample.waiting.id}`) ? 1 : 0));
+  await page.goto(`/jobs/${on.sample.waiting.id}`);
+  await page.getByText("Why is it waiting?").waitFor();
+  const before = asked;
+  await page.clock.runFor(30_000);
+  await eventually(() => asked > before + 2);
+  await page.context().close();
+});
+
 test("the overview counts what waits, as it changes", async () => {
   const { page } = await on.open();
   await page.goto("/");

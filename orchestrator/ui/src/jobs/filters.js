@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 
 import { html } from "../html.js";
 import { navigate, setQuery } from "../router.js";
+import { TypedInput } from "../ui/typed-input.js";
 
 /** @typedef {import("../api/types.js").JobStatus} JobStatus */
 
@@ -50,11 +51,10 @@ export function Filters({ query, pipelines }) {
       </select>
     </label>
     <label class="field">Runner
-      <input
+      <${TypedInput}
         value=${query.get("runner_id") ?? ""}
-        autocomplete="off"
         placeholder="any"
-        onChange=${onValue((value) => filter({ runner_id: value }))}
+        onValue=${(/** @type {string} */ value) => filter({ runner_id: value })}
       />
     </label>
     <label class="field">Search
@@ -81,7 +81,7 @@ function search(text) {
  */
 function SearchInput({ value, onSearch }) {
   const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
+  useEffect(() => setText((typed) => (typed.trim() === value ? typed : value)), [value]);
   useEffect(() => {
     const words = text.trim();
     if (words === value) return undefined;

@@ -8,6 +8,7 @@ import { useTail } from "../events/use-tail.js";
 import { setQuery, useLocation } from "../router.js";
 import { PageHeading } from "../ui/parts.js";
 import { Empty, Failure, Loading } from "../ui/states.js";
+import { TypedInput } from "../ui/typed-input.js";
 
 const STREAM_TYPES = ["job", "job_log", "pipeline", "runner", "claim", "group", "projection", "webhook", "archive"];
 
@@ -68,8 +69,8 @@ function Body({ tail, isFiltered }) {
 
 /** @param {{ filter: { type: string, stream_type: string, stream_id: string } }} props */
 function EventFilters({ filter }) {
-  const change = (/** @type {string} */ name) => (/** @type {any} */ event) =>
-    setQuery({ [name]: event.currentTarget.value.trim(), after: null, before: null });
+  const narrow = (/** @type {Record<string, string>} */ change) => setQuery({ ...change, after: null, before: null });
+  const change = (/** @type {string} */ name) => (/** @type {any} */ event) => narrow({ [name]: event.currentTarget.value });
   return html`<form
     class="filters"
     role="search"
@@ -89,12 +90,11 @@ function EventFilters({ filter }) {
       </select>
     </label>
     <label class="field">Id
-      <input
+      <${TypedInput}
         type="search"
         value=${filter.stream_id}
-        autocomplete="off"
         placeholder="of a job, pipeline or runner"
-        onChange=${change("stream_id")}
+        onValue=${(/** @type {string} */ id) => narrow({ stream_id: id })}
       />
     </label>
   </form>`;

@@ -1,6 +1,6 @@
 /** One job: all there is to know of it, on one page. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { query } from "../api/client.js";
 import { useJob, useJobHistory } from "../api/resources.js";
@@ -26,9 +26,10 @@ const WAITING_MS = 5_000;
 
 /** @param {{ id: string }} props */
 export function JobPage({ id }) {
-  const isWaiting = useRef(false);
-  const job = useJob(id, isWaiting.current ? WAITING_MS : undefined);
-  isWaiting.current = job.data?.status === "Queued";
+  const [isPolled, setPolled] = useState(false);
+  const job = useJob(id, isPolled ? WAITING_MS : undefined);
+  const isWaiting = job.data?.status === "Queued";
+  if (isWaiting !== isPolled) setPolled(isWaiting);
   const history = useJobHistory(id);
   useAnnouncedStatus(job.data?.status);
 
