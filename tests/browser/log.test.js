@@ -10,6 +10,8 @@ import { stage } from "./support/stage.js";
 const LINES = 100_000;
 /** Entries of one request of the page. */
 const PAGE = 5_000;
+/** Lines of a log that is higher than a browser can scroll. */
+const HIGHEST = 1_700_000;
 /** Pixels. */
 const LINE_HEIGHT = 20;
 /** Elements of the pane at most: what is seen, and a little beyond. */
@@ -140,6 +142,59 @@ test("a search finds lines whatever their case, and goes from one to the next", 
   await page.getByText("2 of 2", { exact: true }).waitFor();
   await on.api.log(on.sample.short.id, ["seven needles"]);
   await page.getByText("2 of 3", { exact: true }).waitFor();
+  await page.context().close();
+});
+
+test("the match that the search is at is told from the others, and seen however far right it is", async () => {
+  const { page } = await on.open();
+  const job = await running(on.api, on.sample.pipeline.id, "right");
+  // A letter that is two in lower case must not shift what is marked.
+  await on.api.log(job.id, ["İİ needle", `${"a".repeat(3_000)} needle`]);
+  await page.goto(`/jobs/${job.id}`);
+  const field = page.getByLabel("Search the log");
+  await field.fill("needle");
+  await page.getByText("1 of 2", { exact: true }).waitFor();
+  assert.deepEqual(await page.locator("mark").allInnerTexts(), ["needle", "needle"]);
+  await page.locator("[id=L1].is-found").waitFor();
+  await field.press("Enter");
+  const match = page.locator("[id=L2].is-found mark");
+  const [pane, place] = [await page.locator(".log-view").boundingBox(), await match.boundingBox()];
+  assert.ok(pane && place && place.x >= pane.x && place.x + place.width <= pane.x + pane.width);
+  await page.context().close();
+});
+
+test("what a terminal would not show is not shown, and a colour outlives what was overwritten", async () => {
+  const { page } = await on.open();
+  const job = await running(on.api, on.sample.pipeline.id, "terminal");
+  await on.api.log(job.id, ["\u001b[32mprogress 1%\rprogress 100%", "\u001b]0;the title\u0007the text"]);
+  await page.goto(`/jobs/${job.id}`);
+  await page.locator(".ansi-green-fg").getByText("progress 100%", { exact: true }).waitFor();
+  await page.locator(".log-text").getByText("the text", { exact: true }).waitFor();
+  assert.equal(await page.getByText("the title").count(), 0);
+  await page.context().close();
+});
+
+test("the last line of a log is reached that is higher than a browser can scroll", async () => {
+  const { page } = await on.open();
+  const job = await running(on.api, on.sample.pipeline.id, "chatty");
+  await on.api.log(job.id, [`${"\n".repeat(HIGHEST)}the very last`]);
+  await page.goto(`/jobs/${job.id}`);
+  const last = page.getByText("the very last", { exact: true });
+  await last.waitFor({ timeout: LOADED_MS });
+  await page.locator(".log-view").evaluate((element) => (element.scrollTop = element.scrollHeight / 2));
+  await last.waitFor({ state: "detached" });
+  await page.locator(".log-view").press("End");
+  await last.waitFor();
+  await page.context().close();
+});
+
+test("the keyboard goes past the lines of a log", async () => {
+  const { page } = await on.open();
+  await page.goto(`/jobs/${on.sample.short.id}`);
+  await page.getByText("five needles").waitFor();
+  await page.getByRole("region", { name: "Log lines" }).focus();
+  await page.keyboard.press("Tab");
+  assert.equal(await page.evaluate(() => document.activeElement?.closest(".log-pane") ?? null), null);
   await page.context().close();
 });
 

@@ -18,6 +18,8 @@ import { AnsiUp } from "ansi_up";
 /** @typedef {{ text: string, bold: boolean, faint: boolean, italic: boolean, underline: boolean, fg: Colour, bg: Colour }} Fragment */
 
 const ESCAPE = "\u001b";
+/** What a terminal is told beside its text, such as the title of its window. A link (8) is kept. */
+const TITLE = /\u001b\](?!8;)[^\u0007\u001b]*(\u0007|\u001b\\)/g;
 // The steps of ansi_up are private in its types.
 const Reader = /** @type {new () => any} */ (/** @type {unknown} */ (AnsiUp));
 
@@ -35,7 +37,7 @@ class SpanReader extends Reader {
   read(text) {
     this.spans = [];
     this._buffer = "";
-    this.ansi_to_html(`${ESCAPE}[0m${text}`);
+    this.ansi_to_html(`${ESCAPE}[0m${text.replace(TITLE, "")}`);
     // A sequence that the line breaks off is shown without what would make it one.
     const rest = this._buffer.replaceAll(ESCAPE, "");
     if (rest) this.spans.push({ text: rest });

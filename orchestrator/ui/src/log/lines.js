@@ -75,8 +75,9 @@ export class LogLines {
     const texts = message.replace(/\r?\n$/, "").split("\n");
     for (const [place, raw] of texts.entries()) {
       const name = place === 0 ? String(index) : `${index}.${place + 1}`;
-      const text = lastWritten(raw);
-      this.all.push({ name, text, colours, level, timestamp, attempt: null });
+      const seen = lastWritten(raw);
+      const text = raw.slice(seen).replace(/\r+$/, "");
+      this.all.push({ name, text, colours: coloursAfter(raw.slice(0, seen), colours), level, timestamp, attempt: null });
       colours = coloursAfter(raw, colours);
     }
   }
@@ -98,21 +99,30 @@ export class LogLines {
    * @returns {number[]} numbers of the lines that contain the words, whatever their case
    */
   search(words, from = 0) {
-    const wanted = words.toLowerCase();
+    const pattern = patternOf(words);
     const found = [];
     for (let number = from; number < this.all.length; number += 1) {
       const line = /** @type {Line} */ (this.all[number]);
-      if (plainText(line.text).toLowerCase().includes(wanted)) found.push(number);
+      if (plainText(line.text).search(pattern) >= 0) found.push(number);
     }
     return found;
   }
 }
 
 /**
+ * Letter by letter: a text in lower case may be longer.
+ * @param {string} words
+ * @returns {RegExp} finds them whatever their case
+ */
+export function patternOf(words) {
+  return new RegExp(words.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&"), "giu");
+}
+
+/**
  * A carriage return goes back to the beginning of the line: of a progress bar, its last state counts.
  * @param {string} raw
+ * @returns {number} where that begins
  */
 function lastWritten(raw) {
-  const text = raw.replace(/\r+$/, "");
-  return text.slice(text.lastIndexOf("\r") + 1);
+  return raw.replace(/\r+$/, "").lastIndexOf("\r") + 1;
 }

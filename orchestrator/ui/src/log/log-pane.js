@@ -79,6 +79,7 @@ export function LogPane({ jobId, startsAtEnd }) {
             target=${target}
             marked=${marked}
             words=${search.words}
+            found=${search.line}
             isWhole=${state === "ended"}
           />`
     }

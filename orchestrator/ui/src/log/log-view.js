@@ -6,6 +6,7 @@ import { formatClock } from "../format.js";
 import { html } from "../html.js";
 import { setHash } from "../router.js";
 import { spansOf } from "./ansi.js";
+import { patternOf } from "./lines.js";
 
 /** @typedef {import("./lines.js").Line} Line */
 
@@ -19,6 +20,8 @@ const MAX_LENGTH = 10_000;
 const SCROLLBAR = 16;
 /** Height of the pane while lines may come; the style sheet has the same. */
 const MAX_HEIGHT = 448;
+/** Pixels that every browser can scroll through: a log that is longer is gone through in larger steps. */
+const MAX_SCROLL = 15_000_000;
 /** Pixels from the end that still count as being there. */
 const AT_END = 4;
 
@@ -32,29 +35,33 @@ const AT_END = 4;
  * @property {{ line: number } | null} target a line to be shown; a new object shows it again
  * @property {string} marked name of the line that the address names
  * @property {string} words that were searched for
+ * @property {number} found number of the line that the search is at
  * @property {boolean} isWhole whether no more lines will come: then it takes no more room than they need
  */
 
 /** @param {LogViewProps} props */
-export function LogView({ lines, count, shifted, isFollowing, onFollow, target, marked, words, isWhole }) {
+export function LogView({ lines, count, shifted, isFollowing, onFollow, target, marked, words, found, isWhole }) {
   const pane = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [view, setView] = useState({ top: 0, height: 400 });
+  const [view, setView] = useState({ scroll: 0, height: 400 });
+  const scale = scaleOf(count, view.height);
+  const isSought = useRef(false);
 
   useEffect(() => {
     const element = pane.current;
     if (!element) return undefined;
-    const measure = () => setView({ top: element.scrollTop, height: element.clientHeight });
+    const measure = () => setView({ scroll: element.scrollTop, height: element.clientHeight });
     const observer = new ResizeObserver(measure);
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
 
   // What is read stays where it is while lines come before it.
-  const before = useRef(shifted);
+  const before = useRef({ shifted, scale });
   useLayoutEffect(() => {
-    if (pane.current) pane.current.scrollTop += (shifted - before.current) * LINE_HEIGHT;
-    before.current = shifted;
-  }, [shifted]);
+    const moved = (shifted - before.current.shifted) * LINE_HEIGHT;
+    if (pane.current) pane.current.scrollTop = (pane.current.scrollTop * before.current.scale + moved) / scale;
+    before.current = { shifted, scale };
+  }, [shifted, scale]);
 
   useLayoutEffect(() => {
     if (isFollowing && pane.current) pane.current.scrollTop = count * LINE_HEIGHT;
@@ -62,26 +69,39 @@ export function LogView({ lines, count, shifted, isFollowing, onFollow, target, 
 
   useLayoutEffect(() => {
     if (!target || !pane.current) return;
+    isSought.current = true;
     const { scrollTop, clientHeight } = pane.current;
-    const top = target.line * LINE_HEIGHT;
-    const isSeen = top >= scrollTop && top + LINE_HEIGHT <= scrollTop + clientHeight;
-    if (!isSeen) pane.current.scrollTop = top - (clientHeight - LINE_HEIGHT) / 2;
+    const below = target.line * LINE_HEIGHT - scrollTop * scale;
+    const isSeen = below >= 0 && below + LINE_HEIGHT <= clientHeight;
+    if (!isSeen) pane.current.scrollTop = scrollTop + (below - (clientHeight - LINE_HEIGHT) / 2) / scale;
   }, [target]);
+
+  // Sideways as well, as soon as the line is there.
+  useLayoutEffect(() => {
+    const match = isSought.current && pane.current?.querySelector(".is-found mark");
+    if (!match || !pane.current) return;
+    isSought.current = false;
+    const [place, box] = [match.getBoundingClientRect(), pane.current.getBoundingClientRect()];
+    if (place.left < box.left || place.right > box.right) pane.current.scrollLeft += place.left - box.left - box.width / 2;
+  });
 
   function scrolled() {
     const element = pane.current;
     if (!element) return;
-    setView({ top: element.scrollTop, height: element.clientHeight });
+    setView({ scroll: element.scrollTop, height: element.clientHeight });
     const isAtEnd = element.scrollTop + element.clientHeight >= element.scrollHeight - AT_END;
     // Lines that were added since are no decision of the reader to leave the end.
-    if (isAtEnd || element.scrollTop < view.top) onFollow(isAtEnd);
+    if (isAtEnd || element.scrollTop < view.scroll) onFollow(isAtEnd);
   }
 
-  const first = Math.max(0, Math.floor(view.top / LINE_HEIGHT) - OVERSCAN);
-  const end = Math.min(count, Math.ceil((view.top + view.height) / LINE_HEIGHT) + OVERSCAN);
+  const seen = view.scroll * scale;
+  const first = Math.max(0, Math.floor(seen / LINE_HEIGHT) - OVERSCAN);
+  const end = Math.min(count, Math.ceil((seen + view.height) / LINE_HEIGHT) + OVERSCAN);
   const rows = lines.slice(first, end).map((line, place) => {
-    const top = (first + place) * LINE_HEIGHT;
-    return html`<${Row} key=${line.name} line=${line} top=${top} isMarked=${line.name === marked} words=${words} />`;
+    const number = first + place;
+    const top = number * LINE_HEIGHT - seen + view.scroll;
+    const marks = (line.name === marked ? " is-marked" : "") + (number === found ? " is-found" : "");
+    return html`<${Row} key=${line.name} line=${line} top=${top} marks=${marks} words=${words} />`;
   });
   const height = Math.min(count * LINE_HEIGHT + SCROLLBAR, MAX_HEIGHT);
   return html`<div
@@ -93,12 +113,22 @@ export function LogView({ lines, count, shifted, isFollowing, onFollow, target, 
     style=${isWhole ? { height: `${height}px` } : undefined}
     onScroll=${scrolled}
   >
-    <div class="log-lines" style=${{ height: `${count * LINE_HEIGHT}px` }}>${rows}</div>
+    <div class="log-lines" style=${{ height: `${Math.min(count * LINE_HEIGHT, MAX_SCROLL)}px` }}>${rows}</div>
   </div>`;
 }
 
-/** @param {{ line: Line, top: number, isMarked: boolean, words: string }} props */
-function Row({ line, top, isMarked, words }) {
+/**
+ * @param {number} count of lines
+ * @param {number} height of the pane
+ * @returns {number} pixels of the log to one that is scrolled
+ */
+function scaleOf(count, height) {
+  const whole = count * LINE_HEIGHT;
+  return whole > MAX_SCROLL ? (whole - height) / (MAX_SCROLL - height) : 1;
+}
+
+/** @param {{ line: Line, top: number, marks: string, words: string }} props */
+function Row({ line, top, marks, words }) {
   const style = { transform: `translateY(${top}px)` };
   if (line.attempt !== null) return html`<div class="log-line log-attempt" style=${style}>${line.text}</div>`;
   // The browser would move the whole page to the line.
@@ -106,9 +136,9 @@ function Row({ line, top, isMarked, words }) {
     event.preventDefault();
     setHash(`L${line.name}`);
   };
-  const classes = `log-line log-${line.level.toLowerCase()}${isMarked ? " is-marked" : ""}`;
+  const classes = `log-line log-${line.level.toLowerCase()}${marks}`;
   return html`<div class=${classes} style=${style} id=${`L${line.name}`}>
-    <a class="log-number" href=${`#L${line.name}`} aria-label=${`Line ${line.name}`} onClick=${mark}>${line.name}</a>
+    <a class="log-number" tabindex="-1" href=${`#L${line.name}`} aria-label=${`Line ${line.name}`} onClick=${mark}>${line.name}</a>
     <span class="log-time">${formatClock(line.timestamp)}</span>
     <span class="log-text"><${Text} line=${line} words=${words} /></span>
   </div>`;
@@ -133,12 +163,11 @@ function Text({ line, words }) {
  */
 function highlighted(text, words) {
   if (!words) return text;
-  const lower = text.toLowerCase();
   const parts = [];
   let from = 0;
-  for (let at = lower.indexOf(words); at >= 0; at = lower.indexOf(words, from)) {
-    parts.push(text.slice(from, at), html`<mark key=${at}>${text.slice(at, at + words.length)}</mark>`);
-    from = at + words.length;
+  for (const { 0: match, index } of text.matchAll(patternOf(words))) {
+    parts.push(text.slice(from, index), html`<mark key=${index}>${match}</mark>`);
+    from = index + match.length;
   }
   return [...parts, text.slice(from)];
 }

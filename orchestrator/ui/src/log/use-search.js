@@ -6,9 +6,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 /**
  * @typedef {object} Search
- * @property {string} words in lower case; empty where nothing is searched for
+ * @property {string} words empty where nothing is searched for
  * @property {number} found lines that have them
  * @property {number} place which of these is shown, from 0
+ * @property {number} line the number of that line; -1 where there is none
  * @property {(words: string) => void} setWords
  * @property {() => void} next
  * @property {() => void} previous
@@ -64,8 +65,9 @@ export function useSearch(lines, count, show) {
   /** @param {string} typed */
   function type(typed) {
     clearTimeout(timer.current);
-    timer.current = setTimeout(() => setWords(typed.trim().toLowerCase()), PAUSE_MS);
+    timer.current = setTimeout(() => setWords(typed.trim()), PAUSE_MS);
   }
 
-  return { words, place, found: matches.length, setWords: type, next: () => go(1), previous: () => go(-1) };
+  const [line, found] = [matches[place] ?? -1, matches.length];
+  return { words, place, line, found, setWords: type, next: () => go(1), previous: () => go(-1) };
 }
