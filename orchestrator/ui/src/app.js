@@ -40,7 +40,6 @@ function Routed({ path }) {
   const route = ROUTES.find(({ pattern }) => pattern.test(address));
 
   useEffect(() => {
-    window.scrollTo(0, 0);
     route?.load().then(
       (Page) => setShown({ Page }),
       (failure) => setShown({ failure }),

@@ -2,6 +2,8 @@
 
 import { useEffect, useState } from "preact/hooks";
 
+import { focusHeading } from "./ui/focus.js";
+
 /** @typedef {{ path: string, query: URLSearchParams, hash: string }} Location */
 
 const CHANGED = "locationchange";
@@ -15,13 +17,45 @@ function currentLocation() {
   return { path: pathname, query: new URLSearchParams(search), hash: hash.slice(1) };
 }
 
+/** How long a page may take to be as high as it was when it was left. */
+const PATIENCE_MS = 3_000;
+
+let shownPath = window.location.pathname;
+/** Each change of pages is another one: an earlier one scrolls no more. */
+let change = 0;
+
 /**
  * Goes to another page, as a link would.
  * @param {string} address
  */
 export function navigate(address) {
+  history.replaceState({ scrolled: window.scrollY }, "");
   history.pushState(null, "", address);
+  const isSamePage = window.location.pathname === shownPath;
+  scrollWhenShown(0);
   window.dispatchEvent(new Event(CHANGED));
+  if (isSamePage) focusHeading();
+}
+
+/** On the way back, a page is where it was when it was left. */
+function goneBack() {
+  const scrolled = history.state?.scrolled;
+  if (scrolled !== undefined || window.location.pathname !== shownPath) scrollWhenShown(scrolled ?? 0);
+}
+
+/**
+ * Scrolls as soon as the page is shown, and high enough.
+ * @param {number} top
+ */
+function scrollWhenShown(top) {
+  shownPath = window.location.pathname;
+  change += 1;
+  const [mine, deadline] = [change, performance.now() + PATIENCE_MS];
+  requestAnimationFrame(function step() {
+    if (mine !== change) return;
+    window.scrollTo(0, top);
+    if (Math.ceil(window.scrollY) < Math.floor(top) && performance.now() < deadline) requestAnimationFrame(step);
+  });
 }
 
 /**
@@ -65,6 +99,8 @@ export function useLocation() {
 
 /** Takes over plain clicks on links within the dashboard; all others stay the browser's. */
 export function followLinks() {
+  history.scrollRestoration = "manual";
+  window.addEventListener("popstate", goneBack);
   document.addEventListener("click", (event) => {
     const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
     const link = event.target instanceof Element ? event.target.closest("a") : null;

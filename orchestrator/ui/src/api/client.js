@@ -145,11 +145,21 @@ async function refusal(response) {
  * @returns {Promise<Answer<T>>}
  */
 async function answer(response) {
-  const text = await response.text();
   const link = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "");
   return {
-    body: text ? readJson(text) : undefined,
+    body: await bodyOf(response),
     isStale: response.headers.get("rivet-stale") === "true",
     next: link?.[1] ?? null,
   };
+}
+
+/** @param {Response} response */
+async function bodyOf(response) {
+  try {
+    const text = await response.text();
+    return text ? readJson(text) : undefined;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError("The answer of the server broke off.", { status: 0, code: "broken_answer" });
+  }
 }

@@ -41,8 +41,19 @@ function CancelDialog({ job, onChange, onClose }) {
     announce(isRunning ? "The runner is asked to stop." : "The job is cancelled.");
     onChange();
   }
-  return html`<${Confirm} title="Cancel this job?" action="Cancel the job" isDangerous onConfirm=${cancel} onClose=${onClose}>
-    <p>${isRunning ? `${job.runner_id} is asked to stop, and the job ends when it has.` : "It waits, and will not run."}</p>
+  const hasEnded = job.phase === "ended";
+  const consequence = isRunning
+    ? `${job.runner_id} is asked to stop, and the job ends when it has.`
+    : "It waits, and will not run.";
+  return html`<${Confirm}
+    title="Cancel this job?"
+    action="Cancel the job"
+    isDangerous
+    isPast=${hasEnded}
+    onConfirm=${cancel}
+    onClose=${onClose}
+  >
+    <p role="status">${hasEnded ? "It has ended meanwhile." : consequence}</p>
     <label class="field">Reason <input name="reason" maxlength="500" autocomplete="off" /></label>
     ${isRunning && html`<label class="check"><input type="checkbox" name="force" /> End it after a minute even if the runner goes on</label>`}
   <//>`;

@@ -57,7 +57,7 @@ export function feedState() {
   return state;
 }
 
-/** @returns {number} the last position that the stream told of; 0 before the first */
+/** @returns {number} the last position that the stream told of since it was opened; 0 before the first */
 export function lastPosition() {
   return position;
 }
@@ -97,6 +97,8 @@ function connect() {
   source.onopen = () => {
     retryMs = FIRST_RETRY_MS;
     setState("live");
+    // The server may have come back with another log, in which that position is yet to come.
+    position = 0;
     // Also at first: what was loaded before it was open may be older than the stream.
     listeners.forEach((listener) => listener.onGap?.());
   };

@@ -113,6 +113,7 @@ function RemoveDialog({ runner, onChange, onClose }) {
   return html`<${Confirm}
     title=${`Remove ${runner.id}?`}
     action="Remove the runner"
+    endsOpener
     isDangerous
     onConfirm=${remove}
     onClose=${onClose}

@@ -82,7 +82,7 @@ function GoBackDialog({ pipeline, to, onChange, onClose }) {
     setQuery({ version: null, from: null });
     onChange();
   }
-  return html`<${Confirm} title=${`Go back to version ${to}?`} action="Go back" onConfirm=${goBack} onClose=${onClose}>
+  return html`<${Confirm} title=${`Go back to version ${to}?`} action="Go back" endsOpener onConfirm=${goBack} onClose=${onClose}>
     <p>
       A new version is made that is like version ${to}. Jobs that were launched
       before keep the version that they were launched with.

@@ -73,7 +73,7 @@ function Decide({ verb, stream, projection, onChange, onClose }) {
     announce(`${projection} is being rebuilt.`);
     onChange();
   }
-  return html`<${Confirm} title=${title} action=${action} isDangerous=${verb === "skip"} onConfirm=${decide} onClose=${onClose}>
+  return html`<${Confirm} title=${title} action=${action} isDangerous=${verb === "skip"} endsOpener onConfirm=${decide} onClose=${onClose}>
     <p><code>${nameOf(stream)}</code>, event ${stream.position}</p>
     <p>${consequence}</p>
     <label class="field">Reason <input name="reason" maxlength="500" autocomplete="off" /></label>

@@ -4,19 +4,22 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError } from "../api/client.js";
 import { html } from "../html.js";
+import { focusHeading } from "./focus.js";
 
 /**
  * @typedef {object} ConfirmProps
  * @property {string} title the question
  * @property {string} action what the button says
  * @property {boolean} [isDangerous]
+ * @property {boolean} [isPast] whether it is too late for it
+ * @property {boolean} [endsOpener] whether what opened the dialog is gone once it is done
  * @property {(form: FormData) => Promise<void>} onConfirm a refusal is shown in the dialog
  * @property {() => void} onClose
  * @property {import("preact").ComponentChildren} [children] the consequences; fields of the form
  */
 
 /** @param {ConfirmProps} props */
-export function Confirm({ title, action, isDangerous, onConfirm, onClose, children }) {
+export function Confirm({ title, action, isDangerous, isPast, endsOpener, onConfirm, onClose, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const [error, setError] = useState("");
   const [isSending, setSending] = useState(false);
@@ -33,6 +36,7 @@ export function Confirm({ title, action, isDangerous, onConfirm, onClose, childr
     try {
       await onConfirm(new FormData(/** @type {HTMLFormElement} */ (event.currentTarget)));
       dialog.current?.close();
+      if (endsOpener) focusHeading();
     } catch (failure) {
       if (!(failure instanceof ApiError)) throw failure;
       setError(failure.message);
@@ -41,15 +45,18 @@ export function Confirm({ title, action, isDangerous, onConfirm, onClose, childr
     }
   }
 
-  return html`<dialog ref=${dialog} class="dialog" aria-labelledby="dialog-title" onClose=${onClose}>
+  // Escape must not take away what is about to be answered.
+  const closed = () => (isSending ? dialog.current?.showModal() : onClose());
+
+  return html`<dialog ref=${dialog} class="dialog" aria-labelledby="dialog-title" onClose=${closed}>
     <form onSubmit=${submit}>
       <h2 id="dialog-title">${title}</h2>
       ${children} ${error && html`<p class="failure" role="alert">${error}</p>`}
       <div class="actions">
-        <button type="button" onClick=${() => dialog.current?.close()}>
+        <button type="button" disabled=${isSending} onClick=${() => dialog.current?.close()}>
           Back
         </button>
-        <button type="submit" class=${isDangerous ? "danger" : "primary"} disabled=${isSending}>${action}</button>
+        <button type="submit" class=${isDangerous ? "danger" : "primary"} disabled=${isSending || isPast}>${action}</button>
       </div>
     </form>
   </dialog>`;

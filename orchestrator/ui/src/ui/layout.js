@@ -1,6 +1,6 @@
 /** What surrounds every page: the way to the others, the state of the connection, the theme. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { html } from "../html.js";
 import { feedState, listen } from "../live/feed.js";
@@ -32,18 +32,34 @@ export function Layout({ children }) {
 function Navigation() {
   const { path } = useLocation();
   const [isOpen, setOpen] = useState(false);
+  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   useEffect(() => setOpen(false), [path]);
+
+  /** @param {KeyboardEvent} event */
+  function onKeyDown(event) {
+    if (event.key !== "Escape" || !isOpen) return;
+    setOpen(false);
+    button.current?.focus();
+  }
+
   const links = PAGES.map((page) => {
     const isHere = page.path === "/" ? path === "/" : path === page.path || path.startsWith(`${page.path}/`);
     return html`<li key=${page.path}>
       <a href=${page.path} aria-current=${isHere ? "page" : undefined}>${page.name}</a>
     </li>`;
   });
-  return html`<nav class="navigation" aria-label="Pages">
-    <button type="button" class="menu-button" aria-expanded=${isOpen} aria-controls="pages" onClick=${() => setOpen(!isOpen)}>
+  return html`<nav class="navigation" aria-label="Pages" onKeyDown=${onKeyDown}>
+    <button
+      ref=${button}
+      type="button"
+      class="menu-button"
+      aria-expanded=${isOpen}
+      aria-controls="pages"
+      onClick=${() => setOpen(!isOpen)}
+    >
       Menu
     </button>
-    <ul id="pages" class=${isOpen ? "is-open" : ""}>${links}</ul>
+    <ul id="pages" class=${isOpen ? "is-open" : ""} onClick=${() => setOpen(false)}>${links}</ul>
   </nav>`;
 }
 

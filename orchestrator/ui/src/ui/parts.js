@@ -43,7 +43,7 @@ export function PageHeading({ title, children }) {
     document.title = `${title} · Rivet`;
   }, [title]);
   useEffect(() => {
-    if (history.state !== null || document.body.dataset.visited) heading.current?.focus();
+    if (document.body.dataset.visited) heading.current?.focus({ preventScroll: true });
     document.body.dataset.visited = "yes";
   }, []);
   return html`<div class="page-heading">
