@@ -31,8 +31,10 @@ fn a_job_that_ended_later_or_not_at_all_is_kept() {
 
 #[test]
 fn a_job_that_is_about_to_be_deleted_takes_nothing_more() {
-    given(ended()).when(refuse(1, 300)).then([refused(1, 300)]);
-    given([ended(), vec![purged()]].concat()).when(refuse(1, 1_100)).then_nothing();
+    let lost = vec![launched(), claimed(1, 1), started(1, 2), expired(1, ExpiryCause::Silent, 200)];
+    let over = [lost, vec![requeued_lost(1, 200), claimed(2, 201), succeeded(2, 203)]].concat();
+    given(over.clone()).when(refuse(1, 300)).then([refused(1, 300)]);
+    given([over, vec![purged(1_000)]].concat()).when(refuse(1, 1_100)).then_nothing();
 }
 
 #[test]
