@@ -86,9 +86,7 @@ impl Processes {
                 since = now;
             }
             last = now;
-            let everybody_spoke =
-                (now - since).to_std().is_ok_and(|time| time >= self.config.startup_grace());
-            if let Err(error) = self.sweep(now, everybody_spoke).await {
+            if let Err(error) = self.sweep(now, since).await {
                 tracing::warn!(error = %chain(&error), "a sweep ended early");
                 // Nor was anybody heard who spoke to another replica.
                 since = self.clock.now();
@@ -103,11 +101,12 @@ impl Processes {
         (now - last).to_std().map_or(true, |time| time > longest)
     }
 
-    async fn sweep(&self, now: DateTime<Utc>, everybody_spoke: bool) -> Result<(), SweepError> {
+    async fn sweep(&self, now: DateTime<Utc>, since: DateTime<Utc>) -> Result<(), SweepError> {
+        let everybody_spoke = (now - since).to_std().is_ok_and(|time| time >= self.config.startup_grace());
         deleted_pipelines::reconcile(self, now).await?;
         superseded::reconcile(self, now).await?;
         deadlines::reconcile_queued(self, now).await?;
-        let contacts = self.contacts(now).await?;
+        let contacts = self.contacts(now, since).await?;
         self.sweep_running(&contacts, everybody_spoke).await?;
         if everybody_spoke {
             lost_runners::reconcile(self, &contacts, now).await?;
@@ -140,11 +139,17 @@ impl Processes {
     }
 
     /// Whom any replica has heard of lately.
-    async fn contacts(&self, now: DateTime<Utc>) -> Result<LastContacts<'_>, SweepError> {
+    async fn contacts(
+        &self,
+        now: DateTime<Utc>,
+        since: DateTime<Utc>,
+    ) -> Result<LastContacts<'_>, SweepError> {
         let config = &self.config;
+        // Who has a longer lease than others may take that long to speak, unless it was said how long anybody may.
+        let listening_since = config.startup_grace.is_none().then_some(since);
         let longest = config.lease.max(config.legacy_lease).max(config.runner_offline_after);
         let heard = self.contacts.heard(longest.saturating_mul(2)).await.map_err(SweepError::Contacts)?;
-        Ok(LastContacts { processes: self, heard, now })
+        Ok(LastContacts { processes: self, heard, listening_since, now })
     }
 }
 
@@ -153,6 +158,8 @@ struct LastContacts<'a> {
     processes: &'a Processes,
     /// By the other replicas: how long ago.
     heard: HashMap<RunnerId, Duration>,
+    /// Before this, silence is nobody's fault.
+    listening_since: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 }
 

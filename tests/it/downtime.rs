@@ -18,7 +18,8 @@ use sqlx::{Connection, PgConnection};
 
 on_both_stores! { a_holder_that_speaks_after_a_downtime_keeps_its_job }
 
-const DOWN: Duration = Duration::from_mins(10);
+/// Longer than anybody's lease.
+const DOWN: Duration = Duration::from_mins(20);
 /// As far as the clocks of two replicas may be apart.
 const SKEW: Duration = Duration::from_secs(10);
 
@@ -60,6 +61,10 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
     let (kept, lost) = (launched(&api, &pipeline).await, launched(&api, &pipeline).await);
     let speaks = claim_and_start(&api, &kept, "speaks").await;
     let silent = claim_and_start(&api, &lost, "silent").await;
+    // One that cannot be fenced has a longer lease, as it may say nothing until it is done.
+    let quiet = launched(&api, &pipeline).await;
+    api.claim(&quiet, "quiet").await.expect(200);
+    api.set_status(&quiet, "Running").await.expect(204);
     server.stop().await;
     pass_time(&clock, &store, kind).await;
 
@@ -88,6 +93,13 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
     .await;
     api.holding(&silent).complete(&lost, &success()).await.expect_refusal(409, "lease_lost");
     assert_running(&api, &kept).await;
+    assert_running(&api, &quiet).await;
+    eventually("the quiet holder to lose its job", async || {
+        clock.advance(Duration::from_secs(5));
+        holder.heartbeat("speaks").await.expect(204);
+        (api.job(&quiet).await.expect(200)["status"] == "Failed").then_some(())
+    })
+    .await;
     holder.complete(&kept, &success()).await.expect(204);
     eventually("the silent runner to be missed", async || {
         (api.get("/api/runners/silent").await.expect(200)["status"] == "Offline").then_some(())

@@ -25,7 +25,7 @@ pub(super) async fn reconcile(
     }
     let expire = ExpireLease {
         lease_id,
-        last_contact: contacts.find(runner_id).await?,
+        last_contact: contacts.find(runner_id).await?.max(contacts.listening_since),
         rebooted: false,
         policy,
         backoff: Backoff { jitter: chance::draw() },
