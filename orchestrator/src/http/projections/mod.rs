@@ -18,16 +18,21 @@ fn known(name: &str) -> Result<&'static str, ApiError> {
     })
 }
 
-/// Begins a rebuild beside the live read model; from then on `GET /api/projections` shows how far it is.
+/// Begins a rebuild beside the live read model; from then on `GET /api/projections` shows how far it is. A server that is
+/// to stop gives it up: what was begun is removed later.
 async fn begin_rebuild(state: &AppState, name: &'static str) -> Result<(), ApiError> {
     let rebuild = state.read_models.begin_rebuild(&[name]).await.map_err(|error| {
         tracing::error!(projection.name = name, error = %chain(&error), "a rebuild cannot begin");
         ApiError::unavailable("unavailable", error.to_string())
     })?;
+    let draining = state.draining.clone();
     state.tasks.spawn(async move {
-        match rebuild.finish(|_| ()).await {
-            Ok(()) => tracing::info!(projection.name = name, "rebuilt"),
-            Err(error) => tracing::warn!(projection.name = name, error = %chain(&error), "not rebuilt"),
+        match draining.run_until_cancelled(rebuild.finish(|_| ())).await {
+            Some(Ok(())) => tracing::info!(projection.name = name, "rebuilt"),
+            Some(Err(error)) => {
+                tracing::warn!(projection.name = name, error = %chain(&error), "not rebuilt");
+            }
+            None => tracing::warn!(projection.name = name, "not rebuilt: the server is about to stop"),
         }
     });
     Ok(())
