@@ -14,6 +14,7 @@ const CLAIMS: usize = 64;
 on_both_stores! {
     one_of_many_racing_claims_wins,
     a_claim_is_replayed_under_its_key,
+    a_key_that_is_empty_or_too_long_is_refused,
     a_runner_must_cover_the_demands,
     next_claim_waits_for_a_job,
 }
@@ -61,6 +62,18 @@ async fn a_claim_is_replayed_under_its_key(kind: StoreKind) {
     assert_eq!(keyed.claim(&job, "r").await.expect(200), first);
     keyed.claim(&job, "s").await.expect_refusal(409, "already_claimed");
     api.claim(&job, "r").await.expect_refusal(409, "already_claimed");
+}
+
+async fn a_key_that_is_empty_or_too_long_is_refused(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    for key in [String::new(), "k".repeat(256)] {
+        let keyed = api.with("rivet-request-key", &key);
+        keyed.claim(&job, "r").await.expect_refusal(400, "invalid_header");
+        keyed.claim_next("r", 0).await.expect_refusal(400, "invalid_header");
+    }
+    api.with("rivet-request-key", &"k".repeat(255)).claim_next("r", 0).await.expect(200);
 }
 
 async fn a_runner_must_cover_the_demands(kind: StoreKind) {

@@ -19,6 +19,9 @@ pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// How much of a larger body is read and thrown away, so that its sender gets to read the answer.
 const MAX_DRAINED_BYTES: usize = 4 * MAX_BODY_BYTES;
 
+/// Longest key of a request, in bytes.
+const MAX_KEY_BYTES: usize = 255;
+
 /// A JSON body. NUL characters are refused: no database under us keeps them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Json<T>(pub(super) T);
@@ -106,6 +109,16 @@ pub(super) fn header_value<T: FromStr>(
     parsed.map(Some).ok_or_else(|| {
         ApiError::malformed("invalid_header", format!("the header {name} has no value that can be read"))
     })
+}
+
+/// The value of a header by which a request is known when it comes again, if it is there.
+pub(super) fn request_key(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, ApiError> {
+    let key: Option<String> = header_value(headers, name)?;
+    if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
+        let detail = format!("the header {name} must have 1 to {MAX_KEY_BYTES} bytes");
+        return Err(ApiError::malformed("invalid_header", detail));
+    }
+    Ok(key)
 }
 
 async fn read_json(request: Request) -> Result<Bytes, ApiError> {

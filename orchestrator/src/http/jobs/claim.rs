@@ -11,7 +11,7 @@ use super::execution::{self, Claim};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, Path, header_value};
+use crate::http::extract::{Json, Path, request_key};
 use crate::http::header::{REQUEST_KEY, RequestId};
 use crate::http::state::{Actor, AppState};
 
@@ -28,7 +28,7 @@ pub(in crate::http) struct ClaimRequest {
 /// Claim a job for a runner.
 #[utoipa::path(
     post, path = "/api/jobs/{id}/claim", operation_id = "claimJob", tag = "Runners",
-    params(("id" = Uuid, Path, description = "The job"), ("Rivet-Request-Key" = String, Header)),
+    params(("id" = Uuid, Path, description = "The job"), ("Rivet-Request-Key" = String, Header, min_length = 1, max_length = 255)),
     request_body = ClaimRequest,
     responses(
         (status = 200, description = "What it takes to run the job", body = JobExecutionInfo, headers(("Rivet-Position" = u64))),
@@ -44,6 +44,7 @@ pub(in crate::http) async fn claim(
     Json(body): Json<ClaimRequest>,
 ) -> Result<Recorded<JsonBody<JobExecutionInfo>>, ApiError> {
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
+    let key = request_key(&headers, &REQUEST_KEY)?;
     state.heard_from(&body.runner_id, &metadata).await?;
     let claim = Claim {
         job_id,
@@ -51,7 +52,7 @@ pub(in crate::http) async fn claim(
         runner_id: body.runner_id,
         lease_id: LeaseId::generate(),
         fencing: body.fencing,
-        request_key: header_value(&headers, &REQUEST_KEY)?,
+        request_key: key,
     };
     let Recorded(position, info) = execution::claim(&state, claim, &[], &metadata).await?;
     Ok(Recorded(position, JsonBody(info)))

@@ -21,7 +21,7 @@ use crate::dispatch::{Offered, Place, RequestCopy, RequestName, Turn};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, header_value};
+use crate::http::extract::{Json, request_key};
 use crate::http::header::{REQUEST_KEY, RequestId};
 use crate::http::state::{Actor, AppState};
 use crate::seen_through::seen_through;
@@ -46,7 +46,7 @@ pub(in crate::http) struct ClaimNextRequest {
 /// 200 with the job, or 204 if there was none in time. Who claims this way echoes his lease in every report.
 #[utoipa::path(
     post, path = "/api/jobs/claim", operation_id = "claimNextJob", tag = "Runners",
-    params(("Rivet-Request-Key" = String, Header)),
+    params(("Rivet-Request-Key" = String, Header, min_length = 1, max_length = 255)),
     request_body = ClaimNextRequest,
     responses(
         (status = 200, description = "What it takes to run the job", body = JobExecutionInfo, headers(("Rivet-Position" = u64))),
@@ -61,11 +61,12 @@ pub(in crate::http) async fn claim_next(
     Json(body): Json<ClaimNextRequest>,
 ) -> Result<Response, ApiError> {
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
+    let key = request_key(&headers, &REQUEST_KEY)?;
     state.polled_by(&body.runner_id, &metadata).await?;
     let deadline = Instant::now() + Duration::from_millis(body.wait_ms).min(MAX_WAIT);
     let request = Request {
         capabilities: state.capabilities(&body.runner_id).await?,
-        key: header_value(&headers, &REQUEST_KEY)?,
+        key,
         runner_id: body.runner_id,
         metadata,
     };

@@ -22,7 +22,7 @@ use crate::domain::pipeline::{PipelineError, PipelineState, check_parameters};
 use crate::http::answer::Recorded;
 use crate::http::body::Job;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, header_value};
+use crate::http::extract::{Json, request_key};
 use crate::http::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, RequestId};
 use crate::http::state::{Actor, AppState, unknown_job};
 use crate::telemetry::chain;
@@ -31,8 +31,6 @@ use crate::telemetry::chain;
 const DEFAULT_PRIORITY: u8 = 5;
 /// How often a launch is made anew because its pipeline moved.
 const MAX_TRIES: usize = 4;
-/// Longest idempotency key, in bytes.
-const MAX_KEY_BYTES: usize = 255;
 
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(example = json!({"pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab", "parameters": {"who": "world"}, "priority": 5}))]
@@ -75,11 +73,7 @@ pub(in crate::http) async fn launch(
     headers: HeaderMap,
     Json(body): Json<Launch>,
 ) -> Result<Response, ApiError> {
-    let key: Option<String> = header_value(&headers, &IDEMPOTENCY_KEY)?;
-    if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
-        let detail = format!("the header {IDEMPOTENCY_KEY} must have 1 to {MAX_KEY_BYTES} bytes");
-        return Err(ApiError::malformed("invalid_header", detail));
-    }
+    let key = request_key(&headers, &IDEMPOTENCY_KEY)?;
     check(&body)?;
     let digest = key.is_some().then(|| digest::of_json(&body));
     let job_id = match &key {
