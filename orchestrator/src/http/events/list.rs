@@ -92,7 +92,8 @@ pub(in crate::http) async fn list(
 ) -> Result<Response, ApiError> {
     let limit = limit(range.limit, DEFAULT_LIMIT)?;
     let deadline = Instant::now() + Duration::from_millis(range.wait_ms).min(MAX_WAIT);
-    let mut follower = state.feed.follow(filter.into(), query::position(range.after)?);
+    let after = query::position(range.after)?;
+    let mut follower = state.feed.follow(filter.into(), after);
     let events = loop {
         let (events, at_end) = gather(&mut follower, limit).await?;
         let over = Instant::now() >= deadline || state.draining.is_cancelled();
@@ -104,7 +105,9 @@ pub(in crate::http) async fn list(
     if wants_cloud_events(&headers) {
         return Ok(as_cloud_events(&uri, &events, follower.position()));
     }
-    let head = state.feed.head().await?.max(follower.position());
+    // What was read is there, whatever leaves the log meanwhile; what the client asks for need not be.
+    let read = Some(follower.position()).filter(|read| *read > after).unwrap_or_default();
+    let head = state.feed.head().await?.max(read);
     Ok(as_events(&events, follower.position(), head))
 }
 
