@@ -45,6 +45,9 @@ pub struct App {
 /// Why a server could not be made ready.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// Its settings do not go together.
+    #[error("{0}")]
+    Settings(&'static str),
     /// Its database could not be opened or brought up to date.
     #[error("the database is not usable")]
     Database(#[from] DatabaseError),
@@ -75,6 +78,7 @@ impl App {
         clock: Arc<dyn Clock>,
         program: PathBuf,
     ) -> Result<Self, AppError> {
+        config.check().map_err(AppError::Settings)?;
         let database = Database::connect(config.database.url.expose()).await?;
         database.migrate().await?;
         let settings = LogSettings { queue_appends: config.append_queue, ..LogSettings::default() };
@@ -185,7 +189,7 @@ fn spawn_workers(
             read_models: state.read_models.clone(),
             database: database.clone(),
             clock: state.clock.clone(),
-            archive_after: config.archive_after.map(|age| age.max(config.log_grace)),
+            archive_after: config.archive_after,
             keep: config.keep,
         };
         workers.spawn(archiver.run(shutdown.clone()));

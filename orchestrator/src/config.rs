@@ -2,12 +2,14 @@
 //!
 //! To add a setting: one field of [`Config`], whose doc comment is its help text. Nothing else reads the environment.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{Args, Command, FromArgMatches};
+use percent_encoding::percent_decode_str;
 use rivet_events::segments::ArchiveUrl;
 
 use crate::domain::job::LeasePolicy;
@@ -134,6 +136,23 @@ impl Config {
             .expect("invariant: the defaults are valid")
     }
 
+    /// What of the settings does not go together, if anything does not.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let Some(archive_after) = self.archive_after else { return Ok(()) };
+        if archive_after < self.log_grace {
+            return Err(
+                "--archive-after must not be shorter than --log-grace: the log of such a job may still grow",
+            );
+        }
+        if self.keep.is_some_and(|keep| keep < archive_after) {
+            return Err("--keep must not be shorter than --archive-after");
+        }
+        if self.database.archive_url().is_none() {
+            return Err("--archive-after needs --archive-url with PostgreSQL");
+        }
+        Ok(())
+    }
+
     /// How long leases are.
     #[must_use]
     pub fn lease_policy(&self) -> LeasePolicy {
@@ -192,11 +211,12 @@ impl DatabaseUrl {
         &self.0
     }
 
-    /// The file of an SQLite database.
+    /// The file of an SQLite database, as the driver reads it.
     #[must_use]
-    pub fn sqlite_file(&self) -> Option<&str> {
+    pub fn sqlite_file(&self) -> Option<Cow<'_, str>> {
         let rest = self.0.strip_prefix("sqlite:")?;
-        rest.strip_prefix("//").unwrap_or(rest).split('?').next()
+        let file = rest.strip_prefix("//").unwrap_or(rest).split('?').next()?;
+        Some(percent_decode_str(file).decode_utf8_lossy())
     }
 }
 
@@ -210,7 +230,7 @@ impl From<String> for DatabaseUrl {
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = self.sqlite_file() {
-            return f.write_str(file);
+            return f.write_str(&file);
         }
         let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
         let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
@@ -301,6 +321,18 @@ mod tests {
     }
 
     #[test]
+    fn an_archive_has_a_place_and_takes_no_log_that_may_grow_or_is_gone() {
+        let check = |flags: &[&str]| parse(flags).unwrap().check();
+        let postgres = ["--database-url", "postgres://db/rivet", "--archive-after", "30d"];
+        assert_eq!(check(&["--archive-after", "10m"]), Ok(()));
+        assert_eq!(check(&["--keep", "72h", "--archive-after", "72h"]), Ok(()));
+        assert_eq!(check(&[&postgres[..], &["--archive-url", "file:///archive"]].concat()), Ok(()));
+        assert!(check(&["--archive-after", "599s"]).unwrap_err().contains("--log-grace"));
+        assert!(check(&["--keep", "72h", "--archive-after", "100h"]).unwrap_err().contains("--keep"));
+        assert!(check(&postgres).unwrap_err().contains("--archive-url"));
+    }
+
+    #[test]
     fn an_address_without_a_port_is_refused_with_an_example() {
         assert!(parse(&["--listen", "localhost"]).unwrap_err().contains("127.0.0.1:8080"));
     }
@@ -316,6 +348,7 @@ mod tests {
         assert_eq!(shown("postgres://db/rivet?password=s3cret"), "postgres://db/rivet");
         assert_eq!(shown("sqlite:///var/lib/rivet.db?mode=rwc"), "/var/lib/rivet.db");
         assert_eq!(shown("sqlite://rivet.db"), "rivet.db");
+        assert_eq!(shown("sqlite:///my%20data/rivet.db"), "/my data/rivet.db");
         let config = Config::for_tests("postgres://rivet:s3cret@db/rivet");
         assert!(!format!("{config:?}").contains("s3cret"));
     }

@@ -10,8 +10,12 @@ use bytes::Bytes;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use crate::log::StoreError;
+
+/// What is written as `%XX` in the URL of a directory.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#');
 
 /// Where segments are kept: `file:///directory`, or `s3://bucket/prefix` in a build that has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +36,8 @@ impl FromStr for ArchiveUrl {
 
     fn from_str(text: &str) -> Result<Self, ArchiveUrlError> {
         if let Some(directory) = text.strip_prefix("file://").filter(|path| path.starts_with('/')) {
-            Ok(Self::Directory(directory.into()))
+            let directory = percent_decode_str(directory).decode_utf8().map_err(|_| ArchiveUrlError)?;
+            Ok(Self::Directory(directory.into_owned().into()))
         } else if text.strip_prefix("s3://").is_some_and(|bucket| !bucket.is_empty()) {
             Ok(Self::Bucket(text.to_owned()))
         } else {
@@ -44,7 +49,9 @@ impl FromStr for ArchiveUrl {
 impl fmt::Display for ArchiveUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Directory(directory) => write!(f, "file://{}", directory.display()),
+            Self::Directory(directory) => {
+                write!(f, "file://{}", utf8_percent_encode(&directory.to_string_lossy(), ESCAPED))
+            }
             Self::Bucket(url) => f.write_str(url),
         }
     }
@@ -121,9 +128,11 @@ mod tests {
 
     #[test]
     fn a_url_is_a_directory_or_a_bucket() {
-        for url in ["file:///var/lib/rivet/archive", "s3://bucket/prefix"] {
+        for url in ["file:///var/lib/rivet/archive", "file:///var/my%20archive%25", "s3://bucket/prefix"] {
             assert_eq!(url.parse::<ArchiveUrl>().unwrap().to_string(), url);
         }
+        let directory = ArchiveUrl::Directory("/var/my archive%".into());
+        assert_eq!("file:///var/my%20archive%25".parse(), Ok(directory));
         for url in ["", "archive", "file://archive", "s3://", "http://bucket"] {
             assert_eq!(url.parse::<ArchiveUrl>(), Err(ArchiveUrlError), "{url}");
         }

@@ -31,7 +31,7 @@ struct Inner {
 
 /// Where segments are is not known to this process.
 #[derive(Debug, thiserror::Error)]
-#[error("job logs were archived, and where to is not known: set --archive-url")]
+#[error("where archived job logs are kept is not known: set --archive-url")]
 struct NoObjects;
 
 impl Archive {

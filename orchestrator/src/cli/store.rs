@@ -48,7 +48,7 @@ pub(super) async fn open_all(
 async fn open_database(options: &DatabaseOptions) -> anyhow::Result<Database> {
     if let Some(file) = options.url.sqlite_file() {
         // Opening an empty file would write to it.
-        let is_there = Path::new(file).metadata().is_ok_and(|metadata| metadata.len() > 0);
+        let is_there = Path::new(&*file).metadata().is_ok_and(|metadata| metadata.len() > 0);
         ensure!(is_there, "there is no database {file}");
     }
     let database = Database::connect(options.url.expose()).await?;
