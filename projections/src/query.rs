@@ -13,6 +13,9 @@ pub enum QueryError {
     /// The database under it did not answer.
     #[error("the read models are unavailable")]
     Unavailable(#[source] StoreError),
+    /// A log is in the archive, which did not give it.
+    #[error("an archived log cannot be read")]
+    Archive(#[source] StoreError),
     /// A row is not what this build writes: a rebuild is under way, or needed.
     #[error("a row of {projection} cannot be read")]
     Undecodable {

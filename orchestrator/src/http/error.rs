@@ -126,7 +126,7 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
-    /// The body is written by [`Asked::render_problem`], which knows the request.
+    /// The body is written by [`ProblemContext::render_problem`], which knows the request.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);
@@ -135,12 +135,12 @@ impl IntoResponse for ApiError {
 }
 
 /// What an error's body tells of the request.
-pub(super) struct Asked {
+pub(super) struct ProblemContext {
     path: String,
     request_id: Option<RequestId>,
 }
 
-impl Asked {
+impl ProblemContext {
     /// Of this request.
     pub(super) fn by(request: &Request) -> Self {
         let request_id = request.extensions().get::<RequestId>().cloned();
@@ -309,6 +309,10 @@ impl From<QueryError> for ApiError {
                 tracing::error!(error = %chain(&error), "the read models are unavailable");
                 Self::unavailable("unavailable", error.to_string())
             }
+            QueryError::Archive(_) => {
+                tracing::error!(error = %chain(&error), "the archive is unavailable");
+                Self::unavailable("unavailable", error.to_string())
+            }
             // Of another version of the fold: it is read again when the rebuild is done that this build has begun.
             QueryError::Undecodable { .. } => {
                 tracing::error!(error = %chain(&error), "a row of a read model cannot be read");
@@ -352,7 +356,7 @@ mod tests {
     fn who_meets_a_row_of_another_version_comes_again() {
         let source = serde_json::from_str::<u64>("{}").unwrap_err();
         let answer = ApiError::from(QueryError::Undecodable { projection: "jobs", source }).into_response();
-        let answer = Asked { path: "/api/jobs".to_owned(), request_id: None }.render_problem(answer);
+        let answer = ProblemContext { path: "/api/jobs".to_owned(), request_id: None }.render_problem(answer);
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(answer.headers().contains_key(header::RETRY_AFTER));
     }

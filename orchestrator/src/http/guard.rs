@@ -10,14 +10,14 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 
 use super::cross_site;
-use super::error::{self, Asked};
+use super::error::{self, ProblemContext};
 use super::state::AppState;
 
 /// Middleware: refuses commands of other web sites, answers for a handler that panics, and writes the body of every
 /// error, also of those that the framework made itself. A server that is about to stop ends each connection with its
 /// next answer, so that no request is on its way when the connection goes.
 pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    let asked = Asked::by(&request);
+    let context = ProblemContext::by(&request);
     let response = match cross_site::check(&request) {
         Ok(()) => {
             let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
@@ -25,7 +25,7 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
         }
         Err(refusal) => refusal.into_response(),
     };
-    let mut response = asked.render_problem(response);
+    let mut response = context.render_problem(response);
     if state.draining.is_cancelled() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -65,7 +65,7 @@ pub async fn page(
         return Ok((cut(&here, after_index, limit, is_whole)?, fresh));
     }
     // After what is here was looked at: what leaves meanwhile is in the archive.
-    let archived = archived(read_models, job_id, after_index).await.map_err(QueryError::Unavailable)?;
+    let archived = archived(read_models, job_id, after_index).await.map_err(QueryError::Archive)?;
     let archived = cut(&archived, after_index, limit, false)?;
     let page = if archived.entries.is_empty() { cut(&here, after_index, limit, false)? } else { archived };
     Ok((page, fresh))
@@ -152,7 +152,7 @@ pub async fn last_index(
     let last: Vec<Position> = last.into_iter().map(|batch| batch.position).collect();
     let mut last = read(read_models, &last).await?;
     if let (true, Some(archive)) = (last.is_empty(), read_models.inner.log.archive()) {
-        last.extend(archive.read_last(job_id).await.map_err(QueryError::Unavailable)?);
+        last.extend(archive.read_last(job_id).await.map_err(QueryError::Archive)?);
     }
     let last_index = batches(&last).last().map_or(0, JobLogAppended::last_index);
     Ok((last_index, fresh))
