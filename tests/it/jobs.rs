@@ -19,6 +19,7 @@ on_both_stores! {
     a_failure_with_retries_left_is_tried_again,
     an_ended_job_is_launched_again_by_hand,
     the_history_tells_everything,
+    the_history_says_whose_lease_a_report_came_with,
     a_stale_lease_is_refused,
 }
 
@@ -165,6 +166,24 @@ async fn the_history_tells_everything(kind: StoreKind) {
     let launched = events[0]["position"].as_u64().expect("a position is a number");
     assert_eq!(api.get(&format!("/api/jobs/{job}?at={launched}")).await.expect(200)["status"], "Queued");
     assert_eq!(api.get(&format!("/api/jobs/{job}?at=1000000")).await.status, 422);
+}
+
+async fn the_history_says_whose_lease_a_report_came_with(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let actors = async |job: &str| -> Vec<String> {
+        let (_, events) = history(&api, job).await;
+        events.iter().map(|event| event["metadata"]["actor"].as_str().unwrap().to_owned()).collect()
+    };
+    let job = new_job(&api).await;
+    let holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
+    holder.append_logs(&job, &json!([entry("a")])).await.expect(201);
+    holder.complete(&job, &success()).await.expect(204);
+    assert_eq!(actors(&job).await, ["client", "runner:r", "runner:r", "runner:r"]);
+    // Without it, anybody may have said so.
+    let job = new_claimed_job(&api, "r").await;
+    api.set_status(&job, "Succeeded").await.expect(204);
+    assert_eq!(actors(&job).await, ["client", "runner:r", "client", "client"]);
 }
 
 async fn a_stale_lease_is_refused(kind: StoreKind) {

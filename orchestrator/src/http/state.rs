@@ -1,12 +1,13 @@
 //! What handlers work with, and the few things that many of them do.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 use rivet_events::deliveries::Deliveries;
-use rivet_events::id::{JobId, PipelineId, RunnerId};
+use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::JobLaunched;
 use rivet_events::pipeline::PipelineDefinition;
 use rivet_events::{Metadata, Position};
@@ -22,7 +23,7 @@ use crate::commands::{Commands, Committed, Loaded};
 use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
-use crate::domain::job::{Backoff, JobState};
+use crate::domain::job::{Backoff, JobState, Running};
 use crate::domain::pipeline::{Pipeline, PipelineError};
 use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
 use crate::feed::Feed;
@@ -80,6 +81,15 @@ pub(super) enum Actor<'a> {
     Runner(&'a RunnerId),
 }
 
+impl fmt::Display for Actor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client => f.write_str("client"),
+            Self::Runner(id) => write!(f, "runner:{id}"),
+        }
+    }
+}
+
 impl AppState {
     /// The metadata of a command that came with a request.
     pub(super) fn metadata(headers: &HeaderMap, request_id: &RequestId, actor: &Actor<'_>) -> Metadata {
@@ -88,16 +98,23 @@ impl AppState {
         }
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         Metadata {
-            actor: Some(match actor {
-                Actor::Client => "client".to_owned(),
-                Actor::Runner(id) => format!("runner:{id}"),
-            }),
+            actor: Some(actor.to_string()),
             correlation_id: Some(request_id.0.clone()),
             causation_id: None,
             command_id: None,
             request_id: Some(request_id.0.clone()),
             user_agent: text("user-agent").map(|name| name.chars().take(MAX_USER_AGENT).collect()),
             traceparent: text("traceparent").map(str::to_owned),
+        }
+    }
+
+    /// The metadata of a command about a job, whose sender may have shown by its lease which runner it is.
+    pub(super) fn of_holder(metadata: Metadata, job: &JobState, lease: Option<LeaseId>) -> Metadata {
+        match job {
+            JobState::Running(Running { holder, .. }) if lease == Some(holder.lease_id) => {
+                Metadata { actor: Some(Actor::Runner(&holder.runner_id).to_string()), ..metadata }
+            }
+            JobState::Absent | JobState::Queued(_) | JobState::Running(_) | JobState::Ended(_) => metadata,
         }
     }
 

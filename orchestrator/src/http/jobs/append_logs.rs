@@ -1,10 +1,7 @@
 //! `POST /api/jobs/{id}/logs`
 
-use serde_json::json;
 use std::fmt;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema};
-use utoipa::openapi::{Ref, RefOr};
-use utoipa::{PartialSchema, ToSchema};
+use std::mem::take;
 
 use axum::Extension;
 use axum::extract::State;
@@ -16,6 +13,10 @@ use rivet_events::job_log::{LogEntries, LogEntry};
 use rivet_events::log::ReadError;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::json;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::commands::{CommandError, Loaded};
 use crate::digest;
@@ -58,7 +59,7 @@ pub(in crate::http) async fn append(
     let entries = LogEntries::new(&sent);
     let digest = digest::of_text(entries.json());
     let entries = without_nul(sent).unwrap_or(entries);
-    let sender = Sender {
+    let mut sender = Sender {
         lease: header_value(&headers, &LEASE)?,
         offset: header_value(&headers, &LOG_OFFSET)?,
         metadata: AppState::metadata(&headers, &request_id, &Actor::Client),
@@ -101,10 +102,15 @@ type NotStored = CommandError<crate::domain::job_log::JobLogError>;
 
 impl Sender {
     /// The attempt that the sender writes for; its first sign of work is recorded.
-    async fn attempt(&self, state: &AppState, job_id: JobId) -> Result<(Loaded<Job>, LogAttempt), ApiError> {
+    async fn attempt(
+        &mut self,
+        state: &AppState,
+        job_id: JobId,
+    ) -> Result<(Loaded<Job>, LogAttempt), ApiError> {
         let now = state.clock.now();
         let grace = state.config.log_grace;
         let job = state.commands.jobs.load(job_id).await?;
+        self.metadata = AppState::of_holder(take(&mut self.metadata), &job.aggregate.state, self.lease);
         let attempt = match job.aggregate.log_attempt(self.lease, now, grace) {
             Ok(attempt) if !attempt.starts => return Ok((job, attempt)),
             Ok(_) => {

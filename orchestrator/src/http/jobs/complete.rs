@@ -100,6 +100,7 @@ pub(super) async fn finish(
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let now = state.clock.now();
     let before = state.commands.jobs.load(job_id).await?.aggregate.state;
+    let metadata = AppState::of_holder(metadata, &before, lease);
     let complete = JobCommand::Complete(CompleteJob {
         lease,
         report: report.clone(),

@@ -58,6 +58,8 @@ pub(in crate::http) async fn set_status(
     match body.status {
         JobStatus::Running => {
             let now = state.clock.now();
+            let before = state.commands.jobs.load(job_id).await?.aggregate.state;
+            let metadata = AppState::of_holder(metadata, &before, lease);
             let command = JobCommand::Start(StartJob { lease, now });
             let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
             state.note_holder(&committed.aggregate.state, &metadata).await;
