@@ -132,8 +132,8 @@ fn conclude(status: ExitStatus, answer: &[u8]) -> Answer {
     }
     match status.signal().and_then(Signal::from_named_raw) {
         Some(Signal::XCPU) => Err(Limit::Time.into()),
-        // An allocation of the process failed, or the kernel was out of memory.
-        Some(Signal::ABORT | Signal::KILL) => Err(Limit::Memory.into()),
+        // An allocation of the process failed. Where the kernel kills it, it is the machine that has no memory.
+        Some(Signal::ABORT) => Err(Limit::Memory.into()),
         Some(Signal::SEGV | Signal::BUS) => Err(Limit::Recursion.into()),
         _ => unavailable(status.to_string()),
     }
