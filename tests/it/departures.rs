@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{entry, launched, new_claimed_job, new_pipeline, success};
+use rivet_tests::sample::{entry, failure, launched, new_claimed_job, new_pipeline_with, success};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
@@ -46,14 +46,19 @@ impl HeldLog {
     }
 }
 
-/// Waits until so many requests have no answer yet.
-async fn until_so_many_wait(api: &Client, requests: usize) {
-    // This one, too, is in flight.
-    let gauge = format!("rivet_http_requests_in_flight {}", requests + 1);
-    eventually("the requests in flight", async || {
-        api.get("/metrics").await.text.lines().any(|line| line == gauge).then_some(())
+/// Waits until a gauge of the server stands so.
+async fn until(api: &Client, gauge: &str, value: usize) {
+    let line = format!("{gauge} {value}");
+    eventually(&line, async || {
+        api.get("/metrics").await.text.lines().any(|found| found == line).then_some(())
     })
     .await;
+}
+
+/// Waits until so many requests have no answer yet.
+async fn until_in_flight(api: &Client, requests: usize) {
+    // This one, too, is in flight.
+    until(api, "rivet_http_requests_in_flight", requests + 1).await;
 }
 
 /// A request on its way, which has to wait: the last of so many.
@@ -61,7 +66,7 @@ async fn begun<R: Future<Output = Answer>>(api: &Client, request: R, requests: u
     let mut request = Box::pin(request);
     tokio::select! {
         answer = &mut request => panic!("it did not have to wait: {answer:?}"),
-        () = until_so_many_wait(api, requests) => {}
+        () = until_in_flight(api, requests) => {}
     }
     request
 }
@@ -72,7 +77,7 @@ async fn what_a_client_did_not_wait_for_is_known_to_the_next_command(kind: Store
     let job = new_claimed_job(&api, "r").await;
     let log = HeldLog::take(&app.store, kind).await;
     drop(begun(&api, api.complete(&job, &success()), 1).await);
-    until_so_many_wait(&api, 0).await;
+    until_in_flight(&api, 0).await;
     log.release().await;
     eventually("the job to end", async || {
         (api.job(&job).await.expect(200)["status"] == "Succeeded").then_some(())
@@ -90,17 +95,32 @@ async fn a_claim_that_its_client_left_is_the_answer_when_it_asks_again(kind: Sto
     for runner in ["r", "rival"] {
         api.register(runner, &[]).await.expect(200);
     }
-    let pipeline = new_pipeline(&api).await;
+    let pipeline = new_pipeline_with(&api, &json!({"max_retries": 5})).await;
     let job = launched(&api, &pipeline).await;
-    // The queue has it before nothing more can be written.
-    api.scheduled(None).await.expect(200);
-    let log = HeldLog::take(&app.store, kind).await;
-    let keyed = api.with("rivet-request-key", "once");
-    let first = begun(&api, keyed.claim_next("r", 50_000), 1).await;
+    let mut holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
+    let mut round = 0;
+    let (keyed, first, log) = loop {
+        round += 1;
+        let keyed = api.with("rivet-request-key", &round);
+        let next = keyed.clone();
+        let first = begun(&api, async move { next.claim_next("r", 50_000).await }, 1).await;
+        until(&api, "rivet_waiting_claims", 1).await;
+        // From now on there is a job, but it is not due before the log is held.
+        holder.complete(&job, &failure()).await.expect(204);
+        api.scheduled(None).await.expect(200);
+        let log = HeldLog::take(&app.store, kind).await;
+        if api.job(&job).await.expect(200)["phase"] == "backoff" {
+            break (keyed, first, log);
+        }
+        // Unless the machine stood still: the next time is twice as far.
+        log.release().await;
+        holder = api.holding(&first.await.expect(200));
+    };
+    until(&api, "rivet_waiting_claims", 0).await;
     // Were the job given up by who leaves, this one would try to claim it next.
     let _rival = begun(&api, api.claim_next("rival", 50_000), 2).await;
     drop(first);
-    until_so_many_wait(&api, 1).await;
+    until_in_flight(&api, 1).await;
     let again = begun(&api, keyed.claim_next("r", 0), 2).await;
     log.release().await;
     let claimed = again.await.expect(200);
