@@ -1,7 +1,6 @@
 //! The bodies of answers, as the clients know them. Read models and aggregates are turned into these at this border.
 
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
@@ -17,6 +16,7 @@ use rivet_projections::runners::{self, RunnerStatus};
 use rivet_projections::webhooks::{self, WebhookStatus};
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::jobs::waiting::Waiting;
 use crate::domain::job::JobState;

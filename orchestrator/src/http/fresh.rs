@@ -15,16 +15,16 @@ use super::state::AppState;
 
 /// What a GET has to see: what this server had acknowledged when it arrived, and the position that it asks for (of
 /// another replica), and how long it waits for that.
-pub(super) struct Asked(pub(super) AsOf);
+pub(super) struct Freshness(pub(super) AsOf);
 
-impl Asked {
+impl Freshness {
     fn of(headers: &HeaderMap, state: &AppState) -> Result<Self, ApiError> {
         let asked = header_value(headers, &MIN_POSITION)?.map(Position).unwrap_or_default();
         Ok(Self(state.as_of(state.commands.acknowledged().max(asked))))
     }
 }
 
-impl FromRequestParts<AppState> for Asked {
+impl FromRequestParts<AppState> for Freshness {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
@@ -41,8 +41,8 @@ pub(super) async fn wait_for_read_models(
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    let AsOf { position, timeout } = match Asked::of(request.headers(), &state) {
-        Ok(Asked(as_of)) => as_of,
+    let AsOf { position, timeout } = match Freshness::of(request.headers(), &state) {
+        Ok(Freshness(as_of)) => as_of,
         Err(error) => return error.into_response(),
     };
     let fresh = state.read_models.wait_for(position, timeout).await;

@@ -11,7 +11,7 @@ use super::waiting::waiting;
 use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
-use crate::http::fresh::{Asked, stale};
+use crate::http::fresh::{Freshness, stale};
 use crate::http::moment::{At, told};
 use crate::http::state::{AppState, unknown_job};
 
@@ -28,7 +28,7 @@ use crate::http::state::{AppState, unknown_job};
 )]
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
-    Asked(as_of): Asked,
+    Freshness(as_of): Freshness,
     Path(id): Path<JobId>,
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {

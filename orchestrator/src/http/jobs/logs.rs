@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 use crate::http::body::NumberedLogEntry;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
-use crate::http::fresh::{Asked, stale};
+use crate::http::fresh::{Freshness, stale};
 use crate::http::state::{AppState, unknown_job};
 
 /// Entries that are read from the store at once when the whole log is asked for.
@@ -45,7 +45,7 @@ pub(in crate::http) struct Range {
 )]
 pub(in crate::http) async fn read(
     State(state): State<AppState>,
-    Asked(as_of): Asked,
+    Freshness(as_of): Freshness,
     Path(job_id): Path<JobId>,
     Query(range): Query<Range>,
 ) -> Result<Response, ApiError> {

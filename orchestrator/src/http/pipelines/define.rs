@@ -1,10 +1,10 @@
 //! Makes a definition out of a request: what the request says wins over what its script says.
 
 use std::collections::BTreeSet;
-use utoipa::ToSchema;
 
 use rivet_events::pipeline::{PipelineDefinition, Tag};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::definition::{Definition, DefinitionError, Evaluator, PartialConfig};
 use crate::http::error::ApiError;
