@@ -88,7 +88,7 @@ test("a launch whose answer was lost is sent again without launching twice, and 
   await page.getByRole("button", { name: "Launch" }).click();
   await page.waitForURL(/\/jobs\/[\da-f-]{36}$/);
   const shown = JSON.stringify({ "build id": 0, id: 0, parent: 0 }, null, 2).replaceAll("0", HUGE);
-  await page.getByRole("region", { name: "Parameters" }).last().getByText(shown).waitFor();
+  await page.getByRole("region", { name: "Values of the parameters" }).getByText(shown).waitFor();
   const jobs = await (await fetch(`${on.server.address}/api/jobs/pipeline/${on.sample.numbers.id}`)).text();
   assert.deepEqual(jobs.match(/"parameters":\{[^}]*\}/g), [`"parameters":{"build id":${HUGE},"id":${HUGE},"parent":${HUGE}}`]);
   await page.context().close();

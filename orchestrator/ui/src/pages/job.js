@@ -93,7 +93,7 @@ function Result({ job }) {
   const hasParameters = Object.keys(parameters).length > 0;
   return html`<div class="columns">
     <${Section} id="parameters" title="Parameters">
-      ${hasParameters ? html`<${Json} value=${parameters} label="Parameters" />` : html`<p class="quiet">None.</p>`}
+      ${hasParameters ? html`<${Json} value=${parameters} label="Values of the parameters" />` : html`<p class="quiet">None.</p>`}
     <//>
     <${Section} id="result" title="Result">
       ${

@@ -68,7 +68,7 @@ export function Took({ from, to }) {
 
 /** @param {{ id: string }} props */
 export function JobLink({ id }) {
-  return html`<a href=${`/jobs/${id}`} title=${id}><code>…${shortId(id)}</code></a>`;
+  return html`<a class="job-link" href=${`/jobs/${id}`} title=${id}><code>…${shortId(id)}</code></a>`;
 }
 
 /**
@@ -105,14 +105,14 @@ export function Section({ id, title, actions, children }) {
 
 /**
  * A table that becomes cards on a narrow screen.
- * @param {{ caption: string, columns: string[], children: Children }} props
+ * @param {{ caption: string, columns: string[], children: Children }} props the column of the buttons has no name
  */
 export function Table({ caption, columns, children }) {
   return html`<table class="table">
     <caption class="visually-hidden">${caption}</caption>
     <thead>
       <tr>
-        ${columns.map((column) => html`<th key=${column} scope="col">${column}</th>`)}
+        ${columns.map((column) => (column ? html`<th key=${column} scope="col">${column}</th>` : html`<td key="buttons"></td>`))}
       </tr>
     </thead>
     <tbody>${children}</tbody>
