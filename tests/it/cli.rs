@@ -111,11 +111,14 @@ async fn the_events_of_the_log_are_those_of_the_api(kind: StoreKind) {
     let list = run_on(&app.store, &["events", "list"]).await;
     assert_eq!(printed(&list).lines().count(), of_api.as_array().map_or(0, Vec::len));
 
-    let types = ["--type", "job.claimed", "--type", "job.completed"];
-    let list = run_on(&app.store, &[&["events", "list", "--json"], &types[..]].concat()).await;
-    let filtered = json_lines(printed(&list));
-    let names: Vec<&Value> = filtered.iter().map(|event| &event["type"]).collect();
-    assert_eq!(names, ["job.claimed", "job.completed"]);
+    for types in
+        [&["--type", "job.claimed", "--type", "job.completed"][..], &["--type", "job.claimed,job.completed"]]
+    {
+        let list = run_on(&app.store, &[&["events", "list", "--json"], types].concat()).await;
+        let filtered = json_lines(printed(&list));
+        let names: Vec<&Value> = filtered.iter().map(|event| &event["type"]).collect();
+        assert_eq!(names, ["job.claimed", "job.completed"]);
+    }
 
     let list = run_on(&app.store, &["events", "list", "--json", "--after", "1", "--limit", "2"]).await;
     let positions: Vec<Value> = json_lines(printed(&list)).iter().map(|e| e["position"].clone()).collect();
@@ -288,6 +291,15 @@ async fn a_command_line_that_is_not_understood_ends_with_2() {
     assert!(complaint(&run(&["--lease", "90"]).await, 2).contains("500ms, 90s, 15m, 24h"));
     assert!(complaint(&run(&["rebuild", "nothing"]).await, 2).contains("job_queue"));
     assert!(complaint(&run(&["replay", "jobs/1"]).await, 2).contains("job/ID"));
+    assert!(complaint(&run(&["events", "list", "--type", "job.claim"]).await, 2).contains("job.claimed"));
+    let beyond = (1_u64 << 63).to_string();
+    assert!(complaint(&run(&["events", "list", "--after", &beyond]).await, 2).contains("is not in 0..="));
+    assert!(complaint(&run(&["job", "list", "--status", "failed"]).await, 2).contains("'Failed'"));
+    assert!(complaint(&run(&["job", "list", "--limit", "1001"]).await, 2).contains("1..=1000"));
+    assert!(
+        complaint(&run(&["runner", "--id", "r", "--capability", ""]).await, 2)
+            .contains("a value is required")
+    );
 }
 
 #[tokio::test]
@@ -295,7 +307,8 @@ async fn looking_into_a_database_does_not_create_it() {
     let directory = tempfile::tempdir().expect("the temporary directory can be written");
     let file = directory.path().join("absent.db").display().to_string();
     let url = format!("sqlite://{file}");
-    for args in [&["events", "list"][..], &["replay", "job/1"], &["verify"], &["rebuild"]] {
+    let archive = ["archive", "--older-than", "1s", "--log-grace", "0s"];
+    for args in [&["events", "list"][..], &["replay", "job/1"], &["verify"], &["rebuild"], &archive] {
         let output = run(&[args, &["--database-url", &url]].concat()).await;
         assert_eq!(complaint(&output, 1), format!("error: there is no database {file}\n"));
     }
@@ -304,6 +317,15 @@ async fn looking_into_a_database_does_not_create_it() {
     let output = run(&["events", "list", "--database-url", &url]).await;
     assert_eq!(complaint(&output, 1), format!("error: there is no database {file}\n"));
     assert_eq!(std::fs::read(&file).expect("it can be read"), b"");
+}
+
+#[tokio::test]
+async fn a_runner_without_a_place_to_work_does_not_begin() {
+    let runner = run(&["runner", "--id", "r", "--work-dir", "/proc/none"]).await;
+    assert!(
+        complaint(&runner, 1).starts_with("error: a workspace under /proc/none cannot be made: "),
+        "{runner:?}"
+    );
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use reqwest::Method;
 use rivet_tests::client::Client;
 use rivet_tests::sample::{entry, failure, id, launched, new_claimed_job, new_pipeline, script, success};
 use rivet_tests::server::{TestApp, program};
@@ -109,7 +110,9 @@ async fn a_job_goes_through_its_life() {
 
     let shown = printed(&app, &["job", "get", &waiting]).await;
     assert!(
-        shown.contains("status      Queued (queued)\n") && shown.contains("waiting     place 1, "),
+        shown.contains("status      Queued (queued)\n")
+            && shown.contains("priority    5\n")
+            && shown.contains("waiting     place 1, "),
         "{shown}"
     );
     let reason = "not\n\u{1b}[2Jnow";
@@ -203,6 +206,8 @@ async fn a_launch_that_is_followed_ends_as_its_job_does() {
             (Some(code), &b"03:04:05 Info    at work\n"[..]),
             "{output:?}"
         );
+        let shown = printed(&app, &["job", "get", job]).await;
+        assert_eq!(shown.contains("output      {\"artifacts\":2}\n"), code == 0, "{shown}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.starts_with(&format!("job {job}\n")), "{said}");
         assert_eq!(said.contains(&format!("error: job {job} is Failed: exit code 3")), code == 1, "{said}");
@@ -219,7 +224,11 @@ async fn all_runners_and_all_versions_are_listed() {
     }
     assert_eq!(json_of(&app, &["runner", "list"]).await.as_array().map(Vec::len), Some(501));
     let pipeline = new_pipeline(&api).await;
-    for version in 1..=100 {
+    let other = json!({"script": script("other", "")});
+    api.send_raw(Method::PUT, &format!("/api/pipeline/{pipeline}"), "application/json", other.to_string())
+        .await
+        .expect(200);
+    for version in 1..=99 {
         let restore = json!({"version": version});
         api.post(&format!("/api/pipeline/{pipeline}/rollback"), &restore).await.expect(200);
     }
@@ -290,6 +299,8 @@ async fn shells_and_manuals_know_the_commands() {
     assert!(printed(&app, &["man"]).await.contains(".TH rivet-orchestrator 1"));
     let directory = tempfile::tempdir().expect("the temporary directory can be written");
     printed(&app, &["man", "--dir", directory.path().to_str().unwrap()]).await;
-    let page = std::fs::read_to_string(directory.path().join("rivet-orchestrator-job-logs.1")).unwrap();
+    let page = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
+    assert!(page("rivet-orchestrator-runner-list.1").contains("List the runners of a server"));
+    let page = page("rivet-orchestrator-job-logs.1");
     assert!(page.contains("Go on until the job has ended") && page.contains("RIVET_SERVER"), "{page}");
 }

@@ -21,6 +21,7 @@ on_both_stores! {
     only_what_a_runner_can_do_is_given_to_it,
     one_request_gets_one_job,
     a_repeated_request_that_finds_no_further_job_gets_the_first_answer,
+    a_request_whose_lease_is_over_gets_nothing_more_under_its_key,
     the_last_copy_of_a_request_speaks_for_all,
     each_job_goes_to_one_of_many_waiting_runners,
     who_waits_longest_is_served_first,
@@ -153,6 +154,24 @@ async fn a_repeated_request_that_finds_no_further_job_gets_the_first_answer(kind
     for answer in answers {
         assert_eq!(answer.expect(200), first);
     }
+}
+
+async fn a_request_whose_lease_is_over_gets_nothing_more_under_its_key(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let job = launched(&api, &pipeline).await;
+    let keyed = api.with("rivet-request-key", "once");
+    let claimed = keyed.claim_next("r", 12_000).await.expect(200);
+    api.holding(&claimed).complete(&job, &success()).await.expect(204);
+    let next = launched(&api, &pipeline).await;
+    for _ in 0..2 {
+        keyed.claim_next("r", 0).await.expect_refusal(409, "lease_lost");
+    }
+    assert_eq!(
+        job_of(&api.with("rivet-request-key", "another").claim_next("r", 12_000).await.expect(200)),
+        next
+    );
 }
 
 /// A runner that drains asks once more, without waiting. After that answer, its long poll must win nothing.

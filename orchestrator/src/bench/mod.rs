@@ -30,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::error::BenchError;
 use self::followers::Followers;
+pub use self::followers::PATIENCE;
 use self::http::Target;
 use self::lag::Lag;
 use self::load::{Arrivals, Load};

@@ -136,7 +136,7 @@ pub struct Followers {
     pub events: FollowerFigures,
     /// Of logs of jobs under way.
     pub logs: FollowerFigures,
-    /// Those that did not have everything 5 s after the load.
+    /// Those that did not have everything [`PATIENCE`](super::PATIENCE) after the load.
     pub behind: u64,
 }
 

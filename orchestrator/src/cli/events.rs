@@ -3,9 +3,10 @@
 use std::io::{self, BufWriter, Write};
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
 use clap::{Args, Subcommand};
 use rivet_events::log::EventLog;
-use rivet_events::{Envelope, Position};
+use rivet_events::{Envelope, Event, Position};
 
 use super::output::{one_line, summary, write_json};
 use super::store::open_log;
@@ -22,7 +23,7 @@ pub(super) enum EventsCommand {
     /// List events in order of their positions
     List {
         /// Begin after this position
-        #[arg(long, value_name = "POSITION", default_value = "0")]
+        #[arg(long, value_name = "POSITION", default_value = "0", value_parser = position())]
         after: u64,
 
         /// List so many events at most
@@ -35,7 +36,7 @@ pub(super) enum EventsCommand {
     /// Follow the log: print events as they are recorded
     Tail {
         /// Begin after this position [default: the end of the log]
-        #[arg(long, value_name = "POSITION")]
+        #[arg(long, value_name = "POSITION", value_parser = position())]
         after: Option<u64>,
 
         /// End after so many events [default: never]
@@ -49,8 +50,14 @@ pub(super) enum EventsCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct EventsOptions {
-    /// Only events of this type, such as job.claimed; may be repeated
-    #[arg(long = "type", value_name = "TYPE")]
+    /// Only events of this type, such as job.claimed, or of several with commas between them; may be repeated
+    #[arg(
+        long = "type",
+        value_name = "TYPE",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(Event::types()),
+        hide_possible_values = true
+    )]
     types: Vec<String>,
 
     /// Print one JSON object a line
@@ -59,6 +66,11 @@ pub(super) struct EventsOptions {
 
     #[command(flatten)]
     database: DatabaseOptions,
+}
+
+/// A position that a log can have.
+fn position() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(..=i64::MAX.cast_unsigned())
 }
 
 pub(super) async fn run(command: EventsCommand) -> anyhow::Result<()> {

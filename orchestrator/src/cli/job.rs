@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use anyhow::ensure;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -12,6 +13,9 @@ use super::client::{
 };
 use super::job_logs;
 use super::output::one_line;
+
+/// What `--status` may be.
+const STATUSES: [&str; 6] = ["Queued", "Running", "Succeeded", "Failed", "Cancelled", "TimedOut"];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum JobCommand {
@@ -68,9 +72,9 @@ pub(super) enum JobCommand {
 
 #[derive(Debug, Args)]
 pub(super) struct ListOptions {
-    /// Only jobs in this state, such as Running; several with commas between them
-    #[arg(long)]
-    status: Option<String>,
+    /// Only jobs in this state; several with commas between them
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = PossibleValuesParser::new(STATUSES))]
+    status: Vec<String>,
     /// Only jobs of this pipeline
     #[arg(long)]
     pipeline: Option<String>,
@@ -128,10 +132,10 @@ async fn list(options: ListOptions) -> anyhow::Result<()> {
         Some(start) => Some(find_pipeline(&client, start).await?),
         None => None,
     };
-    let limit = options.limit.to_string();
+    let (limit, status) = (options.limit.to_string(), options.status.join(","));
     let filters = [
         ("limit", Some(&limit)),
-        ("status", options.status.as_ref()),
+        ("status", Some(&status).filter(|status| !status.is_empty())),
         ("pipeline_id", pipeline.as_ref()),
         ("runner_id", options.runner.as_ref()),
         ("at", options.at.as_ref()),
@@ -184,6 +188,7 @@ pub(super) fn show(job: &Value, options: &ClientOptions) -> anyhow::Result<()> {
     line("completed", &time(&job["completed_at"]))?;
     line("runner", text(job, "runner_id"))?;
     line("attempt", &job["attempt"].to_string())?;
+    line("priority", &job["priority"].to_string())?;
     line("parameters", &job["parameters"].to_string())?;
     if let Some(reason) = job["reason"].as_str() {
         line("reason", reason)?;
@@ -196,6 +201,9 @@ pub(super) fn show(job: &Value, options: &ClientOptions) -> anyhow::Result<()> {
     }
     if job["result"].is_object() {
         line("exit code", &job["result"]["exit_code"].to_string())?;
+    }
+    if !job["result"]["output"].is_null() {
+        line("output", &job["result"]["output"].to_string())?;
     }
     if let Some(error) = job["result"]["error_message"].as_str() {
         line("error", error)?;

@@ -24,7 +24,7 @@ use crate::clock::{Clock, SystemClock};
 /// Streams that are opened at the same time, so that thousands do not come in one instant.
 const WAVE: usize = 200;
 /// After the load, how long followers may take to get what is on its way.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at that.
 const LOOK: Duration = Duration::from_millis(20);
 /// Before a stream that broke is opened again.

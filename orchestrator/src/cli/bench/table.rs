@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::bench::PATIENCE;
 use crate::bench::report::{Figures, FollowerFigures, Report};
 
 /// Bytes of a megabyte.
@@ -127,7 +128,11 @@ fn write_troubles(out: &mut impl Write, report: &Report) -> io::Result<()> {
         writeln!(out, "{} connections were made again", report.reconnects)?;
     }
     if let Some(behind) = report.followers.as_ref().map(|of| of.behind).filter(|behind| *behind > 0) {
-        writeln!(out, "{behind} followers had not received everything 5 s after the load")?;
+        writeln!(
+            out,
+            "{behind} followers had not received everything {} s after the load",
+            PATIENCE.as_secs()
+        )?;
     }
     if report.stale_reads > 0 {
         writeln!(out, "{} stale reads", report.stale_reads)?;
