@@ -1,5 +1,6 @@
 //! `serve`: the server, until a signal ends it.
 
+use std::borrow::Cow;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
@@ -57,7 +58,7 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
 /// Keeps a second server from a SQLite file as long as this is not dropped: each would refuse what the other has allowed.
 /// Commands beside the server need no such right.
 fn lock(database: &DatabaseUrl) -> anyhow::Result<Option<File>> {
-    let on_disk = |file: &&str| !file.is_empty() && !file.starts_with(':');
+    let on_disk = |file: &Cow<'_, str>| !file.is_empty() && !file.starts_with(':');
     let Some(file) = database.sqlite_file().filter(on_disk) else { return Ok(None) };
     let path = format!("{file}.lock");
     let lock = File::create(&path).with_context(|| format!("cannot write {path}"))?;
