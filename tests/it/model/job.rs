@@ -32,7 +32,7 @@ pub(super) struct Job {
 pub(super) enum State {
     Queued,
     Running(Holder),
-    Ended { status: &'static str, result: Value, runner: Option<String> },
+    Ended { status: &'static str, result: Value, runner: Option<String>, was_to_stop: bool },
 }
 
 #[derive(Debug, Clone)]
@@ -119,8 +119,8 @@ impl Job {
             State::Queued => return Err(self.not_held(lease)),
             State::Running(_) if repeats && lease.is_some() => return Ok(()),
             State::Running(holder) => holder.show_work(lease)?,
-            State::Ended { status: ended, result: known, .. } => {
-                let same = *ended == status || (*ended == "Cancelled" && !result.is_null());
+            State::Ended { status: ended, result: known, was_to_stop, .. } => {
+                let same = *ended == status || (*ended == "Cancelled" && *was_to_stop);
                 let is_same = same && *known == result;
                 let refusal = self.ended_refusal(lease, "already_completed");
                 return if is_same && refusal != LEASE_LOST { Ok(()) } else { Err(refusal) };
@@ -139,15 +139,17 @@ impl Job {
             self.retries += 1;
             (self.queued_at, self.due_at) = (now, now + 1);
         } else {
-            let status = if holder.cancel.is_some() { "Cancelled" } else { status };
-            self.state = State::Ended { status, result, runner: Some(holder.runner) };
+            let was_to_stop = holder.cancel.is_some();
+            let status = if was_to_stop { "Cancelled" } else { status };
+            self.state = State::Ended { status, result, runner: Some(holder.runner), was_to_stop };
         }
     }
 
     pub(super) fn cancel(&mut self, force: bool) -> Result<(), Refusal> {
         match &mut self.state {
             State::Queued => {
-                self.state = State::Ended { status: "Cancelled", result: Value::Null, runner: None };
+                let (status, result, runner) = ("Cancelled", Value::Null, None);
+                self.state = State::Ended { status, result, runner, was_to_stop: false };
                 Ok(())
             }
             State::Running(holder) => {
@@ -185,8 +187,12 @@ impl Job {
     }
 
     fn ended_refusal(&self, lease: Option<&str>, otherwise: &'static str) -> Refusal {
-        let holds = |lease| self.last.as_ref().is_some_and(|last| last.lease == lease);
-        if lease.is_none_or(holds) { (409, otherwise) } else { LEASE_LOST }
+        let last = self.last.as_ref();
+        let is_holder = match lease {
+            Some(lease) => last.is_some_and(|last| last.lease == lease),
+            None => last.is_none_or(|last| !last.fencing),
+        };
+        if is_holder { (409, otherwise) } else { LEASE_LOST }
     }
 
     /// What a client reads.
@@ -202,7 +208,7 @@ impl Job {
                 };
                 ("Running", phase, Some(&holder.runner), &Value::Null)
             }
-            State::Ended { status, result, runner } => (*status, "ended", runner.as_ref(), result),
+            State::Ended { status, result, runner, .. } => (*status, "ended", runner.as_ref(), result),
         };
         json!({
             "id": self.id, "status": status, "phase": phase, "runner_id": runner, "result": result,
