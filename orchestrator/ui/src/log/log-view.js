@@ -55,13 +55,7 @@ export function LogView({ lines, count, shifted, isFollowing, onFollow, target, 
     return () => observer.disconnect();
   }, []);
 
-  // What is read stays where it is while lines come before it.
-  const before = useRef({ shifted, scale });
-  useLayoutEffect(() => {
-    const moved = (shifted - before.current.shifted) * LINE_HEIGHT;
-    if (pane.current) pane.current.scrollTop = (pane.current.scrollTop * before.current.scale + moved) / scale;
-    before.current = { shifted, scale };
-  }, [shifted, scale]);
+  useKeptPlace(pane, shifted, scale);
 
   useLayoutEffect(() => {
     if (isFollowing && pane.current) pane.current.scrollTop = count * LINE_HEIGHT;
@@ -115,6 +109,21 @@ export function LogView({ lines, count, shifted, isFollowing, onFollow, target, 
   >
     <div class="log-lines" style=${{ height: `${Math.min(count * LINE_HEIGHT, MAX_SCROLL)}px` }}>${rows}</div>
   </div>`;
+}
+
+/**
+ * What is read stays where it is while lines come before it.
+ * @param {{ current: HTMLElement | null }} pane
+ * @param {number} shifted
+ * @param {number} scale
+ */
+function useKeptPlace(pane, shifted, scale) {
+  const before = useRef({ shifted, scale });
+  useLayoutEffect(() => {
+    const moved = (shifted - before.current.shifted) * LINE_HEIGHT;
+    if (pane.current) pane.current.scrollTop = (pane.current.scrollTop * before.current.scale + moved) / scale;
+    before.current = { shifted, scale };
+  }, [shifted, scale]);
 }
 
 /**
