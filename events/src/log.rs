@@ -184,10 +184,11 @@ pub trait EventLog: Send + Sync {
     /// holds of the stream is among them.
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
-    /// Up to `limit` events after `after`, in order of their positions, without gaps but for what was archived.
+    /// Up to `limit` events after `after`, in order of their positions, without gaps but for what was archived or purged.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
-    /// All events after `after` and up to `until`, in order of their positions, without gaps but for what was archived.
+    /// All events after `after` and up to `until`, in order of their positions, without gaps but for what was archived or
+    /// purged; nothing that is not in the log any more.
     async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
     /// The events at these positions, in order; without those that are not there, or not any more.

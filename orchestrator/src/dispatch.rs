@@ -19,6 +19,8 @@ use rivet_events::{Event, Position};
 use rivet_projections::job_queue;
 use rivet_projections::{QueryError, ReadModels};
 use tokio::sync::{Notify, oneshot};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -113,6 +115,7 @@ impl Dispatcher {
     ) {
         let mut heads = log.watch();
         let mut seen = *heads.borrow_and_update();
+        let mut heads = WatchStream::from_changes(heads);
         let mut reason = Reason::Queue;
         while !shutdown.is_cancelled() {
             while !self.line().places.is_empty() {
@@ -135,11 +138,8 @@ impl Dispatcher {
                     () = self.arrived.notified() => break Reason::Arrival,
                     () = self.handed.returned() => break Reason::Queue,
                     () = shutdown.cancelled() => return,
-                    changed = heads.changed() => {
-                        if changed.is_err() {
-                            return;
-                        }
-                        let head = *heads.borrow_and_update();
+                    head = heads.next() => {
+                        let Some(head) = head else { return };
                         let is_empty = self.line().places.is_empty();
                         let mattered = is_empty || matters(&*log, &mut seen, head).await;
                         seen = seen.max(head);

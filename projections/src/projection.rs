@@ -66,7 +66,7 @@ pub trait Projection: Send + Sync + 'static {
     }
 }
 
-/// Generated columns and secondary indexes of a read model's table.
+/// Columns and secondary indexes of a read model's table; the projector fills the columns from the document.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {
     /// Fields of the document, by name.

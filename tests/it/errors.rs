@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use reqwest::Method;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{UNKNOWN, entry, new_claimed_job, new_pipeline, pipeline};
+use rivet_tests::sample::{UNKNOWN, entry, launched, new_claimed_job, new_pipeline, pipeline};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use rivet_tests::verify::head;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 on_both_stores! {
     bad_input_is_refused_and_nothing_is_stored,
+    what_may_be_left_out_may_be_null,
     an_array_is_no_object_and_the_member_is_named,
     a_whole_number_may_be_spelled_with_a_point,
     a_wrong_method_is_told_the_right_ones,
@@ -73,6 +74,9 @@ fn malformed() -> Vec<Bad> {
     ]
 }
 
+/// How `serde_json` marks what is no object.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
 fn refused_by_rule(job: &str) -> Vec<Bad> {
     let register = |id: Value| bad(422, Method::POST, "/api/runners/register", &json!({"runner_id": id}));
     let create = |change: &dyn Fn(&mut Value)| {
@@ -104,7 +108,17 @@ fn refused_by_rule(job: &str) -> Vec<Bad> {
         on_job(Method::PUT, "status", &json!({})),
         on_job(Method::POST, "logs", &json!({"entries": 7})),
         on_job(Method::POST, "logs", &json!([{"level": "Info"}])),
+        on_job(
+            Method::POST,
+            "logs",
+            &json!([{"timestamp": "+10000-01-01T00:00:00Z", "level": "Info", "message": "x"}]),
+        ),
         on_job(Method::POST, "complete", &json!({})),
+        on_job(
+            Method::POST,
+            "complete",
+            &json!({"result": {"success": true, "exit_code": 0, "output": {"a": 1, RAW_VALUE: "1"}}}),
+        ),
         on_job(Method::POST, "complete", &json!({"result": {"success": "yes"}})),
         on_job(
             Method::POST,
@@ -175,6 +189,17 @@ async fn a_whole_number_may_be_spelled_with_a_point(kind: StoreKind) {
     );
     body["config"]["max_retries"] = json!(2.5);
     api.create_pipeline(&body).await.expect_refusal(422, "invalid_body");
+}
+
+async fn what_may_be_left_out_may_be_null(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let job = launched(&api, &pipeline).await;
+    let claim = json!({"runner_id": "r", "fencing": null});
+    api.post(&format!("/api/jobs/{job}/claim"), &claim).await.expect(200);
+    api.post(&format!("/api/jobs/{job}/cancel"), &json!({"force": null, "reason": null})).await.expect(204);
+    api.post("/api/jobs/claim", &json!({"runner_id": "r", "wait_ms": null})).await.expect(204);
 }
 
 async fn a_wrong_method_is_told_the_right_ones(kind: StoreKind) {

@@ -7,6 +7,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use chrono::Datelike;
 use rivet_events::Metadata;
 use rivet_events::id::{JobId, LeaseId};
 use rivet_events::job_log::{LogEntries, LogEntry};
@@ -56,6 +57,7 @@ pub(in crate::http) async fn append(
     Path(job_id): Path<JobId>,
     JsonWithNul(Batch(sent)): JsonWithNul<Batch>,
 ) -> Result<Response, ApiError> {
+    check_times(&sent)?;
     let entries = LogEntries::new(&sent);
     let digest = digest::of_text(entries.json());
     let entries = without_nul(sent).unwrap_or(entries);
@@ -77,6 +79,18 @@ pub(in crate::http) async fn append(
         }
     }
     Err(ApiError::unavailable("contended", "the job changes too fast"))
+}
+
+/// RFC 3339 knows four digits of a year: what has more could be stored, and read by nobody.
+fn check_times(entries: &[LogEntry]) -> Result<(), ApiError> {
+    let is_writable = |entry: &LogEntry| (0..=9999).contains(&entry.timestamp.year());
+    match entries.iter().position(|entry| !is_writable(entry)) {
+        None => Ok(()),
+        Some(place) => Err(ApiError::refused(
+            "invalid_body",
+            format!("entries[{place}].timestamp: the year is not one of 0 to 9999 in UTC"),
+        )),
+    }
 }
 
 /// The entries as they are stored, where that is not as they were sent.

@@ -18,10 +18,8 @@ use crate::http::state::{Actor, AppState};
 #[schema(example = json!({"force": false, "reason": "not needed any more"}))]
 pub(in crate::http) struct Cancel {
     /// End it after the grace even if the holder goes on.
-    #[serde(default)]
-    force: bool,
+    force: Option<bool>,
     /// Kept in the history.
-    #[serde(default)]
     reason: Option<String>,
 }
 
@@ -51,7 +49,7 @@ pub(in crate::http) async fn cancel(
     let now = state.clock.now();
     let command = JobCommand::Cancel(CancelJob {
         reason,
-        force,
+        force: force.unwrap_or_default(),
         grace: state.config.cancel_grace,
         // Whether the holder is silent, the reconciler finds out: this server knows neither whom the others heard
         // of, nor whom it would have heard of if it had not just started.

@@ -21,8 +21,7 @@ pub(in crate::http) struct ClaimRequest {
     /// Who claims.
     runner_id: RunnerId,
     /// Whether this client echoes its lease.
-    #[serde(default)]
-    fencing: bool,
+    fencing: Option<bool>,
 }
 
 /// Claim a job for a runner.
@@ -51,7 +50,7 @@ pub(in crate::http) async fn claim(
         capabilities: state.capabilities(&body.runner_id).await?,
         runner_id: body.runner_id,
         lease_id: LeaseId::generate(),
-        fencing: body.fencing,
+        fencing: body.fencing.unwrap_or_default(),
         request_key: key,
     };
     let Recorded(position, info) = execution::claim(&state, claim, &[], &metadata).await?;

@@ -37,8 +37,7 @@ pub(in crate::http) struct ClaimNextRequest {
     /// Who claims.
     runner_id: RunnerId,
     /// How long to wait for a job, in milliseconds; not at all where absent.
-    #[serde(default)]
-    wait_ms: u64,
+    wait_ms: Option<u64>,
 }
 
 /// Claim whatever comes next, waiting for it.
@@ -63,7 +62,7 @@ pub(in crate::http) async fn claim_next(
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
     let key = request_key(&headers, &REQUEST_KEY)?;
     state.polled_by(&body.runner_id, &metadata).await?;
-    let deadline = Instant::now() + Duration::from_millis(body.wait_ms).min(MAX_WAIT);
+    let deadline = Instant::now() + Duration::from_millis(body.wait_ms.unwrap_or_default()).min(MAX_WAIT);
     let request = Request {
         capabilities: state.capabilities(&body.runner_id).await?,
         key,
