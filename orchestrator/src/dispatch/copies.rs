@@ -148,27 +148,19 @@ mod tests {
 
     #[tokio::test]
     async fn a_claim_that_was_begun_is_seen_through_before_a_later_copy_goes_on() {
-        let requests = Arc::new(Requests::default());
-        let older = requests.begin(Some(name("a")));
-        let claiming = older.turn().await;
-        let latest = requests.begin(Some(name("a")));
-        let mut turn = std::pin::pin!(latest.turn());
-        assert!(futures_util::poll!(&mut turn).is_pending());
-        drop(claiming);
-        assert!(turn.await.is_some());
-    }
-
-    #[tokio::test]
-    async fn a_claim_is_waited_for_also_where_its_client_has_left() {
-        let requests = Arc::new(Requests::default());
-        let older = requests.begin(Some(name("a")));
-        let claiming = older.turn().await;
-        drop(older);
-        let latest = requests.begin(Some(name("a")));
-        let mut turn = std::pin::pin!(latest.turn());
-        assert!(futures_util::poll!(&mut turn).is_pending());
-        drop(claiming);
-        assert!(turn.await.is_some());
+        for client_has_left in [false, true] {
+            let requests = Arc::new(Requests::default());
+            let mut older = Some(requests.begin(Some(name("a"))));
+            let claiming = older.as_ref().unwrap().turn().await;
+            if client_has_left {
+                older = None;
+            }
+            let latest = requests.begin(Some(name("a")));
+            let mut turn = std::pin::pin!(latest.turn());
+            assert!(futures_util::poll!(&mut turn).is_pending(), "{older:?}");
+            drop(claiming);
+            assert!(turn.await.is_some(), "{older:?}");
+        }
     }
 
     #[tokio::test]
