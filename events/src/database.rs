@@ -71,7 +71,7 @@ impl Database {
                 .options([("client_min_messages", "warning")])
                 .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
             let pool = PgPoolOptions::new()
-                .max_connections(16)
+                .max_connections(10)
                 .acquire_timeout(ACQUIRE_TIMEOUT)
                 .test_before_acquire(false)
                 .after_release(|connection, _| {

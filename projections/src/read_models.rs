@@ -229,8 +229,7 @@ impl ReadModels {
 
     async fn ask<P: Projection>(&self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
         let text = query.text.replace("{rows}", &checkpoint::table(P::NAME, self.generation(P::NAME)));
-        let mut reader = self.inner.store.reader().await?;
-        reader.connection().query(&text, &query.args).await
+        self.inner.store.query(&text, &query.args).await
     }
 }
 

@@ -9,6 +9,7 @@ mod sqlite;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rivet_events::database::{
     BEGIN_DERIVED, Database, Durability, SpareConnections, SqliteDatabase, SqliteTransaction,
@@ -28,6 +29,8 @@ pub(crate) enum Store {
         pool: PgPool,
         /// For batches. Each is a statement by what it changes, which a connection has to prepare once.
         writers: Arc<SpareConnections>,
+        /// For what is asked all the time.
+        readers: Arc<SpareConnections>,
     },
     Sqlite(SqliteDatabase),
 }
@@ -39,6 +42,16 @@ const WRITER_SESSION: &str = "
     set jit = off;
     set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off";
+
+/// How long a step, or an answer, may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is given up here is soon given up there.
+const READER_SESSION: &str = "set statement_timeout = '30s'; set jit = off";
+
+/// As many of each at a time.
+const WRITERS: usize = 4;
+const READERS: usize = 8;
 
 /// A connection of its own, outside of any transaction.
 pub(crate) enum Reader {
@@ -62,8 +75,9 @@ impl Store {
     pub(crate) fn new(database: Database) -> Self {
         match database {
             Database::Postgres(pool) => {
-                let writers = Arc::new(SpareConnections::new(&pool, WRITER_SESSION));
-                Self::Postgres { pool, writers }
+                let writers = Arc::new(SpareConnections::new(&pool, WRITERS, PATIENCE, WRITER_SESSION));
+                let readers = Arc::new(SpareConnections::new(&pool, READERS, PATIENCE, READER_SESSION));
+                Self::Postgres { pool, writers, readers }
             }
             Database::Sqlite(sqlite) => Self::Sqlite(sqlite),
         }
@@ -82,6 +96,16 @@ impl Store {
             Self::Postgres { pool, .. } => Reader::Postgres(pool.acquire().await?),
             Self::Sqlite(sqlite) => Reader::Sqlite(sqlite.readers.acquire().await?),
         })
+    }
+
+    /// The rows of a query, as in [`Connection::query`].
+    pub(crate) async fn query(&self, text: &str, args: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+        match self {
+            Self::Postgres { readers, .. } => {
+                readers.run(async |connection| Connection::Postgres(connection).query(text, args).await).await
+            }
+            Self::Sqlite(_) => self.reader().await?.connection().query(text, args).await,
+        }
     }
 
     /// Begins a transaction whose commit need not be on disk: what it writes follows from the log.

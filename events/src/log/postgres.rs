@@ -9,7 +9,6 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgPool, Postgres, Row};
 use tokio::sync::watch;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -24,10 +23,10 @@ use append::PostgresAttempt;
 mod append;
 mod follow;
 
-/// How long a batch may take before its connection is given up, and its callers are told that nobody knows.
+/// How long a batch may take before its callers are told that nobody knows what became of it.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a read may take before its connection is given up: a server that is gone without a word never answers.
+/// How long a read may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the append relies on, whatever the server's defaults: durable when acknowledged, and a fresh snapshot for
@@ -44,6 +43,13 @@ const WRITER_SESSION: &str = "
     set enable_seqscan = off;
     set enable_hashjoin = off;
     set enable_mergejoin = off";
+
+/// What was given up here is soon given up there.
+const READER_SESSION: &str = "set statement_timeout = '30s'; set jit = off";
+
+/// As many of each at a time.
+const WRITERS: usize = PostgresKeeper::CONCURRENT_COMMITS;
+const READERS: usize = 8;
 
 /// The columns that [`stored`] reads.
 macro_rules! select {
@@ -64,20 +70,21 @@ pub(crate) const JOB_LOGS: &str =
 #[derive(Debug)]
 pub(super) struct PostgresKeeper {
     pool: PgPool,
-    /// The writer's.
     writers: SpareConnections,
+    readers: SpareConnections,
     /// The last position committed here, for telling the other processes.
     committed: watch::Sender<Position>,
 }
 
 impl PostgresKeeper {
     pub(super) fn new(pool: PgPool) -> Self {
-        let writers = SpareConnections::new(&pool, WRITER_SESSION);
-        Self { pool, writers, committed: watch::Sender::new(Position::default()) }
+        let writers = SpareConnections::new(&pool, WRITERS, COMMIT_TIMEOUT, WRITER_SESSION);
+        let readers = SpareConnections::new(&pool, READERS, READ_TIMEOUT, READER_SESSION);
+        Self { pool, writers, readers, committed: watch::Sender::new(Position::default()) }
     }
 
     async fn read(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let rows = timeout(READ_TIMEOUT, query.fetch_all(&self.pool)).await??;
+        let rows = self.readers.run(async |connection| query.fetch_all(connection).await).await?;
         rows.iter().map(|row| Ok(Arc::new(stored(row)?.decode()?))).collect()
     }
 }
@@ -88,14 +95,10 @@ impl Keeper for PostgresKeeper {
 
     async fn commit(&self, batch: Batch<'_>) -> Result<Committed, StoreError> {
         let known_head = *self.committed.borrow();
-        let commit = self
+        let committed = self
             .writers
-            .run(async |connection| batch::commit(PostgresAttempt { connection, batch, known_head }).await);
-        let committed = timeout(COMMIT_TIMEOUT, commit)
-            .await
-            .map_err(StoreError::from)
-            .flatten()
-            .inspect_err(|_| self.writers.clear())?;
+            .run(async |connection| batch::commit(PostgresAttempt { connection, batch, known_head }).await)
+            .await?;
         raise(&self.committed, committed.head(batch));
         Ok(committed)
     }
@@ -130,7 +133,7 @@ impl Keeper for PostgresKeeper {
 
     async fn head(&self) -> Result<Position, StoreError> {
         let query = sqlx::query_scalar("select coalesce(max(position), 0) from events");
-        let head: i64 = timeout(READ_TIMEOUT, query.fetch_one(&self.pool)).await??;
+        let head: i64 = self.readers.run(async |connection| query.fetch_one(connection).await).await?;
         Ok(Position(head.try_into()?))
     }
 

@@ -2,12 +2,10 @@
 //! stored, or nothing (I4).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rivet_events::Position;
 use rivet_events::database::{SpareConnections, SqliteDatabase};
 use rivet_events::log::StoreError;
-use tokio::time::timeout;
 
 use super::{postgres, sqlite};
 use crate::checkpoint::{Checkpoint, is_of, number};
@@ -16,9 +14,6 @@ use crate::folding::Changes;
 use crate::parked::ParkedStream;
 use crate::projection::Schema;
 use crate::query::Value;
-
-/// How long a step may take before its connection is given up: a server that is gone without a word never answers.
-const STORE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One step of generations that all stand at one position.
 #[derive(Clone, Copy)]
@@ -42,9 +37,7 @@ impl Prepared {
     pub(crate) async fn store(self) -> Result<bool, StoreError> {
         match self {
             Self::Postgres(writers, step) => {
-                let store = writers.run(async |connection| postgres::advance(connection, step).await);
-                let stored = timeout(STORE_TIMEOUT, store).await.map_err(StoreError::from).flatten();
-                stored.inspect_err(|_| writers.clear())
+                writers.run(async |connection| postgres::advance(connection, step).await).await
             }
             Self::Sqlite(sqlite, step) => sqlite::advance_alone(&sqlite, step).await,
         }
