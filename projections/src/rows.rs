@@ -2,12 +2,12 @@
 //! both databases. All that differs between them is in [`postgres`] and [`sqlite`], which have the same verbs.
 
 mod advance;
+mod connection;
 #[cfg(test)]
 pub(crate) mod memory;
 mod postgres;
 mod sqlite;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,9 +16,10 @@ use rivet_events::database::{
 };
 use rivet_events::log::StoreError;
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres, Sqlite, SqliteConnection};
+use sqlx::{PgPool, Postgres, Sqlite};
 
 pub(crate) use self::advance::{Advance, Prepared};
+pub(crate) use self::connection::Connection;
 use crate::projection::Schema;
 use crate::query::Value;
 
@@ -63,12 +64,6 @@ pub(crate) enum Reader {
 pub(crate) enum Transaction<'a> {
     Postgres(sqlx::Transaction<'static, Postgres>),
     Sqlite(SqliteTransaction<'a>),
-}
-
-/// Something to run statements on.
-pub(crate) enum Connection<'a> {
-    Postgres(&'a mut PgConnection),
-    Sqlite(&'a mut SqliteConnection),
 }
 
 impl Store {
@@ -175,93 +170,6 @@ impl Transaction<'_> {
             Self::Sqlite(transaction) => transaction.commit().await?,
         }
         Ok(())
-    }
-}
-
-impl Connection<'_> {
-    /// The rows of a query. In its text, `{now}` stands for the time by the clock of the database, in microseconds.
-    pub(crate) async fn query(&mut self, text: &str, args: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
-        Ok(match self {
-            Self::Postgres(connection) => postgres::query(connection, &postgres::text(text), args).await?,
-            Self::Sqlite(connection) => sqlite::query(connection, &sqlite::text(text), args).await?,
-        })
-    }
-
-    /// How many rows a statement changed.
-    pub(crate) async fn execute(&mut self, text: &str, args: &[Value]) -> Result<u64, StoreError> {
-        Ok(match self {
-            Self::Postgres(connection) => postgres::execute(connection, &postgres::text(text), args).await?,
-            Self::Sqlite(connection) => sqlite::execute(connection, &sqlite::text(text), args).await?,
-        })
-    }
-
-    /// Waits for the one right to change which generations there are, until the transaction ends.
-    pub(crate) async fn lock_generations(&mut self) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres(connection) => postgres::lock_generations(connection).await?,
-            // A writing transaction is alone as it is.
-            Self::Sqlite(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Fails where it would have to wait for more than a moment for another transaction, until this one ends.
-    pub(crate) async fn wait_briefly(&mut self) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres(connection) => postgres::wait_briefly(connection).await?,
-            // A writing transaction is alone, and readers are in nobody's way.
-            Self::Sqlite(_) => {}
-        }
-        Ok(())
-    }
-
-    /// Makes the table of a generation, without its secondary indexes.
-    pub(crate) async fn create_table(&mut self, table: &str, schema: Schema) -> Result<(), StoreError> {
-        // One of that name may be left of an earlier life of this store.
-        self.drop_table(table).await?;
-        let text = match self {
-            Self::Postgres(_) => postgres::create_table(table, schema),
-            Self::Sqlite(_) => sqlite::create_table(table, schema),
-        };
-        self.execute(&text, &[]).await?;
-        Ok(())
-    }
-
-    pub(crate) async fn drop_table(&mut self, table: &str) -> Result<(), StoreError> {
-        self.execute(&format!("drop table if exists {table}"), &[]).await?;
-        Ok(())
-    }
-
-    /// The documents stored under these keys.
-    pub(crate) async fn load(
-        &mut self,
-        table: &str,
-        keys: &[String],
-    ) -> Result<HashMap<String, String>, StoreError> {
-        if keys.is_empty() {
-            return Ok(HashMap::new());
-        }
-        Ok(match self {
-            Self::Postgres(connection) => postgres::load(connection, table, keys).await?,
-            Self::Sqlite(connection) => sqlite::load(connection, table, keys).await?,
-        })
-    }
-
-    /// Deletes the rows with these keys.
-    pub(crate) async fn delete(&mut self, table: &str, keys: &[String]) -> Result<(), StoreError> {
-        match self {
-            Self::Postgres(connection) => postgres::delete(connection, table, keys).await?,
-            Self::Sqlite(connection) => sqlite::delete(connection, table, keys).await?,
-        }
-        Ok(())
-    }
-
-    /// Stores a step of read models, as a part of the transaction. False as in [`Prepared::store`].
-    pub(crate) async fn advance(&mut self, advance: Advance<'_>) -> Result<bool, StoreError> {
-        match self {
-            Self::Postgres(connection) => postgres::advance(connection, postgres::prepare(advance)?).await,
-            Self::Sqlite(connection) => sqlite::advance(connection, sqlite::prepare(advance)?).await,
-        }
     }
 }
 
