@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::event::Event;
 use crate::id::{CommandId, EventId, JobId, PipelineId, RunnerId, WebhookId};
@@ -38,7 +40,7 @@ impl fmt::Display for Version {
 }
 
 /// The kinds of stream, one an aggregate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each kind is documented at its events")]
 pub enum StreamType {
@@ -51,9 +53,25 @@ pub enum StreamType {
     Projection,
     Webhook,
     Archive,
+    /// One that a newer build has written, by its name. Its events are [`Event::Unreadable`].
+    #[serde(skip)]
+    Unknown(#[serde(skip)] &'static str),
 }
 
 impl StreamType {
+    /// Those that this build knows.
+    const KNOWN: [Self; 9] = [
+        Self::Pipeline,
+        Self::Job,
+        Self::JobLog,
+        Self::Runner,
+        Self::Claim,
+        Self::Group,
+        Self::Projection,
+        Self::Webhook,
+        Self::Archive,
+    ];
+
     /// The name in the log, and in the text form of a [`StreamId`].
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -67,9 +85,37 @@ impl StreamType {
             Self::Projection => "projection",
             Self::Webhook => "webhook",
             Self::Archive => "archive",
+            Self::Unknown(name) => name,
         }
     }
+
+    /// The kind of this name in the log, whether this build knows it or not.
+    pub(crate) fn stored(name: &str) -> Self {
+        /// There are few, and each is kept once, for as long as the process lives.
+        static UNKNOWN: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+
+        name.parse().unwrap_or_else(|_| {
+            let mut unknown = UNKNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = unknown.iter().copied().find(|kept| *kept == name).unwrap_or_else(|| {
+                unknown.push(name.to_owned().leak());
+                unknown[unknown.len() - 1]
+            });
+            Self::Unknown(kept)
+        })
+    }
 }
+
+impl PartialSchema for StreamType {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("The kinds of stream, one an aggregate."))
+            .enum_values(Some(Self::KNOWN.map(Self::as_str)))
+            .into()
+    }
+}
+
+impl ToSchema for StreamType {}
 
 /// A text that names no stream.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,18 +129,8 @@ impl FromStr for StreamType {
     type Err = StreamIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let all = [
-            Self::Pipeline,
-            Self::Job,
-            Self::JobLog,
-            Self::Runner,
-            Self::Claim,
-            Self::Group,
-            Self::Projection,
-            Self::Webhook,
-            Self::Archive,
-        ];
-        all.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| StreamIdError(text.to_owned()))
+        let known = Self::KNOWN.into_iter().find(|kind| kind.as_str() == text);
+        known.ok_or_else(|| StreamIdError(text.to_owned()))
     }
 }
 

@@ -82,6 +82,7 @@ impl Event {
             }
             StreamType::Webhook => WebhookEvent::read(event_type, version, &current).map(Self::Webhook),
             StreamType::Archive => ArchiveEvent::read(event_type, version, &current).map(Self::Archive),
+            StreamType::Unknown(_) => Err(Error::custom("this build knows no stream of this kind")),
         };
         read.unwrap_or_else(|error| {
             Self::Unreadable(UnreadableEvent {

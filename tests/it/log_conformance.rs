@@ -209,17 +209,21 @@ async fn the_bytes_that_wait_are_bounded(store: Store) {
     assert_dense(&read_to_end(&log).await);
 }
 
+fn unknown(event_type: &str, payload: &str) -> Event {
+    Event::Unreadable(UnreadableEvent {
+        payload: RawValue::from_string(payload.to_owned()).unwrap(),
+        event_type: event_type.to_owned(),
+        event_version: 7,
+        error: String::new(),
+    })
+}
+
 async fn an_unknown_event_can_be_read(store: Store) {
     let log = store.open(table_only()).await;
     let payload = json!({"type": "job.teleported", "to": "Mars"}).to_string();
-    let unknown = Event::Unreadable(UnreadableEvent {
-        payload: RawValue::from_string(payload.clone()).unwrap(),
-        event_type: "job.teleported".to_owned(),
-        event_version: 7,
-        error: String::new(),
-    });
     let job = JobId::generate();
-    log.append(append(vec![write(job, 0, vec![launched(job), unknown])])).await.unwrap();
+    let teleported = unknown("job.teleported", &payload);
+    log.append(append(vec![write(job, 0, vec![launched(job), teleported])])).await.unwrap();
     log.append(append(vec![write(job, 2, vec![claimed(job, 1)])])).await.unwrap();
 
     let all = log.read_all(Position(0), 10).await.unwrap();
@@ -231,6 +235,27 @@ async fn an_unknown_event_can_be_read(store: Store) {
     );
     assert!(matches!(all[0].event, Event::Job(JobEvent::Launched(_))));
     assert!(matches!(all[2].event, Event::Job(JobEvent::Claimed(_))));
+}
+
+async fn a_stream_of_an_unknown_kind_can_be_read(store: Store) {
+    let log = store.open(table_only()).await;
+    let stream = |kind| StreamId::new(StreamType::Unknown(kind), "1");
+    let job = JobId::generate();
+    let writes = vec![
+        StreamWrite { stream: stream("gadget"), ..write(job, 0, vec![unknown("gadget.made", "{}")]) },
+        StreamWrite { stream: stream("widget"), ..write(job, 0, vec![unknown("widget.made", "{}")]) },
+        write(job, 0, vec![launched(job)]),
+    ];
+    let appended = log.append(append(writes)).await.unwrap().envelopes;
+    let more = StreamWrite { stream: stream("gadget"), ..write(job, 1, vec![unknown("gadget.sold", "{}")]) };
+    let sold = log.append(append(vec![more])).await.unwrap().envelopes;
+
+    let all = [&appended[..], &sold[..]].concat();
+    assert_eq!(log.read_all(Position(0), 10).await.unwrap(), all);
+    let gadget = log.read_stream(&stream("gadget"), Version(0)).await.unwrap();
+    assert_eq!(gadget, [Arc::clone(&appended[0]), Arc::clone(&sold[0])]);
+    assert_eq!(gadget[0].stream.to_string(), "gadget/1");
+    assert!(matches!(gadget[0].event, Event::Unreadable(_)));
 }
 
 async fn an_id_may_hold_any_character(store: Store) {
@@ -362,6 +387,7 @@ conformance!(
     a_full_queue_refuses_at_once,
     the_bytes_that_wait_are_bounded,
     an_unknown_event_can_be_read,
+    a_stream_of_an_unknown_kind_can_be_read,
     an_id_may_hold_any_character,
     memory_and_table_tell_the_same,
     a_caller_that_leaves_does_not_undo_its_append,

@@ -5,11 +5,12 @@ use rivet_events::event::UnreadableEvent;
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::{JobEvent, JobLaunched, JobTimedOut};
 use rivet_events::log::{self, LogSettings};
-use rivet_events::{Event, StreamId};
+use rivet_events::{Event, StreamId, StreamType};
 use rivet_projections::ReadModels;
 use rivet_tests::client::Client;
 use rivet_tests::history::tell;
 use rivet_tests::on_both_stores;
+use rivet_tests::sample::new_job;
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{rebuild_all, verify};
@@ -22,17 +23,37 @@ on_both_stores! {
     a_skipped_event_is_left_out_for_good,
     a_skip_that_was_not_carried_out_is_made_up_for_at_the_start,
     what_is_not_parked_is_refused,
+    a_stream_of_an_unknown_kind_parks_nothing,
 }
 
 /// The read models that read job streams.
 const OF_JOBS: [&str; 6] = ["job_flow", "job_queue", "jobs", "lifetimes", "pipeline_activity", "runners"];
 
-/// A store whose log has a job that was launched, had something happen to it that no build knows, and timed out.
-async fn poisoned(kind: StoreKind) -> (Store, String) {
+/// A store whose log has one stream.
+async fn store_with(kind: StoreKind, stream: StreamId, events: Vec<Event>) -> Store {
     let store = Store::create(kind).await;
     let database = Database::connect(store.url()).await.unwrap();
     database.migrate().await.unwrap();
     let log = log::open(&database, LogSettings::default()).await.unwrap();
+    tell(&*log, &(stream, events), 1).await;
+    log.close().await;
+    database.close().await;
+    store
+}
+
+/// An event that no build knows.
+fn unknown(event_type: &str) -> Event {
+    let payload = json!({"type": event_type}).to_string();
+    Event::Unreadable(UnreadableEvent {
+        payload: serde_json::value::RawValue::from_string(payload).unwrap(),
+        event_type: event_type.to_owned(),
+        event_version: 1,
+        error: String::new(),
+    })
+}
+
+/// A store whose log has a job that was launched, had something happen to it that no build knows, and timed out.
+async fn poisoned(kind: StoreKind) -> (Store, String) {
     let (job_id, pipeline_id) = (JobId::generate(), PipelineId::generate());
     let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
     let launched = JobLaunched {
@@ -50,13 +71,6 @@ async fn poisoned(kind: StoreKind) -> (Store, String) {
         request_digest: None,
         requested_at: now,
     };
-    let teleported = UnreadableEvent {
-        payload: serde_json::value::RawValue::from_string("{\"type\":\"job.teleported\"}".to_owned())
-            .unwrap(),
-        event_type: "job.teleported".to_owned(),
-        event_version: 1,
-        error: String::new(),
-    };
     let timed_out = JobTimedOut {
         job_id,
         pipeline_id,
@@ -68,13 +82,10 @@ async fn poisoned(kind: StoreKind) -> (Store, String) {
     };
     let events = vec![
         Event::Job(JobEvent::Launched(launched)),
-        Event::Unreadable(teleported),
+        unknown("job.teleported"),
         Event::Job(JobEvent::TimedOut(timed_out)),
     ];
-    tell(&*log, &(StreamId::job(job_id), events), 1).await;
-    log.close().await;
-    database.close().await;
-    (store, job_id.to_string())
+    (store_with(kind, StreamId::job(job_id), events).await, job_id.to_string())
 }
 
 async fn parked(api: &Client, projection: &str) -> Value {
@@ -191,4 +202,25 @@ async fn what_is_not_parked_is_refused(kind: StoreKind) {
     decide("jobs/parked/job/1/retry").await.expect_refusal(404, "stream_not_parked");
     decide("jobs/parked/work/1/retry").await.expect_refusal(400, "invalid_path");
     decide(&format!("jobs/parked/job/{job}/forget")).await.expect_refusal(404, "unknown_path");
+}
+
+async fn a_stream_of_an_unknown_kind_parks_nothing(kind: StoreKind) {
+    let gadget = StreamId::new(StreamType::Unknown("gadget"), "1");
+    let store = store_with(kind, gadget, vec![unknown("gadget.made"), unknown("gadget.sold")]).await;
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    let job = new_job(&api).await;
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
+    for read_model in api.get("/api/projections").await.expect(200).as_array().unwrap() {
+        assert_eq!(
+            (&read_model["parked"], &read_model["lag_events"]),
+            (&json!(0), &json!(0)),
+            "{read_model}"
+        );
+    }
+    let feed = api.get("/api/events?type=gadget.sold").await.expect(200);
+    let [event] = &feed["events"].as_array().unwrap()[..] else { panic!("one event in {feed}") };
+    assert_eq!((&event["stream_type"], &event["stream_id"]), (&json!("gadget"), &json!("1")));
+    assert_eq!((&event["sequence"], &event["payload"]), (&json!(2), &json!({"type": "gadget.sold"})));
+    verify(&api, &store).await;
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::envelope::{Envelope, Position, StreamId, StreamType, Version};
 use crate::event::Event;
 use crate::id::EventId;
 use crate::log::StoreError;
@@ -90,11 +90,12 @@ pub(crate) struct StoredEvent<'r> {
 }
 
 impl StoredEvent<'_> {
-    /// Reads the texts. A payload that this build does not know is an [`Event::Unreadable`], and no error.
+    /// Reads the texts. A payload, or a kind of stream, that this build does not know is an [`Event::Unreadable`], and no
+    /// error.
     pub(crate) fn decode(self) -> Result<Envelope, CorruptRow> {
         let position = self.position;
         let corrupt = |column, source| CorruptRow { position, column, source };
-        let kind = self.aggregate_type.parse().map_err(|e| corrupt("aggregate_type", Box::from(e)))?;
+        let kind = StreamType::stored(self.aggregate_type);
         let version = self.event_version.parse().map_err(|e| corrupt("event_version", Box::from(e)))?;
         let metadata = serde_json::from_str(self.metadata).map_err(|e| corrupt("metadata", e.into()))?;
         Ok(Envelope {

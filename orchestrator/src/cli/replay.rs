@@ -85,8 +85,8 @@ enum State {
     Projection(ProjectionState),
     Webhook(WebhookState),
     Archive(Box<ArchiveState>),
-    /// A claim's stream is its one event.
-    Claim,
+    /// A claim's stream is its one event, and of a stream of an unknown kind nothing is known but its events.
+    None,
 }
 
 impl State {
@@ -100,7 +100,7 @@ impl State {
             StreamType::Projection => Self::Projection(ProjectionState::default()),
             StreamType::Webhook => Self::Webhook(WebhookState::default()),
             StreamType::Archive => Self::Archive(Box::default()),
-            StreamType::Claim => Self::Claim,
+            StreamType::Claim | StreamType::Unknown(_) => Self::None,
         }
     }
 

@@ -54,7 +54,8 @@ impl Commands {
             | StreamType::Group
             | StreamType::Projection
             | StreamType::Webhook
-            | StreamType::Archive => {}
+            | StreamType::Archive
+            | StreamType::Unknown(_) => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use rivet_events::pipeline::PipelineEvent;
 use rivet_events::projection::ProjectionEvent;
 use rivet_events::runner::RunnerEvent;
 use rivet_events::webhook::WebhookEvent;
-use rivet_events::{Envelope, Event, Metadata, Position, StreamType, Version};
+use rivet_events::{Envelope, Event, Metadata, Position, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -46,7 +46,8 @@ pub(crate) struct EventBody<'a> {
     r#type: &'a str,
     /// Of the schema of its payload.
     version: u32,
-    stream_type: StreamType,
+    /// Such as `job`; while servers are updated, also one that only the newer ones know.
+    stream_type: &'static str,
     stream_id: &'a str,
     /// Its place in its stream.
     sequence: Version,
@@ -83,7 +84,7 @@ impl<'a> From<&'a Envelope> for EventBody<'a> {
             event_id: envelope.event_id,
             r#type: envelope.event.event_type(),
             version: envelope.event.event_version(),
-            stream_type: envelope.stream.kind,
+            stream_type: envelope.stream.kind.as_str(),
             stream_id: &envelope.stream.id,
             sequence: envelope.sequence,
             recorded_at: envelope.recorded_at,

@@ -26,7 +26,8 @@ use crate::http::state::{Actor, AppState};
     "error": "the event does not fit what was before it",
 }))]
 pub(in crate::http) struct ParkedBody {
-    stream_type: StreamType,
+    #[schema(value_type = StreamType)]
+    stream_type: &'static str,
     stream_id: String,
     /// Where the event stands that could not be applied.
     position: Position,
@@ -140,7 +141,7 @@ async fn find(state: &AppState, name: &str, stream: StreamId) -> Result<Parked, 
 impl From<ParkedStream> for ParkedBody {
     fn from(parked: ParkedStream) -> Self {
         Self {
-            stream_type: parked.stream.kind,
+            stream_type: parked.stream.kind.as_str(),
             stream_id: parked.stream.id,
             position: parked.position,
             error: parked.error,
