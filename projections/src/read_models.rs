@@ -190,7 +190,8 @@ impl ReadModels {
         Ok(self.select::<P>(&query).await?.pop())
     }
 
-    /// The rows whose documents a query selects.
+    /// The rows whose documents a query selects: all of them or none, for without the one that cannot be decoded a list
+    /// would deny what is there.
     pub(crate) async fn select<P: Projection>(&self, query: &Query) -> Result<Vec<P::Row>, QueryError> {
         let rows = self.values::<P>(query).await?;
         rows.into_iter()
