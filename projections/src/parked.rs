@@ -44,18 +44,12 @@ impl ReadModels {
     pub(crate) async fn skipped(&self, projection: &str) -> Result<BTreeSet<Position>, ReadError> {
         let decided =
             self.inner.log.read_stream(&StreamId::projection(projection), Version::default()).await?;
-        let skipped = decided.iter().filter_map(|envelope| match &envelope.event {
-            Event::Projection(ProjectionEvent::EventSkipped(skipped)) => Some(skipped.position),
-            Event::Projection(ProjectionEvent::StreamRetried(_))
-            | Event::Pipeline(_)
-            | Event::Job(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => None,
+        let skipped = decided.iter().filter_map(|envelope| {
+            let Event::Projection(event) = &envelope.event else { return None };
+            match event {
+                ProjectionEvent::EventSkipped(skipped) => Some(skipped.position),
+                ProjectionEvent::StreamRetried(_) => None,
+            }
         });
         Ok(skipped.collect())
     }

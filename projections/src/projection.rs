@@ -32,7 +32,8 @@ pub(crate) static ALL: &[&dyn AnyProjection] = &[
     &webhooks::Webhooks,
 ];
 
-/// A pure keyed fold. The same one serves live and in a rebuild, on every database and in memory.
+/// A pure keyed fold. The same one serves live and in a rebuild, on every database and in memory. It is given the readable
+/// events of its kinds of stream, and no others.
 pub trait Projection: Send + Sync + 'static {
     /// The name that operators see; also the stem of its tables.
     const NAME: &'static str;
@@ -47,8 +48,11 @@ pub trait Projection: Send + Sync + 'static {
     /// One row, stored as a JSON document.
     type Row: Serialize + DeserializeOwned + Send;
 
-    /// The key of the one row that the event changes, if it changes any.
-    fn key(envelope: &Envelope) -> Option<String>;
+    /// The key of the one row that the event changes, if it changes any. Where a row is made of one stream, that is its id.
+    #[must_use]
+    fn key(envelope: &Envelope) -> Option<String> {
+        Some(envelope.stream.id.clone())
+    }
 
     /// Whether the event is the first one of its row, so that there is none to read.
     #[must_use]

@@ -19,18 +19,8 @@ impl Projection for JobFlow {
     type Row = Minute;
 
     fn key(envelope: &Envelope) -> Option<String> {
-        match &envelope.event {
-            Event::Job(event) => moves(event).then(|| place(Minute::of(envelope.recorded_at))),
-            Event::Pipeline(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => None,
-        }
+        let Event::Job(event) = &envelope.event else { return None };
+        moves(event).then(|| place(Minute::of(envelope.recorded_at)))
     }
 
     fn has_lapsed(row: &Minute, at: DateTime<Utc>) -> bool {
@@ -38,25 +28,13 @@ impl Projection for JobFlow {
     }
 
     fn apply(row: Option<Minute>, envelope: &Envelope) -> Option<Minute> {
-        match &envelope.event {
-            Event::Job(event) => {
-                let minute = Minute::of(envelope.recorded_at);
-                match row {
-                    // A clock that is a day behind has nothing to say about this one.
-                    Some(row) if row.minute > minute => Some(row),
-                    Some(row) if row.minute == minute => Some(count(row, event)),
-                    Some(_) | None => Some(count(Minute { minute, ..Minute::default() }, event)),
-                }
-            }
-            Event::Pipeline(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => row,
+        let Event::Job(event) = &envelope.event else { return row };
+        let minute = Minute::of(envelope.recorded_at);
+        match row {
+            // A clock that is a day behind has nothing to say about this one.
+            Some(row) if row.minute > minute => Some(row),
+            Some(row) if row.minute == minute => Some(count(row, event)),
+            Some(_) | None => Some(count(Minute { minute, ..Minute::default() }, event)),
         }
     }
 }

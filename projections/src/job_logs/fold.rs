@@ -19,20 +19,9 @@ impl Projection for JobLogs {
     type Row = LogBatch;
 
     fn key(envelope: &Envelope) -> Option<String> {
-        match &envelope.event {
-            Event::JobLog(JobLogEvent::Appended(appended)) => {
-                Some(queries::key(appended.job_id, appended.first_index))
-            }
-            Event::Pipeline(_)
-            | Event::Job(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => None,
-        }
+        let Event::JobLog(event) = &envelope.event else { return None };
+        let JobLogEvent::Appended(appended) = event;
+        Some(queries::key(appended.job_id, appended.first_index))
     }
 
     fn begins(_envelope: &Envelope) -> bool {
@@ -40,21 +29,12 @@ impl Projection for JobLogs {
     }
 
     fn apply(row: Option<LogBatch>, envelope: &Envelope) -> Option<LogBatch> {
-        match &envelope.event {
-            Event::JobLog(JobLogEvent::Appended(appended)) => Some(LogBatch {
-                bytes: appended.entries.json().len() as u64,
-                first_index: appended.first_index,
-                position: envelope.position,
-            }),
-            Event::Pipeline(_)
-            | Event::Job(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => row,
-        }
+        let Event::JobLog(event) = &envelope.event else { return row };
+        let JobLogEvent::Appended(appended) = event;
+        Some(LogBatch {
+            bytes: appended.entries.json().len() as u64,
+            first_index: appended.first_index,
+            position: envelope.position,
+        })
     }
 }

@@ -42,38 +42,13 @@ impl Projection for JobQueue {
     };
     type Row = QueuedJob;
 
-    fn key(envelope: &Envelope) -> Option<String> {
-        match &envelope.event {
-            Event::Job(_) => Some(envelope.stream.id.clone()),
-            Event::Pipeline(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => None,
-        }
-    }
-
     fn begins(envelope: &Envelope) -> bool {
         envelope.sequence == Version(1)
     }
 
     fn apply(row: Option<QueuedJob>, envelope: &Envelope) -> Option<QueuedJob> {
-        match &envelope.event {
-            Event::Job(event) => evolve(row, event),
-            Event::Pipeline(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => row,
-        }
+        let Event::Job(event) = &envelope.event else { return row };
+        evolve(row, event)
     }
 }
 

@@ -34,39 +34,16 @@ impl Projection for Jobs {
     };
     type Row = Job;
 
-    fn key(envelope: &Envelope) -> Option<String> {
-        match &envelope.event {
-            Event::Job(_) => Some(envelope.stream.id.clone()),
-            Event::Pipeline(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => None,
-        }
-    }
-
     fn begins(envelope: &Envelope) -> bool {
         envelope.sequence == Version(1)
     }
 
     fn apply(row: Option<Job>, envelope: &Envelope) -> Option<Job> {
-        match &envelope.event {
-            Event::Job(JobEvent::Launched(launched)) => Some(launch(launched)),
-            Event::Job(JobEvent::Purged(_)) => None,
-            Event::Job(event) => row.map(|job| evolve(job, event)),
-            Event::Pipeline(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => row,
+        let Event::Job(event) = &envelope.event else { return row };
+        match (row, event) {
+            (_, JobEvent::Launched(launched)) => Some(launch(launched)),
+            (_, JobEvent::Purged(_)) => None,
+            (row, event) => row.map(|job| evolve(job, event)),
         }
     }
 }

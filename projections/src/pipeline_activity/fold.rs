@@ -23,35 +23,22 @@ impl Projection for PipelineActivity {
     type Row = Activity;
 
     fn key(envelope: &Envelope) -> Option<String> {
-        match &envelope.event {
-            Event::Job(event) => movement(event).map(|moved| moved.pipeline_id.to_string()),
-            Event::Pipeline(_) => Some(envelope.stream.id.clone()),
-            Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => None,
+        if let Event::Job(event) = &envelope.event {
+            movement(event).map(|moved| moved.pipeline_id.to_string())
+        } else {
+            Some(envelope.stream.id.clone())
         }
     }
 
     fn apply(row: Option<Activity>, envelope: &Envelope) -> Option<Activity> {
-        match &envelope.event {
-            Event::Job(event) => match movement(event) {
-                Some(moved) => Some(moved.of(row.unwrap_or_else(|| Activity::none(moved.pipeline_id)))),
-                None => row,
-            },
-            Event::Pipeline(event) => describe(row, event),
-            Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => row,
+        if let Event::Pipeline(event) = &envelope.event {
+            describe(row, event)
+        } else if let Event::Job(event) = &envelope.event
+            && let Some(moved) = movement(event)
+        {
+            Some(moved.of(row.unwrap_or_else(|| Activity::none(moved.pipeline_id))))
+        } else {
+            row
         }
     }
 }

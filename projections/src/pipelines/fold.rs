@@ -20,34 +20,9 @@ impl Projection for Pipelines {
     };
     type Row = Pipeline;
 
-    fn key(envelope: &Envelope) -> Option<String> {
-        match &envelope.event {
-            Event::Pipeline(_) => Some(envelope.stream.id.clone()),
-            Event::Job(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => None,
-        }
-    }
-
     fn apply(row: Option<Pipeline>, envelope: &Envelope) -> Option<Pipeline> {
-        match &envelope.event {
-            Event::Pipeline(event) => evolve(row, event),
-            Event::Job(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => row,
-        }
+        let Event::Pipeline(event) = &envelope.event else { return row };
+        evolve(row, event)
     }
 }
 

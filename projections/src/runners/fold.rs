@@ -23,32 +23,20 @@ impl Projection for Runners {
     type Row = Runner;
 
     fn key(envelope: &Envelope) -> Option<String> {
-        match &envelope.event {
-            Event::Runner(_) => Some(envelope.stream.id.clone()),
-            Event::Job(event) => runner_of(event).map(|id| id.as_str().to_owned()),
-            Event::Pipeline(_)
-            | Event::JobLog(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => None,
+        if let Event::Job(event) = &envelope.event {
+            runner_of(event).map(|id| id.as_str().to_owned())
+        } else {
+            Some(envelope.stream.id.clone())
         }
     }
 
     fn apply(row: Option<Runner>, envelope: &Envelope) -> Option<Runner> {
-        let runner = match &envelope.event {
-            Event::Runner(event) => evolve(row, event),
-            Event::Job(event) => hold(row, event),
-            Event::Pipeline(_)
-            | Event::JobLog(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Webhook(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => row,
+        let runner = if let Event::Runner(event) = &envelope.event {
+            evolve(row, event)
+        } else if let Event::Job(event) = &envelope.event {
+            hold(row, event)
+        } else {
+            row
         }?;
         let forgotten = runner.registered_at.is_none() && runner.held.is_empty();
         (!forgotten).then(|| with_status(runner))

@@ -20,34 +20,9 @@ impl Projection for Webhooks {
     };
     type Row = Webhook;
 
-    fn key(envelope: &Envelope) -> Option<String> {
-        match &envelope.event {
-            Event::Webhook(_) => Some(envelope.stream.id.clone()),
-            Event::Pipeline(_)
-            | Event::Job(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => None,
-        }
-    }
-
     fn apply(row: Option<Webhook>, envelope: &Envelope) -> Option<Webhook> {
-        match &envelope.event {
-            Event::Webhook(event) => evolve(row, event),
-            Event::Pipeline(_)
-            | Event::Job(_)
-            | Event::JobLog(_)
-            | Event::Runner(_)
-            | Event::Claim(_)
-            | Event::Group(_)
-            | Event::Projection(_)
-            | Event::Archive(_)
-            | Event::Unreadable(_) => row,
-        }
+        let Event::Webhook(event) = &envelope.event else { return row };
+        evolve(row, event)
     }
 }
 
