@@ -16,7 +16,7 @@ use crate::projection::Projection;
 pub(crate) struct Touched {
     /// Each once.
     pub(crate) rows: Vec<TouchedRow>,
-    of_events: Vec<EventRow>,
+    of_events: Vec<ChangedRow>,
 }
 
 /// A row that events change.
@@ -29,7 +29,7 @@ pub(crate) struct TouchedRow {
 }
 
 /// Which of the rows an event changes, if it changes any, or why it cannot be applied.
-type EventRow = Result<Option<usize>, String>;
+type ChangedRow = Result<Option<usize>, String>;
 
 /// What a batch of events makes of one read model.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -101,7 +101,7 @@ pub(crate) fn fold<P: Projection>(touched: Touched, events: &[Arc<Envelope>]) ->
 
 struct Folding<'a, P: Projection> {
     events: &'a [Arc<Envelope>],
-    of_events: &'a [EventRow],
+    of_events: &'a [ChangedRow],
     rows: Vec<FoldedRow<P>>,
     newly_parked: HashMap<StreamId, ParkedStream>,
 }

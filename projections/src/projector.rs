@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use self::steps::{Projector, Step};
+use self::steps::{Projector, Remaining};
 use crate::lease::Lease;
 use crate::read_models::ReadModels;
 
@@ -45,11 +45,11 @@ impl ReadModels {
             let owner = *held.borrow_and_update();
             let step = async { if owner { projector.step().await } else { projector.follow().await } };
             let pause = match timeout(limit, step).await.map_err(StoreError::from).flatten() {
-                Ok(Step::More) => {
+                Ok(Remaining::More) => {
                     retry = FIRST_RETRY;
                     continue;
                 }
-                Ok(Step::Idle(pause)) => {
+                Ok(Remaining::Idle(pause)) => {
                     retry = FIRST_RETRY;
                     pause
                 }

@@ -76,7 +76,7 @@ pub(crate) struct CorruptRow {
 
 /// An event as both databases store it, before its texts are read.
 #[derive(Debug)]
-pub(crate) struct StoredEvent<'r> {
+pub(crate) struct EventRow<'r> {
     pub(crate) position: Position,
     pub(crate) aggregate_type: &'r str,
     pub(crate) aggregate_id: String,
@@ -89,7 +89,7 @@ pub(crate) struct StoredEvent<'r> {
     pub(crate) recorded_at: DateTime<Utc>,
 }
 
-impl StoredEvent<'_> {
+impl EventRow<'_> {
     /// Reads the texts. A payload, or a kind of stream, that this build does not know is an [`Event::Unreadable`], and no
     /// error.
     pub(crate) fn decode(self) -> Result<Envelope, CorruptRow> {

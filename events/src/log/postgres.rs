@@ -16,7 +16,7 @@ use crate::database::SpareConnections;
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::StoreError;
 use crate::log::batch::{self, Batch, Committed};
-use crate::log::keeper::{Keeper, StoredEvent};
+use crate::log::keeper::{EventRow, Keeper};
 use crate::log::writer::raise;
 use append::PostgresAttempt;
 
@@ -149,8 +149,8 @@ impl Keeper for PostgresKeeper {
     }
 }
 
-pub(crate) fn stored(row: &PgRow) -> Result<StoredEvent<'_>, StoreError> {
-    Ok(StoredEvent {
+pub(crate) fn stored(row: &PgRow) -> Result<EventRow<'_>, StoreError> {
+    Ok(EventRow {
         position: Position(row.try_get::<i64, _>("position")?.try_into()?),
         aggregate_type: row.try_get("aggregate_type")?,
         aggregate_id: row.try_get("aggregate_id")?,

@@ -12,7 +12,7 @@ use crate::database::SqliteDatabase;
 use crate::envelope::{Envelope, Position, StreamId, Version};
 use crate::log::StoreError;
 use crate::log::batch::{self, Batch, Committed};
-use crate::log::keeper::{Keeper, StoredEvent};
+use crate::log::keeper::{EventRow, Keeper};
 use append::SqliteAttempt;
 
 mod append;
@@ -131,7 +131,7 @@ fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {
     Ok(Arc::new(stored(row)?.decode()?))
 }
 
-pub(crate) fn stored(row: &SqliteRow) -> Result<StoredEvent<'_>, StoreError> {
+pub(crate) fn stored(row: &SqliteRow) -> Result<EventRow<'_>, StoreError> {
     Texts(row.try_get(0)?).next().ok_or("a row without an event")?
 }
 
@@ -139,7 +139,7 @@ pub(crate) fn stored(row: &SqliteRow) -> Result<StoredEvent<'_>, StoreError> {
 struct Texts<'r>(&'r str);
 
 impl<'r> Iterator for Texts<'r> {
-    type Item = Result<StoredEvent<'r>, StoreError>;
+    type Item = Result<EventRow<'r>, StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let text = mem::take(&mut self.0);
@@ -152,7 +152,7 @@ impl<'r> Iterator for Texts<'r> {
 }
 
 /// The first event in a text, and what comes after it.
-fn first_of(mut text: &str) -> Result<(StoredEvent<'_>, &str), StoreError> {
+fn first_of(mut text: &str) -> Result<(EventRow<'_>, &str), StoreError> {
     let mut next = || {
         let (column, rest) = text.split_once(SEPARATOR).ok_or("an event with too few columns")?;
         text = rest;
@@ -166,7 +166,7 @@ fn first_of(mut text: &str) -> Result<(StoredEvent<'_>, &str), StoreError> {
     let recorded_at = DateTime::from_timestamp_micros(next()?.parse()?).ok_or("a time out of range")?;
     let lengths: [usize; 3] = [next()?.parse()?, next()?.parse()?, next()?.parse()?];
     let [aggregate_id, payload, metadata] = lengths.map(|length| cut(&mut text, length));
-    let event = StoredEvent {
+    let event = EventRow {
         position,
         aggregate_type,
         aggregate_id: aggregate_id?.to_owned(),

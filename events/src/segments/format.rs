@@ -73,7 +73,7 @@ pub enum SegmentError {
 
 impl StoredEvent {
     /// A row of the log's table.
-    pub(super) fn of(row: keeper::StoredEvent<'_>) -> Result<Self, StoreError> {
+    pub(super) fn of(row: keeper::EventRow<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             position: row.position,
             event_id: row.event_id,
@@ -90,7 +90,7 @@ impl StoredEvent {
 
     /// The event, read.
     pub fn decode(&self) -> Result<Envelope, StoreError> {
-        let stored = keeper::StoredEvent {
+        let stored = keeper::EventRow {
             position: self.position,
             aggregate_type: &self.stream_type,
             aggregate_id: self.stream_id.clone(),

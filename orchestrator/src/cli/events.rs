@@ -19,7 +19,7 @@ const PAGE: usize = 500;
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Subcommand)]
-pub(super) enum EventsCommand {
+pub(super) enum EventsSubcommand {
     /// List events in order of their positions
     List {
         /// Begin after this position
@@ -73,13 +73,13 @@ fn position() -> RangedU64ValueParser {
     RangedU64ValueParser::new().range(..=i64::MAX.cast_unsigned())
 }
 
-pub(super) async fn run(command: EventsCommand) -> anyhow::Result<()> {
+pub(super) async fn run(command: EventsSubcommand) -> anyhow::Result<()> {
     match command {
-        EventsCommand::List { after, limit, options } => {
+        EventsSubcommand::List { after, limit, options } => {
             let log = open_log(&options.database).await?;
             Printer { options, left: limit }.print_to(&*log, Position(after), AtEnd::Stop).await
         }
-        EventsCommand::Tail { after, limit, options } => {
+        EventsSubcommand::Tail { after, limit, options } => {
             let log = open_log(&options.database).await?;
             let after = match after {
                 Some(after) => Position(after),

@@ -18,7 +18,7 @@ use super::output::one_line;
 const STATUSES: [&str; 6] = ["Queued", "Running", "Succeeded", "Failed", "Cancelled", "TimedOut"];
 
 #[derive(Debug, Subcommand)]
-pub(super) enum JobCommand {
+pub(super) enum JobSubcommand {
     /// List jobs, newest first
     List(ListOptions),
     /// Show a job
@@ -91,16 +91,16 @@ pub(super) struct ListOptions {
     client: ClientOptions,
 }
 
-pub(super) async fn run(command: JobCommand) -> anyhow::Result<()> {
+pub(super) async fn run(command: JobSubcommand) -> anyhow::Result<()> {
     match command {
-        JobCommand::List(options) => list(options).await,
-        JobCommand::Get { job, at, client: options } => {
+        JobSubcommand::List(options) => list(options).await,
+        JobSubcommand::Get { job, at, client: options } => {
             let client = Client::new(&options)?;
             let id = find_job(&client, &job).await?;
             let at: Vec<(&str, &str)> = at.iter().map(|at| ("at", at.as_str())).collect();
             show(&client.get(&["jobs", &id], &at).await?, &options)
         }
-        JobCommand::Logs { job, follow, client: options } => {
+        JobSubcommand::Logs { job, follow, client: options } => {
             let client = Client::new(&options)?;
             let id = find_job(&client, &job).await?;
             if follow {
@@ -109,15 +109,15 @@ pub(super) async fn run(command: JobCommand) -> anyhow::Result<()> {
                 job_logs::print(&client, &id, options.json).await
             }
         }
-        JobCommand::Events { job, client } => events(&job, &client).await,
-        JobCommand::Cancel { job, force, reason, client: options } => {
+        JobSubcommand::Events { job, client } => events(&job, &client).await,
+        JobSubcommand::Cancel { job, force, reason, client: options } => {
             let client = Client::new(&options)?;
             let id = find_job(&client, &job).await?;
             let request = client.request(Method::POST, &["jobs", &id, "cancel"]);
             client.send(request.json(&json!({"force": force, "reason": reason}))).await?;
             show(&client.get(&["jobs", &id], &[]).await?, &options)
         }
-        JobCommand::Retry { job, client: options } => {
+        JobSubcommand::Retry { job, client: options } => {
             let client = Client::new(&options)?;
             let id = find_job(&client, &job).await?;
             let request = client.request(Method::POST, &["jobs", &id, "retry"]).json(&json!({}));

@@ -67,20 +67,20 @@ enum Command {
     Replay(replay::ReplayOptions),
     /// Show the events of the log
     #[command(subcommand)]
-    Events(events::EventsCommand),
+    Events(events::EventsSubcommand),
     /// Ask a running server whether it is well
     Health(health::HealthOptions),
     /// Print the description of the API: OpenAPI 3.1
     #[command(name = "openapi")]
     OpenApi,
     /// Claim jobs from a server and run them on this machine
-    Runner(runner::RunnerCommand),
+    Runner(runner::RunnerSubcommand),
     /// Create, revise, launch and look at pipelines of a server
     #[command(subcommand)]
-    Pipeline(pipeline::PipelineCommand),
+    Pipeline(pipeline::PipelineSubcommand),
     /// Look at jobs of a server, follow their logs, cancel and repeat them
     #[command(subcommand)]
-    Job(job::JobCommand),
+    Job(job::JobSubcommand),
     /// Load a running server with jobs, and tell what it can take
     Bench(bench::BenchCommand),
     /// Print completions of this command line for a shell

@@ -15,7 +15,7 @@ use super::job;
 use super::output::{one_line, printable};
 
 #[derive(Debug, Subcommand)]
-pub(super) enum PipelineCommand {
+pub(super) enum PipelineSubcommand {
     /// Create a pipeline from a Lua file
     Create {
         #[command(flatten)]
@@ -134,21 +134,21 @@ fn parameter(text: &str) -> Result<(String, Value), String> {
     Ok((name.to_owned(), json.unwrap_or_else(|| Value::from(value))))
 }
 
-pub(super) async fn run(command: PipelineCommand) -> anyhow::Result<()> {
+pub(super) async fn run(command: PipelineSubcommand) -> anyhow::Result<()> {
     match command {
-        PipelineCommand::Create { source, client: options } => {
+        PipelineSubcommand::Create { source, client: options } => {
             let client = Client::new(&options)?;
             let request = client.request(Method::POST, &["pipeline", "create"]).json(&source.body()?);
             show(&client.send(request).await?, &options)
         }
-        PipelineCommand::Revise { pipeline, source, client: options } => {
+        PipelineSubcommand::Revise { pipeline, source, client: options } => {
             let client = Client::new(&options)?;
             let id = find_pipeline(&client, &pipeline).await?;
             let request = client.request(Method::PUT, &["pipeline", &id]).json(&source.body()?);
             show(&client.send(request).await?, &options)
         }
-        PipelineCommand::List { limit, at, client } => list(limit, at, &client).await,
-        PipelineCommand::Get { pipeline, at, client: options } => {
+        PipelineSubcommand::List { limit, at, client } => list(limit, at, &client).await,
+        PipelineSubcommand::Get { pipeline, at, client: options } => {
             let client = Client::new(&options)?;
             let id = find_pipeline(&client, &pipeline).await?;
             let at: Vec<(&str, &str)> = at.iter().map(|at| ("at", at.as_str())).collect();
@@ -159,21 +159,21 @@ pub(super) async fn run(command: PipelineCommand) -> anyhow::Result<()> {
             }
             Ok(())
         }
-        PipelineCommand::Versions { pipeline, client } => versions(&pipeline, &client).await,
-        PipelineCommand::Diff { pipeline, from, to, client } => diff(&pipeline, from, to, &client).await,
-        PipelineCommand::Rollback { pipeline, version, client: options } => {
+        PipelineSubcommand::Versions { pipeline, client } => versions(&pipeline, &client).await,
+        PipelineSubcommand::Diff { pipeline, from, to, client } => diff(&pipeline, from, to, &client).await,
+        PipelineSubcommand::Rollback { pipeline, version, client: options } => {
             let client = Client::new(&options)?;
             let id = find_pipeline(&client, &pipeline).await?;
             let request = client.request(Method::POST, &["pipeline", &id, "rollback"]);
             show(&client.send(request.json(&json!({"version": version}))).await?, &options)
         }
-        PipelineCommand::Delete { pipeline, client: options } => {
+        PipelineSubcommand::Delete { pipeline, client: options } => {
             let client = Client::new(&options)?;
             let id = find_pipeline(&client, &pipeline).await?;
             client.send(client.request(Method::DELETE, &["pipeline", &id])).await?;
             Ok(())
         }
-        PipelineCommand::Launch(options) => launch(options).await,
+        PipelineSubcommand::Launch(options) => launch(options).await,
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn run(options: ReplayOptions) -> anyhow::Result<()> {
     for event in events {
         state = state.evolve(&event.event);
         if options.json {
-            write_json(&mut out, &Step { event: EventBody::from(&*event), state: &state })?;
+            write_json(&mut out, &ReplayedEvent { event: EventBody::from(&*event), state: &state })?;
         } else {
             let now = flatten(&serde_json::to_value(&state)?);
             print_step(&mut out, &event, &shown, &now)?;
@@ -68,7 +68,7 @@ pub(super) async fn run(options: ReplayOptions) -> anyhow::Result<()> {
 }
 
 #[derive(Serialize)]
-struct Step<'a> {
+struct ReplayedEvent<'a> {
     event: EventBody<'a>,
     state: &'a State,
 }

@@ -12,7 +12,7 @@ const LIST: &str = "list";
 
 /// To be a runner, or to list them. By hand, since the options of one have nothing to do with those of the other.
 #[derive(Debug)]
-pub(super) enum RunnerCommand {
+pub(super) enum RunnerSubcommand {
     Run(Box<RunOptions>),
     List(ClientOptions),
 }
@@ -26,7 +26,7 @@ pub(super) struct RunOptions {
     log: LogOptions,
 }
 
-impl Args for RunnerCommand {
+impl Args for RunnerSubcommand {
     fn augment_args(command: Command) -> Command {
         // Options bring what they are about along.
         let list = ClientOptions::augment_args(Command::new(LIST))
@@ -42,7 +42,7 @@ impl Args for RunnerCommand {
     }
 }
 
-impl FromArgMatches for RunnerCommand {
+impl FromArgMatches for RunnerSubcommand {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         match matches.subcommand_matches(LIST) {
             Some(list) => ClientOptions::from_arg_matches(list).map(Self::List),
@@ -56,9 +56,9 @@ impl FromArgMatches for RunnerCommand {
     }
 }
 
-pub(super) async fn run(command: RunnerCommand) -> anyhow::Result<()> {
+pub(super) async fn run(command: RunnerSubcommand) -> anyhow::Result<()> {
     match command {
-        RunnerCommand::Run(options) => {
+        RunnerSubcommand::Run(options) => {
             let _telemetry = telemetry::init(&options.log).map_err(anyhow::Error::from_boxed)?;
             let mut signals = EndSignals::listen()?;
             runner::run(options.runner, async move {
@@ -66,7 +66,7 @@ pub(super) async fn run(command: RunnerCommand) -> anyhow::Result<()> {
             })
             .await
         }
-        RunnerCommand::List(options) => list(&options).await,
+        RunnerSubcommand::List(options) => list(&options).await,
     }
 }
 

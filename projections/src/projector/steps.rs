@@ -39,7 +39,7 @@ const MAX_UNSTORED: u64 = BATCH as u64;
 /// The same, in bytes of documents.
 const MAX_UNSTORED_BYTES: usize = 16 << 20;
 /// What a step leaves to do.
-pub(super) enum Step {
+pub(super) enum Remaining {
     /// There may be more to read.
     More,
     /// Nothing for a while.
@@ -71,7 +71,7 @@ impl<'a> Projector<'a> {
     }
 
     /// Folds one batch, and begins to store what is due.
-    pub(super) async fn step(&mut self) -> Result<Step, StoreError> {
+    pub(super) async fn step(&mut self) -> Result<Remaining, StoreError> {
         self.conclude().await?;
         let is_quiet = self.since.is_none() && self.storing.is_idle();
         let pause = if is_quiet { HOUSEKEEPING } else { HOUSEKEEPING_UNDER_LOAD };
@@ -92,7 +92,7 @@ impl<'a> Projector<'a> {
             self.store();
         }
         let is_behind = self.folded() < head;
-        Ok(if is_behind && !self.is_full() { Step::More } else { Step::Idle(self.pause()) })
+        Ok(if is_behind && !self.is_full() { Remaining::More } else { Remaining::Idle(self.pause()) })
     }
 
     /// Every event up to here is folded, where all stand together.
@@ -183,7 +183,7 @@ impl<'a> Projector<'a> {
     }
 
     /// One batch for each group of read models that stand together, stored at once.
-    async fn bring_together(&mut self, head: Position) -> Result<Step, StoreError> {
+    async fn bring_together(&mut self, head: Position) -> Result<Remaining, StoreError> {
         let inner = &self.read_models.inner;
         let mut ahead: Option<Position> = None;
         for group in self.live.chunk_by_mut(|a, b| a.position == b.position) {
@@ -195,7 +195,7 @@ impl<'a> Projector<'a> {
                 && !batch::advance(&inner.store, group, &events, to).await?
             {
                 self.forget().await;
-                return Ok(Step::More);
+                return Ok(Remaining::More);
             }
             ahead = group.first().map(|first| first.position);
         }
@@ -203,18 +203,18 @@ impl<'a> Projector<'a> {
         self.storing.reset(&self.live);
         self.read_models.publish(&self.live);
         let is_behind = self.storing.position() < head;
-        Ok(if is_behind { Step::More } else { Step::Idle(self.pause()) })
+        Ok(if is_behind { Remaining::More } else { Remaining::Idle(self.pause()) })
     }
 
     /// Sees how far another process has come, and asks it for what is awaited.
-    pub(super) async fn follow(&mut self) -> Result<Step, StoreError> {
+    pub(super) async fn follow(&mut self) -> Result<Remaining, StoreError> {
         self.forget().await;
         self.read_models.refresh().await?;
         if !self.read_models.is_awaited_after(self.read_models.position()) {
-            return Ok(Step::Idle(FOLLOW_IDLE));
+            return Ok(Remaining::Idle(FOLLOW_IDLE));
         }
         lease::ask_to_store(&self.read_models.inner.store).await?;
-        Ok(Step::Idle(FOLLOW_AWAITED))
+        Ok(Remaining::Idle(FOLLOW_AWAITED))
     }
 
     async fn housekeep(&mut self) -> Result<(), StoreError> {

@@ -27,8 +27,8 @@ pub(crate) struct Advance<'a> {
 
 /// A step of read models, ready to be stored.
 pub(crate) enum Prepared {
-    Postgres(Arc<SpareConnections>, postgres::Step),
-    Sqlite(SqliteDatabase, sqlite::Step),
+    Postgres(Arc<SpareConnections>, postgres::Statement),
+    Sqlite(SqliteDatabase, sqlite::Statement),
 }
 
 impl Prepared {
@@ -36,10 +36,10 @@ impl Prepared {
     /// the read models do not all stand where they did: then nothing was stored.
     pub(crate) async fn store(self) -> Result<bool, StoreError> {
         match self {
-            Self::Postgres(writers, step) => {
-                writers.run(async |connection| postgres::advance(connection, step).await).await
+            Self::Postgres(writers, statement) => {
+                writers.run(async |connection| postgres::advance(connection, statement).await).await
             }
-            Self::Sqlite(sqlite, step) => sqlite::advance_alone(&sqlite, step).await,
+            Self::Sqlite(sqlite, statement) => sqlite::advance_alone(&sqlite, statement).await,
         }
     }
 }

@@ -99,23 +99,23 @@ pub(super) async fn delete(connection: &mut PgConnection, table: &str, keys: &[S
 }
 
 /// What stores a step.
-pub(crate) struct Step {
-    statement: String,
+pub(crate) struct Statement {
+    text: String,
     args: PgArguments,
     /// How many checkpoints there are to move.
     count: usize,
 }
 
-pub(super) async fn advance(connection: &mut PgConnection, step: Step) -> Result<bool, StoreError> {
-    let Step { statement, args, count } = step;
-    let moved: i64 = sqlx::query_scalar_with(&statement, args).fetch_one(connection).await?;
+pub(super) async fn advance(connection: &mut PgConnection, statement: Statement) -> Result<bool, StoreError> {
+    let Statement { text, args, count } = statement;
+    let moved: i64 = sqlx::query_scalar_with(&text, args).fetch_one(connection).await?;
     Ok(usize::try_from(moved)? == count)
 }
 
 /// Moves the checkpoints on, all of them or none, and changes rows if so: one statement, and so one round trip. All of
 /// its parts see the database as it was before, so where one of two processes has to wait for the other, it looks at
 /// the checkpoints anew when it has them.
-pub(super) fn prepare(advance: Advance<'_>) -> Result<Step, StoreError> {
+pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
     let mut args = PgArguments::default();
     let (from, to) = advance.positions();
     args.add(from)?;
@@ -166,7 +166,7 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Step, StoreError> {
         )?;
     }
     statement += " select count(*) from moved";
-    Ok(Step { statement, args, count })
+    Ok(Statement { text: statement, args, count })
 }
 
 /// Rows travel as an array for each of their columns.

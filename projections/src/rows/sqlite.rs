@@ -97,19 +97,25 @@ pub(super) async fn delete(
 }
 
 /// What stores a step: one text of many statements, so that the thread under the connection is woken once for all of them.
-pub(crate) struct Step {
+pub(crate) struct Statement {
     text: String,
     args: SqliteArguments<'static>,
 }
 
-pub(super) async fn advance(connection: &mut SqliteConnection, step: Step) -> Result<bool, StoreError> {
+pub(super) async fn advance(
+    connection: &mut SqliteConnection,
+    statement: Statement,
+) -> Result<bool, StoreError> {
     // All of them: who asks for one row alone stops at the statement that gives it.
-    has_moved(&sqlx::query_with(&step.text, step.args).fetch_all(connection).await?)
+    has_moved(&sqlx::query_with(&statement.text, statement.args).fetch_all(connection).await?)
 }
 
 /// The same, and the transaction with them.
-pub(super) async fn advance_alone(database: &SqliteDatabase, step: Step) -> Result<bool, StoreError> {
-    has_moved(&database.transact(Durability::Derived, &step.text, step.args).await?)
+pub(super) async fn advance_alone(
+    database: &SqliteDatabase,
+    statement: Statement,
+) -> Result<bool, StoreError> {
+    has_moved(&database.transact(Durability::Derived, &statement.text, statement.args).await?)
 }
 
 fn has_moved(rows: &[SqliteRow]) -> Result<bool, StoreError> {
@@ -121,7 +127,7 @@ fn has_moved(rows: &[SqliteRow]) -> Result<bool, StoreError> {
 ///
 /// Rows come from a query with a limit, which SQLite does not merge with the statement around it: else it would write down,
 /// and read, the JSON of a row anew for each of its columns.
-pub(super) fn prepare(advance: Advance<'_>) -> Result<Step, StoreError> {
+pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
     let mut args = SqliteArguments::default();
     let (from, to) = advance.positions();
     args.add(from)?;
@@ -173,7 +179,7 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Step, StoreError> {
         "update checkpoints set position = $2, updated_at = {{now}} where position = $1 and {is_one} and {all_stand};
          select changes() = {count}"
     ));
-    Ok(Step { text, args })
+    Ok(Statement { text, args })
 }
 
 /// `[key, start, length, column…]` of each row, and the documents to which start and length refer.
