@@ -2,9 +2,9 @@
 //!
 //! - [`projection`]: what a read model is, and the list of them all; [`pipelines`], [`jobs`], [`job_queue`],
 //!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`], [`webhooks`],
-//!   [`lifetimes`]: each the question that it answers, its fold, and its queries;
-//! - [`read_models`]: the open read models, waiting for a position, status; `as_of`: rows that are not waited for;
-//! - [`past`]: read models as they were; [`parked`]: what they have given up;
+//!   `lifetimes`: each the question that it answers, its fold, and its queries;
+//! - `read_models`: the open read models, waiting for a position, status; `as_of`: rows that are not waited for;
+//! - `past`: read models as they were; [`parked`]: what they have given up;
 //! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`, `density`: prove them;
 //!   `archiving`: lets go of what is in the archive;
 //! - `rows`, `checkpoint`, `generation`: how they are stored; `batch`: the one way in which they change; `unstored`: what
@@ -27,16 +27,16 @@ pub mod job_queue;
 pub mod jobs;
 mod known_rows;
 mod lease;
-pub mod lifetimes;
-pub mod page;
+mod lifetimes;
+mod page;
 pub mod parked;
-pub mod past;
+mod past;
 pub mod pipeline_activity;
 pub mod pipelines;
 pub mod projection;
 mod projector;
-pub mod query;
-pub mod read_models;
+mod query;
+mod read_models;
 pub mod rebuild;
 mod rows;
 pub mod runners;

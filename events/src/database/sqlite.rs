@@ -111,7 +111,7 @@ impl SqliteWriter {
     }
 
     /// Gives the connection up: what was begun on it did not end well.
-    pub fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         drop(self.take());
     }
 

@@ -253,7 +253,7 @@ pub fn blocks(segment: &[u8]) -> impl Iterator<Item = Result<Block, SegmentError
 ///
 /// # Errors
 /// If the block is damaged: its checksum is part of it.
-pub fn read_block(frame: &[u8]) -> Result<Vec<StoredEvent>, SegmentError> {
+pub(crate) fn read_block(frame: &[u8]) -> Result<Vec<StoredEvent>, SegmentError> {
     let size = match get_frame_content_size(frame) {
         Ok(Some(size)) => usize::try_from(size).unwrap_or(usize::MAX),
         Ok(None) | Err(_) => return Err(damaged("it does not begin as a block does")),

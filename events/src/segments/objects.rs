@@ -92,7 +92,7 @@ impl Objects {
     }
 
     /// A part of an object.
-    pub async fn get_range(&self, name: &str, place: Range<u64>) -> Result<Bytes, StoreError> {
+    pub(crate) async fn get_range(&self, name: &str, place: Range<u64>) -> Result<Bytes, StoreError> {
         Ok(self.store.get_range(&self.path(name), place).await?)
     }
 

@@ -9,7 +9,7 @@ use crate::projection::{Column, Projection, Schema};
 
 /// The read model of [`Minute`]s, by place in the ring.
 #[derive(Debug)]
-pub struct JobFlow;
+pub(crate) struct JobFlow;
 
 impl Projection for JobFlow {
     const NAME: &'static str = "job_flow";

@@ -12,7 +12,7 @@ mod tests;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use fold::JobFlow;
+pub(crate) use fold::JobFlow;
 pub use queries::since;
 
 /// How far back it goes.

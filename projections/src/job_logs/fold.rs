@@ -8,7 +8,7 @@ use crate::projection::{Projection, Schema};
 
 /// The read model of [`LogBatch`]es.
 #[derive(Debug)]
-pub struct JobLogs;
+pub(crate) struct JobLogs;
 
 impl Projection for JobLogs {
     const NAME: &'static str = "job_logs";

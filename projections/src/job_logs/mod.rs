@@ -9,7 +9,7 @@ mod tests;
 use rivet_events::Position;
 use serde::{Deserialize, Serialize};
 
-pub use fold::JobLogs;
+pub(crate) use fold::JobLogs;
 pub use queries::{LogPage, NumberedEntry, last_index, page};
 pub(crate) use queries::{delete_all, key};
 
@@ -17,7 +17,7 @@ pub(crate) use queries::{delete_all, key};
 /// keys. The entries stay in the event alone: they are most of all that is stored, and nobody looks for one by what it
 /// says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogBatch {
+pub(crate) struct LogBatch {
     /// Size of the entries, in bytes.
     pub bytes: u64,
     /// Index of the first entry: 1, 2, … over all attempts.

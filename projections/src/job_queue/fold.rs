@@ -15,7 +15,7 @@ pub(super) const SEPARATOR: &str = "\u{1f}";
 
 /// The read model of [`QueuedJob`]s, by job id.
 #[derive(Debug)]
-pub struct JobQueue;
+pub(crate) struct JobQueue;
 
 impl Projection for JobQueue {
     const NAME: &'static str = "job_queue";

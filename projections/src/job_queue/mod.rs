@@ -1,6 +1,6 @@
 //! Which jobs may be claimed next, and by whom.
 //!
-//! **Claim order.** A job waits at `queued_at`, moved one [`PRIORITY_STEP`] back for each level of its priority: a
+//! **Claim order.** A job waits at `queued_at`, moved one `PRIORITY_STEP` back for each level of its priority: a
 //! job of one level higher overtakes those that were queued up to a step before it, and no other. So a higher
 //! priority goes first, the oldest goes first within one, and nobody waits for ever. It is one number that never
 //! changes while the job waits, so that an index holds the queue in order.
@@ -16,14 +16,14 @@ use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::Concurrency;
 use serde::{Deserialize, Serialize};
 
-pub use fold::JobQueue;
+pub(crate) use fold::JobQueue;
 pub use queries::{
     ahead_of, candidates, candidates_at, demands, depth_by_demands, find, groups, of_group, of_pipeline,
     oldest_queued_at, pipelines, queued_before, running_of_group,
 };
 
 /// The head start that one level of priority gives.
-pub const PRIORITY_STEP: TimeDelta = TimeDelta::minutes(10);
+pub(crate) const PRIORITY_STEP: TimeDelta = TimeDelta::minutes(10);
 
 /// A job that waits for a runner, or is in the hands of one and may come to wait again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -10,7 +10,7 @@ use crate::projection::{Column, Projection, Schema};
 
 /// The read model of [`Lifetime`]s, by stream.
 #[derive(Debug)]
-pub struct Lifetimes;
+pub(crate) struct Lifetimes;
 
 impl Projection for Lifetimes {
     const NAME: &'static str = "lifetimes";

@@ -12,12 +12,12 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-pub use fold::Lifetimes;
+pub(crate) use fold::Lifetimes;
 pub(crate) use queries::alive;
 
 /// The life of one stream: of a runner that was removed and came back, from the first time on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lifetime {
+pub(crate) struct Lifetime {
     /// The kind of stream.
     pub(crate) kind: String,
     /// Which one.

@@ -10,7 +10,7 @@ use crate::projection::{Column, Projection, Schema};
 
 /// The read model of [`Activity`], by pipeline id.
 #[derive(Debug)]
-pub struct PipelineActivity;
+pub(crate) struct PipelineActivity;
 
 impl Projection for PipelineActivity {
     const NAME: &'static str = "pipeline_activity";

@@ -9,7 +9,7 @@ mod tests;
 use rivet_events::id::PipelineId;
 use serde::{Deserialize, Serialize};
 
-pub use fold::PipelineActivity;
+pub(crate) use fold::PipelineActivity;
 pub use queries::{Totals, find, list, totals};
 
 /// A pipeline, and its jobs counted by state, of all that are kept.

@@ -8,7 +8,7 @@ use crate::projection::{Column, Projection, Schema};
 
 /// The read model of [`Pipeline`]s, by pipeline id.
 #[derive(Debug)]
-pub struct Pipelines;
+pub(crate) struct Pipelines;
 
 impl Projection for Pipelines {
     const NAME: &'static str = "pipelines";

@@ -11,7 +11,7 @@ use rivet_events::id::PipelineId;
 use rivet_events::pipeline::PipelineDefinition;
 use serde::{Deserialize, Serialize};
 
-pub use fold::Pipelines;
+pub(crate) use fold::Pipelines;
 pub use queries::{find, find_at, list, list_at};
 
 /// A pipeline. A deleted one keeps its row: it differs from one that never was.

@@ -10,7 +10,7 @@ use crate::projection::{Column, Projection, Schema};
 
 /// The read model of [`Runner`]s, by runner id.
 #[derive(Debug)]
-pub struct Runners;
+pub(crate) struct Runners;
 
 impl Projection for Runners {
     const NAME: &'static str = "runners";

@@ -11,7 +11,7 @@ use rivet_events::id::{JobId, LeaseId, RunnerId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use fold::Runners;
+pub(crate) use fold::Runners;
 pub(crate) use queries::names_with;
 pub use queries::{RunnerCounts, capabilities_at, counts, find, find_as_of, find_at, list, list_at};
 

@@ -8,7 +8,7 @@ use crate::projection::{Column, Projection, Schema};
 
 /// The read model of [`Webhook`]s, by webhook id.
 #[derive(Debug)]
-pub struct Webhooks;
+pub(crate) struct Webhooks;
 
 impl Projection for Webhooks {
     const NAME: &'static str = "webhooks";

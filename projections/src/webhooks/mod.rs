@@ -12,7 +12,7 @@ use rivet_events::webhook::WebhookPaused;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-pub use fold::Webhooks;
+pub(crate) use fold::Webhooks;
 pub use queries::{active, find, list};
 
 /// A webhook. A deleted one has no row.
