@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use sqlx::Executor;
+use sqlx::Arguments;
+use sqlx::sqlite::SqliteArguments;
 
 use crate::database::{Database, Durability};
 use crate::envelope::Position;
@@ -54,15 +55,12 @@ macro_rules! execute {
     ($database:expr, $text:literal $(, $value:expr)*) => {
         match $database {
             Database::Postgres(pool) => {
-                pool.execute(sqlx::query($text)$(.bind($value))*).await?;
+                sqlx::query($text)$(.bind($value))*.execute(pool).await?;
             }
             Database::Sqlite(sqlite) => {
-                let mut writer = sqlite.write().await;
-                let outcome = writer.statements(Durability::Derived).await?.execute(sqlx::query($text)$(.bind($value))*).await;
-                if outcome.is_err() {
-                    writer.abandon();
-                }
-                outcome?;
+                let mut args = SqliteArguments::default();
+                $(args.add($value)?;)*
+                sqlite.transact(Durability::Derived, $text, args).await?;
             }
         }
     };

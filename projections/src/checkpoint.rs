@@ -12,7 +12,7 @@ use rivet_events::{Position, StreamId};
 
 use crate::known_rows::KnownRows;
 use crate::projection::{ALL, AnyProjection};
-use crate::query::{Query, Value};
+use crate::query::{self, Query, Value};
 use crate::rows::Connection;
 
 /// One generation of a read model.
@@ -101,10 +101,10 @@ pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoi
         let mut next = || row.next().unwrap_or(Value::Null);
         let (name, generation) = (next().into_text(), next().integer());
         let (version, state, position, stream) =
-            (next().integer(), next().into_text(), next().integer(), next().into_text());
+            (next().integer(), next().into_text(), next().count(), next().into_text());
         let Some(projection) = ALL.iter().find(|p| Some(p.name()) == name.as_deref()) else { continue };
         let generation = generation.unwrap_or_default();
-        let position = Position(position.and_then(|p| u64::try_from(p).ok()).unwrap_or_default());
+        let position = Position(position.unwrap_or_default());
         if let Some(state) = state {
             checkpoints.push(Checkpoint {
                 projection: *projection,
@@ -164,8 +164,7 @@ pub(crate) async fn hold_live(
             .bind(projection)
             .push(" returning position");
     let rows = connection.query(&query.text, &query.args).await?;
-    let position = rows.first().and_then(|row| row.first()).and_then(Value::integer);
-    Ok(position.and_then(|position| u64::try_from(position).ok()).map(Position))
+    Ok(query::only(&rows).and_then(Value::count).map(Position))
 }
 
 /// As the database keeps it.

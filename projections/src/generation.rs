@@ -10,7 +10,7 @@ use crate::checkpoint::{self, Checkpoint, State, number, table};
 use crate::known_rows::KnownRows;
 use crate::lease;
 use crate::projection::{ALL, AnyProjection};
-use crate::query::{Query, Value};
+use crate::query::{self, Query, Value};
 use crate::rows::{Connection, create_indexes};
 
 /// How long a retired table stays for readers that still hold its name, in microseconds.
@@ -113,7 +113,7 @@ async fn insert(
         .bind(projection.name())
         .push(" returning generation");
     let rows = connection.query(&query.text, &query.args).await?;
-    let generation = rows.first().and_then(|row| row.first()).and_then(Value::integer).unwrap_or_default();
+    let generation = query::only(&rows).and_then(Value::integer).unwrap_or_default();
     let created = Checkpoint {
         projection,
         generation,

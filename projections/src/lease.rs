@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::session::{Session, is_gone};
 use crate::checkpoint;
-use crate::query::{Query, Value};
+use crate::query::{self, Query, Value};
 use crate::read_models::ReadModels;
 use crate::rows::{Connection, Store};
 
@@ -131,7 +131,7 @@ impl<'a> Lease<'a> {
         .bind(micros(patience))
         .push(&format!(" {or_gone} returning epoch"));
         let rows = connection.query(&query.text, &query.args).await?;
-        let epoch = rows.first().and_then(|row| row.first()).and_then(Value::integer);
+        let epoch = query::only(&rows).and_then(Value::integer);
         if let (Some(epoch), false) = (epoch, held) {
             self.taken_outdated.store(is_outdated, Ordering::Relaxed);
             tracing::info!(epoch, "this process runs the projector");

@@ -58,6 +58,6 @@ impl ReadModels {
 fn parked(row: Vec<Value>) -> Option<ParkedStream> {
     let mut row = row.into_iter();
     let stream = row.next()?.into_text()?.parse().ok()?;
-    let position = Position(u64::try_from(row.next()?.integer()?).ok()?);
+    let position = Position(row.next()?.count()?);
     Some(ParkedStream { stream, position, error: row.next()?.into_text()? })
 }

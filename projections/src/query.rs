@@ -51,6 +51,16 @@ impl Value {
             Self::Text(_) | Self::Null => None,
         }
     }
+
+    /// The number, where it is one that counts something.
+    pub(crate) fn count(&self) -> Option<u64> {
+        self.integer().and_then(|number| u64::try_from(number).ok())
+    }
+}
+
+/// The value that was asked for alone.
+pub(crate) fn only(rows: &[Vec<Value>]) -> Option<&Value> {
+    rows.first()?.first()
 }
 
 impl From<&str> for Value {

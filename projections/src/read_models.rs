@@ -203,8 +203,7 @@ impl ReadModels {
     /// The number that a query selects.
     pub(crate) async fn count<P: Projection>(&self, query: &Query) -> Result<u64, QueryError> {
         let rows = self.values::<P>(query).await?;
-        let count = rows.first().and_then(|row| row.first()).and_then(Value::integer);
-        Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default())
+        Ok(query::only(&rows).and_then(Value::count).unwrap_or_default())
     }
 
     /// What a query selects.

@@ -110,11 +110,6 @@ impl SqliteWriter {
         Ok(rows)
     }
 
-    /// Gives the connection up: what was begun on it did not end well.
-    pub(crate) fn abandon(&mut self) {
-        drop(self.take());
-    }
-
     fn take(&mut self) -> Option<SqliteConnection> {
         self.durability = None;
         self.connection.take()
@@ -158,8 +153,8 @@ impl SqliteTransaction<'_> {
 impl Drop for SqliteTransaction<'_> {
     fn drop(&mut self) {
         if self.open {
-            // Its end rolls back, whatever state it is in.
-            self.writer.abandon();
+            // The end of the connection rolls back, whatever state it is in.
+            drop(self.writer.take());
         }
     }
 }

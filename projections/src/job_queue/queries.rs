@@ -9,7 +9,7 @@ use rivet_events::id::{JobId, PipelineId};
 use super::fold::{SEPARATOR, indexable};
 use super::{JobQueue, QueuedJob};
 use crate::past::PastError;
-use crate::query::{Query, QueryError, Value};
+use crate::query::{self, Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
 /// Sets of demands asked about in one statement.
@@ -159,8 +159,7 @@ pub async fn oldest_queued_at(read_models: &ReadModels) -> Result<Option<DateTim
     // A bound rather than `is not null`, for the index.
     let query = Query::new("select min(queued_at) from {rows} where queued_at > 0");
     let rows = read_models.values::<JobQueue>(&query).await?;
-    let oldest = rows.first().and_then(|row| row.first()).and_then(Value::integer);
-    Ok(oldest.and_then(DateTime::from_timestamp_micros))
+    Ok(query::only(&rows).and_then(Value::integer).and_then(DateTime::from_timestamp_micros))
 }
 
 /// How many jobs each set of demands has waiting, most first; the key of a set is its demands with commas between them,
@@ -172,7 +171,7 @@ pub async fn depth_by_demands(read_models: &ReadModels) -> Result<Vec<(Option<St
         Query::new("select demands_key, count(*) from {rows} group by demands_key order by count(*) desc");
     let rows = read_models.values::<JobQueue>(&query).await?;
     let depth = |row: Vec<Value>| {
-        let count = row.get(1).and_then(Value::integer).and_then(|count| u64::try_from(count).ok());
+        let count = row.get(1).and_then(Value::count);
         let key = row.into_iter().next().and_then(Value::into_text);
         (key.map(|key| key.replace(SEPARATOR, ",")), count.unwrap_or_default())
     };

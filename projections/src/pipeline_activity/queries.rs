@@ -36,9 +36,7 @@ pub async fn totals(read_models: &ReadModels) -> Result<Totals, QueryError> {
                 (select cast(sum(running) as bigint) from {rows} where running > 0)",
     );
     let rows = read_models.values::<PipelineActivity>(&query).await?;
-    let number = |n: usize| {
-        let sum = rows.first().and_then(|row| row.get(n)).and_then(Value::integer);
-        sum.and_then(|sum| u64::try_from(sum).ok()).unwrap_or_default()
-    };
+    let number =
+        |n: usize| rows.first().and_then(|row| row.get(n)).and_then(Value::count).unwrap_or_default();
     Ok(Totals { queued: number(0), running: number(1) })
 }

@@ -112,8 +112,7 @@ pub async fn counts(read_models: &ReadModels) -> Result<RunnerCounts, QueryError
     let rows = read_models.values::<Runners>(&query).await?;
     let count = |status: RunnerStatus| {
         let row = rows.iter().find(|row| row.first() == Some(&Value::from(status.as_str())));
-        let count = row.and_then(|row| row.get(1)).and_then(Value::integer);
-        count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default()
+        row.and_then(|row| row.get(1)).and_then(Value::count).unwrap_or_default()
     };
     Ok(RunnerCounts {
         online: count(RunnerStatus::Online),
