@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 on_both_stores! {
     a_parked_stream_is_listed_with_what_is_wrong,
+    a_job_that_cannot_be_read_holds_up_none_behind_it,
     a_retry_tries_the_event_again_and_says_who_wanted_it,
     a_skipped_event_is_left_out_for_good,
     a_skip_that_was_not_carried_out_is_made_up_for_at_the_start,
@@ -126,6 +127,16 @@ async fn a_parked_stream_is_listed_with_what_is_wrong(kind: StoreKind) {
     assert_eq!(parked(&api, "pipelines").await, json!([]));
     // It is told as it was before that event.
     assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
+}
+
+async fn a_job_that_cannot_be_read_holds_up_none_behind_it(kind: StoreKind) {
+    let (store, unreadable) = poisoned(kind).await;
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    let job = new_job(&api).await;
+    assert_eq!(api.job(&unreadable).await.expect(200)["waiting"]["place"], 1);
+    assert_eq!(api.claim_next("r", 0).await.expect(200)["job_id"], job);
+    api.claim_next("r", 0).await.expect(204);
 }
 
 async fn a_retry_tries_the_event_again_and_says_who_wanted_it(kind: StoreKind) {

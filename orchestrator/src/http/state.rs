@@ -19,7 +19,7 @@ use super::error::ApiError;
 use super::header::RequestId;
 use crate::chance;
 use crate::clock::Clock;
-use crate::commands::{Commands, Committed, Loaded};
+use crate::commands::{CommandError, Commands, Committed, Loaded};
 use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
@@ -215,14 +215,15 @@ impl AppState {
     pub(super) async fn definition_of(
         &self,
         launch: &JobLaunched,
-    ) -> Result<Arc<PipelineDefinition>, ApiError> {
+    ) -> Result<Arc<PipelineDefinition>, CommandError<PipelineError>> {
         let (id, version) = (launch.pipeline_id, launch.pipeline_version);
         let pipelines = &self.commands.pipelines;
         let mut loaded = pipelines.load(id).await?;
         if loaded.aggregate.state.version(version).is_none() {
             loaded = pipelines.load_fresh(id).await?;
         }
-        let version = loaded.aggregate.state.version(version).ok_or(PipelineError::NotFound)?;
+        let version = loaded.aggregate.state.version(version);
+        let version = version.ok_or(CommandError::Refused(PipelineError::NotFound))?;
         Ok(version.definition.clone())
     }
 }

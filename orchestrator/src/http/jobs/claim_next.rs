@@ -25,6 +25,7 @@ use crate::http::extract::{Json, request_key};
 use crate::http::header::{REQUEST_KEY, RequestId};
 use crate::http::state::{Actor, AppState};
 use crate::seen_through::seen_through;
+use crate::telemetry::chain;
 
 /// Longest wait for a job; below the idle timeouts of load balancers.
 const MAX_WAIT: Duration = Duration::from_secs(50);
@@ -146,7 +147,7 @@ impl Request {
         Ok(None)
     }
 
-    /// Claims what was offered. None where it is another's, or the queue was behind: back to the line.
+    /// Claims what was offered. None where it is another's, cannot be read, or the queue was behind: back to the line.
     async fn claim(
         &self,
         state: &AppState,
@@ -159,6 +160,12 @@ impl Request {
                 Ok(Some(claimed))
             }
             Err(ClaimError::Refused(_)) => {
+                offered.tried();
+                Ok(None)
+            }
+            Err(ClaimError::Corrupt(stream, error)) => {
+                let (job_id, error) = (offered.job_id(), chain(&*error));
+                tracing::warn!(job.id = %job_id, stream.id = %stream, %error, "a job cannot be read, and is passed over");
                 offered.tried();
                 Ok(None)
             }

@@ -2,7 +2,7 @@
 
 use rivet_events::id::{JobId, LeaseId, RunnerId};
 use rivet_events::job::{Concurrency, JobEvent};
-use rivet_events::log::StreamWrite;
+use rivet_events::log::{StoreError, StreamWrite};
 use rivet_events::pipeline::PipelineDefinition;
 use rivet_events::{Event, Metadata, Position, StreamId, Version};
 
@@ -35,6 +35,8 @@ pub(super) enum ClaimError {
     Refused(ApiError),
     /// A stream that was written along has moved.
     Stale(StreamId),
+    /// The job, its group or its pipeline cannot be read.
+    Corrupt(StreamId, StoreError),
     /// Anything else.
     Failed(ApiError),
 }
@@ -50,10 +52,10 @@ impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for 
         match error {
             CommandError::Refused(refusal) => Self::Refused(refusal.into()),
             CommandError::Stale(stream) => Self::Stale(stream),
-            CommandError::Contended(_)
-            | CommandError::Overloaded
-            | CommandError::Unavailable(_)
-            | CommandError::Corrupt(..) => Self::Failed(error.into()),
+            CommandError::Corrupt(stream, error) => Self::Corrupt(stream, error),
+            CommandError::Contended(_) | CommandError::Overloaded | CommandError::Unavailable(_) => {
+                Self::Failed(error.into())
+            }
         }
     }
 }
@@ -62,6 +64,7 @@ impl From<ClaimError> for ApiError {
     fn from(error: ClaimError) -> Self {
         match error {
             ClaimError::Stale(_) => Self::unavailable("contended", "the job changes too fast"),
+            ClaimError::Corrupt(stream, error) => CommandError::<JobError>::Corrupt(stream, error).into(),
             ClaimError::Refused(error) | ClaimError::Failed(error) => error,
         }
     }
@@ -75,8 +78,8 @@ pub(super) async fn claim(
     metadata: &Metadata,
 ) -> Result<Recorded<JobExecutionInfo>, ClaimError> {
     let job_id = claim.job_id;
-    let job = state.commands.jobs.load(job_id).await.map_err(ApiError::from)?.aggregate;
-    let launch = job.state.launch().ok_or_else(|| unknown_job(job_id))?.clone();
+    let job = state.commands.jobs.load(job_id).await?.aggregate;
+    let launch = job.state.launch().ok_or_else(|| ClaimError::Refused(unknown_job(job_id)))?.clone();
     // Before the claim, so that a claim that succeeds can be answered.
     let definition = state.definition_of(&launch).await?;
     let lease_id = claim.lease_id;
@@ -125,7 +128,7 @@ async fn claim_with_place(
 ) -> Result<Committed<Job>, ClaimError> {
     let groups = &state.commands.groups;
     for _ in 0..MAX_TRIES {
-        let group = groups.load_fresh(&concurrency.group).await.map_err(ApiError::from)?;
+        let group = groups.load_fresh(&concurrency.group).await?;
         let take = GroupCommand::TakePlace(TakePlace {
             group: concurrency.group.clone(),
             place,
@@ -148,7 +151,7 @@ async fn claim_with_place(
 
 /// Which of these places are held under leases that have ended. The group may have been read from the log before the
 /// claim that took a place is in memory: the job has to be read from there too.
-async fn ended(state: &AppState, places: &[Place]) -> Result<Vec<Place>, ApiError> {
+async fn ended(state: &AppState, places: &[Place]) -> Result<Vec<Place>, CommandError<JobError>> {
     let mut ended = Vec::new();
     for place in places {
         let job = state.commands.jobs.reload(place.job_id).await?.aggregate;
