@@ -13,13 +13,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rivet_events::Position;
 use rivet_events::database::Database;
+use rivet_events::id::PipelineId;
 use rivet_events::log::EventLog;
 use tokio_util::task::TaskTracker;
 
+use crate::chance;
 use crate::clock::Clock;
 use crate::domain::archive::Archive;
 use crate::domain::group::Group;
-use crate::domain::job::Job;
+use crate::domain::job::{Backoff, Job};
 use crate::domain::job_log::JobLog;
 use crate::domain::pipeline::Pipeline;
 use crate::domain::projection::Projection;
@@ -114,6 +116,14 @@ impl Commands {
     #[must_use]
     pub fn acknowledged(&self) -> Position {
         Position(self.journal.acknowledged.load(Ordering::Acquire))
+    }
+
+    /// The wait before a retry of a job of this pipeline; none where the pipeline was deleted. One that cannot be read
+    /// is no reason to end its jobs.
+    pub(crate) async fn backoff(&self, pipeline_id: PipelineId) -> Option<Backoff> {
+        let loaded = self.pipelines.load(pipeline_id).await;
+        let is_deleted = loaded.is_ok_and(|pipeline| pipeline.aggregate.state.deleted);
+        (!is_deleted).then(|| Backoff { jitter: chance::draw() })
     }
 }
 

@@ -13,6 +13,7 @@ on_both_stores! {
     the_report_of_an_earlier_attempt_may_be_repeated,
     each_retry_waits_longer,
     an_attempt_that_ran_too_long_is_tried_again,
+    a_deleted_pipeline_has_no_further_attempts,
 }
 
 async fn new_job_with_retries(api: &Client, config: &Value) -> String {
@@ -72,6 +73,18 @@ async fn a_failed_attempt_waits_for_its_time(kind: StoreKind) {
         assert_eq!(requeued["result"], failure());
     }
     app.verify().await;
+}
+
+async fn a_deleted_pipeline_has_no_further_attempts(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline_with(&api, &json!({"max_retries": 5})).await;
+    let job = launched(&api, &pipeline).await;
+    let claimed = api.claim_fencing(&job, "r").await.expect(200);
+    api.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
+    api.holding(&claimed).complete(&job, &failure()).await.expect(204);
+    let ended = api.job(&job).await.expect(200);
+    assert_eq!((&ended["status"], &ended["result"]), (&json!("Failed"), &failure()));
 }
 
 async fn the_report_of_an_earlier_attempt_may_be_repeated(kind: StoreKind) {

@@ -17,7 +17,6 @@ use tokio_util::task::TaskTracker;
 
 use super::error::ApiError;
 use super::header::RequestId;
-use crate::chance;
 use crate::clock::Clock;
 use crate::commands::{CommandError, Commands, Committed, Loaded};
 use crate::config::Config;
@@ -180,9 +179,9 @@ impl AppState {
         }
     }
 
-    /// The wait before a retry, if one comes of the command.
-    pub(super) fn backoff() -> Backoff {
-        Backoff { jitter: chance::draw() }
+    /// The wait before a retry, if one may come of a command to the job.
+    pub(super) async fn backoff(&self, job: &JobState) -> Option<Backoff> {
+        self.commands.backoff(job.launch()?.pipeline_id).await
     }
 
     /// Whether the runner is on the list.

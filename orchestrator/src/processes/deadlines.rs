@@ -1,18 +1,19 @@
 //! Ends what waited or ran for too long.
 
 use chrono::{DateTime, Utc};
+use rivet_events::id::PipelineId;
 use rivet_projections::job_queue;
 use rivet_projections::jobs::Job;
 
 use super::{PAGE, Processes, SweepError};
-use crate::chance;
-use crate::domain::job::{Backoff, JobCommand, TimeOutJob, longest_run};
+use crate::domain::job::{JobCommand, TimeOutJob, longest_run};
 
 /// Looks at the longest waits, one page a sweep: what it ends is gone from the next one's page.
 pub(super) async fn reconcile_queued(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
     let latest = now - processes.config.queue_timeout;
     for job in job_queue::queued_before(&processes.read_models, latest, PAGE).await? {
-        processes.commands.reconcile_job("deadlines", job.job_id, time_out(processes, now)).await?;
+        let time_out = time_out(processes, job.pipeline_id, now).await;
+        processes.commands.reconcile_job("deadlines", job.job_id, time_out).await?;
     }
     Ok(())
 }
@@ -26,16 +27,17 @@ pub(super) async fn reconcile_running(
     let longest = longest_run(job.timeout_seconds, processes.config.run_timeout);
     let age = job.claimed_at.and_then(|claimed_at| (now - claimed_at).to_std().ok());
     if age.is_some_and(|age| age > longest) {
-        processes.commands.reconcile_job("deadlines", job.id, time_out(processes, now)).await?;
+        let time_out = time_out(processes, job.pipeline_id, now).await;
+        processes.commands.reconcile_job("deadlines", job.id, time_out).await?;
     }
     Ok(())
 }
 
-fn time_out(processes: &Processes, now: DateTime<Utc>) -> JobCommand {
+async fn time_out(processes: &Processes, pipeline_id: PipelineId, now: DateTime<Utc>) -> JobCommand {
     JobCommand::TimeOut(TimeOutJob {
         queue_timeout: processes.config.queue_timeout,
         run_timeout: processes.config.run_timeout,
-        backoff: Backoff { jitter: chance::draw() },
+        backoff: processes.commands.backoff(pipeline_id).await,
         now,
     })
 }

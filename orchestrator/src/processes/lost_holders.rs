@@ -3,8 +3,7 @@
 use rivet_projections::jobs::Job;
 
 use super::{LastContacts, Processes, SweepError};
-use crate::chance;
-use crate::domain::job::{Backoff, ExpireLease, JobCommand};
+use crate::domain::job::{ExpireLease, JobCommand};
 
 /// Looks at a running job, once everybody had the time to speak.
 pub(super) async fn reconcile(
@@ -28,7 +27,7 @@ pub(super) async fn reconcile(
         last_contact: contacts.find(runner_id).await?.max(contacts.listening_since),
         rebooted: false,
         policy,
-        backoff: Backoff { jitter: chance::draw() },
+        backoff: processes.commands.backoff(job.pipeline_id).await,
         now,
     };
     Ok(processes.commands.reconcile_job("lost_holders", job.id, JobCommand::ExpireLease(expire)).await?)

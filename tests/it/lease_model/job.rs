@@ -142,6 +142,6 @@ pub(super) fn expire(
     now: DateTime<Utc>,
 ) -> JobCommand {
     let expire =
-        ExpireLease { lease_id, last_contact, rebooted: false, policy: POLICY, backoff: BACKOFF, now };
+        ExpireLease { lease_id, last_contact, rebooted: false, policy: POLICY, backoff: Some(BACKOFF), now };
     JobCommand::ExpireLease(expire)
 }

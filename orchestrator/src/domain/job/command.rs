@@ -84,8 +84,8 @@ pub struct CompleteJob {
     pub lease: Option<LeaseId>,
     /// How it ended.
     pub report: Report,
-    /// How long a retry waits.
-    pub backoff: Backoff,
+    /// How long a retry waits; none is to follow where there is no backoff, since the pipeline was deleted.
+    pub backoff: Option<Backoff>,
     /// When.
     pub now: DateTime<Utc>,
 }
@@ -127,8 +127,8 @@ pub struct ExpireLease {
     pub rebooted: bool,
     /// How long leases are.
     pub policy: LeasePolicy,
-    /// How long a retry waits.
-    pub backoff: Backoff,
+    /// How long a retry waits; none is to follow where there is no backoff, since the pipeline was deleted.
+    pub backoff: Option<Backoff>,
     /// When.
     pub now: DateTime<Utc>,
 }
@@ -155,8 +155,8 @@ pub struct TimeOutJob {
     pub queue_timeout: Duration,
     /// Longest run of an attempt, where the pipeline names none.
     pub run_timeout: Duration,
-    /// How long a retry waits.
-    pub backoff: Backoff,
+    /// How long a retry waits; none is to follow where there is no backoff, since the pipeline was deleted.
+    pub backoff: Option<Backoff>,
     /// When.
     pub now: DateTime<Utc>,
 }

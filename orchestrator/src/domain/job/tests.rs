@@ -295,7 +295,7 @@ fn start(lease: Option<LeaseId>, second: i64) -> JobCommand {
 }
 
 fn complete(lease: Option<LeaseId>, report: Report, second: i64) -> JobCommand {
-    JobCommand::Complete(CompleteJob { lease, report, backoff: BACKOFF, now: at(second) })
+    JobCommand::Complete(CompleteJob { lease, report, backoff: Some(BACKOFF), now: at(second) })
 }
 
 fn refuse(attempt: u32, second: i64) -> JobCommand {
@@ -319,7 +319,7 @@ fn expire(attempt: u32, second: i64) -> ExpireLease {
         last_contact: None,
         rebooted: false,
         policy: POLICY,
-        backoff: BACKOFF,
+        backoff: Some(BACKOFF),
         now: at(second),
     }
 }
@@ -328,7 +328,7 @@ fn time_out(second: i64) -> JobCommand {
     JobCommand::TimeOut(TimeOutJob {
         queue_timeout: Duration::from_hours(24),
         run_timeout: Duration::from_hours(1),
-        backoff: BACKOFF,
+        backoff: Some(BACKOFF),
         now: at(second),
     })
 }

@@ -104,7 +104,7 @@ pub(super) async fn finish(
     let complete = JobCommand::Complete(CompleteJob {
         lease,
         report: report.clone(),
-        backoff: AppState::backoff(),
+        backoff: state.backoff(&before).await,
         now,
     });
     match state.commands.jobs.execute(job_id, complete, &metadata).await {

@@ -84,12 +84,13 @@ async fn void_orphaned_leases(
     metadata: &Metadata,
 ) -> Result<(), ApiError> {
     for held in runner.held.iter().filter(|held| held.orphaned) {
+        let job = state.commands.jobs.load(held.job_id).await?.aggregate.state;
         let expire = JobCommand::ExpireLease(ExpireLease {
             lease_id: held.lease_id,
             last_contact: None,
             rebooted: true,
             policy: state.config.lease_policy(),
-            backoff: AppState::backoff(),
+            backoff: state.backoff(&job).await,
             now: state.clock.now(),
         });
         state.commands.jobs.execute(held.job_id, expire, metadata).await?;

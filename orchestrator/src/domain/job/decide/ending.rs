@@ -7,7 +7,7 @@ use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobEvent, JobLeaseExpired, JobStatus, JobTimedOut, RequeueCause,
 };
 
-use super::outcome::{cancelled_running, completed, requeued, retries_left, timed_out_running};
+use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
 use crate::domain::job::command::{CancelJob, ExpireLease, TimeOutJob};
 use crate::domain::job::state::{Queued, Running};
 
@@ -62,14 +62,14 @@ pub(super) fn expire_lease(running: &Running, expire: &ExpireLease) -> Vec<JobEv
         return vec![];
     };
     let goes_on = if holder.fencing {
-        running.history.lost_in_a_row + 1 < policy.max_lost_attempts
+        expire.backoff.is_some() && running.history.lost_in_a_row + 1 < policy.max_lost_attempts
     } else {
-        retries_left(running)
+        retry(running, expire.backoff).is_some()
     };
     let fate = if let Some(request) = &running.cancel {
         cancelled_running(running, None, request.reason.clone(), expire.now)
     } else if goes_on {
-        let backoff = (!holder.fencing).then_some(expire.backoff);
+        let backoff = expire.backoff.filter(|_| !holder.fencing);
         requeued(running, RequeueCause::RunnerLost, None, backoff, expire.now)
     } else {
         completed(running, JobStatus::Failed, None, Some(RUNNER_LOST.to_owned()), expire.now)
@@ -107,8 +107,9 @@ pub(super) fn time_out_running(running: &Running, time_out: &TimeOutJob) -> Vec<
         return vec![];
     }
     let reason = format!("it ran for longer than {} s", longest.as_secs());
-    vec![if running.cancel.is_none() && retries_left(running) {
-        requeued(running, RequeueCause::RunTimeout, None, Some(time_out.backoff), time_out.now)
+    let retry = retry(running, time_out.backoff);
+    vec![if running.cancel.is_none() && retry.is_some() {
+        requeued(running, RequeueCause::RunTimeout, None, retry, time_out.now)
     } else {
         timed_out_running(running, None, reason, time_out.now)
     }]

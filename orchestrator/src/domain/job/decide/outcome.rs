@@ -10,8 +10,9 @@ use rivet_events::job::{
 use crate::domain::job::command::Backoff;
 use crate::domain::job::state::{Queued, Running};
 
-pub(super) fn retries_left(running: &Running) -> bool {
-    running.history.retries < running.launch.max_retries
+/// The wait before a retry, if one may follow.
+pub(super) fn retry(running: &Running, backoff: Option<Backoff>) -> Option<Backoff> {
+    backoff.filter(|_| running.history.retries < running.launch.max_retries)
 }
 
 pub(super) fn completed(

@@ -8,7 +8,7 @@ use rivet_events::job::{JobEvent, JobLaunched, JobReportRefused, JobStarted, Job
 
 use super::JobError;
 use super::ending::elapsed;
-use super::outcome::{cancelled_running, completed, requeued, retries_left, timed_out_running};
+use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
 use crate::domain::job::command::{CompleteJob, RefuseReport, Report};
 use crate::domain::job::state::{Ended, History, JobState, LogAttempt, Running};
 
@@ -53,11 +53,13 @@ fn end_attempt(running: &Running, complete: CompleteJob) -> Result<JobEvent, Job
     if let Some(request) = &running.cancel {
         return Ok(cancelled_running(running, result, request.reason.clone(), now));
     }
-    let retry = retries_left(running);
+    let retry = retry(running, backoff);
     match status {
-        JobStatus::Failed if retry => Ok(requeued(running, RequeueCause::Failed, result, Some(backoff), now)),
-        JobStatus::TimedOut if retry => {
-            Ok(requeued(running, RequeueCause::RunTimeout, result, Some(backoff), now))
+        JobStatus::Failed if retry.is_some() => {
+            Ok(requeued(running, RequeueCause::Failed, result, retry, now))
+        }
+        JobStatus::TimedOut if retry.is_some() => {
+            Ok(requeued(running, RequeueCause::RunTimeout, result, retry, now))
         }
         JobStatus::Succeeded | JobStatus::Failed => Ok(completed(running, status, result, None, now)),
         JobStatus::TimedOut => {

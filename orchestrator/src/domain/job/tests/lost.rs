@@ -32,6 +32,16 @@ fn a_silent_holder_that_fences_is_lost_after_its_lease_and_the_job_requeued_at_o
 }
 
 #[test]
+fn the_pipeline_being_deleted_the_loss_of_a_holder_ends_the_job() {
+    let unfenced = running_unfenced(JobLaunched { max_retries: 1, ..launch() });
+    for history in [running(), unfenced] {
+        given(history)
+            .when(ExpireLease { backoff: None, ..expire(1, 1000) })
+            .then([expired(1, ExpiryCause::Silent, 1000), failed_for("runner_lost", 1, 1000)]);
+    }
+}
+
+#[test]
 fn any_contact_of_the_holder_renews_its_lease() {
     given(running()).when(ExpireLease { last_contact: Some(at(100)), ..expire(1, 220) }).then_nothing();
     given(running())

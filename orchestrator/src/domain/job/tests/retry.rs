@@ -42,6 +42,16 @@ fn a_failure_after_the_last_retry_ends_the_job() {
 }
 
 #[test]
+fn the_pipeline_being_deleted_a_failure_ends_the_job_with_its_result() {
+    let report = failure();
+    let complete = CompleteJob { lease: Some(lease(1)), report, backoff: None, now: at(1005) };
+    let failed = JobCompleted { result: Some(result(1)), ..end_recorded(1, JobStatus::Failed, 1005) };
+    given(running_after_failures(1, 0))
+        .when(JobCommand::Complete(complete))
+        .then([JobEvent::Completed(failed)]);
+}
+
+#[test]
 fn a_reported_time_out_is_retried_like_a_failure() {
     let report = Report { status: JobStatus::TimedOut, result: Some(result(124)) };
     given(running_after_failures(1, 0)).when(complete(Some(lease(1)), report, 1005)).then([
