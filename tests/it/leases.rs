@@ -21,6 +21,7 @@ on_both_stores! {
     any_contact_keeps_a_job,
     an_end_that_was_acknowledged_ends_the_lease,
     a_lost_holder_that_cannot_fence_fails_its_job,
+    a_heartbeat_with_its_lease_makes_a_holder_one_that_fences,
     after_an_unfenced_loss_only_fencing_runners_may_follow,
     a_pipeline_may_let_anybody_follow_a_lost_runner,
     a_job_that_kills_its_runners_ends,
@@ -50,6 +51,17 @@ async fn an_end_that_was_acknowledged_ends_the_lease(kind: StoreKind) {
         holder.complete(&job, &success()).await.expect(204);
         holder.heartbeat("r").await.expect_refusal(409, "lease_lost");
     }
+}
+
+async fn a_heartbeat_with_its_lease_makes_a_holder_one_that_fences(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let holder = api.holding(&api.claim(&job, "r").await.expect(200));
+    api.set_status(&job, "Running").await.expect(204);
+    holder.heartbeat("r").await.expect(204);
+    api.complete(&job, &success()).await.expect_refusal(409, "lease_lost");
+    holder.complete(&job, &success()).await.expect(204);
 }
 
 async fn until_queued(api: &Client, job: &str) {

@@ -13,6 +13,7 @@ pub enum JobCommand {
     Launch(LaunchJob),
     Claim(ClaimJob),
     Start(StartJob),
+    ShowLease(ShowLease),
     Complete(CompleteJob),
     RefuseReport(RefuseReport),
     Cancel(CancelJob),
@@ -26,6 +27,7 @@ command_names! {
         Launch => "launch",
         Claim => "claim",
         Start => "start",
+        ShowLease => "show_lease",
         Complete => "complete",
         RefuseReport => "refuse_report",
         Cancel => "cancel",
@@ -66,6 +68,13 @@ pub struct StartJob {
     pub lease: Option<LeaseId>,
     /// When.
     pub now: DateTime<Utc>,
+}
+
+/// The holder is alive, and echoes its lease: it fences from now on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShowLease {
+    /// The lease that the sender echoed.
+    pub lease: LeaseId,
 }
 
 /// How an attempt ended, as its holder tells it.

@@ -12,10 +12,13 @@ use super::command::{CompleteJob, JobCommand, LaunchJob, PurgeJob, StartJob};
 use super::state::{Ended, JobState, Queued, Running};
 use claim::{claim_queued, claim_running};
 pub use ending::longest_run;
-use ending::{cancel_running, expire_lease, time_out_queued, time_out_running};
+use ending::{cancel_ended, cancel_running, expire_lease, time_out_queued, time_out_running};
 use outcome::cancelled_queued;
 pub(super) use report::log_attempt;
-use report::{begin, complete_ended, complete_running, ended_refusal, not_held, refuse_report, repeats_last};
+use report::{
+    begin, complete_ended, complete_queued, complete_running, ended_refusal, not_held, refuse_report,
+    show_lease,
+};
 
 /// Why a command to a job was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +74,7 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
             JobState::Absent,
             JobCommand::Claim(_)
             | JobCommand::Start(_)
+            | JobCommand::ShowLease(_)
             | JobCommand::Complete(_)
             | JobCommand::RefuseReport(_)
             | JobCommand::Cancel(_)
@@ -96,16 +100,12 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
             Err(ended_refusal(ended, lease, JobError::AlreadyEnded(ended.status)))
         }
 
+        (JobState::Running(running), JobCommand::ShowLease(show)) => show_lease(running, show.lease),
+
         (_, JobCommand::Complete(CompleteJob { report, .. })) if !report.status.is_terminal() => {
             Err(JobError::NotTerminal(report.status))
         }
-        (JobState::Queued(queued), JobCommand::Complete(complete)) => {
-            if repeats_last(&queued.history, complete.lease, &complete.report) {
-                Ok(vec![])
-            } else {
-                Err(not_held(&queued.history, complete.lease))
-            }
-        }
+        (JobState::Queued(queued), JobCommand::Complete(complete)) => complete_queued(queued, &complete),
         (JobState::Running(running), JobCommand::Complete(complete)) => complete_running(running, complete),
         (JobState::Ended(ended), JobCommand::Complete(complete)) => complete_ended(ended, &complete),
 
@@ -120,13 +120,7 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
             Ok(vec![cancelled_queued(queued, cancel.reason, cancel.now)])
         }
         (JobState::Running(running), JobCommand::Cancel(cancel)) => Ok(cancel_running(running, cancel)),
-        (JobState::Ended(ended), JobCommand::Cancel(_)) => {
-            if ended.status == JobStatus::Cancelled {
-                Ok(vec![])
-            } else {
-                Err(JobError::AlreadyEnded(ended.status))
-            }
-        }
+        (JobState::Ended(ended), JobCommand::Cancel(_)) => cancel_ended(ended),
 
         (JobState::Running(running), JobCommand::ExpireLease(expire)) => Ok(expire_lease(running, &expire)),
         (JobState::Queued(queued), JobCommand::TimeOut(time_out)) => Ok(time_out_queued(queued, &time_out)),
@@ -137,11 +131,17 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
 
         // The holder reported, or another reconciler was first; a job that has not ended is kept, and what is about to be
         // deleted takes nothing more.
-        (JobState::Queued(_), JobCommand::ExpireLease(_) | JobCommand::Purge(_))
+        (
+            JobState::Queued(_),
+            JobCommand::ShowLease(_) | JobCommand::ExpireLease(_) | JobCommand::Purge(_),
+        )
         | (JobState::Running(_), JobCommand::Purge(_))
         | (
             JobState::Ended(_),
-            JobCommand::ExpireLease(_) | JobCommand::TimeOut(_) | JobCommand::RefuseReport(_),
+            JobCommand::ShowLease(_)
+            | JobCommand::ExpireLease(_)
+            | JobCommand::TimeOut(_)
+            | JobCommand::RefuseReport(_),
         ) => Ok(vec![]),
     }
 }

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use command::{
     Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, LaunchJob, LeasePolicy, PurgeJob,
-    RefuseReport, Report, StartJob, TimeOutJob,
+    RefuseReport, Report, ShowLease, StartJob, TimeOutJob,
 };
 pub use decide::{JobError, longest_run};
 pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, LogAttempt, Queued, Running};

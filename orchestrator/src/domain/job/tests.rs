@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::{
     Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, Job, JobCommand, JobError, LaunchJob,
-    LeasePolicy, PurgeJob, RefuseReport, Report, StartJob, TimeOutJob,
+    LeasePolicy, PurgeJob, RefuseReport, Report, ShowLease, StartJob, TimeOutJob,
 };
 use crate::domain::spec::{self, Given};
 
@@ -294,6 +294,10 @@ fn start(lease: Option<LeaseId>, second: i64) -> JobCommand {
     JobCommand::Start(StartJob { lease, now: at(second) })
 }
 
+fn show_lease(attempt: u32) -> JobCommand {
+    JobCommand::ShowLease(ShowLease { lease: lease(attempt) })
+}
+
 fn complete(lease: Option<LeaseId>, report: Report, second: i64) -> JobCommand {
     JobCommand::Complete(CompleteJob { lease, report, backoff: Some(BACKOFF), now: at(second) })
 }
@@ -351,6 +355,7 @@ fn every_command(second: i64) -> Vec<JobCommand> {
         LaunchJob { launch: Box::new(launch()) }.into(),
         claim(9, second).into(),
         start(None, second),
+        show_lease(9),
         complete(None, success(), second),
         refuse(9, second),
         cancel(second).into(),

@@ -5,10 +5,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use rivet_events::id::{LeaseId, RunnerId};
-use rivet_projections::runners::{self, Runner};
+use rivet_projections::runners::{self, HeldJob, Runner};
 
 use super::runner_id;
-use crate::domain::job::JobError;
+use crate::domain::job::{JobCommand, JobError, ShowLease};
 use crate::http::answer::done;
 use crate::http::error::{ApiError, method_not_allowed};
 use crate::http::extract::{Path, header_value};
@@ -41,16 +41,22 @@ pub(in crate::http) async fn heartbeat(
     };
     let runner_id = runner_id(id)?;
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&runner_id));
-    let recorded = state.heard_from(&runner_id, &metadata).await?;
-    let position = recorded.unwrap_or_else(|| *state.commands.log().watch().borrow());
+    let mut recorded = state.heard_from(&runner_id, &metadata).await?;
     // What was acknowledged, a cancel or an end, is told, as a GET would tell it.
     let acknowledged = state.as_of(state.commands.acknowledged());
     let (runner, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
-    if let Some(lease) = header_value(&headers, &LEASE)?
-        && !holds(runner.as_ref(), lease)
-    {
-        check_lease(&state, &runner_id, lease).await?;
+    if let Some(lease) = header_value(&headers, &LEASE)? {
+        match held(runner.as_ref(), lease) {
+            Some(job) if job.fencing => {}
+            Some(job) => {
+                let show = JobCommand::ShowLease(ShowLease { lease });
+                let shown = state.commands.jobs.execute(job.job_id, show, &metadata).await?;
+                recorded = shown.position.or(recorded);
+            }
+            None => check_lease(&state, &runner_id, lease).await?,
+        }
     }
+    let position = recorded.unwrap_or_else(|| *state.commands.log().watch().borrow());
     let mut response = done(position).into_response();
     if let Some(jobs) = runner.as_ref().and_then(jobs_to_stop) {
         response.headers_mut().insert(CANCEL, jobs);
@@ -70,11 +76,11 @@ pub(in crate::http) async fn wrong_method(method: Method, Path(path): Path<Strin
 async fn check_lease(state: &AppState, runner_id: &RunnerId, lease: LeaseId) -> Result<(), ApiError> {
     let head = state.as_of(state.commands.log().head().await?);
     let (runner, caught_up) = runners::find_as_of(&state.read_models, runner_id, head).await?;
-    if caught_up && !holds(runner.as_ref(), lease) { Err(JobError::LeaseLost.into()) } else { Ok(()) }
+    if caught_up && held(runner.as_ref(), lease).is_none() { Err(JobError::LeaseLost.into()) } else { Ok(()) }
 }
 
-fn holds(runner: Option<&Runner>, lease: LeaseId) -> bool {
-    runner.is_some_and(|runner| runner.held.iter().any(|held| held.lease_id == lease))
+fn held(runner: Option<&Runner>, lease: LeaseId) -> Option<&HeldJob> {
+    runner?.held.iter().find(|held| held.lease_id == lease)
 }
 
 /// The ids of the jobs that the runner holds and must stop, as they stand in the header.

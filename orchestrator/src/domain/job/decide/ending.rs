@@ -7,9 +7,10 @@ use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobEvent, JobLeaseExpired, JobStatus, JobTimedOut, RequeueCause,
 };
 
+use super::JobError;
 use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
 use crate::domain::job::command::{CancelJob, ExpireLease, TimeOutJob};
-use crate::domain::job::state::{Queued, Running};
+use crate::domain::job::state::{Ended, Queued, Running};
 
 /// The reason of a job whose holders were lost.
 const RUNNER_LOST: &str = "runner_lost";
@@ -38,6 +39,10 @@ pub(super) fn cancel_running(running: &Running, cancel: CancelJob) -> Vec<JobEve
         force: forced,
         requested_at: cancel.now,
     })]
+}
+
+pub(super) fn cancel_ended(ended: &Ended) -> Result<Vec<JobEvent>, JobError> {
+    if ended.status == JobStatus::Cancelled { Ok(vec![]) } else { Err(JobError::AlreadyEnded(ended.status)) }
 }
 
 pub(super) fn expire_lease(running: &Running, expire: &ExpireLease) -> Vec<JobEvent> {

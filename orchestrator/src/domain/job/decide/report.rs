@@ -10,7 +10,7 @@ use super::JobError;
 use super::ending::elapsed;
 use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
 use crate::domain::job::command::{CompleteJob, RefuseReport, Report};
-use crate::domain::job::state::{Ended, History, JobState, LogAttempt, Running};
+use crate::domain::job::state::{Ended, History, JobState, LogAttempt, Queued, Running};
 
 /// The first sign of work of the attempt, if this is it.
 pub(super) fn begin(
@@ -36,6 +36,24 @@ pub(super) fn begin(
         fencing: holder.fencing || lease.is_some(),
         started_at: holder.started_at.unwrap_or(now),
     })])
+}
+
+/// That the holder fences, if that is news. Before its first sign of work nothing is recorded: that sign brings the
+/// lease along.
+pub(super) fn show_lease(running: &Running, lease: LeaseId) -> Result<Vec<JobEvent>, JobError> {
+    match running.holder.started_at {
+        Some(started_at) => begin(running, Some(lease), started_at),
+        None => Ok(vec![]),
+    }
+}
+
+/// A report of what went before is known; nobody can make another one.
+pub(super) fn complete_queued(queued: &Queued, complete: &CompleteJob) -> Result<Vec<JobEvent>, JobError> {
+    if repeats_last(&queued.history, complete.lease, &complete.report) {
+        Ok(vec![])
+    } else {
+        Err(not_held(&queued.history, complete.lease))
+    }
 }
 
 pub(super) fn complete_running(running: &Running, complete: CompleteJob) -> Result<Vec<JobEvent>, JobError> {
@@ -86,7 +104,7 @@ pub(super) fn complete_ended(ended: &Ended, complete: &CompleteJob) -> Result<Ve
     }
 }
 
-pub(super) fn repeats_last(history: &History, lease: Option<LeaseId>, report: &Report) -> bool {
+fn repeats_last(history: &History, lease: Option<LeaseId>, report: &Report) -> bool {
     history.last.as_ref().is_some_and(|last| {
         last.reported(report) && lease.map_or(!last.fencing, |lease| lease == last.lease_id)
     })

@@ -24,6 +24,7 @@ enum Step {
     Launch,
     Claim { fencing: bool, replay: bool },
     Start(Token),
+    ShowLease(u32),
     Complete(Token, Report),
     Refuse(u32),
     Cancel { force: bool },
@@ -59,6 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (any::<bool>(), prop::bool::weighted(0.1))
             .prop_map(|(fencing, replay)| Step::Claim { fencing, replay }),
         4 => token().prop_map(Step::Start),
+        2 => (0_u32..3).prop_map(Step::ShowLease),
         4 => (token(), report()).prop_map(|(token, report)| Step::Complete(token, report)),
         2 => (0_u32..3).prop_map(Step::Refuse),
         1 => any::<bool>().prop_map(|force| Step::Cancel { force }),
@@ -152,6 +154,7 @@ fn command(step: &Step, claimed: &[JobClaimed], fresh: u32, now: i64) -> JobComm
             }
         }
         Step::Start(token) => start(echoed(*token), now),
+        Step::ShowLease(earlier) => JobCommand::ShowLease(ShowLease { lease: given(*earlier) }),
         Step::Complete(token, report) => complete(echoed(*token), report.clone(), now),
         Step::Refuse(earlier) => {
             JobCommand::RefuseReport(RefuseReport { lease: given(*earlier), report: success(), now: at(now) })

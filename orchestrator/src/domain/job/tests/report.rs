@@ -40,6 +40,15 @@ fn a_holder_that_sends_its_lease_later_is_known_to_fence_from_then_on() {
 }
 
 #[test]
+fn a_heartbeat_with_its_lease_shows_that_a_holder_fences_but_not_that_it_works() {
+    let history = [launched(), claimed_unfenced(1, 1), started_unfenced(1, 2)];
+    given(history.clone()).when(show_lease(1)).then([started(1, 2)]);
+    given(history.clone()).when(show_lease(7)).then_refused(JobError::LeaseLost);
+    given(&history[..2]).when(show_lease(1)).then_nothing();
+    given([launched(), claimed(1, 1), started(1, 2)]).when(show_lease(1)).then_nothing();
+}
+
+#[test]
 fn a_holder_that_fences_writes_only_with_its_lease() {
     given([launched(), claimed(1, 1)]).when(start(None, 2)).then_refused(JobError::LeaseLost);
     given([launched(), claimed(1, 1)]).when(complete(None, success(), 2)).then_refused(JobError::LeaseLost);
