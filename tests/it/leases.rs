@@ -23,6 +23,7 @@ on_both_stores! {
     a_lost_holder_that_cannot_fence_fails_its_job,
     a_heartbeat_with_its_lease_makes_a_holder_one_that_fences,
     after_an_unfenced_loss_only_fencing_runners_may_follow,
+    a_job_that_needs_fencing_waits_for_a_runner_that_fences,
     a_pipeline_may_let_anybody_follow_a_lost_runner,
     a_job_that_kills_its_runners_ends,
     a_claim_without_a_start_goes_back,
@@ -193,6 +194,27 @@ async fn after_an_unfenced_loss_only_fencing_runners_may_follow(kind: StoreKind)
     api.append_logs(&job, &json!([entry("late")])).await.expect_refusal(409, "lease_lost");
     api.holding(&winner).complete(&job, &success()).await.expect(204);
     assert_eq!(api.job(&job).await.expect(200)["status"], "Succeeded");
+}
+
+async fn a_job_that_needs_fencing_waits_for_a_runner_that_fences(kind: StoreKind) {
+    let app = start(kind, &["--legacy-lease", "1s"]).await;
+    let api = app.client();
+    let pipeline = new_pipeline_with(&api, &json!({"max_retries": 1})).await;
+    let (job, other) = (launched(&api, &pipeline).await, new_job(&api).await);
+    api.claim(&job, "r").await.expect(200);
+    let waits_for = async |reason: &str| {
+        eventually(reason, async || {
+            let waiting = api.job(&job).await.expect(200)["waiting"].clone();
+            (waiting["reason"] == reason).then_some(waiting)
+        })
+        .await
+    };
+    assert_eq!(waits_for("no_runner").await["missing_capabilities"], json!([]));
+    let claimed = api.claim_fencing(&other, "s").await.expect(200);
+    waits_for("busy").await;
+    api.holding(&claimed).complete(&other, &success()).await.expect(204);
+    waits_for("no_runner").await;
+    assert_eq!(api.claim_next("s", 30_000).await.expect(200)["job_id"], job);
 }
 
 async fn a_pipeline_may_let_anybody_follow_a_lost_runner(kind: StoreKind) {

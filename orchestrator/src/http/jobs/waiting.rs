@@ -33,7 +33,7 @@ enum Reason {
     Ready,
     /// All suitable runners are at work.
     Busy,
-    /// No online runner has all that it demands.
+    /// No online runner may claim it.
     NoRunner,
     /// Its group runs as many as it may.
     Concurrency,
@@ -59,7 +59,7 @@ pub(super) async fn waiting(
     if is_full(state, &queued).await? {
         return Ok(waiting(Reason::Concurrency));
     }
-    Ok(match fit(state, &queued.demands).await? {
+    Ok(match fit(state, &queued).await? {
         Fit::Idle => waiting(Reason::Ready),
         Fit::Busy => waiting(Reason::Busy),
         Fit::None(missing_capabilities) => {
@@ -68,29 +68,35 @@ pub(super) async fn waiting(
     })
 }
 
-/// The best that there is of the runners online, for some demands.
+/// The best that there is of the runners online, for a job.
 enum Fit {
-    /// One that has all of them, and is idle.
+    /// One that may claim it, and is idle.
     Idle,
-    /// One that has all of them, and is at work.
+    /// One that may claim it, and is at work.
     Busy,
-    /// None, and this is what is missing.
+    /// None, and this is what they lack: nothing, where only one that fences may have the job.
     None(Vec<String>),
 }
 
-async fn fit(state: &AppState, demands: &[String]) -> Result<Fit, ApiError> {
+async fn fit(state: &AppState, job: &QueuedJob) -> Result<Fit, ApiError> {
+    let demands = &job.demands;
     let mut capabilities = BTreeSet::new();
+    let mut lacks_only_fencing = false;
     for (status, fit) in [(RunnerStatus::Online, Fit::Idle), (RunnerStatus::Busy, Fit::Busy)] {
         let mut after = None;
         loop {
             let page = runners::list(&state.read_models, Some(status), after.as_ref(), PAGE).await?;
             for runner in page.items {
                 // One without restrictions has everything.
-                let Some(has) = runner.capabilities else { return Ok(fit) };
-                if demands.iter().all(|demand| has.contains(demand)) {
-                    return Ok(fit);
+                let has = runner.capabilities;
+                if has.as_ref().is_none_or(|has| demands.iter().all(|demand| has.contains(demand))) {
+                    // That it fences, a runner shows only under what it claimed. One that is idle would have the job by now.
+                    if !job.needs_fencing || runner.held.iter().any(|held| held.fencing) {
+                        return Ok(fit);
+                    }
+                    lacks_only_fencing = true;
                 }
-                capabilities.extend(has);
+                capabilities.extend(has.into_iter().flatten());
             }
             after = page.next;
             if after.is_none() {
@@ -98,7 +104,7 @@ async fn fit(state: &AppState, demands: &[String]) -> Result<Fit, ApiError> {
             }
         }
     }
-    Ok(Fit::None(missing(&capabilities, demands)))
+    Ok(Fit::None(if lacks_only_fencing { vec![] } else { missing(&capabilities, demands) }))
 }
 
 async fn is_full(state: &AppState, job: &QueuedJob) -> Result<bool, ApiError> {

@@ -7,7 +7,7 @@ import { StartRunner } from "../runners/start-runner.js";
 const REASONS = {
   ready: "A suitable runner is idle: it is about to be claimed.",
   busy: "All suitable runners are at work.",
-  no_runner: "No online runner can do all that it demands.",
+  no_runner: "No online runner may claim it.",
   concurrency: "Its concurrency group runs as many jobs as it may.",
   backoff: "It failed, and its next attempt is not due yet.",
 };
