@@ -84,7 +84,7 @@ fn routes(page: &str) -> BTreeSet<String> {
 fn templates<'a>(path: &'a str, method: &str) -> impl Iterator<Item = &'a str> {
     let paths = match (path, method) {
         ("/api/runners/{*id}", "post") => vec!["/api/runners/{id}/heartbeat"],
-        ("/api/runners/{*id}", _) => vec!["/api/runners/{id}"],
+        ("/api/runners/register", "get" | "delete") | ("/api/runners/{*id}", _) => vec!["/api/runners/{id}"],
         ("/api/projections/{name}/parked/{*path}", _) => vec![
             "/api/projections/{name}/parked/{stream}/retry",
             "/api/projections/{name}/parked/{stream}/skip",

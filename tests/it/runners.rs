@@ -13,6 +13,7 @@ on_both_stores! {
     a_runner_is_busy_while_it_holds_a_job,
     a_silent_runner_goes_offline_and_comes_back,
     a_deleted_runner_is_gone,
+    a_runner_may_have_the_name_of_a_route,
     an_unregistered_runner_may_claim,
     runners_are_listed_newest_first,
 }
@@ -74,6 +75,16 @@ async fn a_deleted_runner_is_gone(kind: StoreKind) {
     api.get("/api/runners/r").await.expect_refusal(404, "runner_not_found");
     api.delete("/api/runners/r").await.expect_refusal(404, "runner_not_found");
     assert_eq!(api.get("/api/runners").await.expect(200), json!([]));
+}
+
+async fn a_runner_may_have_the_name_of_a_route(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.register("register", &[]).await.expect(200);
+    assert_eq!(api.get("/api/runners/register").await.expect(200)["id"], "register");
+    api.heartbeat("register").await.expect(204);
+    api.delete("/api/runners/register").await.expect(204);
+    api.get("/api/runners/register").await.expect_refusal(404, "runner_not_found");
 }
 
 async fn an_unregistered_runner_may_claim(kind: StoreKind) {

@@ -44,16 +44,7 @@ pub(crate) use state::{AppState, Parts};
 /// Every route of the API.
 pub(crate) fn router(state: AppState) -> Router {
     let api = Router::new()
-        .route("/api/runners/register", post(runners::register::register))
-        .route("/api/runners", get(runners::list::list))
-        .route(
-            // A runner's name may contain slashes, and clients do not escape them.
-            "/api/runners/{*id}",
-            get(runners::get::get)
-                .delete(runners::delete::delete)
-                .post(runners::heartbeat::heartbeat)
-                .fallback(runners::heartbeat::wrong_method),
-        )
+        .merge(of_runners())
         .route("/api/jobs", get(jobs::list::list))
         .route("/api/jobs/claim", post(jobs::claim_next::claim_next))
         .route("/api/jobs/scheduled", get(jobs::scheduled::scheduled))
@@ -112,6 +103,28 @@ pub(crate) fn router(state: AppState) -> Router {
         .layer(from_fn(request_context))
         .layer(CountRequests::new(state.metrics.http.clone()))
         .with_state(state)
+}
+
+/// The runners by their names, of which one may be that of the route at which they register.
+fn of_runners() -> Router<AppState> {
+    Router::new()
+        .route(
+            "/api/runners/register",
+            post(runners::register::register)
+                .get(|state, at| runners::get::get(state, runners::namesake(), at))
+                .delete(|state, id, headers| {
+                    runners::delete::delete(state, id, headers, runners::namesake())
+                }),
+        )
+        .route("/api/runners", get(runners::list::list))
+        .route(
+            // A runner's name may contain slashes, and clients do not escape them.
+            "/api/runners/{*id}",
+            get(runners::get::get)
+                .delete(runners::delete::delete)
+                .post(runners::heartbeat::heartbeat)
+                .fallback(runners::heartbeat::wrong_method),
+        )
 }
 
 /// The pages of the dashboard, and their files.

@@ -9,10 +9,16 @@ pub(super) mod register;
 use rivet_events::id::RunnerId;
 
 use super::error::ApiError;
+use super::extract::Path;
 
 /// A runner's name from the path.
 fn runner_id(text: &str) -> Result<RunnerId, ApiError> {
     text.parse().map_err(|error| ApiError::malformed("invalid_path", format!("{error}")))
+}
+
+/// The path of a runner that has the name of the route at which runners register.
+pub(super) fn namesake() -> Path<String> {
+    Path("register".to_owned())
 }
 
 /// The 404 of a runner.
