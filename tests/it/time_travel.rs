@@ -155,6 +155,8 @@ async fn what_has_not_come_is_refused(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
     let job = new_claimed_job(&api, "r1").await;
+    let created = api.job(&job).await.expect(200);
+    let of_pipeline = format!("/api/jobs/pipeline/{}", created["pipeline_id"].as_str().unwrap());
     let paths = [
         "/api/jobs",
         &format!("/api/jobs/{job}"),
@@ -176,6 +178,7 @@ async fn what_has_not_come_is_refused(kind: StoreKind) {
             assert_eq!(api.get(&format!("{path}?at={at}")).await.expect(200), json!([]), "{path} at {at}");
         }
         api.get(&format!("/api/jobs/{job}?at={at}")).await.expect_refusal(404, "job_not_found");
+        api.get(&format!("{of_pipeline}?at={at}")).await.expect_refusal(404, "pipeline_not_found");
         api.get(&format!("/api/runners/r1?at={at}")).await.expect_refusal(404, "runner_not_found");
     }
 }

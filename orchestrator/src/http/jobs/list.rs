@@ -68,7 +68,7 @@ pub(in crate::http) async fn list(
     Query(filter): Query<Filter>,
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
-    answer(&state, &uri, &paging, filter, &at).await
+    answer(&state, &uri, &paging, filter, at.moment(&state).await?).await
 }
 
 /// List the jobs of a pipeline, newest first.
@@ -91,10 +91,15 @@ pub(in crate::http) async fn list_of_pipeline(
     Query(filter): Query<Filter>,
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
-    if pipelines::find(&state.read_models, id).await?.is_none() {
+    let then = at.moment(&state).await?;
+    let pipeline = match then {
+        Some(then) => pipelines::find_at(&state.read_models, id, then.position).await?,
+        None => pipelines::find(&state.read_models, id).await?,
+    };
+    if pipeline.is_none() {
         return Err(unknown_pipeline(id));
     }
-    answer(&state, &uri, &paging, Filter { pipeline_id: Some(id), ..filter }, &at).await
+    answer(&state, &uri, &paging, Filter { pipeline_id: Some(id), ..filter }, then).await
 }
 
 async fn answer(
@@ -102,7 +107,7 @@ async fn answer(
     uri: &Uri,
     paging: &Paging,
     filter: Filter,
-    at: &At,
+    then: Option<Moment>,
 ) -> Result<Response, ApiError> {
     let search = filter.search;
     let filter = JobFilter {
@@ -113,7 +118,7 @@ async fn answer(
         until: filter.until,
     };
     let (cursor, limit) = (paging.cursor()?, paging.limit()?);
-    if let Some(then) = at.moment(state).await? {
+    if let Some(then) = then {
         if search.is_some() {
             return Err(ApiError::malformed("invalid_query", "search: is not possible together with at"));
         }
