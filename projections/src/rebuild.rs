@@ -49,7 +49,7 @@ pub enum RebuildError {
     Log(#[from] ReadError),
 }
 
-/// A rebuild that has begun. One that is dropped unfinished is removed by housekeeping, later.
+/// A rebuild that has begun. One that is dropped, neither finished nor given up, is removed by housekeeping, later.
 #[derive(Debug)]
 #[must_use = "it has only begun"]
 pub struct Rebuild {
@@ -62,14 +62,19 @@ impl Rebuild {
     ///
     /// # Errors
     /// If nothing came of it; what was begun is removed.
-    pub async fn finish(mut self, progress: impl Fn(Progress) + Send + Sync) -> Result<(), RebuildError> {
+    pub async fn finish(&mut self, progress: impl Fn(Progress) + Send + Sync) -> Result<(), RebuildError> {
         let rebuilt = self.read_models.fill_and_switch(&mut self.generations, &progress).await;
         if rebuilt.is_err() {
-            for checkpoint in &self.generations {
-                self.read_models.discard(checkpoint).await;
-            }
+            self.give_up().await;
         }
         rebuilt
+    }
+
+    /// Removes what was begun, where it is not to be finished; what is live by now stays.
+    pub async fn give_up(&self) {
+        for checkpoint in &self.generations {
+            self.read_models.discard(checkpoint).await;
+        }
     }
 }
 

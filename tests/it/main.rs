@@ -43,6 +43,7 @@ mod read_models;
 mod read_your_writes;
 mod readme;
 mod rebuild;
+mod rebuild_requests;
 mod recovery;
 mod reference_runner;
 mod replicas;

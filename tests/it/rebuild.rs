@@ -154,7 +154,7 @@ async fn a_rebuild_that_has_begun_is_shown_until_it_is_live(store: Store) {
         let statuses = process.status().await;
         statuses.iter().filter(|status| status.name == "jobs").map(|status| status.state).collect()
     };
-    let rebuild = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
+    let mut rebuild = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
     assert_eq!(states().await, ["live", "rebuilding"]);
     rebuild.finish(|_| {}).await.unwrap();
     assert_eq!(states().await, ["live"]);
@@ -166,8 +166,8 @@ async fn a_rebuild_that_a_later_one_overtook_changes_nothing(store: Store) {
     let running = process.start();
     process.tell_all(&stories(12, 20), 3).await;
     process.caught_up().await;
-    let earlier = process.read_models.begin_rebuild(&["jobs", "pipelines"]).await.unwrap();
-    let later = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
+    let mut earlier = process.read_models.begin_rebuild(&["jobs", "pipelines"]).await.unwrap();
+    let mut later = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
     later.finish(|_| {}).await.unwrap();
     // The other one is as good as it was.
     let overtaken = earlier.finish(|_| {}).await;

@@ -19,9 +19,9 @@ fn known(name: &str) -> Result<&'static str, ApiError> {
 }
 
 /// Begins a rebuild beside the live read model; from then on `GET /api/projections` shows how far it is. A server that is
-/// to stop gives it up: what was begun is removed later.
+/// to stop gives it up.
 async fn begin_rebuild(state: &AppState, name: &'static str) -> Result<(), ApiError> {
-    let rebuild = state.read_models.begin_rebuild(&[name]).await.map_err(|error| {
+    let mut rebuild = state.read_models.begin_rebuild(&[name]).await.map_err(|error| {
         tracing::error!(projection.name = name, error = %chain(&error), "a rebuild cannot begin");
         ApiError::unavailable("unavailable", error.to_string())
     })?;
@@ -32,7 +32,10 @@ async fn begin_rebuild(state: &AppState, name: &'static str) -> Result<(), ApiEr
             Some(Err(error)) => {
                 tracing::warn!(projection.name = name, error = %chain(&error), "not rebuilt");
             }
-            None => tracing::warn!(projection.name = name, "not rebuilt: the server is about to stop"),
+            None => {
+                tracing::warn!(projection.name = name, "not rebuilt: the server is about to stop");
+                rebuild.give_up().await;
+            }
         }
     });
     Ok(())

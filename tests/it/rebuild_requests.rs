@@ -1,0 +1,38 @@
+//! Rebuilds that are asked for over HTTP: what the end of their server makes of them.
+
+use rivet_events::database::Database;
+use rivet_events::log::{self, LogSettings};
+use rivet_tests::history::{Storyteller, tell};
+use rivet_tests::on_both_stores;
+use rivet_tests::server::Server;
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::verify;
+use serde_json::json;
+
+on_both_stores! { a_rebuild_that_the_end_of_its_server_cuts_short_can_be_asked_for_again }
+
+/// Jobs of the past have as long as they like.
+const AT_LEISURE: [&str; 4] = ["--queue-timeout", "80000h", "--run-timeout", "80000h"];
+const JOBS: usize = 400;
+
+async fn a_rebuild_that_the_end_of_its_server_cuts_short_can_be_asked_for_again(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let database = Database::connect(store.url()).await.unwrap();
+    database.migrate().await.unwrap();
+    let log = log::open(&database, LogSettings::default()).await.unwrap();
+    let mut teller = Storyteller::new(41);
+    let mut stories = teller.stage();
+    stories.extend((0..JOBS).flat_map(|_| teller.job()));
+    for story in &stories {
+        tell(&*log, story, 8).await;
+    }
+    log.close().await;
+    database.close().await;
+
+    let server = Server::start(&store, &AT_LEISURE).await;
+    server.client().post("/api/projections/jobs/rebuild", &json!({})).await.expect(202);
+    let status = server.terminate().await;
+    assert!(status.success(), "{status}");
+    let server = Server::start(&store, &AT_LEISURE).await;
+    verify(&server.client(), &store).await;
+}
