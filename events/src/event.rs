@@ -237,6 +237,7 @@ event_types!(GroupEvent {
 });
 
 event_types!(ProjectionEvent {
+    RebuildRequested => ("projection.rebuild_requested", 1),
     StreamRetried => ("projection.stream_retried", 1),
     EventSkipped => ("projection.event_skipped", 1),
 });

@@ -1,4 +1,4 @@
-//! What operators decided about a read model that could not apply an event.
+//! What operators decided about a read model: to build it anew, and what to do about an event that it could not apply.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -11,10 +11,24 @@ use crate::envelope::Position;
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "each variant is documented at its payload")]
 pub enum ProjectionEvent {
+    #[serde(rename = "projection.rebuild_requested")]
+    RebuildRequested(ProjectionRebuildRequested),
     #[serde(rename = "projection.stream_retried")]
     StreamRetried(ProjectionStreamRetried),
     #[serde(rename = "projection.event_skipped")]
     EventSkipped(ProjectionEventSkipped),
+}
+
+/// The read model is to be built anew.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProjectionRebuildRequested {
+    /// The read model.
+    pub projection: String,
+    /// Why, as far as it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// When.
+    pub requested_at: DateTime<Utc>,
 }
 
 /// The read model is to be built anew, with the event that it gave a stream up at.

@@ -48,7 +48,7 @@ impl ReadModels {
             let Event::Projection(event) = &envelope.event else { return None };
             match event {
                 ProjectionEvent::EventSkipped(skipped) => Some(skipped.position),
-                ProjectionEvent::StreamRetried(_) => None,
+                ProjectionEvent::RebuildRequested(_) | ProjectionEvent::StreamRetried(_) => None,
             }
         });
         Ok(skipped.collect())

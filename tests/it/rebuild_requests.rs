@@ -1,19 +1,40 @@
-//! Rebuilds that are asked for over HTTP: what the end of their server makes of them.
+//! Rebuilds that are asked for over HTTP: who wanted them, and what the end of their server makes of them.
 
 use rivet_events::database::Database;
 use rivet_events::log::{self, LogSettings};
 use rivet_tests::history::{Storyteller, tell};
 use rivet_tests::on_both_stores;
-use rivet_tests::server::Server;
+use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::verify;
 use serde_json::json;
 
-on_both_stores! { a_rebuild_that_the_end_of_its_server_cuts_short_can_be_asked_for_again }
+on_both_stores! {
+    a_rebuild_says_who_wanted_it_and_why,
+    a_rebuild_that_the_end_of_its_server_cuts_short_can_be_asked_for_again,
+}
 
 /// Jobs of the past have as long as they like.
 const AT_LEISURE: [&str; 4] = ["--queue-timeout", "80000h", "--run-timeout", "80000h"];
 const JOBS: usize = 400;
+
+async fn a_rebuild_says_who_wanted_it_and_why(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let operator = app.client().with("user-agent", "operator/1");
+    let path = "/api/projections/jobs/rebuild";
+    let asked = operator.post(path, &json!({"reason": "a row was changed by hand"})).await;
+    asked.expect(202);
+    let feed = operator.get("/api/events?type=projection.rebuild_requested").await.expect(200);
+    let [event] = &feed["events"].as_array().unwrap()[..] else { panic!("one event in {feed}") };
+    assert_eq!(event["position"], asked.position());
+    assert_eq!((&event["stream_type"], &event["stream_id"]), (&json!("projection"), &json!("jobs")));
+    assert_eq!(event["payload"]["reason"], "a row was changed by hand");
+    assert_eq!(event["metadata"]["user_agent"], "operator/1");
+    // Without a body.
+    operator.send(operator.request(reqwest::Method::POST, path)).await.expect(202);
+    let unknown = operator.post("/api/projections/nothing/rebuild", &json!({})).await;
+    unknown.expect_refusal(404, "projection_not_found");
+}
 
 async fn a_rebuild_that_the_end_of_its_server_cuts_short_can_be_asked_for_again(kind: StoreKind) {
     let store = Store::create(kind).await;

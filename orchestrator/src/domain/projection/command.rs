@@ -7,15 +7,28 @@ use rivet_events::{Position, StreamId};
 #[derive(Debug, Clone, PartialEq)]
 #[expect(missing_docs, reason = "each variant is documented at its payload")]
 pub enum ProjectionCommand {
+    Rebuild(RebuildProjection),
     Retry(RetryStream),
     Skip(SkipEvent),
 }
 
 command_names! {
     ProjectionCommand {
+        Rebuild => "rebuild",
         Retry => "retry",
         Skip => "skip",
     }
+}
+
+/// Build it anew from the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RebuildProjection {
+    /// The read model.
+    pub projection: String,
+    /// Why, for whoever reads it later.
+    pub reason: Option<String>,
+    /// When.
+    pub now: DateTime<Utc>,
 }
 
 /// Try the event again that a stream was given up at.

@@ -1,8 +1,10 @@
 //! The rules of a read model: what is skipped is skipped once.
 
-use rivet_events::projection::{ProjectionEvent, ProjectionEventSkipped, ProjectionStreamRetried};
+use rivet_events::projection::{
+    ProjectionEvent, ProjectionEventSkipped, ProjectionRebuildRequested, ProjectionStreamRetried,
+};
 
-use super::command::{ProjectionCommand, RetryStream, SkipEvent};
+use super::command::{ProjectionCommand, RebuildProjection, RetryStream, SkipEvent};
 use super::state::ProjectionState;
 
 /// Why a command to a read model was refused.
@@ -19,6 +21,10 @@ pub(super) fn decide(
     command: ProjectionCommand,
 ) -> Result<Vec<ProjectionEvent>, ProjectionError> {
     match command {
+        ProjectionCommand::Rebuild(RebuildProjection { projection, reason, now }) => {
+            let requested = ProjectionRebuildRequested { projection, reason, requested_at: now };
+            Ok(vec![ProjectionEvent::RebuildRequested(requested)])
+        }
         ProjectionCommand::Retry(retry) if state.skipped.contains(&retry.parked.position) => {
             Err(ProjectionError::Skipped(retry.parked.position))
         }

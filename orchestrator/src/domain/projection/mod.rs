@@ -1,4 +1,4 @@
-//! A read model, as operators decide about it: what to do with an event that it cannot apply.
+//! A read model, as operators decide about it: to build it anew, and what to do with an event that it cannot apply.
 
 mod command;
 mod decide;
@@ -12,7 +12,7 @@ use rivet_events::StreamType;
 use rivet_events::projection::ProjectionEvent;
 use serde::{Deserialize, Serialize};
 
-pub use command::{Parked, ProjectionCommand, RetryStream, SkipEvent};
+pub use command::{Parked, ProjectionCommand, RebuildProjection, RetryStream, SkipEvent};
 pub use decide::ProjectionError;
 pub use state::ProjectionState;
 

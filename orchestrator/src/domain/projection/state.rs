@@ -16,7 +16,7 @@ impl ProjectionState {
     #[must_use]
     pub fn evolve(mut self, event: ProjectionEvent) -> Self {
         match event {
-            ProjectionEvent::StreamRetried(_) => {}
+            ProjectionEvent::RebuildRequested(_) | ProjectionEvent::StreamRetried(_) => {}
             ProjectionEvent::EventSkipped(e) => self.skipped.push(e.position),
         }
         self

@@ -2,9 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
-use rivet_events::projection::{ProjectionEvent, ProjectionEventSkipped, ProjectionStreamRetried};
+use rivet_events::projection::{
+    ProjectionEvent, ProjectionEventSkipped, ProjectionRebuildRequested, ProjectionStreamRetried,
+};
 
-use super::{Parked, Projection, ProjectionCommand, ProjectionError, RetryStream, SkipEvent};
+use super::{
+    Parked, Projection, ProjectionCommand, ProjectionError, RebuildProjection, RetryStream, SkipEvent,
+};
 use crate::domain::spec::given;
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
@@ -47,6 +51,18 @@ fn skipped(position: u64) -> ProjectionEvent {
         reason: Some("withdrawn".to_owned()),
         skipped_at: NOW,
     })
+}
+
+#[test]
+fn every_rebuild_is_recorded() {
+    let (projection, reason) = ("jobs".to_owned(), Some("a row was changed".to_owned()));
+    let rebuild = RebuildProjection { projection: projection.clone(), reason: reason.clone(), now: NOW };
+    let requested = ProjectionRebuildRequested { projection, reason, requested_at: NOW };
+    let requested = ProjectionEvent::RebuildRequested(requested);
+    for history in [vec![], vec![requested.clone()], vec![skipped(4)]] {
+        let rebuild = ProjectionCommand::Rebuild(rebuild.clone());
+        given::<Projection>(history).when(rebuild).then([requested.clone()]);
+    }
 }
 
 #[test]

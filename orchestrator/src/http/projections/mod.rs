@@ -5,10 +5,20 @@ pub(super) mod parked;
 pub(super) mod rebuild;
 
 use rivet_projections::ReadModels;
+use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::state::AppState;
 use crate::telemetry::chain;
+
+/// What an operator says to a decision that is recorded.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(example = json!({"reason": "this build reads it"}))]
+pub(in crate::http) struct Decision {
+    /// For whoever reads the log later.
+    reason: Option<String>,
+}
 
 /// The read model of this name.
 fn known(name: &str) -> Result<&'static str, ApiError> {

@@ -6,10 +6,10 @@ use axum::{Extension, Json};
 use chrono::{DateTime, Utc};
 use rivet_events::{Position, StreamId, StreamType};
 use rivet_projections::parked::ParkedStream;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{begin_rebuild, known};
+use super::{Decision, begin_rebuild, known};
 use crate::domain::projection::{Parked, ProjectionCommand, RetryStream, SkipEvent};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
@@ -33,13 +33,6 @@ pub(in crate::http) struct ParkedBody {
     position: Position,
     /// Why it could not.
     error: String,
-}
-
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[schema(example = json!({"reason": "this build reads it"}))]
-pub(in crate::http) struct Decision {
-    /// For whoever reads the log later.
-    reason: Option<String>,
 }
 
 /// List the streams that a read model has given up.

@@ -1,12 +1,16 @@
 //! `POST /api/projections/{name}/rebuild`
 
+use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 
-use super::{begin_rebuild, known};
+use super::{Decision, begin_rebuild, known};
+use crate::domain::projection::{ProjectionCommand, RebuildProjection};
+use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
-use crate::http::extract::Path;
-use crate::http::state::AppState;
+use crate::http::extract::{OptionalJson, Path};
+use crate::http::header::RequestId;
+use crate::http::state::{Actor, AppState};
 
 /// Build a read model anew from the log.
 ///
@@ -14,15 +18,27 @@ use crate::http::state::AppState;
 #[utoipa::path(
     post, path = "/api/projections/{name}/rebuild", operation_id = "rebuildProjection", tag = "Operations",
     params(("name" = String, Path, description = "The read model")),
+    request_body(content = Option<Decision>, description = "May be left out"),
     responses(
-        (status = 202, description = "It has begun"),
+        (status = 202, description = "It has begun", headers(("Rivet-Position" = u64))),
         (status = 404, description = "`projection_not_found`"),
     )
 )]
 pub(in crate::http) async fn rebuild(
     State(state): State<AppState>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
     Path(name): Path<String>,
-) -> Result<StatusCode, ApiError> {
-    begin_rebuild(&state, known(&name)?).await?;
-    Ok(StatusCode::ACCEPTED)
+    OptionalJson(decision): OptionalJson<Decision>,
+) -> Result<Recorded<StatusCode>, ApiError> {
+    let name = known(&name)?;
+    let rebuild = ProjectionCommand::Rebuild(RebuildProjection {
+        projection: name.to_owned(),
+        reason: decision.unwrap_or_default().reason,
+        now: state.clock.now(),
+    });
+    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
+    let committed = state.commands.projections.execute(name, rebuild, &metadata).await?;
+    begin_rebuild(&state, name).await?;
+    Ok(Recorded(state.position_of(&committed), StatusCode::ACCEPTED))
 }

@@ -48,6 +48,7 @@ const SENTENCES = {
   "runner.removed": (p) => `Runner ${p.runner_id} removed`,
   "claim.answered": (p) => `A claim of ${p.runner_id} was answered`,
   "group.place_taken": (p) => `A place of the group ${p.group} was taken`,
+  "projection.rebuild_requested": (p) => `Projection ${p.projection} is to be rebuilt${because(p.reason)}`,
   "projection.event_skipped": (p) => `Projection ${p.projection} skips the event ${p.position}${because(p.reason)}`,
   "projection.stream_retried": (p) => `Projection ${p.projection} tries its parked streams again${because(p.reason)}`,
   "webhook.created": (p) => `Webhook to ${p.url} created`,
