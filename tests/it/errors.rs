@@ -200,6 +200,11 @@ async fn what_may_be_left_out_may_be_null(kind: StoreKind) {
     api.post(&format!("/api/jobs/{job}/claim"), &claim).await.expect(200);
     api.post(&format!("/api/jobs/{job}/cancel"), &json!({"force": null, "reason": null})).await.expect(204);
     api.post("/api/jobs/claim", &json!({"runner_id": "r", "wait_ms": null})).await.expect(204);
+    let webhook = json!({
+        "url": "https://example.com/hook", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "types": null, "pipeline_id": null, "batch_size": null, "after": null,
+    });
+    assert_eq!(api.post("/api/webhooks", &webhook).await.expect(201)["types"], json!([]));
 }
 
 async fn a_wrong_method_is_told_the_right_ones(kind: StoreKind) {

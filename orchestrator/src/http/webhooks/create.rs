@@ -11,7 +11,7 @@ use rivet_projections::webhooks::{self as rows, WebhookStatus};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ArrayBuilder, Schema};
+use utoipa::openapi::schema::{ArrayBuilder, Schema, SchemaType, Type};
 
 use crate::domain::webhook::{CreateWebhook, WebhookCommand};
 use crate::http::answer::Recorded;
@@ -32,7 +32,10 @@ const MAX_BATCH: u32 = 256;
 
 /// Any of the types that there are.
 fn types() -> Schema {
-    ArrayBuilder::new().items(RefOr::T(one_of(Event::types()))).into()
+    ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(RefOr::T(one_of(Event::types())))
+        .into()
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -48,8 +51,7 @@ pub(in crate::http) struct CreateRequest {
     secret: String,
     /// Types of events; all where there are none.
     #[schema(schema_with = types)]
-    #[serde(default)]
-    types: Vec<String>,
+    types: Option<Vec<String>>,
     /// Of this pipeline, its jobs and their logs alone.
     pipeline_id: Option<PipelineId>,
     /// So many events of one delivery at most, as a batch; 1 to 256. Each by itself where absent.
@@ -80,7 +82,8 @@ pub(in crate::http) async fn create(
     let url = checked_url(&body.url, state.config.allow_private_webhooks)?;
     let secret = WebhookSecret::from(body.secret);
     SigningKey::new(&secret).map_err(|error| refused(&format!("secret: {error}")))?;
-    if let Some(unknown) = body.types.iter().find(|name| !Event::types().any(|known| known == *name)) {
+    let types = body.types.unwrap_or_default();
+    if let Some(unknown) = types.iter().find(|name| !Event::types().any(|known| known == *name)) {
         return Err(refused(&format!("types: there is no event type {unknown:?}")));
     }
     if body.batch_size.is_some_and(|size| !(1..=MAX_BATCH).contains(&size)) {
@@ -101,7 +104,7 @@ pub(in crate::http) async fn create(
     let create = CreateWebhook {
         webhook_id,
         url: url.clone(),
-        types: body.types.clone(),
+        types: types.clone(),
         pipeline_id: body.pipeline_id,
         batch_size: body.batch_size,
         now,
@@ -112,7 +115,7 @@ pub(in crate::http) async fn create(
     let webhook = rows::Webhook {
         id: webhook_id,
         url,
-        types: body.types,
+        types,
         pipeline_id: body.pipeline_id,
         batch_size: body.batch_size,
         status: WebhookStatus::Active,
