@@ -44,22 +44,13 @@ pub struct Server {
 impl Server {
     /// Starts a server over a store, with further flags of `serve`, and returns when it is ready.
     pub async fn start(store: &Store, flags: &[&str]) -> Self {
-        Self::start_through(Command::new(program()), store, flags).await
-    }
-
-    /// As [`Self::start`], by a command that ends in the program's own name and becomes it.
-    pub async fn start_through(command: Command, store: &Store, flags: &[&str]) -> Self {
-        Self::spawn(command, FREE_PORT, store, flags).await
+        Self::start_at(FREE_PORT, store, flags).await
     }
 
     /// As [`Self::start`], at an address that others have before or after it: for who knows one address only. See
     /// [`crate::address`].
     pub async fn start_at(address: &str, store: &Store, flags: &[&str]) -> Self {
-        Self::spawn(Command::new(program()), address, store, flags).await
-    }
-
-    async fn spawn(mut command: Command, address: &str, store: &Store, flags: &[&str]) -> Self {
-        let mut process = command
+        let mut process = Command::new(program())
             .args(["serve", "--listen", address, "--database-url", store.url()])
             .args(flags)
             .envs(patience())

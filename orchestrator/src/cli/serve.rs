@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::signals::EndSignals;
+use super::signals::{EndSignals, outlive_file_size_limit};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::{Config, DatabaseUrl};
@@ -34,6 +34,7 @@ pub(super) struct ServeOptions {
 pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&log).map_err(anyhow::Error::from_boxed)?;
     raise_file_limit();
+    outlive_file_size_limit()?;
     let mut signals = EndSignals::listen()?;
     let (listen, database) = (config.listen, config.database.url.clone());
     let _lock = lock(&database)?;

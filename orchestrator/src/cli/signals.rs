@@ -1,8 +1,15 @@
-//! The signals that ask this process to end.
+//! The signals that ask this process to end, and one that must not end it.
 
 use std::io;
 
+use rustix::process::Signal as SignalNumber;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Lets a write fail that would make a file larger than its limit, as on a full disk, where its signal (SIGXFSZ) would
+/// end the process. Programs that are started get the default back.
+pub(super) fn outlive_file_size_limit() -> io::Result<()> {
+    signal(SignalKind::from_raw(SignalNumber::XFSZ.as_raw())).map(drop)
+}
 
 /// SIGINT and SIGTERM, from the moment of its making on.
 pub(super) struct EndSignals {
