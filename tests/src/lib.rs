@@ -6,7 +6,7 @@
 //!   clock a test moves;
 //! - [`runner`]: the reference runner of the program;
 //! - [`client`]: the use cases over HTTP; [`sse`]: its streams; [`receiver`]: where webhooks go; [`lossy_proxy`]: a network
-//!   that loses answers;
+//!   that loses answers; [`stalling_proxy`]: one that falls silent;
 //! - [`followers`]: readers of the feed who are cut off at random, and a load to follow;
 //! - [`sample`]: pipelines and results to work with; [`history`], [`life`]: events of jobs, motley ones and plain ones; [`verify`]: what holds of any server;
 //! - [`wait`]: the one way to wait for something.
@@ -33,6 +33,7 @@ pub mod runner;
 pub mod sample;
 pub mod server;
 pub mod sse;
+pub mod stalling_proxy;
 pub mod store;
 pub mod verify;
 pub mod wait;

@@ -66,7 +66,7 @@ impl Store {
     }
 }
 
-async fn migrated(url: &str) -> Database {
+pub(super) async fn migrated(url: &str) -> Database {
     let database = Database::connect(url).await.unwrap();
     database.migrate().await.unwrap();
     database

@@ -3,16 +3,19 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use rivet_events::database::Database;
 use rivet_events::id::JobId;
 use rivet_events::log::{AppendError, Appended, LogSettings};
 use rivet_events::{Position, StreamId, StreamType, Version};
 use rivet_tests::on_both_stores;
+use rivet_tests::postgres::Cluster;
+use rivet_tests::stalling_proxy::StallingProxy;
 use rivet_tests::store::StoreKind;
 
 use super::fixture::{
-    Store, append, assert_dense, cancel_requested, claimed, launch, launched, read_to_end, write,
+    Store, append, assert_dense, cancel_requested, claimed, launch, launched, migrated, read_to_end,
+    table_only, write,
 };
 use super::order::readers_never_see_a_gap_or_a_late_event;
 
@@ -186,4 +189,28 @@ async fn the_writer_survives_the_loss_of_its_connection() {
     let next = log.append(launch(job)).await.unwrap();
     assert_eq!(next.position(), Position(2));
     assert_eq!(next.envelopes[0].stream, StreamId::new(StreamType::Job, job));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_whose_connections_fall_silent_goes_on_over_new_ones() {
+    let url = Cluster::shared().await.create_database().await;
+    let other = Store::Postgres(migrated(&url).await).open(table_only()).await;
+    let proxy = StallingProxy::start(&url);
+    let one = Store::Postgres(migrated(proxy.url()).await).open(table_only()).await;
+    one.append(launch(JobId::generate())).await.unwrap();
+
+    proxy.stall();
+    let hear_of_another = async {
+        let news = other.append(launch(JobId::generate())).await.unwrap().position();
+        one.watch().wait_for(|head| *head >= news).await.map(|head| *head)
+    };
+    let within = |time| tokio::time::timeout(Duration::from_secs(time), hear_of_another);
+    let (refused, heard) = join(one.append(launch(JobId::generate())), within(20)).await;
+
+    assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
+    assert_eq!(heard.expect("it looks at the log over another connection").unwrap(), Position(2));
+    assert_eq!(one.append(launch(JobId::generate())).await.unwrap().position(), Position(3));
+    let all = read_to_end(&one).await;
+    assert_eq!(all.len(), 3);
+    assert_dense(&all);
 }

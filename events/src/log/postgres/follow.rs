@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::postgres::PgListener;
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use crate::envelope::Position;
 use crate::log::StoreError;
@@ -19,6 +19,9 @@ use crate::log::writer::raise;
 const CHANNEL: &str = "rivet_events";
 /// The shortest time between two hints of one process.
 const HINT_INTERVAL: Duration = Duration::from_millis(25);
+/// How long anything may take before it is tried again over another connection: a server that is gone without a word never
+/// answers.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest pause before listening is tried again: meanwhile nothing is heard of the others.
 const RETRY: Duration = Duration::from_secs(1);
 /// A hint that a crash of the server takes is no loss: it need not wait for the disk.
@@ -45,8 +48,8 @@ impl Follower {
     }
 
     async fn follow(&mut self) -> Result<(), StoreError> {
-        let mut listener = PgListener::connect_with(&self.keeper.pool).await?;
-        listener.listen(CHANNEL).await?;
+        let mut listener = answered(PgListener::connect_with(&self.keeper.pool)).await?;
+        answered(listener.listen(CHANNEL)).await?;
         let mut poll = interval(self.poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut hint_due = Instant::now();
@@ -58,12 +61,13 @@ impl Follower {
                     }
                 }
                 _ = poll.tick() => {
-                    let position = self.keeper.head().await?;
+                    let position = answered(self.keeper.head()).await?;
                     self.heard_of(position);
                 }
                 changed = due_change(&mut self.committed, hint_due) => {
                     let position = changed?;
-                    sqlx::query(HINT).bind(CHANNEL).bind(position.to_string()).execute(&mut listener).await?;
+                    let hint = sqlx::query(HINT).bind(CHANNEL).bind(position.to_string());
+                    answered(hint.execute(&mut listener)).await?;
                     hint_due = Instant::now() + HINT_INTERVAL;
                 }
             }
@@ -78,6 +82,12 @@ impl Follower {
             raise(&self.head, position);
         }
     }
+}
+
+async fn answered<T, E: Into<StoreError>>(
+    answer: impl Future<Output = Result<T, E>>,
+) -> Result<T, StoreError> {
+    timeout(ANSWER_TIMEOUT, answer).await?.map_err(Into::into)
 }
 
 /// The position to tell of next, not before `due`; it is marked as told only when it is returned.

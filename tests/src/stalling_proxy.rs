@@ -1,0 +1,58 @@
+//! A network that falls silent: what is connected through it stays connected, and hears nothing any more.
+
+use std::future;
+use std::path::Path;
+
+use tempfile::TempDir;
+use tokio::io::copy_bidirectional;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+/// The name of PostgreSQL's socket in its directory.
+const SOCKET: &str = ".s.PGSQL.5432";
+
+/// Stands between a process and PostgreSQL until the runtime of its test ends.
+#[derive(Debug)]
+pub struct StallingProxy {
+    url: String,
+    stall: watch::Sender<()>,
+    /// Where its socket is.
+    _directory: TempDir,
+}
+
+impl StallingProxy {
+    /// One before the database of this URL.
+    pub fn start(url: &str) -> Self {
+        let (database, server) = url.split_once("?host=").expect("the URL is one of ours");
+        let server = Path::new(server).join(SOCKET);
+        let directory = tempfile::tempdir().expect("the temporary directory can be written");
+        let listener = UnixListener::bind(directory.path().join(SOCKET)).expect("the name is free");
+        let stall = watch::Sender::new(());
+        let (stalls, tasks) = (stall.clone(), TaskTracker::new());
+        tasks.clone().spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (server, mut stalled) = (server.clone(), stalls.subscribe());
+                tasks.spawn(async move {
+                    let mut server = UnixStream::connect(server).await?;
+                    tokio::select! {
+                        passed = copy_bidirectional(&mut client, &mut server) => passed.map(|_| ()),
+                        // Both ends are kept.
+                        _ = stalled.changed() => future::pending().await,
+                    }
+                });
+            }
+        });
+        Self { url: format!("{database}?host={}", directory.path().display()), stall, _directory: directory }
+    }
+
+    /// The database through it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What is connected now passes nothing any more; what connects later does.
+    pub fn stall(&self) {
+        self.stall.send_replace(());
+    }
+}
