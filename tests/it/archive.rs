@@ -11,6 +11,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, id, new_claimed_job, new_job, new_pipeline, success};
 use rivet_tests::sse::EventStream;
 use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::rebuild_all;
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
@@ -246,6 +247,9 @@ async fn a_server_archives_by_itself(kind: StoreKind) {
         (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
     })
     .await;
+    assert_eq!(all_logs(&client).await, before);
+    // The same process makes the read models anew, of a log that they are not in any more.
+    rebuild_all(&client, &place.store).await;
     assert_eq!(all_logs(&client).await, before);
     let pipeline = new_pipeline(&client).await;
     client.launch(&pipeline, &json!({})).await.expect(200);

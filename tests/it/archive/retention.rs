@@ -7,6 +7,7 @@ use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::id;
 use rivet_tests::store::StoreKind;
+use rivet_tests::verify::rebuild_all;
 use rivet_tests::wait::eventually;
 use serde_json::Value;
 
@@ -111,6 +112,9 @@ async fn a_server_forgets_by_itself(kind: StoreKind) {
         (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
     })
     .await;
-    assert_eq!(ended_long_ago(&all_jobs(&client).await), Vec::<String>::new());
+    let left = all_jobs(&client).await;
+    assert_eq!(ended_long_ago(&left), Vec::<String>::new());
+    rebuild_all(&client, &place.store).await;
+    assert_eq!(all_jobs(&client).await, left);
     place.assert_proven().await;
 }
