@@ -14,13 +14,13 @@ use serde_json::value::RawValue;
 
 use crate::archive::ArchiveEvent;
 use crate::claim::ClaimEvent;
-use crate::envelope::StreamType;
 use crate::group::GroupEvent;
 use crate::job::JobEvent;
 use crate::job_log::JobLogEvent;
 use crate::pipeline::PipelineEvent;
 use crate::projection::ProjectionEvent;
 use crate::runner::RunnerEvent;
+use crate::stream::StreamType;
 use crate::upcast::upcast;
 use crate::webhook::WebhookEvent;
 

@@ -2,7 +2,7 @@
 //!
 //! - [`event`]: every event there is, by aggregate in [`pipeline`], [`job`], [`job_log`], [`runner`], [`claim`],
 //!   [`group`], [`mod@projection`], [`webhook`], [`archive`];
-//! - [`envelope`]: what surrounds an event in the log; [`id`]: typed ids;
+//! - [`envelope`]: what surrounds an event in the log; [`stream`]: whose it is; [`id`]: typed ids;
 //! - [`log`]: the contract of the log and its keepers; [`database`]: the connections under it.
 //!   [`contacts`]: what replicas tell each other aside from the log; [`deliveries`]: how far webhooks are;
 //!   [`segments`]: logs of ended jobs that are kept outside of the database.
@@ -26,8 +26,10 @@ pub mod pipeline;
 pub mod projection;
 pub mod runner;
 pub mod segments;
+pub mod stream;
 mod upcast;
 pub mod webhook;
 
-pub use envelope::{Envelope, Metadata, Position, StreamId, StreamType, Version};
+pub use envelope::{Envelope, Metadata, Position, Version};
 pub use event::Event;
+pub use stream::{StreamId, StreamType};

@@ -12,9 +12,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 
 use crate::database::Database;
-use crate::envelope::{Envelope, Metadata, Position, StreamId, Version};
+use crate::envelope::{Envelope, Metadata, Position, Version};
 use crate::event::Event;
 use crate::segments::Archive;
+use crate::stream::StreamId;
 
 mod archived;
 mod batch;

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::envelope::StreamType;
 use crate::event::Event;
+use crate::stream::StreamType;
 
 struct Golden {
     event_type: String,

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::envelope::{Envelope, Position, StreamId, StreamType, Version};
+use crate::envelope::{Envelope, Position, Version};
 use crate::log::{Append, AppendError, Appended, EventLog, ReadError};
 use crate::segments::Archive;
+use crate::stream::{StreamId, StreamType};
 
 /// A log, and what was taken out of it.
 pub(super) struct ArchivedLog {

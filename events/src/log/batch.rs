@@ -5,10 +5,11 @@ use std::mem;
 
 use chrono::SubsecRound;
 
-use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::envelope::{Envelope, Position, Version};
 use crate::id::EventId;
 use crate::log::writer::Queued;
 use crate::log::{Append, StoreError};
+use crate::stream::StreamId;
 
 /// What one command records, encoded once, so that the writer has nothing left to serialise.
 #[derive(Debug)]

@@ -7,13 +7,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::envelope::{Envelope, Position, Version};
 use crate::log::batch::EncodedAppend;
 use crate::log::crowd::Crowd;
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
 use crate::log::writer::{Published, Queued, Writer};
 use crate::log::{Append, AppendError, Appended, EventLog, LogObserver, LogSettings, ReadError};
+use crate::stream::StreamId;
 
 /// An event log with group commit.
 pub(super) struct GroupedLog<K> {

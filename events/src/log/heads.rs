@@ -6,7 +6,8 @@
 use std::collections::HashMap;
 use std::mem;
 
-use crate::envelope::{StreamId, Version};
+use crate::envelope::Version;
+use crate::stream::StreamId;
 
 /// The streams that were moved last. Bounded: those of two generations, of which the older one is forgotten when the
 /// younger one is full.
@@ -46,7 +47,7 @@ impl Heads {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::envelope::StreamType;
+    use crate::stream::StreamType;
 
     fn stream(id: u32) -> StreamId {
         StreamId::new(StreamType::Job, id)

@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::envelope::{Envelope, Position, StreamId, StreamType, Version};
+use crate::envelope::{Envelope, Position, Version};
 use crate::event::Event;
 use crate::id::EventId;
 use crate::log::StoreError;
 use crate::log::batch::{Batch, Committed};
+use crate::stream::{StreamId, StreamType};
 
 /// A store of events.
 pub(super) trait Keeper: Send + Sync + 'static {

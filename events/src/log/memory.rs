@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::envelope::{Envelope, Position, Version};
 use crate::log::StoreError;
 use crate::log::batch::{Batch, Committed};
 use crate::log::keeper::Keeper;
+use crate::stream::StreamId;
 
 /// A vector of events.
 #[derive(Debug, Default)]

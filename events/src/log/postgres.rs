@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::database::SpareConnections;
-use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::envelope::{Envelope, Position, Version};
 use crate::log::StoreError;
 use crate::log::batch::{self, Batch, Committed};
 use crate::log::keeper::{EventRow, Keeper};
 use crate::log::writer::raise;
+use crate::stream::StreamId;
 use append::PostgresAttempt;
 
 mod append;

@@ -9,10 +9,11 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 
 use crate::database::SqliteDatabase;
-use crate::envelope::{Envelope, Position, StreamId, Version};
+use crate::envelope::{Envelope, Position, Version};
 use crate::log::StoreError;
 use crate::log::batch::{self, Batch, Committed};
 use crate::log::keeper::{EventRow, Keeper};
+use crate::stream::StreamId;
 use append::SqliteAttempt;
 
 mod append;

@@ -5,11 +5,11 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::mem;
 use std::sync::Arc;
 
-use crate::envelope::StreamId;
 use crate::log::AppendError;
 use crate::log::batch::Write;
 use crate::log::heads::Heads;
 use crate::log::writer::Queued;
+use crate::stream::StreamId;
 
 /// Takes what can be committed together: no stream that one moves is named by another, here or in a batch under way,
 /// and the order of arrival is kept for each stream.
@@ -96,11 +96,12 @@ mod tests {
     use tokio::sync::{Semaphore, oneshot};
 
     use super::*;
-    use crate::envelope::{Metadata, StreamType, Version};
+    use crate::envelope::{Metadata, Version};
     use crate::event::Event;
     use crate::log::batch::EncodedAppend;
     use crate::log::{Append, StreamWrite};
     use crate::runner::{RunnerEvent, RunnerRemoved};
+    use crate::stream::StreamType;
 
     /// One append for each text: its letters are streams, the capital ones only conditions.
     fn queue<const N: usize>(appends: [&str; N]) -> VecDeque<Queued> {

@@ -5,8 +5,8 @@ use std::io::{self, BufWriter, Write};
 
 use anyhow::ensure;
 use clap::Args;
-use rivet_events::envelope::StreamIdError;
 use rivet_events::id::JobId;
+use rivet_events::stream::StreamIdError;
 use rivet_events::{Envelope, Event, StreamId, StreamType, Version};
 use serde::Serialize;
 use serde_json::Value;

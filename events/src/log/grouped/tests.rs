@@ -7,12 +7,13 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::envelope::{Metadata, StreamType};
+use crate::envelope::Metadata;
 use crate::event::Event;
 use crate::log::batch::{Batch, Committed};
 use crate::log::memory::MemoryKeeper;
 use crate::log::{StoreError, StreamWrite};
 use crate::runner::{RunnerEvent, RunnerRemoved};
+use crate::stream::StreamType;
 
 /// Stores its first batch after the second one, and has no table to read.
 #[derive(Default)]

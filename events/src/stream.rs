@@ -1,0 +1,195 @@
+//! Whose event it is: the stream of an aggregate, named by its kind and its id.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::id::{JobId, PipelineId, RunnerId, WebhookId};
+
+/// The kinds of stream, one an aggregate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "each kind is documented at its events")]
+pub enum StreamType {
+    Pipeline,
+    Job,
+    JobLog,
+    Runner,
+    Claim,
+    Group,
+    Projection,
+    Webhook,
+    Archive,
+    /// One that a newer build has written, by its name. Its events are [unreadable](crate::Event::Unreadable).
+    #[serde(skip)]
+    Unknown(#[serde(skip)] &'static str),
+}
+
+impl StreamType {
+    /// Those that this build knows.
+    const KNOWN: [Self; 9] = [
+        Self::Pipeline,
+        Self::Job,
+        Self::JobLog,
+        Self::Runner,
+        Self::Claim,
+        Self::Group,
+        Self::Projection,
+        Self::Webhook,
+        Self::Archive,
+    ];
+
+    /// The name in the log, and in the text form of a [`StreamId`].
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pipeline => "pipeline",
+            Self::Job => "job",
+            Self::JobLog => "job_log",
+            Self::Runner => "runner",
+            Self::Claim => "claim",
+            Self::Group => "group",
+            Self::Projection => "projection",
+            Self::Webhook => "webhook",
+            Self::Archive => "archive",
+            Self::Unknown(name) => name,
+        }
+    }
+
+    /// The kind of this name in the log, whether this build knows it or not.
+    pub(crate) fn stored(name: &str) -> Self {
+        /// There are few, and each is kept once, for as long as the process lives.
+        static UNKNOWN: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+
+        name.parse().unwrap_or_else(|_| {
+            let mut unknown = UNKNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+            let kept = unknown.iter().copied().find(|kept| *kept == name).unwrap_or_else(|| {
+                unknown.push(name.to_owned().leak());
+                unknown[unknown.len() - 1]
+            });
+            Self::Unknown(kept)
+        })
+    }
+}
+
+impl PartialSchema for StreamType {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("The kinds of stream, one an aggregate."))
+            .enum_values(Some(Self::KNOWN.map(Self::as_str)))
+            .into()
+    }
+}
+
+impl ToSchema for StreamType {}
+
+/// A text that names no stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is no stream: expected pipeline/ID, job/ID, job_log/ID, runner/ID, claim/ID, group/NAME, projection/NAME, \
+     webhook/ID or archive/NAME"
+)]
+pub struct StreamIdError(pub String);
+
+impl FromStr for StreamType {
+    type Err = StreamIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = Self::KNOWN.into_iter().find(|kind| kind.as_str() == text);
+        known.ok_or_else(|| StreamIdError(text.to_owned()))
+    }
+}
+
+/// The events of one aggregate instance. As text: `job/018f…`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId {
+    /// Which kind of aggregate.
+    pub kind: StreamType,
+    /// Which one.
+    pub id: String,
+}
+
+impl StreamId {
+    /// The stream of a kind and an id.
+    #[must_use]
+    pub fn new(kind: StreamType, id: impl fmt::Display) -> Self {
+        Self { kind, id: id.to_string() }
+    }
+
+    /// The stream of a pipeline.
+    #[must_use]
+    pub fn pipeline(id: PipelineId) -> Self {
+        Self::new(StreamType::Pipeline, id)
+    }
+
+    /// The stream of a job.
+    #[must_use]
+    pub fn job(id: JobId) -> Self {
+        Self::new(StreamType::Job, id)
+    }
+
+    /// The stream of a job's log.
+    #[must_use]
+    pub fn job_log(id: JobId) -> Self {
+        Self::new(StreamType::JobLog, id)
+    }
+
+    /// The stream of a webhook.
+    #[must_use]
+    pub fn webhook(id: WebhookId) -> Self {
+        Self::new(StreamType::Webhook, id)
+    }
+
+    /// The stream of the archive of job logs.
+    #[must_use]
+    pub fn archive() -> Self {
+        Self::new(StreamType::Archive, "job_logs")
+    }
+
+    /// The stream of a runner.
+    #[must_use]
+    pub fn runner(id: &RunnerId) -> Self {
+        Self::new(StreamType::Runner, id)
+    }
+
+    /// The stream of what was decided about a read model.
+    #[must_use]
+    pub fn projection(name: &str) -> Self {
+        Self::new(StreamType::Projection, name)
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.as_str(), self.id)
+    }
+}
+
+impl FromStr for StreamId {
+    type Err = StreamIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('/') {
+            Some((kind, id)) if !id.is_empty() => Ok(Self::new(kind.parse()?, id)),
+            Some(_) | None => Err(StreamIdError(text.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_id_is_read_back_from_its_text() {
+        let stream = StreamId::new(StreamType::Runner, "a/b c");
+        assert_eq!(stream.to_string().parse(), Ok(stream));
+        assert!("job/".parse::<StreamId>().is_err());
+        assert!("jobs/1".parse::<StreamId>().is_err());
+    }
+}
