@@ -226,22 +226,10 @@ impl<'a> Revision<'a> {
 
 /// What an event made of a pipeline: the definition, when, and the version that it brought back.
 fn definition(event: &Event) -> Option<(&PipelineDefinition, DateTime<Utc>, Option<u32>)> {
+    let Event::Pipeline(event) = event else { return None };
     match event {
-        Event::Pipeline(PipelineEvent::Created(created)) => {
-            Some((&created.definition, created.created_at, None))
-        }
-        Event::Pipeline(PipelineEvent::Revised(revised)) => {
-            Some((&revised.definition, revised.revised_at, revised.restores))
-        }
-        Event::Pipeline(PipelineEvent::Deleted(_))
-        | Event::Job(_)
-        | Event::JobLog(_)
-        | Event::Runner(_)
-        | Event::Claim(_)
-        | Event::Group(_)
-        | Event::Projection(_)
-        | Event::Webhook(_)
-        | Event::Archive(_)
-        | Event::Unreadable(_) => None,
+        PipelineEvent::Created(created) => Some((&created.definition, created.created_at, None)),
+        PipelineEvent::Revised(revised) => Some((&revised.definition, revised.revised_at, revised.restores)),
+        PipelineEvent::Deleted(_) => None,
     }
 }
