@@ -2,15 +2,14 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { ApiError, get, query } from "../api/client.js";
-import { readJson } from "../api/json.js";
-import { lookBack } from "./look-back.js";
+import { query } from "../api/client.js";
+import { EventFollower, MAX_KEPT } from "./follow-events.js";
 
 /** @typedef {import("../api/types.js").EventBody} EventBody */
-
-/** @typedef {{ type: string, stream_type: string, stream_id: string }} Filter */
-
-/** @typedef {{ after: number } | { before: number } | null} Place what is shown is after or before it; null: the present */
+/** @typedef {import("../api/client.js").ApiError} ApiError */
+/** @typedef {import("./follow-events.js").Filter} Filter */
+/** @typedef {import("./follow-events.js").Place} Place */
+/** @typedef {import("./follow-events.js").Older} Older */
 
 /**
  * @typedef {object} Tail
@@ -22,14 +21,6 @@ import { lookBack } from "./look-back.js";
  * @property {string | null} older address of the events before these
  * @property {() => void} togglePause
  */
-
-/** Events of one page. */
-const PAGE = 100;
-/** Events that are kept while they come. */
-const MAX_KEPT = 500;
-/** Events that arrive within this time are shown together. */
-const GATHER_MS = 250;
-const RETRY_MS = 3_000;
 
 /**
  * @param {Filter} filter
@@ -50,7 +41,7 @@ export function useTail(filter, place) {
   useEffect(() => {
     setEvents(undefined);
     forget();
-    return tail(filter, place, {
+    const follower = new EventFollower(filter, place, {
       onStart: (first, rest) => {
         setError(null);
         setEvents(first);
@@ -68,6 +59,7 @@ export function useTail(filter, place) {
       },
       onError: setError,
     });
+    return () => follower.stop();
     // Both are new objects each time; their text is what counts.
   }, [wanted]);
 
@@ -96,119 +88,4 @@ export function useTail(filter, place) {
  */
 function joined(newer, older = []) {
   return [...newer, ...older].slice(0, MAX_KEPT);
-}
-
-/** @typedef {number | "looking" | null} Older a position that there may be others before; null where there are none */
-
-/**
- * @typedef {object} TailReader
- * @property {(events: EventBody[], older: Older) => void} onStart newest first, as always here
- * @property {(events: EventBody[], older: Older) => void} onOlder
- * @property {(events: EventBody[]) => void} onMore newer ones
- * @property {(error: ApiError) => void} onError it is tried again by itself where that may help
- */
-
-/**
- * @param {Filter} filter
- * @param {Place} place
- * @param {TailReader} reader
- * @returns {() => void} stops it
- */
-function tail(filter, place, { onStart, onOlder, onMore, onError }) {
-  let aborter = new AbortController();
-  /** @type {EventSource | null} */
-  let source = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  /** @type {EventBody[]} */
-  let gathered = [];
-
-  async function begin() {
-    const { signal } = aborter;
-    try {
-      if (place && "after" in place) await beginAfter(place.after, signal);
-      else await beginBefore(place ? place.before - 1 : await head(signal), signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!(error instanceof ApiError)) throw error;
-      onError(error);
-      clearTimeout(timer);
-      timer = error.isRefusal ? undefined : setTimeout(restart, RETRY_MS);
-    }
-  }
-
-  /** @param {number} after @param {AbortSignal} signal */
-  async function beginAfter(after, signal) {
-    const path = `/api/events${query({ ...filter, after, limit: PAGE })}`;
-    const { body } = /** @type {{ body: { events: EventBody[] } }} */ (await get(path, { signal }));
-    onStart(body.events.toReversed(), after > 0 ? after + 1 : null);
-  }
-
-  /** @param {number} end @param {AbortSignal} signal */
-  async function beginBefore(end, signal) {
-    let count = 0;
-    let tell = onStart;
-    for await (const { events, start } of lookBack(filter, { end, signal })) {
-      const told = events.toReversed().slice(0, PAGE - count);
-      count += told.length;
-      const last = count === PAGE ? (told.at(-1)?.position ?? start) : null;
-      tell(told, last ?? (start > 0 ? "looking" : null));
-      if (tell === onStart && place === null) listen(end);
-      tell = onOlder;
-      if (count === PAGE) return;
-    }
-    if (tell === onOlder) return;
-    onStart([], null);
-    if (place === null) listen(end);
-  }
-
-  /** @param {number} from */
-  function listen(from) {
-    source = new EventSource(`/api/events/stream${query({ ...filter, after: from })}`);
-    source.onmessage = (message) => {
-      gathered.unshift(readJson(message.data));
-      gathered.length = Math.min(gathered.length, MAX_KEPT);
-      timer ??= setTimeout(flush, GATHER_MS);
-    };
-    source.onerror = () => {
-      if (source?.readyState === EventSource.CLOSED) timer ??= setTimeout(restart, RETRY_MS);
-    };
-  }
-
-  function flush() {
-    timer = undefined;
-    onMore(gathered);
-    gathered = [];
-  }
-
-  function end() {
-    aborter.abort();
-    source?.close();
-    clearTimeout(timer);
-    timer = undefined;
-    gathered = [];
-  }
-
-  function restart() {
-    end();
-    if (document.hidden) return;
-    aborter = new AbortController();
-    void begin();
-  }
-
-  document.addEventListener("visibilitychange", restart);
-  restart();
-  return () => {
-    document.removeEventListener("visibilitychange", restart);
-    end();
-  };
-}
-
-/**
- * @param {AbortSignal} signal
- * @returns {Promise<number>} the last position there is
- */
-async function head(signal) {
-  const first = /** @type {{ body: { head: number } }} */ (await get("/api/events?limit=1", { signal }));
-  return first.body.head;
 }

@@ -7,7 +7,7 @@ import { html } from "../html.js";
 import { useLocation } from "../router.js";
 import { Empty } from "../ui/states.js";
 import { downloadLog } from "./download.js";
-import { followLog } from "./follow-log.js";
+import { LogFollower } from "./follow-log.js";
 import { LogLines } from "./lines.js";
 import { LogView } from "./log-view.js";
 import { useSearch } from "./use-search.js";
@@ -92,7 +92,7 @@ const CONTEXT = 500;
 /**
  * @param {string} marked what the address names
  * @param {boolean} startsAtEnd
- * @returns {import("./follow-log.js").Start}
+ * @returns {import("./log-pages.js").Start}
  */
 function startOf(marked, startsAtEnd) {
   const index = Number.parseInt(marked, 10);
@@ -102,16 +102,16 @@ function startOf(marked, startsAtEnd) {
 
 /**
  * @param {string} jobId
- * @param {import("./follow-log.js").Start} start where the first reading begins
+ * @param {import("./log-pages.js").Start} start where the first reading begins
  */
 function useLog(jobId, start) {
   const lines = useMemo(() => new LogLines(), [jobId]);
   const [count, setCount] = useState(0);
   const [state, setState] = useState(/** @type {import("./follow-log.js").LogState} */ ("loading"));
   const [error, setError] = useState(/** @type {Error | null} */ (null));
-  const following = useRef(/** @type {import("./follow-log.js").Following | null} */ (null));
+  const following = useRef(/** @type {LogFollower | null} */ (null));
   useEffect(() => {
-    following.current = followLog(jobId, start, {
+    const follower = new LogFollower(jobId, start, {
       onEntries(entries) {
         lines.add(entries);
         setError(null);
@@ -125,7 +125,8 @@ function useLog(jobId, start) {
       onState: setState,
       onError: setError,
     });
-    return following.current.stop;
+    following.current = follower;
+    return () => follower.stop();
   }, [jobId, lines]);
   return { lines, count, state, error, goOn: () => following.current?.goOn(), goBack: () => following.current?.goBack() };
 }

@@ -36,7 +36,7 @@ export function Events() {
 
 /**
  * @param {URLSearchParams} query
- * @returns {import("../events/use-tail.js").Place}
+ * @returns {import("../events/follow-events.js").Place}
  */
 function placeOf(query) {
   if (query.has("after")) return { after: Number(query.get("after")) };
