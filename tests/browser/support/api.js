@@ -54,6 +54,18 @@ export class Api {
   }
 
   /**
+   * A job that runs, since somebody claimed it by hand.
+   * @param {string} runnerId
+   * @param {string} pipelineId
+   * @param {Record<string, unknown>} [parameters]
+   */
+  async launchOn(runnerId, pipelineId, parameters) {
+    const job = await this.launch(pipelineId, parameters);
+    await this.claim(job.id, runnerId);
+    return job;
+  }
+
+  /**
    * @param {string} jobId
    * @param {string[]} messages
    * @param {string} [level]

@@ -1,0 +1,120 @@
+/** What is done from a page: launching, cancelling, revising, rebuilding; each says what it does, and is seen done. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { poison } from "./support/poison.js";
+import { fill } from "./support/sample.js";
+import { stage } from "./support/stage.js";
+
+const on = stage(fill);
+
+test("the launch form has the defaults and options of the inputs, says what is wrong, and launches", async () => {
+  const { page } = await on.open();
+  await page.goto(`/pipelines/${on.sample.greeting.id}`);
+  assert.equal(await page.getByLabel("times").inputValue(), "2");
+  assert.deepEqual(await page.getByLabel("tone").locator("option").allInnerTexts(), ["warm", "formal"]);
+  await page.getByRole("button", { name: "Launch" }).click();
+  assert.ok(await page.getByLabel("who").evaluate((/** @type {HTMLInputElement} */ field) => field.validity.valueMissing));
+  await page.getByLabel("who").fill("Grace");
+  await page.getByText("More", { exact: true }).click();
+  await page.getByLabel("Further parameters").fill("[]");
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.getByRole("alert").getByText("no JSON object").waitFor();
+  await page.getByLabel("Further parameters").fill('{"note": "hi"}');
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.waitForURL(/\/jobs\/[\da-f-]{36}$/);
+  await page.getByText("1: Hi, Grace").waitFor();
+  await page.getByText("Succeeded").first().waitFor();
+  const job = await on.api.get(`/api/jobs/${page.url().split("/").pop()}`);
+  assert.deepEqual(job.parameters, { who: "Grace", times: 2, loud: false, tone: "warm", note: "hi" });
+  await page.context().close();
+});
+
+test("a job is cancelled with a reason, which its history tells, and then launched again", async () => {
+  const waiting = await on.api.launch(on.sample.needy.id);
+  const { page } = await on.open();
+  await page.goto(`/jobs/${waiting.id}`);
+  await page.getByRole("button", { name: "Cancel…" }).click();
+  await page.getByLabel("Reason").fill("not today");
+  await page.getByRole("button", { name: "Cancel the job" }).click();
+  await page.getByText("Cancelled before it ran: not today by somebody at the dashboard").waitFor();
+  await page.getByRole("button", { name: "Retry…" }).click();
+  await page.getByRole("button", { name: "Launch again" }).click();
+  await page.waitForURL((url) => url.pathname.startsWith("/jobs/") && !url.pathname.endsWith(waiting.id));
+  await page.getByText("Retry of").first().waitFor();
+  await page.context().close();
+});
+
+test("a pipeline is created, changed, compared and taken back", async () => {
+  const { page } = await on.open();
+  await page.goto("/pipelines/new");
+  const script = page.getByLabel("Script", { exact: false }).first();
+  await script.fill("return nonsense(");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("alert").waitFor();
+  await script.fill("return { name = 'made here', stages = { { name = 'one', script = function() end } } }");
+  await page.getByRole("button", { name: "Create" }).click();
+  await page.getByRole("heading", { name: "made here" }).waitFor();
+  await page.getByRole("link", { name: "Edit" }).click();
+  await script.fill("return { name = 'changed here', stages = { { name = 'two', script = function() end } } }");
+  await page.getByLabel("The script says everything").check();
+  await page.getByRole("button", { name: "Save as a new version" }).click();
+  await page.getByRole("heading", { name: "changed here" }).waitFor();
+  await page.getByLabel("Compare with").selectOption("1");
+  await page.locator(".diff-removed").getByText("made here").waitFor();
+  await page.getByRole("combobox", { name: "Version" }).selectOption("1");
+  await page.getByRole("button", { name: "Go back to version 1…" }).click();
+  await page.getByRole("button", { name: "Go back", exact: true }).click();
+  await page.getByRole("heading", { name: "made here" }).waitFor();
+  await page.context().close();
+});
+
+test("whoever saves over a newer version is told of it first", async () => {
+  const { page } = await on.open();
+  const { id } = await on.api.createPipeline({ name: "shared", script: "-- one" });
+  await page.goto(`/pipelines/${id}/edit`);
+  const script = page.getByLabel("Script", { exact: false }).first();
+  await script.fill("-- mine");
+  await on.api.send("PUT", `/api/pipeline/${id}`, { name: "shared", script: "-- theirs" });
+  await page.getByText("Version 2 was saved while you edit.").waitFor();
+  assert.equal(await script.inputValue(), "-- mine");
+  await page.getByRole("button", { name: "Save as a new version" }).click();
+  await page.getByRole("alert").getByText("Somebody saved version 2 meanwhile.").waitFor();
+  assert.equal((await on.api.get(`/api/pipeline/${id}`)).version, 2);
+  await page.getByRole("button", { name: "Save as a new version" }).click();
+  await page.waitForURL(`**/pipelines/${id}`);
+  assert.equal((await on.api.get(`/api/pipeline/${id}`)).script, "-- mine");
+  await page.context().close();
+});
+
+test("a projection is rebuilt", async () => {
+  const { page } = await on.open();
+  await page.goto("/projections");
+  await page.getByRole("button", { name: "Rebuild jobs…" }).click();
+  const answer = page.waitForResponse((response) => response.url().endsWith("/api/projections/jobs/rebuild"));
+  await page.getByRole("button", { name: "Rebuild", exact: true }).click();
+  assert.equal((await answer).status(), 202);
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await page.context().close();
+});
+
+test("a parked stream is shown with what went wrong, and skipped with a reason", async () => {
+  const { page } = await on.open();
+  const job = await on.api.launch(on.sample.needy.id);
+  await on.server.halt();
+  await poison(on.server.file, job.id);
+  await on.server.restart();
+  await page.goto("/projections");
+  const parked = page.getByRole("region", { name: "Parked in jobs" });
+  await parked.getByText("job.teleported cannot be read").waitFor();
+  await parked.getByRole("button", { name: `Skip the event of job/${job.id}…` }).click();
+  await page.getByLabel("Reason").fill("withdrawn");
+  await page.getByRole("button", { name: "Skip the event", exact: true }).click();
+  await page.getByRole("dialog").waitFor({ state: "detached" });
+  await parked.getByText("job.teleported cannot be read").waitFor({ state: "detached" });
+  const { events } = await on.api.get("/api/events?type=projection.event_skipped");
+  const skipped = { projection: "jobs", stream: `job/${job.id}`, reason: "withdrawn" };
+  assert.deepEqual({ ...events[0].payload, ...skipped }, events[0].payload);
+  await page.context().close();
+});
