@@ -5,7 +5,8 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 const NUMBERS = new Intl.NumberFormat("en");
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const DAY_OF_YEAR = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const DATE_AND_CLOCK = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
 /**
@@ -76,6 +77,17 @@ export function formatTime(time) {
  */
 export function formatClock(time) {
   return CLOCK.format(new Date(time));
+}
+
+/**
+ * @param {string} time RFC 3339
+ * @param {number} now milliseconds since 1970
+ * @returns {string} time of day, here; with the day where that is not today
+ */
+export function formatMoment(time, now) {
+  const [then, today] = [new Date(time), new Date(now)];
+  const clock = formatClock(time);
+  return then.toDateString() === today.toDateString() ? clock : `${DAY_OF_YEAR.format(then)} ${clock}`;
 }
 
 /**

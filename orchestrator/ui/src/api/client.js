@@ -1,6 +1,7 @@
 /** Talks to the API: answers as JSON, refusals as `ApiError`. */
 
 import { sentence } from "../format.js";
+import { hearTime } from "../live/server-time.js";
 import { readJson } from "./json.js";
 
 /** What the server refused, or that it could not be reached. */
@@ -124,6 +125,7 @@ async function request(path, init) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError("The server cannot be reached.", { status: 0, code: "unreachable" });
   }
+  hearTime(response);
   if (!response.ok) throw await refusal(response);
   return response;
 }

@@ -2,8 +2,9 @@
 
 import { useState } from "preact/hooks";
 
-import { formatClock, formatTime } from "../format.js";
+import { formatMoment, formatTime } from "../format.js";
 import { html } from "../html.js";
+import { serverNow } from "../live/server-time.js";
 import { Json } from "../ui/parts.js";
 import { actorOf, describe } from "./describe.js";
 
@@ -23,7 +24,7 @@ function Item({ event }) {
     <details onToggle=${(/** @type {any} */ toggled) => setOpen(toggled.currentTarget.open)}>
       <summary>
         <span class="event-position">${event.position}</span>
-        <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}>${formatClock(event.recorded_at)}</time>
+        <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}>${formatMoment(event.recorded_at, serverNow())}</time>
         <code class="event-type">${event.type}</code>
         <span class="event-text">${describe(event)} <span class="quiet">by ${actorOf(event)}</span></span>
       </summary>

@@ -3,9 +3,10 @@
  * address keeps where it stands.
  */
 
-import { capitalized, formatClock, formatTime } from "../format.js";
+import { capitalized, formatMoment, formatTime } from "../format.js";
 import { actorOf, describe } from "../events/describe.js";
 import { html } from "../html.js";
+import { serverNow } from "../live/server-time.js";
 import { setQuery, useLocation } from "../router.js";
 import { Fact, Json } from "../ui/parts.js";
 
@@ -33,17 +34,7 @@ export function History({ events }) {
   if (!event) return null;
   return html`<div class="history">
     <div>
-      <label class="slider">
-        <span>Go through time: event ${chosen + 1} of ${events.length}</span>
-        <input
-          type="range"
-          min="0"
-          max=${last}
-          value=${chosen}
-          aria-valuetext=${`${describe(event)}, ${formatTime(event.recorded_at)}`}
-          onInput=${(/** @type {any} */ input) => choose(Number(input.currentTarget.value))}
-        />
-      </label>
+      ${last > 0 && html`<${Slider} events=${events} chosen=${chosen} onChoose=${choose} />`}
       <ol class="history-list">
         ${events.map(
           (one, place) =>
@@ -55,11 +46,27 @@ export function History({ events }) {
   </div>`;
 }
 
+/** @param {{ events: HistoryEvent[], chosen: number, onChoose: (place: number) => void }} props */
+function Slider({ events, chosen, onChoose }) {
+  const event = /** @type {HistoryEvent} */ (events[chosen]);
+  return html`<label class="slider">
+    <span>Go through time: event ${chosen + 1} of ${events.length}</span>
+    <input
+      type="range"
+      min="0"
+      max=${events.length - 1}
+      value=${chosen}
+      aria-valuetext=${`${describe(event)}, ${formatTime(event.recorded_at)}`}
+      onInput=${(/** @type {any} */ input) => onChoose(Number(input.currentTarget.value))}
+    />
+  </label>`;
+}
+
 /** @param {{ event: HistoryEvent, isChosen: boolean, onChoose: () => void }} props */
 function Entry({ event, isChosen, onChoose }) {
   return html`<li class=${isChosen ? "is-chosen" : ""}>
     <button type="button" class="history-entry" aria-pressed=${isChosen} onClick=${onChoose}>
-      <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}>${formatClock(event.recorded_at)}</time>
+      <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}>${formatMoment(event.recorded_at, serverNow())}</time>
       <span><strong>${describe(event)}</strong> <span class="quiet">by ${actorOf(event)}</span></span>
     </button>
   </li>`;

@@ -2,6 +2,8 @@
 
 import { useEffect, useState } from "preact/hooks";
 
+import { serverNow } from "./server-time.js";
+
 const TICK_MS = 1_000;
 
 /** @type {Set<(now: number) => void>} */
@@ -11,10 +13,10 @@ let timer;
 
 /**
  * @param {boolean} [isTicking] whether the time is to go on
- * @returns {number} milliseconds since 1970; the component is rendered again each second
+ * @returns {number} milliseconds since 1970, by the clock of the server; the component is rendered again each second
  */
 export function useNow(isTicking = true) {
-  const [now, setNow] = useState(Date.now);
+  const [now, setNow] = useState(serverNow);
   useEffect(() => (isTicking ? watch(setNow) : undefined), [isTicking]);
   return now;
 }
@@ -33,6 +35,6 @@ function watch(watcher) {
 
 function tick() {
   if (document.hidden) return;
-  const now = Date.now();
+  const now = serverNow();
   watchers.forEach((watcher) => watcher(now));
 }

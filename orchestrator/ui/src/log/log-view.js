@@ -2,7 +2,7 @@
 
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
-import { formatClock } from "../format.js";
+import { formatClock, formatTime } from "../format.js";
 import { html } from "../html.js";
 import { setHash } from "../router.js";
 import { spansOf } from "./ansi.js";
@@ -139,7 +139,10 @@ function scaleOf(count, height) {
 /** @param {{ line: Line, top: number, marks: string, words: string }} props */
 function Row({ line, top, marks, words }) {
   const style = { transform: `translateY(${top}px)` };
-  if (line.attempt !== null) return html`<div class="log-line log-attempt" style=${style}>${line.text}</div>`;
+  if (line.attempt !== null) {
+    const since = html`<span class="quiet">from ${formatTime(line.timestamp)}</span>`;
+    return html`<div class="log-line log-attempt" style=${style}>${line.text} ${since}</div>`;
+  }
   // The browser would move the whole page to the line.
   const mark = (/** @type {Event} */ event) => {
     event.preventDefault();

@@ -2,6 +2,7 @@
 
 import { formatClock } from "../format.js";
 import { html } from "../html.js";
+import { serverNow } from "../live/server-time.js";
 import { busyness } from "./busyness.js";
 import { HOURS } from "./recent-jobs.js";
 
@@ -12,7 +13,7 @@ const STEPS = 4;
 
 /** @param {{ runners: import("../api/types.js").Runner[], jobs: import("../api/types.js").Job[] }} props */
 export function HeatMap({ runners, jobs }) {
-  const now = Date.now();
+  const now = serverNow();
   const to = Math.ceil(now / SLICE_MS) * SLICE_MS;
   const from = to - SLICES * SLICE_MS;
   const shares = busyness(jobs, { from, to, slices: SLICES, now });

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 
 import { ApiError, getPages, query } from "../api/client.js";
 import { coalesced } from "../live/coalesced.js";
+import { serverNow } from "../live/server-time.js";
 
 /** @typedef {import("../api/types.js").Job} Job */
 
@@ -53,7 +54,7 @@ export function useRecentJobs() {
  * @returns {Promise<Recent>}
  */
 async function load(signal) {
-  const since = new Date(Date.now() - (HOURS + EARLIER_HOURS) * HOUR_MS).toISOString();
+  const since = new Date(serverNow() - (HOURS + EARLIER_HOURS) * HOUR_MS).toISOString();
   const { body: jobs, next } = /** @type {import("../api/client.js").Answer<Job[]>} */ (
     await getPages(`/api/jobs${query({ since, limit: PAGE })}`, MAX_PAGES, { signal })
   );

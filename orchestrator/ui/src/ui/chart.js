@@ -25,7 +25,7 @@ const HEIGHT = 180;
 /** Room above the highest value. */
 const HEADROOM = 1.1;
 
-const TICK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hour12: false });
+const TICK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
 /** @param {ChartProps} props */
 export function Chart({ summary, times, series, format, least }) {

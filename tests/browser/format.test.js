@@ -1,0 +1,16 @@
+/** Times and numbers as texts. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { formatClock, formatMoment } from "../../orchestrator/ui/src/format.js";
+
+test("the day begins at 00:00", () => {
+  assert.equal(formatClock("2026-02-03T00:05:09"), "00:05:09");
+});
+
+test("a moment of another day is told with the day", () => {
+  const now = Date.parse("2026-02-03T12:00:00");
+  assert.equal(formatMoment("2026-02-03T01:02:03", now), "01:02:03");
+  assert.match(formatMoment("2026-02-02T23:02:03", now), /2.* 23:02:03$/);
+});
