@@ -51,7 +51,9 @@ test("what is changed beside the script is saved, and all else stays", async () 
   await page.getByLabel("Value of PAD").fill(" y=1\nz ");
   await page.getByRole("button", { name: "Remove A=B" }).click();
   await page.getByRole("button", { name: "Add a variable" }).click();
-  await page.getByLabel("Name of variable 3").fill("NEW");
+  const added = page.getByLabel("Name of variable 3");
+  assert.ok(await added.evaluate((field) => field === document.activeElement));
+  await added.fill("NEW");
   await page.getByLabel("Value of NEW").fill("new");
   const whole = page.getByLabel("The script says everything");
   await whole.check();

@@ -35,6 +35,7 @@ test("another page of a list begins at its top, and the way back leads to where 
   await page.getByRole("link", { name: "Events" }).click();
   await page.getByRole("heading", { level: 1, name: "Events" }).waitFor();
   await page.goBack();
+  await page.getByText("This is the end").waitFor();
   await page.goBack();
   await page.getByTitle(on.sample.last.id).waitFor();
   await eventually(async () => Math.abs((await page.evaluate(() => window.scrollY)) - left) < 2);
@@ -89,6 +90,22 @@ test("the focus is on the heading where the button is gone that opened a dialog"
   await page.getByRole("button", { name: "Go back", exact: true }).click();
   await page.getByText("many, version 3").waitFor();
   assert.equal(await focused(page), "many");
+  await page.context().close();
+});
+
+test("the focus stays on the button of what the server refused", async () => {
+  const { page } = await on.open();
+  const problem = { status: 503, json: { detail: "too much to do", code: "overloaded" } };
+  await page.route("**/api/**", (route) => (route.request().method() === "GET" ? route.continue() : route.fulfill(problem)));
+  await page.goto(`/jobs/${on.sample.last.id}`);
+  await page.getByRole("button", { name: "Cancel…" }).click();
+  await page.getByRole("button", { name: "Cancel the job" }).click();
+  await page.getByRole("alert").getByText("Too much to do.").waitFor();
+  assert.equal(await focused(page), "Cancel the job");
+  await page.goto(`/pipelines/${on.sample.pipeline.id}`);
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.getByRole("alert").getByText("Too much to do.").waitFor();
+  assert.equal(await focused(page), "Launch");
   await page.context().close();
 });
 

@@ -2,8 +2,8 @@
 
 import { useRef, useState } from "preact/hooks";
 
-import { ApiError } from "../api/client.js";
 import { html } from "../html.js";
+import { useSubmit } from "../ui/use-submit.js";
 import { Environment, variablesOf } from "./environment.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
@@ -34,31 +34,17 @@ export function DefinitionForm({ script, pipeline, action, onSave, back }) {
   // What was said beside the script cannot be told from what the script said: it is kept until somebody decides.
   const [isWhole, setWhole] = useState(!pipeline);
   const [variables, setVariables] = useState(/** @type {Variable[] | null} */ (null));
-  const [error, setError] = useState("");
-  const [isSending, setSending] = useState(false);
   const touched = useRef(/** @type {Set<string>} */ (new Set()));
 
-  /** @param {SubmitEvent} event */
-  async function save(event) {
-    event.preventDefault();
-    setSending(true);
-    setError("");
-    try {
-      const form = new FormData(/** @type {HTMLFormElement} */ (event.currentTarget));
-      const changed = touched.current.has("script") ? String(form.get("script")) : script;
-      const beside = isWhole ? {} : besideOf(form, touched.current, variables, pipeline);
-      await onSave({ script: changed, ...beside });
-    } catch (failure) {
-      if (!(failure instanceof ApiError || failure instanceof SyntaxError)) throw failure;
-      setError(failure.message);
-    } finally {
-      setSending(false);
-    }
-  }
+  const { error, isSending, submit } = useSubmit(async (form) => {
+    const changed = touched.current.has("script") ? String(form.get("script")) : script;
+    const beside = isWhole ? {} : besideOf(form, touched.current, variables, pipeline);
+    await onSave({ script: changed, ...beside });
+  });
 
   return html`<form
     class="form form-wide"
-    onSubmit=${save}
+    onSubmit=${submit}
     onInput=${(/** @type {any} */ event) => touched.current.add(event.target.name)}
   >
     <label class="field">Script
@@ -80,7 +66,7 @@ export function DefinitionForm({ script, pipeline, action, onSave, back }) {
     ${error && html`<p class="failure" role="alert">${error}</p>`}
     <div class="actions">
       <a class="button" href=${back}>Back</a>
-      <button type="submit" class="primary" disabled=${isSending}>${action}</button>
+      <button type="submit" class="primary" aria-disabled=${isSending}>${action}</button>
     </div>
   </form>`;
 }

@@ -1,5 +1,7 @@
 /** The environment of a pipeline as a form: a row for each variable, since a value may have any character and many lines. */
 
+import { useEffect, useRef } from "preact/hooks";
+
 import { html } from "../html.js";
 
 /** @typedef {{ name: string, value: string }} Variable */
@@ -16,8 +18,9 @@ export function variablesOf(environment = {}) {
 export function Environment({ variables, onChange }) {
   /** @param {number} place @param {Partial<Variable>} change */
   const set = (place, change) => onChange(variables.map((one, at) => (at === place ? { ...one, ...change } : one)));
+  const fields = useFocusKept(variables.length);
   const hasTwice = new Set(variables.map(({ name }) => name)).size < variables.length;
-  return html`<fieldset class="environment">
+  return html`<fieldset ref=${fields} class="environment">
     <legend>Environment</legend>
     ${variables.map(
       (variable, place) =>
@@ -34,6 +37,22 @@ export function Environment({ variables, onChange }) {
       <button type="button" onClick=${() => onChange([...variables, { name: "", value: "" }])}>Add a variable</button>
     </div>
   </fieldset>`;
+}
+
+/**
+ * A row that was asked for has the focus; where the last one had it and is gone, the button that adds one does.
+ * @param {number} count of the rows
+ */
+function useFocusKept(count) {
+  const fields = useRef(/** @type {HTMLFieldSetElement | null} */ (null));
+  const before = useRef(count);
+  useEffect(() => {
+    const isLost = count < before.current && document.activeElement === document.body;
+    const place = count > before.current ? ".variable:nth-last-child(2) input" : isLost ? ":scope > div:last-child button" : null;
+    if (place) /** @type {HTMLElement | null | undefined} */ (fields.current?.querySelector(place))?.focus();
+    before.current = count;
+  }, [count]);
+  return fields;
 }
 
 /** @param {{ variable: Variable, place: number, onChange: (change: Partial<Variable>) => void, onRemove: () => void }} props */

@@ -1,11 +1,12 @@
 /** Launching a job: a field for each declared input, with its default and its options. */
 
-import { useId, useRef, useState } from "preact/hooks";
+import { useId, useRef } from "preact/hooks";
 
 import { ApiError, randomKey, send } from "../api/client.js";
 import { readJson } from "../api/json.js";
 import { html } from "../html.js";
 import { navigate } from "../router.js";
+import { useSubmit } from "../ui/use-submit.js";
 import { fieldName, parametersOf, presetOf, textOf } from "./values.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
@@ -13,35 +14,26 @@ import { fieldName, parametersOf, presetOf, textOf } from "./values.js";
 
 /** @param {{ pipeline: Pipeline }} props */
 export function LaunchForm({ pipeline }) {
-  const [error, setError] = useState("");
-  const [isSending, setSending] = useState(false);
   // One form is one launch, also where its answer was lost and it is sent again.
   const key = useRef(randomKey());
   const inputs = Object.entries(pipeline.inputs);
 
-  /** @param {SubmitEvent} event */
-  async function launch(event) {
-    event.preventDefault();
-    setSending(true);
-    setError("");
+  const { error, isSending, submit } = useSubmit(async (form) => {
     try {
-      const body = bodyOf(pipeline, new FormData(/** @type {HTMLFormElement} */ (event.currentTarget)));
+      const body = bodyOf(pipeline, form);
       const job = /** @type {{ id: string }} */ (
         await send("POST", "/api/pipeline/launch", body, { "idempotency-key": key.current })
       );
       navigate(`/jobs/${job.id}`);
     } catch (failure) {
-      if (!(failure instanceof ApiError || failure instanceof SyntaxError)) throw failure;
-      setError(failure.message);
       // What was refused launched nothing, and the next try is another launch; an answer that was lost may be of one.
       const isLost = failure instanceof ApiError && !failure.isRefusal;
       if (!isLost) key.current = randomKey();
-    } finally {
-      setSending(false);
+      throw failure;
     }
-  }
+  });
 
-  return html`<form class="form" onSubmit=${launch}>
+  return html`<form class="form" onSubmit=${submit}>
     ${inputs.length === 0 && html`<p class="quiet">This pipeline declares no inputs.</p>`}
     ${inputs.map(([name, input]) => html`<${Field} key=${name} name=${name} input=${input} isWrong=${error.startsWith(`Input \`${name}\` `)} />`)}
     <details>
@@ -57,7 +49,7 @@ export function LaunchForm({ pipeline }) {
     </details>
     ${error && html`<p class="failure" role="alert">${error}</p>`}
     <div class="actions">
-      <button type="submit" class="primary" disabled=${isSending}>Launch</button>
+      <button type="submit" class="primary" aria-disabled=${isSending}>Launch</button>
     </div>
   </form>`;
 }
@@ -89,6 +81,9 @@ function Control({ input, common }) {
     </select>`;
   }
   if (input.type === "number") return html`<input type="number" step="any" ...${common} defaultValue=${preset} />`;
+  // A field of one line would lose the others.
+  if (preset.includes("\n"))
+    return html`<textarea rows=${Math.min(preset.split("\n").length, 8)} ...${common} defaultValue=${preset}></textarea>`;
   return html`<input type="text" autocomplete="off" ...${common} defaultValue=${preset} />`;
 }
 

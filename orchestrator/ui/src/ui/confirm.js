@@ -1,10 +1,10 @@
 /** Asks before something is done that cannot be undone. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
-import { ApiError } from "../api/client.js";
 import { html } from "../html.js";
 import { focusHeading } from "./focus.js";
+import { useSubmit } from "./use-submit.js";
 
 /**
  * @typedef {object} ConfirmProps
@@ -21,29 +21,15 @@ import { focusHeading } from "./focus.js";
 /** @param {ConfirmProps} props */
 export function Confirm({ title, action, isDangerous, isPast, endsOpener, onConfirm, onClose, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  const [error, setError] = useState("");
-  const [isSending, setSending] = useState(false);
+  const { error, isSending, submit } = useSubmit(async (form) => {
+    await onConfirm(form);
+    dialog.current?.close();
+    if (endsOpener) focusHeading();
+  });
 
   useEffect(() => {
     dialog.current?.showModal();
   }, []);
-
-  /** @param {SubmitEvent} event */
-  async function submit(event) {
-    event.preventDefault();
-    setSending(true);
-    setError("");
-    try {
-      await onConfirm(new FormData(/** @type {HTMLFormElement} */ (event.currentTarget)));
-      dialog.current?.close();
-      if (endsOpener) focusHeading();
-    } catch (failure) {
-      if (!(failure instanceof ApiError)) throw failure;
-      setError(failure.message);
-    } finally {
-      setSending(false);
-    }
-  }
 
   // Escape must not take away what is about to be answered.
   const closed = () => (isSending ? dialog.current?.showModal() : onClose());
@@ -56,7 +42,7 @@ export function Confirm({ title, action, isDangerous, isPast, endsOpener, onConf
         <button type="button" disabled=${isSending} onClick=${() => dialog.current?.close()}>
           Back
         </button>
-        <button type="submit" class=${isDangerous ? "danger" : "primary"} disabled=${isSending || isPast}>${action}</button>
+        <button type="submit" class=${isDangerous ? "danger" : "primary"} aria-disabled=${isSending} disabled=${isPast}>${action}</button>
       </div>
     </form>
   </dialog>`;
