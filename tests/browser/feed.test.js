@@ -5,6 +5,7 @@ import { readdirSync } from "node:fs";
 import { resolve } from "node:path";
 import { test } from "node:test";
 
+import { pretendHidden } from "./support/browser.js";
 import { eventually } from "./support/eventually.js";
 import { stage } from "./support/stage.js";
 
@@ -46,7 +47,7 @@ test("older events follow page by page to the first one, each of them once", asy
   const positions = page.locator(".event-position");
   for (let left = JOBS; left > 0; left -= PAGE) {
     await eventually(async () => (await positions.count()) === Math.min(left, PAGE) && !seen.includes(await newest(positions)));
-    seen.push(...(await positions.allInnerTexts()).map(Number));
+    seen.push(...(await positions.allTextContents()).map(Number));
     if (left > PAGE) await older.click();
   }
   await page.getByText("Looking further back…").waitFor({ state: "detached" });
@@ -77,6 +78,22 @@ test("a feed whose first load failed is as live as any other, and one that is re
   await page.getByText("The feed cannot be shown").waitFor();
   await page.clock.runFor(60_000);
   await eventually(() => asked === 1);
+  await page.context().close();
+});
+
+test("a feed that is paused stays as it is while its tab is left, and goes on where the feed is then", async () => {
+  const { page } = await on.open();
+  await page.goto("/events?stream_type=pipeline");
+  await page.getByText("Pipeline first of all created").waitFor();
+  await page.getByRole("button", { name: "Pause" }).click();
+  await pretendHidden(page, true);
+  await on.api.createPipeline({ name: "while away", script: "--" });
+  await pretendHidden(page, false);
+  await page.getByText("1 more have come meanwhile.").waitFor();
+  assert.equal(await page.getByText("while away").count(), 0);
+  await page.getByRole("button", { name: "Show them" }).click();
+  await page.getByText("Pipeline while away created").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.textContent), "Events");
   await page.context().close();
 });
 

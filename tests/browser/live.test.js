@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { pretendHidden } from "./support/browser.js";
 import { eventually } from "./support/eventually.js";
 import { fill } from "./support/sample.js";
 import { stage } from "./support/stage.js";
@@ -15,6 +16,26 @@ test("a launch elsewhere appears in the list of jobs by itself", async () => {
   await page.getByText("Live", { exact: true }).waitFor();
   const job = await on.api.launch(on.sample.needy.id);
   await page.getByTitle(job.id).waitFor();
+  await page.context().close();
+});
+
+test("rows stay where they are while the pointer moves over them, so that nobody clicks what has just slipped there", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs");
+  await page.getByText("Live", { exact: true }).waitFor();
+  /** @type {string[]} */
+  const answers = [];
+  page.on("response", async (response) => response.url().includes("/api/jobs?") && answers.push(await response.text()));
+  await page.getByRole("row").nth(1).hover();
+  const { id } = await on.api.launch(on.sample.needy.id);
+  const { x, y } = /** @type {{ x: number, y: number }} */ (await page.getByRole("row").nth(1).boundingBox());
+  for (let step = 0; !answers.some((answer) => answer.includes(id)); step += 1) {
+    await page.mouse.move(x + 50 + (step % 50), y + 10);
+  }
+  await page.mouse.move(x + 40, y + 10);
+  assert.equal(await page.getByTitle(id).count(), 0);
+  await page.mouse.move(0, 0);
+  await page.getByTitle(id).waitFor();
   await page.context().close();
 });
 
@@ -143,15 +164,4 @@ test("a search finds jobs wherever they are in the list, and its address can be 
 /** @param {import("playwright-core").Locator} tile */
 async function countOf(tile) {
   return Number(await tile.locator(".tile-value").innerText());
-}
-
-/**
- * @param {import("playwright-core").Page} page
- * @param {boolean} isHidden
- */
-async function pretendHidden(page, isHidden) {
-  await page.evaluate((hidden) => {
-    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
-    document.dispatchEvent(new Event("visibilitychange"));
-  }, isHidden);
 }

@@ -55,3 +55,15 @@ export async function open(browser, address, options = {}) {
   });
   return { page, problems };
 }
+
+/**
+ * What a page sees when its tab is left, or looked at again.
+ * @param {import("playwright-core").Page} page
+ * @param {boolean} isHidden
+ */
+export async function pretendHidden(page, isHidden) {
+  await page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, isHidden);
+}

@@ -25,7 +25,7 @@ export const MAX_KEPT = 500;
 /** Events of one page. */
 const PAGE = 100;
 /** Events that arrive within this time are shown together. */
-const GATHER_MS = 250;
+const GATHER_MS = 500;
 const RETRY_MS = 3_000;
 
 export class EventFollower {

@@ -1,6 +1,6 @@
 /** The newest events that pass a filter, as they come; or those around a position, as they were. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import { query } from "../api/client.js";
 import { EventFollower, MAX_KEPT } from "./follow-events.js";
@@ -22,70 +22,61 @@ import { EventFollower, MAX_KEPT } from "./follow-events.js";
  * @property {() => void} togglePause
  */
 
+/** @typedef {{ events: EventBody[] | undefined, older: Older }} Page */
+
+/** @type {Page} */
+const NOTHING = { events: undefined, older: null };
+
 /**
  * @param {Filter} filter
  * @param {Place} place
  * @returns {Tail}
  */
 export function useTail(filter, place) {
-  const [events, setEvents] = useState(/** @type {EventBody[] | undefined} */ (undefined));
-  const [older, setOlder] = useState(/** @type {Older} */ (null));
+  const [page, setPage] = useState(NOTHING);
   const [error, setError] = useState(/** @type {ApiError | null} */ (null));
-  const [isPaused, setPaused] = useState(false);
-  const [held, setHeld] = useState(/** @type {EventBody[]} */ ([]));
-  const [missed, setMissed] = useState(0);
-  const paused = useRef(false);
-  paused.current = isPaused;
+  /** What is shown while it is paused; the page goes on beside it. */
+  const [paused, setPaused] = useState(/** @type {Page | null} */ (null));
   const wanted = query(filter) + JSON.stringify(place);
 
   useEffect(() => {
-    setEvents(undefined);
-    forget();
+    setPage(NOTHING);
+    setPaused((before) => before && NOTHING);
     const follower = new EventFollower(filter, place, {
-      onStart: (first, rest) => {
+      onStart: (events, older) => {
         setError(null);
-        setEvents(first);
-        setOlder(rest);
-        forget();
+        setPage({ events, older });
+        // Paused before there was anything to see: this is what is seen then.
+        setPaused((before) => before && (before.events ? before : { events, older }));
       },
-      onOlder: (more, rest) => {
-        setEvents((known = []) => [...known, ...more]);
-        setOlder(rest);
+      onOlder: (more, older) => {
+        setPage((before) => withOlder(before, more, older));
+        setPaused((before) => (before?.older === "looking" ? withOlder(before, more, older) : before));
       },
-      onMore: (more) => {
-        if (!paused.current) return setEvents((known) => joined(more, known));
-        setHeld((known) => joined(more, known));
-        setMissed((count) => count + more.length);
-      },
+      onMore: (more) => setPage(({ events = [], older }) => ({ events: [...more, ...events].slice(0, MAX_KEPT), older })),
       onError: setError,
     });
     return () => follower.stop();
     // Both are new objects each time; their text is what counts.
   }, [wanted]);
 
-  function forget() {
-    setHeld([]);
-    setMissed(0);
-  }
-
-  function togglePause() {
-    if (isPaused) {
-      setEvents((known) => joined(held, known));
-      forget();
-    }
-    setPaused(!isPaused);
-  }
-
+  const { events, older } = paused ?? page;
+  const last = events?.[0]?.position ?? 0;
+  const missed = paused ? (page.events?.filter(({ position }) => position > last).length ?? 0) : 0;
   // Of those that came, the oldest give way.
   const before = events?.length === MAX_KEPT ? (events.at(-1)?.position ?? null) : older;
   const address = typeof before === "number" && before > 1 ? `/events${query({ ...filter, before })}` : null;
-  return { events, error, isLooking: older === "looking", isPaused, missed, older: address, togglePause };
+  const togglePause = () => setPaused(paused ? null : page);
+  return { events, error, isLooking: older === "looking", isPaused: paused !== null, missed, older: address, togglePause };
 }
 
 /**
- * @param {EventBody[]} newer
- * @param {EventBody[]} [older]
+ * @param {Page} page
+ * @param {EventBody[]} more
+ * @param {Older} older
+ * @returns {Page}
  */
-function joined(newer, older = []) {
-  return [...newer, ...older].slice(0, MAX_KEPT);
+function withOlder({ events = [] }, more, older) {
+  const last = events.at(-1)?.position ?? Infinity;
+  return { events: [...events, ...more.filter(({ position }) => position < last)], older };
 }

@@ -4,8 +4,10 @@ import { formatCount } from "../format.js";
 import { html } from "../html.js";
 import { EVENT_TYPES } from "../events/describe.js";
 import { EventList } from "../events/event-list.js";
+import { MAX_KEPT } from "../events/follow-events.js";
 import { useTail } from "../events/use-tail.js";
 import { setQuery, useLocation } from "../router.js";
+import { focusHeading } from "../ui/focus.js";
 import { PageHeading } from "../ui/parts.js";
 import { Empty, Failure, Loading } from "../ui/states.js";
 import { TypedInput } from "../ui/typed-input.js";
@@ -31,7 +33,7 @@ export function Events() {
       }
     <//>
     <${EventFilters} filter=${filter} />
-    <${Body} tail=${tail} isFiltered=${Object.values(filter).some(Boolean)} />`;
+    <${Body} tail=${tail} isAtPlace=${place !== null} isFiltered=${Object.values(filter).some(Boolean)} />`;
 }
 
 /**
@@ -43,28 +45,38 @@ function placeOf(query) {
   return query.has("before") ? { before: Number(query.get("before")) } : null;
 }
 
-/** @param {{ tail: import("../events/use-tail.js").Tail, isFiltered: boolean }} props */
-function Body({ tail, isFiltered }) {
+/** @param {{ tail: import("../events/use-tail.js").Tail, isAtPlace: boolean, isFiltered: boolean }} props */
+function Body({ tail, isAtPlace, isFiltered }) {
   const { events, error, missed, isLooking } = tail;
+  function showMissed() {
+    tail.togglePause();
+    // The button is gone then.
+    focusHeading();
+  }
   if (!events) return error ? html`<${Failure} error=${error} what="feed" />` : html`<${Loading} rows=${12} />`;
   return html`${error && html`<p class="notice" role="status">This is how it was before: ${error.message}</p>`}
   ${
     missed > 0 &&
     html`<p class="notice" role="status">
-      ${formatCount(missed)} more have come meanwhile. <button type="button" onClick=${tail.togglePause}>Show them</button>
+      ${formatCount(missed)} ${missed < MAX_KEPT ? "more" : "or more"} have come meanwhile. <button type="button" onClick=${showMissed}>Show them</button>
     </p>`
   }
   ${
     events.length === 0 && !isLooking
-      ? html`<${Empty} title=${isFiltered ? "There is no event like that" : "Nothing has happened yet"}>
-          <p>
-            ${isFiltered ? html`New ones appear here. <a href="/events">Show all</a>` : html`Begin with a <a href="/pipelines/new">pipeline</a>.`}
-          </p>
-        <//>`
+      ? html`<${Nothing} isAtPlace=${isAtPlace} isFiltered=${isFiltered} />`
       : events.length > 0 && html`<${EventList} events=${events} />`
   }
   ${isLooking && html`<p class="quiet" role="status">Looking further back…</p>`}
   ${tail.older && html`<nav class="pages" aria-label="Pages of the feed"><span></span><a href=${tail.older}>Older events</a></nav>`}`;
+}
+
+/** @param {{ isAtPlace: boolean, isFiltered: boolean }} props */
+function Nothing({ isAtPlace, isFiltered }) {
+  if (isAtPlace) return html`<${Empty} title="No event is there"><p><a href="/events">Show the newest</a></p><//>`;
+  if (isFiltered) {
+    return html`<${Empty} title="There is no event like that"><p>New ones appear here. <a href="/events">Show all</a></p><//>`;
+  }
+  return html`<${Empty} title="Nothing has happened yet"><p>Begin with a <a href="/pipelines/new">pipeline</a>.</p><//>`;
 }
 
 /** @param {{ filter: { type: string, stream_type: string, stream_id: string } }} props */
