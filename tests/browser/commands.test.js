@@ -88,6 +88,21 @@ test("whoever saves over a newer version is told of it first", async () => {
   await page.context().close();
 });
 
+test("what is being written stays where its pipeline is deleted meanwhile", async () => {
+  const { page } = await on.open();
+  const { id } = await on.api.createPipeline({ name: "short-lived", script: "-- one" });
+  await page.goto(`/pipelines/${id}/edit`);
+  const script = page.getByLabel("Script", { exact: false }).first();
+  await script.fill("-- hours of work");
+  await on.api.send("DELETE", `/api/pipeline/${id}`);
+  await page.getByText("It was deleted while you edit").waitFor();
+  assert.equal(await script.inputValue(), "-- hours of work");
+  await page.goto(`/jobs?pipeline_id=${id}`);
+  await page.getByText("No job is like that").waitFor();
+  assert.equal(await page.getByLabel("Pipeline", { exact: true }).inputValue(), id);
+  await page.context().close();
+});
+
 test("a projection is rebuilt", async () => {
   const { page } = await on.open();
   await page.goto("/projections");

@@ -86,6 +86,10 @@ test("what is not there says so, and where to go", async () => {
   const { page } = await on.open();
   await page.goto("/jobs/00000000-0000-7000-8000-000000000000");
   await page.getByText("There is no such job").waitFor();
+  await page.goto("/events?after=99999999");
+  await page.getByText("No event is there").waitFor();
+  await page.goto(`/pipelines/${on.sample.hello.id}?version=99`);
+  await page.getByText("There is no version 99: this is the current one.").waitFor();
   await page.goto("/nowhere");
   await page.getByRole("heading", { name: "No such page" }).waitFor();
   await page.getByRole("link", { name: "overview", exact: true }).click();

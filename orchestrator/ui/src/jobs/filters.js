@@ -17,10 +17,12 @@ const TYPING_MS = 250;
 const UUID = /^[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}$/i;
 
 /**
- * @param {{ query: URLSearchParams, pipelines: import("../api/types.js").PipelineStats[] }} props
+ * @param {{ query: URLSearchParams, pipelines: import("../api/types.js").PipelineStats[], nameOf: (id: string) => string }} props
  */
-export function Filters({ query, pipelines }) {
+export function Filters({ query, pipelines, nameOf }) {
   const chosen = (query.get("status") ?? "").split(",").filter(Boolean);
+  const pipelineId = query.get("pipeline_id") ?? "";
+  const isListed = pipelineId === "" || pipelines.some(({ pipeline_id: id }) => id === pipelineId);
 
   /** @param {JobStatus} status */
   function toggle(status) {
@@ -45,8 +47,9 @@ export function Filters({ query, pipelines }) {
       )}
     </fieldset>
     <label class="field">Pipeline
-      <select value=${query.get("pipeline_id") ?? ""} onChange=${onValue((value) => filter({ pipeline_id: value }))}>
+      <select value=${pipelineId} onChange=${onValue((value) => filter({ pipeline_id: value }))}>
         <option value="">All</option>
+        ${!isListed && html`<option value=${pipelineId}>${nameOf(pipelineId)}</option>`}
         ${pipelines.map(({ pipeline_id, name }) => html`<option key=${pipeline_id} value=${pipeline_id}>${name}</option>`)}
       </select>
     </label>

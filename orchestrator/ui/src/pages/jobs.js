@@ -21,7 +21,7 @@ export function Jobs() {
   );
   const jobs = useJobs({ ...asked, limit: PAGE }, { on: isOfJobs });
   return html`<${PageHeading} title="Jobs" />
-    <${Filters} query=${query} pipelines=${names.all} />
+    <${Filters} query=${query} pipelines=${names.all} nameOf=${names.nameOf} />
     <${Shown} of=${jobs} what="list of jobs" rows=${12}>
       ${(/** @type {Job[]} */ shown) => html`<${List} jobs=${shown} nameOf=${names.nameOf} query=${query} />`}
     <//>

@@ -1,6 +1,6 @@
 /** Creating a pipeline, and changing one. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 import { ApiError, get, send } from "../api/client.js";
 import { usePipeline } from "../api/resources.js";
@@ -49,6 +49,10 @@ export function EditPipeline({ id }) {
   /** The version that the form began with. */
   const [first, setFirst] = useState(0);
   useEffect(() => setFirst(first || current), [current]);
+  /** What is written is kept, also where the pipeline is deleted meanwhile. */
+  const known = useRef(pipeline.data);
+  known.current = pipeline.data ?? known.current;
+  const isGone = known.current !== undefined && pipeline.error?.status === 404;
   /** The version that is replaced: that one, until a newer one was told of. */
   const [told, setTold] = useState(0);
 
@@ -67,7 +71,7 @@ export function EditPipeline({ id }) {
     }
   }
 
-  return html`<${PageHeading} title=${pipeline.data ? `Edit ${pipeline.data.name}` : "Edit pipeline"} />
+  return html`<${PageHeading} title=${known.current ? `Edit ${known.current.name}` : "Edit pipeline"} />
     ${
       first > 0 &&
       current > first &&
@@ -75,7 +79,8 @@ export function EditPipeline({ id }) {
         Version ${current} was saved while you edit. <a href=${`/pipelines/${id}`} target="_blank">What changed</a>
       </p>`
     }
-    <${Shown} of=${pipeline} what="pipeline" rows=${10}>
+    ${isGone && html`<p class="notice" role="status">It was deleted while you edit, and cannot be saved: take along what you need.</p>`}
+    <${Shown} of=${{ ...pipeline, data: known.current, error: isGone ? null : pipeline.error }} what="pipeline" rows=${10}>
       ${(/** @type {Pipeline} */ shown) =>
         html`<${DefinitionForm}
           script=${shown.script}

@@ -55,7 +55,8 @@ function Chosen({ pipeline, all, asked, base, onChange }) {
       </label>
       ${!chosen.current && html`<button type="button" onClick=${() => setGoingBack(true)}>Go back to version ${chosen.version}…</button>`}
     </div>
-    <p class="quiet">
+    ${chosen.version !== asked && html`<p class="notice" role="status">There is no version ${asked}: this is the current one.</p>`}
+    <p class="quiet source-of">
       ${chosen.name}, version ${chosen.version}, from <${Ago} time=${chosen.created_at} />${author}
     </p>
     ${
