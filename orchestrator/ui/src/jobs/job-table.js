@@ -2,6 +2,7 @@
 
 import { html } from "../html.js";
 import { Ago, Cell, JobLink, Status, Table, Took } from "../ui/parts.js";
+import { Cause } from "./cause.js";
 
 /** @typedef {import("../api/types.js").Job} Job */
 
@@ -19,9 +20,9 @@ function Row({ job, name }) {
     <${Cell} of="Status">
       <${Status} status=${job.status} phase=${job.phase} />
       ${job.attempt > 1 && html`<span class="quiet"> in attempt ${job.attempt}</span>`}
-      ${job.reason && html`<span class="quiet">: ${job.reason}</span>`}
+      <${Cause} job=${job} />
     <//>
-    <${Cell} of="Pipeline"><a href=${`/pipelines/${job.pipeline_id}`}>${name}</a><//>
+    <${Cell} of="Pipeline"><a class="clamped" href=${`/pipelines/${job.pipeline_id}`}>${name}</a><//>
     <${Cell} of="Requested"><${Ago} time=${job.requested_at} /><//>
     <${Cell} of="Took"><${Took} from=${job.started_at} to=${job.completed_at} /><//>
     <${Cell} of="Runner">${job.runner_id ?? html`<span class="quiet">–</span>`}<//>

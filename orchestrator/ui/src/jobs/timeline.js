@@ -1,6 +1,6 @@
 /** The life of a job: how long it waited and ran, attempt by attempt. */
 
-import { formatDuration, formatTime, secondsBetween } from "../format.js";
+import { counted, formatDuration, formatTime, secondsBetween } from "../format.js";
 import { html } from "../html.js";
 import { useNow } from "../live/use-now.js";
 import { Status } from "../ui/parts.js";
@@ -10,6 +10,9 @@ import { lifeOf } from "./phases.js";
 
 const WORDS = { queued: "Waited", claimed: "Claimed", running: "Ran", cancelling: "Stopping" };
 
+/** Phases that are listed at once: of a job with many attempts, the last ones. */
+const MOST = 12;
+
 /** A phase is at least so wide, in percent, that it can be seen. */
 const MIN_WIDTH = 1.5;
 
@@ -17,21 +20,31 @@ const MIN_WIDTH = 1.5;
 export function Timeline({ events }) {
   const { phases, end } = lifeOf(events);
   const now = useNow(end === null);
+  const earlier = phases.slice(0, -MOST);
   const begin = phases[0]?.from;
   if (!begin) return null;
   const whole = secondsBetween(begin, end?.at ?? now);
-  const bars = phases.map((phase) => {
+  const bars = phases.map((phase, place) => {
     const share = whole > 0 ? (100 * secondsBetween(phase.from, phase.to ?? now)) / whole : 0;
     return html`<span
-      key=${phase.from}
+      key=${place}
       class=${`phase phase-${phase.kind}`}
       title=${inWords(phase, now)}
       style=${{ flexGrow: Math.max(share, MIN_WIDTH) }}></span>`;
   });
   return html`<div class="timeline">
     <div class="phases" aria-hidden="true">${bars}</div>
+    ${
+      earlier.length > 0 &&
+      html`<details>
+        <summary>${counted(earlier.length, "earlier phase")}</summary>
+        <ol class="phase-list">
+          ${earlier.map((phase, place) => html`<${PhaseItem} key=${place} phase=${phase} now=${now} />`)}
+        </ol>
+      </details>`
+    }
     <ol class="phase-list">
-      ${phases.map((phase) => html`<${PhaseItem} key=${phase.from + phase.kind} phase=${phase} now=${now} />`)}
+      ${phases.slice(-MOST).map((phase, place) => html`<${PhaseItem} key=${earlier.length + place} phase=${phase} now=${now} />`)}
       ${
         end &&
         html`<li>

@@ -92,6 +92,7 @@ async function loadInto(path, pages, signal, setShown) {
     // An event may be here before the read models have it.
     const asking = { signal, minPosition: lastPosition() };
     const { body, isStale, next } = await (pages ? getPages(path, pages, asking) : get(path, asking));
+    if (signal.aborted) return false;
     setShown(() => ({ path, data: /** @type {T} */ (body), error: null, isStale, next }));
     return false;
   } catch (error) {

@@ -8,6 +8,7 @@ import { shortId } from "../format.js";
 import { actorOf } from "../events/describe.js";
 import { html } from "../html.js";
 import { JobActions } from "../jobs/actions.js";
+import { Cause } from "../jobs/cause.js";
 import { History } from "../jobs/history.js";
 import { Timeline } from "../jobs/timeline.js";
 import { WhyWaiting } from "../jobs/waiting.js";
@@ -59,7 +60,7 @@ function Facts({ job, events }) {
   return html`${job.waiting && html`<${WhyWaiting} waiting=${job.waiting} />`}
     <dl class="facts">
       <${Fact} name="Status">
-        <${Status} status=${job.status} phase=${job.phase} />${job.reason && html`<span>: ${job.reason}</span>`}
+        <${Status} status=${job.status} phase=${job.phase} /> <${Cause} job=${job} />
       <//>
       <${Fact} name="Pipeline">
         <a href=${pipeline}>${name}</a>, <a href=${`${pipeline}?version=${job.pipeline_version}`}>version ${job.pipeline_version}</a>
@@ -99,7 +100,7 @@ function Result({ job }) {
       ${
         result
           ? html`<p>Exit code <strong>${result.exit_code}</strong></p>
-              ${result.error_message && html`<p class="error-text">${result.error_message}</p>`}
+              ${result.error_message && html`<div class="error-text"><${Json} value=${result.error_message} label="Error message" /></div>`}
               ${result.output !== undefined && result.output !== null && html`<${Json} value=${result.output} label="Output" />`}`
           : html`<p class="quiet">
               ${job.phase === "ended" ? "Its runner reported none." : "There will be one when it has ended."}

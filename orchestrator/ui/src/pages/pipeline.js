@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 
 import { send } from "../api/client.js";
 import { useJobsOfPipeline, usePipeline } from "../api/resources.js";
-import { capitalized } from "../format.js";
+import { capitalized, formatDuration } from "../format.js";
 import { html } from "../html.js";
 import { JobTable } from "../jobs/job-table.js";
 import { LaunchForm } from "../pipelines/launch-form.js";
@@ -14,6 +14,7 @@ import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
 import { Ago, Fact, PageHeading, Section } from "../ui/parts.js";
 import { Empty, Shown } from "../ui/states.js";
+import { Tags } from "../ui/tags.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
 /** @typedef {import("../api/types.js").Job} Job */
@@ -46,8 +47,9 @@ export function PipelinePage({ id }) {
 /** @param {{ pipeline: Pipeline }} props */
 function Facts({ pipeline }) {
   const { config, demands, tags } = pipeline;
-  const settings = Object.entries(config).filter(([name, value]) => name !== "env_vars" && value !== null && value !== undefined);
-  const environment = Object.entries(config.env_vars ?? {}).map(([name, value]) => `${name}=${value}`);
+  const { timeout_seconds: timeout, env_vars: variables, ...others } = config;
+  const settings = Object.entries(others).filter(([, value]) => value !== null && value !== undefined);
+  const environment = Object.entries(variables ?? {}).map(([name, value]) => `${name}=${value}`);
   const tagged = tags.map((tag) => (typeof tag === "string" ? tag : `${tag.key}=${tag.value}`));
   return html`${pipeline.description && html`<p class="lead">${pipeline.description}</p>`}
     <dl class="facts">
@@ -57,15 +59,11 @@ function Facts({ pipeline }) {
         ${demands.length > 0 ? html`<${Tags} texts=${demands} />` : html`<span class="quiet">nothing: any runner</span>`}
       <//>
       ${tagged.length > 0 && html`<${Fact} name="Tags"><${Tags} texts=${tagged} /><//>`}
+      ${timeout && html`<${Fact} name="Timeout">${formatDuration(timeout)}<//>`}
       ${settings.map(([name, value]) => html`<${Fact} key=${name} name=${capitalized(name)}>${String(value)}<//>`)}
       ${environment.length > 0 && html`<${Fact} name="Environment"><${Tags} texts=${environment} /><//>`}
       <${Fact} name="Id"><code>${pipeline.id}</code><//>
     </dl>`;
-}
-
-/** @param {{ texts: string[] }} props */
-function Tags({ texts }) {
-  return html`${texts.map((text) => html`<code key=${text} class="tag">${text}</code> `)}`;
 }
 
 /** @param {{ id: string, name: string | undefined }} props */

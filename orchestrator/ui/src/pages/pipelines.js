@@ -64,7 +64,7 @@ function Row({ pipeline, figures }) {
   const { id, name, description, version, updated_at: updated } = pipeline;
   const count = (/** @type {number | undefined} */ value) => (value === undefined ? "–" : formatCount(value));
   return html`<tr>
-    <${Cell} of="Name"><a href=${`/pipelines/${id}`}>${name}</a>${description && html`<span class="quiet description">${description}</span>`}<//>
+    <${Cell} of="Name"><a class="clamped" href=${`/pipelines/${id}`}>${name}</a>${description && html`<span class="quiet clamped description">${description}</span>`}<//>
     <${Cell} of="Version">${version}<//>
     <${Cell} of="Waiting">${count(figures?.queued)}<//>
     <${Cell} of="Running">${count(figures?.running)}<//>

@@ -13,6 +13,7 @@ import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
 import { Ago, Cell, JobLink, PageHeading, Section, Status, Table } from "../ui/parts.js";
 import { Empty, Rest, Shown } from "../ui/states.js";
+import { Tags } from "../ui/tags.js";
 
 /** @typedef {import("../api/types.js").Runner} Runner */
 /** @typedef {import("../api/types.js").Job} Job */
@@ -69,11 +70,7 @@ function Row({ runner, jobs, onRemove }) {
     <${Cell} of="Runner"><a href=${`/jobs${queryOf({ runner_id: id })}`}>${id}</a><//>
     <${Cell} of="Status"><${Status} status=${status} /><//>
     <${Cell} of="Can do">
-      ${
-        unrestricted
-          ? html`<span class="quiet">everything: it never told</span>`
-          : capabilities.map((name) => html`<code key=${name} class="tag">${name}</code> `)
-      }
+      ${unrestricted ? html`<span class="quiet">everything: it never told</span>` : html`<${Tags} texts=${capabilities} />`}
       ${!unrestricted && capabilities.length === 0 && html`<span class="quiet">–</span>`}
     <//>
     <${Cell} of="In hand">

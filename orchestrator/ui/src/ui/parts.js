@@ -15,7 +15,7 @@ const MARKS = {
   Succeeded: "✓",
   Failed: "✕",
   Cancelled: "⊘",
-  TimedOut: "⏱",
+  TimedOut: "◷",
   Online: "●",
   Busy: "◐",
   Offline: "○",
@@ -56,14 +56,14 @@ export function PageHeading({ title, children }) {
 export function Ago({ time }) {
   const now = useNow();
   if (!time) return html`<span class="quiet">–</span>`;
-  return html`<time datetime=${time} title=${formatTime(time)}>${formatAgo(time, now)}</time>`;
+  return html`<time class="whole" datetime=${time} title=${formatTime(time)}>${formatAgo(time, now)}</time>`;
 }
 
 /** How long something took, or has taken so far. @param {{ from: string | null, to: string | null }} props */
 export function Took({ from, to }) {
   const now = useNow(from !== null && to === null);
   if (!from) return html`<span class="quiet">–</span>`;
-  return html`<span>${formatDuration(secondsBetween(from, to ?? now))}</span>`;
+  return html`<span class="whole">${formatDuration(secondsBetween(from, to ?? now))}</span>`;
 }
 
 /** @param {{ id: string }} props */
