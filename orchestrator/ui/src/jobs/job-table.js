@@ -1,6 +1,7 @@
 /** Jobs in a table. */
 
 import { html } from "../html.js";
+import { useSteady } from "../live/use-steady.js";
 import { Ago, Cell, JobLink, Status, Table, Took } from "../ui/parts.js";
 import { Cause } from "./cause.js";
 
@@ -8,9 +9,12 @@ import { Cause } from "./cause.js";
 
 /** @param {{ jobs: Job[], nameOf: (pipelineId: string) => string, caption: string }} props */
 export function JobTable({ jobs, nameOf, caption }) {
-  return html`<${Table} caption=${caption} columns=${["Job", "Status", "Pipeline", "Requested", "Took", "Runner"]}>
-    ${jobs.map((job) => html`<${Row} key=${job.id} job=${job} name=${nameOf(job.pipeline_id)} />`)}
-  <//>`;
+  const { steady, over } = useSteady(jobs);
+  return html`<div ...${over}>
+    <${Table} caption=${caption} columns=${["Job", "Status", "Pipeline", "Requested", "Took", "Runner"]}>
+      ${steady.map((job) => html`<${Row} key=${job.id} job=${job} name=${nameOf(job.pipeline_id)} />`)}
+    <//>
+  </div>`;
 }
 
 /** @param {{ job: Job, name: string }} props */
