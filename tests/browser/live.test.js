@@ -127,11 +127,17 @@ test("when the server is away the page says so and keeps what it has, and goes o
   await page.goto("/jobs");
   await page.getByText("Live", { exact: true }).waitFor();
   await page.getByRole("row").nth(1).waitFor();
+  const log = await on.open();
+  await log.page.goto(`/jobs/${on.sample.coloured.id}`);
+  await log.page.getByText("entries · live").waitFor();
   await on.server.halt();
   await page.getByText("Server away").waitFor();
+  await log.page.getByText("entries · connecting again…").waitFor();
   assert.ok((await page.getByRole("row").count()) > 1);
   await on.server.restart();
   await page.getByText("Live", { exact: true }).waitFor({ timeout: 30_000 });
+  await log.page.getByText("entries · live").waitFor({ timeout: 30_000 });
+  await log.page.context().close();
   const job = await on.api.launch(on.sample.needy.id);
   await page.getByTitle(job.id).waitFor();
   await page.context().close();

@@ -6,7 +6,7 @@ import { LogPages } from "./log-pages.js";
 
 /** @typedef {import("../api/types.js").LogEntry} LogEntry */
 
-/** @typedef {"loading" | "live" | "ended" | "paused" | "full"} LogState */
+/** @typedef {"loading" | "live" | "away" | "ended" | "paused" | "full"} LogState */
 
 /**
  * @typedef {object} Reader
@@ -118,7 +118,7 @@ export class LogFollower {
     // It comes back by itself after the last entry, unless the server refused it.
     source.onerror = () => {
       if (source.readyState === EventSource.CLOSED) this.retry = setTimeout(this.catchUp, RETRY_MS);
-      this.reader.onState("loading");
+      this.reader.onState("away");
     };
   }
 

@@ -12,7 +12,14 @@ import { LogLines } from "./lines.js";
 import { LogView } from "./log-view.js";
 import { useSearch } from "./use-search.js";
 
-const STATES = { loading: "loading…", live: "live", ended: "ended", paused: "paused", full: "not all loaded" };
+const STATES = {
+  loading: "loading…",
+  live: "live",
+  away: "connecting again…",
+  ended: "ended",
+  paused: "paused",
+  full: "not all loaded",
+};
 
 /** @param {{ jobId: string, startsAtEnd: boolean }} props `startsAtEnd`: what is of interest is there */
 export function LogPane({ jobId, startsAtEnd }) {
