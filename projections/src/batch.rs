@@ -25,6 +25,7 @@ pub(crate) async fn advance(
     let moved = commit(store, checkpoints, &changes, to).await?;
     if moved {
         remember(checkpoints, &changes, to);
+        stored(checkpoints, to);
     }
     Ok(moved)
 }
@@ -43,6 +44,7 @@ pub(crate) async fn advance_in(
     let moved = connection.advance(advance).await?;
     if moved {
         remember(checkpoints, &changes, to);
+        stored(checkpoints, to);
     }
     Ok(moved)
 }
@@ -151,10 +153,10 @@ pub(crate) fn remember(checkpoints: &mut [Checkpoint], changes: &[Changes], to: 
     for (checkpoint, changes) in checkpoints.iter_mut().zip(changes) {
         checkpoint.position = to;
         for upsert in &changes.upserts {
-            checkpoint.known_rows.put(&upsert.key, Some(&upsert.document));
+            checkpoint.known_rows.put(&upsert.key, Some(&upsert.document), to);
         }
         for key in &changes.deletes {
-            checkpoint.known_rows.put(key, None);
+            checkpoint.known_rows.put(key, None, to);
         }
         for parked in &changes.parked {
             tracing::error!(
@@ -166,5 +168,12 @@ pub(crate) fn remember(checkpoints: &mut [Checkpoint], changes: &[Changes], to: 
             );
             checkpoint.parked.insert(parked.stream.clone());
         }
+    }
+}
+
+/// Keeps no more of the rows in memory than there is room for, now that all up to `position` is stored.
+pub(crate) fn stored(checkpoints: &mut [Checkpoint], position: Position) {
+    for checkpoint in checkpoints {
+        checkpoint.known_rows.stored(position);
     }
 }

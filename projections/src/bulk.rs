@@ -43,6 +43,7 @@ impl ReadModels {
         let (mut reading, mut writing) = (JoinSet::new(), JoinSet::new());
         let (sender, mut ahead) = mpsc::channel(READ_AHEAD);
         reading.spawn(self.clone().read_ahead(from, until, sender));
+        let mut stored = from;
         while let Some(batch) = ahead.recv().await {
             let batch = batch?;
             let folded = batch::fold(store, generations, &batch.0).await?;
@@ -50,6 +51,8 @@ impl ReadModels {
             let step = batch::prepare(store, generations, &changes, batch.1)?;
             batch::remember(generations, &changes, batch.1);
             written(&mut writing).await?;
+            batch::stored(generations, stored);
+            stored = batch.1;
             if let Some(step) = step {
                 writing.spawn(step.store());
             }

@@ -9,7 +9,7 @@ use rivet_events::log::AppendError;
 use rivet_events::{Metadata, Version};
 
 use super::executor::{Executor, Loaded, stream_of};
-use crate::domain::NamedCommand;
+use crate::domain::{NamedCommand, Weigh};
 
 impl<A: Aggregate> AggregateContext<A> for Loaded<A> {
     fn aggregate(&mut self) -> &mut A {
@@ -22,6 +22,7 @@ where
     A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone + NamedCommand>
         + Clone
         + Debug
+        + Weigh
         + 'static,
 {
     type AC = Loaded<A>;

@@ -15,7 +15,7 @@ use rivet_events::{Metadata, Position, StreamId, StreamType, Version};
 use super::loader::{LoadError, Loader};
 use super::states::{State, States};
 use super::{CommandError, Journal};
-use crate::domain::NamedCommand;
+use crate::domain::{NamedCommand, Weigh};
 use crate::metrics::{CommandCounts, CommandMetrics, Outcome};
 use crate::seen_through::seen_through;
 
@@ -86,7 +86,10 @@ impl<A: Aggregate> Clone for Executor<A> {
 
 impl<A> Executor<A>
 where
-    A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone + NamedCommand> + Clone + 'static,
+    A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone + NamedCommand>
+        + Clone
+        + Weigh
+        + 'static,
 {
     pub(super) fn new(database: &Database, journal: Arc<Journal>, metrics: &CommandMetrics) -> Self {
         Self {

@@ -39,3 +39,6 @@ pub mod runner;
 #[cfg(test)]
 mod spec;
 pub mod webhook;
+mod weight;
+
+pub use weight::Weigh;

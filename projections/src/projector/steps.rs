@@ -73,8 +73,7 @@ impl<'a> Projector<'a> {
     /// Folds one batch, and begins to store what is due.
     pub(super) async fn step(&mut self) -> Result<Remaining, StoreError> {
         self.conclude().await?;
-        let is_quiet = self.since.is_none() && self.storing.is_idle();
-        let pause = if is_quiet { HOUSEKEEPING } else { HOUSEKEEPING_UNDER_LOAD };
+        let pause = if self.is_quiet() { HOUSEKEEPING } else { HOUSEKEEPING_UNDER_LOAD };
         if self.live.is_empty() || self.housekeeping.elapsed() > pause {
             self.store_all().await?;
             self.housekeep().await?;
@@ -98,6 +97,11 @@ impl<'a> Projector<'a> {
     /// Every event up to here is folded, where all stand together.
     fn folded(&self) -> Position {
         self.live.first().map(|first| first.position).unwrap_or_default()
+    }
+
+    /// Whether all that is folded is stored.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.since.is_none() && self.storing.is_idle()
     }
 
     /// Whether enough is folded to be stored.
@@ -154,7 +158,9 @@ impl<'a> Projector<'a> {
     }
 
     async fn conclude(&mut self) -> Result<(), StoreError> {
-        if !self.storing.conclude(self.read_models)? {
+        if self.storing.conclude(self.read_models)? {
+            batch::stored(&mut self.live, self.storing.position());
+        } else {
             self.forget().await;
         }
         Ok(())

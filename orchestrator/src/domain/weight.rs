@@ -1,0 +1,79 @@
+//! How much memory aggregates take, for caches that are bounded by it.
+
+use rivet_events::job::JobResult;
+use rivet_events::pipeline::PipelineDefinition;
+use serde_json::{Map, Value};
+
+use super::archive::Archive;
+use super::group::Group;
+use super::job::{History, Job, JobState};
+use super::job_log::JobLog;
+use super::pipeline::Pipeline;
+use super::projection::Projection;
+use super::runner::Runner;
+use super::webhook::Webhook;
+
+/// Something that may hold much, for clients have sent it.
+pub trait Weigh {
+    /// The bytes of what clients chose the size of; other fields do not count.
+    fn weight(&self) -> usize {
+        0
+    }
+}
+
+impl Weigh for Job {
+    fn weight(&self) -> usize {
+        let (launch, history, result) = match &self.state {
+            JobState::Absent => return 0,
+            JobState::Queued(queued) => (&queued.launch, &queued.history, None),
+            JobState::Running(running) => (&running.launch, &running.history, None),
+            JobState::Ended(ended) => (&ended.launch, &ended.history, ended.result.as_ref()),
+        };
+        of_object(&launch.parameters) + of_last_result(history) + result.map_or(0, of_result)
+    }
+}
+
+impl Weigh for Pipeline {
+    fn weight(&self) -> usize {
+        self.state.versions.iter().map(|version| of_definition(&version.definition)).sum()
+    }
+}
+
+impl Weigh for Archive {}
+impl Weigh for Group {}
+impl Weigh for JobLog {}
+impl Weigh for Projection {}
+impl Weigh for Runner {}
+impl Weigh for Webhook {}
+
+fn of_last_result(history: &History) -> usize {
+    let report = history.last.as_ref().and_then(|attempt| attempt.report.as_ref());
+    report.and_then(|(_, result)| result.as_ref()).map_or(0, of_result)
+}
+
+fn of_result(result: &JobResult) -> usize {
+    let message = result.error_message.as_ref().map_or(0, String::len);
+    result.output.as_ref().map_or(0, of_value) + message
+}
+
+fn of_definition(definition: &PipelineDefinition) -> usize {
+    let env_vars = definition.config.env_vars.iter().map(|(name, value)| name.len() + value.len());
+    let inputs = definition.inputs.values();
+    let values = inputs.flat_map(|input| input.default.iter().chain(input.options.iter().flatten()));
+    definition.script.len() + env_vars.sum::<usize>() + values.map(of_value).sum::<usize>()
+}
+
+fn of_object(object: &Map<String, Value>) -> usize {
+    object.iter().map(|(key, value)| size_of::<String>() + key.len() + of_value(value)).sum()
+}
+
+/// Far more than the text that it was, where that is one like `[1,2,3]`.
+fn of_value(value: &Value) -> usize {
+    let inside = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(of_value).sum(),
+        Value::Object(object) => of_object(object),
+    };
+    size_of::<Value>() + inside
+}
