@@ -40,17 +40,17 @@ impl ReadModels {
     async fn project(&self, mut held: watch::Receiver<bool>, shutdown: &CancellationToken) {
         let mut projector = Projector::new(self);
         let limit = if self.inner.store.is_shared() { STEP_TIMEOUT } else { Duration::MAX };
-        let mut retry = FIRST_RETRY;
+        let (mut retry, mut stored) = (FIRST_RETRY, self.position());
         while !shutdown.is_cancelled() {
             let owner = *held.borrow_and_update();
             let step = async { if owner { projector.step().await } else { projector.follow().await } };
             let pause = match timeout(limit, step).await.map_err(StoreError::from).flatten() {
-                Ok(Remaining::More) => {
-                    retry = FIRST_RETRY;
-                    continue;
-                }
-                Ok(Remaining::Idle(pause)) => {
-                    retry = FIRST_RETRY;
+                Ok(remaining) => {
+                    // A step that begins to store goes well also where storing fails.
+                    if projector.is_quiet() || self.position() != stored {
+                        (retry, stored) = (FIRST_RETRY, self.position());
+                    }
+                    let Remaining::Idle(pause) = remaining else { continue };
                     pause
                 }
                 Err(error) => {
