@@ -237,6 +237,29 @@ async fn all_runners_and_all_versions_are_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_listed_past_a_page_and_found_by_their_beginning() {
+    let app = app().await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let mut jobs = Vec::new();
+    // Two more than a page of the client.
+    for _ in 0..102 {
+        jobs.push(launched(&api, &pipeline).await);
+    }
+    let newest: Vec<String> = jobs.iter().rev().take(101).cloned().collect();
+    let list = json_of(&app, &["job", "list", "--limit", "101"]).await;
+    assert_eq!(list.as_array().unwrap().iter().map(id).collect::<Vec<String>>(), newest);
+
+    let first = &jobs[0];
+    assert_eq!(id(&json_of(&app, &["job", "get", &first[..35].to_uppercase()]).await), *first);
+    // The first eight say when it was launched to about a minute.
+    let said = refused(&app, &["job", "get", &first[..7], "--json"]).await;
+    assert!(said.contains("too short: give 8 characters of the id"), "{said}");
+    let said = refused(&app, &["job", "cancel", &jobs[50][..8]]).await;
+    assert!(said.contains("stands for several jobs") && said.contains("give more of the id"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_what_the_server_said() {
     let app = app().await;
     let api = app.client();
@@ -248,7 +271,9 @@ async fn a_refusal_says_what_the_server_said() {
     let said = refused(&app, &["job", "get", unknown]).await;
     assert_eq!(said, format!("error: there is no job {unknown} (404 job_not_found)\n"));
     assert!(refused(&app, &["job", "logs", "--follow", unknown]).await.contains("job_not_found"));
-    assert!(refused(&app, &["job", "get", "ffff"]).await.contains("no job among the newest"));
+    assert!(refused(&app, &["job", "get", "ffffffff"]).await.contains("there is no job \"ffffffff\""));
+    assert!(refused(&app, &["job", "get", "ffff"]).await.contains("too short"));
+    assert!(refused(&app, &["job", "get", "r1-or-else"]).await.contains("not the beginning of an id"));
     // Every id begins like this as long as this century lasts.
     new_pipeline(&api).await;
     assert!(refused(&app, &["pipeline", "get", "0"]).await.contains("give more of the id"));

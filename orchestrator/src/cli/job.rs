@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use anyhow::ensure;
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::client::{
-    Client, ClientOptions, Table, find_job, find_pipeline, items, print_json, shown_jobs, text, time,
+    Client, ClientOptions, Table, find_job, find_pipeline, items, print_json, shown, text, time,
 };
 use super::job_logs;
 use super::output::one_line;
@@ -82,8 +82,8 @@ pub(super) struct ListOptions {
     #[arg(long)]
     runner: Option<String>,
     /// List so many at most, 1 to 1000
-    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=1_000))]
-    limit: u32,
+    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000))]
+    limit: usize,
     /// As they were at a position of the log or a time
     #[arg(long, value_name = "MOMENT")]
     at: Option<String>,
@@ -132,9 +132,8 @@ async fn list(options: ListOptions) -> anyhow::Result<()> {
         Some(start) => Some(find_pipeline(&client, start).await?),
         None => None,
     };
-    let (limit, status) = (options.limit.to_string(), options.status.join(","));
+    let status = options.status.join(",");
     let filters = [
-        ("limit", Some(&limit)),
         ("status", Some(&status).filter(|status| !status.is_empty())),
         ("pipeline_id", pipeline.as_ref()),
         ("runner_id", options.runner.as_ref()),
@@ -142,12 +141,12 @@ async fn list(options: ListOptions) -> anyhow::Result<()> {
     ];
     let query: Vec<(&str, &str)> =
         filters.into_iter().filter_map(|(name, value)| Some((name, value?.as_str()))).collect();
-    let list = client.get(&["jobs"], &query).await?;
+    let list = client.list(&["jobs"], &query, options.limit).await?;
     if options.client.json {
         return print_json(&list);
     }
     let mut table = Table::new(&["id", "status", "phase", "requested", "took", "runner", "reason"]);
-    for (job, id) in items(&list).iter().zip(shown_jobs(&client, &list).await?) {
+    for (job, id) in items(&list).iter().zip(shown(&list)) {
         let (requested, took) = (time(&job["requested_at"]), took(job));
         let (status, phase) = (text(job, "status"), text(job, "phase"));
         table.row([id, status, phase, &requested, &took, text(job, "runner_id"), text(job, "reason")]);

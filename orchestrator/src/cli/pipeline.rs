@@ -4,13 +4,12 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::client::{
-    Client, ClientOptions, Table, find_pipeline, items, print_json, shown_pipelines, text, time,
-};
+use super::client::{Client, ClientOptions, Table, find_pipeline, items, print_json, shown, text, time};
 use super::job;
 use super::output::{one_line, printable};
 
@@ -35,8 +34,8 @@ pub(super) enum PipelineSubcommand {
     /// List pipelines, newest first
     List {
         /// List so many at most, 1 to 1000
-        #[arg(long, value_name = "COUNT", default_value = "50", value_parser = clap::value_parser!(u32).range(1..=1_000))]
-        limit: u32,
+        #[arg(long, value_name = "COUNT", default_value = "50", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000))]
+        limit: usize,
         /// As they were at a position of the log or a time
         #[arg(long, value_name = "MOMENT")]
         at: Option<String>,
@@ -225,17 +224,15 @@ fn print_lines(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn list(limit: u32, at: Option<String>, options: &ClientOptions) -> anyhow::Result<()> {
-    let limit = limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(at.iter().map(|at| ("at", at.as_str())));
+async fn list(limit: usize, at: Option<String>, options: &ClientOptions) -> anyhow::Result<()> {
+    let at: Vec<(&str, &str)> = at.iter().map(|at| ("at", at.as_str())).collect();
     let client = Client::new(options)?;
-    let list = client.get(&["pipeline", "list"], &query).await?;
+    let list = client.list(&["pipeline", "list"], &at, limit).await?;
     if options.json {
         return print_json(&list);
     }
     let mut table = Table::new(&["id", "name", "version", "updated", "description"]);
-    for (pipeline, id) in items(&list).iter().zip(shown_pipelines(&client, &list).await?) {
+    for (pipeline, id) in items(&list).iter().zip(shown(&list)) {
         let version = pipeline["version"].to_string();
         let updated = time(&pipeline["updated_at"]);
         table.row([id, text(pipeline, "name"), &version, &updated, text(pipeline, "description")]);
@@ -246,7 +243,7 @@ async fn list(limit: u32, at: Option<String>, options: &ClientOptions) -> anyhow
 async fn versions(pipeline: &str, options: &ClientOptions) -> anyhow::Result<()> {
     let client = Client::new(options)?;
     let id = find_pipeline(&client, pipeline).await?;
-    let list = client.get_all(&["pipeline", &id, "versions"]).await?;
+    let list = client.list(&["pipeline", &id, "versions"], &[], usize::MAX).await?;
     if options.json {
         return print_json(&list);
     }

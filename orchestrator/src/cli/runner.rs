@@ -71,7 +71,7 @@ pub(super) async fn run(command: RunnerSubcommand) -> anyhow::Result<()> {
 }
 
 async fn list(options: &ClientOptions) -> anyhow::Result<()> {
-    let list = Client::new(options)?.get_all(&["runners"]).await?;
+    let list = Client::new(options)?.list(&["runners"], &[], usize::MAX).await?;
     if options.json {
         return print_json(&list);
     }

@@ -2,52 +2,45 @@
 
 use std::io::{self, IsTerminal};
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use rivet_events::id::JobId;
 use serde_json::Value;
 
 use super::{Client, items, text};
 
-/// Characters that an id is shortened to at least.
-const SHORTEST: usize = 8;
-/// Newest resources among which a beginning is looked for.
-const NEWEST: &str = "1000";
-
-/// Where jobs are listed.
-const JOBS: [&str; 1] = ["jobs"];
-/// Where pipelines are listed.
-const PIPELINES: [&str; 2] = ["pipeline", "list"];
+/// Characters that an id is shortened to at least: when it was made, to the millisecond. So it can be told from what is
+/// not listed beside it too, but for what was made in the same moment.
+const SHORTEST: usize = 13;
+/// Characters by which the server finds a job.
+const SEARCHABLE: usize = 8;
+/// Jobs that are asked for: one that begins so is what is looked for, and two are too many. The others are for what the
+/// server finds by the same text in another way.
+const FEW: usize = 8;
 
 /// The id of the job that `start` is the beginning of.
 pub(in crate::cli) async fn find_job(client: &Client, start: &str) -> anyhow::Result<String> {
-    find(client, "job", &JOBS, start).await
+    if is_whole(start) {
+        return Ok(start.to_owned());
+    }
+    let is_of_id = |letter: u8| letter.is_ascii_hexdigit() || letter == b'-';
+    ensure!(start.bytes().all(is_of_id), "{start:?} is not the beginning of an id");
+    ensure!(start.len() >= SEARCHABLE, "{start:?} is too short: give {SEARCHABLE} characters of the id");
+    let found = client.list(&["jobs"], &[("search", start)], FEW).await?;
+    choose("job", items(&found), start)
 }
 
 /// The id of the pipeline that `start` is the beginning of, or the name.
 pub(in crate::cli) async fn find_pipeline(client: &Client, start: &str) -> anyhow::Result<String> {
-    find(client, "pipeline", &PIPELINES, start).await
-}
-
-/// The ids of listed jobs, as they are printed.
-pub(in crate::cli) async fn shown_jobs<'a>(client: &Client, list: &'a Value) -> anyhow::Result<Vec<&'a str>> {
-    shown(client, &JOBS, list).await
-}
-
-/// The ids of listed pipelines, as they are printed.
-pub(in crate::cli) async fn shown_pipelines<'a>(
-    client: &Client,
-    list: &'a Value,
-) -> anyhow::Result<Vec<&'a str>> {
-    shown(client, &PIPELINES, list).await
-}
-
-async fn find(client: &Client, what: &str, path: &[&str], start: &str) -> anyhow::Result<String> {
-    // All ids look alike.
-    if start.parse::<JobId>().is_ok() {
+    if is_whole(start) {
         return Ok(start.to_owned());
     }
-    let list = newest(client, path).await?;
-    choose(what, items(&list), start)
+    let list = client.list(&["pipeline", "list"], &[], usize::MAX).await?;
+    choose("pipeline", items(&list), start)
+}
+
+/// All ids look alike.
+fn is_whole(id: &str) -> bool {
+    id.parse::<JobId>().is_ok()
 }
 
 fn choose(what: &str, list: &[Value], start: &str) -> anyhow::Result<String> {
@@ -63,47 +56,35 @@ fn choose(what: &str, list: &[Value], start: &str) -> anyhow::Result<String> {
     let found = if begun.len() == 1 || named.is_empty() { begun } else { named };
     match found[..] {
         [only] => Ok(only.to_owned()),
-        [] => bail!("no {what} among the newest {NEWEST} begins with {start:?}"),
+        [] => bail!("there is no {what} {start:?}"),
         [first, second, ..] => {
             bail!(
-                "{start:?} is {} {what}s, {first} and {second} among them: give more of the id",
-                found.len()
+                "{start:?} stands for several {what}s, {first} and {second} among them: give more of the id"
             )
         }
     }
 }
 
-async fn newest(client: &Client, path: &[&str]) -> anyhow::Result<Value> {
-    client.get(path, &[("limit", NEWEST)]).await
+/// The ids of a list as they are printed: on a terminal as short as the commands take them, for who types them; and else
+/// whole.
+pub(in crate::cli) fn shown(list: &Value) -> Vec<&str> {
+    let ids = items(list).iter().map(|item| text(item, "id")).collect();
+    if io::stdout().is_terminal() { shortest(ids) } else { ids }
 }
 
-/// On a terminal as short as the commands take them, for who types them; and else whole.
-async fn shown<'a>(client: &Client, path: &[&str], list: &'a Value) -> anyhow::Result<Vec<&'a str>> {
-    let ids = ids_of(list);
-    if ids.is_empty() || !io::stdout().is_terminal() {
-        return Ok(ids);
-    }
-    let newest = newest(client, path).await?;
-    Ok(shortest(&ids, &ids_of(&newest)))
-}
-
-fn ids_of(list: &Value) -> Vec<&str> {
-    items(list).iter().map(|item| text(item, "id")).collect()
-}
-
-/// Each id as short as it can be told from all of the newest; one that is not among them is whole.
-fn shortest<'a>(ids: &[&'a str], newest: &[&str]) -> Vec<&'a str> {
-    let mut sorted = newest.to_vec();
+/// Each id as short as it can be told from the others.
+fn shortest(ids: Vec<&str>) -> Vec<&str> {
+    let mut sorted = ids.clone();
     sorted.sort_unstable();
     sorted.dedup();
     let common = |a: &str, b: &str| a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     let length = |id: &str| {
-        let Ok(at) = sorted.binary_search(&id) else { return id.len() };
+        let at = sorted.partition_point(|other| *other < id);
         let before = at.checked_sub(1).map_or(0, |before| common(sorted[before], id));
         let after = sorted.get(at + 1).map_or(0, |after| common(after, id));
         (before.max(after) + 1).max(SHORTEST)
     };
-    ids.iter().map(|id| id.get(..length(id)).unwrap_or(id).trim_end_matches('-')).collect()
+    ids.into_iter().map(|id| id.get(..length(id)).unwrap_or(id).trim_end_matches('-')).collect()
 }
 
 #[cfg(test)]
@@ -113,20 +94,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_as_short_as_they_can_be_told_from_all_that_are_looked_at() {
-        let newest = ["ffffffff-0000-7000", "01a21412-3c2b-7000", "01a21412-3c2a-7000"];
-        assert_eq!(shortest(&newest, &newest), ["ffffffff", "01a21412-3c2b", "01a21412-3c2a"]);
-        assert_eq!(shortest(&newest[2..], &newest), ["01a21412-3c2a"]);
-        assert_eq!(shortest(&["00000000-0000-7000"], &newest), ["00000000-0000-7000"]);
-        assert_eq!(shortest(&["short", "short"], &["short"]), ["short", "short"]);
+    fn ids_are_as_short_as_they_can_be_told_from_what_is_listed_beside_them() {
+        let ids = ["ffffffff-0000-7000", "01a21412-3c2b-7000", "01a21412-3c2a-7000", "01a21412-3c2a-7100"];
+        let short = ["ffffffff-0000", "01a21412-3c2b", "01a21412-3c2a-70", "01a21412-3c2a-71"];
+        assert_eq!(shortest(ids.to_vec()), short);
+        assert_eq!(shortest(vec!["short", "short"]), ["short", "short"]);
     }
 
     #[test]
     fn an_id_is_printed_as_it_is_accepted() {
         let list: Vec<Value> =
-            (0..40).map(|n| json!({"id": format!("01a21412-3c{n:02}-7000-8000")})).collect();
+            (0..40).map(|n| json!({"id": format!("01a21412-3c2a-70{n:02}-8000")})).collect();
         let whole: Vec<&str> = list.iter().map(|item| text(item, "id")).collect();
-        for (id, shown) in whole.iter().zip(shortest(&whole[..3], &whole)) {
+        for (id, shown) in whole.iter().zip(shortest(whole.clone())) {
             assert_eq!(choose("job", &list, shown).unwrap(), *id);
         }
     }
@@ -143,7 +123,7 @@ mod tests {
         let chosen = |start: &str| choose("pipeline", &list, start).map_err(|error| error.to_string());
         assert_eq!(chosen("ABC"), Ok("abc1".to_owned()));
         assert_eq!(chosen("one"), Ok("abc1".to_owned()));
-        assert!(chosen("ab").unwrap_err().contains("\"ab\" is 3 pipelines"));
+        assert!(chosen("ab").unwrap_err().contains("\"ab\" stands for several pipelines"));
         assert_eq!(chosen("abd"), Ok("fff4".to_owned()));
         assert_eq!(chosen("a-name-that-is-longer-than-any-id-can-be"), Ok("fff5".to_owned()));
         assert!(chosen("two").unwrap_err().contains("give more of the id"));

@@ -16,13 +16,15 @@ use serde_json::Value;
 use super::output::write_json;
 use crate::runner::{api_url, parse_server};
 
-pub(super) use ids::{find_job, find_pipeline, shown_jobs, shown_pipelines};
+pub(super) use ids::{find_job, find_pipeline, shown};
 pub(super) use table::{Table, time};
 
 /// A server that does not take a connection within this time is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time of one request; one that follows something has no limit.
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// Rows of a list that are asked for at a time.
+const PAGE: usize = 100;
 
 /// Which server, and how its answers are printed.
 #[derive(Debug, Args)]
@@ -70,18 +72,25 @@ impl Client {
         self.send(self.request(Method::GET, path).query(query)).await
     }
 
-    /// A whole list, page by page.
-    pub(super) async fn get_all(&self, path: &[&str]) -> anyhow::Result<Value> {
-        let mut all = Vec::new();
+    /// The first rows of a list, so many at most, page by page.
+    pub(super) async fn list(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        count: usize,
+    ) -> anyhow::Result<Value> {
+        let mut list = Vec::new();
         let mut url = api_url(&self.server, path);
-        loop {
+        url.query_pairs_mut().extend_pairs(query).append_pair("limit", &count.min(PAGE).to_string());
+        while list.len() < count {
             let (headers, page) = self.exchange(self.http.get(url.clone())).await?;
-            all.extend_from_slice(items(&page));
+            list.extend(items(&page).iter().take(count - list.len()).cloned());
             match next_page(&headers) {
                 Some(query) => url.set_query(Some(&query)),
-                None => return Ok(Value::Array(all)),
+                None => break,
             }
         }
+        Ok(Value::Array(list))
     }
 
     /// Sends a request. The body of the answer, null where it has none; an error says why the server refused.
