@@ -77,6 +77,11 @@ fn malformed() -> Vec<Bad> {
 /// How `serde_json` marks what is no object.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
+/// So many objects within each other.
+fn nested(depth: usize) -> Value {
+    (0..depth).fold(json!(1), |inner, _| json!({"a": inner}))
+}
+
 fn refused_by_rule(job: &str) -> Vec<Bad> {
     let register = |id: Value| bad(422, Method::POST, "/api/runners/register", &json!({"runner_id": id}));
     let create = |change: &dyn Fn(&mut Value)| {
@@ -103,6 +108,12 @@ fn refused_by_rule(job: &str) -> Vec<Bad> {
         create(&|body| body["config"]["timeout_seconds"] = json!(86_401)),
         bad(422, Method::POST, "/api/pipeline/launch", &json!({"pipeline_id": "x", "parameters": {}})),
         bad(422, Method::POST, "/api/pipeline/launch", &json!({"parameters": {}})),
+        bad(
+            422,
+            Method::POST,
+            "/api/pipeline/launch",
+            &json!({"pipeline_id": UNKNOWN, "parameters": nested(64)}),
+        ),
         on_job(Method::PUT, "status", &json!({"status": "Sleeping"})),
         on_job(Method::PUT, "status", &json!({"status": "Queued"})),
         on_job(Method::PUT, "status", &json!({})),
@@ -118,6 +129,11 @@ fn refused_by_rule(job: &str) -> Vec<Bad> {
             Method::POST,
             "complete",
             &json!({"result": {"success": true, "exit_code": 0, "output": {"a": 1, RAW_VALUE: "1"}}}),
+        ),
+        on_job(
+            Method::POST,
+            "complete",
+            &json!({"result": {"success": true, "exit_code": 0, "output": nested(63)}}),
         ),
         on_job(Method::POST, "complete", &json!({"result": {"success": "yes"}})),
         on_job(

@@ -170,7 +170,7 @@ async fn drain(mut body: Body) {
 /// 400 for what is no JSON, 422 for JSON that is not what is asked for, naming the place.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    T::deserialize(Strict(&mut deserializer))
+    T::deserialize(Strict::new(&mut deserializer))
         .and_then(|value| deserializer.end().map(|()| value))
         // To know the place all the way costs as much as the reading.
         .or_else(|_| parse_knowing_the_place(body))
@@ -178,7 +178,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 
 fn parse_knowing_the_place<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(Strict(&mut deserializer)).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict::new(&mut deserializer)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         if inner.is_data() {

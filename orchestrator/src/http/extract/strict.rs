@@ -8,11 +8,19 @@ use serde::Deserializer;
 use serde::de::value::{CowStrDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
+/// How deep a body may be nested. What is stored of it is answered within other objects, and readers of JSON have limits of
+/// their own: that of `serde_json`, by which our own command line reads, is 128.
+const MAX_DEPTH: u8 = 64;
+
 /// Whatever reads JSON, at every depth. Around a deserializer, and whatever a deserializer is handed or hands out.
-pub(super) struct Strict<T>(pub(super) T);
+pub(super) struct Strict<T>(T, Room);
+
+/// How much deeper what is read may be nested.
+#[derive(Clone, Copy)]
+struct Room(u8);
 
 /// The reader of a struct: an object, and nothing else.
-struct Object<V>(V);
+struct Object<V>(V, Room);
 
 /// The reader of a whole number, however it is spelled.
 struct Whole<V>(V);
@@ -30,10 +38,26 @@ const RAW_VALUE: &str = "$serde_json::private::RawValue";
 /// Up to here every whole number has a spelling of its own among the floating ones.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
+impl<D> Strict<D> {
+    /// The reader of a whole body.
+    pub(super) fn new(deserializer: D) -> Self {
+        Self(deserializer, Room(MAX_DEPTH))
+    }
+}
+
+impl Room {
+    /// That within an array or an object.
+    fn within<E: Error>(self) -> Result<Self, E> {
+        let left = self.0.checked_sub(1).map(Self);
+        left.ok_or_else(|| E::custom(format_args!("nested deeper than {MAX_DEPTH}")))
+    }
+}
+
 macro_rules! forward {
-    ($($method:ident $wrapper:ident),* $(,)?) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            self.0.$method($wrapper(visitor))
+    ($($method:ident),* => |$visitor:ident, $room:ident| $reader:expr) => {
+        $(fn $method<V: Visitor<'de>>(self, $visitor: V) -> Result<V::Value, D::Error> {
+            let $room = self.1;
+            self.0.$method($reader)
         })*
     };
 }
@@ -42,29 +66,16 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     type Error = D::Error;
 
     forward! {
-        deserialize_any Strict,
-        deserialize_bool Strict,
-        deserialize_i8 Whole,
-        deserialize_i16 Whole,
-        deserialize_i32 Whole,
-        deserialize_i64 Whole,
-        deserialize_u8 Whole,
-        deserialize_u16 Whole,
-        deserialize_u32 Whole,
-        deserialize_u64 Whole,
-        deserialize_f32 Strict,
-        deserialize_f64 Strict,
-        deserialize_char Strict,
-        deserialize_str Strict,
-        deserialize_string Strict,
-        deserialize_bytes Strict,
-        deserialize_byte_buf Strict,
-        deserialize_option Strict,
-        deserialize_unit Strict,
-        deserialize_seq Strict,
-        deserialize_map Strict,
-        deserialize_identifier Strict,
-        deserialize_ignored_any Strict,
+        deserialize_any, deserialize_bool, deserialize_f32, deserialize_f64, deserialize_char,
+        deserialize_str, deserialize_string, deserialize_bytes, deserialize_byte_buf, deserialize_option,
+        deserialize_unit, deserialize_seq, deserialize_map, deserialize_identifier, deserialize_ignored_any
+            => |visitor, room| Strict(visitor, room)
+    }
+
+    forward! {
+        deserialize_i8, deserialize_i16, deserialize_i32, deserialize_i64, deserialize_u8, deserialize_u16,
+        deserialize_u32, deserialize_u64
+            => |visitor, _room| Whole(visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -73,7 +84,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_struct(name, fields, Object(visitor))
+        self.0.deserialize_struct(name, fields, Object(visitor, self.1))
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -93,7 +104,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         if name == RAW_VALUE {
             return self.0.deserialize_newtype_struct(name, visitor);
         }
-        self.0.deserialize_newtype_struct(name, Strict(visitor))
+        self.0.deserialize_newtype_struct(name, Strict(visitor, self.1))
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(
@@ -101,11 +112,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_unit_struct(name, Strict(visitor))
+        self.0.deserialize_unit_struct(name, Strict(visitor, self.1))
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, D::Error> {
-        self.0.deserialize_tuple(len, Strict(visitor))
+        self.0.deserialize_tuple(len, Strict(visitor, self.1))
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -114,7 +125,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_tuple_struct(name, len, Strict(visitor))
+        self.0.deserialize_tuple_struct(name, len, Strict(visitor, self.1))
     }
 
     fn is_human_readable(&self) -> bool {
@@ -156,19 +167,19 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<V> {
     }
 
     fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.0.visit_some(Strict(deserializer))
+        self.0.visit_some(Strict(deserializer, self.1))
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
-        self.0.visit_newtype_struct(Strict(deserializer))
+        self.0.visit_newtype_struct(Strict(deserializer, self.1))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<V::Value, A::Error> {
-        self.0.visit_seq(Strict(elements))
+        self.0.visit_seq(Strict(elements, self.1.within()?))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Strict(members))
+        self.0.visit_map(Strict(members, self.1.within()?))
     }
 }
 
@@ -180,7 +191,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Object<V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<V::Value, A::Error> {
-        self.0.visit_map(Strict(members))
+        self.0.visit_map(Strict(members, self.1.within()?))
     }
 }
 
@@ -246,7 +257,7 @@ impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Strict<S> {
     type Value = S::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.0.deserialize(Strict(deserializer))
+        self.0.deserialize(Strict(deserializer, self.1))
     }
 }
 
@@ -254,7 +265,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Strict<A> {
     type Error = A::Error;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, A::Error> {
-        self.0.next_element_seed(Strict(seed))
+        self.0.next_element_seed(Strict(seed, self.1))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -275,7 +286,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Strict<A> {
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
-        self.0.next_value_seed(Strict(seed))
+        self.0.next_value_seed(Strict(seed, self.1))
     }
 
     fn size_hint(&self) -> Option<usize> {

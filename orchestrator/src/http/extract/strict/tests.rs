@@ -27,7 +27,7 @@ enum Kind {
 fn read<T: DeserializeOwned>(json: &Value) -> Result<T, String> {
     let json = json.to_string();
     let mut deserializer = serde_json::Deserializer::from_str(&json);
-    T::deserialize(Strict(&mut deserializer)).map_err(|error| error.to_string())
+    T::deserialize(Strict::new(&mut deserializer)).map_err(|error| error.to_string())
 }
 
 fn refused<T: DeserializeOwned + fmt::Debug>(json: &Value, because: &str) {
@@ -59,7 +59,7 @@ fn a_name_that_serde_json_keeps_for_itself_is_refused_wherever_it_stands() {
     refused::<Outer>(&json!({RAW_VALUE: "{\"list\": []}"}), because);
     let spelled_otherwise = r#"{"a": 1, "\u0024serde_json::private::RawValue": "1"}"#;
     let mut deserializer = serde_json::Deserializer::from_str(spelled_otherwise);
-    let error = Value::deserialize(Strict(&mut deserializer)).unwrap_err();
+    let error = Value::deserialize(Strict::new(&mut deserializer)).unwrap_err();
     assert!(error.to_string().contains(because), "{error}");
     assert_eq!(
         read(&json!({"a \u{1F680} \"b\"": [1, {"": null}]})),
@@ -70,8 +70,20 @@ fn a_name_that_serde_json_keeps_for_itself_is_refused_wherever_it_stands() {
 #[test]
 fn a_raw_value_is_kept_as_it_is() {
     let mut deserializer = serde_json::Deserializer::from_str("{\"raw\": [1,  {}]}");
-    let read: HashMap<String, Box<RawValue>> = HashMap::deserialize(Strict(&mut deserializer)).unwrap();
+    let read: HashMap<String, Box<RawValue>> = HashMap::deserialize(Strict::new(&mut deserializer)).unwrap();
     assert_eq!(read["raw"].get(), "[1,  {}]");
+}
+
+#[test]
+fn what_is_nested_too_deep_is_refused_wherever_it_is_kept() {
+    let nested = |depth: u8| {
+        (0..depth).fold(json!(1), |inner, n| if n % 2 == 0 { json!([inner]) } else { json!({"a": inner}) })
+    };
+    assert_eq!(read(&nested(MAX_DEPTH)), Ok(nested(MAX_DEPTH)));
+    refused::<Value>(&nested(MAX_DEPTH + 1), "nested deeper than 64");
+    let within = |depth| json!({"list": [], "other": nested(depth)});
+    refused::<HashMap<String, Value>>(&within(MAX_DEPTH), "nested deeper than 64");
+    assert!(read::<HashMap<String, Value>>(&within(MAX_DEPTH - 1)).is_ok());
 }
 
 #[test]
