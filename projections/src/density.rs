@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::RangeInclusive;
 
 use rivet_events::archive::{ArchiveEvent, SegmentArchived};
 use rivet_events::log::{EventLog, ReadError};
@@ -61,31 +62,42 @@ impl Density {
         }
     }
 
-    /// What is wrong with the log, once its archive is looked at too: all of it is read.
+    /// What is wrong with the log, once its archive is looked at too: all of it is read. What is in a segment that cannot
+    /// be read is not told one by one.
     pub(crate) async fn faults_beside(mut self, log: &dyn EventLog) -> Result<Vec<String>, ReadError> {
-        let mut archived = Vec::new();
+        let (mut archived, mut unread) = (Vec::new(), Vec::new());
         let Segments { kept, removed_events } = segments(log).await?;
         for Segment { recorded, released } in kept {
             if let Err(fault) = self.see_segment(log.archive(), &recorded, released, &mut archived).await {
-                self.report(format!("segment {} of the archive: {fault}", recorded.segment));
+                let SegmentArchived { segment, events, first_position, last_position, .. } = &recorded;
+                self.report(format!(
+                    "segment {segment} of the archive, with {events} events of positions {first_position} to {last_position}: {fault}"
+                ));
+                unread.push(*first_position..=*last_position);
             }
         }
-        for (stream, before) in std::mem::take(&mut self.begun) {
-            self.report(format!("the {before} events before the first one of {stream} are missing"));
+        if unread.is_empty() {
+            for (stream, before) in std::mem::take(&mut self.begun) {
+                self.report(format!("the {before} events before the first one of {stream} are missing"));
+            }
         }
         let purged = match log.archive() {
             Some(archive) => archive.purged().await?.events + removed_events,
             None => removed_events,
         };
-        self.count_missing(&archived, purged);
+        self.count_missing(&archived, &unread, purged);
         Ok(self.faults)
     }
 
     /// Positions that are nowhere must be as many as were purged; which ones these were is not kept.
-    fn count_missing(&mut self, archived: &[u64], purged: u64) {
-        let is_missing = |position: &Position| !is_set(&self.seen, *position) && !is_set(archived, *position);
+    fn count_missing(&mut self, archived: &[u64], unread: &[RangeInclusive<Position>], purged: u64) {
+        let is_missing = |position: &Position| {
+            !is_set(&self.seen, *position)
+                && !is_set(archived, *position)
+                && !unread.iter().any(|segment| segment.contains(position))
+        };
         let missing: Vec<Position> = (1..=self.position).map(Position).filter(is_missing).collect();
-        if purged > 0 && missing.len() as u64 != purged {
+        if purged > 0 && unread.is_empty() && missing.len() as u64 != purged {
             self.report(format!("{} positions are missing, and {purged} were purged", missing.len()));
         } else if purged == 0 {
             for position in missing {
@@ -141,6 +153,15 @@ impl Density {
             self.faults.push(fault);
         }
     }
+}
+
+/// Refuses a log with segments of which this process was not told where they are: nothing in them could be proven.
+pub(crate) async fn check_archive(log: &dyn EventLog) -> Result<(), ReadError> {
+    let Some(archive) = log.archive() else { return Ok(()) };
+    if !segments(log).await?.kept.is_empty() {
+        archive.objects()?;
+    }
+    Ok(())
 }
 
 /// A segment as the log has it.

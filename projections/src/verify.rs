@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::bulk::Events;
 use crate::checkpoint::{self, Checkpoint, State};
-use crate::density::Density;
+use crate::density::{Density, check_archive};
 use crate::projection::ALL;
 use crate::query::{Query, Value};
 use crate::read_models::ReadModels;
@@ -55,6 +55,7 @@ impl ReadModels {
     /// Folds the whole log again and compares the live read models with it, while they go on. `progress` hears of
     /// every batch. Memory grows with the number of streams, a few dozen bytes each.
     pub async fn verify(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<Report, RebuildError> {
+        check_archive(&*self.inner.log).await?;
         let mut scratch = self.begin_generations(ALL).await?;
         let report = self.verify_with(&mut scratch, &progress).await;
         for checkpoint in &scratch {

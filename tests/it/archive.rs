@@ -192,7 +192,9 @@ async fn a_damaged_segment_is_told_by_a_verification_and_to_readers(kind: StoreK
     let verified = place.run(&["verify", "--json"]).await;
     assert_eq!(verified.status.code(), Some(1), "{verified:?}");
     let report: Value = serde_json::from_slice(&verified.stdout).unwrap();
-    assert!(report["log_faults"][0].as_str().unwrap().contains("SHA-256"), "{report}");
+    let [fault] = &report["log_faults"].as_array().unwrap()[..] else { panic!("{report}") };
+    let fault = fault.as_str().unwrap();
+    assert!(fault.contains("with 5 events of positions ") && fault.contains("SHA-256"), "{fault}");
     assert_eq!(report["differences"], json!([]));
     bytes[middle] ^= 1;
     fs::write(&segment, &bytes).unwrap();
@@ -270,4 +272,20 @@ async fn a_server_over_postgres_is_told_where_its_archive_is() {
     run_on(&store, &["migrate"]).await;
     let refused = run_on(&store, &["archive", "--older-than", "30d"]).await;
     assert!(said(&refused).contains("where archived job logs are kept is not known"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_archived_where_nobody_knows_is_not_verified() {
+    let place = Place::new(StoreKind::Postgres).await;
+    let server = place.server(&[]).await;
+    new_logged_job(&server.client(), 5).await;
+    printed(&run_on(&place.store, &["verify"]).await);
+    assert_archived(&place.archive().await, "archived 1 logs");
+    let refused = run_on(&place.store, &["verify"]).await;
+    assert_eq!((refused.status.code(), refused.stdout.len()), (Some(1), 0), "{refused:?}");
+    assert!(
+        said(&refused).ends_with("where archived job logs are kept is not known: set --archive-url\n"),
+        "{refused:?}"
+    );
+    place.assert_proven().await;
 }
