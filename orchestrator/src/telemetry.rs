@@ -19,6 +19,7 @@ use axum::response::Response;
 use clap::{Args, ValueEnum};
 use rivet_events::id::RunnerId;
 use tower_http::request_id::{MakeRequestId, MakeRequestUuid};
+use tracing::level_filters::LevelFilter;
 use tracing::{Instrument, Span, field, info_span};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -87,7 +88,13 @@ impl LogOptions {
     }
 }
 
+/// A word alone is a level: what else it could be is the name of a crate, and a misspelt level would silence all others.
 fn filter(text: &str) -> Result<String, String> {
+    let is_word = |directive: &&str| !directive.contains(['=', '[']) && !directive.contains("::");
+    let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
+    if let Some(word) = text.split(',').filter(is_word).find(|word| !is_level(word)) {
+        return Err(format!("{word:?} is no level: off, error, warn, info, debug, trace, or 0 to 5"));
+    }
     EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
