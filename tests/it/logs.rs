@@ -1,5 +1,6 @@
 //! Logs: kept whole and in order of arrival, a batch entirely or not at all, and never twice.
 
+use reqwest::Method;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, messages, new_claimed_job, new_job, success};
 use rivet_tests::server::TestApp;
@@ -60,6 +61,21 @@ async fn a_bad_entry_refuses_its_whole_batch(kind: StoreKind) {
         answer.assert_problem();
         answer.expect(422);
     }
+    let mut ancient = entry("then");
+    ancient["timestamp"] = json!("-0001-01-01T00:00:00Z");
+    let batch = json!([entry("good"), ancient]);
+    for (refused, place) in [
+        (api.append_logs(&job, &batch).await, "entries[1].timestamp: the year"),
+        (api.append_bare_logs(&job, &batch).await, "[1].timestamp: the year"),
+    ] {
+        let problem = refused.expect_refusal(422, "invalid_body");
+        assert!(problem["detail"].as_str().unwrap().starts_with(place), "{problem}");
+    }
+    let twice = format!(r#"{{"entries": [{0}], "entries": [{0}]}}"#, entry("good"));
+    let path = format!("/api/jobs/{job}/logs");
+    let refused = api.send_raw(Method::POST, &path, "application/json", twice).await;
+    let problem = refused.expect_refusal(422, "invalid_body");
+    assert!(problem["detail"].as_str().unwrap().contains("duplicate field `entries`"), "{problem}");
     assert_eq!(api.logs(&job).await.expect(200), json!([]));
 }
 
@@ -100,6 +116,9 @@ async fn an_offset_fences_gaps_and_repeats(kind: StoreKind) {
     let api = app.client();
     let job = new_claimed_job(&api, "r").await;
     let at = |offset: usize| api.with("rivet-log-offset", &offset);
+    // A gap is refused, and a sign of work all the same.
+    at(1).append_logs(&job, &json!([entry("b")])).await.expect(416);
+    assert_eq!(api.job(&job).await.expect(200)["phase"], "started");
     at(0).append_logs(&job, &json!([entry("a"), entry("b")])).await.expect(201);
     let gap = at(3).append_logs(&job, &json!([entry("d")])).await;
     gap.expect(416);

@@ -34,7 +34,11 @@ const MAX_TRIES: usize = 4;
 
 /// A batch: `{entries: […]}` (dialect A) or a bare array (dialect B).
 #[derive(Debug)]
-pub(in crate::http) struct Batch(Vec<LogEntry>);
+pub(in crate::http) struct Batch {
+    entries: Vec<LogEntry>,
+    /// Where the entries are in the body, for who has to look there.
+    place: &'static str,
+}
 
 /// Append a batch to the log of a job.
 ///
@@ -55,12 +59,12 @@ pub(in crate::http) async fn append(
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
     Path(job_id): Path<JobId>,
-    JsonWithNul(Batch(sent)): JsonWithNul<Batch>,
+    JsonWithNul(sent): JsonWithNul<Batch>,
 ) -> Result<Response, ApiError> {
     check_times(&sent)?;
-    let entries = LogEntries::new(&sent);
+    let entries = LogEntries::new(&sent.entries);
     let digest = digest::of_text(entries.json());
-    let entries = without_nul(sent).unwrap_or(entries);
+    let entries = without_nul(sent.entries).unwrap_or(entries);
     let mut sender = Sender {
         lease: header_value(&headers, &LEASE)?,
         offset: header_value(&headers, &LOG_OFFSET)?,
@@ -82,13 +86,13 @@ pub(in crate::http) async fn append(
 }
 
 /// RFC 3339 knows four digits of a year: what has more could be stored, and read by nobody.
-fn check_times(entries: &[LogEntry]) -> Result<(), ApiError> {
+fn check_times(Batch { entries, place }: &Batch) -> Result<(), ApiError> {
     let is_writable = |entry: &LogEntry| (0..=9999).contains(&entry.timestamp.year());
     match entries.iter().position(|entry| !is_writable(entry)) {
         None => Ok(()),
-        Some(place) => Err(ApiError::refused(
+        Some(index) => Err(ApiError::refused(
             "invalid_body",
-            format!("entries[{place}].timestamp: the year is not one of 0 to 9999 in UTC"),
+            format!("{place}[{index}].timestamp: the year is not one of 0 to 9999 in UTC"),
         )),
     }
 }
@@ -227,19 +231,22 @@ impl<'de> Deserialize<'de> for Batch {
                 while let Some(entry) = entries.next_element()? {
                     batch.push(entry);
                 }
-                Ok(Batch(batch))
+                Ok(Batch { entries: batch, place: "" })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Batch, A::Error> {
                 let mut batch = None;
                 while let Some(field) = fields.next_key::<String>()? {
-                    if field == "entries" {
-                        batch = Some(fields.next_value()?);
-                    } else {
+                    if field != "entries" {
                         fields.next_value::<serde::de::IgnoredAny>()?;
+                    } else if batch.is_some() {
+                        return Err(A::Error::duplicate_field("entries"));
+                    } else {
+                        batch = Some(fields.next_value()?);
                     }
                 }
-                batch.map(Batch).ok_or_else(|| A::Error::missing_field("entries"))
+                let entries = batch.ok_or_else(|| A::Error::missing_field("entries"))?;
+                Ok(Batch { entries, place: "entries" })
             }
         }
 
