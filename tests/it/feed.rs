@@ -245,6 +245,8 @@ async fn events_come_as_cloud_events_on_request(kind: StoreKind) {
     );
     let next = accepting.get(&answer.next_page().expect("there is more")).await.expect(200);
     assert_eq!(next[0]["type"], "job.completed");
+    let never = api.with("accept", "application/cloudevents-batch+json; Q=0.0, application/json");
+    assert!(never.get("/api/events").await.expect(200)["events"].is_array());
 }
 
 async fn what_cannot_be_a_start_is_refused(kind: StoreKind) {

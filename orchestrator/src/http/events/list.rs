@@ -158,7 +158,15 @@ fn as_cloud_events(uri: &Uri, events: &[Arc<FeedEvent>], next: Position) -> Resp
 fn wants_cloud_events(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted.flat_map(|value| value.split(',')).any(|range| {
-        let media_type = range.split(';').next().unwrap_or_default().trim();
-        media_type.eq_ignore_ascii_case(BATCH_MEDIA_TYPE)
+        let mut parts = range.split(';').map(str::trim);
+        let is_batch =
+            parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case(BATCH_MEDIA_TYPE));
+        is_batch && !parts.any(says_never)
     })
+}
+
+/// Whether a parameter of a media type is the weight 0: this one is not acceptable.
+fn says_never(parameter: &str) -> bool {
+    let Some((name, weight)) = parameter.split_once('=') else { return false };
+    name.trim().eq_ignore_ascii_case("q") && weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
 }
