@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
@@ -48,7 +49,7 @@ pub struct Config {
     pub legacy_start_timeout: Duration,
 
     /// How many attempts in a row a job may lose its runner before it fails
-    #[arg(long, env = "RIVET_MAX_LOST_ATTEMPTS", value_name = "COUNT", default_value = "3", value_parser = RangedU64ValueParser::<u32>::new().range(1..), help_heading = "Leases and deadlines")]
+    #[arg(long, env = "RIVET_MAX_LOST_ATTEMPTS", value_name = "COUNT", default_value = "3", value_parser = RangedU64ValueParser::<u32>::new().range(1..=1_000), help_heading = "Leases and deadlines")]
     pub max_lost_attempts: u32,
 
     /// How long after a start nothing expires, so that every runner can speak first [default: the lease]
@@ -220,9 +221,20 @@ impl DatabaseUrl {
     }
 }
 
-impl From<String> for DatabaseUrl {
-    fn from(url: String) -> Self {
-        Self(url)
+impl FromStr for DatabaseUrl {
+    type Err = &'static str;
+
+    /// Whether there is such a database is the driver's affair. But where a URL names no file, SQLite makes a database for
+    /// each connection, and none has what another wrote.
+    fn from_str(url: &str) -> Result<Self, Self::Err> {
+        let url = Self(url.to_owned());
+        let is_in_memory = url.0.split(['?', '&']).skip(1).any(|option| option == "mode=memory");
+        match url.sqlite_file() {
+            Some(file) if is_in_memory || ["", ":memory:"].contains(&&*file) => {
+                Err("it names no file: expected sqlite://relative.db or sqlite:///absolute.db")
+            }
+            Some(_) | None => Ok(url),
+        }
     }
 }
 
@@ -316,7 +328,7 @@ mod tests {
         for flag in ["--lease", "--sweep-interval", "--run-timeout"] {
             assert!(parse(&[flag, "0s"]).unwrap_err().contains("must be longer than 0"), "{flag}");
         }
-        assert!(parse(&["--max-lost-attempts", "0"]).is_err());
+        assert!(parse(&["--max-lost-attempts", "0"]).unwrap_err().contains("0 is not in 1..=1000"));
         assert!(parse(&["--append-queue", "0"]).is_err());
     }
 
@@ -338,8 +350,23 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_is_no_file_is_refused() {
+        for url in [
+            "sqlite:",
+            "sqlite://",
+            "sqlite::memory:",
+            "sqlite://:memory:",
+            "sqlite://a.db?cache=shared&mode=memory",
+        ] {
+            let refused = parse(&["--database-url", url]).unwrap_err();
+            assert!(refused.contains("it names no file: expected sqlite://relative.db"), "{refused}");
+        }
+        assert!(parse(&["--database-url", "sqlite:a.db?mode=rwc"]).is_ok());
+    }
+
+    #[test]
     fn no_text_form_of_a_database_url_shows_its_secrets() {
-        let shown = |url: &str| DatabaseUrl::from(url.to_owned()).to_string();
+        let shown = |url: &str| url.parse::<DatabaseUrl>().unwrap().to_string();
         assert_eq!(shown("postgres://rivet:s3cret@db:5432/rivet"), "postgres://rivet:***@db:5432/rivet");
         assert_eq!(shown("postgres://rivet:s3@cret@db/rivet"), "postgres://rivet:***@db/rivet");
         assert_eq!(shown("postgres://rivet:s3/cr@et?@db/rivet"), "postgres://***");

@@ -320,6 +320,17 @@ async fn looking_into_a_database_does_not_create_it() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_no_database_is_left_alone() {
+    let directory = tempfile::tempdir().expect("the temporary directory can be written");
+    let file = directory.path().join("notes.txt").display().to_string();
+    std::fs::write(&file, "not a database, whatever its size").expect("it can be written");
+    let url = format!("sqlite://{file}");
+    let output = run(&["serve", "--listen", "127.0.0.1:0", "--database-url", &url]).await;
+    assert_eq!(complaint(&output, 1), format!("error: {file} is not a SQLite database\n"));
+    assert_eq!(directory.path().read_dir().expect("it is there").count(), 1);
+}
+
+#[tokio::test]
 async fn a_runner_without_a_place_to_work_does_not_begin() {
     let runner = run(&["runner", "--id", "r", "--work-dir", "/proc/none"]).await;
     assert!(

@@ -1,12 +1,11 @@
 //! `serve`: the server, until a signal ends it.
 
-use std::borrow::Cow;
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
@@ -19,6 +18,8 @@ use crate::clock::SystemClock;
 use crate::config::{Config, DatabaseUrl};
 use crate::telemetry::{self, LogFormat, LogOptions};
 
+/// What every file of SQLite begins with.
+const SQLITE_HEAD: &[u8] = b"SQLite format 3\0";
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 16_384;
 
@@ -59,8 +60,8 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
 /// Keeps a second server from a SQLite file as long as this is not dropped: each would refuse what the other has allowed.
 /// Commands beside the server need no such right.
 fn lock(database: &DatabaseUrl) -> anyhow::Result<Option<File>> {
-    let on_disk = |file: &Cow<'_, str>| !file.is_empty() && !file.starts_with(':');
-    let Some(file) = database.sqlite_file().filter(on_disk) else { return Ok(None) };
+    let Some(file) = database.sqlite_file() else { return Ok(None) };
+    check_kind(&file)?;
     let path = format!("{file}.lock");
     let lock = File::create(&path).with_context(|| format!("cannot write {path}"))?;
     match lock.try_lock() {
@@ -71,6 +72,15 @@ fn lock(database: &DatabaseUrl) -> anyhow::Result<Option<File>> {
             Ok(None)
         }
     }
+}
+
+/// Refuses a file that is something else than a database, before anything is left beside it.
+fn check_kind(file: &str) -> anyhow::Result<()> {
+    let mut head = Vec::new();
+    // What cannot be read, or is not there, is told when it is opened.
+    let read = File::open(file).and_then(|file| file.take(SQLITE_HEAD.len() as u64).read_to_end(&mut head));
+    ensure!(read.is_err() || head.is_empty() || head == SQLITE_HEAD, "{file} is not a SQLite database");
+    Ok(())
 }
 
 /// Listens with room for all runners to come back at the same time, as far as the system allows (`somaxconn`): whom
