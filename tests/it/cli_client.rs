@@ -292,7 +292,12 @@ async fn a_refusal_says_what_the_server_said() {
     let said = refused(&app, &[&["job", "list"], &nobody[..]].concat()).await;
     assert!(said.starts_with("error: no answer from http://127.0.0.1:1/: "), "{said}");
     assert_eq!(run(&app, &["job", "list", "--server", "nowhere"]).await.status.code(), Some(2));
-    assert_eq!(run(&app, &["pipeline", "launch", "x", "-p", "novalue"]).await.status.code(), Some(2));
+    for parameter in ["novalue", "=1", "s={bad"] {
+        let launch = run(&app, &["pipeline", "launch", "x", "-p", parameter]).await;
+        assert_eq!(launch.status.code(), Some(2), "{parameter}");
+    }
+    let said = refused(&app, &["pipeline", "launch", "x", "-p", "n=1", "-p", "n=2"]).await;
+    assert_eq!(said, "error: the parameter n is given more than once\n");
 }
 
 /// What bash offers for the last of these words.

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 use reqwest::Method;
@@ -110,7 +110,7 @@ pub(super) struct LaunchOptions {
     /// Id of the pipeline, its beginning, or its name
     pipeline: String,
     /// Value of an input: a text, which the server takes as the number or bool that it spells where the input is
-    /// declared as one; JSON where it begins with {, [ or ". May be repeated
+    /// declared as one; JSON where it begins with {, [ or ". May be repeated, for other inputs
     #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, Value)>,
     /// 0 (last) to 9 (first) [default: what the pipeline says, or 5]
@@ -127,10 +127,15 @@ pub(super) struct LaunchOptions {
 }
 
 fn parameter(text: &str) -> Result<(String, Value), String> {
-    let (name, value) = text.split_once('=').ok_or("must be NAME=VALUE")?;
+    let (name, value) =
+        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("must be NAME=VALUE")?;
     // What a text means is the declared input's affair: a version 1.10 is no number, and a branch may be called 123.
-    let json = if value.starts_with(['{', '[', '"']) { serde_json::from_str(value).ok() } else { None };
-    Ok((name.to_owned(), json.unwrap_or_else(|| Value::from(value))))
+    let value = if value.starts_with(['{', '[', '"']) {
+        serde_json::from_str(value).map_err(|error| format!("the value is not JSON: {error}"))?
+    } else {
+        Value::from(value)
+    };
+    Ok((name.to_owned(), value))
 }
 
 pub(super) async fn run(command: PipelineSubcommand) -> anyhow::Result<()> {
@@ -281,9 +286,13 @@ async fn diff(
 
 #[expect(clippy::print_stderr, reason = "talk")]
 async fn launch(options: LaunchOptions) -> anyhow::Result<()> {
+    let mut parameters = Map::new();
+    for (name, value) in options.parameters {
+        ensure!(!parameters.contains_key(&name), "the parameter {name} is given more than once");
+        parameters.insert(name, value);
+    }
     let client = Client::new(&options.client)?;
     let id = find_pipeline(&client, &options.pipeline).await?;
-    let parameters: Map<String, Value> = options.parameters.into_iter().collect();
     let mut body = json!({"pipeline_id": id, "parameters": parameters});
     if let Some(priority) = options.priority {
         body["priority"] = priority.into();
@@ -307,12 +316,15 @@ mod tests {
     #[test]
     fn a_value_is_a_text_unless_it_looks_like_nothing_but_json() {
         let value = |text: &str| parameter(text).map(|(_, value)| value);
-        for text in ["main", "1.10", "123456789012345678901234567890", "true", "null", "a=b", "", "[wip] x"] {
+        for text in ["main", "1.10", "123456789012345678901234567890", "true", "null", "a=b", ""] {
             assert_eq!(value(&format!("name={text}")), Ok(json!(text)));
         }
         assert_eq!(value("list=[1, 2.5]"), Ok(json!([1, 2.5])));
         assert_eq!(value("map={\"a\": null}"), Ok(json!({"a": null})));
         assert_eq!(value("text=\"7\""), Ok(json!("7")));
-        assert!(value("branch").is_err());
+        assert_eq!(value("text=\"[wip] x\""), Ok(json!("[wip] x")));
+        for text in ["branch", "=1", "s={bad", "s=[wip] x", "s=\"open", "s={} x"] {
+            assert!(value(text).is_err(), "{text}");
+        }
     }
 }
