@@ -7,15 +7,15 @@
 
 mod copies;
 mod handed;
+mod news;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rivet_events::job::JobEvent;
+use rivet_events::id::RunnerId;
 use rivet_events::log::EventLog;
-use rivet_events::{Event, Position};
 use rivet_projections::job_queue;
 use rivet_projections::{QueryError, ReadModels};
 use tokio::sync::{Notify, oneshot};
@@ -29,15 +29,14 @@ use copies::Requests;
 pub(crate) use copies::{RequestCopy, RequestName, Turn};
 pub(crate) use handed::Offered;
 use handed::{HandedOut, Offer};
+use news::News;
 
-/// How often the queue is looked at without a reason: for retries that come due, and hints that were lost.
+/// How often the queue is looked at without a reason: for hints that were lost, and retries from before its start.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Longest wait for the read model to show what has just been recorded.
 const READ_WAIT: Duration = Duration::from_secs(1);
 /// Jobs that are looked at for one set of capabilities at once.
 const CANDIDATES: usize = 200;
-/// Events that are looked through for a reason at once.
-const BATCH: usize = 1_000;
 
 /// What a runner can do; `None` is everything.
 type Capabilities = Option<Vec<String>>;
@@ -61,6 +60,7 @@ struct Line {
 
 #[derive(Debug)]
 struct Waiting {
+    runner_id: RunnerId,
     capabilities: Arc<Capabilities>,
     offer: oneshot::Sender<Offered>,
     /// Whether its time is up: it leaves when it is passed over.
@@ -81,14 +81,14 @@ enum Reason {
 pub(crate) struct Place<'a> {
     dispatcher: &'a Dispatcher,
     number: u64,
-    capabilities: Arc<Capabilities>,
+    runner_id: RunnerId,
 }
 
 impl Dispatcher {
     /// The place at the end of the line.
-    pub(crate) fn queue_up(&self, capabilities: Capabilities) -> Place<'_> {
+    pub(crate) fn queue_up(&self, runner_id: RunnerId) -> Place<'_> {
         let number = self.next_place.fetch_add(1, Ordering::Relaxed);
-        Place { dispatcher: self, number, capabilities: Arc::new(capabilities) }
+        Place { dispatcher: self, number, runner_id }
     }
 
     /// One more copy of a request, which supersedes those that wait; see [`copies`].
@@ -114,7 +114,7 @@ impl Dispatcher {
         shutdown: CancellationToken,
     ) {
         let mut heads = log.watch();
-        let mut seen = *heads.borrow_and_update();
+        let mut news = News::after(*heads.borrow_and_update(), log);
         let mut heads = WatchStream::from_changes(heads);
         let mut reason = Reason::Queue;
         while !shutdown.is_cancelled() {
@@ -130,7 +130,8 @@ impl Dispatcher {
                     }
                 }
             }
-            let pause = tokio::time::sleep(LOOK_EVERY);
+            let due = news.next_due(clock.now()).filter(|_| !self.line().places.is_empty());
+            let pause = tokio::time::sleep(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY)));
             tokio::pin!(pause);
             reason = loop {
                 tokio::select! {
@@ -140,9 +141,7 @@ impl Dispatcher {
                     () = shutdown.cancelled() => return,
                     head = heads.next() => {
                         let Some(head) = head else { return };
-                        let is_empty = self.line().places.is_empty();
-                        let mattered = is_empty || matters(&*log, &mut seen, head).await;
-                        seen = seen.max(head);
+                        let mattered = news.read_until(head, self).await;
                         if mattered && !self.line().places.is_empty() {
                             read_models.wait_for(head, READ_WAIT).await;
                             break Reason::Queue;
@@ -150,6 +149,20 @@ impl Dispatcher {
                     }
                 }
             };
+        }
+    }
+
+    /// Has those who wait under names that have registered anew be offered what these can do now.
+    fn registered(&self, capabilities: &HashMap<&RunnerId, &Capabilities>) {
+        let Line { places, arrivals } = &mut *self.line();
+        for (place, waiting) in places {
+            if let Some(now) = capabilities.get(&waiting.runner_id)
+                && *waiting.capabilities != **now
+            {
+                waiting.capabilities = Arc::new((*now).clone());
+                arrivals.insert(*place);
+                self.arrived.notify_one();
+            }
         }
     }
 
@@ -247,54 +260,18 @@ impl Line {
     }
 }
 
-/// Whether anything up to `head` may have made a job claimable.
-async fn matters(log: &dyn EventLog, seen: &mut Position, head: Position) -> bool {
-    while *seen < head {
-        let Ok(batch) = log.read_all(*seen, BATCH).await else { return true };
-        let Some(last) = batch.last() else { return true };
-        *seen = last.position;
-        if batch.iter().any(|envelope| frees_a_job(&envelope.event)) {
-            return true;
-        }
-    }
-    false
-}
-
-fn frees_a_job(event: &Event) -> bool {
-    match event {
-        Event::Job(event) => match event {
-            // The end of a job may free a place in its group.
-            JobEvent::Launched(_)
-            | JobEvent::Requeued(_)
-            | JobEvent::Completed(_)
-            | JobEvent::Cancelled(_)
-            | JobEvent::TimedOut(_) => true,
-            JobEvent::Claimed(_)
-            | JobEvent::Started(_)
-            | JobEvent::LeaseExpired(_)
-            | JobEvent::CancelRequested(_)
-            | JobEvent::ReportRefused(_)
-            | JobEvent::Purged(_) => false,
-        },
-        Event::Pipeline(_)
-        | Event::JobLog(_)
-        | Event::Runner(_)
-        | Event::Claim(_)
-        | Event::Group(_)
-        | Event::Projection(_)
-        | Event::Webhook(_)
-        | Event::Archive(_)
-        | Event::Unreadable(_) => false,
-    }
-}
-
 impl Place<'_> {
-    /// The next job that this runner should try to claim; `None` if there is none until `deadline`. However soon
-    /// that is, the queue is looked at once. Dropping the future gives the turn away, not the place.
-    pub(crate) async fn next_offer(&self, deadline: tokio::time::Instant) -> Option<Offered> {
+    /// The next job that this runner should try to claim with what it can do, until it registers anew; `None` if there is
+    /// none until `deadline`. However soon that is, the queue is looked at once. Dropping the future gives the turn away,
+    /// not the place.
+    pub(crate) async fn next_offer(
+        &self,
+        capabilities: Capabilities,
+        deadline: tokio::time::Instant,
+    ) -> Option<Offered> {
         let (offer, mut offered) = oneshot::channel();
-        let capabilities = Arc::clone(&self.capabilities);
-        let waiting = Waiting { capabilities, offer, is_last_look: false };
+        let (runner_id, capabilities) = (self.runner_id.clone(), Arc::new(capabilities));
+        let waiting = Waiting { runner_id, capabilities, offer, is_last_look: false };
         {
             let mut line = self.dispatcher.line();
             line.places.insert(self.number, waiting);

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, join_all};
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{id, launched, new_demanding_pipeline, new_job, new_pipeline, success};
+use rivet_tests::sample::{
+    failure, history, id, launched, micros, new_demanding_pipeline, new_job, new_pipeline, new_pipeline_with,
+    success,
+};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::list;
@@ -19,6 +22,8 @@ on_both_stores! {
     a_waiting_runner_is_woken_by_a_launch,
     without_a_job_the_wait_ends_in_time,
     only_what_a_runner_can_do_is_given_to_it,
+    a_runner_that_registers_anew_while_it_waits_is_given_what_it_can_do_now,
+    a_retry_is_given_to_who_waits_as_soon_as_it_is_due,
     one_request_gets_one_job,
     a_repeated_request_that_finds_no_further_job_gets_the_first_answer,
     a_request_whose_lease_is_over_gets_nothing_more_under_its_key,
@@ -111,6 +116,46 @@ async fn only_what_a_runner_can_do_is_given_to_it(kind: StoreKind) {
         join(join(api.claim_next("plain", 2_000), api.claim_next("able", 50_000)), launch).await;
     plain.expect(204);
     assert_eq!(job_of(&able.expect(200)), job);
+}
+
+async fn a_runner_that_registers_anew_while_it_waits_is_given_what_it_can_do_now(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let gpu = new_demanding_pipeline(&api, &["gpu"]).await;
+    api.register("less", &["gpu"]).await.expect(200);
+    api.register("more", &[]).await.expect(200);
+    let meanwhile = async {
+        until_so_many_wait(&api, 2).await;
+        api.register("less", &[]).await.expect(200);
+        let job = launched(&api, &gpu).await;
+        api.register("more", &["gpu"]).await.expect(200);
+        job
+    };
+    let waiting = join(api.claim_next("less", 10_000), api.claim_next("more", 50_000));
+    let ((less, more), job) = join(waiting, meanwhile).await;
+    less.expect(204);
+    assert_eq!(job_of(&more.expect(200)), job);
+}
+
+async fn a_retry_is_given_to_who_waits_as_soon_as_it_is_due(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = launched(&api, &new_pipeline_with(&api, &json!({"max_retries": 2})).await).await;
+    for _ in 0..2 {
+        let claimed = api.claim_next("r", 50_000).await.expect(200);
+        api.holding(&claimed).complete(&job, &failure()).await.expect(204);
+    }
+    api.claim_next("r", 50_000).await.expect(200);
+    let (_, events) = history(&api, &job).await;
+    let times = |kind: &str, member: &str| -> Vec<i64> {
+        let of_kind = events.iter().filter(|event| event["type"] == kind);
+        of_kind.map(|event| micros(&event["payload"][member])).collect()
+    };
+    let (due, claimed) = (times("job.requeued", "due_at"), times("job.claimed", "claimed_at"));
+    let delays: Vec<i64> = claimed[1..].iter().zip(&due).map(|(claimed, due)| claimed - due).collect();
+    // The better of two: a machine that is busy may be late.
+    assert!(delays.iter().all(|delay| *delay >= 0), "{delays:?}");
+    assert!(delays.iter().min() < Some(&200_000), "{delays:?}");
 }
 
 async fn one_request_gets_one_job(kind: StoreKind) {

@@ -64,12 +64,7 @@ pub(in crate::http) async fn claim_next(
     let key = request_key(&headers, &REQUEST_KEY)?;
     state.polled_by(&body.runner_id, &metadata).await?;
     let deadline = Instant::now() + Duration::from_millis(body.wait_ms.unwrap_or_default()).min(MAX_WAIT);
-    let request = Request {
-        capabilities: state.capabilities(&body.runner_id).await?,
-        key,
-        runner_id: body.runner_id,
-        metadata,
-    };
+    let request = Request { key, runner_id: body.runner_id, metadata };
     let copy = state.dispatcher.begin(request.name());
     // What an older copy has begun decides for this one, too.
     drop(copy.turn().await);
@@ -96,7 +91,6 @@ fn answered(Recorded(position, info): Recorded<JobExecutionInfo>) -> Response {
 #[derive(Clone)]
 struct Request {
     runner_id: RunnerId,
-    capabilities: Option<Vec<String>>,
     key: Option<String>,
     metadata: Metadata,
 }
@@ -133,8 +127,8 @@ impl Request {
         copy: &Arc<RequestCopy>,
         deadline: Instant,
     ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
-        let place = state.dispatcher.queue_up(self.capabilities.clone());
-        while let Some(offered) = self.wait_for_offer(state, &place, copy, deadline).await {
+        let place = state.dispatcher.queue_up(self.runner_id.clone());
+        while let Some(offered) = self.wait_for_offer(state, &place, copy, deadline).await? {
             let Some(turn) = copy.turn().await else { break };
             // Also when the client leaves, lest it hear that there was nothing when it asks again, and a job be lost until
             // its lease runs out.
@@ -189,15 +183,16 @@ impl Request {
         place: &Place<'_>,
         copy: &RequestCopy,
         deadline: Instant,
-    ) -> Option<Offered> {
+    ) -> Result<Option<Offered>, ApiError> {
         let pause = (state.config.lease.min(state.config.runner_offline_after) / 3).max(MIN_PAUSE);
         let mut pauses = interval_at(Instant::now() + pause, pause);
-        let mut offer = std::pin::pin!(place.next_offer(deadline));
+        let capabilities = state.capabilities(&self.runner_id).await?;
+        let mut offer = std::pin::pin!(place.next_offer(capabilities, deadline));
         loop {
             tokio::select! {
-                offered = &mut offer => return offered,
-                () = state.draining.cancelled() => return None,
-                () = copy.superseded() => return None,
+                offered = &mut offer => return Ok(offered),
+                () = state.draining.cancelled() => return Ok(None),
+                () = copy.superseded() => return Ok(None),
                 _ = pauses.tick() => state.note_poll_by(&self.runner_id, &self.metadata).await,
             }
         }
@@ -212,7 +207,8 @@ impl Request {
         let claim = Claim {
             job_id,
             runner_id: self.runner_id.clone(),
-            capabilities: self.capabilities.clone(),
+            // Since it was offered, the runner may have registered anew.
+            capabilities: state.capabilities(&self.runner_id).await?,
             lease_id,
             fencing: true,
             request_key: self.key.clone(),

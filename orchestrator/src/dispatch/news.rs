@@ -1,0 +1,136 @@
+//! What the log tells that concerns the line: that a job may be claimable, when a retry will be, and what a runner that
+//! waits can do from now on.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rivet_events::id::RunnerId;
+use rivet_events::job::JobEvent;
+use rivet_events::log::EventLog;
+use rivet_events::runner::RunnerEvent;
+use rivet_events::{Event, Position};
+
+use super::{Capabilities, Dispatcher};
+
+/// Events that are looked through at once.
+const BATCH: usize = 1_000;
+/// Retries whose times are known; of more than that, those that are due last are found when the queue is looked at anyway.
+const MAX_DUE: usize = 10_000;
+/// Shortest pause before a look for retries: many that come due one after the other are found in one.
+const MIN_PAUSE: Duration = Duration::from_millis(25);
+
+/// How far the log was looked through, and what was found that is still to come.
+pub(super) struct News {
+    log: Arc<dyn EventLog>,
+    seen: Position,
+    /// When retries come due.
+    due: BTreeSet<DateTime<Utc>>,
+}
+
+impl News {
+    /// What comes after a position.
+    pub(super) fn after(seen: Position, log: Arc<dyn EventLog>) -> Self {
+        Self { log, seen, due: BTreeSet::new() }
+    }
+
+    /// Looks through the log up to `head`. Whether anything may have made a job claimable.
+    pub(super) async fn read_until(&mut self, head: Position, dispatcher: &Dispatcher) -> bool {
+        let mut matters = false;
+        while self.seen < head {
+            let batch = self.log.read_all(self.seen, BATCH).await.unwrap_or_default();
+            let Some(last) = batch.last() else {
+                // What is not known may matter.
+                self.seen = head;
+                return true;
+            };
+            self.seen = last.position;
+            matters |= batch.iter().any(|envelope| frees_a_job(&envelope.event));
+            batch.iter().filter_map(|envelope| retry_at(&envelope.event)).for_each(|due| self.note(due));
+            let registered: HashMap<_, _> =
+                batch.iter().filter_map(|envelope| registration(&envelope.event)).collect();
+            if !registered.is_empty() {
+                dispatcher.registered(&registered);
+            }
+        }
+        matters
+    }
+
+    /// How long it is until a retry comes due that has not been when this was last asked.
+    pub(super) fn next_due(&mut self, now: DateTime<Utc>) -> Option<Duration> {
+        while self.due.first().is_some_and(|due| *due <= now) {
+            self.due.pop_first();
+        }
+        let due = *self.due.first()?;
+        Some((due - now).to_std().unwrap_or_default().max(MIN_PAUSE))
+    }
+
+    fn note(&mut self, due: DateTime<Utc>) {
+        self.due.insert(due);
+        if self.due.len() > MAX_DUE {
+            self.due.pop_last();
+        }
+    }
+}
+
+fn retry_at(event: &Event) -> Option<DateTime<Utc>> {
+    let Event::Job(JobEvent::Requeued(requeued)) = event else { return None };
+    Some(requeued.due_at)
+}
+
+fn registration(event: &Event) -> Option<(&RunnerId, &Capabilities)> {
+    let Event::Runner(RunnerEvent::Registered(registered)) = event else { return None };
+    Some((&registered.runner_id, &registered.capabilities))
+}
+
+fn frees_a_job(event: &Event) -> bool {
+    match event {
+        Event::Job(event) => match event {
+            // The end of a job may free a place in its group.
+            JobEvent::Launched(_)
+            | JobEvent::Requeued(_)
+            | JobEvent::Completed(_)
+            | JobEvent::Cancelled(_)
+            | JobEvent::TimedOut(_) => true,
+            JobEvent::Claimed(_)
+            | JobEvent::Started(_)
+            | JobEvent::LeaseExpired(_)
+            | JobEvent::CancelRequested(_)
+            | JobEvent::ReportRefused(_)
+            | JobEvent::Purged(_) => false,
+        },
+        Event::Pipeline(_)
+        | Event::JobLog(_)
+        | Event::Runner(_)
+        | Event::Claim(_)
+        | Event::Group(_)
+        | Event::Projection(_)
+        | Event::Webhook(_)
+        | Event::Archive(_)
+        | Event::Unreadable(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use rivet_events::log::{LogSettings, in_memory};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_line_is_woken_when_the_next_retry_is_due() {
+        let log = in_memory(LogSettings::default()).await.unwrap();
+        let (now, second) = (DateTime::UNIX_EPOCH, TimeDelta::seconds(1));
+        let mut news = News::after(Position(0), log);
+        assert_eq!(news.next_due(now), None);
+        for due in [now + second * 3, now + second, now + second] {
+            news.note(due);
+        }
+        assert_eq!(news.next_due(now), Some(Duration::from_secs(1)));
+        assert_eq!(news.next_due(now + second - TimeDelta::microseconds(1)), Some(MIN_PAUSE));
+        assert_eq!(news.next_due(now + second), Some(Duration::from_secs(2)));
+        assert_eq!(news.next_due(now + second * 3), None);
+    }
+}
