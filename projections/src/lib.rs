@@ -49,7 +49,7 @@ pub mod webhooks;
 
 pub use archiving::{NotReleased, Released};
 pub use as_of::AsOf;
-pub use page::{Cursor, CursorError, Page};
+pub use page::{Cursor, CursorError, MAX_PAGE_BYTES, Page, Room};
 pub use past::PastError;
 pub use query::QueryError;
 pub use read_models::ReadModels;

@@ -4,6 +4,11 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+/// Bytes of the rows of one page, as they are stored, unless the first one is larger alone: the number of rows does not
+/// bound what a client or a runner has put into them.
+pub const MAX_PAGE_BYTES: usize = 8 << 20;
 
 /// The last row of a page: its sort time and its key. As text, `{microseconds}_{key}`, opaque to clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +65,10 @@ impl<T> Page<T> {
         after: Option<&Cursor>,
         limit: usize,
         cursor: impl Fn(&T) -> Cursor,
-    ) -> Self {
+    ) -> Self
+    where
+        T: Serialize,
+    {
         let place = |row: &T| {
             let Cursor { micros, key } = cursor(row);
             std::cmp::Reverse((micros, key))
@@ -69,15 +77,31 @@ impl<T> Page<T> {
         let mut rows: Vec<T> =
             rows.into_iter().filter(|row| begin.as_ref().is_none_or(|b| place(row) > *b)).collect();
         rows.sort_by_cached_key(place);
-        Self::of(rows, limit, cursor)
+        let (found, mut room) = (rows.len(), Room::default());
+        let fitting = rows.iter().take(limit).take_while(|row| room.takes(row)).count();
+        rows.truncate(fitting);
+        Self::of(rows, found, cursor)
     }
 
-    /// The first `limit` of `rows`, which were asked for with a limit of one more.
-    pub(crate) fn of(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> Cursor) -> Self {
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = if more { rows.last().map(cursor) } else { None };
+    /// A page of these rows, the first of those that were found.
+    pub(crate) fn of(rows: Vec<T>, found: usize, cursor: impl Fn(&T) -> Cursor) -> Self {
+        let next = if found > rows.len() { rows.last().map(cursor) } else { None };
         Self { items: rows, next }
+    }
+}
+
+/// What a page has room for yet.
+#[derive(Debug, Default)]
+pub struct Room {
+    taken: usize,
+}
+
+impl Room {
+    /// Whether there is room for this row too. There is for the first one, whatever its length.
+    pub fn takes(&mut self, row: &impl Serialize) -> bool {
+        let is_first = self.taken == 0;
+        self.taken += serde_json::to_vec(row).map_or(0, |text| text.len());
+        is_first || self.taken <= MAX_PAGE_BYTES
     }
 }
 
@@ -105,10 +129,27 @@ mod tests {
     }
 
     #[test]
+    fn a_page_ends_before_what_it_has_no_room_for() {
+        let cursor = |row: &String| Cursor { micros: row.len().try_into().unwrap(), key: "k".to_owned() };
+        let lengths = [MAX_PAGE_BYTES + 7, MAX_PAGE_BYTES / 2 + 1, MAX_PAGE_BYTES / 2, 9];
+        let rows: Vec<String> = lengths.iter().map(|length| "x".repeat(*length)).collect();
+        let (mut pages, mut after) = (Vec::new(), None);
+        loop {
+            let page = Page::of_all(rows.clone(), after.as_ref(), 10, cursor);
+            pages.push(page.items.iter().map(String::len).collect::<Vec<_>>());
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(pages, [&lengths[..1], &lengths[1..2], &lengths[2..]]);
+    }
+
+    #[test]
     fn the_last_page_has_no_next_one() {
         let cursor = |row: &i64| Cursor { micros: *row, key: "k".to_owned() };
         assert_eq!(Page::of(vec![3, 2], 2, cursor).next, None);
-        let page = Page::of(vec![3, 2, 1], 2, cursor);
+        let page = Page::of(vec![3, 2], 3, cursor);
         assert_eq!((page.items, page.next.map(|c| c.micros)), (vec![3, 2], Some(2)));
     }
 }

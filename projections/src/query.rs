@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use rivet_events::log::StoreError;
 
-use crate::page::Cursor;
+use crate::page::{Cursor, MAX_PAGE_BYTES};
 use crate::projection::Projection;
 
 /// Why a read model gave no answer.
@@ -81,6 +81,13 @@ impl From<i64> for Value {
     }
 }
 
+/// The order of a list, by a column with a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Order {
+    NewestFirst(&'static str),
+    OldestFirst(&'static str),
+}
+
 /// A statement under construction. In its text, `{rows}` stands for the read model's table.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
@@ -114,27 +121,52 @@ impl Query {
         }
     }
 
-    /// Goes on, after a condition, with a page of the rows, newest first by the column `time`: those after the cursor,
-    /// and one more than `limit`, which tells whether there are more.
-    pub(crate) fn newest_first(self, time: &str, after: Option<&Cursor>, limit: usize) -> Self {
-        self.page(time, after, limit, "<", " desc")
-    }
-
-    /// The same, oldest first.
-    pub(crate) fn oldest_first(self, time: &str, after: Option<&Cursor>, limit: usize) -> Self {
-        self.page(time, after, limit, ">", "")
-    }
-
-    fn page(mut self, time: &str, after: Option<&Cursor>, limit: usize, beyond: &str, order: &str) -> Self {
-        if let Some(Cursor { micros, key }) = after {
-            self = self
-                .push(&format!(" and ({time}, key) {beyond} ("))
-                .bind(*micros)
-                .push(", ")
-                .bind(&**key)
-                .push(")");
+    /// A page of a list, for [`ReadModels::page`](crate::read_models::ReadModels::page): rows that are found in one of
+    /// several ways, each a condition. A branch each, so that each walks an index and stops; one query, so that all see the
+    /// rows in the same state.
+    pub(crate) fn page<W: FnOnce(Self) -> Self>(
+        order: Order,
+        ways: impl IntoIterator<Item = W>,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Self {
+        let (time, beyond, direction) = match order {
+            Order::NewestFirst(time) => (time, "<", " desc"),
+            Order::OldestFirst(time) => (time, ">", ""),
+        };
+        // One more than the page has room for tells whether there are more.
+        let limit = limit.saturating_add(1);
+        let mut query = Self::new("");
+        for (n, way) in ways.into_iter().enumerate() {
+            query = query.push(if n == 0 { "select * from (" } else { " union select * from (" }).push(
+                &format!("select key, {time} as place, octet_length(document) as bytes from {{rows}} where "),
+            );
+            query = way(query);
+            if let Some(Cursor { micros, key }) = after {
+                query = query.push(&format!(" and ({time}, key) {beyond} (")).bind(*micros);
+                query = query.push(", ").bind(&**key).push(")");
+            }
+            query = query
+                .push(&format!(" order by {time}{direction}, key{direction} limit "))
+                .bind_count(limit)
+                .push(&format!(") as way_{n}"));
         }
-        self.push(&format!(" order by {time}{order}, key{order} limit ")).bind_count(limit.saturating_add(1))
+        query.documents(&format!("place{direction}, key{direction}")).push(" limit ").bind_count(limit)
+    }
+
+    /// The documents of the rows whose `key` and `bytes` this selects, in an order; null from the first one on for which a
+    /// page has no room. Documents are looked up by their keys once their lengths are known, which no database has to read
+    /// them for: so none has more of them in memory than a page.
+    pub(crate) fn documents(self, order: &str) -> Self {
+        let Self { text, args } = self;
+        let text = format!(
+            "select (select document from {{rows}} as whole
+                     where whole.key = page.key and (page.total <= {MAX_PAGE_BYTES} or page.total = page.bytes))
+             from (select listed.*, sum(bytes) over (order by {order} rows unbounded preceding) as total
+                   from ({text}) as listed) as page
+             order by {order}"
+        );
+        Self { text, args }
     }
 
     /// Goes on with a placeholder for a number of rows.

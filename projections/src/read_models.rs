@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::checkpoint::{self, Checkpoint, State};
 use crate::generation;
+use crate::page::{Cursor, Page};
 use crate::projection::Projection;
 use crate::query::{self, Query, QueryError, Value};
 use crate::rows::{Store, is_missing_table};
@@ -198,6 +199,20 @@ impl ReadModels {
             .filter_map(|row| row.into_iter().next().and_then(Value::into_text))
             .map(|document| query::decode::<P>(&document))
             .collect()
+    }
+
+    /// The page that a [`Query::page`] selects.
+    pub(crate) async fn page<P: Projection>(
+        &self,
+        query: &Query,
+        limit: usize,
+        cursor: impl Fn(&P::Row) -> Cursor,
+    ) -> Result<Page<P::Row>, QueryError> {
+        let rows = self.values::<P>(query).await?;
+        let found = rows.len();
+        let fitting = rows.into_iter().take(limit).map_while(|row| row.into_iter().next()?.into_text());
+        let rows = fitting.map(|document| query::decode::<P>(&document)).collect::<Result<_, _>>()?;
+        Ok(Page::of(rows, found, cursor))
     }
 
     /// The number that a query selects.

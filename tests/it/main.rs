@@ -5,6 +5,7 @@
 mod architecture;
 mod archive;
 mod bench;
+mod big_lists;
 mod cancel;
 mod claims;
 mod cli;

@@ -30,7 +30,7 @@ impl<T: IntoResponse> IntoResponse for Recorded<T> {
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Paging {
-    /// Rows of the page; 500 where absent.
+    /// Rows of the page at most, 500 where absent; fewer where they would be larger than 8 MiB together.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Where to go on: from `Link`, opaque.

@@ -1,7 +1,5 @@
 //! What may be asked about jobs.
 
-use std::cmp::Reverse;
-
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::job::JobStatus;
@@ -11,7 +9,7 @@ use rivet_events::{Position, StreamId};
 use super::{Job, Jobs};
 use crate::as_of::AsOf;
 use crate::page::{Cursor, Page};
-use crate::query::{Query, QueryError};
+use crate::query::{Order, Query, QueryError};
 use crate::read_models::ReadModels;
 
 /// Which jobs a list is about: those that meet every condition given.
@@ -66,26 +64,19 @@ pub async fn list(
     } else {
         distinct(&filter.status).into_iter().map(|status| of_status(vec![status])).collect()
     };
-    newest(read_models, filters.iter().map(|filter| |query| conditions(query, filter)), after, limit).await
+    let ways = filters.iter().map(|filter| |query| conditions(query, filter));
+    newest(read_models, ways, after, limit).await
 }
 
-/// Jobs that are found in one of several ways, newest launch first. A branch each, so that each walks an index and stops;
-/// one query, so that all see the jobs in the same state.
+/// Jobs that are found in one of several ways, newest launch first.
 pub(super) async fn newest(
     read_models: &ReadModels,
     ways: impl Iterator<Item = impl FnOnce(Query) -> Query>,
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Job>, QueryError> {
-    let mut query = Query::new("select document from (");
-    for (n, way) in ways.enumerate() {
-        query = query.push(if n == 0 { "select * from (" } else { " union all select * from (" });
-        query = way(query).newest_first("requested_at", after, limit).push(&format!(") as way_{n}"));
-    }
-    let mut rows = read_models.select::<Jobs>(&query.push(") as ways")).await?;
-    rows.sort_unstable_by_key(|job| Reverse((job.requested_at, job.id)));
-    rows.dedup_by_key(|job| job.id);
-    Ok(Page::of(rows, limit, |job| Cursor::new(job.requested_at, job.id)))
+    let query = Query::page(Order::NewestFirst("requested_at"), ways, after, limit);
+    read_models.page::<Jobs>(&query, limit, cursor).await
 }
 
 /// Jobs in a state, oldest launch first: for those who work through all of them, page by page.
@@ -95,13 +86,13 @@ pub async fn with_status(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Job>, QueryError> {
-    let query = Query::new("select document from {rows} where status = ").bind(status.as_str()).oldest_first(
-        "requested_at",
-        after,
-        limit,
-    );
-    let rows = read_models.select::<Jobs>(&query).await?;
-    Ok(Page::of(rows, limit, |job| Cursor::new(job.requested_at, job.id)))
+    let of_status = |query: Query| query.push("status = ").bind(status.as_str());
+    let query = Query::page(Order::OldestFirst("requested_at"), [of_status], after, limit);
+    read_models.page::<Jobs>(&query, limit, cursor).await
+}
+
+fn cursor(job: &Job) -> Cursor {
+    Cursor::new(job.requested_at, job.id)
 }
 
 fn distinct(statuses: &[JobStatus]) -> Vec<JobStatus> {
@@ -114,10 +105,10 @@ fn distinct(statuses: &[JobStatus]) -> Vec<JobStatus> {
     distinct
 }
 
-/// Goes on with the jobs that meet a filter, up to where their order is said.
+/// Goes on with the conditions of a filter.
 pub(super) fn conditions(query: Query, filter: &JobFilter) -> Query {
     let mut query = query
-        .push("select document from {rows} where requested_at >= ")
+        .push("requested_at >= ")
         .bind(filter.since.map_or(i64::MIN, |since| since.timestamp_micros()))
         .bind_some(" and requested_at < ", filter.until.map(|until| until.timestamp_micros()))
         .bind_some(" and pipeline_id = ", filter.pipeline_id.map(|id| id.to_string()))
@@ -128,14 +119,19 @@ pub(super) fn conditions(query: Query, filter: &JobFilter) -> Query {
     if filter.status.is_empty() { query } else { query.push(")") }
 }
 
-/// The jobs of these ids that there are, in no order.
-pub async fn find_all(read_models: &ReadModels, ids: &[JobId]) -> Result<Vec<Job>, QueryError> {
+/// The jobs of these ids that there are, in their order, as many as a page has room for.
+pub async fn first_of(read_models: &ReadModels, ids: &[JobId]) -> Result<Vec<Job>, QueryError> {
     if ids.is_empty() {
         return Ok(vec![]);
     }
-    let mut query = Query::new("select document from {rows} where key in (");
+    let mut query = Query::new("with asked(key, place) as (values ");
     for (n, id) in ids.iter().enumerate() {
-        query = query.push(if n == 0 { "" } else { ", " }).bind(id.to_string());
+        query = query.push(if n == 0 { "(" } else { ", (" }).bind(id.to_string()).push(&format!(", {n})"));
     }
-    read_models.select::<Jobs>(&query.push(")")).await
+    let query = query.push(
+        ")
+         select key, place, (select octet_length(document) from {rows} as whole where whole.key = asked.key) as bytes
+         from asked",
+    );
+    read_models.select::<Jobs>(&query.documents("place")).await
 }

@@ -106,7 +106,7 @@ fn with_start(query: Query, start: &str) -> Query {
 }
 
 impl Term {
-    /// Goes on with the jobs of it that meet a filter, up to where their order is said.
+    /// Goes on with the conditions of it, and of a filter.
     fn query(self, query: Query, filter: &JobFilter) -> Query {
         match self {
             Self::IdStart { start, since, until } => {

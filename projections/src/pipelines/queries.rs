@@ -7,7 +7,7 @@ use rivet_events::{Position, StreamId};
 use super::{Pipeline, Pipelines};
 use crate::page::{Cursor, Page};
 use crate::past::PastError;
-use crate::query::{Query, QueryError};
+use crate::query::{Order, Query, QueryError};
 use crate::read_models::ReadModels;
 
 /// The pipeline, also a deleted one; none if there never was one.
@@ -21,13 +21,9 @@ pub async fn list(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Pipeline>, QueryError> {
-    let query = Query::new("select document from {rows} where deleted_at is null").newest_first(
-        "created_at",
-        after,
-        limit,
-    );
-    let rows = read_models.select::<Pipelines>(&query).await?;
-    Ok(Page::of(rows, limit, |row| Cursor::new(row.created_at, row.id)))
+    let is_there = |query: Query| query.push("deleted_at is null");
+    let query = Query::page(Order::NewestFirst("created_at"), [is_there], after, limit);
+    read_models.page::<Pipelines>(&query, limit, cursor).await
 }
 
 /// The pipeline as it was at a position, also a deleted one.
@@ -48,5 +44,9 @@ pub async fn list_at(
 ) -> Result<Page<Pipeline>, PastError> {
     let mut rows = read_models.rows_at::<Pipelines>(position).await?;
     rows.retain(|row| row.deleted_at.is_none());
-    Ok(Page::of_all(rows, after, limit, |row| Cursor::new(row.created_at, row.id)))
+    Ok(Page::of_all(rows, after, limit, cursor))
+}
+
+fn cursor(row: &Pipeline) -> Cursor {
+    Cursor::new(row.created_at, row.id)
 }

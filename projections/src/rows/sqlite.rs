@@ -43,7 +43,8 @@ pub(super) async fn query(
     args: &[Value],
 ) -> sqlx::Result<Vec<Vec<Value>>> {
     let rows = bound(text, args).fetch_all(connection).await?;
-    rows.iter().map(|row| (0..row.len()).map(|n| value(row, n)).collect()).collect()
+    // Each row is let go of once its values are copied.
+    rows.into_iter().map(|row| (0..row.len()).map(|n| value(&row, n)).collect()).collect()
 }
 
 pub(super) async fn execute(

@@ -10,7 +10,7 @@ use super::{Runner, RunnerStatus, Runners};
 use crate::as_of::AsOf;
 use crate::page::{Cursor, Page};
 use crate::past::PastError;
-use crate::query::{Query, QueryError, Value};
+use crate::query::{Order, Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
 /// The runner, if it is registered.
@@ -36,11 +36,11 @@ pub async fn list(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Runner>, QueryError> {
-    let query = Query::new("select document from {rows} where registered_at is not null")
-        .bind_some(" and status = ", status.map(RunnerStatus::as_str))
-        .newest_first("registered_at", after, limit);
-    let rows = read_models.select::<Runners>(&query).await?;
-    Ok(Page::of(rows, limit, cursor))
+    let registered = |query: Query| {
+        query.push("registered_at is not null").bind_some(" and status = ", status.map(RunnerStatus::as_str))
+    };
+    let query = Query::page(Order::NewestFirst("registered_at"), [registered], after, limit);
+    read_models.page::<Runners>(&query, limit, cursor).await
 }
 
 /// The names of registered runners that `part`, in lower case, is a part of, in whatever case. Databases know no other

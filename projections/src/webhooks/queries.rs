@@ -4,7 +4,7 @@ use rivet_events::id::WebhookId;
 
 use super::{Webhook, WebhookStatus, Webhooks};
 use crate::page::{Cursor, Page};
-use crate::query::{Query, QueryError};
+use crate::query::{Order, Query, QueryError};
 use crate::read_models::ReadModels;
 
 /// The webhook, if there is one.
@@ -25,11 +25,7 @@ pub async fn list(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Webhook>, QueryError> {
-    let query = Query::new("select document from {rows} where created_at is not null").newest_first(
-        "created_at",
-        after,
-        limit,
-    );
-    let rows = read_models.select::<Webhooks>(&query).await?;
-    Ok(Page::of(rows, limit, |row| Cursor::new(row.created_at, row.id)))
+    let all = |query: Query| query.push("created_at is not null");
+    let query = Query::page(Order::NewestFirst("created_at"), [all], after, limit);
+    read_models.page::<Webhooks>(&query, limit, |row| Cursor::new(row.created_at, row.id)).await
 }

@@ -1,13 +1,18 @@
 //! `GET /api/jobs/{id}/events`
 
-use axum::Json;
+use std::iter;
+use std::sync::Arc;
+
+use axum::body::Body;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use rivet_events::id::JobId;
-use rivet_events::{StreamId, Version};
+use rivet_events::{Envelope, StreamId, Version};
 use rivet_projections::jobs::Jobs;
 use rivet_projections::projection::Projection;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::feed::EventBody;
@@ -69,25 +74,46 @@ pub(in crate::http) async fn history(
     State(state): State<AppState>,
     Path(id): Path<JobId>,
     Query(detail): Query<Detail>,
-) -> Result<Json<Value>, ApiError> {
-    let envelopes = state.commands.log().read_stream(&StreamId::job(id), Version::default()).await?;
-    if envelopes.is_empty() {
+) -> Result<Response, ApiError> {
+    let events = state.commands.log().read_stream(&StreamId::job(id), Version::default()).await?;
+    if events.is_empty() {
         return Err(unknown_job(id));
     }
-    let mut row = None;
-    let mut events = Vec::with_capacity(envelopes.len());
-    for envelope in &envelopes {
-        let mut event = value(EventBody::from(&**envelope))?;
-        if detail.states {
-            row = Jobs::apply(row, envelope);
-            event["state"] = value(row.clone().map(|row| Job::from_row(row, envelope.recorded_at)))?;
-        }
-        events.push(event);
-    }
-    Ok(Json(json!({"events": events})))
+    let body = Body::from_stream(stream::iter(pieces(events, detail.states)));
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// What was stored may be no JSON of today's.
-fn value(body: impl Serialize) -> Result<Value, ApiError> {
-    serde_json::to_value(body).map_err(|error| ApiError::internal(&error))
+/// The text of the answer, an event a piece: each comes with all that its job was launched with and ended in, which is
+/// never in memory as often as there are events.
+fn pieces(
+    events: Vec<Arc<Envelope>>,
+    with_states: bool,
+) -> impl Iterator<Item = serde_json::Result<Vec<u8>>> {
+    let mut row = None;
+    let texts = events.into_iter().enumerate().map(move |(place, envelope)| {
+        let event = EventBody::from(&*envelope);
+        let entry = if with_states {
+            row = Jobs::apply(row.take(), &envelope);
+            let state = row.clone().map(|row| Job::from_row(row, envelope.recorded_at));
+            Entry::WithState { event, state }
+        } else {
+            Entry::Alone(event)
+        };
+        let mut text = Vec::from(if place == 0 { "{\"events\":[" } else { "," });
+        serde_json::to_writer(&mut text, &entry)?;
+        Ok(text)
+    });
+    texts.chain(iter::once(Ok(b"]}".to_vec())))
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
+enum Entry<'a> {
+    Alone(EventBody<'a>),
+    WithState {
+        #[serde(flatten)]
+        event: EventBody<'a>,
+        state: Option<Job>,
+    },
 }

@@ -7,6 +7,7 @@ use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rivet_events::Position;
+use rivet_projections::MAX_PAGE_BYTES;
 use serde::Deserialize;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
@@ -21,8 +22,6 @@ use crate::http::state::AppState;
 
 /// Events of one answer where the client does not say.
 const DEFAULT_LIMIT: usize = 100;
-/// Bytes of one answer, unless a single event is larger.
-const MAX_BYTES: usize = 8 << 20;
 /// Pages that a filter may pass over before the client is given a chance to go on by itself.
 const MAX_PAGES: usize = 100;
 /// Longest wait for something new.
@@ -116,7 +115,7 @@ async fn gather(follower: &mut Follower, limit: usize) -> Result<(Vec<Arc<FeedEv
     let (mut events, mut bytes, mut pages) = (Vec::new(), 0, 0);
     while events.len() < limit {
         match follower.peek() {
-            Some(next) if !events.is_empty() && bytes + next.json().len() > MAX_BYTES => break,
+            Some(next) if !events.is_empty() && bytes + next.json().len() > MAX_PAGE_BYTES => break,
             Some(next) => {
                 bytes += next.json().len();
                 events.extend(follower.take());

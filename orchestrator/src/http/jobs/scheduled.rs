@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobStatus;
-use rivet_projections::{job_queue, jobs, runners};
+use rivet_projections::{Room, job_queue, jobs, runners};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -31,6 +31,8 @@ pub(in crate::http) struct Poll {
 }
 
 /// List what a runner may claim: the first 100 jobs in claim order, shown by the time of their launch.
+///
+/// Fewer where they would be larger than 8 MiB together: who has claimed these asks again.
 #[utoipa::path(
     get, path = "/api/jobs/scheduled", operation_id = "listScheduledJobs", tag = "Runners",
     params(Poll, At),
@@ -64,7 +66,7 @@ pub(in crate::http) async fn scheduled(
         job_queue::candidates(&state.read_models, capabilities.as_deref(), poll.fencing, now, OFFERED)
             .await?;
     let ids: Vec<JobId> = offered.iter().map(|job| job.job_id).collect();
-    let mut jobs = jobs::find_all(&state.read_models, &ids).await?;
+    let mut jobs = jobs::first_of(&state.read_models, &ids).await?;
     // Of those that were offered, one may have been claimed since.
     jobs.retain(|job| job.status == JobStatus::Queued);
     jobs.sort_by_key(|job| (job.requested_at, job.id));
@@ -83,9 +85,13 @@ async fn offered_at(state: &AppState, poll: &Poll, then: Moment) -> Result<Vec<J
     let offered =
         job_queue::candidates_at(read_models, position, capabilities, poll.fencing, then.time, OFFERED)
             .await?;
-    let mut jobs = Vec::with_capacity(offered.len());
-    for job in offered {
-        jobs.extend(jobs::find_at(read_models, job.job_id, position).await?);
+    let (mut room, mut jobs) = (Room::default(), Vec::with_capacity(offered.len()));
+    for offered in offered {
+        let Some(job) = jobs::find_at(read_models, offered.job_id, position).await? else { continue };
+        if !room.takes(&job) {
+            break;
+        }
+        jobs.push(job);
     }
     jobs.sort_by_key(|job| (job.requested_at, job.id));
     Ok(jobs.into_iter().map(|row| Job::from_row(row, then.time)).collect())

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::id::PipelineId;
 use rivet_events::pipeline::{PipelineDefinition, PipelineEvent};
 use rivet_events::{Envelope, Event, Position, StreamId, Version};
+use rivet_projections::Room;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -25,7 +26,7 @@ const DEFAULT_LIMIT: usize = 100;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Range {
-    /// Versions at most; 100 where absent.
+    /// Versions at most, 100 where absent; fewer where they would be larger than 8 MiB together.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Only versions older than this.
@@ -99,14 +100,18 @@ pub(in crate::http) async fn list(
     let limit = limit(range.limit, DEFAULT_LIMIT)?;
     let history = History::read(&state, id).await?;
     let older = history.numbers().rev().filter(|number| range.before.is_none_or(|before| *number < before));
-    let page: Vec<u32> = older.take(limit).collect();
-    let bodies: Result<Vec<Summary<'_>>, ApiError> =
-        page.iter().map(|number| Ok(history.version(*number)?.summary())).collect();
-    let mut response = Json(bodies?).into_response();
-    if let Some(oldest) = page.last().filter(|oldest| **oldest > 1) {
-        let link = next_link(&uri, "before", oldest).map(|link| (header::LINK, link));
-        response.headers_mut().extend(link);
+    let (mut room, mut page) = (Room::default(), Vec::new());
+    for number in older.take(limit) {
+        let summary = history.version(number)?.summary();
+        if !room.takes(&summary) {
+            break;
+        }
+        page.push(summary);
     }
+    let oldest = page.last().map(|oldest| oldest.version).filter(|oldest| *oldest > 1);
+    let link = oldest.and_then(|oldest| next_link(&uri, "before", &oldest));
+    let mut response = Json(page).into_response();
+    response.headers_mut().extend(link.map(|link| (header::LINK, link)));
     Ok(response)
 }
 

@@ -99,7 +99,7 @@ export function usePipeline(id) {
  * @returns {Resource<import("./types.js").Version[]>}
  */
 export function useVersions(id) {
-  return useResource(`/api/pipeline/${encodeURIComponent(id)}/versions`, { on: isAbout(id) });
+  return useResource(`/api/pipeline/${encodeURIComponent(id)}/versions`, { on: isAbout(id), pages: WHOLE.pages });
 }
 
 /**
