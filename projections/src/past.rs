@@ -33,11 +33,18 @@ pub enum PastError {
 
 impl ReadModels {
     /// All rows that a read model had at a position, by what its fold makes of the streams that were alive then; for
-    /// read models whose rows come from and go with pipelines, jobs or runners. The read models must have come to the
-    /// position.
+    /// read models whose rows are made of one stream each, so that no more of the streams is in memory than is being read.
+    /// The read models must have come to the position.
     pub(crate) async fn rows_at<P: Projection>(&self, position: Position) -> Result<Vec<P::Row>, PastError> {
         let streams = self.alive_at(P::STREAMS, position).await?;
-        self.rows_of::<P>(streams, position).await
+        let skipped = &self.skipped(P::NAME).await?;
+        let rows = stream::iter(streams)
+            .map(|stream| async move {
+                let events = self.events_until(&stream, position, skipped).await?;
+                Ok::<_, PastError>(fold::<P>(&events))
+            })
+            .buffer_unordered(CONCURRENT_READS);
+        rows.try_concat().await
     }
 
     /// Streams of these kinds that were alive at a position.
@@ -57,7 +64,8 @@ impl ReadModels {
         Ok(streams)
     }
 
-    /// The rows that a read model would have had at a position, had there been these streams alone.
+    /// The rows that a read model would have had at a position, had there been these streams alone, however many of them
+    /// make up a row.
     pub(crate) async fn rows_of<P: Projection>(
         &self,
         streams: Vec<StreamId>,

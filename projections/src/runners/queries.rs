@@ -10,6 +10,7 @@ use super::{Runner, RunnerStatus, Runners};
 use crate::as_of::AsOf;
 use crate::page::{Cursor, Page};
 use crate::past::PastError;
+use crate::projection::Projection;
 use crate::query::{Order, Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
@@ -90,7 +91,8 @@ pub async fn list_at(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Runner>, PastError> {
-    let mut rows = read_models.rows_at::<Runners>(position).await?;
+    let streams = read_models.alive_at(Runners::STREAMS, position).await?;
+    let mut rows = read_models.rows_of::<Runners>(streams, position).await?;
     rows.retain(|row| row.registered_at.is_some() && status.is_none_or(|status| row.status == status));
     Ok(Page::of_all(rows, after, limit, cursor))
 }
