@@ -93,7 +93,7 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Stores a step of read models, as a part of the transaction. False as in [`Prepared::store`].
+    /// Stores a step of read models, as a part of the transaction. False as in [`Prepared::store`](super::Prepared::store).
     pub(crate) async fn advance(&mut self, advance: Advance<'_>) -> Result<bool, StoreError> {
         match self {
             Self::Postgres(connection) => postgres::advance(connection, postgres::prepare(advance)?).await,
