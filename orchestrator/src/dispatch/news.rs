@@ -85,30 +85,20 @@ fn registration(event: &Event) -> Option<(&RunnerId, &Capabilities)> {
 }
 
 fn frees_a_job(event: &Event) -> bool {
+    let Event::Job(event) = event else { return false };
     match event {
-        Event::Job(event) => match event {
-            // The end of a job may free a place in its group.
-            JobEvent::Launched(_)
-            | JobEvent::Requeued(_)
-            | JobEvent::Completed(_)
-            | JobEvent::Cancelled(_)
-            | JobEvent::TimedOut(_) => true,
-            JobEvent::Claimed(_)
-            | JobEvent::Started(_)
-            | JobEvent::LeaseExpired(_)
-            | JobEvent::CancelRequested(_)
-            | JobEvent::ReportRefused(_)
-            | JobEvent::Purged(_) => false,
-        },
-        Event::Pipeline(_)
-        | Event::JobLog(_)
-        | Event::Runner(_)
-        | Event::Claim(_)
-        | Event::Group(_)
-        | Event::Projection(_)
-        | Event::Webhook(_)
-        | Event::Archive(_)
-        | Event::Unreadable(_) => false,
+        // The end of a job may free a place in its group.
+        JobEvent::Launched(_)
+        | JobEvent::Requeued(_)
+        | JobEvent::Completed(_)
+        | JobEvent::Cancelled(_)
+        | JobEvent::TimedOut(_) => true,
+        JobEvent::Claimed(_)
+        | JobEvent::Started(_)
+        | JobEvent::LeaseExpired(_)
+        | JobEvent::CancelRequested(_)
+        | JobEvent::ReportRefused(_)
+        | JobEvent::Purged(_) => false,
     }
 }
 
