@@ -101,12 +101,9 @@ pub(super) async fn finish(
     let now = state.clock.now();
     let before = state.commands.jobs.load(job_id).await?.aggregate.state;
     let metadata = AppState::of_holder(metadata, &before, lease);
-    let complete = JobCommand::Complete(CompleteJob {
-        lease,
-        report: report.clone(),
-        backoff: state.backoff(&before).await,
-        now,
-    });
+    // What went well is not retried, whatever became of its pipeline.
+    let backoff = if report.status == JobStatus::Succeeded { None } else { state.backoff(&before).await };
+    let complete = JobCommand::Complete(CompleteJob { lease, report: report.clone(), backoff, now });
     match state.commands.jobs.execute(job_id, complete, &metadata).await {
         Ok(committed) => {
             state.note_holder(&before, &metadata).await;
