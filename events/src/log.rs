@@ -81,6 +81,8 @@ pub struct LogSettings {
     pub batch_appends: usize,
     /// Bytes of payload that are committed together at most. A single larger append is a batch of its own.
     pub batch_bytes: usize,
+    /// Bytes of payload that are read together at most. A single larger event is read alone.
+    pub read_bytes: usize,
     /// Events kept in memory for those who follow the log.
     pub recent_events: usize,
     /// Bytes of payload kept in memory for those who follow the log.
@@ -98,6 +100,7 @@ impl Default for LogSettings {
             queue_bytes: 64 << 20,
             batch_appends: 512,
             batch_bytes: 4 << 20,
+            read_bytes: 16 << 20,
             recent_events: 8_192,
             recent_bytes: 16 << 20,
             known_streams: 16_384,
@@ -186,11 +189,17 @@ pub trait EventLog: Send + Sync {
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
     /// Up to `limit` events after `after`, in order of their positions, without gaps but for what was archived or purged.
+    /// Fewer where their payloads would be more than [`LogSettings::read_bytes`], but none only at the end of the log.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
-    /// All events after `after` and up to `until`, in order of their positions, without gaps but for what was archived or
-    /// purged; nothing that is not in the log any more.
-    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, ReadError>;
+    /// All events after `after` and up to the position returned with them, in order of their positions, without gaps but for
+    /// what was archived or purged; nothing that is not in the log any more. That position is `until`, or an earlier one
+    /// where the payloads would be more than [`LogSettings::read_bytes`].
+    async fn read_range(
+        &self,
+        after: Position,
+        until: Position,
+    ) -> Result<(Vec<Arc<Envelope>>, Position), ReadError>;
 
     /// The events at these positions, in order; without those that are not there, or not any more.
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, ReadError>;

@@ -76,21 +76,32 @@ impl ReadModels {
         until: Position,
         batches: mpsc::Sender<Result<Events, ReadError>>,
     ) {
-        let begins = (after.0..until.0).step_by(BATCH).map(Position);
-        let read = |after| self.read_batch(after, until);
-        let mut reads = pin!(stream::iter(begins).map(read).buffered(CONCURRENT_READS));
-        while let Some(batch) = reads.next().await {
-            if batches.send(batch).await.is_err() {
-                return;
+        let ranges =
+            (after.0..until.0).step_by(BATCH).map(|after| (Position(after), batch_end(after, until)));
+        let read = async |(after, to)| (self.inner.log.read_range(after, to).await, to);
+        let mut reads = pin!(stream::iter(ranges).map(read).buffered(CONCURRENT_READS));
+        while let Some((mut batch, to)) = reads.next().await {
+            // More than one read where the events are large.
+            loop {
+                let rest = batch.as_ref().ok().map(|(_, reached)| *reached).filter(|reached| *reached < to);
+                if batches.send(batch).await.is_err() {
+                    return;
+                }
+                let Some(reached) = rest else { break };
+                batch = self.inner.log.read_range(reached, to).await;
             }
         }
     }
 
     /// The next batch after a position, which leads to `until` at most.
     pub(crate) async fn read_batch(&self, after: Position, until: Position) -> Result<Events, ReadError> {
-        let to = until.min(Position(after.0 + BATCH as u64));
-        Ok((self.inner.log.read_range(after, to).await?, to))
+        self.inner.log.read_range(after, batch_end(after.0, until)).await
     }
+}
+
+/// The last position of the batch that begins after a position.
+fn batch_end(after: u64, until: Position) -> Position {
+    until.min(Position(after + BATCH as u64))
 }
 
 /// Waits for the batch that is being written, if one is.

@@ -40,7 +40,11 @@ impl EventLog for ArchivedLog {
         self.log.read_all(after, limit).await
     }
 
-    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, ReadError> {
+    async fn read_range(
+        &self,
+        after: Position,
+        until: Position,
+    ) -> Result<(Vec<Arc<Envelope>>, Position), ReadError> {
         self.log.read_range(after, until).await
     }
 

@@ -24,11 +24,15 @@ pub(super) struct GroupedLog<K> {
     /// Bytes that may still come into the queue.
     room: Arc<Semaphore>,
     queue_bytes: u32,
+    read_bytes: usize,
     published: Arc<Published>,
     tasks: TaskTracker,
     /// Ends the tasks; also when the log is dropped.
     closing: DropGuard,
 }
+
+/// Events at the end of the log that are read whatever their size.
+const UNWEIGHED: u64 = 16;
 
 /// Why a log takes nothing.
 #[derive(Debug, thiserror::Error)]
@@ -67,10 +71,25 @@ impl<K: Keeper> GroupedLog<K> {
             crowd,
             room: Arc::new(Semaphore::new(settings.queue_bytes as usize)),
             queue_bytes: settings.queue_bytes,
+            read_bytes: settings.read_bytes,
             published,
             tasks,
             closing: closing.drop_guard(),
         })
+    }
+
+    /// How many of the next `limit` events are read together, so that their payloads are no more than `read_bytes`.
+    async fn fitting(&self, after: Position, limit: usize) -> Result<usize, ReadError> {
+        let known = self.published.head.borrow().0.saturating_sub(after.0);
+        // So few that it is not worth a query of its own.
+        if known <= UNWEIGHED {
+            return Ok(limit);
+        }
+        let mut fitting = limit;
+        while fitting > 1 && self.keeper.payload_bytes(after, fitting).await? > self.read_bytes {
+            fitting /= 2;
+        }
+        Ok(fitting)
     }
 }
 
@@ -96,15 +115,32 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError> {
         let recent = self.published.recent.lock().unwrap_or_else(PoisonError::into_inner).after(after, limit);
-        match recent {
-            Some(envelopes) => Ok(envelopes),
-            None => Ok(self.keeper.read_all(after, limit).await?),
+        if let Some(envelopes) = recent {
+            return Ok(envelopes);
         }
+        let limit = self.fitting(after, limit).await?;
+        Ok(self.keeper.read_all(after, limit).await?)
     }
 
-    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, ReadError> {
-        // Not from memory, which may have what has been taken out of the log since.
-        Ok(self.keeper.read_range(after, until).await?)
+    // Not from memory, which may have what has been taken out of the log since.
+    async fn read_range(
+        &self,
+        after: Position,
+        until: Position,
+    ) -> Result<(Vec<Arc<Envelope>>, Position), ReadError> {
+        let count = usize::try_from(until.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+        let limit = self.fitting(after, count).await?;
+        if limit == count {
+            return Ok((self.keeper.read_range(after, until).await?, until));
+        }
+        let mut events = self.keeper.read_all(after, limit).await?;
+        let reached = match events.last() {
+            Some(last) if events.len() == limit => last.position.min(until),
+            _ => until,
+        };
+        // Where events were archived, there are others behind.
+        events.truncate(events.partition_point(|envelope| envelope.position <= until));
+        Ok((events, reached))
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, ReadError> {

@@ -38,6 +38,13 @@ pub(super) trait Keeper: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 
+    /// The length of the payloads that [`Self::read_all`] would return, in bytes.
+    fn payload_bytes(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
     /// All events after `after` and up to `until`, in order of their positions.
     fn read_range(
         &self,

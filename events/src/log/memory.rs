@@ -67,6 +67,11 @@ impl Keeper for MemoryKeeper {
         Ok(rest[..rest.len().min(limit)].to_vec())
     }
 
+    async fn payload_bytes(&self, after: Position, limit: usize) -> Result<usize, StoreError> {
+        let length = |envelope: &Arc<Envelope>| Ok(serde_json::to_string(&envelope.event)?.len());
+        self.read_all(after, limit).await?.iter().map(length).sum()
+    }
+
     async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
         self.read_all(after, index(until.0.saturating_sub(after.0))).await
     }

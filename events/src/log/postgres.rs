@@ -63,6 +63,10 @@ macro_rules! select {
     };
 }
 
+const PAYLOAD_BYTES: &str = "
+    select coalesce(sum(octet_length(payload::text)), 0)
+    from (select payload from events where position > $1 order by position limit $2) as next";
+
 /// The logs of some jobs, one after the other.
 pub(crate) const JOB_LOGS: &str =
     select!("where aggregate_type = 'job_log' and aggregate_id = any($1) order by aggregate_id, sequence");
@@ -115,6 +119,13 @@ impl Keeper for PostgresKeeper {
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let query = sqlx::query(select!("where position > $1 order by position limit $2"));
         self.read(query.bind(i64::try_from(after.0)?).bind(i64::try_from(limit)?)).await
+    }
+
+    async fn payload_bytes(&self, after: Position, limit: usize) -> Result<usize, StoreError> {
+        let query =
+            sqlx::query_scalar(PAYLOAD_BYTES).bind(i64::try_from(after.0)?).bind(i64::try_from(limit)?);
+        let bytes: i64 = self.readers.run(async |connection| query.fetch_one(connection).await).await?;
+        Ok(bytes.try_into()?)
     }
 
     async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {

@@ -51,6 +51,11 @@ const RANGE: &str = concat!(
     ) from part"
 );
 
+/// Found without reading the payloads: their lengths stand before them.
+const PAYLOAD_BYTES: &str = "
+    select coalesce(sum(octet_length(payload)), 0)
+    from (select payload from events where position > ?1 order by position limit ?2)";
+
 /// The logs of some jobs, one after the other.
 pub(crate) const JOB_LOGS: &str = select!(
     "where aggregate_type = 'job_log' and aggregate_id in (select value from json_each(?1))
@@ -93,6 +98,15 @@ impl Keeper for SqliteKeeper {
             .fetch_all(&self.database.readers)
             .await?;
         rows.iter().map(decode).collect()
+    }
+
+    async fn payload_bytes(&self, after: Position, limit: usize) -> Result<usize, StoreError> {
+        let bytes: i64 = sqlx::query_scalar(PAYLOAD_BYTES)
+            .bind(i64::try_from(after.0)?)
+            .bind(i64::try_from(limit)?)
+            .fetch_one(&self.database.readers)
+            .await?;
+        Ok(bytes.try_into()?)
     }
 
     async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
