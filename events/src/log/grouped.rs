@@ -1,5 +1,6 @@
 //! The log over any keeper: a bounded queue before the writer, and the last events in memory.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -25,6 +26,8 @@ pub(super) struct GroupedLog<K> {
     room: Arc<Semaphore>,
     queue_bytes: u32,
     read_bytes: usize,
+    /// How many events the last reads found to be no more than `read_bytes`.
+    fitted: AtomicUsize,
     published: Arc<Published>,
     tasks: TaskTracker,
     /// Ends the tasks; also when the log is dropped.
@@ -72,6 +75,7 @@ impl<K: Keeper> GroupedLog<K> {
             room: Arc::new(Semaphore::new(settings.queue_bytes as usize)),
             queue_bytes: settings.queue_bytes,
             read_bytes: settings.read_bytes,
+            fitted: AtomicUsize::new(usize::MAX),
             published,
             tasks,
             closing: closing.drop_guard(),
@@ -85,9 +89,14 @@ impl<K: Keeper> GroupedLog<K> {
         if known <= UNWEIGHED {
             return Ok(limit);
         }
-        let mut fitting = limit;
+        // From what fitted last, or large events would be measured many times over.
+        let last = self.fitted.load(Ordering::Relaxed);
+        let mut fitting = limit.min(last.saturating_mul(2));
         while fitting > 1 && self.keeper.payload_bytes(after, fitting).await? > self.read_bytes {
             fitting /= 2;
+        }
+        if fitting < limit || fitting > last {
+            self.fitted.store(fitting, Ordering::Relaxed);
         }
         Ok(fitting)
     }

@@ -64,8 +64,9 @@ macro_rules! select {
 }
 
 const PAYLOAD_BYTES: &str = "
-    select coalesce(sum(octet_length(payload::text)), 0)
-    from (select payload from events where position > $1 order by position limit $2) as next";
+    select coalesce(sum(bytes), 0) from (
+        select octet_length(payload::text) as bytes from events where position > $1 order by position limit $2
+    ) as next";
 
 /// The logs of some jobs, one after the other.
 pub(crate) const JOB_LOGS: &str =

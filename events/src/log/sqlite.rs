@@ -53,8 +53,9 @@ const RANGE: &str = concat!(
 
 /// Found without reading the payloads: their lengths stand before them.
 const PAYLOAD_BYTES: &str = "
-    select coalesce(sum(octet_length(payload)), 0)
-    from (select payload from events where position > ?1 order by position limit ?2)";
+    select coalesce(sum(bytes), 0) from (
+        select octet_length(payload) as bytes from events where position > ?1 order by position limit ?2
+    )";
 
 /// The logs of some jobs, one after the other.
 pub(crate) const JOB_LOGS: &str = select!(
