@@ -1,4 +1,4 @@
-//! The log over any keeper: a bounded queue before the writer, and the last events in memory.
+//! The [`EventLog`] over any keeper: a bounded queue in front of the writer, and a cache of the newest events.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,22 +22,22 @@ pub(super) struct GroupedLog<K> {
     keeper: Arc<K>,
     queue: mpsc::Sender<Queued>,
     crowd: Arc<Crowd>,
-    /// Bytes that may still come into the queue.
+    /// One permit for each byte of payload that the queue has room for.
     room: Arc<Semaphore>,
     queue_bytes: u32,
     read_bytes: usize,
-    /// How many events the last reads found to be no more than `read_bytes`.
+    /// How many events fitted into `read_bytes` last: where the next read begins to measure.
     fitted: AtomicUsize,
     published: Arc<Published>,
     tasks: TaskTracker,
-    /// Ends the tasks; also when the log is dropped.
+    /// Ends the background tasks, also when the log is dropped.
     closing: DropGuard,
 }
 
-/// Events at the end of the log that are read whatever their size.
+/// So few events at the end of the log are read without measuring them first: not worth a query.
 const UNWEIGHED: u64 = 16;
 
-/// Why a log takes nothing.
+/// The append came after the log was closed.
 #[derive(Debug, thiserror::Error)]
 #[error("the event log is closed")]
 struct Closed;
@@ -82,14 +82,13 @@ impl<K: Keeper> GroupedLog<K> {
         })
     }
 
-    /// How many of the next `limit` events are read together, so that their payloads are no more than `read_bytes`.
+    /// How many of the next `limit` events to read so that their payloads stay within `read_bytes`. At least 1.
     async fn fitting(&self, after: Position, limit: usize) -> Result<usize, ReadError> {
         let known = self.published.head.borrow().0.saturating_sub(after.0);
-        // So few that it is not worth a query of its own.
         if known <= UNWEIGHED {
             return Ok(limit);
         }
-        // From what fitted last, or large events would be measured many times over.
+        // Starts near what fitted last; starting at `limit` would measure large events many times over.
         let last = self.fitted.load(Ordering::Relaxed);
         let mut fitting = limit.min(last.saturating_mul(2));
         while fitting > 1 && self.keeper.payload_bytes(after, fitting).await? > self.read_bytes {
@@ -131,7 +130,7 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         Ok(self.keeper.read_all(after, limit).await?)
     }
 
-    // Not from memory, which may have what has been taken out of the log since.
+    // Not from the cache, which may hold events that were archived or purged since.
     async fn read_range(
         &self,
         after: Position,
@@ -147,7 +146,7 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
             Some(last) if events.len() == limit => last.position.min(until),
             _ => until,
         };
-        // Where events were archived, there are others behind.
+        // Where events of the range were archived, `read_all` went past its end.
         events.truncate(events.partition_point(|envelope| envelope.position <= until));
         Ok((events, reached))
     }

@@ -1,4 +1,4 @@
-//! Keeps events in memory only: for tests of what stands above the log.
+//! Keeps events in memory only, for tests of what is built on the log.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +35,7 @@ impl MemoryKeeper {
     }
 }
 
-/// A place in a vector. Past any vector's end on a machine whose words are shorter.
+/// An index into a vector; past the end of any vector where `usize` is too small for it.
 fn index(place: u64) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }
