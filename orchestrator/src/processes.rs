@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::commands::{Commands, ReconcileError};
 use crate::config::Config;
-use crate::leading::Terms;
+use crate::leadership::Leadership;
 use crate::liveness::Liveness;
 use crate::telemetry::chain;
 
@@ -68,9 +68,9 @@ impl Processes {
     /// Sweeps until `shutdown`, while this process is the leading one. After a start, and after taking over, nothing
     /// is lost before everybody had the time to speak.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let mut terms = Terms::new(&self.read_models, shutdown);
-        while terms.begin().await {
-            terms.during(self.sweep_from(self.clock.now())).await;
+        let mut leadership = Leadership::new(&self.read_models, shutdown);
+        while leadership.wait_until_leading().await {
+            leadership.run_while_leading(self.sweep_from(self.clock.now())).await;
         }
     }
 

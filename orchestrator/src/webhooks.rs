@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
 use crate::feed::Feed;
-use crate::leading::Terms;
+use crate::leadership::Leadership;
 use crate::telemetry::chain;
 use changes::Changes;
 use sender::Sender;
@@ -76,10 +76,10 @@ impl Webhooks {
 
     /// Delivers until `shutdown`, while this process is the leading one.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let mut terms = Terms::new(&self.read_models, shutdown);
-        while terms.begin().await {
+        let mut leadership = Leadership::new(&self.read_models, shutdown);
+        while leadership.wait_until_leading().await {
             let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
-            terms.during(self.lead(&end, &tasks)).await;
+            leadership.run_while_leading(self.lead(&end, &tasks)).await;
             end.cancel();
             tasks.close();
             tasks.wait().await;

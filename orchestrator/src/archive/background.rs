@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Archiver, ArchiverError, Rest, Retention, Step, Wait};
 use crate::clock::Clock;
 use crate::commands::Commands;
-use crate::leading::Terms;
+use crate::leadership::Leadership;
 use crate::telemetry::chain;
 use crate::timeline;
 
@@ -39,9 +39,9 @@ pub(crate) struct BackgroundArchiver {
 impl BackgroundArchiver {
     /// Archives until `shutdown`, while this process is the leading one.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let mut terms = Terms::new(&self.read_models, shutdown);
-        while terms.begin().await {
-            terms.during(self.archive_now_and_then()).await;
+        let mut leadership = Leadership::new(&self.read_models, shutdown);
+        while leadership.wait_until_leading().await {
+            leadership.run_while_leading(self.archive_now_and_then()).await;
         }
     }
 

@@ -7,7 +7,7 @@ use rivet_events::StreamId;
 use rivet_projections::webhooks;
 
 use super::{Processes, SweepError};
-use crate::commands::unless_passed_over;
+use crate::commands::done_or_skipped;
 use crate::domain::webhook::WebhookState;
 
 /// How long a webhook may be on its way into the log.
@@ -21,7 +21,7 @@ pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Resu
             continue;
         }
         let loaded = commands.webhooks.load_fresh(webhook_id).await;
-        let webhook = unless_passed_over("orphaned_secrets", &StreamId::webhook(webhook_id), loaded)?;
+        let webhook = done_or_skipped("orphaned_secrets", &StreamId::webhook(webhook_id), loaded)?;
         if webhook.is_some_and(|webhook| webhook.aggregate.state == WebhookState::Absent) {
             tracing::info!(webhook.id = %webhook_id, "a secret without a webhook is forgotten");
             deliveries.forget(webhook_id).await.map_err(SweepError::Deliveries)?;

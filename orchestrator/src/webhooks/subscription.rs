@@ -18,9 +18,9 @@ use super::progress::{Attempt, Progress};
 use super::sender::Answer;
 use super::signature::SigningKey;
 use super::{PAUSE, Webhooks};
-use crate::chance;
 use crate::domain::webhook::{PauseWebhook, WebhookCommand};
 use crate::feed::{FeedEvent, Filter, Follower};
+use crate::random;
 use crate::telemetry::chain;
 
 /// How often what went well is saved: after a crash, so much is delivered again.
@@ -188,7 +188,7 @@ impl Subscription {
                 return Ok(Outcome::Delivered);
             };
             let tried_at = attempt.attempted_at;
-            course.progress.failed(attempt, chance::draw());
+            course.progress.failed(attempt, random::draw());
             self.save(course).await?;
             if is_gone {
                 return Ok(Outcome::GivenUp(PauseCause::Gone, error));

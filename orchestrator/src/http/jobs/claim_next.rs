@@ -24,7 +24,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Json, request_key};
 use crate::http::header::{REQUEST_KEY, RequestId};
 use crate::http::state::{Actor, AppState};
-use crate::seen_through::seen_through;
+use crate::run_to_completion::run_to_completion;
 use crate::telemetry::chain;
 
 /// Longest wait for a job; below the idle timeouts of load balancers.
@@ -134,7 +134,7 @@ impl Request {
             // its lease runs out.
             let (request, its_state) = (self.clone(), state.clone());
             let claim = async move { request.claim(&its_state, offered, turn).await };
-            if let Some(claimed) = seen_through(&state.tasks, claim).await? {
+            if let Some(claimed) = run_to_completion(&state.tasks, claim).await? {
                 return Ok(Some(claimed));
             }
         }
