@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::execution::{self, Claim, ClaimError, answer_again};
 use crate::digest;
-use crate::dispatch::{Offered, Place, RequestCopy, RequestName, Turn};
+use crate::dispatch::{Place, RequestCopy, RequestName, Reservation, Turn};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
@@ -145,7 +145,7 @@ impl Request {
     async fn claim(
         &self,
         state: &AppState,
-        offered: Offered,
+        offered: Reservation,
         _turn: Turn,
     ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
         match self.try_claim(state, offered.job_id()).await {
@@ -183,7 +183,7 @@ impl Request {
         place: &Place<'_>,
         copy: &RequestCopy,
         deadline: Instant,
-    ) -> Result<Option<Offered>, ApiError> {
+    ) -> Result<Option<Reservation>, ApiError> {
         let pause = (state.config.lease.min(state.config.runner_offline_after) / 3).max(MIN_PAUSE);
         let mut pauses = interval_at(Instant::now() + pause, pause);
         let capabilities = state.capabilities(&self.runner_id).await?;
