@@ -1,4 +1,4 @@
-//! Notes runners that fell silent and hold nothing.
+//! Records as lost the runners that have fallen silent while online, that is, registered and without a job.
 
 use chrono::{DateTime, Utc};
 use rivet_events::StreamId;
@@ -30,7 +30,7 @@ pub(super) async fn reconcile(
             let runners = &processes.commands.runners;
             let done = runners.execute(&runner.id, lose, &metadata(PROCESS)).await;
             done_or_skipped(PROCESS, &StreamId::runner(&runner.id), done)?;
-            // Its next word is worth recording, whenever it comes.
+            // So that its next contact is recorded, and brings it back online.
             processes.liveness.forget(&runner.id);
         }
         match page.next {

@@ -1,4 +1,5 @@
-//! Forgets the secrets of webhooks that are not there: a process ended between a webhook's row and its event.
+//! Deletes the secrets of webhooks that do not exist: a process ended after it had stored the secret, and before the event
+//! that creates the webhook was appended.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use super::{Processes, SweepError};
 use crate::commands::done_or_skipped;
 use crate::domain::webhook::WebhookState;
 
-/// How long a webhook may be on its way into the log.
+/// Age below which a secret is left alone, since the event of its webhook may still be on its way into the log.
 const GRACE: Duration = Duration::from_mins(10);
 
 pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
