@@ -111,8 +111,8 @@ where
         Self { observer: Some(Arc::new(observer)), ..self }
     }
 
-    /// Loads the aggregate, lets it decide, and appends its events. Tries again, [`MAX_TRIES`] times in all, if the stream
-    /// moved meanwhile.
+    /// Loads the aggregate, lets it decide, and appends its events. Tries again, up to 16 times in
+    /// all, if the stream moved meanwhile.
     pub async fn execute(
         &self,
         id: impl Display,

@@ -1,4 +1,4 @@
-//! How a webhook's deliveries go: what is kept of them beside the position, bounded however long they go on.
+//! The progress of a webhook's deliveries: what is saved of them beside the position. Its size is bounded.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use rivet_events::id::EventId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Attempts that are kept.
+/// Attempts that are kept at most.
 const MAX_ATTEMPTS: usize = 20;
-/// Characters of an error that are kept.
+/// Characters of an error that are kept at most.
 const MAX_ERROR: usize = 300;
-/// Before the second attempt; doubled with each further one.
+/// Backoff before the second attempt; doubled before each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// Longest wait between two attempts, before chance adds to it.
+/// Longest backoff, before jitter: 0.5 to 1.5 times of it are waited.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 /// How deliveries go.
@@ -56,24 +56,25 @@ pub(crate) struct Attempt {
 }
 
 impl Progress {
-    /// As it was saved; from the start, where this build cannot read it: no event depends on it.
+    /// Reads what [`Self::text`] has saved. Starts over where this build cannot read it, which loses no event: the position
+    /// is saved apart.
     pub(crate) fn read(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_default()
     }
 
-    /// As it is saved.
+    /// The text to save, as JSON.
     pub(crate) fn text(&self) -> String {
         serde_json::to_string(self).expect("invariant: progress is plain data")
     }
 
-    /// Its events were delivered.
+    /// Notes an attempt that has delivered its events.
     pub(super) fn succeeded(&mut self, attempt: Attempt) {
         self.delivered += u64::from(attempt.events);
         self.forget_failures();
         self.keep(attempt);
     }
 
-    /// Its events were not delivered. `jitter` is from 0 to 1.
+    /// Notes an attempt that has failed, and schedules the next one. `jitter` is from 0 to 1.
     pub(super) fn failed(&mut self, attempt: Attempt, jitter: f64) {
         let doublings = self.failures.min(16);
         let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT).mul_f64(0.5 + jitter);
@@ -83,7 +84,7 @@ impl Progress {
         self.keep(attempt);
     }
 
-    /// The next event is tried at once.
+    /// Resets the backoff: the next attempt is made at once.
     pub(super) fn forget_failures(&mut self) {
         self.failures = 0;
         self.failing_since = None;
