@@ -1,7 +1,7 @@
 //! The application: wires the parts together, runs them, and shuts them down in order.
 //!
-//! On shutdown, background work that can go on elsewhere (reconcilers, deliveries, archiving) stops first. What requests
-//! in flight still need (the projector, the dispatcher, the log) goes on until the last of them is answered.
+//! On shutdown, background work that can go on elsewhere (reconcilers, deliveries, archiving) stops first. What
+//! requests in flight still need (the projector, the dispatcher, the log) goes on until the last of them is answered.
 
 use std::io;
 use std::path::PathBuf;
@@ -113,9 +113,9 @@ impl App {
         Ok(Self { parts, database, log })
     }
 
-    /// Serves until `shutdown`. Then: reports itself as not ready for the drain delay, so that load balancers notice; stops
-    /// accepting connections and lets requests finish; appends what is still queued; ends the background tasks and closes
-    /// the database.
+    /// Serves until `shutdown`. Then: reports itself as not ready for the drain delay, so that load balancers notice;
+    /// stops accepting connections and lets requests finish; appends what is still queued; ends the background tasks
+    /// and closes the database.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
         let Self { mut parts, database, log } = self;
         let config = parts.config.clone();
@@ -141,8 +141,8 @@ impl App {
         log.close().await;
         drained.cancel();
         workers.close();
-        // Nothing is lost if this times out: what the database has not answered yet was not acknowledged to any client, or
-        // can be rebuilt from the log.
+        // Nothing is lost if this times out: what the database has not answered yet was not acknowledged to any
+        // client, or can be rebuilt from the log.
         let ended = async {
             workers.wait().await;
             database.close().await;
@@ -153,8 +153,8 @@ impl App {
     }
 }
 
-/// Starts the background tasks. The reconcilers, the archiver and the webhook deliveries stop at `shutdown`; the tasks that
-/// requests depend on stop at `drained`, when the last request has been answered.
+/// Starts the background tasks. The reconcilers, the archiver and the webhook deliveries stop at `shutdown`; the
+/// tasks that requests depend on stop at `drained`, when the last request has been answered.
 fn spawn_workers(
     state: &AppState,
     database: &Database,

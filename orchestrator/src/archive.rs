@@ -1,12 +1,13 @@
 //! The archiver: moves the logs of jobs that ended long ago from the event log into segments outside of the database.
 //!
-//! Each segment takes these steps: [`gather`] collects the logs of the next ended jobs, stores them as one object and reads
-//! it back; an event records what is in it; [`release`] deletes those events from the event log. Each step can be repeated,
-//! so after a crash the next archiver continues: with the release if the event was recorded, with a new segment if not. Of
-//! two concurrent archivers, one records its segment; the other is refused, discards its own and goes on with the next.
+//! Each segment takes these steps: [`gather`] collects the logs of the next ended jobs, stores them as one object and
+//! reads it back; an event records what is in it; [`release`] deletes those events from the event log. Each step can
+//! be repeated, so after a crash the next archiver continues: with the release if the event was recorded, with a new
+//! segment if not. Of two concurrent archivers, one records its segment; the other is refused, discards its own and
+//! goes on with the next.
 //!
-//! It relies on no read model: that a job has ended is read from the log, where it stays true. [`purge`] deletes jobs of
-//! which nothing is to be kept.
+//! It relies on no read model: that a job has ended is read from the log, where it stays true. [`purge`] deletes jobs
+//! of which nothing is to be kept.
 
 mod background;
 mod gather;
@@ -72,7 +73,8 @@ pub(crate) enum Step {
 /// What has to happen before events can be deleted from the event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Wait {
-    /// A rebuild or a verification of a read model has to end; one that was killed counts as ended after half an hour.
+    /// A rebuild or a verification of a read model has to end; one that was killed counts as ended after half an
+    /// hour.
     #[error("a read model is being rebuilt or verified")]
     Rebuilding,
     /// The read models have to catch up with the events that are to be deleted.
@@ -83,7 +85,8 @@ pub(crate) enum Wait {
 /// Why a step failed. The next one continues from the same point.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiverError {
-    /// The stored segment, when read back, differs from what was stored. None of its events is deleted from the event log.
+    /// The stored segment, when read back, differs from what was stored. None of its events is deleted from the event
+    /// log.
     #[error(
         "segment {segment} ({object}) has SHA-256 {found} instead of {expected}: none of its events leaves the log"
     )]
@@ -148,7 +151,8 @@ impl<'a> Archiver<'a> {
         }
     }
 
-    /// Deletes the object of a segment for which another archiver was faster, unless that archiver stored the very same one.
+    /// Deletes the object of a segment for which another archiver was faster, unless that archiver stored the very
+    /// same one.
     async fn discard(&self, object: &str) -> Result<(), ArchiverError> {
         if self.state().await?.kept.iter().any(|kept| kept.object == object) {
             return Ok(());

@@ -72,9 +72,9 @@ pub(crate) struct Journal {
 }
 
 impl Commands {
-    /// Creates the executors over a `log` that is stored in `database`. Everything up to `head`, its current end, counts
-    /// as acknowledged. `metrics` counts the outcomes of commands. An append that has begun runs to completion even if
-    /// its client disconnects, then as one of `tasks`.
+    /// Creates the executors over a `log` that is stored in `database`. Everything up to `head`, its current end,
+    /// counts as acknowledged. `metrics` counts the outcomes of commands. An append that has begun runs to completion
+    /// even if its client disconnects, then as one of `tasks`.
     #[must_use]
     pub fn new(
         database: &Database,
@@ -124,8 +124,8 @@ impl Commands {
         Position(self.journal.acknowledged.load(Ordering::Acquire))
     }
 
-    /// The backoff before a retry of a job of this pipeline; `None` if the pipeline was deleted, so that no retry follows.
-    /// A pipeline that cannot be loaded counts as not deleted: its jobs are still retried.
+    /// The backoff before a retry of a job of this pipeline; `None` if the pipeline was deleted, so that no retry
+    /// follows. A pipeline that cannot be loaded counts as not deleted: its jobs are still retried.
     pub(crate) async fn backoff(&self, pipeline_id: PipelineId) -> Option<Backoff> {
         let loaded = self.pipelines.load(pipeline_id).await;
         let is_deleted = loaded.is_ok_and(|pipeline| pipeline.aggregate.state.deleted);

@@ -1,4 +1,5 @@
-//! Every setting of the server: its flag, environment variable and default. Parsed once at the start, then passed down.
+//! Every setting of the server: its flag, environment variable and default. Parsed once at the start, then passed
+//! down.
 //!
 //! To add a setting: one field of [`Config`], whose doc comment is its help text. Nothing else reads the environment.
 
@@ -15,7 +16,8 @@ use rivet_events::segments::ArchiveUrl;
 
 use crate::domain::job::LeasePolicy;
 
-/// Longest duration that a setting may have, ten years: far beyond any use, and safe to add to a date without overflow.
+/// Longest duration that a setting may have, ten years: far beyond any use, and safe to add to a date without
+/// overflow.
 const MAX_DURATION: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Shortest retention (`--keep`); see [`retention`].
@@ -192,8 +194,8 @@ pub struct DatabaseOptions {
 }
 
 impl DatabaseOptions {
-    /// Where archived job logs are stored. Defaults to a directory beside the SQLite file; PostgreSQL has no default, since
-    /// its replicas need not share a directory.
+    /// Where archived job logs are stored. Defaults to a directory beside the SQLite file; PostgreSQL has no default,
+    /// since its replicas need not share a directory.
     #[must_use]
     pub fn archive_url(&self) -> Option<ArchiveUrl> {
         let beside =
@@ -225,8 +227,8 @@ impl DatabaseUrl {
 impl FromStr for DatabaseUrl {
     type Err = &'static str;
 
-    /// Refuses an SQLite URL that names no file: SQLite would give each connection a database of its own in memory, which
-    /// the others do not see. Everything else is left to the driver to check.
+    /// Refuses an SQLite URL that names no file: SQLite would give each connection a database of its own in memory,
+    /// which the others do not see. Everything else is left to the driver to check.
     fn from_str(url: &str) -> Result<Self, Self::Err> {
         let url = Self(url.to_owned());
         let is_in_memory = url.0.split(['?', '&']).skip(1).any(|option| option == "mode=memory");
@@ -249,8 +251,8 @@ impl fmt::Display for DatabaseUrl {
         let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let name = tail.split(['?', '#']).next().unwrap_or_default();
         match authority.rsplit_once('@') {
-            // An unescaped `/`, `?` or `#` in the password has ended the authority early: show nothing of it. The driver
-            // will refuse the URL.
+            // An unescaped `/`, `?` or `#` in the password has ended the authority early: show nothing of it. The
+            // driver will refuse the URL.
             _ if tail.contains('@') => write!(f, "{scheme}://***"),
             None => write!(f, "{scheme}://{authority}{name}"),
             Some((user, host)) => match user.split_once(':') {
@@ -280,8 +282,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// Parses how long jobs are kept. The minimum is longer than a launch can be repeated under its idempotency key, and than
-/// the job statistics reach back.
+/// Parses how long jobs are kept. The minimum is longer than a launch can be repeated under its idempotency key, and
+/// than the job statistics reach back.
 pub(crate) fn retention(text: &str) -> Result<Duration, String> {
     let retention = duration(text)?;
     if retention < MIN_RETENTION {

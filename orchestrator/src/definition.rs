@@ -1,8 +1,8 @@
 //! Reads a pipeline's definition by evaluating its Lua script.
 //!
-//! Anybody who may create a pipeline can submit a script, so it is untrusted and never runs inside the server. [`Evaluator`]
-//! starts a short-lived child process of the same binary ([`child`]), sends it the script, and gets one JSON document back.
-//! Three layers of isolation surround the script, each sufficient for its purpose:
+//! Anybody who may create a pipeline can submit a script, so it is untrusted and never runs inside the server.
+//! [`Evaluator`] starts a short-lived child process of the same binary ([`child`]), sends it the script, and gets one
+//! JSON document back. Three layers of isolation surround the script, each sufficient for its purpose:
 //!
 //! 1. the Lua state (`sandbox`) has no function that reaches outside, and a memory limit;
 //! 2. the child process has limits that the kernel enforces: processor time, memory, no files, no processes;

@@ -1,13 +1,13 @@
 //! Matches waiting runners with queued jobs: the long poll behind "claim the next job".
 //!
-//! All claims that wait in this process form one line, in order of arrival. (It is called a line here, since the queue is
-//! that of jobs.) One task queries the job queue when it may have changed, and offers each job to the first claim in the
-//! line that may have it; no other claim wakes. For a claim that just arrived, it first queries only whether there is a job
-//! for it, and leaves the rest of the line alone if not. An offer is only a hint, since the queue is a read model: the
-//! runner's claim still has to win, and one that loses goes back to its place in the line.
+//! All claims that wait in this process form one line, in order of arrival. (It is called a line here, since the
+//! queue is that of jobs.) One task queries the job queue when it may have changed, and offers each job to the first
+//! claim in the line that may have it; no other claim wakes. For a claim that just arrived, it first queries only
+//! whether there is a job for it, and leaves the rest of the line alone if not. An offer is only a hint, since the
+//! queue is a read model: the runner's claim still has to win, and one that loses goes back to its place in the line.
 //!
-//! `log_watcher` tells when the queue may have changed, `reservations` keeps a job from being offered twice, and `copies`
-//! handles requests that arrive more than once.
+//! `log_watcher` tells when the queue may have changed, `reservations` keeps a job from being offered twice, and
+//! `copies` handles requests that arrive more than once.
 
 mod copies;
 mod log_watcher;
@@ -35,8 +35,8 @@ use log_watcher::LogWatcher;
 pub(crate) use reservations::Reservation;
 use reservations::{Offer, Reservations};
 
-/// How often the queue is polled without a reason: for hints that were lost, and for retries that were scheduled before
-/// this process started.
+/// How often the queue is polled without a reason: for hints that were lost, and for retries that were scheduled
+/// before this process started.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest wait until the read model shows what has just been recorded.
 const READ_WAIT: Duration = Duration::from_secs(1);
@@ -160,8 +160,8 @@ impl Dispatcher {
         }
     }
 
-    /// Takes over the capabilities of runners that have registered again while they wait. Their claims then count as just
-    /// arrived, so that the queue is queried with what they can do now.
+    /// Takes over the capabilities of runners that have registered again while they wait. Their claims then count as
+    /// just arrived, so that the queue is queried with what they can do now.
     fn update_capabilities(&self, capabilities: &HashMap<&RunnerId, &Capabilities>) {
         let Line { places, arrivals } = &mut *self.line();
         for (place, waiting) in places {
@@ -204,8 +204,8 @@ impl Dispatcher {
     }
 }
 
-/// Places in the line, in order, with the capabilities of their runners, as they were before a query. A claim that arrives
-/// during the query has to wait for the next one.
+/// Places in the line, in order, with the capabilities of their runners, as they were before a query. A claim that
+/// arrives during the query has to wait for the next one.
 type Places = Vec<(u64, Arc<Capabilities>)>;
 /// The jobs that may be claimed with each set of capabilities, in the order of the queue.
 type Offers = HashMap<Arc<Capabilities>, VecDeque<Offer>>;

@@ -1,9 +1,9 @@
 //! The feed: lets any number of readers follow the log.
 //!
-//! A [`Follower`] pulls: it reads on from its own position when its client is ready for more. So a slow client holds up
-//! nobody and misses nothing, and no queue is kept for it. New events are read from the log and encoded once per process,
-//! by the first follower that asks; a cache of the log's tail keeps them for the others. A follower that is further behind
-//! reads the log itself; only a few may do so at a time.
+//! A [`Follower`] pulls: it reads on from its own position when its client is ready for more. So a slow client holds
+//! up nobody and misses nothing, and no queue is kept for it. New events are read from the log and encoded once per
+//! process, by the first follower that asks; a cache of the log's tail keeps them for the others. A follower that is
+//! further behind reads the log itself; only a few may do so at a time.
 
 mod body;
 pub(crate) mod cloud_event;
@@ -36,7 +36,8 @@ pub(crate) struct Feed(Arc<Inner>);
 
 struct Inner {
     log: Arc<dyn EventLog>,
-    /// A cache of the last events that were read, at contiguous positions, for the followers that have not had them yet.
+    /// A cache of the last events that were read, at contiguous positions, for the followers that have not had them
+    /// yet.
     tail: Mutex<Recent<Arc<FeedEvent>>>,
     /// Held by the one follower that reads what comes after the tail, for all.
     next: tokio::sync::Mutex<()>,

@@ -1,7 +1,7 @@
 //! Leadership, for background work that only one of the processes sharing a database should do.
 //!
-//! The leader is the process that holds the lease of the projector (`rivet_projections`), and so keeps the read models up
-//! to date. Two processes may briefly both believe to lead, so the work must be safe to do twice.
+//! The leader is the process that holds the lease of the projector (`rivet_projections`), and so keeps the read
+//! models up to date. Two processes may briefly both believe to lead, so the work must be safe to do twice.
 
 use rivet_projections::ReadModels;
 use tokio::sync::watch;

@@ -1,8 +1,9 @@
 //! The Rivet orchestrator: the write side of an event-sourced CI/CD service, its HTTP API and its command line.
 //!
-//! Layers depend on each other in one direction: `cli → app → {http, processes} → commands → domain`. `domain` holds the
-//! rules and is pure; `commands` loads aggregates and appends their events; `http` and the background processes
-//! (`processes`, `dispatch`, `webhooks`, `archive`) send commands and query the read models; `app` wires it all together.
+//! Layers depend on each other in one direction: `cli → app → {http, processes} → commands → domain`. `domain` holds
+//! the rules and is pure; `commands` loads aggregates and appends their events; `http` and the background processes
+//! (`processes`, `dispatch`, `webhooks`, `archive`) send commands and query the read models; `app` wires it all
+//! together.
 
 pub mod app;
 mod archive;

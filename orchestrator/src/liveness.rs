@@ -1,8 +1,8 @@
 //! When each runner last made contact.
 //!
 //! Every contact of a runner renews its leases, but is too frequent to be an event each time. So contacts are kept in
-//! memory, replicas tell each other of them through a table once a second, and only now and then is one recorded in the
-//! log, as a heartbeat (see [`Liveness::touch`]).
+//! memory, replicas tell each other of them through a table once a second, and only now and then is one recorded in
+//! the log, as a heartbeat (see [`Liveness::touch`]).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -87,8 +87,8 @@ impl Liveness {
         self.contacts().get(runner).map(|contact| contact.heard_at)
     }
 
-    /// Writes new contacts to the table that the replicas share, once a second until `shutdown`, and then once more. Does
-    /// nothing where there are no other replicas (SQLite).
+    /// Writes new contacts to the table that the replicas share, once a second until `shutdown`, and then once more.
+    /// Does nothing where there are no other replicas (SQLite).
     pub(crate) async fn tell(&self, contacts: Contacts, clock: &dyn Clock, shutdown: CancellationToken) {
         if !contacts.is_shared() {
             return;

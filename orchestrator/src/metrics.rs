@@ -1,12 +1,12 @@
 //! The metrics of the server, for Prometheus.
 //!
-//! Counters and histograms are updated where things happen, through handles that were looked up beforehand, so that an
-//! update is an atomic addition. State (of the queue, the runners, the read models, the process) is read at each scrape,
-//! in `scrape`.
+//! Counters and histograms are updated where things happen, through handles that were looked up beforehand, so that
+//! an update is an atomic addition. State (of the queue, the runners, the read models, the process) is read at each
+//! scrape, in `scrape`.
 //!
-//! To add a metric: create it in the file of its subject, through [`Registry`]; prefix its name with `rivet_`, use base
-//! units, and end it in `_total` if it only grows; add a row to docs/metrics.md. Labels have few values: never an id, a
-//! name that a client chose, or a path as it was sent.
+//! To add a metric: create it in the file of its subject, through [`Registry`]; prefix its name with `rivet_`, use
+//! base units, and end it in `_total` if it only grows; add a row to docs/metrics.md. Labels have few values: never
+//! an id, a name that a client chose, or a path as it was sent.
 
 mod commands;
 mod http;

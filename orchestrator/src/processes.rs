@@ -65,8 +65,8 @@ pub(crate) enum SweepError {
 }
 
 impl Processes {
-    /// Sweeps until `shutdown`, while this process is the leader. After a start or a takeover, no runner and no lease counts
-    /// as lost before a grace period has passed, in which every runner had the time to make contact.
+    /// Sweeps until `shutdown`, while this process is the leader. After a start or a takeover, no runner and no lease
+    /// counts as lost before a grace period has passed, in which every runner had the time to make contact.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut leadership = Leadership::new(&self.read_models, shutdown);
         while leadership.wait_until_leading().await {
@@ -95,9 +95,9 @@ impl Processes {
         }
     }
 
-    /// Whether more time than the sweep interval and half a lease passed between two sweeps, or the clock went back. Then
-    /// the server was not there to be contacted (it was suspended or overloaded, or its clock was set), and the silence of
-    /// runners means nothing.
+    /// Whether more time than the sweep interval and half a lease passed between two sweeps, or the clock went back.
+    /// Then the server was not there to be contacted (it was suspended or overloaded, or its clock was set), and the
+    /// silence of runners means nothing.
     fn stood_still(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         let longest = self.config.sweep_interval.saturating_add(self.config.lease / 2);
         (now - last).to_std().map_or(true, |time| time > longest)
@@ -147,8 +147,8 @@ impl Processes {
         since: DateTime<Utc>,
     ) -> Result<LastContacts<'_>, SweepError> {
         let config = &self.config;
-        // Legacy leases are longer than the default grace period. So a lease runs from `since` at the earliest, unless
-        // `--startup-grace` says explicitly how long the grace period is.
+        // Legacy leases are longer than the default grace period. So a lease runs from `since` at the earliest,
+        // unless `--startup-grace` says explicitly how long the grace period is.
         let listening_since = config.startup_grace.is_none().then_some(since);
         let longest = config.lease.max(config.legacy_lease).max(config.runner_offline_after);
         let heard = self.contacts.heard(longest.saturating_mul(2)).await.map_err(SweepError::Contacts)?;

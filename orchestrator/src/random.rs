@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-/// A random number from 0 to 1, from the last 32 bits of a fresh UUIDv7. The bits before those hold the time and a counter,
-/// which are nearly equal in all draws of one millisecond.
+/// A random number from 0 to 1, from the last 32 bits of a fresh UUIDv7. The bits before those hold the time and a
+/// counter, which are nearly equal in all draws of one millisecond.
 #[expect(clippy::disallowed_methods, reason = "not an id: the one source of randomness")]
 pub(crate) fn draw() -> f64 {
     let [.., a, b, c, d] = Uuid::now_v7().into_bytes();

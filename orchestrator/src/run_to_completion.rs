@@ -1,8 +1,8 @@
 //! Runs a future to completion even if whoever awaits it is cancelled.
 //!
-//! When a client disconnects, the server drops the handler of its request at whatever await point that is. Work that must
-//! not stop half-way (an append and the cache update after it, a claim) goes on as a spawned task. As long as the client
-//! stays, the future is polled in place and costs no task.
+//! When a client disconnects, the server drops the handler of its request at whatever await point that is. Work that
+//! must not stop half-way (an append and the cache update after it, a claim) goes on as a spawned task. As long as
+//! the client stays, the future is polled in place and costs no task.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,7 +1,7 @@
 //! The connections under the HTTP API: accepts them, limits what each client may hold, and drains them on shutdown.
 //!
-//! Each kind of wait for a client has its own timeout, so that slow or silent clients cannot use up the server. Long polls
-//! and event streams, where the client waits for the server, have none.
+//! Each kind of wait for a client has its own timeout, so that slow or silent clients cannot use up the server. Long
+//! polls and event streams, where the client waits for the server, have none.
 
 mod head_timer;
 
@@ -33,13 +33,14 @@ pub(crate) struct ServerLimits {
     pub(crate) max_connections: usize,
     /// Time for the head of a request, from its first byte (on a new connection: from the accept) to its last.
     pub(crate) head_timeout: Duration,
-    /// Keep-alive time between two requests of a connection. Longer than the idle timeouts of clients and load balancers
-    /// (60 s and 90 s are usual), so that they close first and never send a request into a closing connection.
+    /// Keep-alive time between two requests of a connection. Longer than the idle timeouts of clients and load
+    /// balancers (60 s and 90 s are usual), so that they close first and never send a request into a closing
+    /// connection.
     pub(crate) idle_timeout: Duration,
     /// Time between two chunks of a request's body.
     pub(crate) body_timeout: Duration,
-    /// How long after the shutdown began a connection that has sent nothing yet stays open: its first request may be on its
-    /// way.
+    /// How long after the shutdown began a connection that has sent nothing yet stays open: its first request may be
+    /// on its way.
     pub(crate) arrival_timeout: Duration,
     /// Time for the requests in flight to finish after the shutdown began.
     pub(crate) drain_timeout: Duration,
@@ -58,8 +59,8 @@ impl Default for ServerLimits {
     }
 }
 
-/// Serves until `shutdown`, then lets the requests in flight finish, up to the drain timeout, and cuts off the rest. It does
-/// not fail: a failed accept is retried, and a failed connection concerns only its client.
+/// Serves until `shutdown`, then lets the requests in flight finish, up to the drain timeout, and cuts off the rest.
+/// It does not fail: a failed accept is retried, and a failed connection concerns only its client.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -100,8 +101,8 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, O
     }
 }
 
-/// Accepts the connections that are still in the listener's backlog, as far as there are slots for them. Uses the socket
-/// directly, since the runtime may not know yet of the last ones.
+/// Accepts the connections that are still in the listener's backlog, as far as there are slots for them. Uses the
+/// socket directly, since the runtime may not know yet of the last ones.
 fn backlog(listener: TcpListener, slots: &Arc<Semaphore>) -> Vec<(TcpStream, OwnedSemaphorePermit)> {
     let mut waiting = Vec::new();
     let Ok(listener) = listener.into_std() else { return waiting };
@@ -152,7 +153,8 @@ impl Server {
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = std::pin::pin!(connection);
         let mut ended = tokio::select! {
-            // The connection first, so that a request that has arrived is served: one without is closed below as idle.
+            // The connection first, so that a request that has arrived is served: one without is closed below as
+            // idle.
             biased;
             ended = connection.as_mut() => Some(ended),
             () = self.shutdown.cancelled() => None,

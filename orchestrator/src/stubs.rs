@@ -1,5 +1,5 @@
-//! Lua stubs for editors: they declare what a pipeline script may call, with the annotations of LuaLS. The stubs specify
-//! these modules; the runner implements them, and `definition` implements `pipeline`.
+//! Lua stubs for editors: they declare what a pipeline script may call, with the annotations of LuaLS. The stubs
+//! specify these modules; the runner implements them, and `definition` implements `pipeline`.
 //!
 //! To add a module: write `stubs/NAME.lua`, add it to [`all`], and have `definition::sandbox` refuse its use
 //! at top level.

@@ -89,8 +89,8 @@ impl LogOptions {
     }
 }
 
-/// Parses a filter. A directive that is a single word must be a level: `EnvFilter` would take any other word for the name of
-/// a crate, so that a misspelt level would silence everything.
+/// Parses a filter. A directive that is a single word must be a level: `EnvFilter` would take any other word for the
+/// name of a crate, so that a misspelt level would silence everything.
 fn filter(text: &str) -> Result<String, String> {
     let is_word = |directive: &&str| !directive.contains(['=', '[']) && !directive.contains("::");
     let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
@@ -144,13 +144,14 @@ pub fn init(options: &LogOptions) -> Result<Telemetry, Box<dyn Error + Send + Sy
     }
 }
 
-/// Whether `output` may have colours: it is a terminal, and the environment (such as `NO_COLOR`) does not forbid them.
+/// Whether `output` may have colours: it is a terminal, and the environment (such as `NO_COLOR`) does not forbid
+/// them.
 pub(crate) fn colours(output: &impl RawStream) -> bool {
     output.is_terminal() && AutoStream::choice(output) != ColorChoice::Never
 }
 
-/// Shows an error and its sources in one line: `cannot open the database: connection refused`. A source that the error
-/// above it quotes at its end is not repeated.
+/// Shows an error and its sources in one line: `cannot open the database: connection refused`. A source that the
+/// error above it quotes at its end is not repeated.
 #[must_use]
 pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> ErrorChain<'a> {
     ErrorChain(error)
@@ -227,7 +228,8 @@ fn new_request_id(request: &Request) -> String {
     id.and_then(|id| id.header_value().to_str().map(str::to_owned).ok()).unwrap_or_default()
 }
 
-/// The log line of a request. It is written on drop: when the answer begins, or when the client disconnects before that.
+/// The log line of a request. It is written on drop: when the answer begins, or when the client disconnects before
+/// that.
 struct RequestLine {
     method: Method,
     uri: Uri,

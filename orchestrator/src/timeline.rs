@@ -6,9 +6,9 @@ use rivet_events::log::{EventLog, ReadError};
 
 /// The position that the log had reached at `time`, by binary search over the times at which events were recorded.
 ///
-/// These times come from the clocks of different servers, so they need not increase with the position, and the log may
-/// pass `time` at more than one position. The search then finds the same one each time, however much the log has grown
-/// since: whether it probes a position depends only on the events before that position.
+/// These times come from the clocks of different servers, so they need not increase with the position, and the log
+/// may pass `time` at more than one position. The search then finds the same one each time, however much the log has
+/// grown since: whether it probes a position depends only on the events before that position.
 pub(crate) async fn last_before(log: &dyn EventLog, time: DateTime<Utc>) -> Result<Position, ReadError> {
     let head = log.head().await?.0;
     let mut position = 0;

@@ -1,9 +1,9 @@
-//! Webhooks: deliver events to HTTP endpoints, at least once and in order. A webhook whose deliveries fail for too long is
-//! paused.
+//! Webhooks: deliver events to HTTP endpoints, at least once and in order. A webhook whose deliveries fail for too
+//! long is paused.
 //!
 //! Only the leader delivers. It runs a task for each active webhook ([`subscription`]), which follows the feed from a
-//! position that is saved in a table beside the log. A restart or a takeover continues there: some events may be delivered
-//! twice, none is left out, and the first delivery of each is in order.
+//! position that is saved in a table beside the log. A restart or a takeover continues there: some events may be
+//! delivered twice, none is left out, and the first delivery of each is in order.
 
 pub(crate) mod address;
 mod changes;

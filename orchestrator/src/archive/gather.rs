@@ -16,8 +16,8 @@ const FIRST_PAGE: usize = 16;
 const MAX_PAGE: usize = 500;
 
 impl Archiver<'_> {
-    /// Makes the next segment, stores it and reads it back. `None` if no job whose end is recorded after `after` and up to
-    /// `until` has a log.
+    /// Makes the next segment, stores it and reads it back. `None` if no job whose end is recorded after `after` and
+    /// up to `until` has a log.
     pub(super) async fn gather(
         &mut self,
         number: u64,

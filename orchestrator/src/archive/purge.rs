@@ -1,8 +1,9 @@
-//! Deletes jobs that ended longer ago than the retention: their streams, their logs, and segments that hold no other logs.
+//! Deletes jobs that ended longer ago than the retention: their streams, their logs, and segments that hold no other
+//! logs.
 //!
-//! A job is first marked by an event in its own stream, on which every read model deletes its rows. When all read models
-//! have passed that event, the stream is deleted, including that event. A rebuild then finds nothing of the job, and gives
-//! the same rows as the live read models have.
+//! A job is first marked by an event in its own stream, on which every read model deletes its rows. When all read
+//! models have passed that event, the stream is deleted, including that event. A rebuild then finds nothing of the
+//! job, and gives the same rows as the live read models have.
 
 use std::time::Instant;
 
@@ -35,8 +36,8 @@ pub(crate) struct Retention {
 }
 
 impl Archiver<'_> {
-    /// Takes the next step of purging: marks the next jobs, or deletes those that are marked. When no jobs are left, deletes
-    /// a segment that is no longer needed.
+    /// Takes the next step of purging: marks the next jobs, or deletes those that are marked. When no jobs are left,
+    /// deletes a segment that is no longer needed.
     pub(crate) async fn purge_step(&mut self, retention: Retention) -> Result<Step, ArchiverError> {
         let state = self.state().await?;
         if let Some(pending) = state.pending {

@@ -1,7 +1,7 @@
 //! Commands that no client waits for, sent by the reconcilers and the archiver to one aggregate after another.
 //!
-//! A command that one aggregate refuses, or that fails for it alone, is logged and skipped, so that it does not hold up
-//! the others. Only a failure that concerns all of them (log overloaded or unavailable) ends the round.
+//! A command that one aggregate refuses, or that fails for it alone, is logged and skipped, so that it does not hold
+//! up the others. Only a failure that concerns all of them (log overloaded or unavailable) ends the round.
 
 use std::error::Error;
 use std::time::Duration;
@@ -30,7 +30,8 @@ pub(crate) enum ReconcileError {
 }
 
 /// The result of a command, or `None` if its aggregate is to be skipped: it refused (something else happened to it
-/// first), cannot be read, or changes too fast. Other errors are passed on, since they would recur for every aggregate.
+/// first), cannot be read, or changes too fast. Other errors are passed on, since they would recur for every
+/// aggregate.
 pub(crate) fn done_or_skipped<T, E>(
     process: &'static str,
     stream: &StreamId,
@@ -90,8 +91,8 @@ impl Commands {
         Ok(())
     }
 
-    /// Finds the newest job of a concurrency group with the policy `cancel_older`, and cancels the queued and running jobs
-    /// of the group that are older than it.
+    /// Finds the newest job of a concurrency group with the policy `cancel_older`, and cancels the queued and running
+    /// jobs of the group that are older than it.
     pub(crate) async fn cancel_older(
         &self,
         read_models: &ReadModels,
@@ -108,8 +109,8 @@ impl Commands {
     }
 }
 
-/// A cancel that asks the runner of a running job to stop. It never ends the job by itself: whether the runner is silent
-/// is for the reconciler `cancellations` to judge, hence the endless grace.
+/// A cancel that asks the runner of a running job to stop. It never ends the job by itself: whether the runner is
+/// silent is for the reconciler `cancellations` to judge, hence the endless grace.
 fn cancel(reason: String, now: DateTime<Utc>) -> JobCommand {
     JobCommand::Cancel(CancelJob {
         reason: Some(reason),

@@ -53,8 +53,8 @@ impl<A> StateCache<A> {
         self.entries().states.get(id).cloned()
     }
 
-    /// Inserts the aggregate, unless the cache has it at the same or a higher version. Puts may arrive out of order; the
-    /// check keeps the cache, where no other process appends, from ever being older than an acknowledged append.
+    /// Inserts the aggregate, unless the cache has it at the same or a higher version. Puts may arrive out of order;
+    /// the check keeps the cache, where no other process appends, from ever being older than an acknowledged append.
     pub(super) fn put(&self, id: &str, aggregate: &A, version: Version)
     where
         A: Clone + Weigh,

@@ -1,7 +1,7 @@
 //! Executes the commands of one kind of aggregate: load, decide, append at the version decided on.
 //!
-//! States come from a cache. A stale one is harmless: the append would conflict, and where other processes append to the
-//! log, a refusal or "nothing to do" is believed only after a load from the log.
+//! States come from a cache. A stale one is harmless: the append would conflict, and where other processes append to
+//! the log, a refusal or "nothing to do" is believed only after a load from the log.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -22,9 +22,9 @@ use crate::domain::{NamedCommand, Weigh};
 use crate::metrics::{CommandCounts, CommandMetrics, Outcome};
 use crate::run_to_completion::run_to_completion;
 
-/// Tries of one command before it fails as contended. A try is used up by a conflict, or by a cached state that had to be
-/// loaded again. Racing claims settle in one more try; a command that runs out of tries meets a stream that many write at
-/// once, and its client is told to come back.
+/// Tries of one command before it fails as contended. A try is used up by a conflict, or by a cached state that had
+/// to be loaded again. Racing claims settle in one more try; a command that runs out of tries meets a stream that
+/// many write at once, and its client is told to come back.
 const MAX_TRIES: usize = 16;
 
 /// Executes the commands of one kind of aggregate.
@@ -69,8 +69,8 @@ impl<A> Loaded<A> {
         &self.stream.id
     }
 
-    /// A write without events: the condition that this aggregate is still at this version when events of another one are
-    /// appended.
+    /// A write without events: the condition that this aggregate is still at this version when events of another one
+    /// are appended.
     #[must_use]
     pub fn unmoved(&self) -> StreamWrite {
         StreamWrite { stream: self.stream.clone(), expected: self.version, events: vec![] }
@@ -122,8 +122,8 @@ where
         self.execute_along(id, command, metadata, &[]).await
     }
 
-    /// Like [`Self::execute`], with writes to other streams in the same append: either with events, or without, as the
-    /// condition that the stream has not moved. [`CommandError::Stale`] names the other stream that has.
+    /// Like [`Self::execute`], with writes to other streams in the same append: either with events, or without, as
+    /// the condition that the stream has not moved. [`CommandError::Stale`] names the other stream that has.
     pub async fn execute_along(
         &self,
         id: impl Display,
@@ -176,7 +176,8 @@ where
             let sink = EventSink::default();
             let decided = aggregate.handle(command.clone(), &(), &sink).await;
             let events = sink.collect().await;
-            // A cached state may be stale: decide again on the log's before refusing, or saying that it is already so.
+            // A cached state may be stale: decide again on the log's before refusing, or saying that it is already
+            // so.
             if (decided.is_err() || events.is_empty()) && !loaded.fresh {
                 loaded = self.reload_stream(&stream).await?;
                 continue;
@@ -199,8 +200,8 @@ where
         Err(CommandError::Contended(stream))
     }
 
-    /// The events of a command, as a write to go along with the command of another aggregate. This executor does not see
-    /// that append: [`Self::forget`] the aggregate afterwards.
+    /// The events of a command, as a write to go along with the command of another aggregate. This executor does not
+    /// see that append: [`Self::forget`] the aggregate afterwards.
     pub async fn decide(
         &self,
         loaded: &Loaded<A>,
@@ -237,16 +238,16 @@ where
         self.load_stream(&stream_of::<A>(id)).await
     }
 
-    /// The aggregate as it is now, including appends of other processes. Where only this process appends, the cache is
-    /// good enough for that.
+    /// The aggregate as it is now, including appends of other processes. Where only this process appends, the cache
+    /// is good enough for that.
     pub async fn load_fresh(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
         let stream = stream_of::<A>(id);
         let loaded = self.load_stream(&stream).await?;
         if loaded.fresh { Ok(loaded) } else { self.reload_stream(&stream).await }
     }
 
-    /// The aggregate from the log, whatever is cached. For a caller who has seen an event in the log which a concurrent
-    /// command of this process has appended, but perhaps not put into the cache yet.
+    /// The aggregate from the log, whatever is cached. For a caller who has seen an event in the log which a
+    /// concurrent command of this process has appended, but perhaps not put into the cache yet.
     pub async fn reload(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
         self.reload_stream(&stream_of::<A>(id)).await
     }
@@ -262,7 +263,8 @@ where
         }
     }
 
-    /// After a conflict: the state after the append that won, which was most often made by this process and is cached.
+    /// After a conflict: the state after the append that won, which was most often made by this process and is
+    /// cached.
     async fn load_newer(
         &self,
         stream: &StreamId,

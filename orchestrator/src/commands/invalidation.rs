@@ -1,8 +1,8 @@
 //! Drops cached states that the log has moved past, because another replica appended to their streams.
 //!
-//! The appends of this process update the cache themselves, and a command notices a stale state by its conflict. But some
-//! states are only read, with no append that would conflict: the capabilities of a runner, the versions of a pipeline.
-//! For these, each process follows the log.
+//! The appends of this process update the cache themselves, and a command notices a stale state by its conflict. But
+//! some states are only read, with no append that would conflict: the capabilities of a runner, the versions of a
+//! pipeline. For these, each process follows the log.
 
 use std::time::Duration;
 

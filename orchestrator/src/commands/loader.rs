@@ -38,8 +38,8 @@ impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
         }
     }
 
-    /// The aggregate after all of its events, and its version. A stream that does not exist gives the default state at
-    /// version 0.
+    /// The aggregate after all of its events, and its version. A stream that does not exist gives the default state
+    /// at version 0.
     pub(super) async fn load(&self, stream: &StreamId) -> Result<(A, Version), LoadError> {
         let mut aggregate = A::default();
         let mut version = Version::default();

@@ -1,5 +1,5 @@
-//! The child process that reads one script: it limits its own resources, reads the script from stdin, writes the answer to
-//! stdout, and exits.
+//! The child process that reads one script: it limits its own resources, reads the script from stdin, writes the
+//! answer to stdout, and exits.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -11,8 +11,9 @@ use super::{Definition, DefinitionError, Limit, MAX_SCRIPT_BYTES, reading, sandb
 /// Largest answer, in bytes.
 pub(super) const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// Resource limits of the process: CPU in seconds, memory and file size in bytes. Memory is `RLIMIT_DATA`, which does not
-/// count the mapped binary; beside the 64 MiB of the Lua state it leaves room for reading the definition out of it.
+/// Resource limits of the process: CPU in seconds, memory and file size in bytes. Memory is `RLIMIT_DATA`, which does
+/// not count the mapped binary; beside the 64 MiB of the Lua state it leaves room for reading the definition out of
+/// it.
 const LIMITS: [(Resource, u64); 6] = [
     (Resource::Cpu, 1),
     (Resource::Data, 96 << 20),
@@ -36,8 +37,8 @@ pub fn main() -> ExitCode {
 
 fn read_and_answer() -> io::Result<()> {
     for (resource, limit) in LIMITS {
-        // At the soft limit the process gets SIGXCPU, by which the parent tells it from a process that the kernel has killed
-        // for lack of memory (SIGKILL, as at the hard limit).
+        // At the soft limit the process gets SIGXCPU, by which the parent tells it from a process that the kernel has
+        // killed for lack of memory (SIGKILL, as at the hard limit).
         let hard = if resource == Resource::Cpu { limit + 1 } else { limit };
         setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(hard) })?;
     }

@@ -1,5 +1,5 @@
-//! A partial pipeline configuration: the fields that one source (the request or the script) sets. Sources are merged by
-//! precedence.
+//! A partial pipeline configuration: the fields that one source (the request or the script) sets. Sources are merged
+//! by precedence.
 
 use std::collections::BTreeMap;
 
@@ -67,7 +67,8 @@ impl PartialConfig {
         Ok(())
     }
 
-    /// Merges two sources: each field that this one does not set is taken from `other`. `env_vars` counts as one field.
+    /// Merges two sources: each field that this one does not set is taken from `other`. `env_vars` counts as one
+    /// field.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {

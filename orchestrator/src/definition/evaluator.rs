@@ -15,8 +15,9 @@ use tokio::time::timeout;
 use super::child::{Answer, MAX_ANSWER_BYTES};
 use super::{Definition, DefinitionError, Limit, MAX_SCRIPT_BYTES};
 
-/// Has the allocator of the child (mimalloc) commit memory as it needs it. By default it maps a gigabyte at the start, which
-/// counts against `RLIMIT_DATA`: the limit would not bound what is used within, and nothing else could be mapped.
+/// Has the allocator of the child (mimalloc) commit memory as it needs it. By default it maps a gigabyte at the
+/// start, which counts against `RLIMIT_DATA`: the limit would not bound what is used within, and nothing else could
+/// be mapped.
 const ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 
 /// Reads definitions, each in a child process of its own, a bounded number at a time.
@@ -27,14 +28,14 @@ pub struct Evaluator {
     timeouts: Timeouts,
 }
 
-/// Timeouts of an evaluation, in wall-clock time. Exceeding them is never the script's fault: a script that does not end
-/// uses up its processor time, one second, and is stopped for that.
+/// Timeouts of an evaluation, in wall-clock time. Exceeding them is never the script's fault: a script that does not
+/// end uses up its processor time, one second, and is stopped for that.
 #[derive(Debug, Clone, Copy)]
 pub struct Timeouts {
     /// Longest wait for a free slot.
     pub slot_wait: Duration,
-    /// Longest life of a child. A script has nothing to wait for, so a child that lives much longer than its processor time
-    /// was not scheduled.
+    /// Longest life of a child. A script has nothing to wait for, so a child that lives much longer than its
+    /// processor time was not scheduled.
     pub wall_limit: Duration,
 }
 
@@ -60,9 +61,9 @@ impl Evaluator {
         Self { timeouts, ..self }
     }
 
-    /// Reads the definition of `script`. A script that does not end is refused after a second of processor time; if the
-    /// machine does not grant that in time, the result is [`DefinitionError::Busy`]. Cancel safe: dropping the future kills
-    /// the child process.
+    /// Reads the definition of `script`. A script that does not end is refused after a second of processor time; if
+    /// the machine does not grant that in time, the result is [`DefinitionError::Busy`]. Cancel safe: dropping the
+    /// future kills the child process.
     ///
     /// # Panics
     /// Never: the semaphore stays open and the pipes of a child are there.

@@ -1,5 +1,5 @@
-//! Reads a definition from the table that a script returned, and so specifies what it must look like. Unknown fields are
-//! ignored, since newer clients may send more.
+//! Reads a definition from the table that a script returned, and so specifies what it must look like. Unknown fields
+//! are ignored, since newer clients may send more.
 
 use std::collections::BTreeMap;
 
@@ -79,7 +79,8 @@ fn policy(node: &Node) -> Result<ConcurrencyPolicy> {
     }
 }
 
-/// Checks that the stages are well-formed. They are not part of the definition: the runner takes them from the script.
+/// Checks that the stages are well-formed. They are not part of the definition: the runner takes them from the
+/// script.
 fn stages(node: &Node) -> Result<()> {
     let stages = node.list()?;
     if stages.is_empty() {

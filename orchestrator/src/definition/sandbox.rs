@@ -1,5 +1,5 @@
-//! The sandboxed Lua state in which a script is evaluated: only pure functions, limits on memory and processor time, and no
-//! access to anything outside.
+//! The sandboxed Lua state in which a script is evaluated: only pure functions, limits on memory and processor time,
+//! and no access to anything outside.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use super::error::{DefinitionError, Limit};
 
 /// Memory of the Lua state, in bytes.
 const MEMORY_LIMIT: usize = 64 << 20;
-/// After this much processor time a script is stopped, with an error that names its line. What Lua cannot interrupt, such as
-/// a pattern match, the kernel stops a little later, without a line.
+/// After this much processor time a script is stopped, with an error that names its line. What Lua cannot interrupt,
+/// such as a pattern match, the kernel stops a little later, without a line.
 const TIME_LIMIT: Duration = Duration::from_millis(800);
 /// Lua instructions between two checks of the processor time.
 const INSTRUCTIONS_PER_CHECK: u32 = 100_000;
@@ -46,8 +46,8 @@ pub(super) fn run<T>(
     read(chunk.call(())?)
 }
 
-/// A state with what every script can use, both when its definition is read and when a runner runs it: the pure libraries,
-/// and the global `pipeline`.
+/// A state with what every script can use, both when its definition is read and when a runner runs it: the pure
+/// libraries, and the global `pipeline`.
 pub(crate) fn language() -> Result<Lua> {
     let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
     let lua = Lua::new_with(libraries, LuaOptions::default())?;
@@ -136,7 +136,8 @@ impl From<Error> for DefinitionError {
         if message.ends_with("stack overflow") || message.starts_with("stack overflow") {
             return Self::Limit { limit: Limit::Recursion, line };
         }
-        // The errors of `string.rep` and `table.concat` for results so large that they do not even try to allocate them.
+        // The errors of `string.rep` and `table.concat` for results so large that they do not even try to allocate
+        // them.
         if message.ends_with("resulting string too large") || message.ends_with("string too long") {
             return Self::Limit { limit: Limit::Memory, line };
         }

@@ -1,8 +1,8 @@
-//! Copies of one request, which a client has sent more than once under the same key: only the latest copy may claim, and
-//! the older ones get its answer.
+//! Copies of one request, which a client has sent more than once under the same key: only the latest copy may claim,
+//! and the older ones get its answer.
 //!
-//! A client that has left a long poll may send the request again, once and without waiting, to learn whether it was given
-//! a job. The answer to that is final: no older copy, whose client no longer listens, may win a job later.
+//! A client that has left a long poll may send the request again, once and without waiting, to learn whether it was
+//! given a job. The answer to that is final: no older copy, whose client no longer listens, may win a job later.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,8 +43,8 @@ pub(crate) struct RequestCopy {
     number: u64,
 }
 
-/// The right to claim for a request; one copy at a time has it. It may outlive the client of its copy, since a claim that
-/// has begun runs to completion.
+/// The right to claim for a request; one copy at a time has it. It may outlive the client of its copy, since a claim
+/// that has begun runs to completion.
 #[derive(Debug)]
 pub(crate) struct Turn {
     #[expect(dead_code, reason = "held for its drop")]

@@ -1,5 +1,5 @@
-//! Follows the log for the dispatcher: which events may make a job claimable, when retries come due, and which runners have
-//! registered again, perhaps with other capabilities.
+//! Follows the log for the dispatcher: which events may make a job claimable, when retries come due, and which
+//! runners have registered again, perhaps with other capabilities.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use super::{Capabilities, Dispatcher};
 
 /// Events read from the log at once.
 const BATCH: usize = 1_000;
-/// Due times of retries that are kept at most. Beyond that the latest ones are dropped; the regular poll of the queue finds
-/// those retries.
+/// Due times of retries that are kept at most. Beyond that the latest ones are dropped; the regular poll of the queue
+/// finds those retries.
 const MAX_DUE: usize = 10_000;
 /// Shortest pause until a query for due retries, so that one query finds many that come due one after another.
 const MIN_PAUSE: Duration = Duration::from_millis(25);
@@ -36,8 +36,8 @@ impl LogWatcher {
         Self { log, seen, due: BTreeSet::new() }
     }
 
-    /// Reads the log up to `head`. Returns whether an event in it may have made a job claimable. Registrations are passed on
-    /// to the `dispatcher`.
+    /// Reads the log up to `head`. Returns whether an event in it may have made a job claimable. Registrations are
+    /// passed on to the `dispatcher`.
     pub(super) async fn read_until(&mut self, head: Position, dispatcher: &Dispatcher) -> bool {
         let mut may_free_a_job = false;
         while self.seen < head {

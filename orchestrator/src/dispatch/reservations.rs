@@ -1,7 +1,7 @@
 //! Jobs that were just offered to a claim, and must not be offered to another one meanwhile.
 //!
-//! The queue is a read model, and goes on showing a job until its claim is recorded and folded. A reservation hides the job
-//! until then, for a limited time.
+//! The queue is a read model, and goes on showing a job until its claim is recorded and folded. A reservation hides
+//! the job until then, for a limited time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,8 +14,8 @@ use tokio::sync::Notify;
 /// How long an offered job stays reserved.
 const RESERVED_FOR: Duration = Duration::from_secs(2);
 
-/// A queued job, as it is after so many attempts. One that is queued again after an attempt is another offer, which no old
-/// reservation hides.
+/// A queued job, as it is after so many attempts. One that is queued again after an attempt is another offer, which
+/// no old reservation hides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Offer {
     job_id: JobId,
@@ -65,7 +65,8 @@ impl Reservations {
     }
 }
 
-/// A job that is reserved for one claim. Dropped before the claim was tried, the job can be offered to the next at once.
+/// A job that is reserved for one claim. Dropped before the claim was tried, the job can be offered to the next at
+/// once.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     offer: Offer,
@@ -79,8 +80,8 @@ impl Reservation {
         self.offer.job_id
     }
 
-    /// Notes that the claim was tried, whether it won or not. The job stays reserved: if the queue still shows it, the queue
-    /// is behind.
+    /// Notes that the claim was tried, whether it won or not. The job stays reserved: if the queue still shows it,
+    /// the queue is behind.
     pub(crate) fn tried(mut self) {
         self.is_tried = true;
     }

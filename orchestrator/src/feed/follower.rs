@@ -11,14 +11,14 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Feed, FeedEvent, Filter};
 
-/// Shortest time between two reads of a follower that has caught up. Under load, one read then takes all that was appended
-/// meanwhile.
+/// Shortest time between two reads of a follower that has caught up. Under load, one read then takes all that was
+/// appended meanwhile.
 const READ_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Events of a page at most.
 const PAGE: usize = 256;
-/// Target size of a page, in bytes of JSON. A page can exceed it where its events are larger than those of the page before,
-/// from whose average size the number of events is computed.
+/// Target size of a page, in bytes of JSON. A page can exceed it where its events are larger than those of the page
+/// before, from whose average size the number of events is computed.
 const PAGE_BYTES: usize = 1 << 20;
 
 /// Reads the events that pass a filter, from a position on, and waits for new ones at the end of the log.
@@ -98,8 +98,8 @@ impl Follower {
         let _ = timeout_at(deadline, grown).await;
     }
 
-    /// Waits for the next event that passes the filter. `None` if there was none until `deadline`, or if reading past the
-    /// events that do not pass takes longer.
+    /// Waits for the next event that passes the filter. `None` if there was none until `deadline`, or if reading past
+    /// the events that do not pass takes longer.
     pub(crate) async fn next(&mut self, deadline: Instant) -> Result<Option<Arc<FeedEvent>>, ReadError> {
         loop {
             if let Some(event) = self.take() {

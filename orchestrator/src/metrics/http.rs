@@ -1,7 +1,8 @@
 //! Metrics of requests, by route, method and status.
 //!
-//! axum wraps each endpoint in its own copy of the layer, so each endpoint has its own table of metric handles, indexed by
-//! method and status. An entry is looked up in the registry at its first use, and from then on by its two indexes.
+//! axum wraps each endpoint in its own copy of the layer, so each endpoint has its own table of metric handles,
+//! indexed by method and status. An entry is looked up in the registry at its first use, and from then on by its two
+//! indexes.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -137,7 +138,8 @@ where
         self.inner.poll_ready(cx)
     }
 
-    /// A request whose client disconnects before the answer leaves the gauge of requests in flight, and is not counted.
+    /// A request whose client disconnects before the answer leaves the gauge of requests in flight, and is not
+    /// counted.
     fn call(&mut self, request: Request) -> Self::Future {
         let began = Instant::now();
         let in_flight = GaugeGuard::new(self.metrics.in_flight.clone());

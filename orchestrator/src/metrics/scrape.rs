@@ -1,8 +1,8 @@
-//! Answers a scrape: reads the state of the queue, the runners, the read models and the process, and adds the metrics that
-//! were counted.
+//! Answers a scrape: reads the state of the queue, the runners, the read models and the process, and adds the metrics
+//! that were counted.
 //!
-//! Every replica reads the same state of the queue and the runners, so a dashboard takes their maximum over the replicas.
-//! Counters are each replica's own, so it takes their sum.
+//! Every replica reads the same state of the queue and the runners, so a dashboard takes their maximum over the
+//! replicas. Counters are each replica's own, so it takes their sum.
 
 use std::time::Duration;
 

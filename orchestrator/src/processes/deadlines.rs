@@ -8,8 +8,8 @@ use rivet_projections::jobs::Job;
 use super::{PAGE, Processes, SweepError};
 use crate::domain::job::{JobCommand, TimeOutJob, longest_run};
 
-/// Times out queued jobs, one page per sweep, longest wait first. Jobs that it ends leave the queue, so the next sweep gets
-/// the next page.
+/// Times out queued jobs, one page per sweep, longest wait first. Jobs that it ends leave the queue, so the next
+/// sweep gets the next page.
 pub(super) async fn reconcile_queued(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
     let latest = now - processes.config.queue_timeout;
     for job in job_queue::queued_before(&processes.read_models, latest, PAGE).await? {

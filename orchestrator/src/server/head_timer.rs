@@ -1,8 +1,8 @@
 //! Separate timeouts for the head of a request and for the idle time between two requests.
 //!
-//! hyper has one timeout for both, which begins at the end of the last answer. A short one closes idle connections (and now
-//! and then with them a request that is just being sent); a long one lets a slow head hold a connection. So hyper gets
-//! the long idle timeout, and this [`Timer`] fires earlier once a head has begun to arrive.
+//! hyper has one timeout for both, which begins at the end of the last answer. A short one closes idle connections
+//! (and now and then with them a request that is just being sent); a long one lets a slow head hold a connection. So
+//! hyper gets the long idle timeout, and this [`Timer`] fires earlier once a head has begun to arrive.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,8 @@
-//! Traces for an OpenTelemetry collector: one span per request, a child of the span that its `traceparent` header names.
+//! Traces for an OpenTelemetry collector: one span per request, a child of the span that its `traceparent` header
+//! names.
 //!
-//! A thread of its own sends the spans in batches, as protobuf over HTTP. If the collector is unreachable, spans are lost;
-//! requests are not affected.
+//! A thread of its own sends the spans in batches, as protobuf over HTTP. If the collector is unreachable, spans are
+//! lost; requests are not affected.
 
 use std::error::Error;
 

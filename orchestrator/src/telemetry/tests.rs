@@ -34,9 +34,9 @@ impl Lines {
 
 /// Two subscribers that exist from before the first log line until the end of the tests.
 ///
-/// `tracing` caches for the whole process whether any subscriber is interested in a log line. With at most one subscriber,
-/// it asks only the default subscriber of the thread that reaches the line first; a thread without one would silence the
-/// line for all. With two, it asks all subscribers.
+/// `tracing` caches for the whole process whether any subscriber is interested in a log line. With at most one
+/// subscriber, it asks only the default subscriber of the thread that reaches the line first; a thread without one
+/// would silence the line for all. With two, it asks all subscribers.
 static LASTING: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
 

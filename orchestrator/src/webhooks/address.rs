@@ -1,5 +1,5 @@
-//! Which addresses a webhook may have: only public ones. Otherwise a webhook could make the server send requests into the
-//! private network behind it (server-side request forgery).
+//! Which addresses a webhook may have: only public ones. Otherwise a webhook could make the server send requests into
+//! the private network behind it (server-side request forgery).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -25,8 +25,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_link_local()
         || address.is_multicast()
         || address.is_documentation()
-        // In this order: "this network", protocol assignments, carrier-grade NAT, benchmarks, 6to4 relays, and reserved
-        // addresses with broadcast.
+        // In this order: "this network", protocol assignments, carrier-grade NAT, benchmarks, 6to4 relays, and
+        // reserved addresses with broadcast.
         || a == 0
         || (a, b, c) == (192, 0, 0)
         || (a == 100 && (64..128).contains(&b))

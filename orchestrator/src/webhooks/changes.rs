@@ -10,7 +10,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// Events read from the log at once.
 const BATCH: usize = 1_000;
-/// Shortest time between two reads at the end of the log. Under load, one read then takes all that was appended meanwhile.
+/// Shortest time between two reads at the end of the log. Under load, one read then takes all that was appended
+/// meanwhile.
 const READ_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Reads the log rather than the feed, in which every event would be encoded although perhaps nobody wants it.

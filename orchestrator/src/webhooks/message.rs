@@ -11,8 +11,8 @@ use crate::feed::cloud_event::{BATCH_MEDIA_TYPE, CloudEvent, MEDIA_TYPE};
 
 /// A body and its id, by which the receiver recognises a repeated delivery: each attempt sends the same.
 pub(super) struct Message {
-    /// The id of the event; for a batch, that of its first event with the position of its last. Visible ASCII without a full
-    /// stop, which separates the signed parts.
+    /// The id of the event; for a batch, that of its first event with the position of its last. Visible ASCII without
+    /// a full stop, which separates the signed parts.
     pub(super) id: String,
     pub(super) content_type: HeaderValue,
     pub(super) body: Bytes,

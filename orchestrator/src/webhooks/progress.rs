@@ -56,8 +56,8 @@ pub(crate) struct Attempt {
 }
 
 impl Progress {
-    /// Reads what [`Self::text`] has saved. Starts over where this build cannot read it, which loses no event: the position
-    /// is saved apart.
+    /// Reads what [`Self::text`] has saved. Starts over where this build cannot read it, which loses no event: the
+    /// position is saved apart.
     pub(crate) fn read(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_default()
     }

@@ -83,8 +83,8 @@ impl Sender {
     }
 }
 
-/// A DNS resolver that returns only public addresses. The connection is made to the addresses checked here, so a name that
-/// resolves to other ones later (DNS rebinding) gains nothing.
+/// A DNS resolver that returns only public addresses. The connection is made to the addresses checked here, so a name
+/// that resolves to other ones later (DNS rebinding) gains nothing.
 struct PublicNames;
 
 impl Resolve for PublicNames {

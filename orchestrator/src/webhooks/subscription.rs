@@ -1,7 +1,7 @@
 //! The task of one webhook: follows the feed, delivers its events, and retries or pauses.
 //!
-//! The position and the progress are saved after each failure, and at most once a second while deliveries succeed. After a
-//! crash, what was delivered since the last save is delivered again.
+//! The position and the progress are saved after each failure, and at most once a second while deliveries succeed.
+//! After a crash, what was delivered since the last save is delivered again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,14 +120,14 @@ impl Subscription {
         self.save(&state).await
     }
 
-    /// Whether the event is about this webhook itself. Such events are not delivered: a webhook that is paused for failures
-    /// would fail to deliver that it was paused, for ever.
+    /// Whether the event is about this webhook itself. Such events are not delivered: a webhook that is paused for
+    /// failures would fail to deliver that it was paused, for ever.
     fn is_own(&self, event: &FeedEvent) -> bool {
         event.envelope.stream == StreamId::webhook(self.webhook.id)
     }
 
-    /// The message that begins with an event: it alone, or a batch with those that were read after it, up to the batch size
-    /// of the webhook.
+    /// The message that begins with an event: it alone, or a batch with those that were read after it, up to the
+    /// batch size of the webhook.
     fn message(&self, first: Arc<FeedEvent>, follower: &mut Follower) -> Message {
         let Some(batch_size) = self.webhook.batch_size else { return Message::single(first) };
         let (mut more, mut bytes) = (Vec::new(), first.json().len());
@@ -179,7 +179,8 @@ impl Subscription {
             let now = self.webhooks.clock.now();
             let wait = state.progress.next_attempt_at.and_then(|at| (at - now).to_std().ok());
             let attempt = async {
-                // A sleep of zero would last until the next tick of the timer, and so cost each delivery a millisecond.
+                // A sleep of zero would last until the next tick of the timer, and so cost each delivery a
+                // millisecond.
                 if let Some(wait) = wait {
                     tokio::time::sleep(wait).await;
                 }
