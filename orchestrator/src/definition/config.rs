@@ -16,25 +16,25 @@ pub const MAX_PRIORITY: u8 = 9;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PartialConfig {
-    /// Longest run of one attempt.
+    /// Longest run of one attempt, in seconds.
     #[schema(minimum = 1, maximum = 86_400)]
     pub timeout_seconds: Option<u64>,
-    /// Further attempts after a failure.
+    /// Number of further attempts after a failure.
     pub max_retries: Option<u32>,
-    /// Given to the runner.
+    /// Environment variables of the job's commands.
     pub env_vars: Option<BTreeMap<String, String>>,
     /// 0 (last) to 9 (first).
     #[schema(maximum = 9)]
     pub priority: Option<u8>,
-    /// Jobs of one group share a limit of running jobs.
+    /// The concurrency group: its jobs share a limit on how many of them run at the same time.
     #[schema(min_length = 1)]
     pub concurrency_group: Option<String>,
-    /// Running jobs of a group; 1 where absent.
+    /// The limit of the group; 1 where absent.
     #[schema(minimum = 1)]
     pub concurrency_limit: Option<u32>,
-    /// What a new job of a full group does.
+    /// What a new job does when its group is full.
     pub concurrency_policy: Option<ConcurrencyPolicy>,
-    /// Whether an attempt after a lost one may go to a runner that cannot be fenced.
+    /// Whether, after an attempt was lost with its runner, the next may go to a runner that does not echo its lease.
     pub retry_on_runner_lost: Option<bool>,
 }
 

@@ -17,7 +17,7 @@ pub(crate) const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
 /// The `source` of all events: the log as a whole, within which ids are unique and positions ordered.
 const SOURCE: &str = "urn:rivet:log";
 
-/// An event in its place in the log.
+/// An event, with its place in the log.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "specversion": "1.0",
@@ -37,13 +37,13 @@ pub(crate) struct CloudEvent<'a> {
     id: EventId,
     source: &'static str,
     r#type: &'a str,
-    /// Its stream, such as `job/018f…`.
+    /// The stream of the event, such as `job/018f…`.
     subject: String,
     time: DateTime<Utc>,
     datacontenttype: &'static str,
-    /// Which schema its data has.
+    /// The schema of its data, with its version.
     dataschema: String,
-    /// Its position: twenty digits, since the extension asks for a text whose order is the order of events.
+    /// Its position in the log, as twenty digits: the extension asks for a text whose order is the order of events.
     sequence: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     correlationid: Option<&'a str>,

@@ -18,18 +18,18 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Longest backoff, before jitter: 0.5 to 1.5 times of it are waited.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
-/// How deliveries go.
+/// The progress of a webhook's deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Progress {
-    /// Events that were delivered.
+    /// Number of events that were delivered.
     pub(crate) delivered: u64,
-    /// Attempts of the next event that failed.
+    /// Number of failed attempts to deliver the next event.
     pub(crate) failures: u32,
-    /// When the first of them did.
+    /// When the first of them failed.
     pub(crate) failing_since: Option<DateTime<Utc>>,
-    /// When it is tried again.
+    /// When the next attempt is made.
     pub(crate) next_attempt_at: Option<DateTime<Utc>>,
-    /// The last attempts, newest first.
+    /// The latest attempts, newest first.
     #[schema(value_type = Vec<Attempt>)]
     pub(crate) attempts: VecDeque<Attempt>,
 }
@@ -37,19 +37,19 @@ pub(crate) struct Progress {
 /// One attempt to deliver an event, or a batch of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Attempt {
-    /// Where the event stands in the log; the first one of a batch.
+    /// The position of the event; of a batch, that of its first event.
     pub(crate) position: Position,
-    /// How many events it was of.
+    /// Number of events in it.
     pub(crate) events: u32,
-    /// The event; the first one of a batch.
+    /// The id of the event; of a batch, that of its first event.
     pub(crate) event_id: EventId,
-    /// Its type.
+    /// The type of that event.
     pub(crate) r#type: String,
-    /// When.
+    /// When it was made.
     pub(crate) attempted_at: DateTime<Utc>,
     /// How long it took.
     pub(crate) duration_ms: u64,
-    /// What the receiver answered, if it did.
+    /// The status that the receiver answered with, if it answered.
     pub(crate) status: Option<u16>,
     /// Why it failed, if it did.
     pub(crate) error: Option<String>,
