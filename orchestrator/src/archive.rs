@@ -60,7 +60,7 @@ pub(crate) enum Step {
     Released(SegmentArchived),
     /// Jobs are marked as purged, by an event each. Next they are deleted.
     Marked,
-    /// So many jobs have been deleted, all those whose end is recorded up to `through` included.
+    /// So many jobs have been deleted; none is left whose end is recorded up to `through`.
     Purged { jobs: u64, through: Position },
     /// A segment that held only logs of deleted jobs has been deleted.
     SegmentRemoved,

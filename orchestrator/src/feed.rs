@@ -66,7 +66,8 @@ impl Feed {
         self.0.log.head().await
     }
 
-    /// Up to `limit` events after `after`, in order, without gaps; none at the end of the log.
+    /// Up to `limit` events after `after`, in order; none at the end of the log. Only archived and purged events are
+    /// missing.
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<FeedEvent>>, ReadError> {
         if let Some(events) = self.tail().after(after, limit) {
             return Ok(events);

@@ -48,7 +48,7 @@ pub struct Metrics {
 /// A kind of server-sent event stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
-    /// Everything that is appended to the log.
+    /// All events of the log.
     Events,
     /// The log of one job.
     JobLogs,

@@ -7,7 +7,7 @@ use rivet_events::segments::{GatherError, Segment, SegmentError, SegmentWriter, 
 
 use super::{Archiver, ArchiverError};
 
-/// Jobs of one segment at most, rounded up to the next page.
+/// Jobs of one segment at most, rounded up to whole pages.
 const MAX_JOBS: usize = 5_000;
 /// Size of the uncompressed events of one segment, in bytes. No page of logs is added once this is reached.
 const MAX_BYTES: u64 = 64 << 20;

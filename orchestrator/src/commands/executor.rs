@@ -111,8 +111,8 @@ where
         Self { observer: Some(Arc::new(observer)), ..self }
     }
 
-    /// Loads the aggregate, lets it decide, and appends its events. Tries again, up to 16 times in
-    /// all, if the stream moved meanwhile.
+    /// Loads the aggregate, lets it decide, and appends its events. Tries again, up to 16 times in all, if the
+    /// stream moved meanwhile.
     pub async fn execute(
         &self,
         id: impl Display,
@@ -176,8 +176,8 @@ where
             let sink = EventSink::default();
             let decided = aggregate.handle(command.clone(), &(), &sink).await;
             let events = sink.collect().await;
-            // A cached state may be stale: decide again on the log's before refusing, or saying that it is already
-            // so.
+            // A cached state may be stale: before refusing, or answering that it is already so, decide again on the
+            // state from the log.
             if (decided.is_err() || events.is_empty()) && !loaded.fresh {
                 loaded = self.reload_stream(&stream).await?;
                 continue;

@@ -11,7 +11,7 @@ pub(super) const REMEMBERED_BATCHES: usize = 8;
 /// How much of a job's log is stored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobLogState {
-    /// The attempt that wrote last; 0 before the first.
+    /// The attempt that has written last; 0 if none has.
     pub attempt: u32,
     /// Entries stored of that attempt.
     pub stored: u64,

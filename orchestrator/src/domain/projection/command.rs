@@ -25,7 +25,7 @@ command_names! {
 pub struct RebuildProjection {
     /// The read model.
     pub projection: String,
-    /// Why, for whoever reads it later.
+    /// The operator's reason, recorded with the event.
     pub reason: Option<String>,
     /// Time of the command.
     pub now: DateTime<Utc>,
@@ -36,7 +36,7 @@ pub struct RebuildProjection {
 pub struct RetryStream {
     /// The stream.
     pub parked: Parked,
-    /// Why, for whoever reads it later.
+    /// The operator's reason, recorded with the event.
     pub reason: Option<String>,
     /// Time of the command.
     pub now: DateTime<Utc>,
@@ -47,7 +47,7 @@ pub struct RetryStream {
 pub struct SkipEvent {
     /// The stream.
     pub parked: Parked,
-    /// Why, for whoever reads it later.
+    /// The operator's reason, recorded with the event.
     pub reason: Option<String>,
     /// Time of the command.
     pub now: DateTime<Utc>,

@@ -113,7 +113,8 @@ fn repeats_last(history: &History, lease: Option<LeaseId>, report: &Report) -> b
     })
 }
 
-/// Nobody holds the job, so this sender does not.
+/// Why a queued job refuses a write: [`JobError::NotRunning`] if the sender names no lease and the last holder did
+/// not fence, else [`JobError::LeaseLost`].
 pub(super) fn not_held(history: &History, lease: Option<LeaseId>) -> JobError {
     let unfenced = history.last.as_ref().is_none_or(|last| !last.fencing);
     if lease.is_none() && unfenced { JobError::NotRunning } else { JobError::LeaseLost }
