@@ -2,7 +2,7 @@
 //!
 //! [`Executor`] does this for one kind of aggregate, with optimistic concurrency: on a conflict it loads and decides
 //! again, a bounded number of times. `cache` keeps recent states in memory; `invalidation` drops those that another
-//! process has moved past. `background` sends the commands that no client waits for.
+//! process has moved past. `background` sends the commands that no client has sent.
 
 mod background;
 mod cache;

@@ -1,4 +1,5 @@
-//! Commands that no client waits for, sent by the reconcilers and the archiver to one aggregate after another.
+//! Commands that no client has sent: those of the reconcilers, and the cancels that follow from a launch or from the
+//! deletion of a pipeline. They go to one aggregate after another.
 //!
 //! A command that one aggregate refuses, or that fails for it alone, is logged and skipped, so that it does not hold
 //! up the others. Only a failure that concerns all of them (log overloaded or unavailable) ends the round.
