@@ -1,8 +1,9 @@
-//! Lets go of job logs that are in the archive, and of jobs that are not kept: their events leave the log, and their rows the read model, in one
-//! transaction, so that at any time the one is what the other says.
+//! Lets go of job logs that are in the archive, and of jobs that are not kept: their events leave the log, and their
+//! rows the read model, in one transaction, so that at any time the one is what the other says.
 //!
-//! The rows are those of events that every read model has passed, so no projector comes upon what is gone. A read model
-//! that is being filled has not passed them: as long as there is one, of a rebuild or a verification, nothing is let go.
+//! The rows are those of events that every read model has passed, so no projector comes upon what is gone. A read
+//! model that is being filled has not passed them: as long as there is one, of a rebuild or a verification, nothing
+//! is let go.
 
 use rivet_events::Position;
 use rivet_events::id::JobId;
@@ -69,22 +70,22 @@ impl ReadModels {
     }
 
     /// Deletes the events of those of these jobs that are to be forgotten, as the log says, and what is kept of their
-    /// logs. Read models have forgotten the jobs themselves when they have passed that event. Where one of them has the
-    /// last event of the log, it is too early, however far the read models are.
+    /// logs. Read models have forgotten the jobs themselves when they have passed that event. Where one of them has
+    /// the last event of the log, it is too early, however far the read models are.
     pub async fn forget(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
         let Some(live) = settled(&mut connection).await? else { return Ok(Released::Rebuilding) };
         let lowest = live.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
-        let doomed = match &mut connection {
+        let purged = match &mut connection {
             Connection::Postgres(connection) => purge_on_postgres(connection, jobs, lowest).await?,
             Connection::Sqlite(connection) => purge_on_sqlite(connection, jobs, lowest).await?,
         };
-        if doomed.later > 0 {
+        if purged.later > 0 {
             return Ok(Released::Behind(lowest));
         }
         for live in live.iter().filter(|live| live.projection.name() == JobLogs.name()) {
-            for job in &doomed.jobs {
+            for job in &purged.jobs {
                 let query = job_logs::delete_all(&live.table(), *job);
                 connection.execute(&query.text, &query.args).await?;
             }
