@@ -45,19 +45,19 @@ pub enum Database {
 /// Why a database could not be opened or brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// The URL has another scheme.
+    /// The scheme of the URL is neither `postgres` nor `sqlite`.
     #[error("the database URL must begin with postgres:// or sqlite://")]
     UnknownScheme,
-    /// Not reachable, or not a database.
+    /// What the URL names is not reachable, or not a database.
     #[error("cannot open the database")]
     Connect(#[source] StoreError),
     /// A migration failed, or the schema is that of a newer build.
     #[error("cannot bring the database schema up to date")]
     Migrate(#[source] StoreError),
-    /// There is no log yet, or one of an older build.
+    /// The database has no event log yet, or that of an older build.
     #[error("the database has no event log, or that of an older build: run migrate or serve first")]
     Older,
-    /// There is the log of a newer build.
+    /// The database has the event log of a newer build.
     #[error("the event log of this database is that of a newer build")]
     Newer,
 }

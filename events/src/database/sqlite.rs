@@ -221,8 +221,8 @@ impl SqliteDatabase {
         Ok(rows)
     }
 
-    /// A transaction that counts as open before anything was run on it: if the caller is cancelled at any point from
-    /// here on, the connection is closed.
+    /// Takes the writing connection for a transaction, which counts as open from here on: if the caller is cancelled
+    /// while it runs statements, the connection is closed.
     async fn transaction(&self) -> SqliteTransaction<'_> {
         SqliteTransaction { writer: self.write().await, open: true, checkpointer: &self.checkpointer }
     }

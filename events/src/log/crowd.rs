@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// A wake-up with a threshold: the callers that queue appends report the length of the queue, and the writer waits.
+/// A wake-up with a threshold. The callers that queue appends report the length of the queue, and the writer waits
+/// until it is long enough.
 #[derive(Debug)]
 pub(super) struct Crowd {
     /// The length of the queue at which the writer is woken. A race can cause a wake-up too many or too few. That

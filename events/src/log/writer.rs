@@ -128,15 +128,15 @@ impl<K: Keeper> Writer<K> {
                 commits.push(commit(Arc::clone(&self.keeper), batch));
                 continue;
             }
-            // Enough appends may wait, but for a batch under way: then as many others have to come.
+            // Enough appends may wait that all depend on a batch under way. Then as many others have to come.
             let missing = enough.saturating_sub(self.waiting.len());
             self.crowd.wait_for(if missing == 0 { enough } else { missing });
             tokio::select! {
                 biased;
                 Some(outcome) = commits.next() => {
                     self.answer(outcome);
-                    // The callers that were just answered may append again at once. Lets them join the next batch,
-                    // unless enough appends wait already: then they prepare theirs while that batch commits.
+                    // Lets the callers that were just answered append again, and join the next batch. If enough
+                    // appends wait already, they do so while that batch commits.
                     if self.waiting.len() + self.queue.len() < WORTH_A_SYNC {
                         yield_now().await;
                     }

@@ -1,4 +1,4 @@
-//! Stores a batch in SQLite: two statements over one JSON array, in one transaction, with one wake-up of the thread
+//! Stores a batch in SQLite: two statements over JSON arrays, in one transaction, with one wake-up of the thread
 //! that drives the connection.
 
 use sqlx::sqlite::SqliteArguments;
