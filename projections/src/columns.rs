@@ -18,8 +18,8 @@ pub(crate) fn of(schema: Schema, document: &str) -> Result<Vec<Value>, serde_jso
     let mut columns =
         Columns { schema, values: vec![Value::Null; schema.columns.len()], missing: schema.columns.len() };
     let read = columns.deserialize(&mut serde_json::Deserializer::from_str(document));
-    // Once all columns are found, the rest of the document is not read, as it may be long; the parser reports that as
-    // an error.
+    // Once all columns are found, the rest of the document is not read, as it may be long. The parser reports that as
+    // an error, which only counts if a column is missing.
     if columns.missing > 0 {
         read?;
     }

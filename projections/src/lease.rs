@@ -65,7 +65,7 @@ impl<'a> Lease<'a> {
         let mut session = Session::new(pool, &self.owner);
         let mut renewed = Instant::now();
         while !shutdown.is_cancelled() {
-            // An answer may never come.
+            // The database may never answer.
             match timeout(LEASE, self.renew(&mut session)).await.map_err(StoreError::from).flatten() {
                 Ok(held) => {
                     renewed = Instant::now();

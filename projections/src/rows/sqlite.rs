@@ -23,7 +23,7 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// No column is declared `not null`. While a statement runs, SQLite would then keep a copy of each page that it
+/// No column is declared `not null`. With such a constraint, SQLite would keep a copy of each page that a statement
 /// changes, to be able to undo that statement alone. Here, a failure ends the whole transaction anyway.
 pub(super) fn create_table(table: &str, schema: Schema) -> String {
     let column = |column: &Column| {
