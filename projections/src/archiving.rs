@@ -52,7 +52,9 @@ impl ReadModels {
             release.batches().iter().map(|(job, first_index)| job_logs::key(*job, *first_index)).collect();
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
-        let Some(live) = settled(&mut connection).await? else { return Ok(Released::Rebuilding) };
+        let Some(live) = live_unless_rebuilding(&mut connection).await? else {
+            return Ok(Released::Rebuilding);
+        };
         let lowest = live.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
         if lowest < last {
             return Ok(Released::Behind(lowest));
@@ -74,7 +76,9 @@ impl ReadModels {
     pub async fn forget(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
-        let Some(live) = settled(&mut connection).await? else { return Ok(Released::Rebuilding) };
+        let Some(live) = live_unless_rebuilding(&mut connection).await? else {
+            return Ok(Released::Rebuilding);
+        };
         let lowest = live.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
         let purged = match &mut connection {
             Connection::Postgres(connection) => purge_on_postgres(connection, jobs, lowest).await?,
@@ -95,7 +99,9 @@ impl ReadModels {
 }
 
 /// All live read models, or `None` if one is being filled. Nobody can begin to fill one until the transaction ends.
-async fn settled(connection: &mut Connection<'_>) -> Result<Option<Vec<Checkpoint>>, StoreError> {
+async fn live_unless_rebuilding(
+    connection: &mut Connection<'_>,
+) -> Result<Option<Vec<Checkpoint>>, StoreError> {
     connection.lock_generations().await?;
     let checkpoints = checkpoint::load(connection).await?;
     let is_live = |checkpoint: &Checkpoint| checkpoint.state == State::Live;

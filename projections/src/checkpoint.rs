@@ -139,7 +139,7 @@ pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoi
 /// A condition: a row of `checkpoints` is one of these generations. It contains their names instead of parameters,
 /// since SQLite plans a statement again each time a parameter is bound that the condition of a partial index depends
 /// on.
-pub(crate) fn is_of(checkpoints: &[Checkpoint]) -> String {
+pub(crate) fn condition_for(checkpoints: &[Checkpoint]) -> String {
     let name = |c: &Checkpoint| format!("('{}', {})", c.projection.name(), c.generation);
     let names: Vec<String> = checkpoints.iter().map(name).collect();
     format!("(projection, generation) in (values {})", names.join(", "))
@@ -151,14 +151,16 @@ pub(crate) async fn are_overtaken(
     checkpoints: &[Checkpoint],
 ) -> Result<bool, StoreError> {
     let Some(first) = checkpoints.first() else { return Ok(false) };
-    let query =
-        Query::new(&format!("select 1 from checkpoints where {} and position > ", is_of(checkpoints)))
-            .bind(number(first.position));
+    let query = Query::new(&format!(
+        "select 1 from checkpoints where {} and position > ",
+        condition_for(checkpoints)
+    ))
+    .bind(number(first.position));
     Ok(!connection.query(&query.text, &query.args).await?.is_empty())
 }
 
 /// Locks the live generation of a read model at its position until the transaction ends. Returns the position.
-pub(crate) async fn hold_live(
+pub(crate) async fn lock_live(
     connection: &mut Connection<'_>,
     projection: &str,
 ) -> Result<Option<Position>, StoreError> {

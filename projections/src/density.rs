@@ -66,7 +66,7 @@ impl Density {
 
     /// Reads the whole archive too, and returns all faults of the log. For a segment that cannot be read, that is one
     /// fault, and not one for each of its events.
-    pub(crate) async fn faults_beside(mut self, log: &dyn EventLog) -> Result<Vec<String>, ReadError> {
+    pub(crate) async fn all_faults(mut self, log: &dyn EventLog) -> Result<Vec<String>, ReadError> {
         let (mut archived, mut unread) = (Vec::new(), Vec::new());
         let Segments { kept, removed_events } = segments(log).await?;
         for Segment { recorded, released } in kept {

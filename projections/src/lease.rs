@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::session::{Session, is_gone};
+use self::session::{Session, gone_condition};
 use crate::checkpoint;
 use crate::query::{self, Query, Value};
 use crate::read_models::ReadModels;
@@ -119,7 +119,8 @@ impl<'a> Lease<'a> {
             return Ok(false);
         }
         let expires_after = if is_outdated { LEASE_OUTDATED } else { LEASE };
-        let or_gone = if is_outdated { String::new() } else { format!("or {}", is_gone("lease.owner")) };
+        let or_gone =
+            if is_outdated { String::new() } else { format!("or {}", gone_condition("lease.owner")) };
         let query = Query::new(
             "insert into projector_lease as lease (name, owner, epoch, renewed_at) values ('projector', ",
         )

@@ -111,7 +111,7 @@ impl ReadModels {
 
     /// Rebuilds outdated read models each time this process becomes the leading one, until `shutdown`: those made by
     /// another version of their fold, from a log that was longer than this one, or without all skips.
-    pub(crate) async fn renew(&self, mut held: watch::Receiver<bool>, shutdown: &CancellationToken) {
+    pub(crate) async fn keep_rebuilt(&self, mut held: watch::Receiver<bool>, shutdown: &CancellationToken) {
         loop {
             tokio::select! {
                 owner = held.wait_for(|held| *held) => {
@@ -121,11 +121,11 @@ impl ReadModels {
                 }
                 () = shutdown.cancelled() => return,
             }
-            let renewed = tokio::select! {
-                renewed = self.renew_outdated() => renewed,
+            let rebuilt = tokio::select! {
+                rebuilt = self.rebuild_outdated() => rebuilt,
                 () = shutdown.cancelled() => return,
             };
-            let pause = match renewed {
+            let pause = match rebuilt {
                 // Nothing more to do until another process takes over, which may be of another build.
                 Ok(()) => None,
                 Err(error) => {
@@ -142,7 +142,7 @@ impl ReadModels {
         }
     }
 
-    async fn renew_outdated(&self) -> Result<(), RebuildError> {
+    async fn rebuild_outdated(&self) -> Result<(), RebuildError> {
         // The checkpoints are read before the head: the log may grow in between, and the read models with it.
         let live = self.refresh().await?;
         let head = self.inner.log.head().await?;
@@ -237,7 +237,7 @@ impl ReadModels {
     async fn switch(&self, checkpoint: &mut Checkpoint) -> Result<(), RebuildError> {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
-        let live = checkpoint::hold_live(&mut connection, checkpoint.projection.name()).await?;
+        let live = checkpoint::lock_live(&mut connection, checkpoint.projection.name()).await?;
         let until = live.unwrap_or_default().min(self.inner.log.head().await?);
         self.advance_to(&mut connection, checkpoint, until).await?;
         // A skip that was decided meanwhile has begun a rebuild of its own.

@@ -104,7 +104,7 @@ impl ReadModels {
                 }
             }
             report.position = density.position();
-            report.log_faults = density.faults_beside(&*self.inner.log).await?;
+            report.log_faults = density.all_faults(&*self.inner.log).await?;
             return Ok(report);
         }
     }

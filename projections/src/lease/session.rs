@@ -20,7 +20,7 @@ pub(super) struct Session<'a> {
 }
 
 /// A condition: no process with the name in `column` has a session.
-pub(super) fn is_gone(column: &str) -> String {
+pub(super) fn gone_condition(column: &str) -> String {
     format!("pg_try_advisory_xact_lock(hashtextextended({column}, 0))")
 }
 

@@ -8,7 +8,7 @@ use rivet_events::database::{SpareConnections, SqliteDatabase};
 use rivet_events::log::StoreError;
 
 use super::{postgres, sqlite};
-use crate::checkpoint::{Checkpoint, is_of, number};
+use crate::checkpoint::{Checkpoint, condition_for, number};
 use crate::columns;
 use crate::folding::Changes;
 use crate::parked::ParkedStream;
@@ -79,8 +79,8 @@ impl<'a> Advance<'a> {
     }
 
     /// A condition: a row of `checkpoints` is one of them.
-    pub(super) fn is_one(self) -> String {
-        format!("state = '{}' and {}", self.first.state.as_str(), is_of(self.checkpoints))
+    pub(super) fn condition(self) -> String {
+        format!("state = '{}' and {}", self.first.state.as_str(), condition_for(self.checkpoints))
     }
 
     /// The tables whose rows change.

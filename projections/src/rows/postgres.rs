@@ -122,10 +122,10 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
     let (from, to) = advance.positions();
     args.add(from)?;
     args.add(to)?;
-    let (is_one, count) = (advance.is_one(), advance.count());
+    let (condition, count) = (advance.condition(), advance.count());
     let mut statement = text(&format!(
         "with held as (
-            select projection, generation from checkpoints where position = $1 and {is_one}
+            select projection, generation from checkpoints where position = $1 and {condition}
             order by projection for update
         ), moved as (
             update checkpoints c set position = $2, updated_at = {{now}} from held h

@@ -135,8 +135,9 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
     let (from, to) = advance.positions();
     args.add(from)?;
     args.add(to)?;
-    let (is_one, count) = (advance.is_one(), advance.count());
-    let all_stand = format!("{count} = (select count(*) from checkpoints where position = $1 and {is_one})");
+    let (condition, count) = (advance.condition(), advance.count());
+    let all_in_place =
+        format!("{count} = (select count(*) from checkpoints where position = $1 and {condition})");
     let mut text = String::new();
     for changed in advance.tables() {
         let table = &changed.table;
@@ -152,7 +153,7 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
                 text,
                 "insert into {table} ({names})
                  select row ->> 0, cast(substr(${documents}, row ->> 1, row ->> 2) as text){columns}
-                 from (select value as row from json_each(${rows}) limit -1) where {all_stand}
+                 from (select value as row from json_each(${rows}) limit -1) where {all_in_place}
                  on conflict (key) do update set {assignments};"
             )?;
         }
@@ -161,7 +162,7 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
             let keys = args.len();
             write!(
                 text,
-                "delete from {table} where key in (select value from json_each(${keys})) and {all_stand};"
+                "delete from {table} where key in (select value from json_each(${keys})) and {all_in_place};"
             )?;
         }
     }
@@ -174,12 +175,12 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
         write!(
             text,
             "insert into parked_streams
-             select '{projection}', {generation}, ${stream}, ${position}, ${error} where {all_stand}
+             select '{projection}', {generation}, ${stream}, ${position}, ${error} where {all_in_place}
              on conflict do nothing;"
         )?;
     }
     text += &self::text(&format!(
-        "update checkpoints set position = $2, updated_at = {{now}} where position = $1 and {is_one} and {all_stand};
+        "update checkpoints set position = $2, updated_at = {{now}} where position = $1 and {condition} and {all_in_place};
          select changes() = {count}"
     ));
     Ok(Statement { text, args })
