@@ -8,7 +8,8 @@
 //! - `projector`: the loop that keeps read models up to date; `batch`, `folding`: how one batch of events changes
 //!   them; `unstored`: the buffer of rows that are not stored yet; `row_cache`: rows of the last batches; `lease`:
 //!   which process runs the projector; [`parked`]: streams whose events could not be applied;
-//! - `rows`, `columns`: the tables on both databases; `checkpoint`, `generation`: positions and versions of these tables;
+//! - `rows`, `columns`: the tables on both databases; `checkpoint`, `generation`: how far each table is, and which one
+//!   of a read model is live;
 //! - [`rebuild`], `bulk`: rebuilding beside the live read models; [`verify`], `density`: checking read models and
 //!   log; `archiving`: deleting what is archived or purged.
 //!
