@@ -2,9 +2,9 @@
 //! connections, and migrates the schema of the log.
 
 mod checkpointer;
+mod dedicated;
 mod packed;
 mod schema;
-mod spare;
 mod sqlite;
 
 use std::str::FromStr;
@@ -14,8 +14,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 use tokio::time::timeout;
 
+pub use self::dedicated::DedicatedPool;
 pub use self::packed::PackedTexts;
-pub use self::spare::SpareConnections;
 pub use self::sqlite::{Durability, SqliteDatabase, SqliteTransaction, SqliteWriter};
 use crate::log::StoreError;
 

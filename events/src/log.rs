@@ -19,15 +19,15 @@ use crate::stream::StreamId;
 
 mod archived;
 mod batch;
-mod crowd;
 mod grouped;
-mod heads;
 pub(crate) mod keeper;
 mod memory;
 mod observer;
 pub(crate) mod postgres;
 mod recent;
 pub(crate) mod sqlite;
+mod stream_versions;
+mod threshold;
 mod waiting;
 mod writer;
 

@@ -107,7 +107,7 @@ fn look_up<'a>(checkpoints: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> V
         let mut touched = checkpoint.projection.touched(&events, &checkpoint.parked);
         let mut missing = Vec::new();
         for row in touched.rows.iter_mut().filter(|row| row.may_be_stored) {
-            match checkpoint.known_rows.get(&row.key) {
+            match checkpoint.row_cache.get(&row.key) {
                 Some(Cached::Row(document)) => row.document = Some(document.to_owned()),
                 Some(Cached::NoRow) => {}
                 None => missing.push(row.key.clone()),
@@ -155,10 +155,10 @@ pub(crate) fn remember(checkpoints: &mut [Checkpoint], changes: &[Changes], to: 
     for (checkpoint, changes) in checkpoints.iter_mut().zip(changes) {
         checkpoint.position = to;
         for upsert in &changes.upserts {
-            checkpoint.known_rows.put(&upsert.key, Some(&upsert.document), to);
+            checkpoint.row_cache.put(&upsert.key, Some(&upsert.document), to);
         }
         for key in &changes.deletes {
-            checkpoint.known_rows.put(key, None, to);
+            checkpoint.row_cache.put(key, None, to);
         }
         for parked in &changes.parked {
             tracing::error!(
@@ -176,6 +176,6 @@ pub(crate) fn remember(checkpoints: &mut [Checkpoint], changes: &[Changes], to: 
 /// Tells the row caches that all changes up to `position` are stored, so that they can evict rows.
 pub(crate) fn stored(checkpoints: &mut [Checkpoint], position: Position) {
     for checkpoint in checkpoints {
-        checkpoint.known_rows.stored(position);
+        checkpoint.row_cache.stored(position);
     }
 }

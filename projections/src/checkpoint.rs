@@ -30,7 +30,7 @@ pub(crate) struct Checkpoint {
     /// Events that it leaves out, by decision of operators.
     pub(crate) skipped: BTreeSet<Position>,
     /// Caches rows as they are at its position.
-    pub(crate) known_rows: RowCache,
+    pub(crate) row_cache: RowCache,
 }
 
 /// What a generation is used for.
@@ -68,7 +68,7 @@ impl Checkpoint {
             position: self.position,
             parked: self.parked.clone(),
             skipped: self.skipped.clone(),
-            known_rows: RowCache::with_capacity(self.projection.known_rows()),
+            row_cache: RowCache::with_capacity(self.projection.row_cache()),
         }
     }
 
@@ -116,7 +116,7 @@ pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoi
                 position,
                 parked: HashSet::new(),
                 skipped: BTreeSet::new(),
-                known_rows: RowCache::with_capacity(projection.known_rows()),
+                row_cache: RowCache::with_capacity(projection.row_cache()),
             });
             continue;
         }

@@ -123,7 +123,7 @@ async fn insert(
         position,
         parked: HashSet::new(),
         skipped: BTreeSet::new(),
-        known_rows: RowCache::with_capacity(projection.known_rows()),
+        row_cache: RowCache::with_capacity(projection.row_cache()),
     };
     connection.create_table(&created.table(), projection.schema()).await?;
     Ok(created)

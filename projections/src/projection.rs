@@ -44,7 +44,7 @@ pub trait Projection: Send + Sync + 'static {
     /// The columns and indexes that queries filter and sort by.
     const SCHEMA: Schema;
     /// Capacity, in rows, of the cache that is kept between batches; 0 if an event never changes an existing row.
-    const KNOWN_ROWS: usize = 4096;
+    const CACHED_ROWS: usize = 4096;
     /// One row, stored as a JSON document.
     type Row: Serialize + DeserializeOwned + Send;
 
@@ -124,7 +124,7 @@ pub(crate) trait AnyProjection: Send + Sync {
     fn has_lapsed(&self, document: &str, at: DateTime<Utc>) -> bool;
 
     /// Capacity of the row cache.
-    fn known_rows(&self) -> usize;
+    fn row_cache(&self) -> usize;
 
     /// The rows that these events change. Events of a parked stream change none.
     fn touched(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Touched;
@@ -151,8 +151,8 @@ impl<P: Projection> AnyProjection for P {
         serde_json::from_str(document).is_ok_and(|row| P::has_lapsed(&row, at))
     }
 
-    fn known_rows(&self) -> usize {
-        P::KNOWN_ROWS
+    fn row_cache(&self) -> usize {
+        P::CACHED_ROWS
     }
 
     fn touched(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Touched {

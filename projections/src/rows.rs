@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rivet_events::database::{
-    BEGIN_DERIVED, Database, Durability, SpareConnections, SqliteDatabase, SqliteTransaction,
+    BEGIN_DERIVED, Database, DedicatedPool, Durability, SqliteDatabase, SqliteTransaction,
 };
 use rivet_events::log::StoreError;
 use sqlx::pool::PoolConnection;
@@ -31,9 +31,9 @@ pub(crate) enum Store {
         pool: PgPool,
         /// For storing batches. The statement depends on which tables change, and each connection has to prepare each
         /// statement once.
-        writers: Arc<SpareConnections>,
+        writers: Arc<DedicatedPool>,
         /// For queries, which are asked all the time.
-        readers: Arc<SpareConnections>,
+        readers: Arc<DedicatedPool>,
     },
     Sqlite(SqliteDatabase),
 }
@@ -72,8 +72,8 @@ impl Store {
     pub(crate) fn new(database: Database) -> Self {
         match database {
             Database::Postgres(pool) => {
-                let writers = Arc::new(SpareConnections::new(&pool, WRITERS, TIMEOUT, WRITER_SESSION));
-                let readers = Arc::new(SpareConnections::new(&pool, READERS, TIMEOUT, READER_SESSION));
+                let writers = Arc::new(DedicatedPool::new(&pool, WRITERS, TIMEOUT, WRITER_SESSION));
+                let readers = Arc::new(DedicatedPool::new(&pool, READERS, TIMEOUT, READER_SESSION));
                 Self::Postgres { pool, writers, readers }
             }
             Database::Sqlite(sqlite) => Self::Sqlite(sqlite),

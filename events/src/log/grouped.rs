@@ -10,9 +10,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::envelope::{Envelope, Position, Version};
 use crate::log::batch::EncodedAppend;
-use crate::log::crowd::Crowd;
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
+use crate::log::threshold::ThresholdNotify;
 use crate::log::writer::{Published, Queued, Writer};
 use crate::log::{Append, AppendError, Appended, EventLog, LogObserver, LogSettings, ReadError};
 use crate::stream::StreamId;
@@ -21,7 +21,7 @@ use crate::stream::StreamId;
 pub(super) struct GroupedLog<K> {
     keeper: Arc<K>,
     queue: mpsc::Sender<Queued>,
-    crowd: Arc<Crowd>,
+    backlog: Arc<ThresholdNotify>,
     /// One permit for each byte of payload that the queue has room for.
     room: Arc<Semaphore>,
     queue_bytes: u32,
@@ -55,11 +55,11 @@ impl<K: Keeper> GroupedLog<K> {
             recent: Mutex::new(Recent::new(settings.recent_events, settings.recent_bytes)),
             head: Arc::clone(&head),
         });
-        let crowd = Arc::new(Crowd::new());
+        let backlog = Arc::new(ThresholdNotify::new());
         let writer = Writer::new(
             Arc::clone(&keeper),
             appends,
-            Arc::clone(&crowd),
+            Arc::clone(&backlog),
             Arc::clone(&published),
             settings,
             observer,
@@ -71,7 +71,7 @@ impl<K: Keeper> GroupedLog<K> {
         Ok(Self {
             keeper,
             queue,
-            crowd,
+            backlog,
             room: Arc::new(Semaphore::new(settings.queue_bytes as usize)),
             queue_bytes: settings.queue_bytes,
             read_bytes: settings.read_bytes,
@@ -113,7 +113,7 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
             mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable(Box::new(Closed)),
         })?;
-        self.crowd.joined(self.queue.max_capacity() - self.queue.capacity());
+        self.backlog.report(self.queue.max_capacity() - self.queue.capacity());
         outcome.await.unwrap_or_else(|_| Err(AppendError::Unavailable(Box::new(Closed))))
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::database::SpareConnections;
+use crate::database::DedicatedPool;
 use crate::envelope::{Envelope, Position, Version};
 use crate::log::StoreError;
 use crate::log::batch::{self, Batch, Committed};
@@ -80,16 +80,16 @@ pub(crate) const JOB_LOGS: &str =
 #[derive(Debug)]
 pub(super) struct PostgresKeeper {
     pool: PgPool,
-    writers: SpareConnections,
-    readers: SpareConnections,
+    writers: DedicatedPool,
+    readers: DedicatedPool,
     /// The last position that this process committed, which the other processes are notified of.
     committed: watch::Sender<Position>,
 }
 
 impl PostgresKeeper {
     pub(super) fn new(pool: PgPool) -> Self {
-        let writers = SpareConnections::new(&pool, WRITERS, COMMIT_TIMEOUT, WRITER_SESSION);
-        let readers = SpareConnections::new(&pool, READERS, READ_TIMEOUT, READER_SESSION);
+        let writers = DedicatedPool::new(&pool, WRITERS, COMMIT_TIMEOUT, WRITER_SESSION);
+        let readers = DedicatedPool::new(&pool, READERS, READ_TIMEOUT, READER_SESSION);
         Self { pool, writers, readers, committed: watch::Sender::new(Position::default()) }
     }
 

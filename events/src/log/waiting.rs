@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::log::AppendError;
 use crate::log::batch::Write;
-use crate::log::heads::Heads;
+use crate::log::stream_versions::StreamVersions;
 use crate::log::writer::Queued;
 use crate::stream::StreamId;
 
@@ -72,11 +72,11 @@ fn mark<'a>(moves: &mut HashMap<&'a StreamId, bool>, write: &'a Write) -> bool {
 ///
 /// Such a stream is removed from the cache, since it may have been purged meanwhile and begin anew. A caller that
 /// tries again is answered by the database.
-pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &mut Heads) -> usize {
+pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, versions: &mut StreamVersions) -> usize {
     let before = waiting.len();
     let mut moved = Vec::new();
     for queued in mem::take(waiting) {
-        let overtaken = |write: &&Write| heads.at_least(&write.stream) > write.expected;
+        let overtaken = |write: &&Write| versions.at_least(&write.stream) > write.expected;
         match queued.append.writes.iter().find(overtaken) {
             Some(write) => {
                 let (stream, expected) = (write.stream.clone(), write.expected);
@@ -87,7 +87,7 @@ pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &mut Heads
         }
     }
     for stream in moved {
-        heads.forget(&stream);
+        versions.forget(&stream);
     }
     before - waiting.len()
 }
@@ -182,18 +182,18 @@ mod tests {
     #[test]
     fn only_appends_that_were_overtaken_are_refused() {
         let mut waiting = queue(["a", "b", "ab", "c"]);
-        let mut heads = Heads::new(10);
-        heads.raise(stream('a'), Version(2));
-        heads.raise(stream('c'), Version(1));
-        assert_eq!(refuse_overtaken(&mut waiting, &mut heads), 2);
+        let mut versions = StreamVersions::new(10);
+        versions.raise(stream('a'), Version(2));
+        versions.raise(stream('c'), Version(1));
+        assert_eq!(refuse_overtaken(&mut waiting, &mut versions), 2);
         assert_eq!(streams(&waiting), ["b", "c"]);
     }
 
     #[test]
     fn who_was_refused_from_memory_is_answered_by_the_database_the_next_time() {
-        let mut heads = Heads::new(10);
-        heads.raise(stream('a'), Version(2));
-        assert_eq!(refuse_overtaken(&mut queue(["a", "a"]), &mut heads), 2);
-        assert_eq!(refuse_overtaken(&mut queue(["a"]), &mut heads), 0);
+        let mut versions = StreamVersions::new(10);
+        versions.raise(stream('a'), Version(2));
+        assert_eq!(refuse_overtaken(&mut queue(["a", "a"]), &mut versions), 2);
+        assert_eq!(refuse_overtaken(&mut queue(["a"]), &mut versions), 0);
     }
 }

@@ -19,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, Position};
 use crate::log::batch::{Batch, Committed, EncodedAppend};
-use crate::log::crowd::Crowd;
-use crate::log::heads::Heads;
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
+use crate::log::stream_versions::StreamVersions;
+use crate::log::threshold::ThresholdNotify;
 use crate::log::waiting::{refuse_overtaken, take_batch};
 use crate::log::{AppendError, Appended, CommittedBatch, LogObserver, LogSettings, StoreError};
 
@@ -73,7 +73,7 @@ pub(super) fn raise(head: &watch::Sender<Position>, position: Position) {
 pub(super) struct Writer<K> {
     keeper: Arc<K>,
     queue: mpsc::Receiver<Queued>,
-    crowd: Arc<Crowd>,
+    backlog: Arc<ThresholdNotify>,
     published: Arc<Published>,
     settings: LogSettings,
     observer: Arc<dyn LogObserver>,
@@ -81,7 +81,7 @@ pub(super) struct Writer<K> {
     waiting: VecDeque<Queued>,
     /// The batches that are being committed, in the order in which they began.
     under_way: VecDeque<Arc<Vec<Queued>>>,
-    heads: Heads,
+    versions: StreamVersions,
     /// How many appends were refused without a commit since the last batch.
     overtaken: usize,
 }
@@ -97,7 +97,7 @@ impl<K: Keeper> Writer<K> {
     pub(super) fn new(
         keeper: Arc<K>,
         queue: mpsc::Receiver<Queued>,
-        crowd: Arc<Crowd>,
+        backlog: Arc<ThresholdNotify>,
         published: Arc<Published>,
         settings: LogSettings,
         observer: Arc<dyn LogObserver>,
@@ -105,13 +105,13 @@ impl<K: Keeper> Writer<K> {
         Self {
             keeper,
             queue,
-            crowd,
+            backlog,
             published,
             settings,
             observer,
             waiting: VecDeque::new(),
             under_way: VecDeque::new(),
-            heads: Heads::new(settings.known_streams),
+            versions: StreamVersions::new(settings.known_streams),
             overtaken: 0,
         }
     }
@@ -130,7 +130,7 @@ impl<K: Keeper> Writer<K> {
             }
             // Enough appends may wait that all depend on a batch under way. Then as many others have to come.
             let missing = enough.saturating_sub(self.waiting.len());
-            self.crowd.wait_for(if missing == 0 { enough } else { missing });
+            self.backlog.set_threshold(if missing == 0 { enough } else { missing });
             tokio::select! {
                 biased;
                 Some(outcome) = commits.next() => {
@@ -142,7 +142,7 @@ impl<K: Keeper> Writer<K> {
                     }
                 }
                 // Not woken by each append: callers that are about to join the next batch would miss it.
-                () = self.crowd.gathered(), if (1..K::CONCURRENT_COMMITS).contains(&commits.len()) => {}
+                () = self.backlog.reached(), if (1..K::CONCURRENT_COMMITS).contains(&commits.len()) => {}
                 Some(next) = self.queue.recv(), if commits.is_empty() => self.waiting.push_back(next),
                 () = closing.cancelled(), if !self.queue.is_closed() => self.queue.close(),
                 else => break,
@@ -171,13 +171,13 @@ impl<K: Keeper> Writer<K> {
 
     /// Makes a batch of the waiting appends. `None` if all of them were refused, or wait for a batch under way.
     fn next_batch(&mut self) -> Option<Arc<Vec<Queued>>> {
-        self.overtaken += refuse_overtaken(&mut self.waiting, &mut self.heads);
+        self.overtaken += refuse_overtaken(&mut self.waiting, &mut self.versions);
         let mut batch = take_batch(&mut self.waiting, &self.under_way, self.settings.batch_bytes);
         if batch.is_empty() {
             return None;
         }
         for write in batch.iter_mut().flat_map(|queued| &mut queued.append.writes) {
-            write.lookup = write.is_condition() || self.heads.at_least(&write.stream) < write.expected;
+            write.lookup = write.is_condition() || self.versions.at_least(&write.stream) < write.expected;
         }
         let batch = Arc::new(batch);
         self.under_way.push_back(Arc::clone(&batch));
@@ -197,7 +197,7 @@ impl<K: Keeper> Writer<K> {
             Ok(committed) => self.settle(appends, &committed, took),
             Err(error) => {
                 // The database may be another one after a failover, one that lacks events that were acknowledged.
-                self.heads = Heads::new(self.settings.known_streams);
+                self.versions = StreamVersions::new(self.settings.known_streams);
                 self.observer.failed(appends.len());
                 tracing::warn!(error, appends = appends.len(), "a batch of appends was not committed");
                 let error: Arc<dyn std::error::Error + Send + Sync> = error.into();
@@ -245,7 +245,7 @@ impl<K: Keeper> Writer<K> {
                 envelopes.push(envelope);
             }
             for write in append.writes {
-                self.heads.raise(write.stream, write.reached);
+                self.versions.raise(write.stream, write.reached);
             }
             answers.push(Ok(Appended { envelopes }));
         }

@@ -15,7 +15,7 @@ impl Projection for JobLogs {
     const VERSION: u32 = 3;
     const STREAMS: &'static [StreamType] = &[StreamType::JobLog];
     const SCHEMA: Schema = Schema { columns: &[], indexes: &[] };
-    const KNOWN_ROWS: usize = 0;
+    const CACHED_ROWS: usize = 0;
     type Row = LogBatch;
 
     fn key(envelope: &Envelope) -> Option<String> {

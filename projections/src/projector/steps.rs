@@ -231,7 +231,7 @@ impl<'a> Projector<'a> {
         for known in self.live.drain(..) {
             let is_same = |c: &&mut Checkpoint| c.table() == known.table() && c.position == known.position;
             if let Some(same) = live.iter_mut().find(is_same) {
-                same.known_rows = known.known_rows;
+                same.row_cache = known.row_cache;
             }
         }
         live.sort_by_key(|checkpoint| Reverse(checkpoint.position));

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rivet_events::Position;
-use rivet_events::database::{SpareConnections, SqliteDatabase};
+use rivet_events::database::{DedicatedPool, SqliteDatabase};
 use rivet_events::log::StoreError;
 
 use super::{postgres, sqlite};
@@ -27,7 +27,7 @@ pub(crate) struct Advance<'a> {
 
 /// A step of read models as a statement, ready to be stored.
 pub(crate) enum Prepared {
-    Postgres(Arc<SpareConnections>, postgres::Statement),
+    Postgres(Arc<DedicatedPool>, postgres::Statement),
     Sqlite(SqliteDatabase, sqlite::Statement),
 }
 

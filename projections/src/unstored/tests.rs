@@ -14,7 +14,7 @@ fn generations() -> [Checkpoint; 1] {
         position: Position(0),
         parked: HashSet::new(),
         skipped: BTreeSet::new(),
-        known_rows: RowCache::with_capacity(0),
+        row_cache: RowCache::with_capacity(0),
     }]
 }
 

@@ -23,7 +23,7 @@ const COMPRESS: &str = "select set_config(name, 'lz4', false) from pg_settings
 /// which has its statements prepared, and whose server process has the data that it reads in memory. The pool of sqlx
 /// would take the connection that has been idle for longest, and ping each one that is returned. Here, a connection
 /// whose work failed or was cancelled is closed instead.
-pub struct SpareConnections {
+pub struct DedicatedPool {
     options: PgConnectOptions,
     /// Statements that are run on each new connection.
     session: &'static str,
@@ -35,13 +35,13 @@ pub struct SpareConnections {
     idle: Mutex<Vec<PgConnection>>,
 }
 
-impl fmt::Debug for SpareConnections {
+impl fmt::Debug for DedicatedPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpareConnections").field("idle", &self.idle().len()).finish_non_exhaustive()
+        f.debug_struct("DedicatedPool").field("idle", &self.idle().len()).finish_non_exhaustive()
     }
 }
 
-impl SpareConnections {
+impl DedicatedPool {
     /// A pool of at most `most` connections to the database of `pool`; `session` is run on each new one. Work that
     /// takes longer than `work_timeout` is cancelled: a server that is gone without a word never answers.
     #[must_use]

@@ -13,14 +13,14 @@ use crate::stream::StreamId;
 /// The versions of the streams that were moved last. It is bounded by two generations: when the young one is full, it
 /// replaces the old one, whose entries are evicted.
 #[derive(Debug)]
-pub(super) struct Heads {
+pub(super) struct StreamVersions {
     /// Capacity of one generation.
     generation: usize,
     young: HashMap<StreamId, Version>,
     old: HashMap<StreamId, Version>,
 }
 
-impl Heads {
+impl StreamVersions {
     /// A cache of at least the last `generation` streams, and at most twice as many.
     pub(super) fn new(generation: usize) -> Self {
         Self { generation, young: HashMap::new(), old: HashMap::new() }
@@ -57,30 +57,30 @@ mod tests {
 
     #[test]
     fn the_last_streams_are_known_and_older_ones_forgotten() {
-        let mut heads = Heads::new(10);
+        let mut versions = StreamVersions::new(10);
         for id in 0..100 {
-            heads.raise(stream(id), Version(u64::from(id) + 1));
+            versions.raise(stream(id), Version(u64::from(id) + 1));
         }
-        assert!((90..100).all(|id| heads.at_least(&stream(id)) == Version(u64::from(id) + 1)));
-        assert!((0..80).all(|id| heads.at_least(&stream(id)) == Version(0)));
+        assert!((90..100).all(|id| versions.at_least(&stream(id)) == Version(u64::from(id) + 1)));
+        assert!((0..80).all(|id| versions.at_least(&stream(id)) == Version(0)));
     }
 
     #[test]
     fn a_stream_that_moves_again_is_known_at_its_last_version() {
-        let mut heads = Heads::new(2);
+        let mut versions = StreamVersions::new(2);
         for (id, version) in [(1, 1), (2, 1), (1, 2), (3, 1), (1, 3)] {
-            heads.raise(stream(id), Version(version));
+            versions.raise(stream(id), Version(version));
         }
-        assert_eq!(heads.at_least(&stream(1)), Version(3));
+        assert_eq!(versions.at_least(&stream(1)), Version(3));
     }
 
     #[test]
     fn nothing_is_left_of_a_stream_that_is_forgotten() {
-        let mut heads = Heads::new(1);
+        let mut versions = StreamVersions::new(1);
         for (id, version) in [(1, 1), (2, 1), (1, 2)] {
-            heads.raise(stream(id), Version(version));
+            versions.raise(stream(id), Version(version));
         }
-        heads.forget(&stream(1));
-        assert_eq!(heads.at_least(&stream(1)), Version(0));
+        versions.forget(&stream(1));
+        assert_eq!(versions.at_least(&stream(1)), Version(0));
     }
 }
