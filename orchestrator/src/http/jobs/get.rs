@@ -12,7 +12,7 @@ use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::fresh::{Freshness, stale};
-use crate::http::moment::{At, told};
+use crate::http::moment::{At, answer_at};
 use crate::http::state::{AppState, unknown_job};
 
 /// Get a job, as it is or as it was.
@@ -35,7 +35,7 @@ pub(in crate::http) async fn get(
     if let Some(then) = at.moment(&state).await? {
         let row = jobs::find_at(&state.read_models, id, then.position).await?;
         let job = Job::from_row(row.ok_or_else(|| unknown_job(id))?, then.time);
-        return Ok(told(Some(then), Json(job)));
+        return Ok(answer_at(Some(then), Json(job)));
     }
     let now = state.clock.now();
     let (row, mut fresh) = jobs::find_as_of(&state.read_models, id, as_of).await?;

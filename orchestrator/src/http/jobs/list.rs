@@ -18,7 +18,7 @@ use crate::http::answer::{Paging, listed};
 use crate::http::body::Job as JobBody;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
-use crate::http::moment::{At, Moment, told};
+use crate::http::moment::{At, Moment, answer_at};
 use crate::http::state::{AppState, unknown_pipeline};
 
 /// How far the clocks of two replicas are believed to be apart at most.
@@ -51,8 +51,8 @@ pub(in crate::http) struct Filter {
 
 /// List jobs, newest first.
 ///
-/// A search goes through the names of the pipelines and runners that are there, and ids; whatever it finds is as quick
-/// in a long history as in a short one.
+/// A search goes through the names of the pipelines and runners that are there, and ids; whatever it finds is as
+/// quick in a long history as in a short one.
 #[utoipa::path(
     get, path = "/api/jobs", operation_id = "listJobs", tag = "Jobs",
     params(Paging, Filter, At),
@@ -123,7 +123,7 @@ async fn answer(
             return Err(ApiError::malformed("invalid_query", "search: is not possible together with at"));
         }
         let page = page_at(&state.read_models, &filter, cursor.as_ref(), limit, then).await?;
-        return Ok(told(Some(then), listed(uri, page, |row| JobBody::from_row(row, then.time))));
+        return Ok(answer_at(Some(then), listed(uri, page, |row| JobBody::from_row(row, then.time))));
     }
     let page = match search {
         None => jobs::list(&state.read_models, &filter, cursor.as_ref(), limit).await?,

@@ -14,7 +14,7 @@ use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::header::RequestId;
-use crate::http::moment::{At, Moment, told};
+use crate::http::moment::{At, Moment, answer_at};
 use crate::http::state::{Actor, AppState};
 
 /// A runner claims all that it is shown, so it is never shown the whole queue.
@@ -49,7 +49,7 @@ pub(in crate::http) async fn scheduled(
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
     if let Some(then) = at.moment(&state).await? {
-        return Ok(told(Some(then), Json(offered_at(&state, &poll, then).await?)));
+        return Ok(answer_at(Some(then), Json(offered_at(&state, &poll, then).await?)));
     }
     let now = state.clock.now();
     let capabilities = match &poll.runner_id {

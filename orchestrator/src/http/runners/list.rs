@@ -10,7 +10,7 @@ use crate::http::answer::{Paging, listed};
 use crate::http::body::Runner;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
-use crate::http::moment::{At, told};
+use crate::http::moment::{At, answer_at};
 use crate::http::state::AppState;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -40,7 +40,7 @@ pub(in crate::http) async fn list(
     if let Some(then) = at.moment(&state).await? {
         let page =
             runners::list_at(read_models, then.position, filter.status, cursor.as_ref(), limit).await?;
-        return Ok(told(Some(then), listed(&uri, page, |row| Runner::from_row(row, None))));
+        return Ok(answer_at(Some(then), listed(&uri, page, |row| Runner::from_row(row, None))));
     }
     let page = runners::list(read_models, filter.status, cursor.as_ref(), limit).await?;
     Ok(listed(&uri, page, |row| {
