@@ -112,9 +112,9 @@ fn of_runners() -> Router<AppState> {
         .route(
             "/api/runners/register",
             post(runners::register::register)
-                .get(|state, at| runners::get::get(state, runners::namesake(), at))
+                .get(|state, at| runners::get::get(state, runners::called_register(), at))
                 .delete(|state, id, headers| {
-                    runners::delete::delete(state, id, headers, runners::namesake())
+                    runners::delete::delete(state, id, headers, runners::called_register())
                 }),
         )
         .route("/api/runners", get(runners::list::list))

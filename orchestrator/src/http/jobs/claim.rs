@@ -18,9 +18,9 @@ use crate::http::state::{Actor, AppState};
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"runner_id": "build-1", "fencing": true}))]
 pub(in crate::http) struct ClaimRequest {
-    /// Who claims.
+    /// The runner that claims.
     runner_id: RunnerId,
-    /// Whether this client echoes its lease.
+    /// Whether this client fences: it sends its lease with every report.
     fencing: Option<bool>,
 }
 

@@ -17,7 +17,7 @@ use crate::http::state::{AppState, unknown_job};
 
 /// Get a job, as it is or as it was.
 ///
-/// One that waits says why.
+/// A job that waits says what for.
 #[utoipa::path(
     get, path = "/api/jobs/{id}", operation_id = "getJob", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job"), At),
@@ -41,7 +41,7 @@ pub(in crate::http) async fn get(
     let (row, mut fresh) = jobs::find_as_of(&state.read_models, id, as_of).await?;
     let response = match row {
         Some(row) => {
-            // Why it waits is in the rows of others.
+            // Why it waits is read from other rows, which have to be fresh too.
             fresh &= row.status != JobStatus::Queued
                 || state.read_models.wait_for(as_of.position, as_of.timeout).await;
             let waiting = waiting(&state, &row, now).await?;

@@ -27,9 +27,9 @@ use crate::http::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, RequestId};
 use crate::http::state::{Actor, AppState, unknown_job};
 use crate::telemetry::chain;
 
-/// The place of a job in the queue where nobody says.
+/// Priority of a job where neither the launch nor its pipeline has one.
 const DEFAULT_PRIORITY: u8 = 5;
-/// How often a launch is made anew because its pipeline moved.
+/// Most tries of a launch whose pipeline changes meanwhile.
 const MAX_TRIES: usize = 4;
 
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -41,11 +41,11 @@ pub(in crate::http) struct Launch {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     parameters: Option<Map<String, Value>>,
-    /// 0 (last) to 9 (first).
+    /// 0 (last) to 9 (first); the pipeline's where absent, or else 5.
     #[serde(default)]
     #[schema(maximum = 9)]
     priority: Option<u8>,
-    /// Jobs of one group share a limit.
+    /// The concurrency group: its jobs share a limit. The pipeline's where absent.
     #[serde(default)]
     #[schema(min_length = 1)]
     concurrency_group: Option<String>,
@@ -53,8 +53,8 @@ pub(in crate::http) struct Launch {
 
 /// Launch a job of a pipeline.
 ///
-/// Parameters are checked against the declared inputs, and defaults are filled in. With an `Idempotency-Key` the same
-/// key and body is the same job.
+/// Parameters are checked against the declared inputs, and defaults are filled in. A launch that is repeated with the
+/// same `Idempotency-Key` and body is answered with the same job.
 #[utoipa::path(
     post, path = "/api/pipeline/launch", operation_id = "launchJob", tag = "Jobs",
     params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 255)),
@@ -95,8 +95,8 @@ pub(in crate::http) async fn launch(
     Ok(Recorded(position, JsonBody(job)).into_response())
 }
 
-/// Launches the job on condition that its pipeline is still the one in memory: another replica may have revised or deleted
-/// it.
+/// Launches the job on the condition that its pipeline has not moved since it was loaded: another replica may have
+/// revised or deleted it.
 async fn execute(
     state: &AppState,
     job_id: JobId,
@@ -147,7 +147,8 @@ fn launched(
     })
 }
 
-/// The answer to a launch under a used key: the job, whatever has become of it and of its pipeline since.
+/// The answer to a launch with a key that was used before: the job, whatever has become of it and of its pipeline
+/// since.
 async fn replay(state: &AppState, job_id: JobId, digest: Option<&String>) -> Result<Response, ApiError> {
     let job = state.commands.jobs.load_fresh(job_id).await?.aggregate.state;
     if job.launch().is_none_or(|first| first.request_digest.as_ref() != digest) {
@@ -178,7 +179,7 @@ fn concurrency(asked: Option<String>, definition: &PipelineDefinition) -> Option
     })
 }
 
-/// Cancels older jobs of the group, where the job's policy says so; what that misses, a process catches up with.
+/// Cancels older jobs of the group, where the job's policy says so. A reconciler cancels those that this misses.
 pub(super) async fn supersede(state: &AppState, job: &JobState) {
     let Some(concurrency) = job.launch().and_then(|launch| launch.concurrency.as_ref()) else { return };
     if concurrency.policy != ConcurrencyPolicy::CancelOlder {
@@ -191,7 +192,7 @@ pub(super) async fn supersede(state: &AppState, job: &JobState) {
     }
 }
 
-/// Where the launch of a job stands in the log.
+/// The position of a job's launch.
 async fn launched_at(state: &AppState, job_id: JobId) -> Result<Position, ApiError> {
     let events = state.commands.log().read_stream(&StreamId::job(job_id), Version::default()).await?;
     Ok(events.first().map_or(Position::default(), |first| first.position))

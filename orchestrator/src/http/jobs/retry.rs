@@ -18,7 +18,7 @@ use crate::http::state::{Actor, AppState, unknown_job};
 
 /// Launch an ended job again.
 ///
-/// The new job names the old one, and has the same version of the pipeline and the same parameters.
+/// The new job names the old one as `retry_of`, and has the same version of the pipeline and the same parameters.
 #[utoipa::path(
     post, path = "/api/jobs/{id}/retry", operation_id = "retryJob", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The ended job")),

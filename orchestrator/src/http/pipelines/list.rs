@@ -16,7 +16,7 @@ use crate::http::state::AppState;
     get, path = "/api/pipeline/list", operation_id = "listPipelines", tag = "Pipelines",
     params(Paging, At),
     responses(
-        (status = 200, description = "A page of them", body = [Pipeline], headers(("Link" = String))),
+        (status = 200, description = "A page of pipelines", body = [Pipeline], headers(("Link" = String))),
         (status = 422, description = "`too_much`"),
     )
 )]

@@ -16,7 +16,7 @@ use crate::http::state::AppState;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Filter {
-    /// In this state.
+    /// Only runners in this state.
     status: Option<RunnerStatus>,
 }
 
@@ -25,7 +25,7 @@ pub(in crate::http) struct Filter {
     get, path = "/api/runners", operation_id = "listRunners", tag = "Runners",
     params(Paging, Filter, At),
     responses(
-        (status = 200, description = "A page of them", body = [Runner], headers(("Link" = String))),
+        (status = 200, description = "A page of runners", body = [Runner], headers(("Link" = String))),
         (status = 422, description = "`too_much`"),
     )
 )]
