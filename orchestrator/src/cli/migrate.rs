@@ -1,4 +1,4 @@
-//! `migrate`: the schema of the event log, for who gives the server no right to change it.
+//! `migrate`: brings the schema of the event log up to date, for setups in which the server may not change it.
 
 use rivet_events::database::Database;
 

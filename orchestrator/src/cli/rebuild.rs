@@ -1,4 +1,4 @@
-//! `rebuild`: read models anew from the log.
+//! `rebuild`: builds read models anew from the log.
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;

@@ -1,4 +1,4 @@
-//! `verify`: whether the log is whole, and every read model what the log says.
+//! `verify`: checks that the log is complete, and that every read model is what the log says.
 
 use std::io::{self, Write};
 
