@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::bench::PATIENCE;
+use crate::bench::CATCH_UP_TIMEOUT;
 use crate::bench::report::{Figures, FollowerFigures, Report};
 
 /// Bytes of a megabyte.
@@ -131,7 +131,7 @@ fn write_troubles(out: &mut impl Write, report: &Report) -> io::Result<()> {
         writeln!(
             out,
             "{behind} followers had not received everything {} s after the load",
-            PATIENCE.as_secs()
+            CATCH_UP_TIMEOUT.as_secs()
         )?;
     }
     if report.stale_reads > 0 {
