@@ -8,7 +8,7 @@ pub enum BenchError {
     /// The async runtime could not be built.
     #[error("the runtime cannot be started")]
     NoRuntime(#[source] io::Error),
-    /// The server has not an `http` URL: the load goes over connections without TLS.
+    /// The URL of the server is not an `http` one: the load goes over connections without TLS.
     #[error("{0} is not an http URL: the load goes over plain connections")]
     NotPlain(String),
     /// The name of the server cannot be resolved.

@@ -32,7 +32,7 @@ struct Status<'a> {
 }
 
 impl Lag {
-    /// Without a sample yet.
+    /// No samples yet.
     pub(super) fn new() -> Self {
         let events = Histogram::new(3).expect("invariant: three digits are possible");
         Self { events: RefCell::new(events), age: RefCell::new(times()) }

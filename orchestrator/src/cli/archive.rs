@@ -45,7 +45,7 @@ pub(super) struct ArchiveOptions {
     database: DatabaseOptions,
 }
 
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
     ensure!(
@@ -167,7 +167,7 @@ impl Totals {
         self.waited_for = None;
     }
 
-    #[expect(clippy::print_stderr, reason = "talk")]
+    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
     async fn wait(&mut self, wait: Wait) {
         if self.waited_for.replace(wait).is_none() {
             eprintln!("waiting: {wait}");

@@ -17,7 +17,7 @@ use crate::telemetry::{chain, colours};
 
 /// Entries that are read at a time.
 const PAGE: &str = "1000";
-/// Pauses before a stream that broke off is opened again double from the first to the last.
+/// Shortest and longest pause before a stream that broke off is opened again; pauses double in between.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// Failures in a row that are tried again; after one more it is given up.
@@ -39,7 +39,7 @@ pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Re
 }
 
 /// Follows again whenever the stream breaks off, until the job has ended or too many streams in a row failed.
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 async fn until_ended(
     mut follow: impl AsyncFnMut() -> Result<Outcome, Failure>,
     pause: impl Fn(u32) -> Duration,

@@ -4,7 +4,7 @@ use rivet_events::database::Database;
 
 use crate::config::DatabaseOptions;
 
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: DatabaseOptions) -> anyhow::Result<()> {
     let database = Database::connect(options.url.expose()).await?;
     database.migrate().await?;

@@ -72,7 +72,7 @@ pub(super) enum PipelineSubcommand {
         #[command(flatten)]
         client: ClientOptions,
     },
-    /// Roll back: make an earlier version the next version, too
+    /// Roll a pipeline back: record an earlier version as the next one
     Rollback {
         /// Id of the pipeline, the beginning of it, or its name
         pipeline: String,
@@ -284,7 +284,7 @@ async fn diff(
     print_lines(diff["script"].as_str().unwrap_or_default())
 }
 
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 async fn launch(options: LaunchOptions) -> anyhow::Result<()> {
     let mut parameters = Map::new();
     for (name, value) in options.parameters {

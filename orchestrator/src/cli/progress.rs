@@ -63,7 +63,7 @@ impl ProgressReport {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 #[expect(clippy::cast_precision_loss, reason = "a rate for reading")]
 fn write_line(what: &str, elapsed: Duration, position: u64, head: u64) {
     let rate = position as f64 / elapsed.as_secs_f64();

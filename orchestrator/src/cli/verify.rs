@@ -21,7 +21,7 @@ pub(super) struct VerifyOptions {
     database: DatabaseOptions,
 }
 
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
     let (read_models, log) = open_read_models(&options.database).await?;

@@ -173,7 +173,7 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     T::deserialize(Strict::new(&mut deserializer))
         .and_then(|value| deserializer.end().map(|()| value))
-        // To track the path costs as much as the parsing, so only a body that is refused is parsed with it.
+        // Tracking the path costs as much as the parsing, so it is done only for a body that is refused.
         .or_else(|_| parse_tracking_path(body))
 }
 

@@ -1,4 +1,4 @@
-//! Read-your-writes: a GET waits until the read models have what this server acknowledged before it arrived.
+//! Read-your-writes: a GET waits until the read models have what this server acknowledged before the GET arrived.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;

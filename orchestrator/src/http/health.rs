@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::error::ApiError;
 use super::state::AppState;
 
-/// Longest wait for the log: who asks for the readiness waits for an answer.
+/// Longest wait for the log: whoever asks wants an answer soon.
 const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A server that should get requests.

@@ -19,8 +19,8 @@ use super::retry::{Backoff, jitter};
 
 /// How long the server may hold a next-claim open (long poll).
 const CLAIM_WAIT: Duration = Duration::from_secs(20);
-/// Mean pause after an empty answer that came sooner than this: such as from an older server without next-claim,
-/// whose list of scheduled jobs is polled.
+/// Mean pause after an answer without a job that came sooner than this. A server without next-claim answers at once,
+/// and so is polled at this interval.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How long a server that does not know next-claim is polled before next-claim is tried again.
 const RECHECK_INTERVAL: Duration = Duration::from_mins(1);
@@ -108,7 +108,7 @@ impl ClaimLoop {
 
     /// Claims from a server without next-claim: tries the jobs that it lists, in order, until one claim wins.
     async fn claim_scheduled(&mut self) -> anyhow::Result<Option<JobExecution>> {
-        // A job whose granting answer was lost is not listed any more, so its claim is repeated first.
+        // A job that was won, but whose answer was lost, is not listed any more. So its claim is repeated first.
         if let Some(job_id) = self.unanswered
             && let Some(job) = self.claim_by_id(job_id).await?
         {

@@ -45,7 +45,7 @@ pub(super) async fn ship(
             },
             _ = ticks.tick() => true,
         };
-        if flush && shipper.speak().await == Verdict::LeaseLost {
+        if flush && shipper.send_or_heartbeat().await == Verdict::LeaseLost {
             lost.cancel();
             return;
         }
@@ -77,7 +77,7 @@ impl Shipper<'_> {
     }
 
     /// Sends what waits; when nothing does, a heartbeat if one is due.
-    async fn speak(&mut self) -> Verdict {
+    async fn send_or_heartbeat(&mut self) -> Verdict {
         if self.open && !self.buffer.is_acknowledged() {
             return self.send_batch().await;
         }

@@ -25,7 +25,7 @@ const READ: usize = 16 * 1024;
 /// More headers than any answer of the server has.
 const MAX_HEADERS: usize = 48;
 
-/// The server: its address, and what requests call it.
+/// The server: its address, and its name and base path in requests.
 #[derive(Debug)]
 pub(super) struct Target {
     address: SocketAddr,

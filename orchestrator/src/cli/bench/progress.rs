@@ -27,7 +27,7 @@ impl ProgressReport {
     }
 
     /// Shows how far the run is.
-    #[expect(clippy::print_stderr, reason = "talk")]
+    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
     pub(super) fn update(&mut self, progress: Progress) {
         let is_due = self.spinner.is_some() || self.last.0.elapsed() >= LINE_INTERVAL;
         if !is_due {

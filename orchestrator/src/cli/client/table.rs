@@ -62,7 +62,7 @@ impl Table {
     }
 
     /// Prints the table; where it is empty, prints `nothing` on stderr instead.
-    #[expect(clippy::print_stderr, reason = "talk")]
+    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
     pub(in crate::cli) fn print(&self, nothing: &str) -> io::Result<()> {
         use io::Write as _;
 

@@ -105,8 +105,8 @@ pub(in crate::http) async fn list(
     if wants_cloud_events(&headers) {
         return Ok(as_cloud_events(&uri, &events, follower.position()));
     }
-    // The head is not before what was read, whatever leaves the log meanwhile. The client's own `after` proves
-    // nothing.
+    // The head is not before what was read, whatever leaves the log meanwhile. The client's own `after` does not
+    // count: it may be beyond the end.
     let read = Some(follower.position()).filter(|read| *read > after).unwrap_or_default();
     let head = state.feed.head().await?.max(read);
     Ok(as_events(&events, follower.position(), head))

@@ -72,7 +72,7 @@ pub(in crate::http) async fn claim_next(
     let deadline = Instant::now() + Duration::from_millis(body.wait_ms.unwrap_or_default()).min(MAX_WAIT);
     let request = Request { key, runner_id: body.runner_id, metadata };
     let copy = state.dispatcher.begin(request.name());
-    // If an older copy of this request is about a claim, that decides for this one, too.
+    // If an older copy of this request is claiming a job, the outcome counts for this one, too.
     drop(copy.turn().await);
     if let Some(answer) = request.first_answer(&state).await? {
         return Ok(answered(answer));

@@ -149,8 +149,8 @@ async fn claim_with_place(
     Err(ApiError::unavailable("contended", "the concurrency group changes too fast").into())
 }
 
-/// The places whose leases have ended. The group was read from the log, where the claim that took a place may stand
-/// before this process has it in its cache: so the job has to be read from the log too.
+/// The places whose leases have ended. Jobs are read from the log, as the group was: it may have a place of a claim
+/// that this process has appended, but does not have in its cache yet.
 async fn ended(state: &AppState, places: &[Place]) -> Result<Vec<Place>, CommandError<JobError>> {
     let mut ended = Vec::new();
     for place in places {

@@ -107,7 +107,7 @@ struct Piece {
     text: Bytes,
     /// The reader of what comes after it.
     rest: Option<Reading>,
-    /// Whether it reflects what the answer has to.
+    /// Whether it reflects the position that the answer has to.
     is_fresh: bool,
 }
 

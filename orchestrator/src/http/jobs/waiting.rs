@@ -74,8 +74,7 @@ enum Fit {
     Idle,
     /// It may claim the job, and is busy.
     Busy,
-    /// None may claim it. These are the demands that are not met; none where the job needs a runner that fences, and
-    /// that is all they lack.
+    /// None may claim the job. These demands are not met; empty where all that is missing is a runner that fences.
     None(Vec<String>),
 }
 
@@ -115,7 +114,7 @@ async fn is_full(state: &AppState, job: &QueuedJob) -> Result<bool, ApiError> {
     Ok(running >= u64::from(concurrency.limit))
 }
 
-/// The demands that are not among the capabilities of all runners. Where each is met by one runner or another, but no
+/// The demands that no runner meets, by what all runners can do together. Where each is met by some runner, but no
 /// runner meets all, it is all of them.
 fn missing(capabilities: &BTreeSet<String>, demands: &[String]) -> Vec<String> {
     let missing: Vec<String> =

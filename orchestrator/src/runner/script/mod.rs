@@ -50,7 +50,7 @@ fn run(reporter: &Reporter) -> io::Result<JobResult> {
     thread::Builder::new().name("lifeline".to_owned()).spawn(end_with_the_runner)?;
     let cancelled = Arc::new(AtomicBool::new(false));
     // The flag is set in the signal handler itself. A thread that waits for the signal could set it too late: the
-    // command that the script runs gets the signal too, and the script could see it end well before that.
+    // command that the script runs gets the signal too, and the script could go on with its success before that.
     flag::register(SIGTERM, Arc::clone(&cancelled))?;
     Ok(stages::run(order, reporter.clone(), cancelled))
 }

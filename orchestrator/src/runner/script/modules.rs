@@ -54,7 +54,7 @@ pub(super) fn env(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
     })
 }
 
-/// A module with `get(name, default)` and fields by name, both of which ask `find`.
+/// A module with the function `get(name, default)` and with fields by name; both look values up with `find`.
 fn getter(lua: &Lua, find: impl Fn(&Lua, String) -> Result<Value> + 'static) -> Result<Table> {
     let find = Rc::new(find);
     let module = lua.create_table()?;
