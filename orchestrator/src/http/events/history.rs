@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{id}/events`
+//! `GET /api/jobs/{id}/events`: the history of a job, from its stream.
 
 use std::iter;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `GET /api/events`
+//! `GET /api/events`: pages of the feed, with a long poll for what comes next.
 
 use std::sync::Arc;
 use std::time::Duration;

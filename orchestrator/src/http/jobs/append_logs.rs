@@ -1,4 +1,7 @@
-//! `POST /api/jobs/{id}/logs`
+//! `POST /api/jobs/{id}/logs`: appends a batch to the log of a job, which is a stream of its own.
+//!
+//! That the job has not moved is a condition of the append, so nothing is added by a sender that has lost its lease
+//! meanwhile. The offset that the sender names tells what of a repeated batch is stored already.
 
 use std::fmt;
 use std::mem::take;

@@ -1,4 +1,4 @@
-//! `POST /api/jobs/{id}/cancel`
+//! `POST /api/jobs/{id}/cancel`: ends a queued job, and asks the holder of a running one to stop it.
 
 use axum::Extension;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! `POST /api/jobs/{id}/claim` (dialect A), `POST /api/jobs/execute/{id}` (dialect B)
+//! `POST /api/jobs/{id}/claim` (dialect A), `POST /api/jobs/execute/{id}` (dialect B): claims a job by its id.
 
 use axum::extract::State;
 use axum::http::HeaderMap;

@@ -1,4 +1,4 @@
-//! `POST /api/jobs/{id}/complete`
+//! `POST /api/jobs/{id}/complete`: ends an attempt with its result.
 
 use axum::Extension;
 use axum::extract::State;

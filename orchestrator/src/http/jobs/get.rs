@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{id}`
+//! `GET /api/jobs/{id}`: one job, also from rows that are folded but not stored yet, and why it waits.
 
 use axum::Json;
 use axum::extract::State;

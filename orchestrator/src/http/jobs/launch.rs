@@ -1,4 +1,8 @@
-//! `POST /api/pipeline/launch`
+//! `POST /api/pipeline/launch`: launches a job of a pipeline's current version.
+//!
+//! That the pipeline has not moved is a condition of the append, so no job is launched with a version that another
+//! replica has replaced. With an `Idempotency-Key` the id of the job is made from the key, so a repeated launch finds
+//! the job.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};

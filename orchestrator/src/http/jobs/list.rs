@@ -1,4 +1,5 @@
-//! `GET /api/jobs`, `GET /api/jobs/pipeline/{id}`
+//! `GET /api/jobs`, `GET /api/jobs/pipeline/{id}`: pages of jobs, by filter or search, now or at a moment of the
+//! past.
 
 use axum::extract::{OriginalUri, State};
 use axum::http::Uri;

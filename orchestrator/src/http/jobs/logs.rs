@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{id}/logs`
+//! `GET /api/jobs/{id}/logs`: the log of a job as a JSON array, which is read page by page while it is sent.
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;

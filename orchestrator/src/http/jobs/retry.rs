@@ -1,4 +1,4 @@
-//! `POST /api/jobs/{id}/retry`
+//! `POST /api/jobs/{id}/retry`: launches an ended job again, as a new job.
 
 use axum::extract::State;
 use axum::http::HeaderMap;

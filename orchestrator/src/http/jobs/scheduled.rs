@@ -1,4 +1,4 @@
-//! `GET /api/jobs/scheduled`
+//! `GET /api/jobs/scheduled`: the jobs that a runner may claim by their ids, for runners that poll.
 
 use axum::extract::State;
 use axum::http::HeaderMap;

@@ -1,4 +1,4 @@
-//! `PUT /api/jobs/{id}/status`
+//! `PUT /api/jobs/{id}/status`: starts an attempt, or ends it without a result.
 
 use axum::Extension;
 use axum::extract::State;

@@ -1,4 +1,4 @@
-//! Why a job is waiting.
+//! Why a job is waiting: looked up in the queue, its concurrency group and the online runners when the job is read.
 
 use std::collections::BTreeSet;
 

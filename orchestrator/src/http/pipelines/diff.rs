@@ -1,4 +1,4 @@
-//! `GET /api/pipeline/{id}/diff`
+//! `GET /api/pipeline/{id}/diff`: what differs between two versions of a pipeline, in the script and in the settings.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

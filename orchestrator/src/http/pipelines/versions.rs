@@ -1,4 +1,5 @@
-//! `GET /api/pipeline/{id}/versions`, `GET /api/pipeline/{id}/versions/{version}`
+//! `GET /api/pipeline/{id}/versions`, `GET /api/pipeline/{id}/versions/{version}`: the versions of a pipeline, read
+//! from its stream and not from a read model.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! `GET /api/projections/{name}/parked`, `POST /api/projections/{name}/parked/{stream}/retry` and `…/skip`
+//! `GET /api/projections/{name}/parked`, `POST /api/projections/{name}/parked/{stream}/retry` and `…/skip`: the
+//! streams that a read model has given up since it could not apply an event, and what an operator decides about them.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};

@@ -1,4 +1,6 @@
-//! `POST /api/runners/{id}/heartbeat`
+//! `POST /api/runners/{id}/heartbeat`: notes that a runner is alive, and tells it which of its jobs must stop.
+//!
+//! With a lease it also tells the runner whether it still holds that job.
 
 use axum::Extension;
 use axum::extract::State;

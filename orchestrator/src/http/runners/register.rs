@@ -1,4 +1,4 @@
-//! `POST /api/runners/register`
+//! `POST /api/runners/register`: registers a runner, and frees the jobs of its former process.
 
 use axum::extract::State;
 use axum::http::HeaderMap;

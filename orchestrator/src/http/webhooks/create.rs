@@ -1,4 +1,4 @@
-//! `POST /api/webhooks`
+//! `POST /api/webhooks`: creates a webhook. Its secret and its progress are stored aside from the log.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
