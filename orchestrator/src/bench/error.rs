@@ -1,17 +1,17 @@
-//! What goes wrong: with a run as a whole, and with one request.
+//! Errors: of a run as a whole, and of one request.
 
 use std::io;
 
-/// Why there was no load.
+/// Why the load could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
-    /// The threads and timers of this process.
+    /// The async runtime could not be built.
     #[error("the runtime cannot be started")]
     NoRuntime(#[source] io::Error),
-    /// The load goes over plain connections.
+    /// The URL of the server is not an `http` one: the load goes over connections without TLS.
     #[error("{0} is not an http URL: the load goes over plain connections")]
     NotPlain(String),
-    /// The name of the server leads nowhere.
+    /// The name of the server cannot be resolved.
     #[error("the address of {host} cannot be found")]
     UnknownHost {
         /// The name.
@@ -20,7 +20,7 @@ pub enum BenchError {
         #[source]
         source: io::Error,
     },
-    /// There is no such process, or none whose figures can be read.
+    /// There is no such process, or its figures cannot be read.
     #[error("the figures of process {pid} cannot be read")]
     NoProcess {
         /// The process.
@@ -29,7 +29,7 @@ pub enum BenchError {
         #[source]
         source: io::Error,
     },
-    /// The server did not do what a run needs beforehand.
+    /// The server refused what a run needs beforehand.
     #[error("the server cannot be prepared: {what}")]
     NotPrepared {
         /// What it was asked for.
@@ -40,22 +40,22 @@ pub enum BenchError {
     },
 }
 
-/// Why a request had no good answer. Its text is the same for all of a kind: they are counted by it.
+/// Why a request failed. The text is the same for all failures of a kind, since they are counted by it.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// There was no connection.
+    /// The connection could not be opened.
     #[error("no connection: {}", .0.kind())]
     NoConnection(io::Error),
-    /// The connection broke with the request under way.
+    /// The connection broke during the request.
     #[error("connection broke: {}", .0.kind())]
     Broken(io::Error),
     /// No answer in time.
     #[error("no answer in time")]
     TimedOut,
-    /// Not HTTP, or not what the API says.
+    /// The answer is not HTTP, or not what the API specifies.
     #[error("malformed answer: {0}")]
     Malformed(&'static str),
-    /// The server answered otherwise than with success.
+    /// The server answered with another status than success.
     #[error("{status} {code}")]
     Refused {
         /// The status.

@@ -1,5 +1,5 @@
-//! Server-sent events as they arrive: frames out of pieces that end anywhere. It knows what our server sends: one line
-//! a field, data in one line.
+//! Parses server-sent events from pieces that may end anywhere. It reads only what our server sends: frames with one
+//! line for each field, also for the data.
 
 use memchr::memchr;
 use memchr::memmem::Finder;
@@ -16,7 +16,7 @@ pub(super) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// The value of a member of the data that is a text without escapes; the first one of this name.
+    /// The first member of this name in the data, which must be a string without escapes.
     pub(super) fn text(&self, member: &str) -> Option<&'a str> {
         let start = Finder::new(&format!("\"{member}\":\"")).find(self.data)? + member.len() + 4;
         let rest = &self.data[start..];
@@ -29,7 +29,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// What has arrived of a stream, and is not yet a whole frame.
+/// The parser of one stream. It keeps what has arrived and is not a whole frame yet.
 #[derive(Debug)]
 pub(super) struct Frames {
     end: Finder<'static>,
@@ -42,7 +42,7 @@ impl Frames {
         Self { end: Finder::new(b"\n\n"), open: Vec::new() }
     }
 
-    /// Takes in a piece, and hands on the events that it completes. Frames without data are no events.
+    /// Takes a piece, and calls `on_event` for each event that it completes. Frames without data are no events.
     pub(super) fn push(&mut self, piece: &[u8], mut on_event: impl FnMut(Frame<'_>)) {
         self.open.extend_from_slice(piece);
         let mut start = 0;

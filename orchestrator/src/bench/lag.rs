@@ -1,4 +1,4 @@
-//! How far the read models are behind the log, looked at again and again while the load goes on.
+//! Samples how far the read models are behind the log while the load goes on.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -12,15 +12,15 @@ use super::http::{Connection, Target};
 use super::recorder::{Times, add, times};
 use super::request::{Fill, Request};
 
-/// Between two looks.
+/// Time between two samples.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Every look: the lag of the live read model that is furthest behind.
+/// All samples. Each is the lag of the live read model that is furthest behind.
 #[derive(Debug)]
 pub(super) struct Lag {
-    /// In events.
+    /// The lag in events.
     pub(super) events: RefCell<Histogram<u64>>,
-    /// The age of the oldest of them.
+    /// The age of the oldest of these events.
     pub(super) age: RefCell<Times>,
 }
 
@@ -32,13 +32,14 @@ struct Status<'a> {
 }
 
 impl Lag {
-    /// Without a look.
+    /// No samples yet.
     pub(super) fn new() -> Self {
         let events = Histogram::new(3).expect("invariant: three digits are possible");
         Self { events: RefCell::new(events), age: RefCell::new(times()) }
     }
 
-    /// Looks until it is dropped. A look without an answer is none: what goes wrong is seen by the load as well.
+    /// Takes samples until the future is dropped. A request that fails gives no sample; it is not counted as an
+    /// error, since the load meets the same failure.
     pub(super) async fn sample(self: Rc<Self>, target: Rc<Target>) {
         let mut connection = Connection::new(&target);
         let request = Request::new(&target, "GET", "/api/projections");

@@ -1,7 +1,8 @@
-//! When the next job begins: as soon as a worker is free (closed loop), or at its time on a schedule (open loop).
+//! Decides when the next job begins: as soon as a worker is free (closed loop), or at its time on a schedule (open
+//! loop).
 //!
-//! In the open loop times count from the schedule, not from when a worker was free: a server that stalls delays the jobs
-//! behind as well, and that is what their users would see.
+//! In the open loop, times count from the scheduled start, not from when a worker was free: a server that stalls
+//! delays the jobs that come after, too, and that is what their users would see.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,13 +13,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::fixture::Fixture;
 use super::options::BenchOptions;
 use super::recorder::Recorder;
-use super::stage::Stage;
 use super::worker::{Requests, Worker};
 
-/// How late a timer may wake a worker: a millisecond of the timer's own, and a turn of the loop. So much is not the
-/// server's.
+/// How late a timer may wake a worker: a millisecond of the timer's own resolution, and one turn of the event loop.
+/// That much lateness is not counted as the server's.
 const TIMER_SLACK: Duration = Duration::from_millis(2);
 
 /// All workers.
@@ -32,17 +33,17 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Workers that have not begun. Each tells of the jobs that it claims.
+    /// Workers that have not begun. Each sends the jobs that it claims to `job_under_way`.
     pub(super) fn new(
         options: &Rc<BenchOptions>,
-        stage: &Stage,
+        fixture: &Fixture,
         recorder: &Rc<Recorder>,
         job_under_way: &watch::Sender<Option<JobId>>,
     ) -> Self {
-        let requests = Rc::new(Requests::new(options, stage));
-        let workers = stage
+        let requests = Rc::new(Requests::new(options, fixture));
+        let workers = fixture
             .workers()
-            .map(|runner| Worker::new(options, stage, &requests, &runner, recorder, job_under_way));
+            .map(|runner| Worker::new(options, fixture, &requests, &runner, recorder, job_under_way));
         Self {
             rate: options.rate,
             lifecycles: options.lifecycles,
@@ -52,7 +53,7 @@ impl Load {
         }
     }
 
-    /// Sets them to work, until the arrivals end.
+    /// Starts the workers, which run until there are no more arrivals.
     pub(super) fn start(&mut self, stop: &CancellationToken) -> Rc<Arrivals> {
         let arrivals =
             Rc::new(Arrivals::new(self.rate, self.lifecycles, Rc::clone(&self.recorder), stop.child_token()));
@@ -62,7 +63,7 @@ impl Load {
         arrivals
     }
 
-    /// Waits until all of them have ended.
+    /// Waits until all workers have ended.
     pub(super) async fn join(&mut self) {
         while self.running.join_next().await.is_some() {}
     }
@@ -72,7 +73,9 @@ impl Load {
 #[derive(Debug)]
 pub(super) struct Arrivals {
     began: Instant,
+    /// Time between two jobs in the open loop; `None` in the closed loop.
     interval: Option<Duration>,
+    /// How many there are in all, if that is given.
     limit: Option<u64>,
     taken: Cell<u64>,
     counted: Cell<u64>,
@@ -85,16 +88,16 @@ pub(super) struct Arrivals {
 /// A job that is to begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Arrival {
-    /// From 0, over all workers.
+    /// Its number among those of all workers, from 0.
     pub(super) number: u64,
-    /// From when its time counts.
+    /// When its time begins to count.
     pub(super) began: Instant,
 }
 
 /// How the open loop went.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Punctuality {
-    /// Jobs that began while figures counted.
+    /// Jobs that began during the measurement.
     pub(super) arrivals: u64,
     /// Of these, those that found every worker busy.
     pub(super) late: u64,
@@ -134,7 +137,7 @@ impl Arrivals {
             self.counted.set(self.counted.get() + 1);
             self.late.set(self.late.get() + u64::from(is_late));
         }
-        // Whoever waited in time has waited for the timer at the end.
+        // A job that is not late began when the timer woke the worker; at most the slack is forgiven.
         let began = if is_late { due } else { Instant::now().clamp(due, due + TIMER_SLACK) };
         Some(Arrival { number, began })
     }
@@ -144,7 +147,7 @@ impl Arrivals {
         self.interval.is_some()
     }
 
-    /// No more.
+    /// Ends the arrivals, and notes how many jobs of the schedule have not begun.
     pub(super) fn close(&self) {
         if let Some(interval) = self.interval
             && !self.closed.is_cancelled()
@@ -162,7 +165,7 @@ impl Arrivals {
         Punctuality { arrivals: self.counted.get(), late: self.late.get(), backlog: self.backlog.get() }
     }
 
-    /// A rest after a failure, so that a server that refuses is not asked in a tight loop.
+    /// Pauses after a failure, so that a server that refuses is not asked in a tight loop.
     pub(super) async fn rest(&self, rest: Duration) {
         self.closed.run_until_cancelled(tokio::time::sleep(rest)).await;
     }

@@ -1,13 +1,15 @@
-//! The load tool: whole lives of jobs against a running server, as many as it takes or as fast as is asked.
+//! The load tool: runs whole lives of jobs against a server, as many as the server can take or at a given rate.
 //!
-//! All of it runs in one thread, so that it takes little from a server on the same machine, and no figure needs a lock:
-//! - `worker` leads jobs through their life, `load` says when the next one begins;
-//! - `pollers` and `followers` are what idles beside them, `lag` watches the read models;
-//! - `recorder` is where all of them leave their figures, and `report` what becomes of these;
-//! - `stage` is what a run needs on the server, and takes away again;
-//! - `http` and `request` are the wire: bytes that were prepared once, on connections that stay open.
+//! All of it runs in one thread, so that it takes little from a server on the same machine, and no figure needs a
+//! lock:
+//! - `worker` runs the lives of jobs, `load` says when the next one begins;
+//! - `pollers` and `followers` are idle clients beside them, `lag` samples how far the read models are behind;
+//! - `recorder` gathers the figures of all of them, and `report` is made from these;
+//! - `fixture` is the pipeline and the runners that a run needs on the server: created before it, deleted after it;
+//! - `http` and `request` are the protocol: request bytes that are prepared once, on connections that stay open.
 
 mod error;
+mod fixture;
 mod followers;
 mod frames;
 mod http;
@@ -18,7 +20,6 @@ mod pollers;
 mod recorder;
 pub mod report;
 mod request;
-mod stage;
 mod usage;
 mod worker;
 
@@ -29,38 +30,38 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::BenchError;
+use self::fixture::Fixture;
+pub use self::followers::CATCH_UP_TIMEOUT;
 use self::followers::Followers;
-pub use self::followers::PATIENCE;
 use self::http::Target;
 use self::lag::Lag;
 use self::load::{Arrivals, Load};
 pub use self::options::{BenchOptions, Dialect};
 use self::recorder::Recorder;
 use self::report::Report;
-use self::stage::Stage;
 use self::usage::Usage;
 
-/// Between two signs of progress.
+/// Pause between two reports of progress.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress {
-    /// What goes on.
+    /// What is being done.
     pub phase: &'static str,
-    /// Since the beginning of the load.
+    /// Time since the beginning of the run.
     pub elapsed: Duration,
-    /// Lives of jobs that ended well since the figures count.
+    /// Lives of jobs that were completed since the measurement began.
     pub lifecycles: u64,
-    /// What went wrong, ever.
+    /// Errors since the beginning of the run.
     pub errors: u64,
 }
 
-/// Loads a server as the options say, until they are met or `stop` is cancelled, and tells what came of it. Blocks its
-/// thread; connections and timers are its own.
+/// Loads a server as the options say, until they are met or `stop` is cancelled, and returns the report. Blocks its
+/// thread, on which it has an async runtime of its own.
 ///
 /// # Errors
-/// Where no load came about: the server is not there, or does not let a pipeline be made.
+/// Where the load cannot begin: the server is not there, or does not let a pipeline be created.
 pub fn run(
     options: BenchOptions,
     on_progress: impl FnMut(Progress) + 'static,
@@ -75,9 +76,9 @@ pub fn run(
 struct Bench {
     options: Rc<BenchOptions>,
     recorder: Rc<Recorder>,
-    /// No more load.
+    /// Cancelled to end the load.
     stop: CancellationToken,
-    /// What is beside the load ends, too.
+    /// Cancelled to end what runs beside the load.
     end: CancellationToken,
 }
 
@@ -89,15 +90,15 @@ impl Bench {
 
     async fn run(self, on_progress: impl FnMut(Progress) + 'static) -> Result<Report, BenchError> {
         let target = Rc::new(Target::resolve(&self.options.server).await?);
-        // A process that is not there is found before the load, and not after it.
+        // A process that does not exist is an error before the load, and not after it.
         self.options.pid.map(Usage::of_process).transpose()?;
-        let stage = Stage::set(&self.options, &target).await?;
+        let fixture = Fixture::create(&self.options, &target).await?;
         let mut beside = JoinSet::new();
-        beside.spawn_local(tell(Rc::clone(&self.recorder), on_progress, self.end.clone()));
+        beside.spawn_local(report_progress(Rc::clone(&self.recorder), on_progress, self.end.clone()));
         let followers = Followers::connect(&self.options, &target, &self.recorder, &self.end).await;
-        pollers::start(&self.options, &stage, &self.recorder, &self.end, &mut beside);
+        pollers::start(&self.options, &fixture, &self.recorder, &self.end, &mut beside);
 
-        let mut load = Load::new(&self.options, &stage, &self.recorder, followers.job_under_way());
+        let mut load = Load::new(&self.options, &fixture, &self.recorder, followers.job_under_way());
         let arrivals = load.start(&self.stop);
         let measured = self.measure(&target, load, &arrivals).await;
 
@@ -105,11 +106,11 @@ impl Bench {
         let followed = followers.finish(self.recorder.acknowledged()).await;
         self.end.cancel();
         while beside.join_next().await.is_some() {}
-        let left_behind = stage.clear().await;
+        let left_behind = fixture.delete().await;
         Ok(report::compile(&self.options, &self.recorder, &arrivals, &measured, &followed, left_behind))
     }
 
-    /// Lets the figures count from the end of the warm-up to the end of the load.
+    /// Measures from the end of the warm-up to the end of the load.
     async fn measure(&self, target: &Rc<Target>, mut load: Load, arrivals: &Arrivals) -> Measured {
         self.recorder.enter("warming up");
         if let Some(warm_up) = self.options.warm_up() {
@@ -144,13 +145,13 @@ impl Bench {
         measured
     }
 
-    /// None as well where it has ended meanwhile: the errors tell of that.
+    /// `None` also where the process has ended meanwhile, which shows in the errors.
     fn server_usage(&self) -> Option<Usage> {
         self.options.pid.and_then(|pid| Usage::of_process(pid).ok())
     }
 }
 
-/// What was seen of the time that counts.
+/// What was measured beside the figures of the recorder.
 struct Measured {
     elapsed: Duration,
     interrupted: bool,
@@ -159,7 +160,11 @@ struct Measured {
     lag: Rc<Lag>,
 }
 
-async fn tell(recorder: Rc<Recorder>, mut on_progress: impl FnMut(Progress), end: CancellationToken) {
+async fn report_progress(
+    recorder: Rc<Recorder>,
+    mut on_progress: impl FnMut(Progress),
+    end: CancellationToken,
+) {
     let mut interval = tokio::time::interval(PROGRESS_INTERVAL);
     while end.run_until_cancelled(interval.tick()).await.is_some() {
         on_progress(recorder.progress());

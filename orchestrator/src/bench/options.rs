@@ -1,4 +1,4 @@
-//! What a run can be told on the command line.
+//! The command line options of a run.
 
 use std::time::Duration;
 
@@ -22,16 +22,16 @@ pub struct BenchOptions {
         value_parser = parse_server
     )]
     pub server: Url,
-    /// Runners that work at the same time, each on a connection of its own; with --rate, at most.
+    /// Runners that work at the same time, each on a connection of its own; with --rate, the most that do.
     #[arg(long, value_name = "COUNT", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub workers: u32,
     /// How the runners speak: `a` sends a status and names the entries of a log, `b` does neither.
     #[arg(long, value_enum, default_value = "a")]
     pub dialect: Dialect,
-    /// How long the figures count.
+    /// How long to measure.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub duration: Duration,
-    /// Launch so many jobs and end, instead of after a time; all of them count.
+    /// Launch so many jobs and end, instead of after a time; all of them are measured.
     #[arg(
         long,
         value_name = "COUNT",
@@ -39,7 +39,7 @@ pub struct BenchOptions {
         value_parser = clap::value_parser!(u64).range(1..)
     )]
     pub lifecycles: Option<u64>,
-    /// Load before the figures count.
+    /// How long to load the server before measuring.
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub warm_up: Duration,
     /// Launch so many jobs a second, whether or not the earlier ones have ended, instead of one after the other.
@@ -57,18 +57,19 @@ pub struct BenchOptions {
     /// Idle runners beside the load that poll for jobs.
     #[arg(long, value_name = "COUNT", default_value = "0")]
     pub pollers: u32,
-    /// Time between two polls of each of them.
+    /// Time between two polls of an idle runner.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
     pub poll_interval: Duration,
-    /// Clients beside the load that follow live streams: half of them all events, half of them logs of jobs under way.
+    /// Clients beside the load that follow live streams: half of them all events, half of them logs of jobs under
+    /// way.
     #[arg(long, value_name = "COUNT", default_value = "0")]
     pub followers: u32,
-    /// Process of the server on this machine, to tell what it takes.
+    /// Process id of the server on this machine, to measure its processor time and memory.
     #[arg(long)]
     pub pid: Option<u32>,
 }
 
-/// The two ways in which runners and clients speak.
+/// The two dialects of the protocol that runners speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
@@ -79,12 +80,12 @@ pub enum Dialect {
 }
 
 impl BenchOptions {
-    /// How long the figures count, unless jobs are counted instead.
+    /// How long to measure; `None` where a number of jobs is given instead.
     pub(super) fn time_limit(&self) -> Option<Duration> {
         self.lifecycles.is_none().then_some(self.duration)
     }
 
-    /// Load before that; none where jobs are counted.
+    /// How long to load before that; `None` where a number of jobs is given instead.
     pub(super) fn warm_up(&self) -> Option<Duration> {
         self.lifecycles.is_none().then_some(self.warm_up)
     }

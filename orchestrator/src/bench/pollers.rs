@@ -1,4 +1,4 @@
-//! Idle runners: each asks for jobs now and then, on a connection of its own, and claims none.
+//! Idle runners: each polls for jobs at an interval, on a connection of its own, and claims none.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -7,25 +7,25 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::fixture::Fixture;
 use super::http::Connection;
 use super::options::BenchOptions;
 use super::recorder::{Operation, Recorder};
 use super::request::{Fill, Request};
-use super::stage::Stage;
 
-/// Lets them poll until `end`, spread evenly over the interval.
+/// Starts them. They poll until `end` is cancelled, and their polls are spread evenly over the interval.
 pub(super) fn start(
     options: &BenchOptions,
-    stage: &Stage,
+    fixture: &Fixture,
     recorder: &Rc<Recorder>,
     end: &CancellationToken,
     tasks: &mut JoinSet<()>,
 ) {
-    for (number, runner) in (0..).zip(stage.pollers()) {
+    for (number, runner) in (0..).zip(fixture.pollers()) {
         let path = format!("/api/jobs/scheduled?runner_id={runner}");
         let poller = Poller {
-            connection: Connection::new(&stage.target),
-            request: Request::new(&stage.target, "GET", &path),
+            connection: Connection::new(&fixture.target),
+            request: Request::new(&fixture.target, "GET", &path),
             recorder: Rc::clone(recorder),
         };
         let first = options.poll_interval * number / options.pollers;

@@ -1,6 +1,6 @@
-//! Where a run leaves its figures: how long each operation took, what went wrong, what was written.
+//! Gathers the figures of a run: how long each operation took, what went wrong, what was written.
 //!
-//! Figures count between [`Recorder::begin`] and [`Recorder::end`]; what goes wrong always counts.
+//! Figures count between [`Recorder::begin`] and [`Recorder::end`], which is the measurement; errors always count.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -12,34 +12,34 @@ use serde::Serialize;
 use super::Progress;
 use super::error::Failure;
 
-/// The highest time that is told apart, in microseconds: longer than any request may take.
+/// The longest time that a histogram can hold, in microseconds: longer than any request may take.
 const HIGHEST_MICROS: u64 = 600_000_000;
-/// Figures are told apart by their first three digits.
+/// Significant digits that histograms keep.
 const DIGITS: u8 = 3;
 
-/// What takes time.
+/// The operations whose times are recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Operation {
-    /// A job from its launch to its read back.
+    /// The whole life of a job, from its launch until it has been read back.
     Lifecycle,
     /// Launch a job.
     Launch,
     /// Claim it.
     Claim,
-    /// Say that it runs.
+    /// Report that it runs.
     Status,
     /// Append a batch to its log.
     AppendLogs,
-    /// End it.
+    /// Report its end.
     Complete,
     /// Read it right after that: the answer waits for the read model.
     ReadBack,
-    /// Read it once more: there is nothing to wait for.
+    /// Read it once more: there is nothing to wait for any more.
     ReadAgain,
     /// Read its whole log.
     ReadLogs,
-    /// Ask for jobs.
+    /// Poll for jobs as an idle runner.
     Poll,
 }
 
@@ -58,7 +58,7 @@ impl Operation {
         Self::Poll,
     ];
 
-    /// As reports name it.
+    /// Its name in reports.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Lifecycle => "lifecycle",
@@ -75,7 +75,7 @@ impl Operation {
     }
 }
 
-/// Times, in microseconds.
+/// A histogram of times, in microseconds.
 pub(super) type Times = Histogram<u64>;
 
 /// An empty histogram of times.
@@ -104,7 +104,7 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    /// One without figures.
+    /// A recorder without figures.
     pub(super) fn new() -> Self {
         Self {
             began: Instant::now(),
@@ -120,13 +120,13 @@ impl Recorder {
         }
     }
 
-    /// From now on figures count.
+    /// Begins the measurement: from now on figures count.
     pub(super) fn begin(&self) {
         self.enter("measuring");
         self.counts.set(true);
     }
 
-    /// No more figures.
+    /// Ends the measurement.
     pub(super) fn end(&self) {
         self.counts.set(false);
     }
@@ -136,7 +136,7 @@ impl Recorder {
         self.counts.get()
     }
 
-    /// Says what goes on.
+    /// Sets the phase that the progress shows.
     pub(super) fn enter(&self, phase: &'static str) {
         self.phase.set(phase);
     }
@@ -151,21 +151,21 @@ impl Recorder {
         }
     }
 
-    /// An operation that went well.
+    /// Records an operation that succeeded.
     pub(super) fn took(&self, operation: Operation, time: Duration) {
         if self.counts() {
             add(&mut self.operations.borrow_mut()[operation as usize], time);
         }
     }
 
-    /// Text of a log that the server has taken.
+    /// Records text of a log that the server has taken.
     pub(super) fn wrote(&self, text_bytes: u64) {
         if self.counts() {
             self.text_bytes.set(self.text_bytes.get() + text_bytes);
         }
     }
 
-    /// A command that the server has acknowledged, by its position.
+    /// Records the position of a command that the server has acknowledged.
     pub(super) fn acknowledge(&self, position: Option<u64>) {
         self.acknowledged.set(self.acknowledged.get().max(position.unwrap_or(0)));
     }
@@ -175,22 +175,22 @@ impl Recorder {
         self.acknowledged.get()
     }
 
-    /// Something that went wrong.
+    /// Records an error.
     pub(super) fn failed(&self, what: &str, failure: &Failure) {
         *self.errors.borrow_mut().entry(format!("{what}: {failure}")).or_default() += 1;
     }
 
-    /// A job whose life was not led to its end.
+    /// Records a job whose life did not come to its end.
     pub(super) fn lifecycle_failed(&self) {
         self.failed_lifecycles.set(self.failed_lifecycles.get() + 1);
     }
 
-    /// An answer that does not show what the server had acknowledged.
+    /// Records an answer that does not show what the server had acknowledged.
     pub(super) fn stale(&self) {
         self.stale_reads.set(self.stale_reads.get() + 1);
     }
 
-    /// Connections that had to be made again.
+    /// Records connections that had to be opened again.
     pub(super) fn reconnected(&self, count: u64) {
         self.reconnects.set(self.reconnects.get() + count);
     }
@@ -200,17 +200,17 @@ impl Recorder {
         self.operations.borrow()[operation as usize].clone()
     }
 
-    /// How often an operation went well.
+    /// How often an operation succeeded during the measurement.
     pub(super) fn count(&self, operation: Operation) -> u64 {
         self.operations.borrow()[operation as usize].len()
     }
 
-    /// What went wrong, by kind.
+    /// How many errors there were of each kind.
     pub(super) fn errors(&self) -> BTreeMap<String, u64> {
         self.errors.borrow().clone()
     }
 
-    /// Totals: text that was written in bytes, jobs whose life failed, stale reads, reconnects.
+    /// The counts that are not times.
     pub(super) fn totals(&self) -> Totals {
         Totals {
             text_bytes: self.text_bytes.get(),
@@ -221,16 +221,16 @@ impl Recorder {
     }
 }
 
-/// What is counted beside times.
+/// The counts that are not times.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Totals {
     /// Text of logs, in bytes.
     pub(super) text_bytes: u64,
-    /// Jobs whose life was not led to its end.
+    /// Jobs whose life did not come to its end.
     pub(super) failed_lifecycles: u64,
     /// Answers that did not show what had been acknowledged.
     pub(super) stale_reads: u64,
-    /// Connections that were made again.
+    /// Connections that were opened again.
     pub(super) reconnects: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What came of a run, as one document: for programs as it is, for people as a table made of it.
+//! The report of a run, as one document: programs get it as JSON, and people as a table made of it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use super::load::Arrivals;
 use super::options::{BenchOptions, Dialect};
 use super::recorder::{Operation, Recorder, Times};
 
-/// What came of a run. Times are in milliseconds, rates in a second; figures are those of the time that counts.
+/// The report of a run. Times are in milliseconds, rates are per second; figures are those of the measurement.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// What was asked for.
     pub plan: Plan,
-    /// The time that counts.
+    /// How long the measurement took.
     pub seconds: f64,
-    /// Whether it was ended early.
+    /// Whether the load was ended early.
     pub interrupted: bool,
     /// Lives of jobs.
     pub lifecycles: Lifecycles,
@@ -29,11 +29,11 @@ pub struct Report {
     pub log_text_bytes: Rate,
     /// How long each operation took, in the order of a job's life.
     pub operations: Vec<OperationFigures>,
-    /// What went wrong, by kind, warm-up included.
+    /// How many errors there were of each kind, warm-up included.
     pub errors: BTreeMap<String, u64>,
     /// Answers that did not show what had been acknowledged, warm-up included.
     pub stale_reads: u64,
-    /// Connections that were made again.
+    /// Connections that were opened again.
     pub reconnects: u64,
     /// How the schedule was kept, where there was one.
     pub schedule: Option<Schedule>,
@@ -41,11 +41,11 @@ pub struct Report {
     pub projection_lag: ProjectionLag,
     /// Followers of streams, where there were any.
     pub followers: Option<Followers>,
-    /// What this program took.
+    /// Processor time of this program.
     pub own_cpu: Cpu,
-    /// What the server took, where its process was named.
+    /// Processor time and memory of the server, where its process was named.
     pub server: Option<Server>,
-    /// What could not be taken away from the server, and why.
+    /// What could not be deleted from the server, and why.
     pub left_behind: Vec<String>,
 }
 
@@ -67,18 +67,18 @@ pub struct Plan {
 /// Lives of jobs.
 #[derive(Debug, Clone, Serialize)]
 pub struct Lifecycles {
-    /// Those that ended well.
+    /// Those that succeeded.
     pub completed: u64,
-    /// Those that could not be led to their end, warm-up included.
+    /// Those that did not come to their end, warm-up included.
     pub failed: u64,
-    /// Completed ones.
+    /// Completed ones in a second.
     pub per_second: f64,
 }
 
-/// A count, and what that is in a second.
+/// A count, and how many that is in a second.
 #[derive(Debug, Clone, Serialize)]
 pub struct Rate {
-    /// All of it.
+    /// The count.
     pub total: u64,
     /// In a second.
     pub per_second: f64,
@@ -112,31 +112,31 @@ pub struct Schedule {
     pub rate: f64,
     /// Jobs that began.
     pub arrivals: u64,
-    /// Of these, those whose time had come while every worker was busy.
+    /// Of these, those that began late, since every worker was busy when their time came.
     pub late: u64,
-    /// Jobs whose time had come, and that had not begun at the end.
+    /// Jobs whose time had come, but that had not begun at the end.
     pub backlog: u64,
     /// Whether the server kept up: no backlog, and at most one in a hundred was late.
     pub kept: bool,
 }
 
-/// The lag of the live read model that is furthest behind, each 100 ms.
+/// The lag of the live read model that is furthest behind, sampled every 100 ms.
 #[derive(Debug, Clone, Serialize)]
 pub struct ProjectionLag {
-    /// In events.
+    /// The lag in events.
     pub events: Figures,
-    /// The age of the oldest of them, in milliseconds.
+    /// The age of the oldest of these events, in milliseconds.
     pub age_ms: Figures,
 }
 
 /// Followers of streams.
 #[derive(Debug, Clone, Serialize)]
 pub struct Followers {
-    /// Of the feed of all events.
+    /// Followers of the feed of all events.
     pub events: FollowerFigures,
-    /// Of logs of jobs under way.
+    /// Followers of logs of running jobs.
     pub logs: FollowerFigures,
-    /// Those that did not have everything [`PATIENCE`](super::PATIENCE) after the load.
+    /// Those that did not have everything [`CATCH_UP_TIMEOUT`](super::CATCH_UP_TIMEOUT) after the load.
     pub behind: u64,
 }
 
@@ -147,11 +147,11 @@ pub struct FollowerFigures {
     pub clients: u32,
     /// Streams that they opened.
     pub streams: u64,
-    /// Events or entries that they got.
+    /// Events or log entries that they received.
     pub received: u64,
-    /// Those that a stream passed over.
+    /// Events or log entries that a stream left out.
     pub missed: u64,
-    /// From being recorded to arrival, of the feed alone.
+    /// Time from the recording of an event to its arrival; of the feed only.
     pub delivery_ms: Option<Figures>,
 }
 
@@ -160,11 +160,11 @@ pub struct FollowerFigures {
 pub struct Cpu {
     /// Share of one core; 1 is all of it.
     pub cores: f64,
-    /// In microseconds.
+    /// Processor time of a request, in microseconds.
     pub per_request_us: f64,
 }
 
-/// What the server took.
+/// Processor time and memory of the server.
 #[derive(Debug, Clone, Serialize)]
 pub struct Server {
     /// Processor time as a number of cores.
@@ -182,20 +182,20 @@ impl Report {
         self.errors.is_empty() && self.stale_reads == 0 && self.missed() == 0
     }
 
-    /// Events that followers did not get.
+    /// Events and log entries that followers did not get, and followers that did not catch up.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.followers.as_ref().map_or(0, |of| of.events.missed + of.logs.missed + of.behind)
     }
 
-    /// The times of an operation; none where there was none.
+    /// The times of an operation; `None` where it never succeeded.
     #[must_use]
     pub fn operation(&self, name: &str) -> Option<&Figures> {
         self.operations.iter().find(|of| of.operation == name).map(|of| &of.figures)
     }
 }
 
-/// Makes the document.
+/// Makes the report.
 pub(super) fn compile(
     options: &BenchOptions,
     recorder: &Recorder,
@@ -310,7 +310,7 @@ fn figures(values: &Histogram<u64>, unit: f64) -> Figures {
     }
 }
 
-/// What one of so many has; 0 where there is none.
+/// `all` divided by `count`; 0 where `count` is 0.
 fn share(all: f64, count: u64) -> f64 {
     if count == 0 { 0.0 } else { all / number(count) }
 }

@@ -1,4 +1,5 @@
-//! Requests as bytes that are made once. What differs from one job to the next is filled in when they are sent.
+//! Request templates: bytes that are prepared once. What differs from one job to the next is filled in when they are
+//! sent.
 
 use std::io::Write;
 use std::rc::Rc;
@@ -11,7 +12,7 @@ const JOB: &str = "{job}";
 const LEASE: &str = "{lease}";
 const NUMBER: &str = "{number}";
 
-/// What is filled in.
+/// The values to fill in.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Fill {
     /// The job.
@@ -30,7 +31,7 @@ enum Piece {
     Number,
 }
 
-/// A request. Clones share its bytes.
+/// A template of a request. Clones share its bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     head: Rc<[Piece]>,
@@ -38,17 +39,18 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// One without a body. The path, below the server's own, may name `{job}`, `{lease}` and `{number}`.
+    /// A request without a body. The path, relative to the server's base path, may have the placeholders `{job}`,
+    /// `{lease}` and `{number}`.
     pub(super) fn new(target: &Target, method: &str, path: &str) -> Self {
         Self::with_headers(target, method, path, "", None)
     }
 
-    /// One with a body of JSON.
+    /// A request with a JSON body.
     pub(super) fn json(target: &Target, method: &str, path: &str, body: &str) -> Self {
         Self::with_headers(target, method, path, "", Some(body))
     }
 
-    /// One with further lines of the head, each with its end, in which the same may be named as in the path.
+    /// A request with further header lines, each with its line end, which may have the same placeholders as the path.
     pub(super) fn with_headers(
         target: &Target,
         method: &str,
@@ -67,7 +69,7 @@ impl Request {
         Self { head: pieces(&head).into(), body: body.unwrap_or_default().as_bytes().into() }
     }
 
-    /// Its bytes, behind what is in `out`.
+    /// Appends the bytes of the request to `out`.
     pub(super) fn write(&self, fill: Fill, out: &mut Vec<u8>) {
         for piece in self.head.iter() {
             let written = match piece {

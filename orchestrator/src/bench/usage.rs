@@ -1,4 +1,4 @@
-//! What a process takes: processor time and memory.
+//! The processor time and the memory that a process uses.
 
 use std::fs;
 use std::io;
@@ -10,10 +10,10 @@ use super::error::BenchError;
 
 /// Ticks of `/proc/PID/stat` in a second: the same on every Linux.
 const TICKS: u64 = 100;
-/// `utime` and `stime` among the fields behind the name of the program.
+/// Indexes of `utime` and `stime` among the fields of `/proc/PID/stat` after the name of the program.
 const CPU_FIELDS: [usize; 2] = [11, 12];
 
-/// What a process has taken so far.
+/// What a process has used so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Usage {
     /// Processor time, in user code and in the system.
@@ -43,13 +43,13 @@ impl Usage {
         Ok(Self { cpu: Duration::from_millis(ticks * 1000 / TICKS), rss_bytes })
     }
 
-    /// What was taken since then.
+    /// The processor time that was used since then, with the memory in use now.
     pub(super) fn since(self, then: &Self) -> Self {
         Self { cpu: self.cpu.saturating_sub(then.cpu), ..self }
     }
 }
 
-/// `pid (name) state …`; the name may hold anything.
+/// Reads `pid (name) state …`; the name may contain any character.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
     CPU_FIELDS.iter().map(|field| fields.get(*field)?.parse::<u64>().ok()).sum()

@@ -1,4 +1,4 @@
-//! One worker: launches a job, runs it as its runner would, and reads back what became of it.
+//! One worker: launches a job, sends all that its runner would send, and reads back what became of it.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::error::Failure;
+use super::fixture::{Fixture, Launched};
 use super::http::{Answer, Connection, Target};
 use super::load::{Arrival, Arrivals};
 use super::options::{BenchOptions, Dialect};
 use super::recorder::{Operation, Recorder};
 use super::request::{Fill, Request};
-use super::stage::{Launched, Stage};
 use crate::clock::{Clock, SystemClock};
 
-/// Of so many jobs one is read twice, and its log is read.
+/// One in so many jobs is read twice, and its log is read too.
 const SAMPLE: u64 = 16;
-/// After a failure.
+/// Pause after a failure.
 const REST: Duration = Duration::from_millis(100);
-/// Sent by a holder that fences, as a good client does.
+/// The header of a holder that fences, as a good client does.
 const LEASE: &str = "rivet-lease: {lease}\r\n";
 const LEASE_AND_OFFSET: &str = "rivet-lease: {lease}\r\nrivet-log-offset: {number}\r\n";
 
@@ -47,15 +47,15 @@ struct Read {
     status: JobStatus,
 }
 
-/// Of an entry, that it is there.
+/// An entry of a log, of which only the presence matters.
 #[derive(Debug, Deserialize)]
 struct ReadEntry {}
 
 impl Worker {
-    /// One that works as `runner`.
+    /// A worker that acts as `runner`.
     pub(super) fn new(
         options: &Rc<BenchOptions>,
-        stage: &Stage,
+        fixture: &Fixture,
         requests: &Rc<Requests>,
         runner: &str,
         recorder: &Rc<Recorder>,
@@ -64,17 +64,17 @@ impl Worker {
         Self {
             options: Rc::clone(options),
             requests: Rc::clone(requests),
-            claim: claim(&stage.target, options.dialect, runner),
-            connection: Connection::new(&stage.target),
+            claim: claim(&fixture.target, options.dialect, runner),
+            connection: Connection::new(&fixture.target),
             recorder: Rc::clone(recorder),
             job_under_way: job_under_way.clone(),
         }
     }
 
-    /// Leads jobs through their life until there are no more.
+    /// Runs the lives of jobs until there are no more.
     pub(super) async fn run(mut self, arrivals: Rc<Arrivals>) {
         while let Some(arrival) = arrivals.next().await {
-            match self.lead(arrival).await {
+            match self.run_lifecycle(arrival).await {
                 Ok(()) => self.recorder.took(Operation::Lifecycle, arrival.began.elapsed()),
                 Err((operation, failure)) => {
                     self.recorder.failed(operation.as_str(), &failure);
@@ -88,8 +88,11 @@ impl Worker {
         self.recorder.reconnected(self.connection.reconnects());
     }
 
-    /// The life of a job.
-    async fn lead(&mut self, Arrival { number, began }: Arrival) -> Result<(), (Operation, Failure)> {
+    /// Runs the life of one job, from its launch to its being read back.
+    async fn run_lifecycle(
+        &mut self,
+        Arrival { number, began }: Arrival,
+    ) -> Result<(), (Operation, Failure)> {
         let Self { requests, claim, connection, recorder, options, .. } = self;
         let mut call = Call { connection, recorder, fill: Fill::default() };
 
@@ -124,7 +127,7 @@ impl Worker {
     }
 }
 
-/// What the calls of one job have in common.
+/// The calls of one job: what they share.
 struct Call<'a> {
     connection: &'a mut Connection,
     recorder: &'a Recorder,
@@ -160,7 +163,7 @@ impl Call<'_> {
     }
 }
 
-/// The requests of a job's life, in one dialect, as far as they are the same for all workers.
+/// The requests of a job's life in one dialect, except the claim: these are the same for all workers.
 #[derive(Debug)]
 pub(super) struct Requests {
     launch: Request,
@@ -172,9 +175,9 @@ pub(super) struct Requests {
 }
 
 impl Requests {
-    /// Those of jobs of the pipeline of `stage`.
-    pub(super) fn new(options: &BenchOptions, stage: &Stage) -> Self {
-        let target = &stage.target;
+    /// The requests for jobs of the pipeline of `fixture`.
+    pub(super) fn new(options: &BenchOptions, fixture: &Fixture) -> Self {
+        let target = &fixture.target;
         let entries = entries(options.log_entries, options.entry_bytes);
         let result = json!({"success": true, "exit_code": 0, "output": null, "error_message": null});
         let (status, logs, complete) = match options.dialect {
@@ -186,7 +189,7 @@ impl Requests {
             }
             Dialect::B => (None, entries, json!({"status": JobStatus::Succeeded, "result": result})),
         };
-        let launch = json!({"pipeline_id": stage.pipeline, "parameters": {}}).to_string();
+        let launch = json!({"pipeline_id": fixture.pipeline, "parameters": {}}).to_string();
         let post = |path: &str, headers: &str, body: &str| {
             Request::with_headers(target, "POST", path, headers, Some(body))
         };
@@ -209,7 +212,7 @@ fn claim(target: &Target, dialect: Dialect, runner: &str) -> Request {
     Request::json(target, "POST", path, &json!({"runner_id": runner, "fencing": true}).to_string())
 }
 
-/// A batch of entries as a JSON array. Each is a line of its own, as the lines of a real log differ.
+/// A batch of entries as a JSON array. All lines differ, as those of a real log do.
 fn entries(count: u32, bytes: u32) -> String {
     let now = SystemClock.now();
     let entries = (1..=count).map(|number| {

@@ -1,4 +1,4 @@
-//! `archive`: logs of jobs that ended long ago out of the database, into compressed segments.
+//! `archive`: moves the logs of jobs that ended long ago out of the database, into compressed segments.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::telemetry::{self, LogOptions};
 use crate::timeline;
 
-/// How long to wait before asking again for what has to happen elsewhere.
+/// Pause between two checks of a condition that another process has to bring about.
 const WAIT: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
@@ -32,12 +32,12 @@ pub(super) struct ArchiveOptions {
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     older_than: Duration,
 
-    /// How long after its end a job is kept: older ones are forgotten, with their histories and their logs; at least 48h
-    /// [default: for ever]
+    /// How long after its end a job is kept: older ones are forgotten, with their histories and their logs; at least
+    /// 48h [default: for ever]
     #[arg(long, env = "RIVET_KEEP", value_name = "DURATION", value_parser = retention)]
     keep: Option<Duration>,
 
-    /// How long the servers take logs of an ended job: nothing younger is archived
+    /// How long after its end the servers take logs of a job: nothing younger is archived
     #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = duration)]
     log_grace: Duration,
 
@@ -45,7 +45,7 @@ pub(super) struct ArchiveOptions {
     database: DatabaseOptions,
 }
 
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
     ensure!(
@@ -64,11 +64,12 @@ pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     let (stop, workers) = (CancellationToken::new(), TaskTracker::new());
     let metrics = Metrics::new(clock.now());
     let commands = Commands::new(&database, Arc::clone(&log), Arc::clone(&clock), head, &metrics, &workers);
-    // Events leave the log when the read models have passed them, which no server may be there to see to.
+    // Events leave the log only after the read models have passed them. There may be no server that keeps those up to
+    // date, so this process does it too.
     let (projecting, stopping) = (read_models.clone(), stop.clone());
     workers.spawn(async move { projecting.run(stopping).await });
 
-    // SQLite has one writer at a time: as much time as is taken is left to the server.
+    // SQLite has one writer at a time: a server gets as much time to write as the archiver takes.
     let throttle = Throttle(u32::from(matches!(database, Database::Sqlite(_))));
     let mut archiver = Archiver::new(&commands, &read_models, &archive, &*clock, throttle);
     let mut done = Totals::default();
@@ -90,7 +91,7 @@ pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was archived.
+/// What was archived and purged.
 #[derive(Default)]
 struct Totals {
     segments: u64,
@@ -100,7 +101,7 @@ struct Totals {
     raw_bytes: u64,
     /// Jobs that were forgotten.
     purged: u64,
-    /// What was waited for last.
+    /// The condition that was waited for last, so that it is printed once.
     waited_for: Option<Wait>,
 }
 
@@ -119,7 +120,7 @@ impl Totals {
         self.pass("forgetting", from, retention.until, async || archiver.purge_step(retention).await).await
     }
 
-    /// Makes steps until there is nothing left to do.
+    /// Calls `step` until there is nothing left to do.
     async fn pass(
         &mut self,
         what: &'static str,
@@ -166,7 +167,7 @@ impl Totals {
         self.waited_for = None;
     }
 
-    #[expect(clippy::print_stderr, reason = "talk")]
+    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
     async fn wait(&mut self, wait: Wait) {
         if self.waited_for.replace(wait).is_none() {
             eprintln!("waiting: {wait}");

@@ -1,4 +1,4 @@
-//! `bench`: loads a running server with whole lives of jobs, and tells what it can take.
+//! `bench`: loads a running server with whole lives of jobs, and reports what it can take.
 
 mod progress;
 mod table;
@@ -27,7 +27,7 @@ pub(super) struct BenchCommand {
 }
 
 pub(super) async fn run(command: BenchCommand) -> anyhow::Result<()> {
-    // A connection for each worker, poller and follower.
+    // Each worker, poller and follower has a connection of its own.
     raise_file_limit();
     let mut signals = EndSignals::listen()?;
     let stop = CancellationToken::new();
@@ -49,7 +49,7 @@ pub(super) async fn run(command: BenchCommand) -> anyhow::Result<()> {
     verdict(&report)
 }
 
-/// The first signal ends the load, whose report is still printed; the second one ends everything.
+/// The first signal ends the load, and its report is still printed; a second one ends everything at once.
 async fn interrupt(signals: &mut EndSignals, stop: &CancellationToken) -> anyhow::Result<()> {
     signals.next().await;
     stop.cancel();

@@ -1,4 +1,4 @@
-//! `completions` and `man`: what a shell and a manual know of the command line, made from the command line itself.
+//! `completions` and `man`: shell completions and manual pages, generated from the definition of the command line.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use clap_complete::Shell;
 /// The name of the program, as a shell calls it.
 const PROGRAM: &str = "rivet-orchestrator";
 
-/// Shells that there are completions for.
+/// Shells for which there are completions.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum KnownShell {
     Bash,
@@ -51,7 +51,7 @@ pub(super) fn completions(options: &CompletionsOptions, command: &Command) -> an
     Ok(io::stdout().write_all(&script)?)
 }
 
-/// The command line without what is hidden in it: completions would offer that too.
+/// The command line without its hidden commands, which completions would offer too.
 fn visible(command: &Command) -> Command {
     let shown = command.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
     Command::new(PROGRAM).args(command.get_arguments().cloned()).subcommands(shown)

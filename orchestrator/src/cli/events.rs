@@ -1,4 +1,4 @@
-//! `events list` and `events tail`: the log, as it is and as it grows.
+//! `events list` and `events tail`: print the log, as it is and as it grows.
 
 use std::io::{self, BufWriter, Write};
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(super) enum EventsSubcommand {
         #[arg(long, value_name = "POSITION", default_value = "0", value_parser = position())]
         after: u64,
 
-        /// List so many events at most
+        /// List at most so many events
         #[arg(long, value_name = "COUNT", default_value = "100")]
         limit: usize,
 
@@ -123,7 +123,7 @@ impl Printer {
                 (Some(last), _) => after = last.position,
                 (None, AtEnd::Stop) => break,
                 (None, AtEnd::Wait) => {
-                    // Over is over: whichever of the two it was, the log is asked.
+                    // Whether the log has grown or the time is over: the log is read again.
                     let _ = tokio::time::timeout(POLL_INTERVAL, growth.changed()).await;
                 }
             }

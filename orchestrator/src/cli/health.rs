@@ -1,4 +1,4 @@
-//! `health`: one question to a running server, answered by the exit code. For a container's health check.
+//! `health`: asks a running server for its health, and answers with the exit code. For a container's health check.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::config;
 
-/// A server that takes longer than this is not well.
+/// A server that takes longer than this counts as unhealthy.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub(super) async fn run(options: HealthOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where one that listens on every interface can be asked.
+/// The address to ask: the loopback address, if the server listens on every interface.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(match address.ip() {

@@ -1,4 +1,4 @@
-//! `job …`: jobs of a server.
+//! `job …`: commands about the jobs of a server.
 
 use std::io::{self, Write};
 
@@ -23,9 +23,9 @@ pub(super) enum JobSubcommand {
     List(ListOptions),
     /// Show a job
     Get {
-        /// Id of the job, or its beginning
+        /// Id of the job, or the beginning of it
         job: String,
-        /// As it was at a position of the log or a time
+        /// Show it as it was at a position of the log or a time
         #[arg(long, value_name = "MOMENT")]
         at: Option<String>,
         #[command(flatten)]
@@ -33,9 +33,9 @@ pub(super) enum JobSubcommand {
     },
     /// Print the log of a job
     Logs {
-        /// Id of the job, or its beginning
+        /// Id of the job, or the beginning of it
         job: String,
-        /// Go on until the job has ended
+        /// Follow the log until the job has ended
         #[arg(short, long)]
         follow: bool,
         #[command(flatten)]
@@ -43,16 +43,16 @@ pub(super) enum JobSubcommand {
     },
     /// Show everything that happened to a job: when, what, by whom, and what came of it
     Events {
-        /// Id of the job, or its beginning
+        /// Id of the job, or the beginning of it
         job: String,
         #[command(flatten)]
         client: ClientOptions,
     },
     /// Cancel a job
     Cancel {
-        /// Id of the job, or its beginning
+        /// Id of the job, or the beginning of it
         job: String,
-        /// End it after the grace, whatever its runner does
+        /// End the job after the grace, whatever its runner does
         #[arg(long)]
         force: bool,
         /// Why, for whoever reads its history
@@ -63,7 +63,7 @@ pub(super) enum JobSubcommand {
     },
     /// Launch an ended job again
     Retry {
-        /// Id of the job, or its beginning
+        /// Id of the job, or the beginning of it
         job: String,
         /// Launch once, however often this command is repeated with this key
         #[arg(long, value_name = "KEY")]
@@ -84,10 +84,10 @@ pub(super) struct ListOptions {
     /// Only jobs that this runner has or had last
     #[arg(long)]
     runner: Option<String>,
-    /// List so many at most, 1 to 1000
+    /// List at most so many, 1 to 1000
     #[arg(long, value_name = "COUNT", default_value = "20", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000))]
     limit: usize,
-    /// As they were at a position of the log or a time
+    /// Show them as they were at a position of the log or a time
     #[arg(long, value_name = "MOMENT")]
     at: Option<String>,
     #[command(flatten)]
@@ -160,7 +160,7 @@ async fn list(options: ListOptions) -> anyhow::Result<()> {
     Ok(table.print("there are no such jobs")?)
 }
 
-/// From the claim to the end.
+/// How long the job ran, from its claim to its end; a dash if it has not ended.
 fn took(job: &Value) -> String {
     let time = |member: &str| {
         let text = job[member].as_str()?;
@@ -178,7 +178,7 @@ fn took(job: &Value) -> String {
     }
 }
 
-/// One job, a line a member.
+/// Prints one job, a line for each member.
 pub(super) fn show(job: &Value, options: &ClientOptions) -> anyhow::Result<()> {
     if options.json {
         return print_json(job);
@@ -216,7 +216,7 @@ pub(super) fn show(job: &Value, options: &ClientOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where in the line, and for what.
+/// The place of a waiting job in the queue, and what it waits for.
 fn waiting(waiting: &Value) -> String {
     let missing: Vec<&str> =
         items(&waiting["missing_capabilities"]).iter().filter_map(Value::as_str).collect();

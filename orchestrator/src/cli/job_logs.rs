@@ -1,6 +1,6 @@
-//! The log of a job: all of it, or as it grows.
+//! Prints the log of a job: all of it, or as it grows.
 //!
-//! Following takes the server's stream, and begins again after the last entry whenever it breaks off.
+//! Following reads the server's stream, and resumes after the last entry whenever it breaks off.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -15,31 +15,31 @@ use super::client::{Client, items, refusal, text};
 use super::output::{printable, write_json};
 use crate::telemetry::{chain, colours};
 
-/// Entries that are asked for at a time.
+/// Entries that are read at a time.
 const PAGE: &str = "1000";
-/// Pauses before a stream that broke off is begun again.
+/// Shortest and longest pause before a stream that broke off is opened again; pauses double in between.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
-/// Failures in a row after which nobody waits any longer.
+/// Failures in a row that are tried again; after one more it is given up.
 const MAX_FAILURES: u32 = 20;
-/// A server says something at least every 15 s: one that is silent for longer than this is gone.
+/// A server sends something at least every 15 s: one that is silent for longer than this is gone.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
-/// Prints what there is.
+/// Prints the log as it is.
 pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
     let mut printer = Printer::new(json);
     while printer.print_page(client, job).await? {}
     Ok(())
 }
 
-/// Prints what there is and what comes, until the job has ended.
+/// Prints the log as it is and as it grows, until the job has ended.
 pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
     let mut printer = Printer::new(json);
     until_ended(async || follow_stream(client, job, &mut printer).await, pause).await
 }
 
-/// Begins again whenever the stream breaks off, until too many in a row came to nothing.
-#[expect(clippy::print_stderr, reason = "talk")]
+/// Follows again whenever the stream breaks off, until the job has ended or too many streams in a row failed.
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 async fn until_ended(
     mut follow: impl AsyncFnMut() -> Result<Outcome, Failure>,
     pause: impl Fn(u32) -> Duration,
@@ -62,19 +62,20 @@ async fn until_ended(
     }
 }
 
-/// Before the stream is begun again after so many failures.
+/// The pause before the stream is opened again, after so many failures in a row.
 fn pause(failures: u32) -> Duration {
     LAST_PAUSE.min(FIRST_PAUSE * 2_u32.saturating_pow(failures))
 }
 
 enum Outcome {
+    /// The job has ended, and everything is printed.
     Ended,
-    /// After something had come of it.
+    /// The stream broke off after it had sent something.
     BrokenOff,
 }
 
 enum Failure {
-    /// It will not go away.
+    /// Trying again is of no use.
     Final(anyhow::Error),
     /// The server may come back.
     Passing(anyhow::Error),
@@ -110,7 +111,7 @@ async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Ou
             printer.print(&entry, index).map_err(|error| Failure::Final(error.into()))?;
         }
     }
-    // The first one only opens the stream.
+    // The first event only opens the stream.
     if heard > 1 {
         Ok(Outcome::BrokenOff)
     } else {
@@ -118,11 +119,11 @@ async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Ou
     }
 }
 
-/// Prints entries, each once.
+/// Prints entries, each of them once.
 struct Printer {
     json: bool,
     colours: bool,
-    /// Index of the last one.
+    /// Index of the last entry that was printed.
     last: u64,
 }
 
@@ -131,7 +132,7 @@ impl Printer {
         Self { json, colours: colours(&io::stdout()), last: 0 }
     }
 
-    /// Prints the next page. False if there was none.
+    /// Prints the next page, and says whether there was one.
     async fn print_page(&mut self, client: &Client, job: &str) -> anyhow::Result<bool> {
         let after = self.last.to_string();
         let page = client.get(&["jobs", job, "logs"], &[("after", &after), ("limit", PAGE)]).await?;
@@ -173,7 +174,7 @@ fn style(level: &str) -> Style {
     }
 }
 
-/// Server-sent events, put together from the pieces in which they come.
+/// Parses server-sent events from chunks, which may end anywhere.
 #[derive(Default)]
 struct EventStream {
     bytes: Vec<u8>,
@@ -188,7 +189,7 @@ struct SentEvent {
 }
 
 impl EventStream {
-    /// The events that are whole with this piece.
+    /// Takes a chunk, and returns the events that it completes.
     fn push(&mut self, chunk: &[u8]) -> Vec<SentEvent> {
         self.bytes.extend_from_slice(chunk);
         let mut whole = Vec::new();
@@ -226,7 +227,7 @@ mod tests {
         let mut times = 0;
         let follow = async || {
             times += 1;
-            // Something came of the third, which is then as good as the first.
+            // The third stream sent something, so the failures are counted anew.
             if times == 3 { Ok(Outcome::BrokenOff) } else { Err(Failure::Passing(anyhow!("broken off"))) }
         };
         let error = until_ended(follow, |_| Duration::ZERO).await.unwrap_err();

@@ -1,7 +1,7 @@
-//! The command line: reads it, runs one command, and turns its outcome into an exit code.
+//! The command line: parses it, runs one command, and turns its outcome into an exit code.
 //!
-//! Each command is a file of wiring: its options, and what it calls. Stdout is data, stderr is talk; exit code 0 is
-//! success, 1 a failure (with its causes on stderr), 2 a command line that was not understood.
+//! Each command has a file of its own, with its options and what it calls. Data goes to stdout, messages go to
+//! stderr. Exit code 0 is success, 1 a failure (with its causes on stderr), 2 a command line that was not understood.
 //!
 //! To add a command: a file beside these with its options and `run`, and a line in `Command`.
 
@@ -81,7 +81,7 @@ enum Command {
     /// Look at jobs of a server, follow their logs, cancel and repeat them
     #[command(subcommand)]
     Job(job::JobSubcommand),
-    /// Load a running server with jobs, and tell what it can take
+    /// Load a running server with jobs, and measure what it can take
     Bench(bench::BenchCommand),
     /// Print completions of this command line for a shell
     Completions(completions::CompletionsOptions),
@@ -93,11 +93,11 @@ enum Command {
     RunnerJob,
 }
 
-/// Runs what the command line of this process says.
+/// Runs the command that the command line of this process names.
 #[must_use]
 pub fn main() -> ExitCode {
     match parse(std::env::args_os()) {
-        // These two serve a parent process, and must stay as small as they begin.
+        // Child processes of this program. They run without an async runtime, so that they stay small.
         Command::ReadDefinition => definition::child::main(),
         Command::RunnerJob => script::main(),
         Command::Serve(options) => run(serve::run(*options)),
@@ -125,12 +125,12 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Command {
     CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command
 }
 
-/// Keeps what the environment holds, which may be a secret, out of the help.
+/// Keeps the values of environment variables, which may be secrets, out of the help.
 fn hide_env_values(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(hide_env_values)
 }
 
-/// The command line with `serve` where it names no command.
+/// The command line, with `serve` added where it names no command.
 fn with_default_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut args: Vec<OsString> = args.into_iter().collect();
     let names_none = match args.get(1).map(|first| first.to_string_lossy()) {
@@ -143,11 +143,11 @@ fn with_default_command(args: impl IntoIterator<Item = OsString>) -> Vec<OsStrin
     args
 }
 
-#[expect(clippy::print_stderr, reason = "the one place where a command's failure is told")]
+#[expect(clippy::print_stderr, reason = "the one place that prints a command's failure")]
 fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     let outcome = tokio::runtime::Runtime::new().map_err(anyhow::Error::from).and_then(|runtime| {
         let outcome = runtime.block_on(command);
-        // What still runs in the background has nothing to finish any more.
+        // Background tasks have nothing left to finish.
         runtime.shutdown_background();
         outcome
     });
@@ -161,7 +161,7 @@ fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     }
 }
 
-/// Whether the reader of our output has seen enough.
+/// Whether the reader of our output has closed it, as `head` does when it has seen enough.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

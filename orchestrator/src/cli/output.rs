@@ -1,5 +1,5 @@
-//! How commands print: columns for people, JSON lines for programs. What others wrote must not move the cursor of who
-//! reads it.
+//! How commands print: columns for people, JSON lines for programs. Text that others wrote is printed without control
+//! characters and escape sequences, so that it cannot control the reader's terminal.
 
 use std::io::{self, Write};
 
@@ -14,12 +14,12 @@ pub(super) fn write_json(out: &mut impl Write, document: &impl Serialize) -> io:
     writeln!(out)
 }
 
-/// A text that breaks no line, without what steers a terminal.
+/// A text as one line, without escape sequences; control characters become spaces.
 pub(super) fn one_line(text: &str) -> String {
     strip_str(text).to_string().chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
-/// A line without what steers a terminal; its tabs stay.
+/// A line without escape sequences and control characters; its tabs stay.
 pub(super) fn printable(line: &str) -> String {
     let line = strip_str(line).to_string();
     line.chars().filter(|letter| !letter.is_control() || *letter == '\t').collect()

@@ -1,4 +1,4 @@
-//! `pipeline …`: pipelines of a server.
+//! `pipeline …`: commands about the pipelines of a server.
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(super) enum PipelineSubcommand {
     },
     /// Make a Lua file the next version of a pipeline
     Revise {
-        /// Id of the pipeline, its beginning, or its name
+        /// Id of the pipeline, the beginning of it, or its name
         pipeline: String,
         #[command(flatten)]
         source: Source,
@@ -33,10 +33,10 @@ pub(super) enum PipelineSubcommand {
     },
     /// List pipelines, newest first
     List {
-        /// List so many at most, 1 to 1000
+        /// List at most so many, 1 to 1000
         #[arg(long, value_name = "COUNT", default_value = "50", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000))]
         limit: usize,
-        /// As they were at a position of the log or a time
+        /// Show them as they were at a position of the log or a time
         #[arg(long, value_name = "MOMENT")]
         at: Option<String>,
         #[command(flatten)]
@@ -44,9 +44,9 @@ pub(super) enum PipelineSubcommand {
     },
     /// Show a pipeline, and its script
     Get {
-        /// Id of the pipeline, its beginning, or its name
+        /// Id of the pipeline, the beginning of it, or its name
         pipeline: String,
-        /// As it was at a position of the log or a time
+        /// Show it as it was at a position of the log or a time
         #[arg(long, value_name = "MOMENT")]
         at: Option<String>,
         #[command(flatten)]
@@ -54,14 +54,14 @@ pub(super) enum PipelineSubcommand {
     },
     /// List the versions of a pipeline, newest first
     Versions {
-        /// Id of the pipeline, its beginning, or its name
+        /// Id of the pipeline, the beginning of it, or its name
         pipeline: String,
         #[command(flatten)]
         client: ClientOptions,
     },
     /// Show what differs between two versions
     Diff {
-        /// Id of the pipeline, its beginning, or its name
+        /// Id of the pipeline, the beginning of it, or its name
         pipeline: String,
         /// The older version [default: the one before the newer]
         #[arg(long, value_name = "VERSION")]
@@ -72,9 +72,9 @@ pub(super) enum PipelineSubcommand {
         #[command(flatten)]
         client: ClientOptions,
     },
-    /// Make what an earlier version ran the next version
+    /// Roll a pipeline back: record an earlier version as the next one
     Rollback {
-        /// Id of the pipeline, its beginning, or its name
+        /// Id of the pipeline, the beginning of it, or its name
         pipeline: String,
         /// The earlier version
         version: u32,
@@ -83,7 +83,7 @@ pub(super) enum PipelineSubcommand {
     },
     /// Delete a pipeline: its waiting jobs are cancelled, its history stays
     Delete {
-        /// Id of the pipeline, its beginning, or its name
+        /// Id of the pipeline, the beginning of it, or its name
         pipeline: String,
         #[command(flatten)]
         client: ClientOptions,
@@ -92,25 +92,25 @@ pub(super) enum PipelineSubcommand {
     Launch(LaunchOptions),
 }
 
-/// A script, and what is said beside it.
+/// A script, and what its pipeline is called.
 #[derive(Debug, Args)]
 pub(super) struct Source {
     /// The Lua file; - is standard input
     file: PathBuf,
-    /// Its name; without one the script must be a definition, which has one
+    /// Name of the pipeline; without one the script must be a definition, which has one
     #[arg(long)]
     name: Option<String>,
-    /// What it is for [default: what the script says]
+    /// Description of the pipeline [default: what the script says]
     #[arg(long)]
     description: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct LaunchOptions {
-    /// Id of the pipeline, its beginning, or its name
+    /// Id of the pipeline, the beginning of it, or its name
     pipeline: String,
-    /// Value of an input: a text, which the server takes as the number or bool that it spells where the input is
-    /// declared as one; JSON where it begins with {, [ or ". May be repeated, for other inputs
+    /// Value of an input: JSON where it begins with {, [ or ", and else a text, which the server converts where the
+    /// input is declared as a number or a bool. May be repeated, for other inputs
     #[arg(short, long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
     parameters: Vec<(String, Value)>,
     /// 0 (last) to 9 (first) [default: what the pipeline says, or 5]
@@ -129,7 +129,7 @@ pub(super) struct LaunchOptions {
 fn parameter(text: &str) -> Result<(String, Value), String> {
     let (name, value) =
         text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("must be NAME=VALUE")?;
-    // What a text means is the declared input's affair: a version 1.10 is no number, and a branch may be called 123.
+    // What a text means depends on the declared input: a version 1.10 is no number, and a branch may be called 123.
     let value = if value.starts_with(['{', '[', '"']) {
         serde_json::from_str(value).map_err(|error| format!("the value is not JSON: {error}"))?
     } else {
@@ -202,7 +202,7 @@ fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
 }
 
-/// One pipeline, a line a member.
+/// Prints one pipeline, a line for each member.
 fn show(pipeline: &Value, options: &ClientOptions) -> anyhow::Result<()> {
     if options.json {
         return print_json(pipeline);
@@ -220,7 +220,7 @@ fn show(pipeline: &Value, options: &ClientOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A text of some lines, as its author wrote it but for what steers a terminal.
+/// Prints a text as its author wrote it, but without what could control the terminal.
 fn print_lines(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     for line in text.lines() {
@@ -284,7 +284,7 @@ async fn diff(
     print_lines(diff["script"].as_str().unwrap_or_default())
 }
 
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 async fn launch(options: LaunchOptions) -> anyhow::Result<()> {
     let mut parameters = Map::new();
     for (name, value) in options.parameters {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressState, ProgressStyle};
 use rivet_projections::rebuild::Progress;
 
-/// Between two lines.
+/// Pause between two lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Shows progress on stderr.
@@ -26,18 +26,18 @@ impl ProgressReport {
         let style = "{msg} {wide_bar} {human_pos}/{human_len} events, {rate}/s, {eta} left";
         let style = ProgressStyle::with_template(style).expect("invariant: the template is valid");
         let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
-            // What cannot be written to a terminal is no news to it.
+            // A failure to write is the terminal's, and ignored.
             let _ = write!(out, "{:.0}", state.per_sec());
         });
         Self::Bar(ProgressBar::new(0).with_style(style).with_message(what))
     }
 
-    /// Takes note of a batch.
+    /// Shows the progress after a batch.
     pub(super) fn update(&self, progress: Progress) {
         self.reach(progress.position.0, progress.head.0);
     }
 
-    /// Takes note of how many of so many events are behind.
+    /// Shows that `position` of `head` events are done.
     pub(super) fn reach(&self, position: u64, head: u64) {
         match self {
             Self::Bar(bar) => {
@@ -63,7 +63,7 @@ impl ProgressReport {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 #[expect(clippy::cast_precision_loss, reason = "a rate for reading")]
 fn write_line(what: &str, elapsed: Duration, position: u64, head: u64) {
     let rate = position as f64 / elapsed.as_secs_f64();

@@ -1,4 +1,4 @@
-//! `rebuild`: read models anew from the log.
+//! `rebuild`: builds read models anew from the log.
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -19,7 +19,7 @@ pub(super) struct RebuildOptions {
     database: DatabaseOptions,
 }
 
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: RebuildOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
     let (read_models, _log) = open_read_models(&options.database).await?;

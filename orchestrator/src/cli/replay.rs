@@ -1,4 +1,4 @@
-//! `replay`: the history of one stream, folded by the very `evolve` that decides commands.
+//! `replay`: prints the history of one stream, with the states that the aggregate's own `evolve` makes of it.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
@@ -24,7 +24,7 @@ use crate::domain::runner::RunnerState;
 use crate::domain::webhook::WebhookState;
 use crate::feed::EventBody;
 
-/// Longest value that is printed whole, in characters.
+/// Longest value that is not cut, in characters.
 const MAX_VALUE: usize = 100;
 
 #[derive(Debug, Args)]
@@ -73,7 +73,7 @@ struct ReplayedEvent<'a> {
     state: &'a State,
 }
 
-/// What has come of the events so far.
+/// The state of the stream's aggregate after the events so far.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum State {
@@ -85,7 +85,7 @@ enum State {
     Projection(ProjectionState),
     Webhook(WebhookState),
     Archive(Box<ArchiveState>),
-    /// A claim's stream is its one event, and of a stream of an unknown kind nothing is known but its events.
+    /// No state: a claim's stream is a single event, and a stream of an unknown kind has no aggregate here.
     None,
 }
 
@@ -104,7 +104,7 @@ impl State {
         }
     }
 
-    /// An event that this build cannot read leaves the state as it is.
+    /// The state after an event. One that this build cannot read leaves it as it is.
     fn evolve(self, event: &Event) -> Self {
         match (self, event.clone()) {
             (Self::Pipeline(state), Event::Pipeline(event)) => Self::Pipeline(state.evolve(event)),

@@ -10,7 +10,8 @@ use crate::telemetry::{self, LogOptions};
 
 const LIST: &str = "list";
 
-/// To be a runner, or to list them. By hand, since the options of one have nothing to do with those of the other.
+/// Runs a runner, or lists the runners of a server. Clap's traits are implemented by hand, since `runner` has options
+/// of its own beside those of its subcommand `list`.
 #[derive(Debug)]
 pub(super) enum RunnerSubcommand {
     Run(Box<RunOptions>),
@@ -28,7 +29,7 @@ pub(super) struct RunOptions {
 
 impl Args for RunnerSubcommand {
     fn augment_args(command: Command) -> Command {
-        // Options bring what they are about along.
+        // The text is set last, since `augment_args` sets one of its own.
         let list = ClientOptions::augment_args(Command::new(LIST))
             .about("List the runners of a server, newest first");
         RunOptions::augment_args(command)

@@ -18,7 +18,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, DatabaseUrl};
 use crate::telemetry::{self, LogFormat, LogOptions};
 
-/// What every file of SQLite begins with.
+/// The bytes with which every SQLite database begins.
 const SQLITE_HEAD: &[u8] = b"SQLite format 3\0";
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 16_384;
@@ -57,8 +57,8 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
     }
 }
 
-/// Keeps a second server from a SQLite file as long as this is not dropped: each would refuse what the other has allowed.
-/// Commands beside the server need no such right.
+/// Locks a SQLite file against a second server, until the result is dropped: each of the two would refuse what the
+/// other has allowed. Commands beside the server do not need the lock.
 fn lock(database: &DatabaseUrl) -> anyhow::Result<Option<File>> {
     let Some(file) = database.sqlite_file() else { return Ok(None) };
     check_kind(&file)?;
@@ -74,26 +74,26 @@ fn lock(database: &DatabaseUrl) -> anyhow::Result<Option<File>> {
     }
 }
 
-/// Refuses a file that is something else than a database, before anything is left beside it.
+/// Refuses a file that is not a SQLite database, before a lock file is created beside it.
 fn check_kind(file: &str) -> anyhow::Result<()> {
     let mut head = Vec::new();
-    // What cannot be read, or is not there, is told when it is opened.
+    // A file that is missing or cannot be read is reported when the database is opened.
     let read = File::open(file).and_then(|file| file.take(SQLITE_HEAD.len() as u64).read_to_end(&mut head));
     ensure!(read.is_err() || head.is_empty() || head == SQLITE_HEAD, "{file} is not a SQLite database");
     Ok(())
 }
 
-/// Listens with room for all runners to come back at the same time, as far as the system allows (`somaxconn`): whom
-/// there is no room for waits for seconds, or fails.
+/// Listens with a backlog that has room for all runners to reconnect at the same time, as far as the system allows
+/// (`somaxconn`). A connection that finds the backlog full waits for seconds, or fails.
 fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // A server that was just ended leaves connections behind, which would be in the way.
+    // Connections that a server has just left behind would otherwise keep the address in use.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Says where the server is: at whatever level the log is, since nobody could find it otherwise.
+/// Says where the server listens, whatever the log filter is, since nobody could find it otherwise.
 #[expect(clippy::print_stderr, reason = "not a log line, but the answer to the command")]
 fn announce(format: LogFormat, address: SocketAddr, database: &DatabaseUrl) {
     match format {
@@ -102,7 +102,8 @@ fn announce(format: LogFormat, address: SocketAddr, database: &DatabaseUrl) {
     }
 }
 
-/// A connection is a file, and the usual soft limit of 1024 is there for programs that select(2).
+/// Raises the soft limit of open files to the hard limit, since every connection is a file. The usual soft limit of
+/// 1024 is there for programs that use select(2).
 pub(super) fn raise_file_limit() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum

@@ -5,13 +5,13 @@ use std::io;
 use rustix::process::Signal as SignalNumber;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Lets a write fail that would make a file larger than its limit, as on a full disk, where its signal (SIGXFSZ) would
-/// end the process. Programs that are started get the default back.
+/// Handles SIGXFSZ, which would end the process when a write makes a file larger than its limit. The write then
+/// fails, as on a full disk. Programs that this one starts get the default back.
 pub(super) fn outlive_file_size_limit() -> io::Result<()> {
     signal(SignalKind::from_raw(SignalNumber::XFSZ.as_raw())).map(drop)
 }
 
-/// SIGINT and SIGTERM, from the moment of its making on.
+/// Receives SIGINT and SIGTERM, from the moment of its creation on.
 pub(super) struct EndSignals {
     interrupt: Signal,
     terminate: Signal,
@@ -22,7 +22,7 @@ impl EndSignals {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Waits for the next one, and names it.
+    /// Waits for the next signal, and returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",

@@ -1,4 +1,4 @@
-//! Opens what a running server keeps, for a command beside it.
+//! Opens the database of a server, for a command that may run beside it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use rivet_projections::ReadModels;
 
 use crate::config::DatabaseOptions;
 
-/// The event log. A database that is not there yet is an error: it would be empty; so is one of another build.
+/// The event log. A database that does not exist yet is an error, since it would be empty; so is one whose schema is
+/// of another build.
 pub(super) async fn open_log(options: &DatabaseOptions) -> anyhow::Result<Arc<dyn EventLog>> {
     let database = open_database(options).await?;
     open_log_of(&database, options).await
@@ -33,7 +34,7 @@ pub(super) async fn open_read_models(
     Ok((read_models, log))
 }
 
-/// The same, with the database that they are in.
+/// The read models and the event log, with the database that holds them.
 pub(super) async fn open_all(
     options: &DatabaseOptions,
 ) -> anyhow::Result<(Database, ReadModels, Arc<dyn EventLog>)> {

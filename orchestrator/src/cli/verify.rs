@@ -1,4 +1,4 @@
-//! `verify`: whether the log is whole, and every read model what the log says.
+//! `verify`: checks that the log is complete, and that every read model is what the log says.
 
 use std::io::{self, Write};
 
@@ -21,7 +21,7 @@ pub(super) struct VerifyOptions {
     database: DatabaseOptions,
 }
 
-#[expect(clippy::print_stderr, reason = "talk")]
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
     let (read_models, log) = open_read_models(&options.database).await?;

@@ -1,4 +1,4 @@
-//! Answers of the shapes that many handlers give.
+//! Shapes of answers that many handlers share: an answer with a position, a page of a list, an empty answer.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
@@ -11,12 +11,12 @@ use utoipa::IntoParams;
 use super::error::ApiError;
 use super::header::POSITION;
 
-/// Rows of a list where the client does not say.
+/// Rows of a page where the client does not say.
 const DEFAULT_LIMIT: usize = 500;
-/// Rows of any list at most.
+/// Most rows of a page.
 const MAX_LIMIT: usize = 1_000;
 
-/// The answer to a command: it, and where in the log the command stands.
+/// The answer to a command, with the command's position in the log as `Rivet-Position`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Recorded<T>(pub(super) Position, pub(super) T);
 
@@ -26,14 +26,14 @@ impl<T: IntoResponse> IntoResponse for Recorded<T> {
     }
 }
 
-/// How much of a list a client wants.
+/// Which page of a list a client wants.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Paging {
-    /// Rows of the page at most, 500 where absent; fewer where they would be larger than 8 MiB together.
+    /// Most rows of the page; 500 where absent. The page has fewer where they would be larger than 8 MiB together.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// Where to go on: from `Link`, opaque.
+    /// Where the page begins: opaque, from the `Link` of the page before.
     #[param(pattern = "^-?[0-9]{1,18}_.+$")]
     cursor: Option<String>,
 }
@@ -44,14 +44,14 @@ impl Paging {
         limit(self.limit, DEFAULT_LIMIT)
     }
 
-    /// Where to go on.
+    /// Where the page begins; `None` for the first page.
     pub(super) fn cursor(&self) -> Result<Option<Cursor>, ApiError> {
         let parsed = self.cursor.as_deref().map(str::parse).transpose();
         parsed.map_err(|error| ApiError::malformed("invalid_query", format!("cursor: {error}")))
     }
 }
 
-/// How many are asked for, 1 to 1,000; `default` where the client does not say.
+/// The limit asked for, 1 to 1,000; `default` where the client does not say.
 pub(super) fn limit(asked: Option<usize>, default: usize) -> Result<usize, ApiError> {
     match asked.unwrap_or(default) {
         limit @ 1..=MAX_LIMIT => Ok(limit),
@@ -68,7 +68,7 @@ pub(super) fn listed<T, B: Serialize>(uri: &Uri, page: Page<T>, body: impl Fn(T)
     response
 }
 
-/// The value of `Link` for what comes next: the same address, with one parameter set anew.
+/// The value of `Link` for the next page: the same address with one parameter of the query replaced.
 pub(super) fn next_link(uri: &Uri, parameter: &str, next: &impl ToString) -> Option<HeaderValue> {
     let others = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     let query = form_urlencoded::Serializer::new(String::new())
@@ -78,7 +78,7 @@ pub(super) fn next_link(uri: &Uri, parameter: &str, next: &impl ToString) -> Opt
     HeaderValue::from_str(&format!("<{}?{query}>; rel=\"next\"", uri.path())).ok()
 }
 
-/// 204, for commands that have nothing to tell.
+/// 204, for commands whose answer has no body.
 pub(super) fn done(position: Position) -> Recorded<StatusCode> {
     Recorded(position, StatusCode::NO_CONTENT)
 }

@@ -1,4 +1,5 @@
-//! The bodies of answers, as the clients know them. Read models and aggregates are turned into these at this border.
+//! The bodies of answers, as clients know them. Rows of read models and states of aggregates are converted into these
+//! here, so that neither is part of the API.
 
 use std::collections::BTreeMap;
 
@@ -63,7 +64,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    /// With why it waits.
+    /// The job, with what it waits for.
     pub(super) fn with_waiting(self, waiting: Option<Waiting>) -> Self {
         Self { waiting, ..self }
     }
@@ -92,7 +93,7 @@ impl Job {
         }
     }
 
-    /// From the aggregate; `None` of a job that was never launched.
+    /// From the aggregate; `None` for a job that was never launched.
     pub(super) fn from_state(state: &JobState, now: DateTime<Utc>) -> Option<Self> {
         let launch = state.launch()?;
         let waiting = Self {
@@ -147,7 +148,7 @@ impl Job {
     }
 }
 
-/// What a runner that won a job needs for running it.
+/// What a runner needs to run the job that it has claimed.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
     "job_id": "01a21390-df33-760a-b038-1135a443c6dd",
@@ -184,7 +185,7 @@ pub(super) struct Runner {
     id: RunnerId,
     capabilities: Vec<String>,
     capability_count: usize,
-    /// It takes every job: it never told what it can do.
+    /// Whether it may take every job, since it never told its capabilities.
     unrestricted: bool,
     registered_at: DateTime<Utc>,
     last_heartbeat_at: DateTime<Utc>,
@@ -192,7 +193,7 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// From the read model, and what memory knows of a later sign of life.
+    /// From the read model; `last_contact` is what memory knows, which may be later.
     pub(super) fn from_row(row: runners::Runner, last_contact: Option<DateTime<Utc>>) -> Self {
         let registered_at = row.registered_at.unwrap_or_default();
         let recorded = row.last_heartbeat_at.unwrap_or(registered_at);
@@ -247,7 +248,7 @@ impl Pipeline {
         Self::new(row.id, row.version, row.definition, row.created_at, row.updated_at)
     }
 
-    /// From the aggregate; `None` of a pipeline that never was or was deleted.
+    /// From the aggregate; `None` for a pipeline that never existed or was deleted.
     pub(super) fn from_state(state: &PipelineState) -> Option<Self> {
         let (number, definition) = state.current()?;
         let (first, current) = (state.version(1)?, state.version(number)?);
@@ -280,7 +281,7 @@ impl Pipeline {
     }
 }
 
-/// A webhook. Its secret is not read back.
+/// A webhook. Its secret is never returned.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "01a21390-e555-7000-8000-0123456789ab",
@@ -305,7 +306,7 @@ pub(super) struct Webhook {
     resumed_at: Option<DateTime<Utc>>,
 }
 
-/// Why a webhook is not delivered.
+/// Why a webhook is paused: the error, and the event whose delivery failed.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 struct Pause {
     cause: PauseCause,
@@ -335,7 +336,7 @@ impl From<webhooks::Webhook> for Webhook {
     }
 }
 
-/// An entry of a job's log, as it is read back.
+/// An entry of a job's log, with its attempt and its index.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({"index": 1, "attempt": 1, "timestamp": "2026-01-31T12:00:00Z", "level": "Info", "message": "Hello, world"}))]
 pub(super) struct NumberedLogEntry {

@@ -1,18 +1,19 @@
-//! Refuses commands that another web site makes a browser send: a browser may reach servers that the site cannot.
+//! Protection against cross-site request forgery: refuses commands that another web site makes a browser send. A
+//! browser may reach servers that the site itself cannot.
 //!
-//! The rules are those of Go's `net/http.CrossOriginProtection` (<https://pkg.go.dev/net/http#CrossOriginProtection>), but
-//! ports are not compared, since proxies often do not pass them on. Who is no browser sends neither header, and is not
-//! concerned.
+//! The rules are those of Go's `net/http.CrossOriginProtection`
+//! (<https://pkg.go.dev/net/http#CrossOriginProtection>), but ports are not compared, since proxies often do not pass
+//! them on. Clients that are not browsers send neither `Sec-Fetch-Site` nor `Origin`, and are let through.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 
 use super::error::ApiError;
 
-/// How a browser says where a request comes from, where the connection is one that it trusts.
+/// The header in which a browser says where a request comes from, if it trusts the connection.
 const FETCH_SITE: &str = "sec-fetch-site";
 
-/// Lets through what reads, what comes from our own pages, and what no browser sent.
+/// Lets through safe methods, what comes from our own pages, and what no browser sent.
 pub(super) fn check(request: &Request) -> Result<(), ApiError> {
     if request.method().is_safe() || !is_cross_site(request.headers()) {
         return Ok(());

@@ -1,5 +1,5 @@
-//! `GET /docs`: the description of the API as a page that can also send requests: Swagger UI, which is part of this
-//! program, so that nothing is fetched from elsewhere.
+//! `GET /docs`: the description of the API as a page from which requests can be sent. It is Swagger UI, embedded in
+//! this program, so that nothing is fetched from elsewhere.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,8 +11,8 @@ use utoipa_swagger_ui::Config;
 use super::error::ApiError;
 use super::extract::Path;
 
-/// Nothing but this server's own files and answers. The page styles its elements by itself, and has pictures in its
-/// style sheet.
+/// Content security policy: only this server's own files and answers. Swagger UI needs two exceptions: it sets inline
+/// styles, and its style sheet has `data:` images.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const HEADERS: [(HeaderName, &str); 3] = [
@@ -26,7 +26,7 @@ static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
     Arc::new(config.try_it_out_enabled(false).display_request_duration(true).filter(true))
 });
 
-/// The page names its files from where it is, so it is below a slash.
+/// Redirects to the address with a slash at its end, since the page names its files relative to its own address.
 pub(super) async fn enter() -> Redirect {
     Redirect::permanent("/docs/")
 }

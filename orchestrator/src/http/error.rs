@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::http::header::RequestId;
 use crate::telemetry::chain;
 
-/// When an overloaded server wants to be asked again.
+/// The `Retry-After` of every 503.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A refused request. What a client may know is here; what the operator must know was logged.
@@ -34,7 +34,7 @@ pub(super) struct ApiError {
 pub(super) struct Problem<'a> {
     /// `urn:rivet:problem:` and the code.
     r#type: String,
-    /// The name of the status.
+    /// The HTTP status in words.
     title: &'a str,
     /// The HTTP status.
     status: u16,
@@ -42,12 +42,12 @@ pub(super) struct Problem<'a> {
     detail: &'a str,
     /// The path that was asked.
     instance: &'a str,
-    /// What to branch on: it stays what it is.
+    /// A stable code, for programs to branch on.
     code: &'a str,
     /// The id of the request, as in the server's log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
-    /// As `detail`, for older clients.
+    /// The same as `detail`, for older clients.
     error: &'a str,
     #[serde(flatten)]
     #[schema(ignore)]
@@ -65,33 +65,33 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    /// 404: nothing of that name.
+    /// 404: there is nothing of that name.
     pub(super) fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, code, detail)
     }
 
-    /// 409: not in the state that things are in.
+    /// 409: not possible in the current state.
     pub(super) fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
-    /// 412: not as the client believes it to be.
+    /// 412: the state is not the one that the client expects.
     pub(super) fn outdated(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::PRECONDITION_FAILED, code, detail)
     }
 
-    /// 422: understood, and refused.
+    /// 422: understood, but refused.
     pub(super) fn refused(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)
     }
 
-    /// 503: later.
+    /// 503: not now; the client should try again after `Retry-After`.
     pub(super) fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
         let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         error.with(header::RETRY_AFTER, RETRY_AFTER.as_secs().into())
     }
 
-    /// 503: the database under us does not answer.
+    /// 503: the database does not answer.
     pub(super) fn store(error: &StoreError) -> Self {
         tracing::error!(error = %chain(&**error), "the database is unavailable");
         Self::unavailable("unavailable", "the database is unavailable")
@@ -125,7 +125,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What an error's body tells of the request.
+/// What the body of an error says about the request.
 pub(super) struct ProblemContext {
     path: String,
     request_id: Option<RequestId>,
@@ -138,7 +138,7 @@ impl ProblemContext {
         Self { path: request.uri().path().to_owned(), request_id }
     }
 
-    /// The answer with the body of the error that it is, if it is one.
+    /// Writes the body of an answer that is an [`ApiError`]; leaves any other answer as it is.
     pub(super) fn render_problem(self, mut response: Response) -> Response {
         let Some(error) = response.extensions_mut().remove::<ApiError>() else { return response };
         let body = serde_json::to_string(&Problem {
@@ -153,7 +153,7 @@ impl ProblemContext {
             members: &error.members,
         });
         let body = body.expect("invariant: a problem is plain data");
-        // What was answered with it stays, such as the methods that are allowed.
+        // Headers that are there already stay, such as `Allow` of a 405.
         let (mut parts, _) = response.into_parts();
         parts.status = error.status;
         parts.headers.remove(header::CONTENT_LENGTH);
@@ -166,7 +166,7 @@ impl ProblemContext {
     }
 }
 
-/// 405: the path is known, the method is not one of its.
+/// 405: there is such a path, but it does not have the method.
 pub(super) fn method_not_allowed(method: &axum::http::Method, path: &str) -> ApiError {
     let detail = format!("{path} does not take {method}");
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)

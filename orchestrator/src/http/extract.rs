@@ -1,4 +1,5 @@
-//! Reads requests, and refuses in our own words what the framework would refuse in its.
+//! Extractors of bodies, paths, queries and headers. They take the place of axum's, so that every refusal is an
+//! [`ApiError`]; JSON is read as `strict` says.
 
 mod strict;
 
@@ -19,14 +20,14 @@ pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 /// How much of a larger body is read and thrown away, so that its sender gets to read the answer.
 const MAX_DRAINED_BYTES: usize = 4 * MAX_BODY_BYTES;
 
-/// Longest key of a request, in bytes.
+/// Longest idempotency key, in bytes.
 const MAX_KEY_BYTES: usize = 255;
 
-/// A JSON body. NUL characters are refused: no database under us keeps them.
+/// A JSON body. NUL characters are refused, since not every database can store them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Json<T>(pub(super) T);
 
-/// A JSON body in which NUL characters may stand, for the handler to replace.
+/// A JSON body that may contain NUL characters, for the handler to replace.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JsonWithNul<T>(pub(super) T);
 
@@ -99,7 +100,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
-/// The value of a header, if it is there; one that does not parse is refused by name.
+/// The value of a header, if it is present. One that does not parse is refused with the header's name.
 pub(super) fn header_value<T: FromStr>(
     headers: &HeaderMap,
     name: &HeaderName,
@@ -111,7 +112,7 @@ pub(super) fn header_value<T: FromStr>(
     })
 }
 
-/// The value of a header by which a request is known when it comes again, if it is there.
+/// The idempotency key in a header, if it is present: by it a repeated request is recognized.
 pub(super) fn request_key(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, ApiError> {
     let key: Option<String> = header_value(headers, name)?;
     if key.as_ref().is_some_and(|key| key.is_empty() || key.len() > MAX_KEY_BYTES) {
@@ -167,16 +168,16 @@ async fn drain(mut body: Body) {
     }
 }
 
-/// 400 for what is no JSON, 422 for JSON that is not what is asked for, naming the place.
+/// Parses a body: 400 when it is not JSON, 422 with the path of the wrong member when it is JSON of another shape.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     T::deserialize(Strict::new(&mut deserializer))
         .and_then(|value| deserializer.end().map(|()| value))
-        // To know the place all the way costs as much as the reading.
-        .or_else(|_| parse_knowing_the_place(body))
+        // Tracking the path costs as much as the parsing, so it is done only for a body that is refused.
+        .or_else(|_| parse_tracking_path(body))
 }
 
-fn parse_knowing_the_place<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+fn parse_tracking_path<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(Strict::new(&mut deserializer)).map_err(|error| {
         let path = error.path().to_string();
@@ -196,7 +197,7 @@ fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::malformed("malformed_json", format!("the body is not JSON: {error}"))
 }
 
-/// Whether a JSON text spells NUL in a string: `\u0000` after an even number of backslashes.
+/// Whether a JSON text has NUL in a string: `\u0000` after an even number of backslashes.
 fn has_nul(json: &[u8]) -> bool {
     let mut rest = json;
     while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {

@@ -1,4 +1,4 @@
-//! Reading one's own writes: a GET is answered when the read models have what was acknowledged before it arrived.
+//! Read-your-writes: a GET waits until the read models have what this server acknowledged before the GET arrived.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -13,8 +13,9 @@ use super::extract::header_value;
 use super::header::{MIN_POSITION, STALE};
 use super::state::AppState;
 
-/// What a GET has to see: what this server had acknowledged when it arrived, and the position that it asks for (of
-/// another replica), and how long it waits for that.
+/// The position that the answer to a GET must reflect, and how long the GET waits for it: the higher one of what this
+/// server had acknowledged when the GET arrived, and of what the GET itself asks for (a position from another
+/// replica).
 pub(super) struct Freshness(pub(super) AsOf);
 
 impl Freshness {
@@ -32,7 +33,8 @@ impl FromRequestParts<AppState> for Freshness {
     }
 }
 
-/// Middleware: a GET, or a HEAD, waits until queries see what it has to see. Past the bound it gets what there is.
+/// Middleware: a GET or HEAD waits until the read models have reached its position. After the timeout it is answered
+/// from what they have, and marked as stale.
 pub(super) async fn wait_for_read_models(
     State(state): State<AppState>,
     request: Request,
@@ -50,7 +52,8 @@ pub(super) async fn wait_for_read_models(
     if fresh { response } else { stale(response) }
 }
 
-/// An answer that may not show what it has to: marked so. That there is nothing cannot be said then.
+/// Marks an answer that may not reflect what it has to. A 404 becomes a 503: what is not found may be in the events
+/// that the read models have not seen.
 pub(super) fn stale(mut response: Response) -> Response {
     if response.status() == StatusCode::NOT_FOUND {
         let detail = "the read models are behind: what is not found may be in what they have not seen yet";

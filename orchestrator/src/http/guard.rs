@@ -1,5 +1,5 @@
-//! What holds for every request, whoever answers it. One layer does it all: each further one costs every request a
-//! copy of all that is beneath it.
+//! The middleware around every route. One layer does it all, since each further layer costs every request a clone of
+//! all the layers beneath it.
 
 use std::panic::AssertUnwindSafe;
 
@@ -14,8 +14,8 @@ use super::error::{self, ProblemContext};
 use super::state::AppState;
 
 /// Middleware: refuses commands of other web sites, answers for a handler that panics, and writes the body of every
-/// error, also of those that the framework made itself. A server that is about to stop ends each connection with its
-/// next answer, so that no request is on its way when the connection goes.
+/// [`ApiError`](error::ApiError), for which it takes the path and the id of the request. While the server drains,
+/// each answer ends its connection, so that no request is on its way when the connection closes.
 pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let context = ProblemContext::by(&request);
     let response = match cross_site::check(&request) {

@@ -1,4 +1,4 @@
-//! Whether the server is there, and whether it should get work.
+//! Liveness and readiness: whether the process answers, and whether the server should get requests.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use super::error::ApiError;
 use super::state::AppState;
 
-/// Longest wait for the log: those who ask are waiting for an answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Longest wait for the log: whoever asks wants an answer soon.
+const LOG_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A server that should get requests.
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,12 +34,12 @@ pub(super) struct Readiness {
     checks: Checks,
 }
 
-/// What has to be so for that.
+/// What a server needs to be ready.
 #[derive(Debug, Serialize, ToSchema)]
 struct Checks {
-    /// The event log can be read, and where it ends.
+    /// The event log can be read; its position is the end of the log.
     log: Check,
-    /// The read models have all that was in the log when the server began, and how far they are.
+    /// The read models have all that was in the log when the server started; the position is how far they have come.
     read_models: Check,
     /// The server is not about to stop.
     serving: Check,
@@ -47,9 +47,9 @@ struct Checks {
 
 #[derive(Debug, Serialize, ToSchema)]
 struct Check {
-    /// Whether it is as it has to be.
+    /// Whether the check passes.
     ready: bool,
-    /// How far it has come.
+    /// The position that was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
     position: Option<Position>,
 }
@@ -60,7 +60,7 @@ struct Check {
 pub(super) struct Health {
     /// `ok`.
     status: &'static str,
-    /// What runs.
+    /// The version of the program.
     version: &'static str,
 }
 
@@ -69,16 +69,16 @@ const ALIVE: Health = Health { status: "ok", version: env!("CARGO_PKG_VERSION") 
 /// Ask whether the process answers.
 #[utoipa::path(
     get, path = "/api/health", operation_id = "getHealth", tag = "Operations",
-    responses((status = 200, description = "It does", body = Health))
+    responses((status = 200, description = "The process answers", body = Health))
 )]
 pub(super) async fn health() -> Json<Health> {
     Json(ALIVE)
 }
 
-/// Ask whether the process answers: for restarting one that does not.
+/// Ask whether the process answers: a liveness probe, for restarting a process that does not.
 #[utoipa::path(
     get, path = "/livez", operation_id = "getLiveness", tag = "Operations",
-    responses((status = 200, description = "It does", body = Health))
+    responses((status = 200, description = "The process answers", body = Health))
 )]
 pub(super) async fn live() -> Json<Health> {
     Json(ALIVE)
@@ -86,18 +86,18 @@ pub(super) async fn live() -> Json<Health> {
 
 /// Ask whether the server should get requests.
 ///
-/// The log can be read, the read models have caught up, and the server is not about to stop: `checks` tells of each,
-/// also in the body of a 503.
+/// It should when the log can be read, the read models have caught up, and the server is not about to stop. `checks`
+/// has each of these, also in the body of a 503.
 #[utoipa::path(
     get, path = "/readyz", operation_id = "getReadiness", tag = "Operations",
     responses(
-        (status = 200, description = "It should", body = Readiness),
+        (status = 200, description = "The server should get requests", body = Readiness),
         (status = 503, description = "`starting`, `draining`, `unavailable`"),
     )
 )]
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Readiness>, ApiError> {
     let acknowledged = state.commands.acknowledged();
-    let head = match tokio::time::timeout(PATIENCE, state.commands.log().head()).await {
+    let head = match tokio::time::timeout(LOG_TIMEOUT, state.commands.log().head()).await {
         Ok(read) => read.ok(),
         Err(_) => None,
     };

@@ -1,7 +1,11 @@
-//! HTTP: every route on this page, a handler a file.
+//! The HTTP API: this file has every route, and each handler has a file of its own.
 //!
-//! To add an endpoint: a file with its handler, named by what it does, and described there; its line in `openapi`; its
-//! route below; its row in docs/api.md; a test over real HTTP.
+//! A request passes, from the outside in: the counting of requests, the context of its log lines, `guard`, `fresh`
+//! (where a GET waits for the read models), and its handler. What handlers share: `extract` reads requests, `answer`,
+//! `body` and `error` make answers, `state` has all that they work with.
+//!
+//! To add an endpoint: a file with its handler and its `#[utoipa::path]`, named by what it does; its line in
+//! `openapi`; its route below; its row in docs/api.md; a test over real HTTP.
 
 mod answer;
 mod body;
@@ -82,10 +86,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/projections/{name}/parked/{*path}", post(projections::parked::decide))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     api.merge(dashboard())
-        // They wait by themselves, for less than the others.
+        // These handlers wait by themselves: one job, and its log, can be read before its rows are stored.
         .route("/api/jobs/{id}", get(jobs::get::get))
         .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
-        // What must answer at once, and needs no read model.
+        // These do not wait for the read models.
         .route("/api/health", get(health::health))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))
@@ -105,15 +109,16 @@ pub(crate) fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// The runners by their names, of which one may be that of the route at which they register.
+/// Runners by their names. A runner may be called `register`, so the route that registers runners also answers for
+/// that runner.
 fn of_runners() -> Router<AppState> {
     Router::new()
         .route(
             "/api/runners/register",
             post(runners::register::register)
-                .get(|state, at| runners::get::get(state, runners::namesake(), at))
+                .get(|state, at| runners::get::get(state, runners::called_register(), at))
                 .delete(|state, id, headers| {
-                    runners::delete::delete(state, id, headers, runners::namesake())
+                    runners::delete::delete(state, id, headers, runners::called_register())
                 }),
         )
         .route("/api/runners", get(runners::list::list))
@@ -127,7 +132,7 @@ fn of_runners() -> Router<AppState> {
         )
 }
 
-/// The pages of the dashboard, and their files.
+/// The page of the dashboard, and its files.
 fn dashboard() -> Router<AppState> {
     Router::new()
         .route("/", get(ui::page))

@@ -1,4 +1,4 @@
-//! `?at=`: a moment of the past, as a position of the log or as a time.
+//! The query parameter `at`: a moment of the past, as a position of the log or as a time.
 
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
@@ -11,16 +11,16 @@ use super::error::ApiError;
 use super::state::AppState;
 use crate::timeline::{last_before, recorded_at};
 
-/// The query of what can be asked about the past.
+/// The query of GETs that can show the past.
 #[derive(Debug, Clone, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct At {
-    /// A position of the log, or a time; now where absent.
+    /// The moment to show, as a position of the log or a time; now where absent.
     #[param(value_type = Option<PositionOrTime>, inline)]
     at: Option<String>,
 }
 
-/// A moment in the history of everything.
+/// A moment in the history of the log.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only describes the parameter")]
 #[serde(untagged)]
@@ -32,14 +32,14 @@ enum PositionOrTime {
 /// A moment of the past.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Moment {
-    /// Every event up to here had happened.
+    /// The position of the last event that had happened.
     pub(super) position: Position,
-    /// When that was.
+    /// The time of the moment.
     pub(super) time: DateTime<Utc>,
 }
 
 impl At {
-    /// The moment that is asked for; `None` is now. The read models have come to it.
+    /// The moment that is asked for, after waiting for the read models to reach it; `None` is now.
     pub(super) async fn moment(&self, state: &AppState) -> Result<Option<Moment>, ApiError> {
         let Some(text) = &self.at else { return Ok(None) };
         let moment = find(state, text).await?;
@@ -53,8 +53,8 @@ impl At {
     }
 }
 
-/// An answer about a moment, which it names by its position; or about now.
-pub(super) fn told(then: Option<Moment>, answer: impl IntoResponse) -> Response {
+/// An answer that shows a moment, with the moment's position as `Rivet-Position`; or that shows now, without one.
+pub(super) fn answer_at(then: Option<Moment>, answer: impl IntoResponse) -> Response {
     match then {
         Some(then) => Recorded(then.position, answer).into_response(),
         None => answer.into_response(),

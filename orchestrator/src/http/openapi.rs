@@ -1,7 +1,7 @@
-//! The API's own description: OpenAPI 3.1, from what stands beside each handler.
+//! The description of the API: OpenAPI 3.1, generated from the `#[utoipa::path]` of each handler.
 //!
-//! To describe a route: `#[utoipa::path]` on its handler, and its line in [`Document`]. Of its errors it lists those of
-//! its own, as their codes in the description of a status; what all have in common is added in `common`.
+//! To describe a route: `#[utoipa::path]` on its handler, and its line in [`Document`]. A handler lists only the
+//! errors of its own, as codes in backticks in the description of a status; `common` adds what operations share.
 
 mod common;
 
@@ -25,17 +25,17 @@ use super::{events, health, jobs, metrics, pipelines, projections, runners, stat
         description = "Stores CI/CD pipelines, launches jobs of them, hands the jobs to runners that poll, and keeps \
             their status, result and logs. Every change is an event of one log, and every read reflects what the same \
             server has acknowledged before.\n\n\
-            Members that are not known are ignored. Times are RFC 3339 in UTC. Every refusal is \
+            Unknown members are ignored. Times are RFC 3339 in UTC. Every error is \
             `application/problem+json`: branch on its `code`.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
     servers((url = "/", description = "This server")),
     tags(
-        (name = "Pipelines", description = "What can be run"),
+        (name = "Pipelines", description = "Definitions of what can be run"),
         (name = "Jobs", description = "Launches of pipelines"),
-        (name = "Runners", description = "What runners do, and who they are"),
-        (name = "Events", description = "The log of everything"),
-        (name = "Webhooks", description = "Who is told of events"),
+        (name = "Runners", description = "The list of runners, and the protocol that they speak"),
+        (name = "Events", description = "The event log"),
+        (name = "Webhooks", description = "Subscriptions to events"),
         (name = "Operations", description = "The state of the server"),
     ),
     paths(
@@ -101,12 +101,12 @@ static TEXT: LazyLock<String> = LazyLock::new(|| {
     text + "\n"
 });
 
-/// The description as text: JSON that ends in a line.
+/// The description as JSON text that ends in a line break.
 pub(crate) fn document() -> &'static str {
     &TEXT
 }
 
-/// A text that is one of these words.
+/// The schema of a string that is one of `words`.
 pub(super) fn one_of(words: impl IntoIterator<Item = &'static str>) -> Schema {
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
 }

@@ -1,4 +1,7 @@
-//! Server-sent events: answers that go on, and can be resumed where they broke off.
+//! Server-sent events: streamed answers that a client can resume where they broke off.
+//!
+//! The client pulls: a [`Source`] is asked for more only when the client is ready, so nothing is queued for a slow
+//! one.
 
 use std::convert::Infallible;
 use std::fmt::Display;
@@ -12,35 +15,38 @@ use tokio_util::sync::CancellationToken;
 
 use crate::random;
 
-/// Longest silence: below the idle timeouts of load balancers, and soon enough to notice a client that has gone.
+/// Longest silence: below the idle timeouts of load balancers, and short enough to notice a client that has gone.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// Before a client comes back; spread, so that those of a server that stops do not come all at once.
+/// Mean pause before a client reconnects; randomized, so that those of a server that stops do not come all at once.
 const RETRY_MS: f64 = 1_000.0;
-/// Bytes of small frames that are sent as one piece, and the size from which a frame is sent without copying it.
+/// Size in bytes from which a batch of frames is sent, and from which a frame's data is sent without being copied.
 const PIECE: usize = 64 * 1024;
-/// Tells nginx to pass on what comes, as it comes.
+/// Tells nginx to pass the answer on without buffering it.
 const NO_BUFFERING: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
 
-/// What is followed.
+/// What a client follows.
 pub(super) trait Source: Send + 'static {
-    /// What comes next, a few frames of it, and within [`KEEP_ALIVE`]; `None` at the end. The client is ready when this
-    /// is asked, and not before, so nothing is queued for it.
+    /// The next few frames, within [`KEEP_ALIVE`]; `None` at the end. Called only when the client is ready for more.
     fn next(&mut self) -> impl Future<Output = Option<Frames>> + Send;
 }
 
-/// Some frames as they are sent.
+/// A batch of encoded frames.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
+    /// What is complete, in order.
     pieces: Vec<Bytes>,
+    /// The piece that small frames are still joined to.
     open: Vec<u8>,
+    /// Bytes of all pieces together.
     bytes: usize,
 }
 
 impl Frames {
-    /// How long the client waits before it comes back, and where it does if nothing else comes before.
+    /// The first frame: how long the client waits before it reconnects, and the id from which it then resumes unless
+    /// it has received another one.
     pub(super) fn opening(id: impl Display) -> Self {
-        // From half to one and a half times.
+        // From half to one and a half times the mean.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 1,500")]
         let retry = (RETRY_MS * (0.5 + random::draw())) as u64;
         let mut frames = Self::default();
@@ -48,7 +54,7 @@ impl Frames {
         frames
     }
 
-    /// A sign of life. Without data it is no event, but the client comes back after `id`.
+    /// A keep-alive. Without data it is no event, but it moves the id from which the client resumes.
     pub(super) fn keep_alive(id: impl Display) -> Self {
         let mut frames = Self::default();
         frames.write(&format!(": still here\nid: {id}\n\n"));
@@ -74,12 +80,12 @@ impl Frames {
         self.push(id, data);
     }
 
-    /// Whether there is as much as should be sent at once.
+    /// Whether the batch is large enough to be sent.
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= PIECE
     }
 
-    /// Whether there is nothing in it.
+    /// Whether there are no frames in it.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
@@ -101,8 +107,8 @@ impl Frames {
     }
 }
 
-/// What comes from the source, after `opening`. It ends when the server is about to stop: the client comes back, to
-/// this one or another, and goes on where it was.
+/// The streamed answer: `opening`, then what the source gives. It ends when the server drains: the client reconnects,
+/// to this server or another, and resumes where it was.
 pub(super) fn answer(opening: Frames, source: impl Source, draining: CancellationToken) -> Response {
     let followed = stream::unfold((source, draining), async |(mut source, draining)| {
         let frames = draining.run_until_cancelled(source.next()).await??;

@@ -1,4 +1,4 @@
-//! What handlers work with, and the few things that many of them do.
+//! The state that handlers share, and operations that several of them need.
 
 use std::fmt;
 use std::ops::Deref;
@@ -33,7 +33,7 @@ use crate::telemetry::note_runner;
 /// Longest name of a client that is kept with its events, in characters.
 const MAX_USER_AGENT: usize = 200;
 
-/// What handlers work with. Clones are the same, and cost next to nothing: every layer of every request makes one.
+/// The state that handlers share. Clones share it too, and are cheap: every layer makes one for every request.
 #[derive(Clone)]
 pub(crate) struct AppState(Arc<Parts>);
 
@@ -51,7 +51,7 @@ impl Deref for AppState {
     }
 }
 
-/// What the handlers' state is made of.
+/// The parts of the handlers' state.
 pub(crate) struct Parts {
     pub(crate) commands: Commands,
     pub(crate) metrics: Arc<Metrics>,
@@ -67,14 +67,14 @@ pub(crate) struct Parts {
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the server is about to stop.
     pub(crate) draining: CancellationToken,
-    /// The head of the log when the server began: it is ready when its read models are there.
+    /// The head of the log when the server started: the server is ready once its read models have reached it.
     pub(crate) began_at: Position,
 }
 
 /// Who sends a command, for the events' metadata.
 #[derive(Debug, Clone)]
 pub(super) enum Actor<'a> {
-    /// Somebody who did not say who he is.
+    /// A client that did not identify itself.
     Client,
     /// A runner, by its name.
     Runner(&'a RunnerId),
@@ -107,7 +107,7 @@ impl AppState {
         }
     }
 
-    /// The metadata of a command about a job, whose sender may have shown by its lease which runner it is.
+    /// The metadata of a command about a job: the actor is the holder, if the sender has shown the holder's lease.
     pub(super) fn of_holder(metadata: Metadata, job: &JobState, lease: Option<LeaseId>) -> Metadata {
         match job {
             JobState::Running(Running { holder, .. }) if lease == Some(holder.lease_id) => {
@@ -117,18 +117,18 @@ impl AppState {
         }
     }
 
-    /// Where a command stands for its client: its last event, or the head if it had nothing to record.
+    /// The position to answer a command with: that of its last event, or the head of the log if it recorded nothing.
     pub(super) fn position_of<A>(&self, committed: &Committed<A>) -> Position {
         committed.position.unwrap_or_else(|| *self.commands.log().watch().borrow())
     }
 
-    /// That an answer has to show every event up to a position.
+    /// The condition that an answer reflects every event up to `position`, with the usual timeout.
     pub(super) fn as_of(&self, position: Position) -> AsOf {
         AsOf { position, timeout: self.config.read_wait }
     }
 
-    /// Notes that a runner spoke: in memory always, in the log once in the heartbeat resolution. One that never
-    /// registered is registered by it. Says where it was recorded, if it was.
+    /// Notes a contact of a runner: in memory always, in the log once in the heartbeat resolution. This registers a
+    /// runner that never registered. Returns the position of the event, if one was recorded.
     pub(super) async fn heard_from(
         &self,
         runner_id: &RunnerId,
@@ -137,7 +137,8 @@ impl AppState {
         self.record_contact(runner_id, metadata, self.config.heartbeat_resolution).await
     }
 
-    /// Notes that a runner polled. Idle runners poll all day: it is recorded only if the runner is new or was lost.
+    /// Notes a poll of a runner, in memory. Idle runners poll all day, so the log gets it only if the runner is new
+    /// or was lost.
     pub(super) async fn polled_by(&self, runner_id: &RunnerId, metadata: &Metadata) -> Result<(), ApiError> {
         self.record_contact(runner_id, metadata, Duration::MAX).await.map(|_| ())
     }
@@ -161,15 +162,15 @@ impl AppState {
         Ok(committed.position)
     }
 
-    /// As [`Self::polled_by`], where the answer must not depend on it: memory knows of the runner in any case.
+    /// As [`Self::polled_by`], but a failure to record is only logged: the contact is in memory in any case.
     pub(super) async fn note_poll_by(&self, runner_id: &RunnerId, metadata: &Metadata) {
         if let Err(error) = self.polled_by(runner_id, metadata).await {
             not_recorded(runner_id, &error);
         }
     }
 
-    /// Notes that the holder of a job spoke, in whose name a write was accepted. What is written stays so, whether
-    /// this can be recorded or not.
+    /// Notes a contact of the holder of a job, after a write in its name was accepted. A failure to record it is only
+    /// logged: the write stays accepted.
     pub(super) async fn note_holder(&self, job: &JobState, metadata: &Metadata) {
         if let JobState::Running(running) = job {
             let runner_id = &running.holder.runner_id;
@@ -179,18 +180,18 @@ impl AppState {
         }
     }
 
-    /// The wait before a retry, if one may come of a command to the job.
+    /// The backoff of the job's pipeline, for a command from which a retry may follow.
     pub(super) async fn backoff(&self, job: &JobState) -> Option<Backoff> {
         self.commands.backoff(job.launch()?.pipeline_id).await
     }
 
-    /// Whether the runner is on the list.
+    /// Whether the runner is registered.
     pub(super) async fn is_registered(&self, runner_id: &RunnerId) -> Result<bool, ApiError> {
         let runner = self.commands.runners.load(runner_id).await?;
         Ok(matches!(runner.aggregate.state, RunnerState::Registered(_)))
     }
 
-    /// What a runner can do: everything, for one that did not tell.
+    /// The capabilities of a runner; `None` where it never told any, and so may take every job.
     pub(super) async fn capabilities(&self, runner_id: &RunnerId) -> Result<Option<Vec<String>>, ApiError> {
         let runner = self.commands.runners.load(runner_id).await?;
         Ok(match runner.aggregate.state {
@@ -199,7 +200,7 @@ impl AppState {
         })
     }
 
-    /// A pipeline with all its versions, also a deleted one.
+    /// A pipeline with all its versions; also a deleted one.
     pub(super) async fn pipeline(&self, id: PipelineId) -> Result<Loaded<Pipeline>, ApiError> {
         let loaded = self.commands.pipelines.load(id).await?;
         if loaded.aggregate.state.pipeline_id.is_some() {
@@ -209,8 +210,8 @@ impl AppState {
         }
     }
 
-    /// What a job runs: the version of its pipeline that it was launched with, which another replica may have recorded a
-    /// moment ago.
+    /// The version of the pipeline that a job was launched with. A cached pipeline without that version is loaded
+    /// again from the log, since another replica may have just recorded it.
     pub(super) async fn definition_of(
         &self,
         launch: &JobLaunched,

@@ -1,4 +1,4 @@
-//! Annotated Lua of the modules that a pipeline may use, for editors.
+//! `GET /api/stubs`: annotated Lua of the modules that a pipeline may use, for editors.
 
 use axum::Json;
 use serde::Serialize;

@@ -1,7 +1,8 @@
-//! The dashboard: static files that are part of the binary (in a debug build: read from `orchestrator/ui`).
+//! The dashboard: static files that are embedded in the binary (in a debug build: read from `orchestrator/ui`).
 //!
-//! Every file has an address that names the build, `/assets/BUILD/PATH`, so browsers keep it for ever; the one page
-//! that names these addresses is asked for anew each time. Its policy lets no script run but these files.
+//! The address of a file names the build, `/assets/BUILD/PATH`, so browsers may cache it for ever. The one page that
+//! refers to these addresses is fetched anew each time. Its content security policy allows no scripts but these
+//! files.
 
 use std::sync::LazyLock;
 
@@ -17,11 +18,11 @@ use sha2::{Digest, Sha256};
 use super::error::ApiError;
 use super::extract::Path;
 
-/// The page that starts the dashboard, at every address of it.
+/// The page that starts the dashboard; it is the answer at every address of the dashboard.
 const PAGE: &str = "index.html";
-/// What stands in the page for the name of the build.
+/// The placeholder in the page for the name of the build.
 const BUILD_PLACEHOLDER: &str = "{{build}}";
-/// The only script within the page: where its modules are.
+/// The tags around the only inline script of the page, the import map, which says where its modules are.
 const IMPORT_MAP: (&str, &str) = ("<script type=\"importmap\">", "</script>");
 
 #[derive(RustEmbed)]
@@ -62,7 +63,7 @@ pub(super) async fn asset(
     Path((build, path)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    // A page of another build must not be given modules of this one.
+    // A page of another build must not get modules of this one.
     let file = if build == *BUILD { Files::get(&path) } else { None };
     let file = file.ok_or_else(|| {
         ApiError::not_found("unknown_path", format!("the dashboard has no file {path:?} of build {build:?}"))
@@ -80,7 +81,7 @@ pub(super) async fn asset(
     Ok((head, Body::from(file.data)).into_response())
 }
 
-/// What no route has: the dashboard where a browser goes to a page, and a 404 for everybody else.
+/// Answers what matches no route: with the dashboard where a browser opens a page, and else with 404.
 pub(super) async fn fallback(method: Method, OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
     let is_read = method == Method::GET || method == Method::HEAD;
     let is_api = uri.path() == "/api" || uri.path().starts_with("/api/");
@@ -95,8 +96,8 @@ fn accepts_html(headers: &HeaderMap) -> bool {
     accept.split([',', ';']).any(|part| part.trim().eq_ignore_ascii_case("text/html"))
 }
 
-/// Scripts are our files and the import map, and no text ever becomes markup or code (trusted types without any
-/// policy). Nothing is fetched from elsewhere.
+/// Allows as scripts only our files and the import map, and nothing from elsewhere. No text may become markup or code
+/// (trusted types without any policy).
 fn content_security_policy(html: &str) -> String {
     let (opening, closing) = IMPORT_MAP;
     let map = html.split_once(opening).and_then(|(_, rest)| rest.split_once(closing)).unwrap_or_default().0;
@@ -113,7 +114,7 @@ fn entity_tag(file: &EmbeddedFile) -> HeaderValue {
     HeaderValue::try_from(format!("\"{digest}\"")).expect("invariant: base64 is printable ASCII")
 }
 
-/// In a debug build the files may change under the name of the build.
+/// The `Cache-Control` of a file. In a debug build files may change while the build keeps its name.
 const fn asset_caching() -> &'static str {
     if cfg!(debug_assertions) { "no-cache" } else { "public, max-age=31536000, immutable" }
 }

@@ -1,7 +1,7 @@
-//! Claims jobs, never more than may run at once, until the runner drains.
+//! Claims jobs until the runner drains, never more than may run at once.
 //!
-//! A claim carries a request key that is used again until an answer arrives, so that a job won by an answer that
-//! was lost on its way is not lost with it.
+//! Each claim carries an idempotency key (`Rivet-Request-Key`), which is reused until an answer arrives. When the
+//! answer that granted a job is lost, the repeated claim gets the same job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,35 +17,36 @@ use super::execution::JobExecution;
 use super::job::JobRunner;
 use super::retry::{Backoff, jitter};
 
-/// How long the server may hold a claim.
+/// How long the server may hold a next-claim open (long poll).
 const CLAIM_WAIT: Duration = Duration::from_secs(20);
-/// Pause between two looks at the list of an older server, and after an empty answer that came early.
+/// Mean pause after an answer without a job that came sooner than this. A server without next-claim answers at once,
+/// and so is polled at this interval.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// How long an older server is taken for one, before next-claim is tried again.
+/// How long a server that does not know next-claim is polled before next-claim is tried again.
 const RECHECK_INTERVAL: Duration = Duration::from_mins(1);
-/// How long a draining runner asks for the answer of its last claim.
+/// How long a draining runner waits for the answer to its last claim.
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Claims for one runner.
+/// Claims jobs for one runner.
 pub(super) struct ClaimLoop {
     client: Client,
     jobs: JobRunner,
     running: TaskTracker,
-    /// The key of the claim that has no answer yet.
+    /// Idempotency key of the next claim, or of the one that is not answered yet.
     key: CommandId,
-    /// The job that the claim without an answer was for, where it named one.
+    /// The job that the unanswered claim named, if it named one.
     unanswered: Option<JobId>,
-    /// Until when the server is taken for one without next-claim.
+    /// Until when the server counts as one without next-claim, and is polled.
     polls_until: Option<Instant>,
 }
 
 impl ClaimLoop {
-    /// Claims with `client`, runs with `jobs`, keeps count in `running`.
+    /// A loop that claims through `client`, runs what it gets with `jobs`, and tracks these tasks in `running`.
     pub(super) fn new(client: Client, jobs: JobRunner, running: TaskTracker) -> Self {
         Self { client, jobs, running, key: CommandId::generate(), unanswered: None, polls_until: None }
     }
 
-    /// Claims and starts jobs, at most `parallel` at once, until `drain`.
+    /// Claims jobs and starts them, at most `parallel` at once, until `drain` is cancelled.
     pub(super) async fn run(mut self, parallel: usize, drain: &CancellationToken) {
         let slots = Arc::new(Semaphore::new(parallel));
         while let Some(slot) = drain.run_until_cancelled(Arc::clone(&slots).acquire_owned()).await {
@@ -64,7 +65,7 @@ impl ClaimLoop {
         }
     }
 
-    /// Waits for a job, for as long as it takes; `None` only where the pause after an empty answer is over.
+    /// Claims until a job is won, however long that takes, so the answer is always `Some`.
     async fn claim(&mut self) -> Option<JobExecution> {
         let mut backoff = Backoff::new();
         let mut told = false;
@@ -105,9 +106,9 @@ impl ClaimLoop {
         self.claim_scheduled().await
     }
 
-    /// The way of servers without next-claim: claims what they list, in order, until one claim wins.
+    /// Claims from a server without next-claim: tries the jobs that it lists, in order, until one claim wins.
     async fn claim_scheduled(&mut self) -> anyhow::Result<Option<JobExecution>> {
-        // A job won by an answer that was lost is not listed any more: it is asked for again first.
+        // A job that was won, but whose answer was lost, is not listed any more. So its claim is repeated first.
         if let Some(job_id) = self.unanswered
             && let Some(job) = self.claim_by_id(job_id).await?
         {
@@ -128,8 +129,8 @@ impl ClaimLoop {
         Ok(claimed)
     }
 
-    /// The answer of the claim that was in flight when the runner began to drain: the server may have given it a
-    /// job, which is better run than left to its lease.
+    /// Repeats the claim that was in flight when the runner began to drain: the server may have granted it a job,
+    /// and it is better to run that than to leave it until its lease expires.
     async fn last_answer(&mut self) -> Option<JobExecution> {
         if self.polls_until.is_some() {
             return None;

@@ -1,6 +1,7 @@
-//! The calls that a runner makes, each retried as its kind needs.
+//! The HTTP calls of a runner, each with the retries that its kind needs.
 //!
-//! Every answer, whatever it was about, may name jobs to cancel: that is handled here, in one place.
+//! Any answer, whatever the request was about, may name jobs to cancel (`Rivet-Cancel`); `Client::send` handles that
+//! for all of them.
 
 use std::time::Duration;
 
@@ -17,10 +18,10 @@ use super::options::api_url;
 use super::retry::{Backoff, Verdict};
 use crate::telemetry::chain;
 
-/// Longest time of one try of a short request.
+/// Timeout of one try of a request; a next-claim has its wait on top.
 const TRY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A server, as one runner sees it. Belongs to the async runtime it is first used on.
+/// The HTTP client of one runner. Its connections belong to the async runtime that it is first used on.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
@@ -30,17 +31,17 @@ pub(super) struct Client {
     retry_for: Duration,
 }
 
-/// An answer, read to its end.
+/// An answer whose body has been read.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
-    /// `Rivet-Log-Ack`: entries of the attempt that the server has.
+    /// `Rivet-Log-Ack`: how many log entries of the attempt the server has.
     pub(super) log_ack: Option<u64>,
     retry_after: Option<Duration>,
     body: Vec<u8>,
 }
 
-/// Why a write did not get through.
+/// Why a write failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
     /// The job belongs to another attempt by now.
@@ -49,7 +50,7 @@ pub(super) enum WriteError {
     /// The server refused it for good.
     #[error("the server refused: {}", .0.explanation())]
     Refused(Reply),
-    /// No answer that counts, in all the time there was.
+    /// No final answer within the time for retries.
     #[error("gave up after {0:?}: {1}")]
     GaveUp(Duration, String),
 }
@@ -59,19 +60,19 @@ pub(super) enum WriteError {
 pub(super) enum NextClaim {
     /// This job is the runner's now.
     Job(Box<JobExecution>),
-    /// Nothing to do within the wait.
+    /// No job came up within the wait.
     Nothing,
-    /// The server is older than next-claim.
+    /// The server is too old to know next-claim.
     Unsupported,
 }
 
 impl Reply {
-    /// The stable code of an error.
+    /// The `code` of an error's body.
     fn code(&self) -> Option<String> {
         self.field("code")
     }
 
-    /// The answer in words, for people.
+    /// The status and the body's `error` (or the first 200 characters of a body without one), for people.
     pub(super) fn explanation(&self) -> String {
         let error = self
             .field("error")
@@ -90,7 +91,7 @@ impl Reply {
 }
 
 impl Client {
-    /// A client of `server` that speaks for `runner_id` and retries a write for `retry_for`.
+    /// A client of `server` that acts as `runner_id` and retries a write for `retry_for`.
     pub(super) fn new(
         server: Url,
         runner_id: String,
@@ -105,19 +106,20 @@ impl Client {
         Ok(Self { http, server, runner_id, held_jobs, retry_for })
     }
 
-    /// Makes the runner known with what it can do.
+    /// Registers the runner with its capabilities.
     pub(super) async fn register(&self, capabilities: &[String], boot_id: &str) -> Result<(), WriteError> {
         let body = json!({ "runner_id": self.runner_id, "capabilities": capabilities, "boot_id": boot_id });
         self.write("register", || self.post(&["runners", "register"]).json(&body)).await.map(drop)
     }
 
-    /// One sign of life, tried once; with a lease it also renews that one and learns whether it is lost.
+    /// Sends one heartbeat, without retries. With a lease it also renews that lease, and the verdict says whether the
+    /// lease is lost.
     pub(super) async fn heartbeat(&self, lease_id: Option<LeaseId>) -> Result<Verdict, reqwest::Error> {
         let request = self.post(&["runners", &self.runner_id, "heartbeat"]);
         Ok(self.send(with_lease(request, lease_id).timeout(TRY_TIMEOUT)).await?.verdict())
     }
 
-    /// Asks for the next job; the server holds the request for up to `wait`. A repeated `key` gets the answer
+    /// Asks for the next job; the server holds the request open for up to `wait`. Repeating `key` gets the answer
     /// that was lost on its way.
     pub(super) async fn claim_next(&self, key: CommandId, wait: Duration) -> anyhow::Result<NextClaim> {
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -127,7 +129,8 @@ impl Client {
             .json(&json!({ "runner_id": self.runner_id, "wait_ms": wait_ms, "fencing": true }))
             .timeout(wait + TRY_TIMEOUT);
         let reply = self.send(request).await?;
-        // The answer was lost for so long that the job it gave is somebody else's, or gone: this claim is over.
+        // The repeat came so late that the granted job belongs to another runner by now, or is gone: this claim is
+        // over.
         if matches!(reply.code().as_deref(), Some("lease_lost" | "job_not_found")) {
             return Ok(NextClaim::Nothing);
         }
@@ -155,7 +158,7 @@ impl Client {
         Ok(jobs.into_iter().map(|job| job.id).collect())
     }
 
-    /// Claims one job by its id; `None` when another runner was faster, or the server has another reason.
+    /// Claims one job by its id; `None` when another runner was faster, or the server refuses for another reason.
     pub(super) async fn claim(&self, job_id: JobId, key: CommandId) -> anyhow::Result<Option<JobExecution>> {
         let request = self
             .post(&["jobs", &job_id.to_string(), "claim"])
@@ -166,7 +169,7 @@ impl Client {
         match reply.verdict() {
             Verdict::Accepted => execution(&reply).map(Some),
             Verdict::LeaseLost | Verdict::Refused => Ok(None),
-            // The server itself says that there is no such job; a proxy before it has other words.
+            // A 404 with an `error` is the server's own: there is no such job. One without comes from a proxy.
             Verdict::TryAgain if reply.status == StatusCode::NOT_FOUND && reply.field("error").is_some() => {
                 Ok(None)
             }
@@ -174,7 +177,7 @@ impl Client {
         }
     }
 
-    /// Tells that the job runs.
+    /// Reports that the job runs.
     pub(super) async fn start(&self, job: &JobExecution) -> Result<(), WriteError> {
         let body = json!({ "status": "Running" });
         let request = || {
@@ -184,7 +187,7 @@ impl Client {
         self.write("status", request).await.map(drop)
     }
 
-    /// Sends entries of the log from `offset` on.
+    /// Sends log entries, the first of which has the index `offset` in the attempt.
     pub(super) async fn log(
         &self,
         job: &JobExecution,
@@ -212,7 +215,7 @@ impl Client {
         self.write("complete", request).await.map(drop)
     }
 
-    /// Sends a write until the server takes it or refuses it.
+    /// Sends a write until the server accepts or refuses it, or `retry_for` is over.
     async fn write(&self, what: &str, request: impl Fn() -> RequestBuilder) -> Result<Reply, WriteError> {
         let started = Instant::now();
         let mut backoff = Backoff::new();

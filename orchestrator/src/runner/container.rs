@@ -1,11 +1,11 @@
-//! The program that runs containers on this machine: podman or docker, whichever answers first.
+//! The container engine of this machine: podman if it works, else docker.
 
 use std::process::{Command, Stdio};
 
 use rivet_events::id::JobId;
 use serde::{Deserialize, Serialize};
 
-/// A container engine that works, by the name of its program.
+/// A container engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Engine {
@@ -16,7 +16,8 @@ pub(super) enum Engine {
 }
 
 impl Engine {
-    /// Finds the engine of this machine. One whose daemon does not answer does not count.
+    /// Finds a working engine: one whose `info` command succeeds, so that an engine without its daemon does not
+    /// count.
     pub(super) fn find() -> Option<Self> {
         [Self::Podman, Self::Docker].into_iter().find(|engine| {
             let mut info = Command::new(engine.program());
@@ -33,8 +34,8 @@ impl Engine {
         }
     }
 
-    /// Removes the containers of a job. They are no children of the job's processes, so that killing those is not
-    /// enough.
+    /// Removes the containers of a job. They are not children of the job's processes, so killing those leaves them
+    /// running.
     pub(super) fn remove_containers_of(self, job_id: JobId) {
         let listed = Command::new(self.program())
             .args(["ps", "--all", "--quiet", "--filter", &format!("label={}", label(job_id))])

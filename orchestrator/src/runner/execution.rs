@@ -1,4 +1,4 @@
-//! What a claim hands to a runner, and what the runner hands back at the end.
+//! What a runner gets with a claim, and what it reports at the end of the job.
 
 use std::collections::BTreeMap;
 
@@ -20,13 +20,13 @@ pub(super) struct JobExecution {
     pub(super) pipeline_source: String,
     /// Inputs by name, checked and completed by the server.
     pub(super) parameters: Map<String, Value>,
-    /// Fencing token of the attempt; a server that does not fence gives none.
+    /// Fencing token of the attempt; absent from a server without leases.
     #[serde(default)]
     pub(super) lease_id: Option<LeaseId>,
     /// Which attempt of the job this is: 1, 2, …
     #[serde(default = "first_attempt")]
     pub(super) attempt: u32,
-    /// Environment that the pipeline's stored configuration declares, where the server passes it on.
+    /// Environment variables of the pipeline's stored configuration, if the server sends them.
     #[serde(default)]
     pub(super) env_vars: BTreeMap<String, String>,
 }
@@ -35,7 +35,7 @@ fn first_attempt() -> u32 {
     1
 }
 
-/// How a job ended, in the words of the wire.
+/// How a job ended, as it is sent to the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct JobResult {
     /// Whether every stage ran to its end.
@@ -76,7 +76,7 @@ impl Completion {
         Self { status, result }
     }
 
-    /// The report of a job that was told to stop. One that succeeded before it could be stopped says so.
+    /// The report of a job that was told to stop: cancelled, unless it succeeded before it could be stopped.
     pub(super) fn of_cancelled(result: Option<JobResult>) -> Self {
         match result {
             Some(result) if result.success => Self::of(result),
@@ -87,7 +87,7 @@ impl Completion {
         }
     }
 
-    /// The word for people.
+    /// The reported status.
     pub(super) fn status(&self) -> &'static str {
         self.status
     }

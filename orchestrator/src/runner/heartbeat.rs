@@ -1,5 +1,5 @@
-//! The runner's sign of life, from a thread of its own, so that no amount of work on the machine's cores, and no
-//! blocked task of the runner, keeps it waiting longer than the operating system does.
+//! The runner's heartbeat. It has its own thread and async runtime, so that a blocked task of the runner cannot delay
+//! it, and busy cores delay it no longer than the operating system's scheduler does.
 
 use std::io;
 use std::thread;
@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::client::Client;
 use crate::telemetry::chain;
 
-/// Beats every `interval` until `stop`. The client must be this thread's own: its connections live on the
-/// thread's runtime.
+/// Starts the thread, which sends a heartbeat every `interval` until `stop` is cancelled. `client` must be used by
+/// nobody else: its connections live on this thread's runtime.
 pub(super) fn spawn(
     client: Client,
     interval: Duration,

@@ -1,7 +1,7 @@
-//! The jobs that this runner holds, and how a cancellation finds its way to them.
+//! The jobs that this runner holds, each with a token by which it is cancelled.
 //!
-//! The server names the jobs to stop in `Rivet-Cancel`, on any answer to this runner: also on one that was about
-//! another job, or about none.
+//! The server names the jobs to stop in the header `Rivet-Cancel` of any answer to this runner, also when the request
+//! was about another job, or about none.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The attempts held now, each with the token that cancels it. Cheap to clone; clones share the attempts.
 ///
-/// An attempt whose lease is lost takes a moment to end, and the runner may be given the next one of its job before.
+/// The key is the attempt and not only the job: the runner may be given the next attempt of a job while one whose
+/// lease is lost is still being ended.
 #[derive(Debug, Clone, Default)]
 pub(super) struct HeldJobs(Arc<Mutex<HashMap<Attempt, CancellationToken>>>);
 
@@ -28,7 +29,7 @@ pub(super) struct HeldJob {
 }
 
 impl HeldJobs {
-    /// Holds an attempt of a job until the answer is dropped.
+    /// Holds an attempt of a job until the returned guard is dropped.
     pub(super) fn hold(&self, job_id: JobId, attempt: u32) -> HeldJob {
         let attempt = (job_id, attempt);
         let cancel = CancellationToken::new();
@@ -36,7 +37,7 @@ impl HeldJobs {
         HeldJob { jobs: self.clone(), attempt, cancel }
     }
 
-    /// Cancels the jobs that a `Rivet-Cancel` header names; ids of jobs that are not held mean nothing here.
+    /// Cancels the jobs that a `Rivet-Cancel` header names; ignores ids of jobs that are not held.
     pub(super) fn cancel(&self, header: &str) {
         let named: Vec<JobId> = header.split(',').filter_map(|id| id.trim().parse().ok()).collect();
         for ((job_id, _), token) in self.lock().iter() {

@@ -1,4 +1,5 @@
-//! One job's life on this runner: start, run, ship its log, report its end; or stop it when the server says so.
+//! One job's life on this runner: report its start, run it in a process of its own, ship its log, and report its end.
+//! Stops it when the server cancels it or its lease is lost.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,11 +16,11 @@ use super::client::{Client, WriteError};
 use super::container::Engine;
 use super::execution::{Completion, JobExecution, JobResult};
 use super::held_jobs::HeldJobs;
-use super::job_process::{JobProcess, Message, Messages, Order};
+use super::job_process::{JobOrder, JobProcess, Message, Messages};
 use super::log_shipper;
 use super::workspace::Workspace;
 
-/// What running jobs share.
+/// Runs claimed jobs. Cheap to clone, one clone a running job.
 #[derive(Debug, Clone)]
 pub(super) struct JobRunner {
     pub(super) client: Client,
@@ -27,7 +28,7 @@ pub(super) struct JobRunner {
     /// Where workspaces are made.
     pub(super) work_dir: PathBuf,
     pub(super) engine: Option<Engine>,
-    /// How long a cancelled job has for ending by itself.
+    /// How long a cancelled job has to end by itself before it is killed.
     pub(super) termination_grace: Duration,
     /// Cancelled when the runner must end now.
     pub(super) stop_now: CancellationToken,
@@ -35,14 +36,14 @@ pub(super) struct JobRunner {
 
 /// How the job's process came to its end.
 enum End {
-    /// By itself, or after it was asked to.
+    /// By itself, or because it was cancelled.
     Ended { result: Option<JobResult>, cancelled: bool },
-    /// It was killed, since it is not this runner's job any more.
-    Disowned,
+    /// It was killed, since the job does not belong to this runner any more.
+    LeaseLost,
 }
 
 impl JobRunner {
-    /// Runs a claimed job to its end. When the runner itself is stopped in the middle, the job is killed and not
+    /// Runs a claimed job to its end. When the runner itself is stopped meanwhile, the job is killed and no end is
     /// reported: its lease expires, and the server gives it to another runner without counting a failure.
     pub(super) async fn run(&self, job: JobExecution) {
         let (job_id, attempt) = (job.job_id, job.attempt);
@@ -63,20 +64,20 @@ impl JobRunner {
 
     async fn run_and_report(&self, job: JobExecution) -> Result<Completion, WriteError> {
         let held = self.held_jobs.hold(job.job_id, job.attempt);
-        // Only a start that the server has acknowledged is a start: the job may be another runner's by now.
+        // Nothing runs before the server has acknowledged the start: the job may be another runner's by now.
         self.client.start(&job).await?;
         let completion = match self.execute(&job, &held.cancel).await {
             Ok(End::Ended { result, cancelled: true }) => Completion::of_cancelled(result),
             Ok(End::Ended { result, cancelled: false }) => Completion::of(
                 result.unwrap_or_else(|| JobResult::failed(1, "the job ended without a result")),
             ),
-            Ok(End::Disowned) => return Err(WriteError::LeaseLost),
+            Ok(End::LeaseLost) => return Err(WriteError::LeaseLost),
             Err(error) => Completion::of(JobResult::failed(1, format!("{error:#}"))),
         };
         match self.client.complete(&job, &completion).await {
             Ok(()) => Ok(completion),
             Err(WriteError::Refused(reply)) if reply.status != StatusCode::CONFLICT => {
-                // A job without any result would hang until its lease expires, and run again.
+                // Without any result the job would hang until its lease expires, and then run again.
                 let why = format!("the server refused the result: {}", reply.explanation());
                 let completion = Completion::of(JobResult::failed(1, why));
                 self.client.complete(&job, &completion).await.map(|()| completion)
@@ -88,7 +89,7 @@ impl JobRunner {
     async fn execute(&self, job: &JobExecution, cancel: &CancellationToken) -> anyhow::Result<End> {
         let workspace = Workspace::create(&self.work_dir, job.job_id)?;
         let order =
-            Order { execution: job.clone(), workspace: workspace.path().to_owned(), engine: self.engine };
+            JobOrder { execution: job.clone(), workspace: workspace.path().to_owned(), engine: self.engine };
         let (process, messages) = JobProcess::spawn(&order).await?;
         let lost = CancellationToken::new();
         let (entries, shipped) = mpsc::channel(log_shipper::QUEUE_ENTRIES);
@@ -98,14 +99,14 @@ impl JobRunner {
         );
         match &end {
             End::Ended { result: Some(_), cancelled: false } => {}
-            End::Ended { .. } | End::Disowned => self.remove_containers(job.job_id).await,
+            End::Ended { .. } | End::LeaseLost => self.remove_containers(job.job_id).await,
         }
         remove_workspace(workspace, job.job_id).await;
         Ok(end)
     }
 
-    /// Watches the job's process to its end: passes its log on, terminates it when it is cancelled, kills it when it
-    /// does not heed that, or when its lease is lost.
+    /// Watches the job's process to its end and passes its log on. When the job is cancelled, terminates the process,
+    /// and kills it after the grace; when the lease is lost, kills it at once.
     async fn supervise(
         &self,
         process: JobProcess,
@@ -127,7 +128,7 @@ impl JobRunner {
             biased;
             () = lost.cancelled() => {
                 process.reap().await;
-                return End::Disowned;
+                return End::LeaseLost;
             }
             result = &mut output => result,
             () = stop => None,
@@ -141,7 +142,7 @@ impl JobRunner {
         End::Ended { result, cancelled }
     }
 
-    /// Removes the containers of a job that did not come to its own end.
+    /// Removes the containers that a job left behind.
     async fn remove_containers(&self, job_id: JobId) {
         let Some(engine) = self.engine else { return };
         if let Err(error) = spawn_blocking(move || engine.remove_containers_of(job_id)).await {
@@ -158,12 +159,13 @@ async fn remove_workspace(workspace: Workspace, job_id: JobId) {
     }
 }
 
-/// Passes the job's log on, and answers with its result when its process has ended.
+/// Passes the job's log on, and returns its result once its process has ended.
 async fn forward(mut messages: Messages, entries: mpsc::Sender<LogEntry>) -> Option<JobResult> {
     let mut result = None;
     while let Some(message) = messages.next().await {
         match message {
-            // The shipper is gone when the lease is: then the job is killed, and nobody wants the rest.
+            // Fails only when the shipper has ended, because the lease is lost: then the job is killed, and the rest
+            // of its log is not wanted.
             Message::Log(entry) => drop(entries.send(entry).await),
             Message::Result(ended) => result = Some(ended),
         }

@@ -1,10 +1,10 @@
 //! The process in which one job runs: a child of the runner, from the same binary, that leads a process group of
 //! its own. Whatever the job starts is in that group, so stopping the group stops the job.
 //!
-//! The child gets its [`Order`] as the first line of its standard input, and an environment without anything of
-//! the runner's own. It writes [`Message`]s to its standard output, one JSON document a line, the last one the
-//! result. Its input stays open as long as the runner lives; at its end the child kills its group, so that a
-//! killed runner leaves no job behind.
+//! The child gets its [`JobOrder`] as the first line of its standard input, and an environment in which nothing of
+//! the runner's is left but `PATH` and `LANG`. It writes [`Message`]s to its standard output, one JSON document a
+//! line, the last one the result. Its standard input stays open as long as the runner lives. When it is closed, the
+//! child kills its group, so that a killed runner leaves no job behind.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -24,16 +24,16 @@ pub const JOB_PROCESS_COMMAND: &str = "runner-job";
 
 /// All that the child needs to run its job.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Order {
+pub(super) struct JobOrder {
     /// The job.
     pub(super) execution: JobExecution,
     /// The directory that the job works in.
     pub(super) workspace: PathBuf,
-    /// What runs containers on this machine, if anything does.
+    /// The container engine of this machine, if it has one.
     pub(super) engine: Option<Engine>,
 }
 
-/// What the child tells.
+/// What the child reports to the runner.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Message {
@@ -48,21 +48,21 @@ pub(super) enum Message {
 pub(super) struct JobProcess {
     child: Child,
     group: ProcessGroup,
-    /// Open as long as the runner lives.
+    /// The child's standard input. Closing it, also by the runner's death, makes the child kill its group.
     _lifeline: ChildStdin,
 }
 
-/// What a running job tells, in order.
+/// The messages of a running job, in order.
 #[derive(Debug)]
 pub(super) struct Messages(Lines<BufReader<ChildStdout>>);
 
-/// The processes of one job.
+/// The process group of one job.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ProcessGroup(Pid);
 
 impl JobProcess {
-    /// Starts the job.
-    pub(super) async fn spawn(order: &Order) -> anyhow::Result<(Self, Messages)> {
+    /// Starts the process and gives it its order.
+    pub(super) async fn spawn(order: &JobOrder) -> anyhow::Result<(Self, Messages)> {
         let program = std::env::current_exe().context("the runner's own program is not known")?;
         let mut child = Command::new(program)
             .arg(JOB_PROCESS_COMMAND)
@@ -87,14 +87,14 @@ impl JobProcess {
         Ok((Self { child, group, _lifeline: lifeline }, messages))
     }
 
-    /// The processes to signal.
+    /// The group to signal.
     pub(super) fn group(&self) -> ProcessGroup {
         self.group
     }
 
-    /// Ends whatever the job left running, and says how its own process ended.
+    /// Kills whatever is left of the group, waits for the child, and says how the child ended.
     pub(super) async fn reap(mut self) -> String {
-        // Before the wait: until then the id of the group cannot be given to anybody else.
+        // Before the wait: until the child is waited for, the system cannot reuse its id, which is the group's.
         self.group.kill();
         match self.child.wait().await {
             Ok(status) => status.to_string(),
@@ -112,7 +112,7 @@ impl Drop for JobProcess {
 }
 
 impl Messages {
-    /// The next message; `None` when the process has ended.
+    /// The next message; `None` when the job's output is closed.
     pub(super) async fn next(&mut self) -> Option<Message> {
         while let Ok(Some(line)) = self.0.next_line().await {
             match serde_json::from_str(&line) {
@@ -125,13 +125,14 @@ impl Messages {
 }
 
 impl ProcessGroup {
-    /// Asks the processes to end: the leader first, so that it knows why when it sees another one end.
+    /// Asks the processes to end with SIGTERM. The leader gets it first, so that it knows of the cancellation before
+    /// it sees another process end by it.
     pub(super) fn terminate(self) {
         ignore_ended(kill_process(self.0, Signal::TERM));
         ignore_ended(kill_process_group(self.0, Signal::TERM));
     }
 
-    /// Ends the processes.
+    /// Kills the processes.
     pub(super) fn kill(self) {
         ignore_ended(kill_process_group(self.0, Signal::KILL));
     }
@@ -143,9 +144,8 @@ fn ignore_ended(signalled: rustix::io::Result<()>) {
     }
 }
 
-/// The environment of a job, before what its pipeline declares: nothing of the runner's own but where programs and
-/// languages are found.
-fn environment(order: &Order) -> Vec<(&'static str, std::ffi::OsString)> {
+/// The environment of a job, before what its pipeline declares. Of the runner's own it has only `PATH` and `LANG`.
+fn environment(order: &JobOrder) -> Vec<(&'static str, std::ffi::OsString)> {
     let inherited = ["PATH", "LANG"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let own = [
         ("HOME", Path::as_os_str(&order.workspace).to_owned()),

@@ -1,7 +1,8 @@
-//! The log of one attempt, as far as the server may not have it yet: which entries to send, and from which offset.
+//! Buffers the log entries of one attempt until the server has acknowledged them, and says which to send next.
 //!
-//! The unit is the entry's index in the attempt. The server acknowledges a count; an entry may be forgotten only
-//! then. Some acknowledged entries are kept, for a server that lost them (restored from a backup) and asks back.
+//! An offset is an entry's index in the attempt, and the server acknowledges a count of entries. Only acknowledged
+//! entries are dropped, and up to 1 MiB of them is kept: a server that was restored from a backup may ask for them
+//! again.
 
 use std::collections::VecDeque;
 
@@ -29,7 +30,7 @@ impl LogBuffer {
     /// Bytes of acknowledged messages kept.
     const KEPT_BYTES: usize = 1 << 20;
 
-    /// Takes the next entry of the log.
+    /// Adds the next entry of the log.
     pub(super) fn push(&mut self, entry: LogEntry) {
         self.bytes += entry.message.len();
         self.pending_bytes += entry.message.len();
@@ -57,7 +58,7 @@ impl LogBuffer {
         (self.acknowledged, batch.collect())
     }
 
-    /// The server has `count` entries: more than before, or fewer when it asks back with 416.
+    /// Notes that the server has `count` entries: more than before, or fewer when it asks for earlier ones with 416.
     pub(super) fn acknowledge(&mut self, count: u64) {
         if count < self.first {
             self.renumber_from(count);
@@ -73,7 +74,8 @@ impl LogBuffer {
         }
     }
 
-    /// Goes on from an index whose entries are forgotten: the log says how many are missing, and stays in order.
+    /// Continues the log from `index`, whose entry has been dropped. One entry that says how many are missing takes
+    /// the place of the dropped ones, and the entries after it follow without a gap.
     fn renumber_from(&mut self, index: u64) {
         let missing = self.first - index;
         let timestamp = self.entries.front().map_or_else(super::now, |entry| entry.timestamp);

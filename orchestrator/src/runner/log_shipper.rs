@@ -1,7 +1,7 @@
-//! Ships the log of one attempt while the job runs, and keeps contact when the job is silent.
+//! Sends the log of one attempt to the server while the job runs, and heartbeats while the job is silent.
 //!
-//! What is not yet acknowledged is bounded: behind a full buffer the job's own output waits, rather than the
-//! runner's memory growing while the server is away.
+//! What is not acknowledged yet is bounded: while the server is away the queue fills up, and then the job's own
+//! output waits (back-pressure) instead of the runner's memory growing.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use super::execution::JobExecution;
 use super::log_buffer::LogBuffer;
 use super::retry::Verdict;
 
-/// How long an entry waits for company at most.
+/// Longest time that an entry waits for its batch to fill.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);
-/// How long a silent job is out of contact at most: a cancellation arrives with the next contact.
+/// Longest time without a request for a silent job: a cancellation arrives only with an answer.
 const CONTACT_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Entries that may wait between the job and its shipper.
 pub(super) const QUEUE_ENTRIES: usize = 4_096;
 
-/// Ships `entries` until the job has no more and the server has them all. Cancels `lost` when the job turns out
-/// to be somebody else's.
+/// Sends `entries` until the job has no more and the server has them all. Cancels `lost`, and ends, when the lease of
+/// the job is lost.
 pub(super) async fn ship(
     client: &Client,
     job: &JobExecution,
@@ -45,7 +45,7 @@ pub(super) async fn ship(
             },
             _ = ticks.tick() => true,
         };
-        if flush && shipper.speak().await == Verdict::LeaseLost {
+        if flush && shipper.send_or_heartbeat().await == Verdict::LeaseLost {
             lost.cancel();
             return;
         }
@@ -63,12 +63,12 @@ struct Shipper<'a> {
     job: &'a JobExecution,
     buffer: LogBuffer,
     last_contact: Instant,
-    /// Whether the server still takes this log; if not, the rest of it is dropped and the job goes on.
+    /// Whether the server still accepts this log. If not, the rest of it is dropped, and the job goes on.
     open: bool,
 }
 
 impl Shipper<'_> {
-    /// Takes an entry; whether it is time to send.
+    /// Buffers an entry, and says whether it is time to send.
     fn take(&mut self, entry: LogEntry) -> bool {
         if self.open {
             self.buffer.push(entry);
@@ -76,8 +76,8 @@ impl Shipper<'_> {
         self.buffer.is_full() || self.last_contact.elapsed() >= FLUSH_INTERVAL * 2
     }
 
-    /// Sends what waits, or a sign of life when nothing does.
-    async fn speak(&mut self) -> Verdict {
+    /// Sends what waits; when nothing does, a heartbeat if one is due.
+    async fn send_or_heartbeat(&mut self) -> Verdict {
         if self.open && !self.buffer.is_acknowledged() {
             return self.send_batch().await;
         }
@@ -118,7 +118,8 @@ impl Shipper<'_> {
     }
 }
 
-/// Whether a 416 asks for earlier entries; one that asks for none would go round for ever.
+/// Whether a 416 asks for entries before `offset`. Any other 416 counts as a refusal: sending from the same offset
+/// again would go on for ever.
 fn is_rewind(status: StatusCode, log_ack: Option<u64>, offset: u64) -> bool {
     status == StatusCode::RANGE_NOT_SATISFIABLE && log_ack.is_some_and(|ack| ack < offset)
 }

@@ -1,10 +1,11 @@
 //! The reference runner: claims jobs from a server, runs their Lua stages on this machine, and reports.
 //!
-//! It uses the whole protocol, and is written to be read by who writes another one:
-//! - `claim_loop` asks for jobs, and `heartbeat` says that the runner lives, also while its cores are busy;
-//! - `job` is one job's life, its Lua runs in a `job_process` (the other side of which is `script`);
-//! - `log_shipper` and `log_buffer` bring its log over, without a gap and without a repeated line;
-//! - `client` makes the calls, `retry` says which are made again, `held_jobs` passes cancellations on.
+//! It uses the whole protocol, and is written to be read by authors of other runners:
+//! - `claim_loop` claims jobs, and `heartbeat` says that the runner lives, also while its cores are busy;
+//! - `job` is one job's life; its Lua runs in a child process (`job_process` is the runner's side, `script` the
+//!   child's);
+//! - `log_shipper` and `log_buffer` send its log, without a gap and without a repeated line;
+//! - `client` makes the HTTP calls, `retry` says which are repeated, `held_jobs` passes cancellations on.
 
 mod claim_loop;
 mod client;
@@ -38,13 +39,13 @@ pub(crate) use self::options::{api_url, parse_server};
 use self::workspace::Workspace;
 use crate::clock::{Clock, SystemClock};
 
-/// Modules that a script finds here, and may require.
+/// Lua modules that this runner provides to scripts. It registers them as capabilities.
 const MODULES: [&str; 4] = ["env", "input", "log", "process"];
-/// The module that is here only where a container engine is.
+/// The module that is provided only where there is a container engine.
 const CONTAINER_MODULE: &str = "container";
 
-/// Works for a server until `shutdown`, then claims no more and waits for the running jobs. They are killed when the
-/// drain takes too long, or at a second SIGTERM or SIGINT.
+/// Works for a server until `shutdown`, then claims no more and waits for the running jobs (drains). They are killed
+/// when that takes longer than the drain grace, or at a second SIGTERM or SIGINT.
 pub async fn run(options: RunnerOptions, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let work_dir = options.work_dir.clone().unwrap_or_else(|| std::env::temp_dir().join("rivet-runner"));
     Workspace::try_out(&work_dir)?;
@@ -92,7 +93,7 @@ pub async fn run(options: RunnerOptions, shutdown: impl Future<Output = ()>) -> 
     work.await
 }
 
-/// Registers, for as long as the server takes to be there.
+/// Registers the runner, and tries on until the server answers.
 async fn register(client: &Client, options: &RunnerOptions, engine: Option<Engine>) -> anyhow::Result<()> {
     let mut capabilities: Vec<String> = options.capabilities.clone();
     capabilities.extend(MODULES.map(ToOwned::to_owned));
@@ -116,7 +117,7 @@ async fn second_signal() {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        // Without signals there is the grace.
+        // If signals cannot be watched, the drain grace alone bounds the drain.
         return std::future::pending().await;
     };
     tokio::select! {
@@ -125,7 +126,7 @@ async fn second_signal() {
     }
 }
 
-/// The time by this machine's clock, which is what log entries carry.
+/// The time by this machine's clock, for log entries.
 fn now() -> chrono::DateTime<chrono::Utc> {
     SystemClock.now()
 }

@@ -1,4 +1,4 @@
-//! What a runner can be told on its command line.
+//! The command line options of a runner, and the address of its server.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct RunnerOptions {
     /// Name of this runner; no other running process may have it.
     #[arg(long, env = "RIVET_RUNNER_ID", value_name = "NAME")]
     pub id: RunnerId,
-    /// What this runner can do beside the modules that it brings, such as `os=linux`; may be repeated.
+    /// Capability of this runner in addition to the modules that it provides, such as `os=linux`; may be repeated.
     #[arg(long = "capability", value_name = "CAPABILITY", value_parser = NonEmptyStringValueParser::new())]
     pub capabilities: Vec<String>,
     /// Jobs to run at once.
@@ -33,10 +33,10 @@ pub struct RunnerOptions {
     /// How long a report to a server that does not answer is retried, such as 15m.
     #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = positive_duration)]
     pub retry_for: Duration,
-    /// How long running jobs may go on after the first signal to end; they are killed then, and by a second signal.
+    /// How long running jobs may go on after the first SIGTERM or SIGINT; then, or at a second one, they are killed.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_duration)]
     pub drain_grace: Duration,
-    /// How long a cancelled job may take to end by itself, such as 5s; it is killed then.
+    /// How long a cancelled job may take to end by itself, such as 5s; then it is killed.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
     pub termination_grace: Duration,
 }
@@ -51,7 +51,7 @@ pub(crate) fn parse_server(text: &str) -> Result<Url, String> {
     }
 }
 
-/// The address of a path below `/api` of a server, given in its parts, which may hold any character.
+/// The URL of a path below `/api` of a server. The path is given in segments, which may contain any character.
 pub(crate) fn api_url(server: &Url, path: &[&str]) -> Url {
     let mut url = server.clone();
     url.path_segments_mut()

@@ -1,7 +1,7 @@
 //! When a request is sent again, and after which pause.
 //!
-//! A write carries its lease, and logs their offset, so sending one again is always safe; giving one up too
-//! early loses what a job did. Hence everything is tried again except what the server itself refused.
+//! A write carries its lease, and a log batch its offset, so repeating one is always safe, while giving up too early
+//! loses what a job did. Hence everything is tried again except what the server itself refused.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::random;
 pub(super) enum Verdict {
     /// The server has it.
     Accepted,
-    /// The answer may not be the server's last word, or may not be the server's at all.
+    /// The answer is not final, or may not come from the server at all but from a proxy.
     TryAgain,
-    /// The job is somebody else's by now: stop it and say nothing more.
+    /// The job belongs to another attempt by now: stop it and report nothing more.
     LeaseLost,
-    /// The server understood and said no.
+    /// The server understood the request and refused it.
     Refused,
 }
 
@@ -35,7 +35,7 @@ impl Verdict {
     }
 }
 
-/// Pauses between tries: they double up to a bound, and half of each is random, so that the runners of a
+/// Exponential backoff with jitter: pauses double up to a bound, and half of each is random, so that the runners of a
 /// restarted server do not all return at once.
 #[derive(Debug)]
 pub(super) struct Backoff {
@@ -45,14 +45,15 @@ pub(super) struct Backoff {
 impl Backoff {
     /// First pause.
     const FIRST: Duration = Duration::from_millis(200);
-    /// Longest pause, unless the server asks for a longer one.
+    /// Longest pause, on top of what the server may ask for.
     const LONGEST: Duration = Duration::from_secs(10);
 
     pub(super) fn new() -> Self {
         Self { next: Self::FIRST }
     }
 
-    /// The pause before the next try; at least what the server asked for with `Retry-After`.
+    /// The pause before the next try. It comes on top of what the server asked for with `Retry-After`, of which at
+    /// most a minute is granted.
     pub(super) fn pause(&mut self, retry_after: Option<Duration>) -> Duration {
         let bound = self.next;
         self.next = (bound * 2).min(Self::LONGEST);

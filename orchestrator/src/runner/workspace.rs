@@ -1,4 +1,4 @@
-//! A directory for one job, removed after it.
+//! The directory that one job works in, removed afterwards.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 pub(super) struct Workspace(TempDir);
 
 impl Workspace {
-    /// Makes the directory of `job_id` under `parent`, which is made where it is missing.
+    /// Creates a directory for `job_id` under `parent`, and `parent` itself if it is missing.
     pub(super) fn create(parent: &Path, job_id: JobId) -> anyhow::Result<Self> {
         let within = || format!("a workspace under {} cannot be made", parent.display());
         fs::create_dir_all(parent).with_context(within)?;
@@ -26,12 +26,12 @@ impl Workspace {
             .with_context(within)
     }
 
-    /// Makes sure that workspaces can be made under `parent`: who cannot make any would fail every job.
+    /// Checks that workspaces can be created under `parent`: a runner that cannot would fail every job.
     pub(super) fn try_out(parent: &Path) -> anyhow::Result<()> {
         Ok(Self::create(parent, JobId::generate())?.remove()?)
     }
 
-    /// Where it is; absolute.
+    /// Its absolute path.
     pub(super) fn path(&self) -> &Path {
         self.0.path()
     }

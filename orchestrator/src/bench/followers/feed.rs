@@ -1,4 +1,4 @@
-//! A follower of the feed of all events. Positions are dense, so it knows of each event that it did not get.
+//! A follower of the feed of all events. Positions are dense, so it notices every event that it did not get.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -22,24 +22,24 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// One that is not connected yet.
+    /// A follower that is not connected yet.
     pub(super) fn new(shared: Shared, tally: Rc<Tally>) -> Self {
         let connection = Connection::new(&shared.target);
         Self { shared, tally, connection, position: Rc::default() }
     }
 
-    /// Where it is, now and later.
+    /// The last position that it has seen, kept up to date.
     pub(super) fn position(&self) -> Rc<Cell<u64>> {
         Rc::clone(&self.position)
     }
 
-    /// Opens the stream in its turn. A failure is counted, and tried again when it follows.
+    /// Opens the stream, when it is its turn. After a failure, which is counted, `follow` opens it again.
     pub(super) async fn connect(mut self) -> Self {
         self.open().await;
         self
     }
 
-    /// Follows.
+    /// Reads the stream until the end of the run, and opens it again whenever it ends or breaks.
     pub(super) async fn follow(mut self) {
         let end = self.shared.end.clone();
         let recorder = Rc::clone(&self.shared.recorder);

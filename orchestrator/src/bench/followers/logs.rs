@@ -1,7 +1,7 @@
-//! A follower of logs: takes the job that was claimed last, follows its log to its end, and goes on to another.
+//! A follower of logs: takes the next job that is claimed, follows its log to the end, and goes on to another job.
 //!
-//! The jobs of a load are short, so a follower takes one a second at most: it stands for somebody who looks, and not for
-//! a load of its own.
+//! The jobs of a load are short, so a follower takes at most one a second: it stands for a person who watches, and
+//! should not be a load of its own.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::bench::options::BenchOptions;
 use crate::bench::request::{Fill, Request};
 
 const NAME: &str = "follow a log";
-/// From one job to the next.
+/// Shortest time from one job to the next.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Type of the event that ends a log.
 const END: &[u8] = b"end";
@@ -34,18 +34,18 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// One that follows nothing yet.
+    /// A follower that follows nothing yet.
     pub(super) fn new(shared: Shared, tally: Rc<Tally>, options: &BenchOptions) -> Self {
         let connection = Connection::new(&shared.target);
         let request = Request::new(&shared.target, "GET", "/api/jobs/{job}/logs/stream");
         Self { shared, tally, connection, request, entries: options.entries_of_a_job() }
     }
 
-    /// Follows the jobs that it is told of.
+    /// Follows the logs of jobs that arrive in `claimed`.
     pub(super) async fn follow(mut self, mut claimed: watch::Receiver<Option<JobId>>) {
         loop {
             let began = Instant::now();
-            // Of those that came meanwhile none is under way any more.
+            // Jobs that were claimed meanwhile have ended by now.
             claimed.mark_unchanged();
             if claimed.changed().await.is_err() {
                 return;

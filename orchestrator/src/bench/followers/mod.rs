@@ -1,7 +1,8 @@
-//! Clients that follow live streams beside the load: some the feed of all events, some the logs of jobs under way.
+//! Clients that follow live streams beside the load: half of them the feed of all events, half the logs of running
+//! jobs.
 //!
-//! How long an event was under way is the time from `recorded_at` to its arrival, so it takes clocks that agree: those
-//! of one machine do. It is looked at for the oldest event of each piece that arrives.
+//! The delivery time of an event is the time from its `recorded_at` to its arrival. This needs clocks that agree, as
+//! on one machine. It is measured for the first event of each piece that arrives, which is the oldest.
 
 mod feed;
 mod logs;
@@ -21,20 +22,20 @@ use super::options::BenchOptions;
 use super::recorder::{Recorder, Times, add, times};
 use crate::clock::{Clock, SystemClock};
 
-/// Streams that are opened at the same time, so that thousands do not come in one instant.
+/// Streams that are opened at the same time, so that thousands are not opened in one instant.
 const WAVE: usize = 200;
-/// After the load, how long followers may take to get what is on its way.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-/// Between two looks at that.
-const LOOK: Duration = Duration::from_millis(20);
-/// Before a stream that broke is opened again.
+/// How long followers may take after the load to receive what is still on its way.
+pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause between two checks whether they have.
+const CHECK_INTERVAL: Duration = Duration::from_millis(20);
+/// Pause before a stream that broke is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// All of them.
+/// All followers.
 pub(super) struct Followers {
     feed: Rc<Tally>,
     logs: Rc<Tally>,
-    /// Where each of the feed is.
+    /// The last position that each follower of the feed has seen.
     positions: Vec<Rc<Cell<u64>>>,
     job_under_way: watch::Sender<Option<JobId>>,
     tasks: JoinSet<()>,
@@ -49,21 +50,21 @@ pub(super) struct Tally {
     pub(super) streams: Cell<u64>,
     /// Streams that are open, of those that have an end.
     under_way: Cell<u64>,
-    /// Events.
+    /// Events or log entries that arrived.
     pub(super) received: Cell<u64>,
-    /// Events that a stream has passed over.
+    /// Events or log entries that a stream left out.
     pub(super) missed: Cell<u64>,
-    /// From being recorded to arrival.
+    /// Times from the recording of an event to its arrival.
     pub(super) delivery: RefCell<Times>,
 }
 
-/// What came of them.
+/// What the followers of a run have seen.
 pub(super) struct Followed {
-    /// Of the feed.
+    /// Followers of the feed.
     pub(super) feed: Rc<Tally>,
-    /// Of logs.
+    /// Followers of logs.
     pub(super) logs: Rc<Tally>,
-    /// Followers that did not get everything within the patience after the load.
+    /// Followers that did not get everything within [`CATCH_UP_TIMEOUT`] after the load.
     pub(super) behind: u64,
 }
 
@@ -77,7 +78,7 @@ struct Shared {
 }
 
 impl Followers {
-    /// Connects those of the feed, wave by wave, and returns when all of them are there.
+    /// Starts the followers. Returns when all those of the feed have opened their stream, at most [`WAVE`] at a time.
     pub(super) async fn connect(
         options: &BenchOptions,
         target: &Rc<Target>,
@@ -117,16 +118,16 @@ impl Followers {
         followers
     }
 
-    /// Where to say which job has just begun.
+    /// Where workers say which job has just begun.
     pub(super) fn job_under_way(&self) -> &watch::Sender<Option<JobId>> {
         &self.job_under_way
     }
 
-    /// Waits until they have got everything up to a position, for a while, and ends them.
+    /// Waits until they have got everything up to a position, at most [`CATCH_UP_TIMEOUT`], and ends them.
     pub(super) async fn finish(mut self, position: u64) -> Followed {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + CATCH_UP_TIMEOUT;
         while self.behind(position) > 0 && Instant::now() < deadline {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
         let behind = self.behind(position);
         self.tasks.shutdown().await;

@@ -1,4 +1,4 @@
-//! The body of an answer in chunks: takes the framing away, however the pieces arrive.
+//! Decodes the body of a chunked answer, however the pieces arrive.
 
 use bytes::{Buf, BytesMut};
 
@@ -6,7 +6,7 @@ use crate::bench::error::Failure;
 
 const LINE_END: &[u8] = b"\r\n";
 
-/// Where in the framing a body is.
+/// The state of the decoder.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) enum Chunked {
     /// Before the size of a chunk.
@@ -14,14 +14,14 @@ pub(super) enum Chunked {
     Size,
     /// So many bytes of the chunk are missing.
     Data(u64),
-    /// Before the end of a line that ends a chunk.
+    /// Before the line end that ends a chunk.
     DataEnd,
-    /// Within the lines after the last chunk.
+    /// Within the trailer, after the last chunk.
     Trailer,
 }
 
 impl Chunked {
-    /// Moves the data of what has arrived to `body`. Whether that was the end.
+    /// Moves the data of what has arrived from `input` to `body`, and says whether the body is complete.
     pub(super) fn decode(&mut self, input: &mut BytesMut, body: &mut Vec<u8>) -> Result<bool, Failure> {
         loop {
             match self {

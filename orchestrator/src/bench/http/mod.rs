@@ -1,5 +1,5 @@
-//! One connection to the server, which stays open: a request's bytes out, an answer in. It is made again where it was
-//! closed, with the next request.
+//! An HTTP/1.1 client of one connection, which stays open: it sends the bytes of a request and reads the answer. A
+//! connection that was closed is opened again with the next request.
 
 mod chunked;
 
@@ -18,25 +18,25 @@ use self::chunked::Chunked;
 use super::error::{BenchError, Failure};
 use super::request::{Fill, Request};
 
-/// Longest time of a request.
+/// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// Room for what is read at once.
+/// Free space of the input buffer before each read, in bytes.
 const READ: usize = 16 * 1024;
 /// More headers than any answer of the server has.
 const MAX_HEADERS: usize = 48;
 
-/// The server: where it is, and what it is called.
+/// The server: its address, and its name and base path in requests.
 #[derive(Debug)]
 pub(super) struct Target {
     address: SocketAddr,
-    /// As the header `Host` has it.
+    /// The value of the header `Host`.
     pub(super) host: String,
-    /// What comes before `/api` in paths.
+    /// The base path, before `/api`.
     pub(super) base: String,
 }
 
 impl Target {
-    /// Looks the address up, once.
+    /// Resolves the address, once for the whole run.
     pub(super) async fn resolve(server: &Url) -> Result<Self, BenchError> {
         let (Some(host), "http") = (server.host_str(), server.scheme()) else {
             return Err(BenchError::NotPlain(server.to_string()));
@@ -63,6 +63,7 @@ struct Head {
     closes: bool,
 }
 
+/// How the end of a body is found.
 #[derive(Debug, Clone, Copy)]
 enum Framing {
     /// So many bytes are missing.
@@ -71,7 +72,7 @@ enum Framing {
     UntilClosed,
 }
 
-/// An answer of success.
+/// A successful answer.
 #[derive(Debug)]
 pub(super) struct Answer<'a> {
     /// `Rivet-Position`, where there is one.
@@ -80,7 +81,7 @@ pub(super) struct Answer<'a> {
 }
 
 impl<'a> Answer<'a> {
-    /// The body as JSON: as much of it as `T` wants to know.
+    /// Parses the body as JSON; members that `T` does not have are ignored.
     pub(super) fn json<T: Deserialize<'a>>(&self) -> Result<T, Failure> {
         serde_json::from_slice(self.body).map_err(|_| Failure::Malformed("body"))
     }
@@ -91,18 +92,18 @@ impl<'a> Answer<'a> {
 pub(super) struct Connection {
     target: Rc<Target>,
     stream: Option<TcpStream>,
-    /// How often it was made.
+    /// How often it was opened.
     opened: u64,
     output: Vec<u8>,
     input: BytesMut,
-    /// The body that was read last, without its framing.
+    /// The body that was read last, decoded.
     body: Vec<u8>,
-    /// What is still to come of an answer that is read piece by piece.
+    /// The head of a streamed answer that has not ended yet.
     streaming: Option<Head>,
 }
 
 impl Connection {
-    /// One that is made with its first request.
+    /// A connection that is opened with its first request.
     pub(super) fn new(target: &Rc<Target>) -> Self {
         Self {
             target: Rc::clone(target),
@@ -115,13 +116,13 @@ impl Connection {
         }
     }
 
-    /// How often it had to be made again.
+    /// How often it had to be opened again.
     pub(super) fn reconnects(&self) -> u64 {
         self.opened.saturating_sub(1)
     }
 
-    /// Sends a request, and reads the answer to its end. After a failure the next one begins on a new connection, as far
-    /// as it is not a refusal.
+    /// Sends a request, and reads the answer to its end. After a failure other than a refusal, the next request opens
+    /// a new connection.
     pub(super) async fn exchange(&mut self, request: &Request, fill: Fill) -> Result<Answer<'_>, Failure> {
         let read = async {
             let mut head = self.begin(request, fill).await?;
@@ -145,7 +146,7 @@ impl Connection {
         }
     }
 
-    /// Sends a request whose answer goes on, and returns with its head; see [`Self::next_piece`].
+    /// Sends a request whose answer is a stream, and returns when its head has arrived; see [`Self::next_piece`].
     pub(super) async fn open_stream(&mut self, request: &Request, fill: Fill) -> Result<(), Failure> {
         let begun = tokio::time::timeout(TIMEOUT, self.begin(request, fill)).await;
         match begun.unwrap_or(Err(Failure::TimedOut)) {
@@ -164,7 +165,7 @@ impl Connection {
         }
     }
 
-    /// What came next of an answer that goes on; `None` at its end.
+    /// The next piece of a streamed answer; `None` at its end.
     pub(super) async fn next_piece(&mut self) -> Result<Option<&[u8]>, Failure> {
         let Some(mut head) = self.streaming.take() else { return Ok(None) };
         self.body.clear();
@@ -207,7 +208,8 @@ impl Connection {
         }
     }
 
-    /// Moves what has arrived of a body into `body`, and reads on where nothing has. Whether that was the end.
+    /// Moves what has arrived of a body into `body`, or reads more where nothing has. Says whether the body is
+    /// complete.
     async fn read_piece(&mut self, framing: &mut Framing) -> Result<bool, Failure> {
         match framing {
             Framing::Length(0) => return Ok(true),
@@ -243,7 +245,7 @@ impl Connection {
         Ok(false)
     }
 
-    /// At least one more byte of input.
+    /// Reads at least one more byte of input.
     async fn read(&mut self) -> Result<(), Failure> {
         let stream = self.stream.as_mut().ok_or(Failure::Broken(io::ErrorKind::NotConnected.into()))?;
         self.input.reserve(READ);
@@ -260,7 +262,7 @@ async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The head of an answer and its length in bytes, if it is there as a whole.
+/// The head of an answer and its length in bytes, if all of it has arrived.
 fn parse_head(input: &[u8]) -> Result<Option<(Head, usize)>, Failure> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);

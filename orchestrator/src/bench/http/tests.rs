@@ -5,8 +5,8 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-/// A server that answers request after request with these bytes, each of them on a new connection where the one before
-/// says so.
+/// A server that answers one request after the other with these bytes. After an answer that closes the connection,
+/// the next one is given on a new connection.
 async fn answering(answers: &'static [&'static [u8]]) -> (Rc<Target>, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
@@ -18,7 +18,7 @@ async fn answering(answers: &'static [&'static [u8]]) -> (Rc<Target>, JoinSet<()
             while !request.ends_with(b"\r\n\r\n") {
                 stream.read_buf(&mut request).await.unwrap();
             }
-            // In small pieces, so that each rule has to wait somewhere in the middle.
+            // In small pieces, so that the reader has to wait in the middle of everything.
             for piece in answer.chunks(7) {
                 stream.write_all(piece).await.unwrap();
                 stream.flush().await.unwrap();

@@ -7,13 +7,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::bench::Progress;
 
-/// Between two lines.
+/// Pause between two lines.
 const LINE_INTERVAL: Duration = Duration::from_secs(3);
 
-/// Shows progress on stderr. What is on a terminal goes when it is dropped.
+/// Shows progress on stderr. On a terminal, the line is removed when this is dropped.
 pub(super) struct ProgressReport {
     spinner: Option<ProgressBar>,
-    /// When the last line was told, and how many jobs had ended then.
+    /// When the last line was written, and how many jobs had ended by then.
     last: (Instant, u64),
 }
 
@@ -26,8 +26,8 @@ impl ProgressReport {
         Self { spinner, last: (Instant::now(), 0) }
     }
 
-    /// Takes note of where the run is.
-    #[expect(clippy::print_stderr, reason = "talk")]
+    /// Shows how far the run is.
+    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
     pub(super) fn update(&mut self, progress: Progress) {
         let is_due = self.spinner.is_some() || self.last.0.elapsed() >= LINE_INTERVAL;
         if !is_due {

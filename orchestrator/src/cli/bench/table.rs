@@ -1,16 +1,16 @@
-//! What came of a run, for people.
+//! The report of a run as text, for people.
 
 use std::io::{self, Write};
 
-use crate::bench::PATIENCE;
+use crate::bench::CATCH_UP_TIMEOUT;
 use crate::bench::report::{Figures, FollowerFigures, Report};
 
 /// Bytes of a megabyte.
 const MEGA: f64 = 1e6;
-/// A share of a core from which this program may be what is slow.
+/// The share of a core from which this program itself may be the bottleneck.
 const BUSY: f64 = 0.9;
 
-/// Writes the figures, then what was not as it should be.
+/// Writes the figures, and then what went wrong.
 pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let Report { plan, lifecycles, requests, log_text_bytes, .. } = report;
     let pace = plan.rate.map_or_else(
@@ -131,7 +131,7 @@ fn write_troubles(out: &mut impl Write, report: &Report) -> io::Result<()> {
         writeln!(
             out,
             "{behind} followers had not received everything {} s after the load",
-            PATIENCE.as_secs()
+            CATCH_UP_TIMEOUT.as_secs()
         )?;
     }
     if report.stale_reads > 0 {

@@ -1,4 +1,4 @@
-//! Ids by their beginnings: whoever types one types no more of it than needed.
+//! Ids by their beginnings: commands accept the beginning of an id, and lists print ids no longer than needed.
 
 use std::io::{self, IsTerminal};
 
@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::{Client, items, text};
 
-/// Characters that an id is shortened to at least: when it was made, to the millisecond. So it can be told from what is
-/// not listed beside it too, but for what was made in the same moment.
+/// Fewest characters of a shortened id. They say when it was made, to the millisecond, and so tell it apart from ids
+/// that are not in the list too, except those of the same millisecond.
 const SHORTEST: usize = 13;
-/// Characters by which the server finds a job.
+/// Fewest characters by which the server finds a job.
 const SEARCHABLE: usize = 8;
-/// Jobs that are asked for: one that begins so is what is looked for, and two are too many. The others are for what the
-/// server finds by the same text in another way.
+/// Jobs that a search asks for. Two with the same beginning are already too many; the others leave room for jobs that
+/// the server finds by the same text in a name.
 const FEW: usize = 8;
 
 /// The id of the job that `start` is the beginning of.
@@ -38,7 +38,7 @@ pub(in crate::cli) async fn find_pipeline(client: &Client, start: &str) -> anyho
     choose("pipeline", items(&list), start)
 }
 
-/// All ids look alike.
+/// Whether a text is a whole id. All kinds of ids have the same form.
 fn is_whole(id: &str) -> bool {
     id.parse::<JobId>().is_ok()
 }
@@ -52,7 +52,7 @@ fn choose(what: &str, list: &[Value], start: &str) -> anyhow::Result<String> {
         .collect();
     let named: Vec<&str> =
         list.iter().filter(|item| item["name"] == start).map(|item| text(item, "id")).collect();
-    // A name that is given in full means more than a beginning of many.
+    // A full name takes precedence over the beginning of several ids.
     let found = if begun.len() == 1 || named.is_empty() { begun } else { named };
     match found[..] {
         [only] => Ok(only.to_owned()),
@@ -65,14 +65,14 @@ fn choose(what: &str, list: &[Value], start: &str) -> anyhow::Result<String> {
     }
 }
 
-/// The ids of a list as they are printed: on a terminal as short as the commands take them, for who types them; and else
-/// whole.
+/// The ids of a list as they are printed: whole, but on a terminal, for people who type them, as short as commands
+/// accept them.
 pub(in crate::cli) fn shown(list: &Value) -> Vec<&str> {
     let ids = items(list).iter().map(|item| text(item, "id")).collect();
     if io::stdout().is_terminal() { shortest(ids) } else { ids }
 }
 
-/// Each id as short as it can be told from the others.
+/// Each id, as short as it can be told apart from the others.
 fn shortest(ids: Vec<&str>) -> Vec<&str> {
     let mut sorted = ids.clone();
     sorted.sort_unstable();

@@ -1,4 +1,4 @@
-//! The commands that speak to a server: what they share. One request, its answer or the server's reason; ids by their
+//! What the commands that ask a server share: requests and the server's reasons for a refusal; ids by their
 //! beginnings; tables for people and JSON for programs.
 
 mod ids;
@@ -19,11 +19,11 @@ use crate::runner::{api_url, parse_server};
 pub(super) use ids::{find_job, find_pipeline, shown};
 pub(super) use table::{Table, time};
 
-/// A server that does not take a connection within this time is not there.
+/// A server that does not accept a connection within this time counts as absent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest time of one request; one that follows something has no limit.
+/// Timeout of a request; one that follows a stream has none.
 const TIMEOUT: Duration = Duration::from_mins(1);
-/// Rows of a list that are asked for at a time.
+/// Rows of a list that are read at a time.
 const PAGE: usize = 100;
 
 /// Which server, and how its answers are printed.
@@ -44,7 +44,7 @@ pub(super) struct ClientOptions {
     pub(super) json: bool,
 }
 
-/// Speaks to a server.
+/// Sends requests to a server.
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
@@ -62,7 +62,7 @@ impl Client {
         Ok(Self { http, server: options.server.clone() })
     }
 
-    /// A request to a path below `/api`, given in its parts, which may hold any character.
+    /// A request to a path below `/api`. The path is given in segments, which may contain any character.
     pub(super) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
         self.http.request(method, api_url(&self.server, path))
     }
@@ -72,7 +72,7 @@ impl Client {
         self.send(self.request(Method::GET, path).query(query)).await
     }
 
-    /// The first rows of a list, so many at most, page by page.
+    /// The first rows of a list, at most `count`, read page by page.
     pub(super) async fn list(
         &self,
         path: &[&str],
@@ -93,7 +93,8 @@ impl Client {
         Ok(Value::Array(list))
     }
 
-    /// Sends a request. The body of the answer, null where it has none; an error says why the server refused.
+    /// Sends a request and returns the body of the answer, null where it has none. An error says why the server
+    /// refused.
     pub(super) async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
         Ok(self.exchange(request).await?.1)
     }
@@ -119,14 +120,15 @@ impl Client {
     }
 }
 
-/// The query of the next page. Its path is that of this one, of which a proxy may have taken off a part.
+/// The query of the next page, from `Link`. Its path is not used, since a proxy may have changed it; it is that of
+/// this page.
 fn next_page(headers: &HeaderMap) -> Option<String> {
     let link = headers.get(LINK)?.to_str().ok()?;
     let (address, _) = link.strip_prefix('<')?.split_once(">; rel=\"next\"")?;
     address.split_once('?').map(|(_, query)| query.to_owned())
 }
 
-/// What a server said when it refused: for people, with the code for who looks it up.
+/// Why a server refused, for people; with the code, by which it can be looked up.
 pub(super) fn refusal(status: StatusCode, body: &[u8]) -> String {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let member = |name: &str| problem[name].as_str();
@@ -142,7 +144,7 @@ pub(super) fn print_json(answer: &Value) -> anyhow::Result<()> {
     Ok(write_json(&mut io::stdout().lock(), answer)?)
 }
 
-/// A text of an answer, or a dash.
+/// A member of an answer that is a text, or a dash where it has none.
 pub(super) fn text<'a>(answer: &'a Value, member: &str) -> &'a str {
     answer[member].as_str().filter(|text| !text.is_empty()).unwrap_or("-")
 }

@@ -1,5 +1,5 @@
-//! Tables for people: as wide as the terminal, one line a row, what does not fit ends in an ellipsis. Where the output
-//! is no terminal nothing is cut, and nothing has a colour.
+//! Tables for people: as wide as the terminal, one line a row; a cell that does not fit is cut with an ellipsis.
+//! Where the output is not a terminal nothing is cut, and nothing has a colour.
 
 use std::io::{self, IsTerminal};
 
@@ -10,11 +10,11 @@ use serde_json::Value;
 use crate::cli::output::one_line;
 use crate::telemetry::colours;
 
-/// Columns that are of no use when they are cut.
+/// Columns that would be of no use if they were cut.
 const UNCUT: [&str; 9] =
     ["id", "position", "version", "status", "event", "time", "requested", "created", "updated"];
 
-/// A table with a head.
+/// A table with a header row.
 pub(in crate::cli) struct Table {
     table: comfy_table::Table,
     colours: bool,
@@ -47,7 +47,7 @@ impl Table {
         self.table.add_row(row);
     }
 
-    /// The words of states have colours of their own.
+    /// A cell; the name of a state has a colour.
     fn cell(&self, text: &str) -> Cell {
         let colour = match text {
             "Succeeded" | "Online" => Color::Green,
@@ -61,8 +61,8 @@ impl Table {
         if self.colours { cell.fg(colour) } else { cell }
     }
 
-    /// Prints it; of an empty one, on stderr, that there is nothing.
-    #[expect(clippy::print_stderr, reason = "talk")]
+    /// Prints the table; where it is empty, prints `nothing` on stderr instead.
+    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
     pub(in crate::cli) fn print(&self, nothing: &str) -> io::Result<()> {
         use io::Write as _;
 
@@ -78,7 +78,7 @@ impl Table {
     }
 }
 
-/// A time of an answer in seconds, or a dash.
+/// A time of an answer, to the second, or a dash where it has none.
 pub(in crate::cli) fn time(answer: &Value) -> String {
     let time = answer.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
     let seconds = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);

@@ -1,4 +1,4 @@
-//! What each refusal, and each failure, of the layers below is to a client: its status and its code.
+//! Maps each refusal and failure of the layers below to the status and the code that the client gets.
 
 use axum::http::StatusCode;
 use rivet_events::log::ReadError;
@@ -144,7 +144,8 @@ impl From<QueryError> for ApiError {
                 tracing::error!(error = %chain(&error), "the archive is unavailable");
                 Self::unavailable("unavailable", error.to_string())
             }
-            // Of another version of the fold: it is read again when the rebuild is done that this build has begun.
+            // The row is of another version of the fold. This build has begun a rebuild, after which it can be read:
+            // the client should try again.
             QueryError::Undecodable { .. } => {
                 tracing::error!(error = %chain(&error), "a row of a read model cannot be read");
                 Self::unavailable("unavailable", error.to_string())

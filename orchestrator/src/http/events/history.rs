@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{id}/events`
+//! `GET /api/jobs/{id}/events`: the history of a job, from its stream.
 
 use std::iter;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::http::state::{AppState, unknown_job};
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Detail {
-    /// Whether each event comes with the job after it.
+    /// Whether each event comes with the state of the job after it.
     #[serde(default)]
     states: bool,
 }
@@ -61,12 +61,12 @@ struct History {
 
 /// Get the history of a job: every event, in order.
 ///
-/// It needs no read model: it is the job's stream.
+/// It is read from the job's stream, and needs no read model.
 #[utoipa::path(
     get, path = "/api/jobs/{id}/events", operation_id = "getJobHistory", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job"), Detail),
     responses(
-        (status = 200, description = "Its events", body = History),
+        (status = 200, description = "The events", body = History),
         (status = 404, description = "`job_not_found`"),
     )
 )]
@@ -83,8 +83,8 @@ pub(in crate::http) async fn history(
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-/// The text of the answer, an event a piece: each comes with all that its job was launched with and ended in, which is
-/// never in memory as often as there are events.
+/// The text of the answer, one piece for each event. Each state has all that the job was launched with and ended
+/// with, so the whole text is never in memory at once.
 fn pieces(
     events: Vec<Arc<Envelope>>,
     with_states: bool,

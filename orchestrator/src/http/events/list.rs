@@ -1,4 +1,4 @@
-//! `GET /api/events`
+//! `GET /api/events`: pages of the feed, with a long poll for what comes next.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,8 @@ use crate::http::state::AppState;
 
 /// Events of one answer where the client does not say.
 const DEFAULT_LIMIT: usize = 100;
-/// Pages that a filter may pass over before the client is given a chance to go on by itself.
+/// Pages of the log that one request reads at most in search of what passes the filter; then the client goes on from
+/// `next`.
 const MAX_PAGES: usize = 100;
 /// Longest wait for something new.
 const MAX_WAIT: Duration = Duration::from_secs(50);
@@ -30,19 +31,19 @@ const MAX_WAIT: Duration = Duration::from_secs(50);
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Range {
-    /// The last position seen; 0 is from the start.
+    /// Only events after this position; 0 is from the start.
     #[serde(default)]
     #[param(maximum = 9_223_372_036_854_775_807_i64)]
     after: u64,
-    /// Events at most; 100 where absent.
+    /// Most events; 100 where absent.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
-    /// How long to wait for something new, in milliseconds; 50,000 at most.
+    /// How long to wait for an event if there is none yet, in milliseconds; 50,000 at most.
     #[serde(default)]
     wait_ms: u64,
 }
 
-/// Events of the feed.
+/// A page of the feed.
 #[derive(ToSchema)]
 #[schema(example = json!({
     "events": [{
@@ -64,20 +65,20 @@ pub(in crate::http) struct Range {
 struct EventPage {
     /// In order of their positions.
     events: Vec<EventBody<'static>>,
-    /// What to send as `after`.
+    /// The `after` of the next page.
     next: Position,
-    /// The position of the last event there is.
+    /// The position of the last event in the log.
     head: Position,
 }
 
 /// Read the feed of all events, by position.
 ///
-/// `next` is what to send as `after`: past what the filter skipped, and never before `after`. As `CloudEvents` where
-/// they are accepted, with the next page in `Link`.
+/// `next` is the `after` of the next page: past what the filter skipped, and never less than `after`. Where the
+/// client accepts them, the events are `CloudEvents`, with the next page in `Link`.
 #[utoipa::path(
     get, path = "/api/events", operation_id = "listEvents", tag = "Events",
     params(Range, FeedFilter),
-    responses((status = 200, description = "Some of them", headers(("Link" = String)), content(
+    responses((status = 200, description = "A page of events", headers(("Link" = String)), content(
         (EventPage = "application/json"),
         (Vec<CloudEvent> = "application/cloudevents-batch+json"),
     )))
@@ -104,13 +105,14 @@ pub(in crate::http) async fn list(
     if wants_cloud_events(&headers) {
         return Ok(as_cloud_events(&uri, &events, follower.position()));
     }
-    // What was read is there, whatever leaves the log meanwhile; what the client asks for need not be.
+    // The head is not before what was read, whatever leaves the log meanwhile. The client's own `after` does not
+    // count: it may be beyond the end.
     let read = Some(follower.position()).filter(|read| *read > after).unwrap_or_default();
     let head = state.feed.head().await?.max(read);
     Ok(as_events(&events, follower.position(), head))
 }
 
-/// What there is, up to the bounds, and whether the end of the log was reached.
+/// The next events, up to the limits, and whether the end of the log was reached.
 async fn gather(follower: &mut Follower, limit: usize) -> Result<(Vec<Arc<FeedEvent>>, bool), ApiError> {
     let (mut events, mut bytes, mut pages) = (Vec::new(), 0, 0);
     while events.len() < limit {
@@ -144,7 +146,7 @@ fn as_events(events: &[Arc<FeedEvent>], next: Position, head: Position) -> Respo
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
 
-/// A bare array is all that their batch format has room for: what comes next is in `Link`.
+/// The batch format is a bare array and has no room for `next`, so the next page is in `Link`.
 fn as_cloud_events(uri: &Uri, events: &[Arc<FeedEvent>], next: Position) -> Response {
     let batch: Vec<CloudEvent<'_>> = events.iter().map(|event| (&*event.envelope).into()).collect();
     let body = serde_json::to_vec(&batch).expect("invariant: an event that was stored is plain data");
@@ -164,7 +166,7 @@ fn wants_cloud_events(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether a parameter of a media type is the weight 0: this one is not acceptable.
+/// Whether a parameter of a media type is the weight 0, which means that the type is not acceptable.
 fn says_never(parameter: &str) -> bool {
     let Some((name, weight)) = parameter.split_once('=') else { return false };
     name.trim().eq_ignore_ascii_case("q") && weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)

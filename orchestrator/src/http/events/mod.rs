@@ -1,4 +1,4 @@
-//! The feed of everything that happened.
+//! Events: the feed of the whole log, read by page or followed as a stream; and the history of one job.
 
 pub(super) mod history;
 pub(super) mod list;

@@ -1,4 +1,4 @@
-//! What a reader of the feed asks for.
+//! The query parameters of the feed: its filter, and its position.
 
 use rivet_events::id::PipelineId;
 use rivet_events::{Position, StreamType};
@@ -12,16 +12,16 @@ use crate::http::error::ApiError;
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct FeedFilter {
-    /// One type of event, or several with commas between them.
+    /// Only events of this type, or of several with commas between them.
     #[serde(default, deserialize_with = "words")]
     #[param(value_type = Option<String>)]
     r#type: Vec<String>,
-    /// Of streams of this kind alone.
+    /// Only events of streams of this kind.
     #[param(inline)]
     stream_type: Option<StreamType>,
-    /// Of the stream with this name alone.
+    /// Only events of the stream with this id.
     stream_id: Option<String>,
-    /// Of this pipeline and its jobs alone.
+    /// Only events of this pipeline and of its jobs.
     pipeline_id: Option<PipelineId>,
 }
 

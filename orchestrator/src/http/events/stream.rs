@@ -19,15 +19,15 @@ use crate::telemetry::chain;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Start {
-    /// The last position seen; the present where absent.
+    /// Only events after this position; only new ones where absent.
     #[param(maximum = 9_223_372_036_854_775_807_i64)]
     after: Option<u64>,
 }
 
 /// Follow the feed of all events, as server-sent events.
 ///
-/// The data of each is an Event in one line of JSON, and its id is its position: a client that comes back with the last
-/// one goes on there. The stream has no end of its own.
+/// The data of each is an Event in one line of JSON, and its id is its position: a client that reconnects with the
+/// last id resumes there. The stream has no end of its own.
 #[utoipa::path(
     get, path = "/api/events/stream", operation_id = "followEvents", tag = "Events",
     params(Start, FeedFilter, ("Last-Event-ID" = u64, Header)),
@@ -43,7 +43,7 @@ pub(in crate::http) async fn stream(
     Query(start): Query<Start>,
     Query(filter): Query<FeedFilter>,
 ) -> Result<Response, ApiError> {
-    // A browser comes back to the address that it was given at first, with the id beside it.
+    // The header wins: a browser reconnects to its first address, with the old `after`, and adds the header.
     let after = match header_value(&headers, &LAST_EVENT_ID)?.or(start.after) {
         Some(after) => query::position(after)?,
         None => state.feed.head().await?,
@@ -56,7 +56,7 @@ impl sse::Source for Follower {
     async fn next(&mut self) -> Option<Frames> {
         let event = match Follower::next(self, Instant::now() + KEEP_ALIVE).await {
             Ok(Some(event)) => event,
-            // What was passed over needs not be passed over again.
+            // The id moves on, so that a client that reconnects does not pass over the same events again.
             Ok(None) => return Some(Frames::keep_alive(self.position())),
             Err(error) => {
                 tracing::warn!(error = %chain(&error), "a reader of the feed has to come back");

@@ -1,5 +1,9 @@
-//! JSON as the API reads it, where that differs from what serde takes: an object is no array of its members, a word is
-//! no object, 5.0 is a whole number, and a name is nothing but a name.
+//! JSON as the API reads it, where that differs from what serde accepts:
+//! - a struct is an object, and not an array of its members;
+//! - an enum is a string that names the variant, and not an object;
+//! - 5.0 is a whole number too;
+//! - a member's name has no special meaning to the parser;
+//! - the nesting is bounded.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,45 +12,47 @@ use serde::Deserializer;
 use serde::de::value::{CowStrDeserializer, StrDeserializer};
 use serde::de::{DeserializeSeed, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
-/// How deep a body may be nested. What is stored of it is answered within other objects, and readers of JSON have limits of
-/// their own: that of `serde_json`, by which our own command line reads, is 128.
+/// How deep a body may be nested. What is stored of it is later returned within other objects, and readers of JSON
+/// have limits of their own: that of `serde_json`, which our own command line uses, is 128.
 const MAX_DEPTH: u8 = 64;
 
-/// Whatever reads JSON, at every depth. Around a deserializer, and whatever a deserializer is handed or hands out.
-pub(super) struct Strict<T>(T, Room);
+/// Applies the rules at every depth: wraps a deserializer, and whatever it is given (visitors, seeds) or gives out
+/// (accesses, deserializers).
+pub(super) struct Strict<T>(T, DepthLeft);
 
-/// How much deeper what is read may be nested.
+/// How many more levels of nesting are allowed.
 #[derive(Clone, Copy)]
-struct Room(u8);
+struct DepthLeft(u8);
 
-/// The reader of a struct: an object, and nothing else.
-struct Object<V>(V, Room);
+/// Visitor of a struct: accepts an object only.
+struct Object<V>(V, DepthLeft);
 
-/// The reader of a whole number, however it is spelled.
+/// Visitor of a whole number, which may be spelled with a fraction of zero.
 struct Whole<V>(V);
 
-/// The reader of one of our words, such as a status.
-struct Word<V>(V);
+/// Visitor of an enum, such as a status: accepts a string only, as the name of the variant.
+struct VariantName<V>(V);
 
-/// The reader of a member's name.
+/// Reads a member's name.
 struct Name;
 
-/// How `serde_json` marks a raw value among its own: an object whose first member has this name is not read as an object,
-/// but as the JSON that the member holds. What is read so once is written as something else, or cannot be read again.
+/// The name by which `serde_json` marks a raw value internally: an object whose first member has this name is not
+/// read as an object, but as the JSON that the member holds. Such a value would be written back as something else, or
+/// could not be read again.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// Up to here every whole number has a spelling of its own among the floating ones.
+/// 2^53: up to here every whole number has an `f64` of its own.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl<D> Strict<D> {
     /// The reader of a whole body.
     pub(super) fn new(deserializer: D) -> Self {
-        Self(deserializer, Room(MAX_DEPTH))
+        Self(deserializer, DepthLeft(MAX_DEPTH))
     }
 }
 
-impl Room {
-    /// That within an array or an object.
+impl DepthLeft {
+    /// The levels that are left within one more array or object.
     fn within<E: Error>(self) -> Result<Self, E> {
         let left = self.0.checked_sub(1).map(Self);
         left.ok_or_else(|| E::custom(format_args!("nested deeper than {MAX_DEPTH}")))
@@ -54,9 +60,9 @@ impl Room {
 }
 
 macro_rules! forward {
-    ($($method:ident),* => |$visitor:ident, $room:ident| $reader:expr) => {
+    ($($method:ident),* => |$visitor:ident, $depth_left:ident| $reader:expr) => {
         $(fn $method<V: Visitor<'de>>(self, $visitor: V) -> Result<V::Value, D::Error> {
-            let $room = self.1;
+            let $depth_left = self.1;
             self.0.$method($reader)
         })*
     };
@@ -69,13 +75,13 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         deserialize_any, deserialize_bool, deserialize_f32, deserialize_f64, deserialize_char,
         deserialize_str, deserialize_string, deserialize_bytes, deserialize_byte_buf, deserialize_option,
         deserialize_unit, deserialize_seq, deserialize_map, deserialize_identifier, deserialize_ignored_any
-            => |visitor, room| Strict(visitor, room)
+            => |visitor, depth_left| Strict(visitor, depth_left)
     }
 
     forward! {
         deserialize_i8, deserialize_i16, deserialize_i32, deserialize_i64, deserialize_u8, deserialize_u16,
         deserialize_u32, deserialize_u64
-            => |visitor, _room| Whole(visitor)
+            => |visitor, _depth_left| Whole(visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -93,7 +99,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.0.deserialize_str(Word(visitor))
+        self.0.deserialize_str(VariantName(visitor))
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -216,16 +222,16 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Whole<V> {
     }
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Word<V> {
+impl<'de, V: Visitor<'de>> Visitor<'de> for VariantName<V> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a string")
     }
 
-    fn visit_str<E: Error>(self, word: &str) -> Result<V::Value, E> {
-        let word: StrDeserializer<'_, E> = word.into_deserializer();
-        self.0.visit_enum(word)
+    fn visit_str<E: Error>(self, name: &str) -> Result<V::Value, E> {
+        let name: StrDeserializer<'_, E> = name.into_deserializer();
+        self.0.visit_enum(name)
     }
 }
 

@@ -1,4 +1,7 @@
-//! `POST /api/jobs/{id}/logs`
+//! `POST /api/jobs/{id}/logs`: appends a batch to the log of a job, which is a stream of its own.
+//!
+//! That the job has not moved is a condition of the append, so nothing is added by a sender that has lost its lease
+//! meanwhile. The offset that the sender names tells what of a repeated batch is stored already.
 
 use std::fmt;
 use std::mem::take;
@@ -29,20 +32,21 @@ use crate::http::extract::{JsonWithNul, Path, header_value};
 use crate::http::header::{CANCEL, LEASE, LOG_ACK, LOG_OFFSET, RequestId};
 use crate::http::state::{Actor, AppState, unknown_job};
 
-/// How often a batch is tried again because its job moved meanwhile.
+/// Most tries of a batch whose job changes meanwhile.
 const MAX_TRIES: usize = 4;
 
 /// A batch: `{entries: […]}` (dialect A) or a bare array (dialect B).
 #[derive(Debug)]
 pub(in crate::http) struct Batch {
     entries: Vec<LogEntry>,
-    /// Where the entries are in the body, for who has to look there.
+    /// The path of the entries in the body, for the text of errors.
     place: &'static str,
 }
 
 /// Append a batch to the log of a job.
 ///
-/// It is stored entirely or not at all. With `Rivet-Log-Offset` what is stored already is not stored again.
+/// The batch is stored entirely or not at all. With `Rivet-Log-Offset`, entries that are stored already are not
+/// stored again.
 #[utoipa::path(
     post, path = "/api/jobs/{id}/logs", operation_id = "appendLogs", tag = "Runners",
     params(("id" = Uuid, Path, description = "The job"), ("Rivet-Lease" = Uuid, Header), ("Rivet-Log-Offset" = u64, Header)),
@@ -85,7 +89,8 @@ pub(in crate::http) async fn append(
     Err(ApiError::unavailable("contended", "the job changes too fast"))
 }
 
-/// RFC 3339 knows four digits of a year: what has more could be stored, and read by nobody.
+/// Refuses years of more than four digits, which RFC 3339 does not have: they could be stored, but nobody could read
+/// them.
 fn check_times(Batch { entries, place }: &Batch) -> Result<(), ApiError> {
     let is_writable = |entry: &LogEntry| (0..=9999).contains(&entry.timestamp.year());
     match entries.iter().position(|entry| !is_writable(entry)) {
@@ -97,7 +102,8 @@ fn check_times(Batch { entries, place }: &Batch) -> Result<(), ApiError> {
     }
 }
 
-/// The entries as they are stored, where that is not as they were sent.
+/// The entries with their NUL characters replaced; `None` where there are none, and they are stored as they were
+/// sent.
 fn without_nul(mut entries: Vec<LogEntry>) -> Option<LogEntries> {
     if !entries.iter().any(|entry| entry.message.contains('\0')) {
         return None;
@@ -108,7 +114,7 @@ fn without_nul(mut entries: Vec<LogEntry>) -> Option<LogEntries> {
     Some(LogEntries::new(&entries))
 }
 
-/// Who sends a batch, as far as he says.
+/// The sender of a batch, as far as its request says.
 struct Sender {
     lease: Option<LeaseId>,
     offset: Option<u64>,
@@ -119,7 +125,8 @@ type Stored = crate::commands::Committed<crate::domain::job_log::JobLog>;
 type NotStored = CommandError<crate::domain::job_log::JobLogError>;
 
 impl Sender {
-    /// The attempt that the sender writes for; its first sign of work is recorded.
+    /// The attempt that the sender writes for. Records the start of an attempt that was not reported as started: its
+    /// log shows that it runs.
     async fn attempt(
         &mut self,
         state: &AppState,
@@ -134,7 +141,7 @@ impl Sender {
             Ok(_) => {
                 let start = JobCommand::Start(StartJob { lease: self.lease, now });
                 match state.commands.jobs.execute(job_id, start, &self.metadata).await {
-                    // One that has ended at another replica takes its last lines all the same.
+                    // Refused if the job has ended at another replica; then its last lines are taken all the same.
                     Ok(_) | Err(CommandError::Refused(_)) => state.commands.jobs.load(job_id).await?,
                     Err(error) => return Err(error.into()),
                 }
@@ -145,7 +152,7 @@ impl Sender {
         Ok((attempt, log_attempt))
     }
 
-    /// A log that is in the archive takes nothing more, whatever grace it was archived with.
+    /// Refuses the batch if the log is in the archive, whatever grace it was archived with.
     async fn check_not_archived(&self, state: &AppState, job: &Loaded<Job>) -> Result<(), ApiError> {
         let JobState::Ended(ended) = &job.aggregate.state else { return Ok(()) };
         let Some(archive) = state.commands.log().archive() else { return Ok(()) };
@@ -155,7 +162,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Stores the batch, if the job is still as it was when the sender was found to hold it.
+    /// Stores the batch on the condition that the job has not moved since the sender's attempt was determined.
     async fn store(
         &self,
         state: &AppState,

@@ -1,4 +1,4 @@
-//! `POST /api/jobs/{id}/cancel`
+//! `POST /api/jobs/{id}/cancel`: ends a queued job, and asks the holder of a running one to stop it.
 
 use axum::Extension;
 use axum::extract::State;
@@ -17,22 +17,22 @@ use crate::http::state::{Actor, AppState};
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(example = json!({"force": false, "reason": "not needed any more"}))]
 pub(in crate::http) struct Cancel {
-    /// End it after the grace even if the holder goes on.
+    /// End the job after the grace even if its holder goes on.
     force: Option<bool>,
-    /// Kept in the history.
+    /// Why; kept in the history of the job.
     reason: Option<String>,
 }
 
 /// Cancel a job.
 ///
-/// One that waits ends at once. The holder of one that runs is told at its next contact, and the job ends when it
-/// reports.
+/// A queued job ends at once. The holder of a running job is told at its next contact, and the job ends when the
+/// holder reports.
 #[utoipa::path(
     post, path = "/api/jobs/{id}/cancel", operation_id = "cancelJob", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")),
     request_body(content = Option<Cancel>, description = "May be left out"),
     responses(
-        (status = 204, description = "It ends, or its holder will be told", headers(("Rivet-Position" = u64))),
+        (status = 204, description = "The job has ended, or its holder will be told", headers(("Rivet-Position" = u64))),
         (status = 404, description = "`job_not_found`"),
         (status = 409, description = "`already_ended`"),
     )
@@ -51,8 +51,8 @@ pub(in crate::http) async fn cancel(
         reason,
         force: force.unwrap_or_default(),
         grace: state.config.cancel_grace,
-        // Whether the holder is silent, the reconciler finds out: this server knows neither whom the others heard
-        // of, nor whom it would have heard of if it had not just started.
+        // Whether the holder is silent is left to the reconciler: this server knows neither of contacts with other
+        // replicas, nor of those before its own start.
         last_contact: Some(now),
         now,
     });

@@ -1,4 +1,4 @@
-//! `POST /api/jobs/{id}/claim` (dialect A), `POST /api/jobs/execute/{id}` (dialect B)
+//! `POST /api/jobs/{id}/claim` (dialect A), `POST /api/jobs/execute/{id}` (dialect B): claims a job by its id.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -18,9 +18,9 @@ use crate::http::state::{Actor, AppState};
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"runner_id": "build-1", "fencing": true}))]
 pub(in crate::http) struct ClaimRequest {
-    /// Who claims.
+    /// The runner that claims.
     runner_id: RunnerId,
-    /// Whether this client echoes its lease.
+    /// Whether this client fences: it sends its lease with every report.
     fencing: Option<bool>,
 }
 

@@ -1,4 +1,9 @@
-//! `POST /api/jobs/claim`: find, claim and return a job in one call, waiting for one if there is none.
+//! `POST /api/jobs/claim`: finds, claims and returns a job in one call, and waits for one if there is none (long
+//! poll).
+//!
+//! The dispatcher offers jobs to waiting requests. An offer is a hint: the claim still has to win, and a request
+//! whose claim loses keeps its place in the line. With a `Rivet-Request-Key`, the answer is recorded in the append of
+//! the claim, so that copies of one request get one job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,21 +34,22 @@ use crate::telemetry::chain;
 
 /// Longest wait for a job; below the idle timeouts of load balancers.
 const MAX_WAIT: Duration = Duration::from_secs(50);
-/// Shortest pause between two notes that a runner is still waiting.
+/// Shortest pause between two contacts that are noted for a runner that waits.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"runner_id": "build-1", "wait_ms": 1000}))]
 pub(in crate::http) struct ClaimNextRequest {
-    /// Who claims.
+    /// The runner that claims.
     runner_id: RunnerId,
-    /// How long to wait for a job, in milliseconds; not at all where absent.
+    /// How long to wait for a job, in milliseconds, 50,000 at most; not at all where absent.
     wait_ms: Option<u64>,
 }
 
-/// Claim whatever comes next, waiting for it.
+/// Claim the next job for a runner, and wait for it.
 ///
-/// 200 with the job, or 204 if there was none in time. Who claims this way echoes his lease in every report.
+/// 200 with the job, or 204 if there was none in time. A runner that claims this way sends its lease with every
+/// report.
 #[utoipa::path(
     post, path = "/api/jobs/claim", operation_id = "claimNextJob", tag = "Runners",
     params(("Rivet-Request-Key" = String, Header, min_length = 1, max_length = 255)),
@@ -66,16 +72,16 @@ pub(in crate::http) async fn claim_next(
     let deadline = Instant::now() + Duration::from_millis(body.wait_ms.unwrap_or_default()).min(MAX_WAIT);
     let request = Request { key, runner_id: body.runner_id, metadata };
     let copy = state.dispatcher.begin(request.name());
-    // What an older copy has begun decides for this one, too.
+    // If an older copy of this request is claiming a job, the outcome counts for this one, too.
     drop(copy.turn().await);
     if let Some(answer) = request.first_answer(&state).await? {
         return Ok(answered(answer));
     }
-    // What this server acknowledged before is in the queue that is looked at.
+    // The queue has to reflect what this server acknowledged before.
     state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
     let mut claimed = request.claim_when_offered(&state, &copy, deadline).await?;
     if claimed.is_none() {
-        // The same request may have come twice, and the other one been served.
+        // A later copy of this request may have got a job.
         copy.latest_is_over(deadline).await;
         claimed = request.first_answer(&state).await?;
     }
@@ -87,7 +93,7 @@ fn answered(Recorded(position, info): Recorded<JobExecutionInfo>) -> Response {
     Recorded(position, JsonBody(info)).into_response()
 }
 
-/// A runner's wish for any job.
+/// A runner's request for the next job.
 #[derive(Clone)]
 struct Request {
     runner_id: RunnerId,
@@ -96,18 +102,18 @@ struct Request {
 }
 
 impl Request {
-    /// By which it is known when it comes again, where it has a key.
+    /// What its copies are recognized by; `None` without a key.
     fn name(&self) -> Option<RequestName> {
         Some((self.runner_id.clone(), self.key.clone()?))
     }
 
-    /// The stream that keeps the one answer of this request, where it has a key.
+    /// The stream that keeps the one answer of this request; `None` without a key.
     fn stream(&self) -> Option<StreamId> {
         let key = self.key.as_ref()?;
         Some(StreamId::new(StreamType::Claim, digest::of_json(&(&self.runner_id, key))))
     }
 
-    /// What the request was answered before, if it was.
+    /// What this request was answered before, if it was.
     async fn first_answer(&self, state: &AppState) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
         let Some(stream) = self.stream() else { return Ok(None) };
         let events = state.commands.log().read_stream(&stream, Version::default()).await?;
@@ -120,7 +126,7 @@ impl Request {
         }
     }
 
-    /// Takes what is offered until a claim is won, or the time is up.
+    /// Waits for offers and claims what is offered, until a claim is won or the time is up.
     async fn claim_when_offered(
         &self,
         state: &AppState,
@@ -130,8 +136,8 @@ impl Request {
         let place = state.dispatcher.queue_up(self.runner_id.clone());
         while let Some(offered) = self.wait_for_offer(state, &place, copy, deadline).await? {
             let Some(turn) = copy.turn().await else { break };
-            // Also when the client leaves, lest it hear that there was nothing when it asks again, and a job be lost until
-            // its lease runs out.
+            // The claim goes on when the client leaves. Otherwise its repeated request could hear that there was
+            // nothing, and the job be lost until its lease expires.
             let (request, its_state) = (self.clone(), state.clone());
             let claim = async move { request.claim(&its_state, offered, turn).await };
             if let Some(claimed) = run_to_completion(&state.tasks, claim).await? {
@@ -141,7 +147,8 @@ impl Request {
         Ok(None)
     }
 
-    /// Claims what was offered. None where it is another's, cannot be read, or the queue was behind: back to the line.
+    /// Claims the offered job. `None` where it is another's, cannot be read, or the queue was behind: then the
+    /// request goes back to its place in the line.
     async fn claim(
         &self,
         state: &AppState,
@@ -163,20 +170,20 @@ impl Request {
                 offered.tried();
                 Ok(None)
             }
-            // A copy has won at another replica: this job is for somebody else.
+            // A copy of this request has won a job at another replica: this one is for the next in line.
             Err(ClaimError::Stale(_)) => {
                 drop(offered);
                 self.first_answer(state).await
             }
             Err(ClaimError::Failed(error)) => {
-                // What failed here would fail for the whole line, one after the other.
+                // Not offered again at once: it would fail for the whole line, one after the other.
                 offered.tried();
                 Err(error)
             }
         }
     }
 
-    /// Waits in line. A runner that waits is alive: an open request is a sign of life.
+    /// Waits in the line for an offer. Notes contact of the runner meanwhile: a runner with an open request is alive.
     async fn wait_for_offer(
         &self,
         state: &AppState,
@@ -207,7 +214,7 @@ impl Request {
         let claim = Claim {
             job_id,
             runner_id: self.runner_id.clone(),
-            // Since it was offered, the runner may have registered anew.
+            // The runner may have registered again since the offer.
             capabilities: state.capabilities(&self.runner_id).await?,
             lease_id,
             fencing: true,
@@ -218,7 +225,8 @@ impl Request {
         execution::claim(state, claim, &answer, &self.metadata).await
     }
 
-    /// Keeps the answer with the claim itself: one request can never get two jobs.
+    /// The write that records the answer. It is appended together with the claim, so one request can never get two
+    /// jobs.
     fn keep(&self, state: &AppState, stream: StreamId, job_id: JobId, lease_id: LeaseId) -> StreamWrite {
         let answered = ClaimEvent::Answered(ClaimAnswered {
             runner_id: self.runner_id.clone(),

@@ -1,4 +1,4 @@
-//! `POST /api/jobs/{id}/complete`
+//! `POST /api/jobs/{id}/complete`: ends an attempt with its result.
 
 use axum::Extension;
 use axum::extract::State;
@@ -24,18 +24,18 @@ use crate::http::state::{Actor, AppState};
 /// A result (dialect A), or a status and most often a result (dialect B).
 #[derive(Debug, Deserialize)]
 pub(in crate::http) struct Complete {
-    /// How it ended; as the result says where absent.
+    /// How the attempt ended; as the result says where absent.
     #[serde(default)]
     status: Option<JobStatus>,
-    /// What came of it.
+    /// Its result.
     #[serde(default)]
     result: Option<JobResult>,
 }
 
 /// End an attempt with its result.
 ///
-/// `status`, `result`, or both; without `status` it is `Succeeded` or `Failed` by `result.success`. The same result
-/// again is answered with 204.
+/// The body has `status`, `result`, or both; without `status` it is `Succeeded` or `Failed` by `result.success`. The
+/// same result again is answered with 204.
 #[utoipa::path(
     post, path = "/api/jobs/{id}/complete", operation_id = "completeJob", tag = "Runners",
     params(("id" = Uuid, Path, description = "The job"), ("Rivet-Lease" = Uuid, Header)),
@@ -65,7 +65,7 @@ pub(in crate::http) async fn complete(
     finish(&state, job_id, lease, Report { status, result: body.result }, metadata).await
 }
 
-/// One of the two at least.
+/// At least one of the two members is required.
 impl PartialSchema for Complete {
     fn schema() -> RefOr<Schema> {
         let ends = [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut];
@@ -90,7 +90,7 @@ impl ToSchema for Complete {
     }
 }
 
-/// Ends the attempt. The report of a sender that lost its lease is kept for the history, and refused.
+/// Ends the attempt. The report of a sender that has lost its lease is refused, and recorded for the history.
 pub(super) async fn finish(
     state: &AppState,
     job_id: JobId,
@@ -101,7 +101,7 @@ pub(super) async fn finish(
     let now = state.clock.now();
     let before = state.commands.jobs.load(job_id).await?.aggregate.state;
     let metadata = AppState::of_holder(metadata, &before, lease);
-    // What went well is not retried, whatever became of its pipeline.
+    // A success is never retried, so its pipeline is not asked for a backoff.
     let backoff = if report.status == JobStatus::Succeeded { None } else { state.backoff(&before).await };
     let complete = JobCommand::Complete(CompleteJob { lease, report: report.clone(), backoff, now });
     match state.commands.jobs.execute(job_id, complete, &metadata).await {

@@ -1,4 +1,4 @@
-//! The claim that a runner makes, by id or as the next in line, and the answer that it gets.
+//! Carries out a claim, of a job by its id or of the next job, and makes the answer to it.
 
 use rivet_events::id::{JobId, LeaseId, RunnerId};
 use rivet_events::job::{Concurrency, JobEvent};
@@ -14,7 +14,7 @@ use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
 use crate::http::state::{AppState, unknown_job};
 
-/// How often a claim is tried again because its group moved meanwhile.
+/// Most tries of a claim whose concurrency group changes meanwhile.
 const MAX_TRIES: usize = 16;
 
 /// A claim on a job.
@@ -31,9 +31,9 @@ pub(super) struct Claim {
 /// Why a claim was not won.
 #[derive(Debug)]
 pub(super) enum ClaimError {
-    /// The job, or its group, says no.
+    /// The job, or its concurrency group, refuses it.
     Refused(ApiError),
-    /// A stream that was written along has moved.
+    /// Another stream in the same append has moved.
     Stale(StreamId),
     /// The job, its group or its pipeline cannot be read.
     Corrupt(StreamId, StoreError),
@@ -70,7 +70,7 @@ impl From<ClaimError> for ApiError {
     }
 }
 
-/// Claims the job, and writes along what belongs to the claim.
+/// Claims the job. `along` is what is written to other streams in the same append.
 pub(super) async fn claim(
     state: &AppState,
     claim: Claim,
@@ -80,7 +80,7 @@ pub(super) async fn claim(
     let job_id = claim.job_id;
     let job = state.commands.jobs.load(job_id).await?.aggregate;
     let launch = job.state.launch().ok_or_else(|| ClaimError::Refused(unknown_job(job_id)))?.clone();
-    // Before the claim, so that a claim that succeeds can be answered.
+    // Loaded before the claim, so that a claim that succeeds can be answered.
     let definition = state.definition_of(&launch).await?;
     let lease_id = claim.lease_id;
     let command = JobCommand::Claim(ClaimJob {
@@ -92,7 +92,7 @@ pub(super) async fn claim(
         now: state.clock.now(),
     });
     let committed = match &launch.concurrency {
-        // A job that does not wait needs no place: it refuses by itself.
+        // A job that is not queued needs no place in the group: it refuses the claim by itself.
         Some(concurrency) if matches!(job.state, JobState::Queued(_)) => {
             let place = Place { job_id, lease_id };
             claim_with_place(state, place, concurrency, command, along, metadata).await?
@@ -149,8 +149,8 @@ async fn claim_with_place(
     Err(ApiError::unavailable("contended", "the concurrency group changes too fast").into())
 }
 
-/// Which of these places are held under leases that have ended. The group may have been read from the log before the
-/// claim that took a place is in memory: the job has to be read from there too.
+/// The places whose leases have ended. Jobs are read from the log, as the group was: it may have a place of a claim
+/// that this process has appended, but does not have in its cache yet.
 async fn ended(state: &AppState, places: &[Place]) -> Result<Vec<Place>, CommandError<JobError>> {
     let mut ended = Vec::new();
     for place in places {
@@ -180,7 +180,7 @@ pub(super) async fn answer_again(
     Ok(Recorded(claimed_at(state, job_id, lease_id).await?, info))
 }
 
-/// What the holder of a job needs for running it.
+/// What the holder of a job needs to run it.
 fn execution_info(state: &JobState, definition: &PipelineDefinition) -> Result<JobExecutionInfo, ApiError> {
     let JobState::Running(running) = state else { return Err(JobError::LeaseLost.into()) };
     let launch = &running.launch;
@@ -195,7 +195,7 @@ fn execution_info(state: &JobState, definition: &PipelineDefinition) -> Result<J
     })
 }
 
-/// Where the claim that gave out a lease stands in the log.
+/// The position of the claim that granted a lease.
 async fn claimed_at(state: &AppState, job_id: JobId, lease_id: LeaseId) -> Result<Position, ApiError> {
     let events = state.commands.log().read_stream(&StreamId::job(job_id), Version::default()).await?;
     let claimed = events.iter().find(

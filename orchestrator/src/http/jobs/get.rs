@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{id}`
+//! `GET /api/jobs/{id}`: one job, also from rows that are folded but not stored yet, and why it waits.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,12 +12,12 @@ use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::fresh::{Freshness, stale};
-use crate::http::moment::{At, told};
+use crate::http::moment::{At, answer_at};
 use crate::http::state::{AppState, unknown_job};
 
 /// Get a job, as it is or as it was.
 ///
-/// One that waits says why.
+/// A job that waits says what for.
 #[utoipa::path(
     get, path = "/api/jobs/{id}", operation_id = "getJob", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job"), At),
@@ -35,13 +35,13 @@ pub(in crate::http) async fn get(
     if let Some(then) = at.moment(&state).await? {
         let row = jobs::find_at(&state.read_models, id, then.position).await?;
         let job = Job::from_row(row.ok_or_else(|| unknown_job(id))?, then.time);
-        return Ok(told(Some(then), Json(job)));
+        return Ok(answer_at(Some(then), Json(job)));
     }
     let now = state.clock.now();
     let (row, mut fresh) = jobs::find_as_of(&state.read_models, id, as_of).await?;
     let response = match row {
         Some(row) => {
-            // Why it waits is in the rows of others.
+            // Why it waits is read from other rows, which have to be fresh too.
             fresh &= row.status != JobStatus::Queued
                 || state.read_models.wait_for(as_of.position, as_of.timeout).await;
             let waiting = waiting(&state, &row, now).await?;

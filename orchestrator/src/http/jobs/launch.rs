@@ -1,4 +1,8 @@
-//! `POST /api/pipeline/launch`
+//! `POST /api/pipeline/launch`: launches a job of a pipeline's current version.
+//!
+//! That the pipeline has not moved is a condition of the append, so no job is launched with a version that another
+//! replica has replaced. With an `Idempotency-Key` the id of the job is made from the key, so a repeated launch finds
+//! the job.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
@@ -27,9 +31,9 @@ use crate::http::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, RequestId};
 use crate::http::state::{Actor, AppState, unknown_job};
 use crate::telemetry::chain;
 
-/// The place of a job in the queue where nobody says.
+/// Priority of a job where neither the launch nor its pipeline has one.
 const DEFAULT_PRIORITY: u8 = 5;
-/// How often a launch is made anew because its pipeline moved.
+/// Most tries of a launch whose pipeline changes meanwhile.
 const MAX_TRIES: usize = 4;
 
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
@@ -41,11 +45,11 @@ pub(in crate::http) struct Launch {
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
     parameters: Option<Map<String, Value>>,
-    /// 0 (last) to 9 (first).
+    /// 0 (last) to 9 (first); the pipeline's where absent, or else 5.
     #[serde(default)]
     #[schema(maximum = 9)]
     priority: Option<u8>,
-    /// Jobs of one group share a limit.
+    /// The concurrency group: its jobs share a limit. The pipeline's where absent.
     #[serde(default)]
     #[schema(min_length = 1)]
     concurrency_group: Option<String>,
@@ -53,8 +57,8 @@ pub(in crate::http) struct Launch {
 
 /// Launch a job of a pipeline.
 ///
-/// Parameters are checked against the declared inputs, and defaults are filled in. With an `Idempotency-Key` the same
-/// key and body is the same job.
+/// Parameters are checked against the declared inputs, and defaults are filled in. A launch that is repeated with the
+/// same `Idempotency-Key` and body is answered with the same job.
 #[utoipa::path(
     post, path = "/api/pipeline/launch", operation_id = "launchJob", tag = "Jobs",
     params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 255)),
@@ -95,8 +99,8 @@ pub(in crate::http) async fn launch(
     Ok(Recorded(position, JsonBody(job)).into_response())
 }
 
-/// Launches the job on condition that its pipeline is still the one in memory: another replica may have revised or deleted
-/// it.
+/// Launches the job on the condition that its pipeline has not moved since it was loaded: another replica may have
+/// revised or deleted it.
 async fn execute(
     state: &AppState,
     job_id: JobId,
@@ -147,11 +151,13 @@ fn launched(
     })
 }
 
+/// Whether the job exists. From the cache where it is there: a launch that is missed meets the stream of the first one.
 pub(super) async fn was_launched(state: &AppState, job_id: JobId) -> Result<bool, ApiError> {
     Ok(state.commands.jobs.load(job_id).await?.aggregate.state.launch().is_some())
 }
 
-/// The answer to a launch under a used key: the job, whatever has become of it and of its pipeline since.
+/// The answer to a launch with a key that was used before: the job, whatever has become of it and of its pipeline
+/// since.
 pub(super) async fn replay(
     state: &AppState,
     job_id: JobId,
@@ -186,7 +192,7 @@ fn concurrency(asked: Option<String>, definition: &PipelineDefinition) -> Option
     })
 }
 
-/// Cancels older jobs of the group, where the job's policy says so; what that misses, a process catches up with.
+/// Cancels older jobs of the group, where the job's policy says so. A reconciler cancels those that this misses.
 pub(super) async fn supersede(state: &AppState, job: &JobState) {
     let Some(concurrency) = job.launch().and_then(|launch| launch.concurrency.as_ref()) else { return };
     if concurrency.policy != ConcurrencyPolicy::CancelOlder {
@@ -199,7 +205,7 @@ pub(super) async fn supersede(state: &AppState, job: &JobState) {
     }
 }
 
-/// Where the launch of a job stands in the log.
+/// The position of a job's launch.
 async fn launched_at(state: &AppState, job_id: JobId) -> Result<Position, ApiError> {
     let events = state.commands.log().read_stream(&StreamId::job(job_id), Version::default()).await?;
     Ok(events.first().map_or(Position::default(), |first| first.position))

@@ -1,4 +1,5 @@
-//! `GET /api/jobs`, `GET /api/jobs/pipeline/{id}`
+//! `GET /api/jobs`, `GET /api/jobs/pipeline/{id}`: pages of jobs, by filter or search, now or at a moment of the
+//! past.
 
 use axum::extract::{OriginalUri, State};
 use axum::http::Uri;
@@ -18,10 +19,10 @@ use crate::http::answer::{Paging, listed};
 use crate::http::body::Job as JobBody;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
-use crate::http::moment::{At, Moment, told};
+use crate::http::moment::{At, Moment, answer_at};
 use crate::http::state::{AppState, unknown_pipeline};
 
-/// How far the clocks of two replicas are believed to be apart at most.
+/// Most that the clocks of two replicas are assumed to differ.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
 /// Longest text that is searched for, in bytes: longer than any name of a runner.
 const MAX_SEARCH: usize = 255;
@@ -31,33 +32,34 @@ const CONCURRENT_READS: usize = 8;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Filter {
-    /// One state, or several with commas between them.
+    /// Only jobs in this state, or in one of several with commas between them.
     #[serde(default, deserialize_with = "statuses")]
     #[param(style = Form, explode = false)]
     status: Vec<JobStatus>,
-    /// What begins or ends its id (at least eight characters), or is part of the name of its pipeline or its runner.
+    /// A text that the id begins or ends with (at least eight characters), or that is part of the name of the
+    /// pipeline or of the runner.
     #[param(min_length = 1, max_length = 255)]
     search: Option<String>,
-    /// Of this pipeline.
+    /// Only jobs of this pipeline.
     #[param(value_type = Option<Uuid>)]
     pipeline_id: Option<PipelineId>,
-    /// Held by this runner, or last held by it.
+    /// Only jobs that this runner holds, or held last.
     runner_id: Option<RunnerId>,
-    /// Requested at this time or later.
+    /// Only jobs that were requested at this time or later.
     since: Option<DateTime<Utc>>,
-    /// Requested before this time.
+    /// Only jobs that were requested before this time.
     until: Option<DateTime<Utc>>,
 }
 
 /// List jobs, newest first.
 ///
-/// A search goes through the names of the pipelines and runners that are there, and ids; whatever it finds is as quick
-/// in a long history as in a short one.
+/// A search looks through ids, and through the names of the pipelines and runners that exist. It is as fast in a long
+/// history as in a short one.
 #[utoipa::path(
     get, path = "/api/jobs", operation_id = "listJobs", tag = "Jobs",
     params(Paging, Filter, At),
     responses(
-        (status = 200, description = "A page of them", body = [JobBody], headers(("Link" = String))),
+        (status = 200, description = "A page of jobs", body = [JobBody], headers(("Link" = String))),
         (status = 422, description = "`search_too_wide`"),
     )
 )]
@@ -73,12 +75,12 @@ pub(in crate::http) async fn list(
 
 /// List the jobs of a pipeline, newest first.
 ///
-/// The jobs of a deleted pipeline stay readable; those of one that never was are unknown.
+/// The jobs of a deleted pipeline stay readable; a pipeline that never existed is not found.
 #[utoipa::path(
     get, path = "/api/jobs/pipeline/{id}", operation_id = "listJobsOfPipeline", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The pipeline"), Paging, Filter, At),
     responses(
-        (status = 200, description = "A page of them", body = [JobBody], headers(("Link" = String))),
+        (status = 200, description = "A page of jobs", body = [JobBody], headers(("Link" = String))),
         (status = 404, description = "`pipeline_not_found`"),
         (status = 422, description = "`search_too_wide`"),
     )
@@ -123,7 +125,7 @@ async fn answer(
             return Err(ApiError::malformed("invalid_query", "search: is not possible together with at"));
         }
         let page = page_at(&state.read_models, &filter, cursor.as_ref(), limit, then).await?;
-        return Ok(told(Some(then), listed(uri, page, |row| JobBody::from_row(row, then.time))));
+        return Ok(answer_at(Some(then), listed(uri, page, |row| JobBody::from_row(row, then.time))));
     }
     let page = match search {
         None => jobs::list(&state.read_models, &filter, cursor.as_ref(), limit).await?,
@@ -139,8 +141,8 @@ async fn answer(
     Ok(listed(uri, page, |row| JobBody::from_row(row, now)))
 }
 
-/// A page of the jobs that had been launched by then, as they were; it has fewer rows than asked for where some of
-/// them did not meet the filter at that time.
+/// A page of the jobs that had been launched by then, as they were then. It has fewer rows than asked for where some
+/// of them did not pass the filter at that time.
 async fn page_at(
     read_models: &ReadModels,
     filter: &JobFilter,
@@ -149,7 +151,7 @@ async fn page_at(
     then: Moment,
 ) -> Result<Page<Job>, ApiError> {
     let newest = then.time + CLOCKS_DIFFER;
-    // What does not change is asked for, and what does is looked at in the rows of that time.
+    // The query filters by what never changes; status and runner are compared in the rows of that time.
     let launched = JobFilter {
         status: vec![],
         runner_id: None,

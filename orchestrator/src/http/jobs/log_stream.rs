@@ -27,21 +27,22 @@ use crate::http::sse::{self, Frames, KEEP_ALIVE};
 use crate::http::state::{AppState, unknown_job};
 use crate::telemetry::chain;
 
-/// Type and id of the last event of a job that has ended.
+/// Type and id of the server-sent event with which the stream of an ended job ends.
 const END: &str = "end";
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Start {
-    /// The last index seen.
+    /// Only entries after this index.
     #[serde(default)]
     after: u64,
 }
 
 /// Follow the log of a job, as server-sent events.
 ///
-/// The data of each is a log entry in one line of JSON, and its id is its index: a client that comes back with the last
-/// one goes on there. When the job has ended, an event of type `end` follows, with the id `end` and how it ended.
+/// The data of each is a log entry in one line of JSON, and its id is its index: a client that reconnects with the
+/// last id resumes there. When the job has ended, an event of type `end` follows, with the id `end`; its data says
+/// how it ended.
 #[utoipa::path(
     get, path = "/api/jobs/{id}/logs/stream", operation_id = "followLogs", tag = "Jobs",
     params(
@@ -54,7 +55,7 @@ pub(in crate::http) struct Start {
             status = 200, description = "Every entry, as it arrives", body = String, content_type = "text/event-stream",
             example = json!("id: 1\ndata: {\"index\":1,\"attempt\":1,\"timestamp\":\"2026-01-31T12:00:00Z\",\"level\":\"Info\",\"message\":\"Hello, world\"}\n\n"),
         ),
-        (status = 204, description = "The client has everything, and need not come again"),
+        (status = 204, description = "The client has everything, and need not reconnect"),
         (status = 404, description = "`job_not_found`"),
     )
 )]
@@ -81,8 +82,8 @@ pub(in crate::http) async fn stream(
     Ok(sse::answer(Frames::opening(after), log, state.draining.clone()))
 }
 
-/// What is stored first, then what comes in. What comes in is taken from the feed, which many readers share, and not
-/// from the read model: a line costs no query, however many watch.
+/// The source of the stream: first what the read model has, then what comes in. What comes in is taken from the feed,
+/// which many readers share, and not from the read model: a line costs no query, however many clients watch.
 struct LogStream {
     read_models: ReadModels,
     feed: Feed,
@@ -91,7 +92,7 @@ struct LogStream {
     after: u64,
     /// Entries to send next.
     ready: VecDeque<NumberedEntry>,
-    /// How the job ended, as far as it is known.
+    /// How the job ended, once that is known.
     end: Option<End>,
     stage: Stage,
 }
@@ -99,9 +100,9 @@ struct LogStream {
 enum Stage {
     /// Reads what the read model has.
     Stored,
-    /// Everything stored was read.
+    /// Everything in the read model was read; follows the feed.
     Live(Box<Follower>),
-    /// The end was told.
+    /// The end was sent.
     Over,
 }
 
@@ -149,12 +150,13 @@ impl sse::Source for LogStream {
 }
 
 impl LogStream {
-    /// Finds entries to send, until the deadline, or until there can be no more.
+    /// Finds entries to send, until the deadline or the end of the log.
     async fn fill(&mut self, deadline: Instant) -> Result<(), LogStreamError> {
         while self.ready.is_empty() {
             match &mut self.stage {
                 Stage::Stored => {
-                    // Whatever is after this is in the feed, if it is not in the page.
+                    // Taken before the page is read: what the page does not have comes after this position in the
+                    // feed.
                     let position = self.read_models.position();
                     let as_it_is = AsOf::default();
                     let (page, _) =
@@ -162,7 +164,8 @@ impl LogStream {
                             .await?;
                     self.ready = page.entries.into();
                     if self.ready.is_empty() && self.end.is_none() {
-                        // It may have ended while its log was read; then what came before the end is still to be read.
+                        // The job may have ended while its log was read. Then the log is read once more, for what
+                        // came before the end.
                         let job = jobs::find(&self.read_models, self.job_id).await?;
                         self.end = job.as_ref().and_then(End::of_row);
                         if self.end.is_some() {

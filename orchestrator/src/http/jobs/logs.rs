@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{id}/logs`
+//! `GET /api/jobs/{id}/logs`: the log of a job as a JSON array, which is read page by page while it is sent.
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -16,30 +16,30 @@ use crate::http::extract::{Path, Query};
 use crate::http::fresh::{Freshness, stale};
 use crate::http::state::{AppState, unknown_job};
 
-/// Entries that are read from the store at once when the whole log is asked for.
+/// Entries that are read from the store at a time.
 const PAGE: usize = 1_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Range {
-    /// The last index seen.
+    /// Only entries after this index.
     after: Option<u64>,
-    /// All of it where absent.
+    /// Most entries; all where absent.
     #[param(minimum = 1)]
     limit: Option<usize>,
-    /// So many entries at the end, instead of `after` and `limit`.
+    /// Only so many entries at the end, instead of `after` and `limit`.
     #[param(minimum = 1)]
     tail: Option<usize>,
 }
 
 /// Read the log of a job, in order of arrival.
 ///
-/// Without `limit` it is the whole log, streamed: it is never all in memory.
+/// Without `limit` the whole log is streamed: the server never has all of it in memory.
 #[utoipa::path(
     get, path = "/api/jobs/{id}/logs", operation_id = "readLogs", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job"), Range),
     responses(
-        (status = 200, description = "Its entries", body = [NumberedLogEntry]),
+        (status = 200, description = "The entries", body = [NumberedLogEntry]),
         (status = 404, description = "`job_not_found`"),
     )
 )]
@@ -59,14 +59,15 @@ pub(in crate::http) async fn read(
         Some(tail) => {
             let (last, is_last) = job_logs::last_index(&state.read_models, job_id, as_of).await?;
             fresh &= is_last;
-            // What comes meanwhile is of the end too.
+            // Without a limit: entries that arrive meanwhile belong to the end too.
             (last.saturating_sub(u64::try_from(tail).unwrap_or(u64::MAX)), usize::MAX)
         }
         None => (range.after.unwrap_or_default(), range.limit.unwrap_or(usize::MAX)),
     };
     let reading =
         Reading { read_models: state.read_models.clone(), job_id, after, left, as_of, begun: false };
-    // The first page before the answer begins, so that a store that fails can still be told of.
+    // The first page is read before the answer begins, so that a failure of the store can still be answered as an
+    // error.
     let Piece { text, rest, is_fresh } = reading.next().await?;
     let body = stream::iter([Ok(text)]);
     let body = Body::from_stream(stream::StreamExt::chain(body, chunks(rest)));
@@ -88,22 +89,25 @@ impl Range {
     }
 }
 
-/// How far a log has been read.
+/// A reader of a log, at the place that it has reached.
 struct Reading {
     read_models: ReadModels,
     job_id: JobId,
+    /// The last index that was read.
     after: u64,
+    /// Entries that may still be read.
     left: usize,
     as_of: AsOf,
+    /// Whether the array's text has begun.
     begun: bool,
 }
 
-/// A piece of the array's text.
+/// A piece of the answer's text, which is a JSON array.
 struct Piece {
     text: Bytes,
-    /// What is to be read after it.
+    /// The reader of what comes after it.
     rest: Option<Reading>,
-    /// Whether it is as new as it has to be.
+    /// Whether it reflects the position that the answer has to.
     is_fresh: bool,
 }
 

@@ -1,4 +1,5 @@
-//! Jobs: launched, offered, claimed, reported on, read.
+//! Jobs: launching, offering and claiming them; reports and logs of their runners; reading, cancelling and repeating
+//! them.
 
 pub(super) mod append_logs;
 pub(super) mod cancel;

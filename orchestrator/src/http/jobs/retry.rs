@@ -1,4 +1,4 @@
-//! `POST /api/jobs/{id}/retry`
+//! `POST /api/jobs/{id}/retry`: launches an ended job again, as a new job.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -20,8 +20,8 @@ use crate::http::state::{Actor, AppState, unknown_job};
 
 /// Launch an ended job again.
 ///
-/// The new job names the old one, and has the same version of the pipeline and the same parameters. With an
-/// `Idempotency-Key` the same key is the same new job.
+/// The new job names the old one as `retry_of`, and has the same version of the pipeline and the same parameters. With
+/// an `Idempotency-Key`, the same key is the same new job.
 #[utoipa::path(
     post, path = "/api/jobs/{id}/retry", operation_id = "retryJob", tag = "Jobs",
     params(

@@ -1,4 +1,4 @@
-//! `GET /api/jobs/scheduled`
+//! `GET /api/jobs/scheduled`: the jobs that a runner may claim by their ids, for runners that poll.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -14,25 +14,25 @@ use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::header::RequestId;
-use crate::http::moment::{At, Moment, told};
+use crate::http::moment::{At, Moment, answer_at};
 use crate::http::state::{Actor, AppState};
 
-/// A runner claims all that it is shown, so it is never shown the whole queue.
+/// Most jobs in the answer: a runner claims all that it is shown, so it is never shown the whole queue.
 const OFFERED: usize = 100;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Poll {
-    /// Absent in dialect B: such a runner takes every job.
+    /// The runner that asks. Absent in dialect B: such a runner takes every job.
     runner_id: Option<RunnerId>,
-    /// Whether this client echoes its lease.
+    /// Whether this client fences: it sends its lease with every report.
     #[serde(default)]
     fencing: bool,
 }
 
-/// List what a runner may claim: the first 100 jobs in claim order, shown by the time of their launch.
+/// List what a runner may claim: the first 100 jobs in claim order, sorted by the time of their launch.
 ///
-/// Fewer where they would be larger than 8 MiB together: who has claimed these asks again.
+/// There are fewer where they would be larger than 8 MiB together; a runner that has claimed these asks again.
 #[utoipa::path(
     get, path = "/api/jobs/scheduled", operation_id = "listScheduledJobs", tag = "Runners",
     params(Poll, At),
@@ -49,7 +49,7 @@ pub(in crate::http) async fn scheduled(
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
     if let Some(then) = at.moment(&state).await? {
-        return Ok(told(Some(then), Json(offered_at(&state, &poll, then).await?)));
+        return Ok(answer_at(Some(then), Json(offered_at(&state, &poll, then).await?)));
     }
     let now = state.clock.now();
     let capabilities = match &poll.runner_id {
@@ -67,14 +67,14 @@ pub(in crate::http) async fn scheduled(
             .await?;
     let ids: Vec<JobId> = offered.iter().map(|job| job.job_id).collect();
     let mut jobs = jobs::first_of(&state.read_models, &ids).await?;
-    // Of those that were offered, one may have been claimed since.
+    // One of them may have been claimed since the queue was read.
     jobs.retain(|job| job.status == JobStatus::Queued);
     jobs.sort_by_key(|job| (job.requested_at, job.id));
     let jobs: Vec<Job> = jobs.into_iter().map(|row| Job::from_row(row, now)).collect();
     Ok(Json(jobs).into_response())
 }
 
-/// What the runner would have been answered then. Asking about the past is no sign of life of anybody.
+/// What the runner would have been answered then. A question about the past is not noted as contact of the runner.
 async fn offered_at(state: &AppState, poll: &Poll, then: Moment) -> Result<Vec<Job>, ApiError> {
     let (read_models, position) = (&state.read_models, then.position);
     let capabilities = match &poll.runner_id {

@@ -1,4 +1,4 @@
-//! `PUT /api/jobs/{id}/status`
+//! `PUT /api/jobs/{id}/status`: starts an attempt, or ends it without a result.
 
 use axum::Extension;
 use axum::extract::State;
@@ -18,7 +18,7 @@ use crate::http::header::{LEASE, RequestId};
 use crate::http::openapi::one_of;
 use crate::http::state::{Actor, AppState};
 
-/// Every status but `Queued`.
+/// The schema of what can be reported: every status but `Queued`.
 fn reported() -> Schema {
     let ends = [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut];
     one_of([JobStatus::Running].into_iter().chain(ends).map(JobStatus::as_str))
@@ -27,20 +27,20 @@ fn reported() -> Schema {
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"status": "Running"}))]
 pub(in crate::http) struct SetStatus {
-    /// `Running`, or a terminal word.
+    /// `Running`, or a terminal status.
     #[schema(schema_with = reported)]
     status: JobStatus,
 }
 
 /// Report the status of an attempt.
 ///
-/// `Running` marks its start; a terminal word ends it as a complete without a result would.
+/// `Running` marks its start; a terminal status ends it, like `complete` without a result.
 #[utoipa::path(
     put, path = "/api/jobs/{id}/status", operation_id = "setJobStatus", tag = "Runners",
     params(("id" = Uuid, Path, description = "The job"), ("Rivet-Lease" = Uuid, Header)),
     request_body = SetStatus,
     responses(
-        (status = 204, description = "Taken note of", headers(("Rivet-Position" = u64))),
+        (status = 204, description = "Recorded", headers(("Rivet-Position" = u64))),
         (status = 404, description = "`job_not_found`"),
         (status = 409, description = "`not_running`, `lease_lost`, `already_ended`, `already_completed`"),
         (status = 422, description = "`invalid_status`"),

@@ -1,4 +1,4 @@
-//! Why a job is waiting.
+//! Why a job is waiting: looked up in the queue, its concurrency group and the online runners when the job is read.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +13,16 @@ use utoipa::ToSchema;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 
-/// Runners that are asked at once for what they can do.
+/// Runners that are read at a time.
 const PAGE: usize = 1_000;
 
-/// Why a job is waiting, and how many are before it.
+/// Why a job is waiting, and its place in the queue.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Waiting {
-    /// 1 is the next, of all that wait, whatever they demand.
+    /// The place among all waiting jobs, whatever they demand; 1 is the next.
     place: u64,
     reason: Reason,
-    /// What no online runner has.
+    /// The demands that no online runner meets; all of them where only no single runner meets all.
     missing_capabilities: Vec<String>,
 }
 
@@ -31,13 +31,13 @@ pub(in crate::http) struct Waiting {
 enum Reason {
     /// A suitable runner is idle.
     Ready,
-    /// All suitable runners are at work.
+    /// All suitable runners are busy.
     Busy,
     /// No online runner may claim it.
     NoRunner,
-    /// Its group runs as many as it may.
+    /// Its concurrency group has reached its limit.
     Concurrency,
-    /// It failed, and its next attempt is not due.
+    /// An attempt failed, and the next one is not due yet.
     Backoff,
 }
 
@@ -68,13 +68,13 @@ pub(super) async fn waiting(
     })
 }
 
-/// The best that there is of the runners online, for a job.
+/// How well the best of the online runners fits a job.
 enum Fit {
-    /// One that may claim it, and is idle.
+    /// It may claim the job, and is idle.
     Idle,
-    /// One that may claim it, and is at work.
+    /// It may claim the job, and is busy.
     Busy,
-    /// None, and this is what they lack: nothing, where only one that fences may have the job.
+    /// None may claim the job. These demands are not met; empty where all that is missing is a runner that fences.
     None(Vec<String>),
 }
 
@@ -87,10 +87,11 @@ async fn fit(state: &AppState, job: &QueuedJob) -> Result<Fit, ApiError> {
         loop {
             let page = runners::list(&state.read_models, Some(status), after.as_ref(), PAGE).await?;
             for runner in page.items {
-                // One without restrictions has everything.
+                // A runner without registered capabilities may take every job.
                 let has = runner.capabilities;
                 if has.as_ref().is_none_or(|has| demands.iter().all(|demand| has.contains(demand))) {
-                    // That it fences, a runner shows only under what it claimed. One that is idle would have the job by now.
+                    // Whether a runner fences is known only of the jobs that it holds. An idle one that does would
+                    // have the job by now.
                     if !job.needs_fencing || runner.held.iter().any(|held| held.fencing) {
                         return Ok(fit);
                     }
@@ -113,8 +114,8 @@ async fn is_full(state: &AppState, job: &QueuedJob) -> Result<bool, ApiError> {
     Ok(running >= u64::from(concurrency.limit))
 }
 
-/// What is in none of the capabilities. Where each demand is met by one runner or another, but by none together, it is all
-/// of them.
+/// The demands that no runner meets, by what all runners can do together. Where each is met by some runner, but no
+/// runner meets all, it is all of them.
 fn missing(capabilities: &BTreeSet<String>, demands: &[String]) -> Vec<String> {
     let missing: Vec<String> =
         demands.iter().filter(|demand| !capabilities.contains(*demand)).cloned().collect();

@@ -1,5 +1,5 @@
-//! What all operations have in common: headers, and the errors that come of how requests are read and where their
-//! answers are kept. Whoever describes a handler names only what is its own.
+//! Completes the description of operations with what they share: headers, and the errors that follow from how
+//! requests are read and data is stored. The description beside a handler names only what is special to it.
 
 use std::collections::BTreeSet;
 
@@ -18,44 +18,51 @@ const PROBLEM: &str = "application/problem+json";
 /// GETs that do not wait for the read models.
 const AT_ONCE: [&str; 5] =
     ["/api/health", "/api/events", "/api/events/stream", "/api/projections", "/api/openapi.json"];
-/// What neither reads nor writes what is kept.
+/// Operations that use neither the log nor the read models, and so cannot be `unavailable`.
 const WITHOUT_STORE: [&str; 6] =
     ["/api/health", "/livez", "/metrics", "/api/openapi.json", "/api/stubs", "/api/stubs/{name}"];
 
-/// What headers mean, requests' and answers'.
+/// What the headers of requests and answers mean.
 const HEADERS: [(&str, &str); 14] = [
     (
         "Idempotency-Key",
-        "The same key and body is the same job; 1 to 255 bytes. The scope is what is launched: the pipeline, or the ended job.",
+        "The same key and body is the same job. 1 to 255 bytes; each pipeline, and each job that is retried, has keys of \
+         its own.",
     ),
     ("Idempotency-Replayed", "`true`: the job was launched before with this key."),
-    ("If-Match", "The version that is replaced, as `\"3\"`; whichever is current where absent."),
+    ("If-Match", "The version to replace, as `\"3\"`; whichever is current where absent."),
     (
         "Last-Event-ID",
-        "The id of the last event that the client has, which wins over `after`; browsers send it by themselves.",
+        "The id of the last event that the client has. It overrides `after`; browsers send it by themselves.",
     ),
     ("Link", "The address of the next page, as `<…>; rel=\"next\"`; absent on the last one."),
-    ("Retry-After", "Seconds to wait."),
+    ("Retry-After", "Seconds to wait before the next try."),
     (
         "Rivet-Cancel",
         "Ids of jobs that this runner holds and must stop, with commas between them; absent where there are none.",
     ),
-    ("Rivet-Lease", "The `lease_id` of the claim, from a client that echoes it."),
-    ("Rivet-Log-Ack", "Entries that are stored of this attempt."),
-    ("Rivet-Log-Offset", "Entries of this attempt before this batch."),
+    (
+        "Rivet-Lease",
+        "The `lease_id` that the claim was answered with; absent from clients that do not fence.",
+    ),
+    ("Rivet-Log-Ack", "How many log entries of this attempt are stored."),
+    ("Rivet-Log-Offset", "How many log entries of this attempt come before this batch."),
     (
         "Rivet-Min-Position",
         "A position that the answer must reflect, such as another replica's `Rivet-Position`.",
     ),
     (
         "Rivet-Position",
-        "Where the last event of the command stands in the log; the head where there was nothing to record.",
+        "The position of the command's last event; the head of the log where there was nothing to record.",
     ),
-    ("Rivet-Request-Key", "A claim repeated by the same runner with its key gets its first answer."),
-    ("Rivet-Stale", "`true`: the read models did not reach the position in time."),
+    (
+        "Rivet-Request-Key",
+        "A claim that the same runner repeats with the same key gets its first answer again.",
+    ),
+    ("Rivet-Stale", "`true`: the read models did not reach the required position in time."),
 ];
 
-/// The claim of the second dialect: the same under another path.
+/// Describes the claim of dialect B: the same operation under another path.
 pub(super) struct SecondClaim;
 
 impl Modify for SecondClaim {
@@ -69,7 +76,7 @@ impl Modify for SecondClaim {
     }
 }
 
-/// Adds what is common.
+/// Adds what operations share.
 pub(super) struct Common;
 
 impl Modify for Common {
@@ -87,7 +94,7 @@ impl Modify for Common {
             for operation in operations(item) {
                 add_common_codes(path, operation);
             }
-            item.get.as_mut().map(tell_of_the_past);
+            item.get.as_mut().map(describe_moment);
             for operation in operations(item) {
                 complete(path, operation);
             }
@@ -99,8 +106,8 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
-/// A GET of read models can ask for a position, and is told if it was not reached: then what is not found may be
-/// there all the same.
+/// A GET of read models can require a position, and its answer says if that was not reached. A 404 is then a 503 with
+/// the code `behind`, since what is not found may exist all the same.
 fn wait_for_read_models(operation: &mut Operation) {
     let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     operation
@@ -122,15 +129,16 @@ fn add_common_codes(path: &str, operation: &mut Operation) {
     }
 }
 
-/// Who asks about a moment is told its position, unless it has not come.
-fn tell_of_the_past(operation: &mut Operation) {
+/// A GET with the parameter `at`: its answer has the position of the moment, and a moment in the future is refused.
+fn describe_moment(operation: &mut Operation) {
     if !parameters(operation).any(|parameter| parameter.name == "at") {
         return;
     }
     add_codes(operation, StatusCode::UNPROCESSABLE_ENTITY, &["in_the_future"]);
     let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     let mut position = HeaderBuilder::new().schema(Some(position)).build();
-    position.description = Some("The position of the moment that was asked for; absent of now.".to_owned());
+    position.description =
+        Some("The position of the moment that was asked for; absent where none was.".to_owned());
     for response in successes(operation) {
         response.headers.insert("Rivet-Position".to_owned(), position.clone().into());
     }
@@ -142,7 +150,7 @@ fn complete(path: &str, operation: &mut Operation) {
     for parameter in parameters(operation) {
         parameter.description = parameter.description.take().or_else(|| meaning(&parameter.name));
         if parameter.parameter_in == ParameterIn::Header {
-            // None of our headers has to be there.
+            // All of our headers are optional.
             parameter.required = Required::False;
         }
     }
@@ -163,7 +171,7 @@ fn complete(path: &str, operation: &mut Operation) {
 fn meaning(header: &str) -> Option<String> {
     if header == "x-request-id" {
         return Some(
-            "The id of the request, kept with the events and in the log; made up where it is absent, or not 1 to 128 visible ASCII characters.".to_owned(),
+            "The id of the request, kept with its events and in the server's log; the server makes one where it is absent, or not 1 to 128 visible ASCII characters.".to_owned(),
         );
     }
     HEADERS.iter().find(|(name, _)| *name == header).map(|(_, meaning)| (*meaning).to_owned())
@@ -196,7 +204,7 @@ fn successes(operation: &mut Operation) -> impl Iterator<Item = &mut Response> {
     })
 }
 
-/// The errors that come of the shape of an operation.
+/// The errors that follow from an operation's parameters, its body and its use of the store.
 fn common_codes(path: &str, operation: &mut Operation) -> Vec<(StatusCode, Vec<&'static str>)> {
     let (mut malformed, mut found) = (vec![], vec![]);
     for parameter in parameters(operation) {

@@ -16,7 +16,7 @@ use crate::http::state::{Actor, AppState};
 
 /// Create a pipeline.
 ///
-/// With a `name` any script is accepted; without one the script must be a definition. What the request says wins over
+/// With a `name` any script is accepted; without one the script must be a definition. What the request says overrides
 /// what the script says.
 #[utoipa::path(
     post, path = "/api/pipeline/create", operation_id = "createPipeline", tag = "Pipelines",

@@ -1,4 +1,4 @@
-//! Makes a definition out of a request: what the request says wins over what its script says.
+//! Makes a pipeline definition out of a request: what the request says overrides what its script says.
 
 use std::collections::BTreeSet;
 
@@ -15,27 +15,27 @@ use crate::http::error::ApiError;
     "script": "return { name = 'hello', stages = { { name = 'greet', script = function() log.info('Hello') end } } }",
 }))]
 pub(in crate::http) struct PipelineRequest {
-    /// Where absent, the script must be a definition.
+    /// The name; where absent, the script must be a definition.
     #[schema(pattern = r"\S")]
     #[serde(default)]
     name: Option<String>,
-    /// Shown description.
+    /// A description for people.
     #[serde(default)]
     description: Option<String>,
     /// Lua, at most 1 MiB.
     script: String,
-    /// Capabilities that its jobs demand, beside those of the script.
+    /// Capabilities that its jobs demand, in addition to those of the script.
     #[serde(default)]
     required_modules: Option<Vec<String>>,
-    /// Texts, or pairs that demand `key=value`.
+    /// Texts, or pairs of a key and a value; jobs demand the capability `key=value` of each pair.
     #[serde(default)]
     tags: Option<Vec<Tag>>,
-    /// Limits, environment and queueing, member by member before those of the script.
+    /// Limits, environment and queueing; each member overrides that of the script.
     #[serde(default)]
     config: Option<PartialConfig>,
 }
 
-/// The definition that a request stands for. With a name in the request, a script that is no definition is kept as
+/// The definition that a request describes. With a name in the request, a script that is not a definition is kept as
 /// it is; one that hits a limit is refused in any case.
 pub(super) async fn define(
     evaluator: &Evaluator,
@@ -76,7 +76,7 @@ fn union(first: Vec<String>, second: Vec<String>) -> Vec<String> {
     first.into_iter().chain(second).filter(|text| seen.insert(text.clone())).collect()
 }
 
-/// The capabilities that modules and pairs demand: sorted, unique. Texts as tags demand nothing.
+/// The capabilities that modules and tags demand, sorted and unique. Only pairs demand something, texts do not.
 fn demands(modules: &[String], tags: &[Tag]) -> Vec<String> {
     let pairs = tags.iter().filter_map(|tag| match tag {
         Tag::Pair { key, value } => Some(format!("{key}={value}")),

@@ -20,7 +20,7 @@ use crate::telemetry::chain;
     delete, path = "/api/pipeline/{id}", operation_id = "deletePipeline", tag = "Pipelines",
     params(("id" = Uuid, Path, description = "The pipeline")),
     responses(
-        (status = 204, description = "It takes no more launches", headers(("Rivet-Position" = u64))),
+        (status = 204, description = "The pipeline is deleted, and takes no more launches", headers(("Rivet-Position" = u64))),
         (status = 404, description = "`pipeline_not_found`"),
     )
 )]

@@ -1,4 +1,4 @@
-//! `GET /api/pipeline/{id}/diff`
+//! `GET /api/pipeline/{id}/diff`: what differs between two versions of a pipeline, in the script and in the settings.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::state::AppState;
 
-/// Longest search for the smallest difference; what is found by then is correct, and may be longer than need be.
-const SEARCH: Duration = Duration::from_millis(200);
+/// Longest search for the smallest diff. The diff that is found by then is correct, but may be longer than need be.
+const SEARCH_TIMEOUT: Duration = Duration::from_millis(200);
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -44,11 +44,11 @@ pub(in crate::http) struct Diff {
     to: u32,
     /// A unified diff; empty where the scripts are the same.
     script: String,
-    /// All else that differs.
+    /// The other settings that differ.
     settings: Vec<Change>,
 }
 
-/// A setting that is not the same; null where a version does not have it.
+/// A setting that differs; null where a version does not have it.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = SettingChange)]
 struct Change {
@@ -77,7 +77,7 @@ pub(in crate::http) async fn diff(
     let from = pair.from.unwrap_or(to.saturating_sub(1).max(1));
     let (before, after) =
         (history.version(from)?.definition.clone(), history.version(to)?.definition.clone());
-    // Long scripts take the processor for a while.
+    // Comparing long scripts keeps a core busy for a while.
     let compared = state.tasks.spawn_blocking(move || Diff {
         pipeline_id,
         from,
@@ -89,11 +89,11 @@ pub(in crate::http) async fn diff(
 }
 
 fn unified(before: &str, after: &str, from: u32, to: u32) -> String {
-    let diff = TextDiff::configure().timeout(SEARCH).diff_lines(before, after);
+    let diff = TextDiff::configure().timeout(SEARCH_TIMEOUT).diff_lines(before, after);
     diff.unified_diff().header(&format!("version {from}"), &format!("version {to}")).to_string()
 }
 
-/// All that differs beside the script, in the order of the paths.
+/// The settings that differ, in the order of their paths; the script is not one of them.
 fn changes(before: &PipelineDefinition, after: &PipelineDefinition) -> Vec<Change> {
     let (mut before, mut after) = (settings(before), settings(after));
     let paths: Vec<String> = before.keys().chain(after.keys()).cloned().collect();
@@ -109,7 +109,7 @@ fn changes(before: &PipelineDefinition, after: &PipelineDefinition) -> Vec<Chang
     changes
 }
 
-/// The settings by their paths. Lists and single inputs are compared as a whole.
+/// The settings by their paths. A list, or one input, is one setting.
 fn settings(definition: &PipelineDefinition) -> BTreeMap<String, Value> {
     let document = serde_json::to_value(definition).expect("invariant: a definition is plain data");
     let mut settings = BTreeMap::new();

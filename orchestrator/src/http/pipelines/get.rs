@@ -9,7 +9,7 @@ use rivet_projections::pipelines;
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
-use crate::http::moment::{At, told};
+use crate::http::moment::{At, answer_at};
 use crate::http::state::{AppState, unknown_pipeline};
 
 /// Get a pipeline.
@@ -32,5 +32,5 @@ pub(in crate::http) async fn get(
         None => pipelines::find(&state.read_models, id).await?,
     };
     let row = row.filter(|row| row.deleted_at.is_none()).ok_or_else(|| unknown_pipeline(id))?;
-    Ok(told(then, Json(Pipeline::from_row(row))))
+    Ok(answer_at(then, Json(Pipeline::from_row(row))))
 }

@@ -8,7 +8,7 @@ use crate::http::answer::{Paging, listed};
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
-use crate::http::moment::{At, told};
+use crate::http::moment::{At, answer_at};
 use crate::http::state::AppState;
 
 /// List pipelines, newest first.
@@ -16,7 +16,7 @@ use crate::http::state::AppState;
     get, path = "/api/pipeline/list", operation_id = "listPipelines", tag = "Pipelines",
     params(Paging, At),
     responses(
-        (status = 200, description = "A page of them", body = [Pipeline], headers(("Link" = String))),
+        (status = 200, description = "A page of pipelines", body = [Pipeline], headers(("Link" = String))),
         (status = 422, description = "`too_much`"),
     )
 )]
@@ -32,5 +32,5 @@ pub(in crate::http) async fn list(
         Some(then) => pipelines::list_at(read_models, then.position, cursor.as_ref(), limit).await?,
         None => pipelines::list(read_models, cursor.as_ref(), limit).await?,
     };
-    Ok(told(then, listed(&uri, page, Pipeline::from_row)))
+    Ok(answer_at(then, listed(&uri, page, Pipeline::from_row)))
 }

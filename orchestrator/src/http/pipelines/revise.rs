@@ -16,10 +16,11 @@ use crate::http::extract::{Json, Path, header_value};
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState, unknown_pipeline};
 
-/// Revise a pipeline: the next version of it.
+/// Revise a pipeline: record its next version.
 ///
-/// Jobs that were launched before keep theirs. Members that are left out are not kept from the version before, and what
-/// changes nothing is no version. With `If-Match` it replaces that version only.
+/// Jobs that were launched before keep theirs. Members that are left out are not taken over from the version before,
+/// and a request that changes nothing records no version. With `If-Match` it is refused unless that version is the
+/// current one.
 #[utoipa::path(
     put, path = "/api/pipeline/{id}", operation_id = "revisePipeline", tag = "Pipelines",
     params(("id" = Uuid, Path, description = "The pipeline"), ("If-Match" = String, Header, pattern = r#"^"[0-9]{1,9}"$"#)),

@@ -22,9 +22,10 @@ pub(in crate::http) struct RollBack {
     version: u32,
 }
 
-/// Roll a pipeline back: what an earlier version ran is the next version.
+/// Roll a pipeline back: record what an earlier version was as the next version.
 ///
-/// Its script is not read again: it runs as it was stored. Back to what runs already is no version.
+/// The script is not read again, but taken as it was stored. A rollback to what is current already records no
+/// version.
 #[utoipa::path(
     post, path = "/api/pipeline/{id}/rollback", operation_id = "rollBackPipeline", tag = "Pipelines",
     params(("id" = Uuid, Path, description = "The pipeline")),

@@ -1,4 +1,5 @@
-//! `GET /api/pipeline/{id}/versions`, `GET /api/pipeline/{id}/versions/{version}`
+//! `GET /api/pipeline/{id}/versions`, `GET /api/pipeline/{id}/versions/{version}`: the versions of a pipeline, read
+//! from its stream and not from a read model.
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ const DEFAULT_LIMIT: usize = 100;
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Range {
-    /// Versions at most, 100 where absent; fewer where they would be larger than 8 MiB together.
+    /// Most versions; 100 where absent. There are fewer where they would be larger than 8 MiB together.
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Only versions older than this.
@@ -58,7 +59,7 @@ struct Summary<'a> {
     restores: Option<u32>,
 }
 
-/// A version with all its settings, and what recorded it.
+/// A version with all its settings, and the event that recorded it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = PipelineVersion)]
 struct Detail<'a> {
@@ -70,7 +71,7 @@ struct Detail<'a> {
     actor: Option<&'a str>,
     /// The id of the request that made it.
     request_id: Option<&'a str>,
-    /// Where it stands in the log.
+    /// The position of the event that recorded it.
     position: Position,
     /// Whether it is what a launch would run.
     current: bool,
@@ -87,7 +88,7 @@ struct Detail<'a> {
     get, path = "/api/pipeline/{id}/versions", operation_id = "listPipelineVersions", tag = "Pipelines",
     params(("id" = Uuid, Path, description = "The pipeline"), Range),
     responses(
-        (status = 200, description = "Some of them", body = [Summary<'static>], headers(("Link" = String))),
+        (status = 200, description = "A page of versions", body = [Summary<'static>], headers(("Link" = String))),
         (status = 404, description = "`pipeline_not_found`"),
     )
 )]
@@ -152,7 +153,7 @@ pub(in crate::http) async fn get(
     Ok(Json(history.version(number)?.detail(id)).into_response())
 }
 
-/// What was recorded of a pipeline.
+/// The recorded versions of a pipeline.
 pub(super) struct History {
     /// The event that made version 1, 2, …
     revisions: Vec<Arc<Envelope>>,
@@ -160,7 +161,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// The whole history, which is the pipeline's stream.
+    /// Reads the whole history from the pipeline's stream.
     pub(super) async fn read(state: &AppState, id: PipelineId) -> Result<Self, ApiError> {
         let envelopes = state.commands.log().read_stream(&StreamId::pipeline(id), Version::default()).await?;
         let is_deletion = |event: &Event| matches!(event, Event::Pipeline(PipelineEvent::Deleted(_)));
@@ -229,7 +230,7 @@ impl<'a> Revision<'a> {
     }
 }
 
-/// What an event made of a pipeline: the definition, when, and the version that it brought back.
+/// The version that an event recorded: its definition, its time, and the version that it restored.
 fn definition(event: &Event) -> Option<(&PipelineDefinition, DateTime<Utc>, Option<u32>)> {
     let Event::Pipeline(event) = event else { return None };
     match event {

@@ -1,4 +1,4 @@
-//! Where the read models stand, building them anew, and what to do about events that they cannot apply.
+//! Read models: how far each is, rebuilding one, and deciding what to do about events that one cannot apply.
 
 pub(super) mod list;
 pub(super) mod parked;
@@ -12,11 +12,11 @@ use super::error::ApiError;
 use super::state::AppState;
 use crate::telemetry::chain;
 
-/// What an operator says to a decision that is recorded.
+/// Why an operator has decided so; it is recorded with the decision.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(example = json!({"reason": "this build reads it"}))]
 pub(in crate::http) struct Decision {
-    /// For whoever reads the log later.
+    /// The reason, for whoever reads the log later.
     reason: Option<String>,
 }
 
@@ -28,8 +28,8 @@ fn known(name: &str) -> Result<&'static str, ApiError> {
     })
 }
 
-/// Begins a rebuild beside the live read model; from then on `GET /api/projections` shows how far it is. A server that is
-/// to stop gives it up.
+/// Begins a rebuild beside the live read model; from then on `GET /api/projections` shows how far it is. A server
+/// that drains gives it up.
 async fn begin_rebuild(state: &AppState, name: &'static str) -> Result<(), ApiError> {
     let mut rebuild = state.read_models.begin_rebuild(&[name]).await.map_err(|error| {
         tracing::error!(projection.name = name, error = %chain(&error), "a rebuild cannot begin");

@@ -1,4 +1,5 @@
-//! `GET /api/projections/{name}/parked`, `POST /api/projections/{name}/parked/{stream}/retry` and `…/skip`
+//! `GET /api/projections/{name}/parked`, `POST /api/projections/{name}/parked/{stream}/retry` and `…/skip`: the
+//! streams that a read model has given up since it could not apply an event, and what an operator decides about them.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -29,9 +30,9 @@ pub(in crate::http) struct ParkedBody {
     #[schema(value_type = StreamType)]
     stream_type: &'static str,
     stream_id: String,
-    /// Where the event stands that could not be applied.
+    /// The position of the event that could not be applied.
     position: Position,
-    /// Why it could not.
+    /// Why it could not be applied.
     error: String,
 }
 
@@ -52,8 +53,8 @@ pub(in crate::http) async fn list(
     Ok(Json(parked.into_iter().map(ParkedBody::from).collect()))
 }
 
-/// Records what was decided about a parked stream, and begins the rebuild that it takes: rows are made of several
-/// streams, so that the missing events of one cannot just be added at the end.
+/// Records what was decided about a parked stream, and begins a rebuild. It takes a whole one: rows are made of
+/// several streams, so the missing events of one cannot just be added at the end.
 pub(in crate::http) async fn decide(
     State(state): State<AppState>,
     Extension(request_id): Extension<RequestId>,
@@ -80,7 +81,7 @@ pub(in crate::http) async fn decide(
 
 /// Try the parked streams of a read model again.
 ///
-/// It begins a rebuild, with all of them: for a build that can read what another could not.
+/// This begins a rebuild, in which all of them are tried again: for a build that can read what another could not.
 #[utoipa::path(
     post, path = "/api/projections/{name}/parked/{stream}/retry", operation_id = "retryParkedStream", tag = "Operations",
     params(
@@ -104,7 +105,7 @@ pub(in crate::http) fn retry(
 
 /// Go on with a parked stream without the event that it was given up at.
 ///
-/// It begins a rebuild, and holds for every later one.
+/// This begins a rebuild. The event is left out of every later one, too.
 #[utoipa::path(
     post, path = "/api/projections/{name}/parked/{stream}/skip", operation_id = "skipParkedEvent", tag = "Operations",
     params(

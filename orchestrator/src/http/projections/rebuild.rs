@@ -14,13 +14,13 @@ use crate::http::state::{Actor, AppState};
 
 /// Build a read model anew from the log.
 ///
-/// It is built beside the live one; `GET /api/projections` shows how far it is.
+/// The new one is built beside the live one; `GET /api/projections` shows how far it is.
 #[utoipa::path(
     post, path = "/api/projections/{name}/rebuild", operation_id = "rebuildProjection", tag = "Operations",
     params(("name" = String, Path, description = "The read model")),
     request_body(content = Option<Decision>, description = "May be left out"),
     responses(
-        (status = 202, description = "It has begun", headers(("Rivet-Position" = u64))),
+        (status = 202, description = "The rebuild has begun", headers(("Rivet-Position" = u64))),
         (status = 404, description = "`projection_not_found`"),
     )
 )]

@@ -13,14 +13,14 @@ use crate::http::extract::Path;
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState};
 
-/// Take a runner off the list.
+/// Remove a runner from the list.
 ///
-/// If it speaks again, it is registered anew.
+/// If it makes contact again, it is registered again.
 #[utoipa::path(
     delete, path = "/api/runners/{id}", operation_id = "deleteRunner", tag = "Runners",
     params(("id" = RunnerId, Path, description = "The runner; slashes may stay as they are")),
     responses(
-        (status = 204, description = "It is not on the list any more", headers(("Rivet-Position" = u64))),
+        (status = 204, description = "The runner is removed", headers(("Rivet-Position" = u64))),
         (status = 400, description = "`invalid_path`"),
         (status = 404, description = "`runner_not_found`"),
     )

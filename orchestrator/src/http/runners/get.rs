@@ -10,7 +10,7 @@ use super::{runner_id, unknown_runner};
 use crate::http::body::Runner;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
-use crate::http::moment::{At, told};
+use crate::http::moment::{At, answer_at};
 use crate::http::state::AppState;
 
 /// Get a runner.
@@ -33,7 +33,7 @@ pub(in crate::http) async fn get(
     if let Some(then) = at.moment(&state).await? {
         let row = runners::find_at(&state.read_models, &runner_id, then.position).await?;
         let runner = Runner::from_row(row.ok_or_else(|| unknown_runner(&runner_id))?, None);
-        return Ok(told(Some(then), Json(runner)));
+        return Ok(answer_at(Some(then), Json(runner)));
     }
     let row = runners::find(&state.read_models, &runner_id).await?;
     let row = row.ok_or_else(|| unknown_runner(&runner_id))?;

@@ -1,4 +1,6 @@
-//! `POST /api/runners/{id}/heartbeat`
+//! `POST /api/runners/{id}/heartbeat`: notes that a runner is alive, and tells it which of its jobs must stop.
+//!
+//! With a lease it also tells the runner whether it still holds that job.
 
 use axum::Extension;
 use axum::extract::State;
@@ -15,17 +17,17 @@ use crate::http::extract::{Path, header_value};
 use crate::http::header::{CANCEL, LEASE, RequestId};
 use crate::http::state::{Actor, AppState};
 
-/// What follows the name of a runner that is alive.
+/// The end of a heartbeat's path, after the name of the runner.
 const HEARTBEAT: &str = "/heartbeat";
 
 /// Say that a runner is alive.
 ///
-/// One that never registered is registered by it, without restrictions.
+/// A runner that never registered is registered by it, without restrictions.
 #[utoipa::path(
     post, path = "/api/runners/{id}/heartbeat", operation_id = "heartbeat", tag = "Runners",
     params(("id" = RunnerId, Path, description = "The runner; slashes may stay as they are"), ("Rivet-Lease" = Uuid, Header)),
     responses(
-        (status = 204, description = "Heard", headers(("Rivet-Position" = u64), ("Rivet-Cancel" = String))),
+        (status = 204, description = "Noted", headers(("Rivet-Position" = u64), ("Rivet-Cancel" = String))),
         (status = 400, description = "`invalid_path`"),
         (status = 409, description = "`lease_lost`"),
     )
@@ -42,7 +44,7 @@ pub(in crate::http) async fn heartbeat(
     let runner_id = runner_id(id)?;
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&runner_id));
     let mut recorded = state.heard_from(&runner_id, &metadata).await?;
-    // What was acknowledged, a cancel or an end, is told, as a GET would tell it.
+    // The answer reflects what this server acknowledged before, such as a cancellation, as a GET would.
     let acknowledged = state.as_of(state.commands.acknowledged());
     let (runner, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
     if let Some(lease) = header_value(&headers, &LEASE)? {
@@ -71,8 +73,8 @@ pub(in crate::http) async fn wrong_method(method: Method, Path(path): Path<Strin
         .with(header::ALLOW, HeaderValue::from_static(allowed))
 }
 
-/// Tells a holder early that it is none any more. The read model says so only when it is not behind the log, where the
-/// claim may stand that another replica has acknowledged.
+/// Refuses a lease that is held no more, so that its former holder learns of it early. The read model is believed
+/// only when it has reached the head of the log, where a claim may stand that another replica has just acknowledged.
 async fn check_lease(state: &AppState, runner_id: &RunnerId, lease: LeaseId) -> Result<(), ApiError> {
     let head = state.as_of(state.commands.log().head().await?);
     let (runner, caught_up) = runners::find_as_of(&state.read_models, runner_id, head).await?;
@@ -83,7 +85,7 @@ fn held(runner: Option<&Runner>, lease: LeaseId) -> Option<&HeldJob> {
     runner?.held.iter().find(|held| held.lease_id == lease)
 }
 
-/// The ids of the jobs that the runner holds and must stop, as they stand in the header.
+/// The value of `Rivet-Cancel`: the ids of the jobs that the runner holds and must stop.
 fn jobs_to_stop(runner: &Runner) -> Option<HeaderValue> {
     let ids: Vec<String> =
         runner.held.iter().filter(|held| held.cancelling).map(|held| held.job_id.to_string()).collect();

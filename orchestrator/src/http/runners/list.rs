@@ -10,13 +10,13 @@ use crate::http::answer::{Paging, listed};
 use crate::http::body::Runner;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
-use crate::http::moment::{At, told};
+use crate::http::moment::{At, answer_at};
 use crate::http::state::AppState;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Filter {
-    /// In this state.
+    /// Only runners in this state.
     status: Option<RunnerStatus>,
 }
 
@@ -25,7 +25,7 @@ pub(in crate::http) struct Filter {
     get, path = "/api/runners", operation_id = "listRunners", tag = "Runners",
     params(Paging, Filter, At),
     responses(
-        (status = 200, description = "A page of them", body = [Runner], headers(("Link" = String))),
+        (status = 200, description = "A page of runners", body = [Runner], headers(("Link" = String))),
         (status = 422, description = "`too_much`"),
     )
 )]
@@ -40,7 +40,7 @@ pub(in crate::http) async fn list(
     if let Some(then) = at.moment(&state).await? {
         let page =
             runners::list_at(read_models, then.position, filter.status, cursor.as_ref(), limit).await?;
-        return Ok(told(Some(then), listed(&uri, page, |row| Runner::from_row(row, None))));
+        return Ok(answer_at(Some(then), listed(&uri, page, |row| Runner::from_row(row, None))));
     }
     let page = runners::list(read_models, filter.status, cursor.as_ref(), limit).await?;
     Ok(listed(&uri, page, |row| {

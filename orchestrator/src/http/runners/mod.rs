@@ -1,4 +1,4 @@
-//! Runners: they register, beat, and are listed.
+//! Runners: registering them, their heartbeats, and the list of them.
 
 pub(super) mod delete;
 pub(super) mod get;
@@ -16,8 +16,8 @@ fn runner_id(text: &str) -> Result<RunnerId, ApiError> {
     text.parse().map_err(|error| ApiError::malformed("invalid_path", format!("{error}")))
 }
 
-/// The path of a runner that has the name of the route at which runners register.
-pub(super) fn namesake() -> Path<String> {
+/// The name in the path of a runner that is called `register`, as the route that registers runners is.
+pub(super) fn called_register() -> Path<String> {
     Path("register".to_owned())
 }
 

@@ -1,4 +1,4 @@
-//! `POST /api/runners/register`
+//! `POST /api/runners/register`: registers a runner, and frees the jobs of its former process.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -21,20 +21,20 @@ use crate::http::state::{Actor, AppState};
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"runner_id": "build-1", "capabilities": ["docker", "os=linux"]}))]
 pub(in crate::http) struct Register {
-    /// The name that it chose.
+    /// The name of the runner, which it chooses itself.
     runner_id: RunnerId,
-    /// Absent in dialect B: such a runner takes every job.
+    /// What it can do. Absent in dialect B: such a runner takes every job.
     #[serde(default)]
     capabilities: Option<Vec<String>>,
-    /// One start of its process.
+    /// Identifies one start of the runner's process.
     #[serde(default)]
     boot_id: Option<String>,
 }
 
 /// Register a runner.
 ///
-/// Without `capabilities` it is unrestricted; with none it can only run what demands nothing. A name that comes back
-/// with another `boot_id` is another process, and what the former one held is taken from it.
+/// Without `capabilities` the runner is unrestricted; with an empty list it can only run jobs that demand nothing. A
+/// runner that registers with another `boot_id` is a new process, and loses the jobs that its former process held.
 #[utoipa::path(
     post, path = "/api/runners/register", operation_id = "registerRunner", tag = "Runners",
     request_body = Register,
@@ -58,13 +58,13 @@ pub(in crate::http) async fn register(
     let committed = state.commands.runners.execute(&runner_id, command, &metadata).await?;
     state.liveness.recorded(&runner_id, now);
     let position = state.position_of(&committed);
-    // What the runner holds, only the read model knows.
+    // Only the read model knows what the runner holds.
     let registered = state.as_of(position);
     let (mut runner, seen) = runners::find_as_of(&state.read_models, &runner_id, registered).await?;
     if tells_its_boot {
         let holder = runner.filter(|_| seen).ok_or_else(not_ready)?;
         void_orphaned_leases(&state, &holder, &metadata).await?;
-        // The answer shows it without them.
+        // The answer shows the runner without these jobs.
         let acknowledged = state.as_of(state.commands.acknowledged());
         (runner, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
     }
@@ -76,8 +76,8 @@ fn not_ready() -> ApiError {
     ApiError::unavailable("unavailable", "the runner is registered, but its answer is not ready yet")
 }
 
-/// The jobs of the process that is no more are not this one's. They are looked for at every registration: one that
-/// failed half-way is repeated by its client, and goes on here.
+/// Expires the leases of the runner's former process. They are looked for at every registration, so that one that
+/// failed half-way is completed when its client repeats it.
 async fn void_orphaned_leases(
     state: &AppState,
     runner: &runners::Runner,

@@ -12,10 +12,10 @@ use utoipa::ToSchema;
 use crate::http::error::ApiError;
 use crate::http::state::AppState;
 
-/// Pipelines that are told of at most.
+/// Most pipelines in the answer.
 const PIPELINES: usize = 1_000;
 
-/// How things stand.
+/// The current figures.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "queued": 3,
@@ -36,14 +36,14 @@ const PIPELINES: usize = 1_000;
 pub(in crate::http) struct Stats {
     queued: u64,
     running: u64,
-    /// How long the job that was queued first has been waiting; 0 where nothing waits.
+    /// How long the job that was queued first has been waiting; 0 where no job waits.
     oldest_waiting_seconds: f64,
     runners: RunnerCounts,
-    /// Newest pipeline first, at most 1,000; deleted ones as long as jobs of them run.
+    /// Newest pipeline first, at most 1,000; a deleted one is listed as long as jobs of it run.
     by_pipeline: Vec<PipelineJobs>,
 }
 
-/// What waits and runs now, and what has ended since the beginning.
+/// How many jobs of a pipeline wait and run now, and how many have ended since the beginning.
 #[derive(Debug, Serialize, ToSchema)]
 struct PipelineJobs {
     pipeline_id: PipelineId,
@@ -56,9 +56,9 @@ struct PipelineJobs {
     timed_out: u64,
 }
 
-/// Get how things stand: the queue, the runners, and the jobs of each pipeline.
+/// Get the current figures: the queue, the runners, and the jobs of each pipeline.
 ///
-/// The figures are kept, so that asking often costs little.
+/// The server keeps these figures, so asking often costs little.
 #[utoipa::path(
     get, path = "/api/stats", operation_id = "getStats", tag = "Operations",
     responses((status = 200, description = "The figures", body = Stats))

@@ -12,7 +12,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::state::AppState;
 
-/// Minutes told of where the client does not say.
+/// Minutes in the answer where the client does not say.
 const DEFAULT_MINUTES: u32 = 60;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -23,7 +23,7 @@ pub(in crate::http) struct Span {
     minutes: Option<u32>,
 }
 
-/// One minute, and how things stood at its end.
+/// The figures of one minute.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = Minute, example = json!({
     "minute": "2026-01-31T12:00:00Z",
@@ -40,29 +40,29 @@ pub(in crate::http) struct Span {
     "longest_wait_seconds": 2.5,
 }))]
 pub(in crate::http) struct Point {
-    /// Its begin.
+    /// When it began.
     minute: DateTime<Utc>,
     launched: u64,
     claimed: u64,
-    /// Attempts that ended with another to follow.
+    /// Attempts that ended, with another one to follow.
     requeued: u64,
     succeeded: u64,
     failed: u64,
     cancelled: u64,
     timed_out: u64,
-    /// At its end.
+    /// Queued jobs at the end of the minute.
     queued: u64,
-    /// At its end.
+    /// Running jobs at the end of the minute.
     running: u64,
-    /// Of the jobs that were claimed, since they could have been; null where none was.
+    /// How long the jobs that were claimed had waited on average, since they could be claimed; null where none was.
     average_wait_seconds: Option<f64>,
-    /// Null where nothing was claimed.
+    /// The longest such wait; null where no job was claimed.
     longest_wait_seconds: Option<f64>,
 }
 
 /// Get the last minutes, oldest first.
 ///
-/// The one that goes on is last, and those in which nothing happened are told too.
+/// The last one is the current minute. Minutes in which nothing happened are included.
 #[utoipa::path(
     get, path = "/api/stats/history", operation_id = "getStatsHistory", tag = "Operations",
     params(Span),
@@ -84,7 +84,8 @@ pub(in crate::http) async fn history(
     Ok(Json(points(&flow, first, last, totals)))
 }
 
-/// Goes back from how things stand now, minute by minute. What a clock that is ahead recorded counts as now.
+/// Computes the points from the current totals, back minute by minute. What was recorded by a clock that is ahead
+/// counts as now.
 fn points(flow: &[Minute], first: i64, last: i64, now: Totals) -> Vec<Point> {
     let mut stand = now;
     let mut rest = flow.iter().rev().peekable();
@@ -102,8 +103,8 @@ fn points(flow: &[Minute], first: i64, last: i64, now: Totals) -> Vec<Point> {
     points
 }
 
-/// How things stood before a minute, from how they stood after it. Both figures are read one after the other, so
-/// that a job may be missing in one of them.
+/// The totals before a minute, from those after it. The totals and the minutes are read one after the other, so a job
+/// may be missing in one of them; hence the saturating subtraction.
 fn before(after: Totals, minute: &Minute) -> Totals {
     let ended_running = minute.ended().saturating_sub(minute.ended_waiting);
     let queued = after.queued + minute.claimed + minute.ended_waiting;

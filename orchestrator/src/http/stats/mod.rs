@@ -1,4 +1,4 @@
-//! Figures for dashboards, all of them kept by read models: an answer costs the same however long the history is.
+//! Figures for dashboards. Read models keep all of them, so an answer costs the same however long the history is.
 
 pub(super) mod get;
 pub(super) mod history;

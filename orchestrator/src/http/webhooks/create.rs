@@ -1,4 +1,4 @@
-//! `POST /api/webhooks`
+//! `POST /api/webhooks`: creates a webhook. Its secret and its progress are stored aside from the log.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -27,10 +27,10 @@ use crate::webhooks::signature::SigningKey;
 
 /// Longest URL, in bytes.
 const MAX_URL: usize = 2_048;
-/// Events of one delivery at most.
+/// Most events of one delivery.
 const MAX_BATCH: u32 = 256;
 
-/// Any of the types that there are.
+/// The schema of a list of event types.
 fn types() -> Schema {
     ArrayBuilder::new()
         .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
@@ -45,25 +45,25 @@ fn types() -> Schema {
     "types": ["job.completed"],
 }))]
 pub(in crate::http) struct CreateRequest {
-    /// Where to: http or https, at most 2,048 bytes.
+    /// Where events are delivered to: http or https, at most 2,048 bytes.
     url: String,
     /// What deliveries are signed with: `whsec_` and 24 to 64 bytes in base64.
     secret: String,
-    /// Types of events; all where there are none.
+    /// Only events of these types; all where empty or absent.
     #[schema(schema_with = types)]
     types: Option<Vec<String>>,
-    /// Of this pipeline, its jobs and their logs alone.
+    /// Only events of this pipeline, of its jobs and of their logs.
     pipeline_id: Option<PipelineId>,
-    /// So many events of one delivery at most, as a batch; 1 to 256. Each by itself where absent.
+    /// Most events of one delivery, which is then a batch; 1 to 256. Each event by itself where absent.
     #[schema(minimum = 1, maximum = 256)]
     batch_size: Option<u32>,
-    /// The last position that is not delivered; what is there already, where absent.
+    /// Only events after this position; only new ones where absent.
     after: Option<u64>,
 }
 
 /// Create a webhook.
 ///
-/// Its secret is kept, and never answered again.
+/// Its secret is kept, and never returned.
 #[utoipa::path(
     post, path = "/api/webhooks", operation_id = "createWebhook", tag = "Webhooks",
     request_body = CreateRequest,
@@ -98,7 +98,7 @@ pub(in crate::http) async fn create(
         return Err(refused("after: has not come yet"));
     }
     let (webhook_id, now) = (WebhookId::generate(), state.clock.now());
-    // Before the event, lest a webhook be there without its secret.
+    // Stored before the event, so that there is never a webhook without its secret.
     let begun = state.deliveries.begin(webhook_id, &secret, after, &Progress::default().text()).await;
     begun.map_err(|error| ApiError::store(&error))?;
     let create = CreateWebhook {
@@ -126,7 +126,7 @@ pub(in crate::http) async fn create(
     Ok(Recorded(state.position_of(&committed), (StatusCode::CREATED, JsonBody(webhook.into()))))
 }
 
-/// The URL as it is asked, if it may be.
+/// The URL in its normal form, if it is allowed.
 fn checked_url(text: &str, allow_private: bool) -> Result<String, ApiError> {
     let url: Url = text.parse().map_err(|error| refused(&format!("url: {error}")))?;
     if !["http", "https"].contains(&url.scheme()) {

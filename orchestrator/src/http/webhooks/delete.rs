@@ -19,7 +19,7 @@ use crate::http::state::{Actor, AppState};
     delete, path = "/api/webhooks/{id}", operation_id = "deleteWebhook", tag = "Webhooks",
     params(("id" = WebhookId, Path, description = "The webhook")),
     responses(
-        (status = 204, description = "It is deleted", headers(("Rivet-Position" = u64))),
+        (status = 204, description = "The webhook is deleted", headers(("Rivet-Position" = u64))),
         (status = 404, description = "`webhook_not_found`"),
     )
 )]

@@ -14,7 +14,7 @@ use crate::http::extract::Path;
 use crate::http::state::AppState;
 use crate::webhooks::progress::Progress;
 
-/// How the deliveries of a webhook go.
+/// The progress of a webhook's deliveries.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Deliveries, example = json!({
     "position": 41,
@@ -35,7 +35,7 @@ use crate::webhooks::progress::Progress;
     }],
 }))]
 pub(in crate::http) struct DeliveriesBody {
-    /// Every event up to here was delivered, or is not wanted.
+    /// Every event up to here was delivered, or does not pass the webhook's filter.
     position: Position,
     /// The head of the log.
     head: Position,
@@ -43,14 +43,14 @@ pub(in crate::http) struct DeliveriesBody {
     progress: Progress,
 }
 
-/// See how the deliveries of a webhook go.
+/// Get the progress of a webhook's deliveries.
 ///
-/// As they were last saved: up to a second ago while all goes well.
+/// It is as it was last saved: up to a second ago while all goes well.
 #[utoipa::path(
     get, path = "/api/webhooks/{id}/deliveries", operation_id = "getDeliveries", tag = "Webhooks",
     params(("id" = WebhookId, Path, description = "The webhook")),
     responses(
-        (status = 200, description = "How far it is, and its last attempts", body = DeliveriesBody),
+        (status = 200, description = "How far the deliveries are, and the last attempts", body = DeliveriesBody),
         (status = 404, description = "`webhook_not_found`"),
     )
 )]

@@ -14,7 +14,7 @@ use crate::http::state::AppState;
 #[utoipa::path(
     get, path = "/api/webhooks", operation_id = "listWebhooks", tag = "Webhooks",
     params(Paging),
-    responses((status = 200, description = "A page of them", body = [Webhook], headers(("Link" = String))))
+    responses((status = 200, description = "A page of webhooks", body = [Webhook], headers(("Link" = String))))
 )]
 pub(in crate::http) async fn list(
     State(state): State<AppState>,

@@ -1,4 +1,4 @@
-//! Webhooks: others who are told of events.
+//! Webhooks: subscriptions to events, which are delivered to a URL.
 
 pub(super) mod create;
 pub(super) mod delete;

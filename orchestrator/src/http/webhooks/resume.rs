@@ -14,12 +14,12 @@ use crate::http::state::{Actor, AppState};
 
 /// Resume a webhook that was paused.
 ///
-/// Deliveries go on with the event at which they were given up.
+/// Deliveries go on with the event whose delivery was given up.
 #[utoipa::path(
     post, path = "/api/webhooks/{id}/resume", operation_id = "resumeWebhook", tag = "Webhooks",
     params(("id" = WebhookId, Path, description = "The webhook")),
     responses(
-        (status = 204, description = "It is delivered again", headers(("Rivet-Position" = u64))),
+        (status = 204, description = "Deliveries go on", headers(("Rivet-Position" = u64))),
         (status = 404, description = "`webhook_not_found`"),
     )
 )]

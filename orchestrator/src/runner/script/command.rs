@@ -1,4 +1,5 @@
-//! Runs one command: its output goes to the log line by line as it comes, and a bounded part of it to the script.
+//! Runs one command: its output goes to the job's log line by line as it comes, and the beginning of it, up to a
+//! bound, to the script.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -9,15 +10,15 @@ use rivet_events::job_log::LogLevel;
 
 use super::reporter::Reporter;
 
-/// Bytes of each output stream that the script gets back.
+/// Most bytes of each output stream that the script gets back.
 const CAPTURED_BYTES: usize = 1 << 20;
-/// Bytes at which a line without an end becomes an entry of its own.
+/// Longest line of one entry, in bytes; a longer one is split.
 const MAX_LINE_BYTES: u64 = 1 << 18;
 
 /// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
-    /// The exit code; of a command ended by a signal, 128 and its number, as a shell says it.
+    /// The exit code; 128 plus the signal's number when a signal ended the command, as in a shell.
     pub(super) exit_code: i32,
     /// The first [`CAPTURED_BYTES`] of the standard output.
     pub(super) stdout: Vec<u8>,
@@ -25,8 +26,8 @@ pub(super) struct Outcome {
     pub(super) stderr: Vec<u8>,
 }
 
-/// Runs `command` with `input`, and waits until it has ended and its output is closed: what it leaves running in the
-/// background must not hold its output.
+/// Runs `command` with `input`, and waits until it has ended and its output is closed. So a process that it leaves
+/// running in the background must not keep the output open.
 pub(super) fn run(mut command: Command, input: &[u8], reporter: &Reporter) -> io::Result<Outcome> {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut stdin = child.stdin.take().expect("invariant: its input is piped");
@@ -49,7 +50,7 @@ fn exit_code(status: ExitStatus) -> i32 {
     status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1)
 }
 
-/// Reports the lines of an output as they come; answers with its beginning.
+/// Logs the lines of an output as they come, and returns its first [`CAPTURED_BYTES`].
 fn stream(output: impl Read, level: LogLevel, reporter: &Reporter) -> io::Result<Vec<u8>> {
     let mut output = BufReader::new(output);
     let mut captured = Vec::new();

@@ -1,7 +1,8 @@
-//! The module `container`: `container.run(image, command, options)`; and the commands of stages with a `container`.
+//! Runs commands in containers: for the Lua module `container` (`container.run(image, command, options)`), and for
+//! `process.run` in a stage that has a `container`.
 //!
-//! The workspace is mounted, and is where commands start. Containers carry the job's id as a label, so that the
-//! runner finds those of a job that was stopped.
+//! The workspace is mounted, and commands start in it. Containers carry the job's id as a label, by which the runner
+//! finds those of a job that was stopped.
 
 use std::process::Command;
 use std::rc::Rc;
@@ -12,10 +13,10 @@ use super::process::{self, Invocation};
 use super::state::Job;
 use crate::runner::container::label;
 
-/// Where a container finds the workspace.
+/// Where the workspace is mounted in a container.
 const WORKSPACE: &str = "/workspace";
 
-/// The table of the module.
+/// The Lua table of the module.
 pub(super) fn module(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
     let job = Rc::clone(job);
     let module = lua.create_table()?;

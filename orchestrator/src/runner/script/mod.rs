@@ -1,8 +1,7 @@
-//! The job's side of a job process: runs the stages of a pipeline's script.
+//! The child's side of a job process: evaluates the pipeline's script and runs its stages.
 //!
-//! The process is as private as its job: it may run anything on the machine, but it starts without the runner's
-//! environment, and works in a directory of its own. See `super::job_process` for what it exchanges with the
-//! runner.
+//! A job may run anything on the machine, but it starts without the runner's environment and works in a directory of
+//! its own. `super::job_process` is the runner's side, and tells what the two exchange.
 
 mod command;
 mod containers;
@@ -25,13 +24,14 @@ use signal_hook::flag;
 
 use self::reporter::Reporter;
 use super::execution::JobResult;
-use super::job_process::Order;
+use super::job_process::JobOrder;
 
-/// Runs the job that is ordered on standard input. The exit code says only whether a result was reported.
+/// Runs the job whose order is on standard input, and reports its result on standard output. The exit code says only
+/// whether the job could be run.
 #[must_use]
 pub fn main() -> ExitCode {
     let reporter = Reporter::to_runner();
-    match obey(&reporter) {
+    match run(&reporter) {
         Ok(result) => {
             reporter.result(result);
             ExitCode::SUCCESS
@@ -43,22 +43,22 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn obey(reporter: &Reporter) -> io::Result<JobResult> {
+fn run(reporter: &Reporter) -> io::Result<JobResult> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
-    let order: Order = serde_json::from_str(&line)?;
+    let order: JobOrder = serde_json::from_str(&line)?;
     thread::Builder::new().name("lifeline".to_owned()).spawn(end_with_the_runner)?;
     let cancelled = Arc::new(AtomicBool::new(false));
-    // In the signal's handler itself: a thread of its own could learn of the cancellation after the script has seen
-    // its command, which gets the signal too, come to a good end.
+    // The flag is set in the signal handler itself. A thread that waits for the signal could set it too late: the
+    // command that the script runs gets the signal too, and the script could go on with its success before that.
     flag::register(SIGTERM, Arc::clone(&cancelled))?;
     Ok(stages::run(order, reporter.clone(), cancelled))
 }
 
-/// Ends this process and all that it started as soon as the runner is gone: its job will be another runner's.
+/// Kills this process and all that it started as soon as the runner is gone: the job will be another runner's.
 fn end_with_the_runner() {
-    // The runner writes nothing after the order; the only news is the end.
+    // The runner writes nothing after the order, so this returns when its end of the pipe is closed.
     let _ = io::stdin().lock().read_to_end(&mut Vec::new());
-    // Fails for nobody: a process may signal its own group.
+    // Cannot fail: a process may signal its own group.
     let _ = kill_process_group(getpgrp(), Signal::KILL);
 }

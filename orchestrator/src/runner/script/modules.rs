@@ -1,4 +1,4 @@
-//! The small modules of a running script: `log`, `input`, `env`, and `print`, which writes to the log.
+//! The small Lua modules of a running script: `log`, `input` and `env`; and `print`, which writes to the log.
 
 use std::rc::Rc;
 
@@ -39,13 +39,13 @@ fn write(lua: &Lua, job: &Rc<Job>, level: LogLevel) -> Result<Function> {
     })
 }
 
-/// `input.get(name, default)`, and `input.NAME`: the parameters of the job, with their types.
+/// `input.get(name, default)` and `input.NAME`: the parameters of the job, with their types.
 pub(super) fn input(lua: &Lua, parameters: &Map<String, serde_json::Value>) -> Result<Table> {
     let values = value::object_to_lua(lua, parameters)?;
     getter(lua, move |_, name| values.raw_get(name))
 }
 
-/// `env.get(name, default)`, and `env.NAME`: the environment that commands run in.
+/// `env.get(name, default)` and `env.NAME`: the environment that commands run in.
 pub(super) fn env(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
     let job = Rc::clone(job);
     getter(lua, move |lua, name: String| match job.environment.borrow().get(&name) {
@@ -54,7 +54,7 @@ pub(super) fn env(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
     })
 }
 
-/// A module that answers by name.
+/// A module with the function `get(name, default)` and with fields by name; both look values up with `find`.
 fn getter(lua: &Lua, find: impl Fn(&Lua, String) -> Result<Value> + 'static) -> Result<Table> {
     let find = Rc::new(find);
     let module = lua.create_table()?;

@@ -1,7 +1,8 @@
-//! The module `process`: `process.run(command, options)`.
+//! The Lua module `process`: `process.run(command, options)`.
 //!
-//! A text is a line for the shell, a list is a program and its arguments. A command that fails raises an error, and
-//! so fails the stage, unless the options say `check = false`. In a stage with a `container`, it runs in there.
+//! A string is a line for the shell, a list is a program and its arguments. A command that fails raises an error, and
+//! so fails the stage, unless the options say `check = false`. In a stage with a `container` it runs in that
+//! container.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -14,7 +15,7 @@ use super::command::{self, Outcome};
 use super::containers;
 use super::state::Job;
 
-/// A command ended with another exit code than 0.
+/// A command ended with an exit code other than 0.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("`{command}` exited with {exit_code}")]
 pub(super) struct CommandFailed {
@@ -30,15 +31,15 @@ pub(super) struct Invocation {
     pub(super) words: Vec<String>,
     /// Where to run, relative to the workspace.
     pub(super) cwd: Option<String>,
-    /// Environment beside the job's.
+    /// Environment variables on top of the job's.
     pub(super) env: BTreeMap<String, String>,
-    /// Given on the standard input.
+    /// What the command gets on its standard input.
     input: Vec<u8>,
-    /// Whether a failure is left to the script.
+    /// Whether a failing command raises no error, and the script looks at the exit code (`check = false`).
     tolerant: bool,
 }
 
-/// The table of the module.
+/// The Lua table of the module.
 pub(super) fn module(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
     let job = Rc::clone(job);
     let module = lua.create_table()?;
@@ -57,7 +58,7 @@ pub(super) fn module(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
     Ok(module)
 }
 
-/// Runs what became of an invocation, and answers with how it ended.
+/// Runs `command`, which was built from `invocation`, and returns its outcome as a Lua table.
 pub(super) fn run(lua: &Lua, job: &Job, invocation: &Invocation, command: Command) -> Result<Table> {
     job.check_cancelled()?;
     let shown = invocation.shown();
@@ -90,7 +91,8 @@ fn answer(lua: &Lua, outcome: &Outcome) -> Result<Table> {
 }
 
 impl Invocation {
-    /// Reads `process.run(command, options)`; also all in one table, with the command in `cmd` and `args`.
+    /// Reads the arguments of `process.run(command, options)`. Both may also be in one table, with the command as its
+    /// list, or in `cmd` and `args`.
     pub(super) fn parse(command: &Value, options: Option<Table>) -> Result<Self> {
         let (words, options) = if let Some(line) = command.as_string() {
             (shell(line.to_str()?.to_owned()), options)

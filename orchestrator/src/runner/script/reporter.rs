@@ -1,4 +1,4 @@
-//! Tells the runner what happens in the job, in whole lines from any thread.
+//! Sends messages to the runner, from any thread and in whole lines.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,11 +8,11 @@ use rivet_events::job_log::{LogEntry, LogLevel};
 use crate::runner::execution::JobResult;
 use crate::runner::job_process::Message;
 
-/// Bytes at which a message goes on in a further entry: a batch must stay far below what a server takes at once, also
-/// where JSON needs six bytes for one.
+/// Longest message of one entry, in bytes; a longer one is split. JSON may need six bytes for one of them, and a
+/// batch must still stay far below the 16 MiB that a server takes at once.
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
-/// The way to the runner. Cheap to clone; clones share it.
+/// The channel to the runner. Cheap to clone; clones share it.
 #[derive(Clone)]
 pub(super) struct Reporter(Arc<Mutex<dyn Write + Send>>);
 
@@ -32,7 +32,7 @@ impl Reporter {
         let mut rest = message;
         loop {
             let (part, following) = rest.split_at(rest.floor_char_boundary(MAX_MESSAGE_BYTES));
-            // A log entry has no NUL.
+            // A log entry may not contain NUL.
             let message = part.replace('\0', "\u{fffd}");
             self.send(&Message::Log(LogEntry { timestamp: crate::runner::now(), level, message }));
             rest = following;
@@ -42,7 +42,7 @@ impl Reporter {
         }
     }
 
-    /// Ends the job.
+    /// Reports the result, which ends the job.
     pub(super) fn result(&self, result: JobResult) {
         self.send(&Message::Result(result));
     }
@@ -51,7 +51,7 @@ impl Reporter {
         let mut line = serde_json::to_vec(message).expect("invariant: messages are plain data");
         line.push(b'\n');
         let mut output = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // It fails only when the runner is gone, and then this process is about to be killed.
+        // Fails only when the runner is gone, and then this process is about to be killed.
         let _ = output.write_all(&line).and_then(|()| output.flush());
     }
 }

@@ -16,16 +16,16 @@ use super::state::{self, Job};
 use super::value;
 use crate::definition::sandbox;
 use crate::runner::execution::JobResult;
-use crate::runner::job_process::Order;
+use crate::runner::job_process::JobOrder;
 
-/// Most that a result keeps of what the stages returned, in bytes of JSON.
+/// Largest output of the stages that a result keeps, in bytes of JSON; a larger one is left out.
 const MAX_OUTPUT_BYTES: usize = 1 << 20;
-/// Most that a result keeps of an error's text, in bytes; the log has it whole.
+/// Longest error text of a result, in bytes; the log has the whole text.
 const MAX_ERROR_BYTES: usize = 1 << 14;
 
 /// Runs the ordered job to its end.
-pub(super) fn run(order: Order, reporter: Reporter, cancelled: Arc<AtomicBool>) -> JobResult {
-    let Order { execution, workspace, engine } = order;
+pub(super) fn run(order: JobOrder, reporter: Reporter, cancelled: Arc<AtomicBool>) -> JobResult {
+    let JobOrder { execution, workspace, engine } = order;
     let job = Rc::new(Job {
         id: execution.job_id,
         workspace,
@@ -41,7 +41,7 @@ pub(super) fn run(order: Order, reporter: Reporter, cancelled: Arc<AtomicBool>) 
         job.declare(execution.env_vars.clone());
         let chunk =
             lua.load(&execution.pipeline_source).set_name(sandbox::CHUNK_NAME).set_mode(ChunkMode::Text);
-        // A script that returns nothing has done its work by being run.
+        // A script that returns nothing has no stages: running it was the whole job.
         match chunk.call::<Option<Table>>(())? {
             Some(definition) => run_stages(&job, &definition, execution.env_vars),
             None => Ok(Map::new()),
@@ -58,7 +58,7 @@ pub(super) fn run(order: Order, reporter: Reporter, cancelled: Arc<AtomicBool>) 
     }
 }
 
-/// What of the stages' output goes into the result.
+/// The stages' output for the result; `None` where there is none, or too much.
 fn kept(job: &Job, output: Map<String, serde_json::Value>) -> Option<serde_json::Value> {
     if output.is_empty() {
         return None;
@@ -71,7 +71,7 @@ fn kept(job: &Job, output: Map<String, serde_json::Value>) -> Option<serde_json:
     Some(output)
 }
 
-/// Runs the stages; answers with what they returned, by name.
+/// Runs the stages, and returns what they returned, by the name of the stage.
 fn run_stages(
     job: &Job,
     definition: &Table,
@@ -79,7 +79,7 @@ fn run_stages(
 ) -> Result<Map<String, serde_json::Value>> {
     if let Some(config) = definition.get::<Option<Table>>("config")? {
         job.declare(config.get::<Option<_>>("env_vars")?.unwrap_or_default());
-        // What the request that stored the pipeline said wins over the script.
+        // Variables of the request that stored the pipeline override those of the script.
         job.declare(stored_env_vars);
     }
     let stages: Table = definition.get("stages")?;
@@ -113,7 +113,7 @@ fn run_stage(job: &Job, name: &str, stage: &Table) -> Result<Option<serde_json::
     Ok(value::to_json(&returned))
 }
 
-/// An error in a stage, by the name of the stage.
+/// An error in a stage, with the stage's name.
 #[derive(Debug, thiserror::Error)]
 #[error("stage {stage}: {}", explanation(.error))]
 struct StageFailed {
@@ -125,7 +125,7 @@ fn in_stage(stage: &str, error: Error) -> Error {
     Error::external(StageFailed { stage: stage.to_owned(), error })
 }
 
-/// The exit code of the command that an error is about, or 1.
+/// The exit code of the failed command that caused an error, or 1.
 fn exit_code(error: &Error) -> i32 {
     if let Some(failed) = error.downcast_ref::<StageFailed>() {
         return exit_code(&failed.error);
@@ -133,7 +133,7 @@ fn exit_code(error: &Error) -> i32 {
     error.chain().find_map(|cause| cause.downcast_ref::<CommandFailed>()).map_or(1, |failed| failed.exit_code)
 }
 
-/// An error without the traces that are about Lua rather than about the script.
+/// The message of an error, without Lua's stack traces.
 fn explanation(error: &Error) -> String {
     if let Error::CallbackError { cause, .. } = error {
         return explanation(cause);

@@ -1,4 +1,5 @@
-//! The Lua state that a job's script runs in: the language of definitions, and the modules that exist only here.
+//! The Lua state that a job's script runs in: the language of pipeline definitions, plus the modules that exist only
+//! while a job runs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use super::{containers, modules, process};
 use crate::definition::sandbox;
 use crate::runner::container::Engine;
 
-/// Instructions between two looks at the cancellation.
+/// Lua instructions between two checks for cancellation.
 const INSTRUCTIONS_PER_CHECK: u32 = 100_000;
 
 /// What the modules of one job share.
@@ -28,9 +29,9 @@ pub(super) struct Job {
     pub(super) cancelled: Arc<AtomicBool>,
     /// What commands find in their environment, and `env.get` answers.
     pub(super) environment: RefCell<BTreeMap<String, String>>,
-    /// The part of it that the pipeline declares: unlike the rest, it enters containers.
+    /// The part of it that the pipeline declares: the only part that is passed into containers.
     pub(super) declared: RefCell<BTreeMap<String, String>>,
-    /// The image that the commands of the current stage run in.
+    /// The container image that the commands of the current stage run in, if it has one.
     pub(super) image: RefCell<Option<String>>,
 }
 
@@ -40,19 +41,19 @@ pub(super) struct Job {
 pub(super) struct Cancelled;
 
 impl Job {
-    /// Adds to the environment, over what is there.
+    /// Adds variables to the environment, and overrides those that are there.
     pub(super) fn declare(&self, variables: BTreeMap<String, String>) {
         self.environment.borrow_mut().extend(variables.clone());
         self.declared.borrow_mut().extend(variables);
     }
 
-    /// Fails once the job is to stop.
+    /// Fails once the job has been cancelled.
     pub(super) fn check_cancelled(&self) -> Result<()> {
         if self.cancelled.load(Ordering::Relaxed) { Err(Error::external(Cancelled)) } else { Ok(()) }
     }
 }
 
-/// A state for `job`, whose `input` are these parameters.
+/// A Lua state for `job`, in which `input` has these parameters.
 pub(super) fn new(job: &Rc<Job>, parameters: &serde_json::Map<String, serde_json::Value>) -> Result<Lua> {
     let lua = sandbox::language()?;
     let globals = lua.globals();

@@ -1,9 +1,9 @@
-//! Values between JSON, which parameters and results are, and Lua.
+//! Converts values between JSON (parameters and results) and Lua.
 
 use mlua::{Lua, Result, Table, Value};
 use serde_json::{Map, Number};
 
-/// Depth at which a Lua value is given up: a table may contain itself.
+/// Deepest nesting of a Lua table that is converted: a table may contain itself.
 const MAX_DEPTH: usize = 32;
 
 /// The Lua value of a JSON value; null is nil.
@@ -36,7 +36,7 @@ pub(super) fn object_to_lua(lua: &Lua, fields: &Map<String, serde_json::Value>) 
     Ok(table)
 }
 
-/// The JSON value of a Lua value, or `None` where there is none (functions, NaN, tables without end).
+/// The JSON value of a Lua value, or `None` where it has none (functions, NaN, tables nested too deeply).
 pub(super) fn to_json(value: &Value) -> Option<serde_json::Value> {
     to_json_within(value, MAX_DEPTH)
 }

@@ -1,4 +1,4 @@
-//! What a run needs on the server: a pipeline and runners. Made before the load, and taken away after it.
+//! What a run needs on the server: a pipeline and runners. They are created before the load, and deleted after it.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,56 +14,57 @@ use super::http::{Connection, Target};
 use super::options::{BenchOptions, Dialect};
 use super::request::{Fill, Request};
 
-/// Requests at a time, so that thousands of runners do not come in one instant.
+/// Requests at a time, so that thousands of runners do not register in one instant.
 const AT_A_TIME: usize = 64;
-/// What the jobs demand, so that no other runner that says what it can do takes them.
+/// The capability that the jobs demand, so that runners of others do not take them, unless these are unrestricted.
 const DEMAND: &str = "rivet=bench";
 const SCRIPT: &str = "return { name = 'bench', runner = { { key = 'rivet', value = 'bench' } }, \
                       stages = { { name = 'only', script = function() end } } }";
 
-/// A pipeline and runners of this run.
+/// The pipeline and the runners of a run.
 #[derive(Debug)]
-pub(super) struct Stage {
-    /// Where it is.
+pub(super) struct Fixture {
+    /// The server that they are on.
     pub(super) target: Rc<Target>,
     /// The pipeline.
     pub(super) pipeline: PipelineId,
     dialect: Dialect,
     workers: u32,
+    /// Workers and pollers together.
     runners: u32,
 }
 
-/// The id of what was made.
+/// An answer with the id of what was created.
 #[derive(Debug, Deserialize)]
-pub(super) struct Made<T> {
+pub(super) struct Created<T> {
     /// Its id.
     pub(super) id: T,
 }
 
 /// A job that was launched.
-pub(super) type Launched = Made<JobId>;
+pub(super) type Launched = Created<JobId>;
 
-impl Stage {
-    /// Makes a pipeline, and registers a runner for each worker and each poller.
-    pub(super) async fn set(options: &BenchOptions, target: &Rc<Target>) -> Result<Self, BenchError> {
+impl Fixture {
+    /// Creates a pipeline, and registers a runner for each worker and each poller.
+    pub(super) async fn create(options: &BenchOptions, target: &Rc<Target>) -> Result<Self, BenchError> {
         let mut connection = Connection::new(target);
         let request = Request::json(target, "POST", "/api/pipeline/create", &definition(options.dialect));
         let created = async { connection.exchange(&request, Fill::default()).await?.json() };
-        let created: Result<Made<PipelineId>, Failure> = created.await;
+        let created: Result<Created<PipelineId>, Failure> = created.await;
         let created =
             created.map_err(|source| BenchError::NotPrepared { what: "create a pipeline", source })?;
-        let stage = Self {
+        let fixture = Self {
             target: Rc::clone(target),
             pipeline: created.id,
             dialect: options.dialect,
             workers: options.workers,
             runners: options.workers + options.pollers,
         };
-        let failures = stage.for_each_runner(|runner| stage.registration(runner)).await;
+        let failures = fixture.for_each_runner(|runner| fixture.registration(runner)).await;
         match failures.into_iter().next() {
-            None => Ok(stage),
+            None => Ok(fixture),
             Some(source) => {
-                stage.clear().await;
+                fixture.delete().await;
                 Err(BenchError::NotPrepared { what: "register a runner", source })
             }
         }
@@ -79,8 +80,8 @@ impl Stage {
         (self.workers..self.runners).map(|runner| self.runner(runner))
     }
 
-    /// Takes everything away. What had to be left, and why.
-    pub(super) async fn clear(&self) -> Vec<String> {
+    /// Deletes everything. Returns what could not be deleted, and why.
+    pub(super) async fn delete(&self) -> Vec<String> {
         let mut left = Vec::new();
         let path = format!("/api/pipeline/{}", self.pipeline);
         let request = Request::new(&self.target, "DELETE", &path);
@@ -95,7 +96,7 @@ impl Stage {
         left
     }
 
-    /// The name of a runner: no other run has it, since it comes from the random part of the pipeline's id.
+    /// The name of a runner. It contains the random part of the pipeline's id, so no other run has the same.
     fn runner(&self, number: u32) -> String {
         let id = self.pipeline.to_string();
         let run = id.rsplit('-').next().unwrap_or_default();
@@ -110,7 +111,7 @@ impl Stage {
         Request::json(&self.target, "POST", "/api/runners/register", &body.to_string())
     }
 
-    /// Sends a request for each runner, some at a time; what failed.
+    /// Sends a request for each runner, [`AT_A_TIME`] at a time, and returns the failures.
     async fn for_each_runner(&self, request: impl Fn(&str) -> Request) -> Vec<Failure> {
         let failures = Rc::new(RefCell::new(Vec::new()));
         let turns = Rc::new(Semaphore::new(AT_A_TIME));
