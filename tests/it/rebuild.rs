@@ -182,7 +182,7 @@ async fn a_rebuild_that_a_later_one_overtook_changes_nothing(store: Store) {
     process.caught_up().await;
     running.stop().await;
     assert_proven(&process).await;
-    // Retired generations do not show in the status.
+    // Makes the retired generation old enough to be removed, which must not affect the live ones.
     process.tamper("update checkpoints set updated_at = 0 where state = 'retired'").await;
     let running = process.start();
     process.tell_all(&stories(23, 20), 3).await;
