@@ -94,6 +94,12 @@ impl JobId {
     pub fn for_idempotency_key(pipeline: PipelineId, key: &str) -> Self {
         Self(Uuid::new_v5(&pipeline.0, key.as_bytes()))
     }
+
+    /// As [`Self::for_idempotency_key`], of launching `ended` again.
+    #[must_use]
+    pub fn for_retry_key(ended: JobId, key: &str) -> Self {
+        Self(Uuid::new_v5(&ended.0, key.as_bytes()))
+    }
 }
 
 /// A runner's name, chosen by the runner: 1 to 255 bytes, without control characters.

@@ -1,8 +1,8 @@
 //! The append-only log: one contract, three keepers.
 //!
-//! [`open`] puts a `Keeper` (`postgres`, `sqlite` or `memory`: how a batch is stored and read)
-//! under the one [`EventLog`] in `grouped`, whose `writer` takes all appends that wait and gives them to the keeper
-//! as one batch. `recent` keeps the last of them decoded, for those who follow the log.
+//! A `Keeper` (`postgres`, `sqlite` or `memory`) stores and reads batches of events. The one [`EventLog`] over any of
+//! them is in `grouped`: it queues appends, and its `writer` commits all that wait as one batch (group commit). `recent`
+//! caches the newest events, decoded, so that readers at the end of the log read no table.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,13 +35,13 @@ use grouped::GroupedLog;
 pub use observer::{CommittedBatch, LogObserver};
 pub use recent::Recent;
 
-/// Opens the log of a migrated database. Its tasks run on the current runtime until [`EventLog::close`], or until
-/// the last clone of the log is dropped.
+/// Opens the log of a migrated database. Its background tasks run on the current runtime until [`EventLog::close`] is
+/// called or the last clone of the log is dropped.
 pub async fn open(database: &Database, settings: LogSettings) -> Result<Arc<dyn EventLog>, ReadError> {
     open_observed(database, settings, Arc::new(())).await
 }
 
-/// As [`open`], with somebody who is told of each batch.
+/// As [`open`]; `observer` is called after each batch, for metrics.
 pub async fn open_observed(
     database: &Database,
     settings: LogSettings,
@@ -59,35 +59,37 @@ pub async fn open_observed(
     })
 }
 
-/// The same log, whose job logs are read whole: also what of them was archived.
+/// Adds the archive to a log: streams of job logs are then read whole, including the events that were archived.
 #[must_use]
 pub fn with_archive(log: Arc<dyn EventLog>, archive: Archive) -> Arc<dyn EventLog> {
     Arc::new(archived::ArchivedLog { log, archive })
 }
 
-/// A log that lives as long as its value: for tests of what stands above the log.
+/// A log in memory, for tests of what is built on the log. Nothing outlives its value.
 pub async fn in_memory(settings: LogSettings) -> Result<Arc<dyn EventLog>, ReadError> {
     Ok(Arc::new(GroupedLog::open(memory::MemoryKeeper::default(), settings, Arc::new(())).await?))
 }
 
-/// The bounds of a log within one process.
+/// Queue, batch and cache sizes of a log within one process.
 #[derive(Debug, Clone, Copy)]
 pub struct LogSettings {
-    /// Appends that may wait; one more is [`AppendError::Overloaded`].
+    /// Appends that may wait in the queue; a further one fails with [`AppendError::Overloaded`].
     pub queue_appends: usize,
-    /// Bytes of payload that may wait. A single larger append is taken when nothing else waits.
+    /// Bytes of payload that may wait in the queue. A single larger append is accepted when the queue is empty.
     pub queue_bytes: u32,
-    /// Appends that are committed together at most.
+    /// Most appends in one batch.
     pub batch_appends: usize,
-    /// Bytes of payload that are committed together at most. A single larger append is a batch of its own.
+    /// Most bytes of payload in one batch. A single larger append is a batch of its own.
     pub batch_bytes: usize,
-    /// Events kept in memory for those who follow the log.
+    /// Most bytes of payload that one read returns. A single larger event is returned alone.
+    pub read_bytes: usize,
+    /// Events in the cache of the newest ones.
     pub recent_events: usize,
-    /// Bytes of payload kept in memory for those who follow the log.
+    /// Bytes of payload in the cache of the newest events.
     pub recent_bytes: usize,
-    /// Streams whose version is remembered after an append, at least; up to twice as many.
+    /// Streams whose version is cached after an append: at least so many, at most twice as many.
     pub known_streams: usize,
-    /// How often the database is asked for events of other processes, where there can be any.
+    /// How often a database that several processes share is polled for the events of the others.
     pub poll_interval: Duration,
 }
 
@@ -98,6 +100,7 @@ impl Default for LogSettings {
             queue_bytes: 64 << 20,
             batch_appends: 512,
             batch_bytes: 4 << 20,
+            read_bytes: 16 << 20,
             recent_events: 8_192,
             recent_bytes: 16 << 20,
             known_streams: 16_384,
@@ -106,32 +109,32 @@ impl Default for LogSettings {
     }
 }
 
-/// What one command records: all of it or nothing.
+/// The events of one command, appended atomically.
 #[derive(Debug, Clone)]
 pub struct Append {
-    /// One entry a stream, each stream once; with at least one event among them.
+    /// One entry for each stream, no stream twice; at least one of them has an event.
     pub writes: Vec<StreamWrite>,
-    /// Given to every event.
+    /// Stored with every event.
     pub metadata: Metadata,
-    /// When, by the clock of the server that took the command.
+    /// When the command was executed, by the clock of the server.
     pub recorded_at: DateTime<Utc>,
 }
 
-/// New events of one stream, or only the condition that it has not moved.
+/// New events of one stream, or only the condition that it is still at the expected version.
 #[derive(Debug, Clone)]
 pub struct StreamWrite {
     /// The stream.
     pub stream: StreamId,
-    /// The version that the command was decided on; 0 if the stream must not exist yet.
+    /// The expected version: the one that the command was decided on; 0 if the stream must not exist yet.
     pub expected: Version,
-    /// In order; none where only the version is to be checked.
+    /// In order; empty where only the version is checked.
     pub events: Vec<Event>,
 }
 
-/// A command's events, durable.
+/// The events of an append, now durable.
 #[derive(Debug, Clone)]
 pub struct Appended {
-    /// In order of their positions, which follow each other.
+    /// In order of their positions, which are consecutive.
     pub envelopes: Vec<Arc<Envelope>>,
 }
 
@@ -146,18 +149,18 @@ impl Appended {
 /// Why nothing was appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// A stream has moved on since the command was decided: load again, decide again.
+    /// A stream is not at its expected version: load it again and decide again.
     #[error("{stream} is not at version {expected} any more")]
     Conflict {
         /// The stream.
         stream: StreamId,
-        /// What the command was decided on.
+        /// The version that the command was decided on.
         expected: Version,
     },
-    /// The queue of waiting appends is full: the client should come back later.
+    /// The append queue is full: the client should retry later.
     #[error("the append queue is full")]
     Overloaded,
-    /// The store did not take it, or the log is closed. Whether a later attempt finds the events there is not known.
+    /// The store failed, or the log is closed. The events may have been stored nevertheless.
     #[error("the event log is unavailable")]
     Unavailable(#[source] StoreError),
 }
@@ -167,46 +170,52 @@ pub enum AppendError {
 #[error("the event log cannot be read")]
 pub struct ReadError(#[from] pub StoreError);
 
-/// What the database under a log or a read model said.
+/// An error of the database under a log or a read model.
 pub type StoreError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The log of all events. Appends are durable when they return; positions are dense and in commit order, so that
-/// a reader who has seen position `p` never later finds an event at or below `p`.
+/// The log of all events. An append is durable when it returns. Positions are dense and in commit order, so a reader
+/// that has seen position `p` never finds a new event at or below `p` later.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// Appends what one command decided, all of it or nothing. A conflict in one append does not touch others.
-    /// A caller that stops waiting does not undo its append.
+    /// Appends the events of one command, all or none. A conflict affects no other append of the same batch. Dropping the
+    /// future does not undo the append.
     ///
     /// # Errors
     /// [`AppendError::Conflict`] if one of the streams is not at its expected version.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 
-    /// The events of a stream after `after`, in order; none if it does not exist. Where there is an archive, what it
-    /// holds of the stream is among them.
+    /// The events of a stream after version `after`, in order; empty if the stream does not exist. Includes archived
+    /// events where the log has an archive.
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
-    /// Up to `limit` events after `after`, in order of their positions, without gaps but for what was archived or purged.
+    /// Up to `limit` events after position `after`, in order, without gaps except for events that were archived or purged.
+    /// Fewer where the payloads would exceed [`LogSettings::read_bytes`]; empty only at the end of the log.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
-    /// All events after `after` and up to `until`, in order of their positions, without gaps but for what was archived or
-    /// purged; nothing that is not in the log any more.
-    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, ReadError>;
+    /// All events after position `after` and up to the returned position, in order, without gaps except for events that were
+    /// archived or purged. The returned position is `until`, or an earlier one where the payloads would exceed
+    /// [`LogSettings::read_bytes`]. Read from the table, never from the cache: what was taken out of the log is not returned.
+    async fn read_range(
+        &self,
+        after: Position,
+        until: Position,
+    ) -> Result<(Vec<Arc<Envelope>>, Position), ReadError>;
 
-    /// The events at these positions, in order; without those that are not there, or not any more.
+    /// The events at these positions, in order; positions without an event are skipped.
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
     /// The position of the last event.
     async fn head(&self) -> Result<Position, ReadError>;
 
-    /// Changes when there may be something to read: a hint, which may come late or not at all for events of
-    /// another process, so a reader also polls. Its value is the highest position this process knows of.
+    /// The highest position that this process knows of; changes when there is something new to read. Only a hint: for
+    /// events of another process it may come late or not at all, so readers also poll.
     fn watch(&self) -> watch::Receiver<Position>;
 
-    /// What was taken out of the log, where this process knows of it.
+    /// The archive, if this log was opened with one.
     fn archive(&self) -> Option<&Archive> {
         None
     }
 
-    /// Takes no more appends, makes durable what waits, and ends the log's tasks. Reading goes on.
+    /// Refuses new appends, commits those that wait, and ends the background tasks. Reads still work.
     async fn close(&self);
 }

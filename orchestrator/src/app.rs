@@ -1,4 +1,7 @@
-//! The application: everything wired together, and run until it is told to stop.
+//! The application: wires the parts together, runs them, and shuts them down in order.
+//!
+//! On shutdown, background work that can go on elsewhere (reconcilers, deliveries, archiving) stops first. What
+//! requests in flight still need (the projector, the dispatcher, the log) goes on until the last of them is answered.
 
 use std::io;
 use std::path::PathBuf;
@@ -29,11 +32,11 @@ use crate::processes::Processes;
 use crate::server::{self, ServerLimits};
 use crate::webhooks::Webhooks;
 
-/// Definitions that are read at the same time: each one is a process.
+/// Pipeline definitions that are evaluated at the same time; each takes a child process.
 const EVALUATIONS: usize = 4;
 
-/// How long the database may take at the end.
-const LAST_PATIENCE: Duration = Duration::from_secs(10);
+/// Longest wait, at the end of the shutdown, for background tasks and the database.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server that is ready to run.
 pub struct App {
@@ -42,10 +45,10 @@ pub struct App {
     log: Arc<dyn EventLog>,
 }
 
-/// Why a server could not be made ready.
+/// Why a server could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// Its settings do not go together.
+    /// Its settings contradict each other.
     #[error("{0}")]
     Settings(&'static str),
     /// Its database could not be opened or brought up to date.
@@ -60,19 +63,20 @@ pub enum AppError {
     /// Its read models could not be opened.
     #[error("the read models are not usable")]
     ReadModels(#[source] StoreError),
-    /// It does not know its own program, of which it needs child processes.
+    /// The path of its own executable, which it starts as child processes, is not known.
     #[error("the path of the running program is not known")]
     Program(#[source] io::Error),
 }
 
 impl App {
-    /// Opens the database and all that stands on it.
+    /// Opens and migrates the database, and builds everything on top of it.
     pub async fn build(config: Config, clock: Arc<dyn Clock>) -> Result<Self, AppError> {
         let program = std::env::current_exe().map_err(AppError::Program)?;
         Self::build_with(config, clock, program).await
     }
 
-    /// As [`Self::build`], with another program that knows the subcommand for reading definitions.
+    /// Like [`Self::build`], but evaluates definitions with `program`, which must know
+    /// [the subcommand for that](Evaluator::SUBCOMMAND).
     pub async fn build_with(
         config: Config,
         clock: Arc<dyn Clock>,
@@ -109,8 +113,9 @@ impl App {
         Ok(Self { parts, database, log })
     }
 
-    /// Serves until `shutdown`. Then it says that it is about to stop, for as long as a load balancer needs to notice;
-    /// stops accepting, lets requests finish, and makes durable what waits.
+    /// Serves until `shutdown`. Then: reports itself as not ready for the drain delay, so that load balancers notice;
+    /// stops accepting connections and lets requests finish; appends what is still queued; ends the background tasks
+    /// and closes the database.
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
         let Self { mut parts, database, log } = self;
         let config = parts.config.clone();
@@ -121,7 +126,7 @@ impl App {
         };
         parts.draining = shutdown.clone();
         let state = AppState::new(parts);
-        // Requests that finish after the shutdown began still read their own writes.
+        // Cancelled only after the last request: requests that finish during the drain still read their own writes.
         let drained = CancellationToken::new();
         let workers = state.tasks.clone();
         spawn_workers(&state, &database, &shutdown, &drained);
@@ -136,19 +141,20 @@ impl App {
         log.close().await;
         drained.cancel();
         workers.close();
-        // Whatever the database still owes an answer to is not acknowledged, or made anew from the log.
+        // Nothing is lost if this times out: what the database has not answered yet was not acknowledged to any
+        // client, or can be rebuilt from the log.
         let ended = async {
             workers.wait().await;
             database.close().await;
         };
-        if tokio::time::timeout(LAST_PATIENCE, ended).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, ended).await.is_err() {
             tracing::warn!("the database does not answer: the server ends without it");
         }
     }
 }
 
-/// Starts what works behind the requests: reconcilers and deliveries until `shutdown`, and until the last request is answered what
-/// requests need.
+/// Starts the background tasks. The reconcilers, the archiver and the webhook deliveries stop at `shutdown`; the
+/// tasks that requests depend on stop at `drained`, when the last request has been answered.
 fn spawn_workers(
     state: &AppState,
     database: &Database,

@@ -1,12 +1,13 @@
-//! The archiver: takes the logs of jobs that ended long ago out of the log, into segments outside of the database.
+//! The archiver: moves the logs of jobs that ended long ago from the event log into segments outside of the database.
 //!
-//! For each segment: [`gather`] puts the logs of the next ended jobs together; the object is stored and read back; an
-//! event says what is in it; [`release`] takes out of the log what was read back. Each step can be done again, so who
-//! comes after a crash goes on where it was: with the release, if the event is there; with a new segment, if not. Of two
-//! archivers, one records its segment, and the other sees that and goes on with the next.
+//! Each segment takes these steps: [`gather`] collects the logs of the next ended jobs, stores them as one object and
+//! reads it back; an event records what is in it; [`release`] deletes those events from the event log. Each step can
+//! be repeated, so after a crash the next archiver continues: with the release if the event was recorded, with a new
+//! segment if not. Of two concurrent archivers, one records its segment; the other is refused, discards its own and
+//! goes on with the next.
 //!
-//! It trusts no read model: that a job has ended is read from the log, and stays true. [`purge`] forgets jobs of which
-//! nothing is to be kept.
+//! It relies on no read model: that a job has ended is read from the log, where it stays true. [`purge`] deletes jobs
+//! of which nothing is to be kept.
 
 mod background;
 mod gather;
@@ -30,9 +31,9 @@ use crate::clock::Clock;
 use crate::commands::{CommandError, Commands};
 use crate::domain::archive::{ArchiveCommand, ArchiveError, ArchiveState, RecordRelease, RecordSegment};
 
-/// The times that a transaction of the archiver takes are followed by so many of them in which it does nothing.
+/// How much the archiver throttles itself: after each transaction it pauses for this many times as long as that took.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rest(pub(crate) u32);
+pub(crate) struct Throttle(pub(crate) u32);
 
 /// Moves logs into the archive, a segment at a time.
 pub(crate) struct Archiver<'a> {
@@ -40,61 +41,63 @@ pub(crate) struct Archiver<'a> {
     pub(crate) read_models: &'a ReadModels,
     pub(crate) archive: &'a Archive,
     pub(crate) clock: &'a dyn Clock,
-    /// What it leaves to others who write.
-    pub(crate) rest: Rest,
-    /// Logs that cannot be part of a segment; they stay where they are.
-    left_alone: HashSet<JobId>,
-    /// Every job whose end is recorded up to here is in a segment or wrote no log, as far as this archiver has looked.
-    looked_through: Position,
-    /// No job whose end is recorded up to here is kept, but for those that cannot be read.
+    /// Leaves the database to other writers in between.
+    pub(crate) throttle: Throttle,
+    /// Jobs whose logs cannot be read, and so not be put into a segment; they stay in the event log.
+    unreadable: HashSet<JobId>,
+    /// Of the jobs whose end is recorded up to here, none has a log left to archive: this archiver has scanned them.
+    scanned_through: Position,
+    /// No job whose end is recorded up to here is kept, except for those that cannot be read.
     purged_through: Position,
 }
 
-/// What a step came to.
+/// The outcome of one step.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// A segment is stored and recorded.
     Archived,
-    /// Its events have left the log.
+    /// The events of a segment have been deleted from the event log.
     Released(SegmentArchived),
-    /// Jobs are told to be forgotten.
-    Telling,
-    /// Nothing is kept any more of so many jobs, whose ends were recorded up to a position.
+    /// Jobs are marked as purged, by an event each. Next they are deleted.
+    Marked,
+    /// So many jobs have been deleted; none is left whose end is recorded up to `through`.
     Purged { jobs: u64, through: Position },
-    /// A segment that held logs of such jobs alone is gone.
+    /// A segment that held only logs of deleted jobs has been deleted.
     SegmentRemoved,
-    /// Events cannot leave the log yet.
+    /// Events cannot be deleted from the event log yet.
     Waiting(Wait),
-    /// There is nothing to archive.
+    /// There is nothing left to do.
     Idle,
 }
 
-/// What has to happen before events can leave the log.
+/// What has to happen before events can be deleted from the event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Wait {
-    /// A rebuild or a verification has to end, or half an hour to pass after one was killed.
+    /// A rebuild or a verification of a read model has to end; one that was killed counts as ended after half an
+    /// hour.
     #[error("a read model is being rebuilt or verified")]
     Rebuilding,
-    /// The read models have to come to the segment.
+    /// The read models have to catch up with the events that are to be deleted.
     #[error("the read models have only come to position {0}")]
     Behind(Position),
 }
 
-/// Why a step was not made. The next one begins where it was.
+/// Why a step failed. The next one continues from the same point.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiverError {
-    /// The stored segment is not what was to be stored, or not any more: nothing of it leaves the log.
+    /// The stored segment, when read back, differs from what was stored. None of its events is deleted from the event
+    /// log.
     #[error(
         "segment {segment} ({object}) has SHA-256 {found} instead of {expected}: none of its events leaves the log"
     )]
     Damaged {
         /// The segment.
         segment: u64,
-        /// Its name in the store.
+        /// The name of its object.
         object: String,
-        /// What its digest is.
+        /// The digest of what was read back.
         found: String,
-        /// What it should be.
+        /// The digest that it should have.
         expected: String,
     },
     #[error("the room that became free cannot be given back")]
@@ -119,20 +122,20 @@ impl<'a> Archiver<'a> {
         read_models: &'a ReadModels,
         archive: &'a Archive,
         clock: &'a dyn Clock,
-        rest: Rest,
+        throttle: Throttle,
     ) -> Self {
-        let (left_alone, looked_through) = (HashSet::new(), Position::default());
-        let purged_through = looked_through;
-        Self { commands, read_models, archive, clock, rest, left_alone, looked_through, purged_through }
+        let (unreadable, scanned_through) = (HashSet::new(), Position::default());
+        let purged_through = scanned_through;
+        Self { commands, read_models, archive, clock, throttle, unreadable, scanned_through, purged_through }
     }
 
-    /// Does what is next, for jobs whose end is recorded up to `until`.
+    /// Takes the next step of archiving, for jobs whose end is recorded up to `until`.
     pub(crate) async fn step(&mut self, until: Position) -> Result<Step, ArchiverError> {
         let state = self.state().await?;
         if let Some(pending) = state.pending {
             return self.release(pending).await;
         }
-        let after = state.through.max(self.looked_through);
+        let after = state.through.max(self.scanned_through);
         let Some(segment) = self.gather(state.segments + 1, after, until).await? else {
             return Ok(Step::Idle);
         };
@@ -141,15 +144,16 @@ impl<'a> Archiver<'a> {
         match self.execute(ArchiveCommand::RecordSegment(record)).await {
             Ok(_) => Ok(Step::Archived),
             Err(CommandError::Refused(ArchiveError::Overtaken)) => {
-                self.give_up(&object).await?;
+                self.discard(&object).await?;
                 Ok(Step::Archived)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Removes a segment that another archiver was faster with, unless that made the very same one.
-    async fn give_up(&self, object: &str) -> Result<(), ArchiverError> {
+    /// Deletes the object of a segment for which another archiver was faster, unless that archiver stored the very
+    /// same one.
+    async fn discard(&self, object: &str) -> Result<(), ArchiverError> {
         if self.state().await?.kept.iter().any(|kept| kept.object == object) {
             return Ok(());
         }
@@ -157,20 +161,20 @@ impl<'a> Archiver<'a> {
         objects.delete(object).await.map_err(ArchiverError::Objects)
     }
 
-    /// How far the archive is, whoever brought it there.
+    /// The state of the archive as the log has it: another process may have changed it.
     pub(crate) async fn state(&self) -> Result<ArchiveState, ArchiverError> {
         Ok(self.commands.archive.reload(StreamId::archive().id).await?.aggregate.state)
     }
 
     async fn execute(&self, command: ArchiveCommand) -> Result<ArchiveState, CommandError<ArchiveError>> {
         let id = StreamId::archive().id;
-        // What this process remembers may be behind another one, also where nobody else is expected to append.
+        // The cached state may be stale even over SQLite: the command line archives beside the server.
         self.commands.archive.forget(&id);
         Ok(self.commands.archive.execute(id, command, &metadata()).await?.aggregate.state)
     }
 
     async fn pause_after(&self, took: Duration) {
-        tokio::time::sleep(took.saturating_mul(self.rest.0)).await;
+        tokio::time::sleep(took.saturating_mul(self.throttle.0)).await;
     }
 }
 

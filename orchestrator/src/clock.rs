@@ -1,4 +1,4 @@
-//! Time, as an argument: the system's, or one that tests move by hand.
+//! The clock as a dependency: the system's, or one that tests move by hand.
 
 use std::fmt::Debug;
 use std::sync::Mutex;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-/// Tells the time. All code that needs it asks one of these.
+/// Tells the time. All code that needs the time takes a `Clock`, so that tests can control it.
 pub trait Clock: Debug + Send + Sync {
-    /// Now, in whole microseconds, as the log keeps it.
+    /// Now, truncated to whole microseconds, the resolution at which the log stores times.
     fn now(&self) -> DateTime<Utc>;
 }
 
-/// The clock of the machine.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -23,7 +23,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands until it is moved.
+/// A clock for tests that stands still until it is advanced.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<DateTime<Utc>>);
 

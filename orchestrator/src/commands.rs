@@ -1,12 +1,16 @@
-//! Commands: load the stream, decide, append at the version that was decided on; again if it moved meanwhile.
+//! The write side: loads an aggregate, lets it decide on a command, and appends the events at the version decided on.
+//!
+//! [`Executor`] does this for one kind of aggregate, with optimistic concurrency: on a conflict it loads and decides
+//! again, a bounded number of times. `cache` keeps recent states in memory; `invalidation` drops those that another
+//! process has moved past. `background` sends the commands that no client has sent.
 
+mod background;
+mod cache;
 mod error;
 mod event_store;
 mod executor;
-mod following;
+mod invalidation;
 mod loader;
-mod reconciling;
-mod states;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +21,6 @@ use rivet_events::id::PipelineId;
 use rivet_events::log::EventLog;
 use tokio_util::task::TaskTracker;
 
-use crate::chance;
 use crate::clock::Clock;
 use crate::domain::archive::Archive;
 use crate::domain::group::Group;
@@ -28,12 +31,13 @@ use crate::domain::projection::Projection;
 use crate::domain::runner::Runner;
 use crate::domain::webhook::Webhook;
 use crate::metrics::Metrics;
+use crate::random;
 
+pub(crate) use background::{ReconcileError, done_or_skipped, metadata};
 pub use error::CommandError;
 pub use executor::{Committed, Executor, Loaded};
-pub(crate) use reconciling::{ReconcileError, metadata, unless_passed_over};
 
-/// Where every command goes: one executor an aggregate, over one log.
+/// The entry point for all commands: one executor per kind of aggregate, over one log.
 #[derive(Clone)]
 pub struct Commands {
     /// Commands to jobs.
@@ -59,16 +63,18 @@ pub struct Commands {
 pub(crate) struct Journal {
     log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
-    /// Whether other processes append to the same log, so that a cached state may be behind.
+    /// Whether other processes append to the same log, so that a cached state may be stale.
     shared: bool,
+    /// See [`Commands::acknowledged`].
     acknowledged: AtomicU64,
-    /// The appends of clients that have left.
+    /// Runs the appends whose clients have disconnected.
     tasks: TaskTracker,
 }
 
 impl Commands {
-    /// Commands over a log that is kept in `database` and has come to `head`: all of that has been acknowledged. What
-    /// becomes of them is counted in `metrics`; an append that was begun is seen through, if need be as one of `tasks`.
+    /// Creates the executors over a `log` that is stored in `database`. Everything up to `head`, its current end,
+    /// counts as acknowledged. `metrics` counts the outcomes of commands. An append that has begun runs to completion
+    /// even if its client disconnects, then as one of `tasks`.
     #[must_use]
     pub fn new(
         database: &Database,
@@ -118,12 +124,12 @@ impl Commands {
         Position(self.journal.acknowledged.load(Ordering::Acquire))
     }
 
-    /// The wait before a retry of a job of this pipeline; none where the pipeline was deleted. One that cannot be read
-    /// is no reason to end its jobs.
+    /// The backoff before a retry of a job of this pipeline; `None` if the pipeline was deleted, so that no retry
+    /// follows. A pipeline that cannot be loaded counts as not deleted: its jobs are still retried.
     pub(crate) async fn backoff(&self, pipeline_id: PipelineId) -> Option<Backoff> {
         let loaded = self.pipelines.load(pipeline_id).await;
         let is_deleted = loaded.is_ok_and(|pipeline| pipeline.aggregate.state.deleted);
-        (!is_deleted).then(|| Backoff { jitter: chance::draw() })
+        (!is_deleted).then(|| Backoff { jitter: random::draw() })
     }
 }
 

@@ -1,4 +1,5 @@
-//! Every setting of the server: a flag, an environment variable, a default. Parsed once, passed down by value.
+//! Every setting of the server: its flag, environment variable and default. Parsed once at the start, then passed
+//! down.
 //!
 //! To add a setting: one field of [`Config`], whose doc comment is its help text. Nothing else reads the environment.
 
@@ -15,10 +16,11 @@ use rivet_events::segments::ArchiveUrl;
 
 use crate::domain::job::LeasePolicy;
 
-/// Longest duration that a setting may have; far beyond any use, and safe to add to any date.
+/// Longest duration that a setting may have, ten years: far beyond any use, and safe to add to a date without
+/// overflow.
 const MAX_DURATION: Duration = Duration::from_hours(10 * 365 * 24);
 
-/// What ended later than this ago is kept.
+/// Shortest retention (`--keep`); see [`retention`].
 const MIN_RETENTION: Duration = Duration::from_hours(48);
 
 /// What `serve` needs to know. Durations are written as 500ms, 90s, 15m, 24h.
@@ -123,7 +125,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults over this database on a free port, whatever the environment says.
+    /// The default settings with this database, on a free port. Ignores the environment.
     ///
     /// # Panics
     /// Never: the defaults are valid.
@@ -137,7 +139,7 @@ impl Config {
             .expect("invariant: the defaults are valid")
     }
 
-    /// What of the settings does not go together, if anything does not.
+    /// Checks the settings against each other; the error says which of them contradict.
     pub fn check(&self) -> Result<(), &'static str> {
         let Some(archive_after) = self.archive_after else { return Ok(()) };
         if archive_after < self.log_grace {
@@ -154,7 +156,7 @@ impl Config {
         Ok(())
     }
 
-    /// How long leases are.
+    /// The durations by which the lease of a job expires.
     #[must_use]
     pub fn lease_policy(&self) -> LeasePolicy {
         LeasePolicy {
@@ -166,14 +168,14 @@ impl Config {
         }
     }
 
-    /// How long after a start nothing expires.
+    /// How long after a start no lease expires, so that every runner has had the time to make contact.
     #[must_use]
     pub fn startup_grace(&self) -> Duration {
         self.startup_grace.unwrap_or(self.lease)
     }
 }
 
-/// Where everything is kept; the same for every command.
+/// The options for storage, which all commands have in common.
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseOptions {
     /// Where everything is kept: `sqlite://relative.db`, `sqlite:///absolute.db` or `postgres://user@host/name`
@@ -192,7 +194,8 @@ pub struct DatabaseOptions {
 }
 
 impl DatabaseOptions {
-    /// Where archived job logs are kept, if that is known: replicas over PostgreSQL share no directory by themselves.
+    /// Where archived job logs are stored. Defaults to a directory beside the SQLite file; PostgreSQL has no default,
+    /// since its replicas need not share a directory.
     #[must_use]
     pub fn archive_url(&self) -> Option<ArchiveUrl> {
         let beside =
@@ -201,18 +204,18 @@ impl DatabaseOptions {
     }
 }
 
-/// A database URL, whose secrets no text form shows.
+/// A database URL that may hold a password, which neither `Display` nor `Debug` shows.
 #[derive(Clone)]
 pub struct DatabaseUrl(String);
 
 impl DatabaseUrl {
-    /// The URL as given, password included: for the driver alone.
+    /// The URL as given, password included. Only for the database driver.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The file of an SQLite database, as the driver reads it.
+    /// The path of an SQLite database file, percent-decoded as the driver does it; `None` for PostgreSQL.
     #[must_use]
     pub fn sqlite_file(&self) -> Option<Cow<'_, str>> {
         let rest = self.0.strip_prefix("sqlite:")?;
@@ -224,8 +227,8 @@ impl DatabaseUrl {
 impl FromStr for DatabaseUrl {
     type Err = &'static str;
 
-    /// Whether there is such a database is the driver's affair. But where a URL names no file, SQLite makes a database for
-    /// each connection, and none has what another wrote.
+    /// Refuses an SQLite URL that names no file: SQLite would give each connection a database of its own in memory,
+    /// which the others do not see. Everything else is left to the driver to check.
     fn from_str(url: &str) -> Result<Self, Self::Err> {
         let url = Self(url.to_owned());
         let is_in_memory = url.0.split(['?', '&']).skip(1).any(|option| option == "mode=memory");
@@ -238,7 +241,7 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-/// The file, or the server without password and options.
+/// Shows the SQLite file, or the URL of the PostgreSQL server without password and options.
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = self.sqlite_file() {
@@ -248,7 +251,8 @@ impl fmt::Display for DatabaseUrl {
         let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let name = tail.split(['?', '#']).next().unwrap_or_default();
         match authority.rsplit_once('@') {
-            // A password with a character that ends the authority: the driver will refuse it.
+            // An unescaped `/`, `?` or `#` in the password has ended the authority early: show nothing of it. The
+            // driver will refuse the URL.
             _ if tail.contains('@') => write!(f, "{scheme}://***"),
             None => write!(f, "{scheme}://{authority}{name}"),
             Some((user, host)) => match user.split_once(':') {
@@ -278,7 +282,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// How long jobs are kept: longer than a launch can be repeated under its key, and than the flow of jobs is shown.
+/// Parses how long jobs are kept. The minimum is longer than a launch can be repeated under its idempotency key, and
+/// than the job statistics reach back.
 pub(crate) fn retention(text: &str) -> Result<Duration, String> {
     let retention = duration(text)?;
     if retention < MIN_RETENTION {

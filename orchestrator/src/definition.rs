@@ -1,14 +1,14 @@
-//! Reads a pipeline's definition out of its Lua script.
+//! Reads a pipeline's definition by evaluating its Lua script.
 //!
-//! A script comes from anybody who may create a pipeline, so it never runs inside the server. [`Evaluator`]
-//! starts a short-lived child process of the same binary ([`child`]), hands it the script, and takes one JSON
-//! document back. Three fences stand around the script, each one sufficient for what it is there for:
+//! Anybody who may create a pipeline can submit a script, so it is untrusted and never runs inside the server.
+//! [`Evaluator`] starts a short-lived child process of the same binary ([`child`]), sends it the script, and gets one
+//! JSON document back. Three layers of isolation surround the script, each sufficient for its purpose:
 //!
-//! 1. the Lua state (`sandbox`) has no function that reaches out of it, and a memory limit of its own;
+//! 1. the Lua state (`sandbox`) has no function that reaches outside, and a memory limit;
 //! 2. the child process has limits that the kernel enforces: processor time, memory, no files, no processes;
-//! 3. the parent bounds the wall time, the size of the answer and the number of children, and reaps them all.
+//! 3. the parent bounds the wall-clock time, the size of the answer and the number of children, and reaps them all.
 //!
-//! What a definition must look like is said once, in `reading`.
+//! The module `reading` specifies what a definition must look like.
 
 pub mod child;
 mod config;
@@ -25,17 +25,17 @@ use serde::{Deserialize, Serialize};
 
 pub use config::{InvalidConfig, MAX_PRIORITY, MAX_TIMEOUT_SECONDS, PartialConfig};
 pub use error::{DefinitionError, Limit};
-pub use evaluator::{Evaluator, Patience};
+pub use evaluator::{Evaluator, Timeouts};
 
-/// Longest script that is read, in bytes.
+/// Longest script that is accepted, in bytes.
 pub const MAX_SCRIPT_BYTES: usize = 1 << 20;
 
-/// What a script says about its pipeline.
+/// What a script defines of its pipeline.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
-    /// Shown name, not blank.
+    /// Display name, not blank.
     pub name: String,
-    /// Shown description.
+    /// Display description.
     pub description: Option<String>,
     /// The pairs of `runner`, in the order written; each demands the capability `key=value`.
     pub tags: Vec<Tag>,

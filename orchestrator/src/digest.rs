@@ -1,16 +1,16 @@
-//! Short digests by which repeated requests are recognised.
+//! Short digests, by which repeated requests are recognised.
 
 use serde::Serialize;
 use uuid::Uuid;
 
-/// The digest of a text.
+/// The digest of a text: a UUIDv5, in hexadecimal.
 pub(crate) fn of_text(text: &str) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).simple().to_string()
 }
 
-/// The digest of a value's JSON. Its members are in one order, those of a struct as declared and those of a map by
-/// their names: equal JSON, equal digest. It tells a client's repeated request from another of the same client; it is no
-/// defence against one that looks for collisions.
+/// The digest of a value's JSON. Members are serialised in a fixed order (of a struct as declared, of a map by name),
+/// so equal JSON has an equal digest. It tells a repeated request from another one of the same client; it does not
+/// protect against a client that searches for collisions.
 pub(crate) fn of_json(value: &impl Serialize) -> String {
     of_text(&serde_json::to_string(value).unwrap_or_default())
 }

@@ -1,13 +1,17 @@
-//! Brings waiting runners and waiting jobs together: a long poll that costs nothing while there is nothing.
+//! Matches waiting runners with queued jobs: the long poll behind "claim the next job".
 //!
-//! All claims that wait in this process stand in one line, in order of arrival. One task looks at the queue when it
-//! may have changed, and hands each job to the first in line that may have it; nobody else wakes. For somebody new it
-//! looks whether there is anything for him, and leaves the rest of the line alone if not. The hand-over is a hint like
-//! every read model: the runner's claim still has to win, and one that loses goes back to its place.
+//! All claims that wait in this process form one line, in order of arrival. (It is called a line here, since the
+//! queue is that of jobs.) One task queries the job queue when it may have changed, and offers each job to the first
+//! claim in the line that may have it; no other claim wakes. For a claim that just arrived, it first queries only
+//! whether there is a job for it, and leaves the rest of the line alone if not. An offer is only a hint, since the
+//! queue is a read model: the runner's claim still has to win, and one that loses goes back to its place in the line.
+//!
+//! `log_watcher` tells when the queue may have changed, `reservations` keeps a job from being offered twice, and
+//! `copies` handles requests that arrive more than once.
 
 mod copies;
-mod handed;
-mod news;
+mod log_watcher;
+mod reservations;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,56 +31,60 @@ use crate::clock::Clock;
 use crate::telemetry::chain;
 use copies::Requests;
 pub(crate) use copies::{RequestCopy, RequestName, Turn};
-pub(crate) use handed::Offered;
-use handed::{HandedOut, Offer};
-use news::News;
+use log_watcher::LogWatcher;
+pub(crate) use reservations::Reservation;
+use reservations::{Offer, Reservations};
 
-/// How often the queue is looked at without a reason: for hints that were lost, and retries from before its start.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Longest wait for the read model to show what has just been recorded.
+/// How often the queue is polled without a reason: for hints that were lost, and for retries that were scheduled
+/// before this process started.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest wait until the read model shows what has just been recorded.
 const READ_WAIT: Duration = Duration::from_secs(1);
-/// Jobs that are looked at for one set of capabilities at once.
+/// Jobs that one query returns at most for a set of capabilities, besides those that are reserved.
 const CANDIDATES: usize = 200;
 
-/// What a runner can do; `None` is everything.
+/// The capabilities of a runner; `None` means all.
 type Capabilities = Option<Vec<String>>;
 
-/// The line of claims that wait in this process.
+/// The line of claims that wait in this process, and what offers jobs to them.
 #[derive(Debug, Default)]
 pub(crate) struct Dispatcher {
     line: Mutex<Line>,
+    /// The number of the next place; numbers increase towards the end of the line.
     next_place: AtomicU64,
     arrived: Notify,
-    handed: Arc<HandedOut>,
+    reservations: Arc<Reservations>,
     requests: Arc<Requests>,
 }
 
+/// The waiting claims by the number of their place: the first is the one that arrived first.
 #[derive(Debug, Default)]
 struct Line {
     places: BTreeMap<u64, Waiting>,
-    /// Those for whom the queue has not been looked at yet.
+    /// The places for which the queue has not been queried yet.
     arrivals: BTreeSet<u64>,
 }
 
+/// A claim that waits for an offer.
 #[derive(Debug)]
 struct Waiting {
     runner_id: RunnerId,
     capabilities: Arc<Capabilities>,
-    offer: oneshot::Sender<Offered>,
-    /// Whether its time is up: it leaves when it is passed over.
-    is_last_look: bool,
+    offer: oneshot::Sender<Reservation>,
+    /// Whether its deadline has passed: it leaves the line after one more query that has nothing for it.
+    is_last_query: bool,
 }
 
-/// Why the queue is looked at.
+/// Why the queue is queried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reason {
     /// It may have changed.
     Queue,
-    /// Somebody came.
+    /// A claim has arrived.
     Arrival,
 }
 
-/// A place in the line, kept from one offer to the next.
+/// A place in the line. Its owner keeps it from one offer to the next, so that a claim that loses waits on in front.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
     dispatcher: &'a Dispatcher,
@@ -85,18 +93,18 @@ pub(crate) struct Place<'a> {
 }
 
 impl Dispatcher {
-    /// The place at the end of the line.
+    /// Takes a place at the end of the line. It is only waited in during [`Place::next_offer`].
     pub(crate) fn queue_up(&self, runner_id: RunnerId) -> Place<'_> {
         let number = self.next_place.fetch_add(1, Ordering::Relaxed);
         Place { dispatcher: self, number, runner_id }
     }
 
-    /// One more copy of a request, which supersedes those that wait; see [`copies`].
+    /// Registers one more copy of a request, which supersedes those that are waiting; see [`copies`].
     pub(crate) fn begin(&self, request: Option<RequestName>) -> Arc<RequestCopy> {
         self.requests.begin(request)
     }
 
-    /// How many claims stand in the line.
+    /// How many claims wait in the line.
     pub(crate) fn waiting(&self) -> usize {
         self.line().places.len()
     }
@@ -105,7 +113,7 @@ impl Dispatcher {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands out jobs until `shutdown`.
+    /// Offers jobs to waiting claims until `shutdown`.
     pub(crate) async fn run(
         &self,
         log: Arc<dyn EventLog>,
@@ -114,35 +122,35 @@ impl Dispatcher {
         shutdown: CancellationToken,
     ) {
         let mut heads = log.watch();
-        let mut news = News::after(*heads.borrow_and_update(), log);
+        let mut watcher = LogWatcher::after(*heads.borrow_and_update(), log);
         let mut heads = WatchStream::from_changes(heads);
         let mut reason = Reason::Queue;
         while !shutdown.is_cancelled() {
             while !self.line().places.is_empty() {
-                match self.look(reason, &read_models, &*clock).await {
-                    // There may be more than one look shows.
+                match self.offer_jobs(reason, &read_models, &*clock).await {
+                    // There may be more than one query returns.
                     Ok(1..) => reason = Reason::Queue,
                     Ok(0) => break,
                     Err(error) => {
                         tracing::warn!(error = %chain(&error), "the queue cannot be read");
-                        self.line().places.retain(|_, waiting| !waiting.is_last_look);
+                        self.line().places.retain(|_, waiting| !waiting.is_last_query);
                         break;
                     }
                 }
             }
-            let due = news.next_due(clock.now()).filter(|_| !self.line().places.is_empty());
-            let pause = tokio::time::sleep(due.map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY)));
+            let due = watcher.next_due(clock.now()).filter(|_| !self.line().places.is_empty());
+            let pause = tokio::time::sleep(due.map_or(POLL_INTERVAL, |due| due.min(POLL_INTERVAL)));
             tokio::pin!(pause);
             reason = loop {
                 tokio::select! {
                     () = &mut pause => break Reason::Queue,
                     () = self.arrived.notified() => break Reason::Arrival,
-                    () = self.handed.returned() => break Reason::Queue,
+                    () = self.reservations.returned() => break Reason::Queue,
                     () = shutdown.cancelled() => return,
                     head = heads.next() => {
                         let Some(head) = head else { return };
-                        let mattered = news.read_until(head, self).await;
-                        if mattered && !self.line().places.is_empty() {
+                        let may_free_a_job = watcher.read_until(head, self).await;
+                        if may_free_a_job && !self.line().places.is_empty() {
                             read_models.wait_for(head, READ_WAIT).await;
                             break Reason::Queue;
                         }
@@ -152,8 +160,9 @@ impl Dispatcher {
         }
     }
 
-    /// Has those who wait under names that have registered anew be offered what these can do now.
-    fn registered(&self, capabilities: &HashMap<&RunnerId, &Capabilities>) {
+    /// Takes over the capabilities of runners that have registered again while they wait. Their claims then count as
+    /// just arrived, so that the queue is queried with what they can do now.
+    fn update_capabilities(&self, capabilities: &HashMap<&RunnerId, &Capabilities>) {
         let Line { places, arrivals } = &mut *self.line();
         for (place, waiting) in places {
             if let Some(now) = capabilities.get(&waiting.runner_id)
@@ -166,53 +175,54 @@ impl Dispatcher {
         }
     }
 
-    /// Looks at the queue, and hands out what is there. Says how many jobs that were.
-    async fn look(
+    /// Queries the queue, and offers the jobs in it to the claims in the line. Returns how many jobs it has offered.
+    async fn offer_jobs(
         &self,
         reason: Reason,
         read_models: &ReadModels,
         clock: &dyn Clock,
     ) -> Result<usize, QueryError> {
-        let handed = &self.handed;
-        handed.forget_old();
+        let reservations = &self.reservations;
+        reservations.forget_old();
         if reason == Reason::Arrival {
             let arrivals = self.line().arrivals();
-            let offers = offers(&arrivals, read_models, clock, handed).await?;
+            let offers = offers(&arrivals, read_models, clock, reservations).await?;
             if offers.values().all(VecDeque::is_empty) {
-                self.line().pass_over(&arrivals);
+                self.line().nothing_for(&arrivals);
                 return Ok(0);
             }
         }
-        // Whoever came first goes first, also before the one for whom it was looked.
+        // There is something for an arrival, but an earlier claim that may have it goes first.
         let everybody = self.line().everybody();
-        let mut offers = offers(&everybody, read_models, clock, handed).await?;
+        let mut offers = offers(&everybody, read_models, clock, reservations).await?;
         let mut line = self.line();
-        let count = line.hand_out(&everybody, &mut offers, handed);
+        let count = line.hand_out(&everybody, &mut offers, reservations);
         if count == 0 {
-            line.pass_over(&everybody);
+            line.nothing_for(&everybody);
         }
         Ok(count)
     }
 }
 
-/// Places in the line, in order, and what who stands there can do. Who comes during a look has its turn in the next.
+/// Places in the line, in order, with the capabilities of their runners, as they were before a query. A claim that
+/// arrives during the query has to wait for the next one.
 type Places = Vec<(u64, Arc<Capabilities>)>;
-/// What may be claimed with each set of capabilities, in order.
+/// The jobs that may be claimed with each set of capabilities, in the order of the queue.
 type Offers = HashMap<Arc<Capabilities>, VecDeque<Offer>>;
 
 async fn offers(
     places: &Places,
     read_models: &ReadModels,
     clock: &dyn Clock,
-    handed: &HandedOut,
+    reservations: &Reservations,
 ) -> Result<Offers, QueryError> {
     let sets: HashSet<&Arc<Capabilities>> = places.iter().map(|(_, capabilities)| capabilities).collect();
     let mut offers = Offers::new();
     for set in sets {
-        let limit = CANDIDATES + handed.len();
+        let limit = CANDIDATES + reservations.len();
         let jobs = job_queue::candidates(read_models, set.as_deref(), true, clock.now(), limit).await?;
-        let news = jobs.iter().map(Offer::of).filter(|offer| !handed.contains(offer));
-        offers.insert(Arc::clone(set), news.collect());
+        let free = jobs.iter().map(Offer::of).filter(|offer| !reservations.contains(offer));
+        offers.insert(Arc::clone(set), free.collect());
     }
     Ok(offers)
 }
@@ -227,28 +237,29 @@ impl Line {
         self.places.iter().map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities))).collect()
     }
 
-    /// Each offer to the first that may have it.
-    fn hand_out(&mut self, places: &Places, offers: &mut Offers, handed: &Arc<HandedOut>) -> usize {
+    /// Reserves each job for the first claim in the line that may have it, and wakes that claim.
+    fn hand_out(&mut self, places: &Places, offers: &mut Offers, reservations: &Arc<Reservations>) -> usize {
         let mut count = 0;
         for (place, capabilities) in places {
             let Some(queue) = offers.get_mut(capabilities) else { continue };
-            while queue.front().is_some_and(|offer| handed.contains(offer)) {
+            while queue.front().is_some_and(|offer| reservations.contains(offer)) {
                 queue.pop_front();
             }
             let Some(offer) = queue.front().copied() else { continue };
-            // One that has gone away leaves the job to the next.
-            if self.remove(*place).is_some_and(|waiting| waiting.offer.send(handed.hand(offer)).is_ok()) {
+            let Some(waiting) = self.remove(*place) else { continue };
+            // Where the claim has gone away, the reservation is dropped, and the job is there for the next.
+            if waiting.offer.send(reservations.reserve(offer)).is_ok() {
                 count += 1;
             }
         }
         count
     }
 
-    /// Notes that there is nothing for these places; who only waited for that leaves.
-    fn pass_over(&mut self, places: &Places) {
+    /// Notes that the queue has nothing for these places. Those whose deadline has passed leave the line.
+    fn nothing_for(&mut self, places: &Places) {
         for (place, _) in places {
             self.arrivals.remove(place);
-            if self.places.get(place).is_some_and(|waiting| waiting.is_last_look) {
+            if self.places.get(place).is_some_and(|waiting| waiting.is_last_query) {
                 self.places.remove(place);
             }
         }
@@ -261,17 +272,17 @@ impl Line {
 }
 
 impl Place<'_> {
-    /// The next job that this runner should try to claim with what it can do, until it registers anew; `None` if there is
-    /// none until `deadline`. However soon that is, the queue is looked at once. Dropping the future gives the turn away,
-    /// not the place.
+    /// Waits in the line for a job that this runner should try to claim. `capabilities` are what it can do until it
+    /// registers again. `None` if there was no job until `deadline`; however soon that is, the queue is queried once.
+    /// Dropping the future gives up an offer that is on its way, but not the place.
     pub(crate) async fn next_offer(
         &self,
         capabilities: Capabilities,
         deadline: tokio::time::Instant,
-    ) -> Option<Offered> {
+    ) -> Option<Reservation> {
         let (offer, mut offered) = oneshot::channel();
         let (runner_id, capabilities) = (self.runner_id.clone(), Arc::new(capabilities));
-        let waiting = Waiting { runner_id, capabilities, offer, is_last_look: false };
+        let waiting = Waiting { runner_id, capabilities, offer, is_last_query: false };
         {
             let mut line = self.dispatcher.line();
             line.places.insert(self.number, waiting);
@@ -281,16 +292,17 @@ impl Place<'_> {
         if let Ok(offer) = tokio::time::timeout_at(deadline, &mut offered).await {
             return offer.ok();
         }
-        self.wait_no_longer();
+        self.deadline_passed();
         offered.await.ok()
     }
 
-    fn wait_no_longer(&self) {
+    /// Leaves the line, unless the queue has not been queried for this place yet: then after that query.
+    fn deadline_passed(&self) {
         let mut line = self.dispatcher.line();
         if !line.arrivals.contains(&self.number) {
             line.remove(self.number);
         } else if let Some(waiting) = line.places.get_mut(&self.number) {
-            waiting.is_last_look = true;
+            waiting.is_last_query = true;
         }
     }
 }

@@ -1,9 +1,9 @@
-//! The feed: the log as readers follow it, however many there are.
+//! The feed: lets any number of readers follow the log.
 //!
-//! A [`Follower`] pulls: it reads on from its position when its client is ready for more, so that a slow client holds
-//! up nobody and loses nothing, and nothing is queued for it. What is new is read from the log once, and encoded once,
-//! by whoever comes first; the tail keeps it for the others. Who is further behind reads the log itself, a few at a
-//! time.
+//! A [`Follower`] pulls: it reads on from its own position when its client is ready for more. So a slow client holds
+//! up nobody and misses nothing, and no queue is kept for it. New events are read from the log and encoded once per
+//! process, by the first follower that asks; a cache of the log's tail keeps them for the others. A follower that is
+//! further behind reads the log itself; only a few may do so at a time.
 
 mod body;
 pub(crate) mod cloud_event;
@@ -22,24 +22,26 @@ pub(crate) use event::FeedEvent;
 pub(crate) use filter::Filter;
 pub(crate) use follower::Follower;
 
-/// Events of the tail at most.
+/// Capacity of the tail, in events.
 const TAIL_EVENTS: usize = 8_192;
-/// Bytes of their JSON at most.
+/// Capacity of the tail, in bytes of JSON.
 const TAIL_BYTES: usize = 16 << 20;
-/// Readers of what the tail does not hold, at a time: the others of the process need connections too.
+/// Followers that may read events from before the tail at the same time: the rest of the process needs database
+/// connections too.
 const HISTORY_READERS: usize = 4;
 
-/// The log, shared by those who follow it. Clones are the same.
+/// The log, shared by its followers. Clones share one tail.
 #[derive(Clone)]
 pub(crate) struct Feed(Arc<Inner>);
 
 struct Inner {
     log: Arc<dyn EventLog>,
-    /// The last events that readers of this process were given, for those who are about to ask for them.
+    /// A cache of the last events that were read, at contiguous positions, for the followers that have not had them
+    /// yet.
     tail: Mutex<Recent<Arc<FeedEvent>>>,
-    /// The right to read what comes after the tail: one reads it for all.
+    /// Held by the one follower that reads what comes after the tail, for all.
     next: tokio::sync::Mutex<()>,
-    /// The rights to read what comes before it.
+    /// Permits to read what comes before the tail.
     history: Semaphore,
 }
 
@@ -54,7 +56,7 @@ impl Feed {
         }))
     }
 
-    /// The events after `position` that pass the filter, as they come.
+    /// Follows the events after `position` that pass the filter.
     pub(crate) fn follow(&self, filter: Filter, position: Position) -> Follower {
         Follower::new(self.clone(), self.0.log.watch(), filter, position)
     }
@@ -64,17 +66,18 @@ impl Feed {
         self.0.log.head().await
     }
 
-    /// Up to `limit` events after `after`, in order, without gaps; none at the end of the log.
+    /// Up to `limit` events after `after`, in order; none at the end of the log. Only archived and purged events are
+    /// missing.
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<FeedEvent>>, ReadError> {
         if let Some(events) = self.tail().after(after, limit) {
             return Ok(events);
         }
         if self.tail().has_passed(after) {
-            let _right = self.0.history.acquire().await.expect("invariant: the semaphore is never closed");
+            let _permit = self.0.history.acquire().await.expect("invariant: the semaphore is never closed");
             return self.read_log(after, limit).await;
         }
-        let _right = self.0.next.lock().await;
-        // Somebody may have read it meanwhile.
+        let _permit = self.0.next.lock().await;
+        // Another follower may have read it while this one waited for the lock.
         if let Some(events) = self.tail().after(after, limit) {
             return Ok(events);
         }

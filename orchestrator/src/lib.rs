@@ -1,9 +1,13 @@
-//! The Rivet orchestrator: rules, commands, processes, HTTP and CLI.
+//! The Rivet orchestrator: the write side of an event-sourced CI/CD service, its HTTP API and its command line.
+//!
+//! Layers depend on each other in one direction: `cli → app → {http, processes} → commands → domain`. `domain` holds
+//! the rules and is pure; `commands` loads aggregates and appends their events; `http` and the background processes
+//! (`processes`, `dispatch`, `webhooks`, `archive`) send commands and query the read models; `app` wires it all
+//! together.
 
 pub mod app;
 mod archive;
 pub mod bench;
-mod chance;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -14,12 +18,13 @@ mod dispatch;
 pub mod domain;
 mod feed;
 mod http;
-mod leading;
+mod leadership;
 mod liveness;
 pub mod metrics;
 mod processes;
+mod random;
+mod run_to_completion;
 pub mod runner;
-mod seen_through;
 mod server;
 pub mod stubs;
 pub mod telemetry;

@@ -1,5 +1,8 @@
-//! Who was heard of when. Contact renews leases without an event: memory keeps it, replicas tell each other in
-//! batches, and the log keeps one in a while.
+//! When each runner last made contact.
+//!
+//! Every contact of a runner renews its leases, but is too frequent to be an event each time. So contacts are kept in
+//! memory, replicas tell each other of them through a table once a second, and only now and then is one recorded in
+//! the log, as a heartbeat (see [`Liveness::touch`]).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,40 +15,40 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 
-/// How often replicas tell each other whom they heard of.
+/// How often a replica writes its new contacts to the table that the replicas share.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// How often contacts that nobody asks for any more are removed.
+/// How often old contacts are deleted from that table.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
-/// Longer than any lease.
+/// Age from which a contact is deleted; longer than any lease.
 const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
 
-/// The last contact of every runner that this process heard of.
+/// The last contact of every runner that made contact with this process.
 #[derive(Debug)]
 pub(crate) struct Liveness {
     contacts: Mutex<HashMap<RunnerId, Contact>>,
-    /// A silence after which another replica may have recorded that the runner is lost.
+    /// After a silence this long, another replica may have recorded the runner as lost.
     suspicious: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Contact {
     heard_at: DateTime<Utc>,
-    /// The last sign of life that is known to be in the log.
+    /// The last contact that is known to be recorded in the log.
     recorded_at: Option<DateTime<Utc>>,
-    /// Whether the other replicas have been told.
+    /// Whether it is in the table that the replicas share.
     told: bool,
 }
 
 impl Liveness {
-    /// Nobody was heard of yet; who is silent for `offline_after` is given up.
+    /// Knows no contacts yet. Runners that are silent for `offline_after` are recorded as lost.
     pub(crate) fn new(offline_after: Duration) -> Self {
-        // Half of it: what is heard here reaches the others a little later.
+        // Half of it, since the other replicas learn of contacts made here a little later.
         Self { contacts: Mutex::default(), suspicious: offline_after / 2 }
     }
 
-    /// Notes a sign of life. True if it should be recorded too: the last one that is known to be recorded is older
-    /// than `resolution`, or the runner was silent for so long that the others may have given it up.
+    /// Notes a contact. True if it should also be recorded in the log: the last one known to be recorded is at least
+    /// `resolution` old, or the runner was silent for so long that another replica may have recorded it as lost.
     pub(crate) fn touch(&self, runner: &RunnerId, now: DateTime<Utc>, resolution: Duration) -> bool {
         let mut contacts = self.contacts();
         let is_older = |than: Duration, at: DateTime<Utc>| (now - at).to_std().is_ok_and(|age| age >= than);
@@ -62,7 +65,7 @@ impl Liveness {
         }
     }
 
-    /// Notes that a sign of life is in the log.
+    /// Notes that the contact at `at` is recorded in the log.
     pub(crate) fn recorded(&self, runner: &RunnerId, at: DateTime<Utc>) {
         let contact = Contact { heard_at: at, recorded_at: Some(at), told: false };
         self.contacts()
@@ -74,17 +77,18 @@ impl Liveness {
             .or_insert(contact);
     }
 
-    /// Forgets a runner: its next sign of life is recorded, whenever it comes.
+    /// Forgets a runner, so that its next contact is recorded in the log, however soon it comes.
     pub(crate) fn forget(&self, runner: &RunnerId) {
         self.contacts().remove(runner);
     }
 
-    /// When the runner was last heard of by this process.
+    /// When the runner last made contact with this process.
     pub(crate) fn last_contact(&self, runner: &RunnerId) -> Option<DateTime<Utc>> {
         self.contacts().get(runner).map(|contact| contact.heard_at)
     }
 
-    /// Tells the other replicas of new contacts until `shutdown`, and then once more.
+    /// Writes new contacts to the table that the replicas share, once a second until `shutdown`, and then once more.
+    /// Does nothing where there are no other replicas (SQLite).
     pub(crate) async fn tell(&self, contacts: Contacts, clock: &dyn Clock, shutdown: CancellationToken) {
         if !contacts.is_shared() {
             return;
@@ -162,7 +166,7 @@ mod tests {
         assert!(!liveness.touch(&runner, at(44), Duration::MAX));
         assert!(!liveness.touch(&runner, at(88), Duration::MAX));
         assert!(liveness.touch(&runner, at(133), Duration::MAX));
-        // Until it is known to be recorded.
+        // This stays so until it is known to be recorded.
         assert!(liveness.touch(&runner, at(134), Duration::MAX));
         liveness.recorded(&runner, at(134));
         assert!(!liveness.touch(&runner, at(135), Duration::MAX));

@@ -1,10 +1,10 @@
-//! The binary.
+//! The binary `rivet-orchestrator`; everything is in the library.
 
 use std::process::ExitCode;
 
 use mimalloc::MiMalloc;
 
-/// Requests allocate on one thread and free on another, which the system's allocator is slow at.
+/// Requests allocate on one thread and free on another, at which the system allocator is slow.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -1,12 +1,12 @@
-//! What the server measures of itself, for Prometheus.
+//! The metrics of the server, for Prometheus.
 //!
-//! Counters and histograms are counted where things happen, by handles that were found beforehand, so that counting is
-//! an atomic addition. What is a state (the queue, the runners, the read models, the process) is read when it is asked
-//! for, in `scrape`.
+//! Counters and histograms are updated where things happen, through handles that were looked up beforehand, so that
+//! an update is an atomic addition. State (of the queue, the runners, the read models, the process) is read at each
+//! scrape, in `scrape`.
 //!
-//! To add a metric: make it in the file of its subject, through [`Registry`]; name it `rivet_`, base units, `_total`
-//! for what only grows; a row in docs/metrics.md. Labels have few values: never an id, a name that a client chose, or
-//! a path as it was sent.
+//! To add a metric: create it in the file of its subject, through [`Registry`]; prefix its name with `rivet_`, use
+//! base units, and end it in `_total` if it only grows; add a row to docs/metrics.md. Labels have few values: never
+//! an id, a name that a client chose, or a path as it was sent.
 
 mod commands;
 mod http;
@@ -28,13 +28,13 @@ pub use log::LogMetrics;
 pub use registry::{CONTENT_TYPE, Registry};
 pub use scrape::scrape;
 
-/// Everything that is counted as it happens. One a server.
+/// All metrics that are updated as things happen. One per server.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Commands, by what became of them.
+    /// Commands, by their outcome.
     pub commands: CommandMetrics,
-    /// The life of jobs.
+    /// How long jobs wait and run, and how they end.
     pub jobs: Arc<JobMetrics>,
     /// Appends to the log.
     pub log: Arc<LogMetrics>,
@@ -45,10 +45,10 @@ pub struct Metrics {
     pub started_at: DateTime<Utc>,
 }
 
-/// A live feed that clients may hang on.
+/// A kind of server-sent event stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
-    /// Everything that is appended to the log.
+    /// All events of the log.
     Events,
     /// The log of one job.
     JobLogs,
@@ -66,7 +66,7 @@ impl Stream {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Creates all metrics, at zero. The server starts at `now`.
     #[must_use]
     pub fn new(now: DateTime<Utc>) -> Self {
         let registry = Registry::default();
@@ -88,25 +88,25 @@ impl Metrics {
         }
     }
 
-    /// Counts a client of a live stream for as long as what this returns is kept.
+    /// Counts one client of a stream, until the returned guard is dropped.
     #[must_use]
-    pub fn stream_client(&self, stream: Stream) -> Present {
-        Present::new(self.streams.with_label_values(&[stream.as_str()]))
+    pub fn stream_client(&self, stream: Stream) -> GaugeGuard {
+        GaugeGuard::new(self.streams.with_label_values(&[stream.as_str()]))
     }
 }
 
-/// One more in a gauge, until it is dropped.
+/// Increments a gauge, and decrements it on drop.
 #[derive(Debug)]
-pub struct Present(IntGauge);
+pub struct GaugeGuard(IntGauge);
 
-impl Present {
+impl GaugeGuard {
     fn new(gauge: IntGauge) -> Self {
         gauge.inc();
         Self(gauge)
     }
 }
 
-impl Drop for Present {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.dec();
     }

@@ -1,8 +1,8 @@
-//! Reconcilers: what has to happen when nobody asks for it.
+//! Reconcilers: what has to happen without a request, such as expired leases and passed deadlines.
 //!
-//! Each takes no input, reads what seems due, and issues ordinary commands, whose aggregates check again: contact
-//! that wins the race keeps its job, and a reconciler that runs twice, late or on two replicas does no harm. They are
-//! woken by a timer, and run where the read models are kept up to date.
+//! A reconciler takes no input. It reads from the read models what seems due, and sends ordinary commands, whose
+//! aggregates check again. So a reconciler that runs twice, late or on two replicas does no harm, and a runner whose
+//! contact comes in before the command keeps its job. A timer starts a sweep of all reconcilers, on the leader only.
 //!
 //! To add one: a file with its `reconcile`, and its line in [`Processes::sweep`], or in [`Processes::sweep_running`] if
 //! it looks at running jobs.
@@ -32,14 +32,14 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::commands::{Commands, ReconcileError};
 use crate::config::Config;
-use crate::leading::Terms;
+use crate::leadership::Leadership;
 use crate::liveness::Liveness;
 use crate::telemetry::chain;
 
-/// Rows that a reconciler looks at in one query.
+/// Rows that one query of a reconciler returns at most.
 const PAGE: usize = 500;
 
-/// What the reconcilers work with.
+/// What the reconcilers need.
 #[derive(Clone)]
 pub(crate) struct Processes {
     pub(crate) commands: Commands,
@@ -51,7 +51,7 @@ pub(crate) struct Processes {
     pub(crate) config: Arc<Config>,
 }
 
-/// Why a sweep ended early; the next one begins anew.
+/// Why a sweep ended early. The next one starts over.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SweepError {
     #[error(transparent)]
@@ -65,15 +65,16 @@ pub(crate) enum SweepError {
 }
 
 impl Processes {
-    /// Sweeps until `shutdown`, while this process is the leading one. After a start, and after taking over, nothing
-    /// is lost before everybody had the time to speak.
+    /// Sweeps until `shutdown`, while this process is the leader. After a start or a takeover, no runner and no lease
+    /// counts as lost before a grace period has passed, in which every runner had the time to make contact.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let mut terms = Terms::new(&self.read_models, shutdown);
-        while terms.begin().await {
-            terms.during(self.sweep_from(self.clock.now())).await;
+        let mut leadership = Leadership::new(&self.read_models, shutdown);
+        while leadership.wait_until_leading().await {
+            leadership.run_while_leading(self.sweep_from(self.clock.now())).await;
         }
     }
 
+    /// Sweeps at each tick. The grace period begins at `since`, and again whenever contacts may have been missed.
     async fn sweep_from(&self, mut since: DateTime<Utc>) {
         let mut ticks = tokio::time::interval(self.config.sweep_interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -88,46 +89,47 @@ impl Processes {
             last = now;
             if let Err(error) = self.sweep(now, since).await {
                 tracing::warn!(error = %chain(&error), "a sweep ended early");
-                // Nor was anybody heard who spoke to another replica.
+                // The contacts with other replicas may not have been read: begin a new grace period.
                 since = self.clock.now();
             }
         }
     }
 
-    /// Whether so much time passed between two sweeps that it was the server that was silent, not the runners: it was
-    /// stopped or overloaded, or the clock was set.
+    /// Whether more time than the sweep interval and half a lease passed between two sweeps, or the clock went back.
+    /// Then the server was not there to be contacted (it was suspended or overloaded, or its clock was set), and the
+    /// silence of runners means nothing.
     fn stood_still(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         let longest = self.config.sweep_interval.saturating_add(self.config.lease / 2);
         (now - last).to_std().map_or(true, |time| time > longest)
     }
 
     async fn sweep(&self, now: DateTime<Utc>, since: DateTime<Utc>) -> Result<(), SweepError> {
-        let everybody_spoke = (now - since).to_std().is_ok_and(|time| time >= self.config.startup_grace());
+        let grace_is_over = (now - since).to_std().is_ok_and(|time| time >= self.config.startup_grace());
         deleted_pipelines::reconcile(self, now).await?;
         superseded::reconcile(self, now).await?;
         deadlines::reconcile_queued(self, now).await?;
         let contacts = self.contacts(now, since).await?;
-        self.sweep_running(&contacts, everybody_spoke).await?;
-        if everybody_spoke {
+        self.sweep_running(&contacts, grace_is_over).await?;
+        if grace_is_over {
             lost_runners::reconcile(self, &contacts, now).await?;
         }
-        // Last: nobody waits for it, and what it asks of the database can fail by itself.
+        // Last, since nothing depends on it, and it uses a table of its own that can fail while the others work.
         orphaned_secrets::reconcile(self, now).await
     }
 
-    /// One walk over the running jobs, on which each rule looks at each of them.
+    /// Pages through the running jobs once, and applies each reconciler of running jobs to each of them.
     async fn sweep_running(
         &self,
         contacts: &LastContacts<'_>,
-        everybody_spoke: bool,
+        grace_is_over: bool,
     ) -> Result<(), SweepError> {
         let mut after = None;
         loop {
             let page = jobs::with_status(&self.read_models, JobStatus::Running, after.as_ref(), PAGE).await?;
             for job in &page.items {
                 deadlines::reconcile_running(self, job, contacts.now).await?;
-                cancellations::reconcile(self, job, contacts, everybody_spoke).await?;
-                if everybody_spoke {
+                cancellations::reconcile(self, job, contacts, grace_is_over).await?;
+                if grace_is_over {
                     lost_holders::reconcile(self, job, contacts).await?;
                 }
             }
@@ -138,14 +140,15 @@ impl Processes {
         }
     }
 
-    /// Whom any replica has heard of lately.
+    /// The recent contacts with any replica.
     async fn contacts(
         &self,
         now: DateTime<Utc>,
         since: DateTime<Utc>,
     ) -> Result<LastContacts<'_>, SweepError> {
         let config = &self.config;
-        // Who has a longer lease than others may take that long to speak, unless it was said how long anybody may.
+        // Legacy leases are longer than the default grace period. So a lease runs from `since` at the earliest,
+        // unless `--startup-grace` says explicitly how long the grace period is.
         let listening_since = config.startup_grace.is_none().then_some(since);
         let longest = config.lease.max(config.legacy_lease).max(config.runner_offline_after);
         let heard = self.contacts.heard(longest.saturating_mul(2)).await.map_err(SweepError::Contacts)?;
@@ -153,23 +156,24 @@ impl Processes {
     }
 }
 
-/// The last contacts of runners, as this process and the others know them.
+/// The last contacts of runners, with this process, with other replicas, or recorded in the log.
 struct LastContacts<'a> {
     processes: &'a Processes,
-    /// By the other replicas: how long ago.
+    /// Contacts in the table that the replicas share, by their age.
     heard: HashMap<RunnerId, Duration>,
-    /// Before this, silence is nobody's fault.
+    /// Silence before this does not count against a runner, since nobody was listening.
     listening_since: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 }
 
 impl LastContacts<'_> {
-    /// When a runner was last heard of.
+    /// When a runner last made contact, with its row looked up.
     async fn find(&self, runner_id: &RunnerId) -> Result<Option<DateTime<Utc>>, QueryError> {
         let row = runners::find(&self.processes.read_models, runner_id).await?;
         Ok(self.of(runner_id, row.as_ref()))
     }
 
+    /// As [`Self::find`], with a row that is known already.
     fn of(&self, runner_id: &RunnerId, row: Option<&Runner>) -> Option<DateTime<Utc>> {
         let by_others = self.heard.get(runner_id).map(|age| self.now - *age);
         let recorded = row.and_then(|row| row.last_heartbeat_at);

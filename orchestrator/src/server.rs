@@ -1,7 +1,7 @@
-//! The connections under the HTTP API: accepts them, bounds what a client may hold, and lets them finish on shutdown.
+//! The connections under the HTTP API: accepts them, limits what each client may hold, and drains them on shutdown.
 //!
-//! Every wait for a client has a bound of its own, so that slow or silent clients cannot use up the server, while
-//! long polls and event streams, which wait for the server, may take as long as they like.
+//! Each kind of wait for a client has its own timeout, so that slow or silent clients cannot use up the server. Long
+//! polls and event streams, where the client waits for the server, have none.
 
 mod head_timer;
 
@@ -23,24 +23,26 @@ use tracing::{debug, warn};
 
 use head_timer::HeadTimer;
 
-/// Pause after an accept that failed for want of something, such as file descriptors.
+/// Pause after an accept that failed because a resource ran out, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// What a client may hold, and for how long.
+/// Limits on connections, and timeouts for what the server waits for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServerLimits {
     /// Connections at a time; further ones wait in the listener's backlog.
     pub(crate) max_connections: usize,
-    /// From the first byte of a request's head (of a new connection: from its opening) to the last.
+    /// Time for the head of a request, from its first byte (on a new connection: from the accept) to its last.
     pub(crate) head_timeout: Duration,
-    /// Between two requests of a connection. Longer than the idle timeouts of clients and load balancers (60 s and
-    /// 90 s are usual), so that they close first and never send a request into a closing connection.
+    /// Keep-alive time between two requests of a connection. Longer than the idle timeouts of clients and load
+    /// balancers (60 s and 90 s are usual), so that they close first and never send a request into a closing
+    /// connection.
     pub(crate) idle_timeout: Duration,
-    /// Between two pieces of a request's body.
+    /// Time between two chunks of a request's body.
     pub(crate) body_timeout: Duration,
-    /// How long a new connection stays open after the end began: the request that it was made for may be on its way.
+    /// How long after the shutdown began a connection that has sent nothing yet stays open: its first request may be
+    /// on its way.
     pub(crate) arrival_timeout: Duration,
-    /// For the requests under way when the server stops.
+    /// Time for the requests in flight to finish after the shutdown began.
     pub(crate) drain_timeout: Duration,
 }
 
@@ -57,8 +59,8 @@ impl Default for ServerLimits {
     }
 }
 
-/// Serves until `shutdown`, then lets the requests under way finish, up to the drain timeout. It does not fail: a
-/// failed accept is survived, a failed connection concerns its client alone.
+/// Serves until `shutdown`, then lets the requests in flight finish, up to the drain timeout, and cuts off the rest.
+/// It does not fail: a failed accept is retried, and a failed connection concerns only its client.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -72,7 +74,7 @@ pub(crate) async fn serve(
     while let Some((stream, slot)) = shutdown.run_until_cancelled(accept(&listener, &slots)).await {
         connections.spawn(server.clone().serve_connection(stream, slot));
     }
-    // Who is in the backlog has perhaps sent its request: it would be lost with the listener.
+    // Clients in the backlog may have sent their requests already, which would be lost when the listener closes.
     for (stream, slot) in backlog(listener, &slots) {
         connections.spawn(server.clone().serve_connection(stream, slot));
     }
@@ -84,7 +86,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// The next connection, once there is a slot for it.
+/// Waits for a free slot, then for the next connection.
 async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
     let slot = Arc::clone(slots).acquire_owned().await.expect("invariant: the semaphore is never closed");
     loop {
@@ -99,8 +101,8 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, O
     }
 }
 
-/// The connections that wait to be accepted, as far as there are slots for them. Asks the system, not the runtime, which
-/// may not have heard of the last ones.
+/// Accepts the connections that are still in the listener's backlog, as far as there are slots for them. Uses the
+/// socket directly, since the runtime may not know yet of the last ones.
 fn backlog(listener: TcpListener, slots: &Arc<Semaphore>) -> Vec<(TcpStream, OwnedSemaphorePermit)> {
     let mut waiting = Vec::new();
     let Ok(listener) = listener.into_std() else { return waiting };
@@ -119,11 +121,12 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     [ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted].contains(&error.kind())
 }
 
+/// What each connection needs.
 #[derive(Clone)]
 struct Server {
     router: Router,
     shutdown: CancellationToken,
-    /// The time for the last requests is over.
+    /// Cancelled when the drain timeout has passed: what is still open is cut off.
     drained: CancellationToken,
     limits: ServerLimits,
 }
@@ -150,7 +153,8 @@ impl Server {
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = std::pin::pin!(connection);
         let mut ended = tokio::select! {
-            // First what has arrived: a connection that seems idle is closed below.
+            // The connection first, so that a request that has arrived is served: one without is closed below as
+            // idle.
             biased;
             ended = connection.as_mut() => Some(ended),
             () = self.shutdown.cancelled() => None,

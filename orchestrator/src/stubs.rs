@@ -1,10 +1,10 @@
-//! Annotated Lua for editors: what a pipeline script may call, in the notation of LuaLS. The stubs are the
-//! specification of these modules; the runner provides them.
+//! Lua stubs for editors: they declare what a pipeline script may call, with the annotations of LuaLS. The stubs
+//! specify these modules; the runner implements them, and `definition` implements `pipeline`.
 //!
-//! To add a module: write `stubs/NAME.lua`, add it to [`all`], and let `definition::sandbox` refuse its use at
-//! top level.
+//! To add a module: write `stubs/NAME.lua`, add it to [`all`], and have `definition::sandbox` refuse its use
+//! at top level.
 
-/// The annotations of one module.
+/// The stub of one module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stub {
     /// Name of the file, such as `log.lua`.

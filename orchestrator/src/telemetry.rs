@@ -1,6 +1,7 @@
-//! What the server tells of itself: log lines on stderr, for people or as JSON, and one line for each request.
+//! Logging and tracing: log lines on stderr, human-readable or as JSON, with one line for each request, and (with the
+//! feature `otlp`) request spans for an OpenTelemetry collector.
 //!
-//! The lines and their fields are specified in `docs/logging.md`.
+//! The log lines and their fields are specified in `docs/logging.md`.
 
 #[cfg(feature = "otlp")]
 mod otlp;
@@ -25,11 +26,11 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
-/// Carries the id of a request, both ways.
+/// The header for the id of a request, in the request and in the answer.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Longest request id that is taken over from a client, in bytes.
+/// Longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
-/// Clients ask these over and over: logged at DEBUG while all is well.
+/// Endpoints that clients call again and again: a success is logged at DEBUG instead of INFO.
 const FREQUENT: [(Method, &str); 13] = [
     (Method::GET, "/api/health"),
     (Method::POST, "/api/jobs/claim"),
@@ -37,7 +38,7 @@ const FREQUENT: [(Method, &str); 13] = [
     (Method::GET, "/api/jobs/{id}"),
     (Method::GET, "/api/jobs/{id}/logs"),
     (Method::POST, "/api/jobs/{id}/logs"),
-    // A heartbeat: a runner's name may contain slashes.
+    // Heartbeats. The wildcard is there because a runner's name may contain slashes.
     (Method::POST, "/api/runners/{*id}"),
     (Method::GET, "/api/stats"),
     (Method::GET, "/api/stats/history"),
@@ -76,7 +77,7 @@ pub enum LogFormat {
 }
 
 impl LogOptions {
-    /// Warnings alone, for commands that talk on stderr themselves.
+    /// Only warnings and errors, for commands that write their own output to stderr.
     #[must_use]
     pub fn warnings() -> Self {
         Self {
@@ -88,7 +89,8 @@ impl LogOptions {
     }
 }
 
-/// A word alone is a level: what else it could be is the name of a crate, and a misspelt level would silence all others.
+/// Parses a filter. A directive that is a single word must be a level: `EnvFilter` would take any other word for the
+/// name of a crate, so that a misspelt level would silence everything.
 fn filter(text: &str) -> Result<String, String> {
     let is_word = |directive: &&str| !directive.contains(['=', '[']) && !directive.contains("::");
     let is_level = |word: &str| word.parse::<LevelFilter>().is_ok();
@@ -98,7 +100,7 @@ fn filter(text: &str) -> Result<String, String> {
     EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// What has to be kept for as long as the process tells of itself: when it goes, the last spans are sent.
+/// Keep this for as long as the process runs: dropping it sends the last spans.
 #[derive(Debug)]
 #[must_use]
 pub struct Telemetry {
@@ -115,10 +117,10 @@ impl Drop for Telemetry {
     }
 }
 
-/// Sends the log of this process to stderr from now on, and spans to where the options say.
+/// Starts logging to stderr for the whole process, and exporting spans if the options give an endpoint.
 ///
 /// # Errors
-/// If the filter does not parse, the endpoint is none, or the process has a log already.
+/// If the filter or the endpoint is invalid, or logging was started before.
 pub fn init(options: &LogOptions) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
     let filter = EnvFilter::try_new(&options.filter)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colours(&io::stderr()));
@@ -142,13 +144,14 @@ pub fn init(options: &LogOptions) -> Result<Telemetry, Box<dyn Error + Send + Sy
     }
 }
 
-/// Whether output to people may have colours: on a terminal, and where nobody has set `NO_COLOR`.
+/// Whether `output` may have colours: it is a terminal, and the environment (such as `NO_COLOR`) does not forbid
+/// them.
 pub(crate) fn colours(output: &impl RawStream) -> bool {
     output.is_terminal() && AutoStream::choice(output) != ColorChoice::Never
 }
 
-/// Shows an error and its causes in one line: `cannot open the database: connection refused`. A cause that the
-/// error above it has quoted already is not repeated.
+/// Shows an error and its sources in one line: `cannot open the database: connection refused`. A source that the
+/// error above it quotes at its end is not repeated.
 #[must_use]
 pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> ErrorChain<'a> {
     ErrorChain(error)
@@ -175,16 +178,16 @@ impl fmt::Display for ErrorChain<'_> {
     }
 }
 
-/// The id of a request, in its extensions: the client's own, or a new one.
+/// The id of a request: the client's own, or a new one. Handlers find it in the extensions of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
-/// Names a runner on the line of the current request.
+/// Adds the runner's name to the log line of the current request.
 pub fn note_runner(runner: &RunnerId) {
     Span::current().record("runner.id", field::display(runner));
 }
 
-/// Middleware: gives the request its [`RequestId`], echoes it in the answer, and writes the request's one line.
+/// Middleware: gives the request its [`RequestId`], echoes it in the answer, and logs the request in one line.
 /// Layer it on the router with `axum::middleware::from_fn`, outside everything else.
 pub async fn request_context(mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
@@ -225,7 +228,8 @@ fn new_request_id(request: &Request) -> String {
     id.and_then(|id| id.header_value().to_str().map(str::to_owned).ok()).unwrap_or_default()
 }
 
-/// The one line of a request, written when its answer begins, or when its client goes away before that.
+/// The log line of a request. It is written on drop: when the answer begins, or when the client disconnects before
+/// that.
 struct RequestLine {
     method: Method,
     uri: Uri,
@@ -245,7 +249,7 @@ impl RequestLine {
         }
     }
 
-    /// Writes the line.
+    /// Writes the line, by dropping it.
     fn answered(mut self, status: StatusCode) {
         self.status = Some(status);
     }
@@ -256,7 +260,7 @@ impl RequestLine {
     }
 }
 
-/// An event needs its level at compile time, hence a macro.
+/// A macro, since `tracing` needs the level of an event at compile time.
 macro_rules! write_line {
     ($level:ident, $line:expr, $message:literal) => {
         tracing::event!(

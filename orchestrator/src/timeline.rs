@@ -1,14 +1,14 @@
-//! Where the log stood at a time, and when it stood where.
+//! Translates between times and positions of the log.
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use rivet_events::log::{EventLog, ReadError};
 
-/// The position that the log had come to at a time.
+/// The position that the log had reached at `time`, by binary search over the times at which events were recorded.
 ///
-/// Times of events are those of the servers that recorded them, and need not be in order where their clocks differ.
-/// Then there is more than one place where the log passes the time. The same one is found at each asking, however the
-/// log has grown: whether a place is looked at depends on those before it alone.
+/// These times come from the clocks of different servers, so they need not increase with the position, and the log
+/// may pass `time` at more than one position. The search then finds the same one each time, however much the log has
+/// grown since: whether it probes a position depends only on the events before that position.
 pub(crate) async fn last_before(log: &dyn EventLog, time: DateTime<Utc>) -> Result<Position, ReadError> {
     let head = log.head().await?.0;
     let mut position = 0;
@@ -21,7 +21,7 @@ pub(crate) async fn last_before(log: &dyn EventLog, time: DateTime<Utc>) -> Resu
     Ok(Position(position))
 }
 
-/// When the event at a position was recorded, or the next one where it was archived.
+/// When the event at `position` was recorded; if that event has left the log (archived or purged), the next one.
 pub(crate) async fn recorded_at(
     log: &dyn EventLog,
     position: u64,

@@ -1,8 +1,9 @@
-//! Webhooks: tells others of events, at least once and in order, until that fails for too long.
+//! Webhooks: deliver events to HTTP endpoints, at least once and in order. A webhook whose deliveries fail for too
+//! long is paused.
 //!
-//! Only the process that leads delivers. It has a task for each active webhook, which follows the feed from a position
-//! that is kept beside the log, so that a restart or a takeover goes on there: a few events may come twice, none is
-//! left out, and the first copies of all come in order.
+//! Only the leader delivers. It runs a task for each active webhook ([`subscription`]), which follows the feed from a
+//! position that is saved in a table beside the log. A restart or a takeover continues there: some events may be
+//! delivered twice, none is left out, and the first delivery of each is in order.
 
 pub(crate) mod address;
 mod changes;
@@ -29,20 +30,20 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
 use crate::feed::Feed;
-use crate::leading::Terms;
+use crate::leadership::Leadership;
 use crate::telemetry::chain;
 use changes::Changes;
 use sender::Sender;
 use subscription::Subscription;
 
-/// How often the list is looked at without a reason.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Longest wait for the list to show what has just been recorded.
+/// How often the active webhooks are listed without a reason.
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
+/// Longest wait until the read model shows a change that has just been recorded.
 const READ_WAIT: Duration = Duration::from_secs(5);
-/// Pause after something failed, or while the list does not show a change yet.
+/// Pause after a failure, or while the read model does not show a change yet.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// What deliveries work with. Clones are the same.
+/// What deliveries need. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Webhooks {
     commands: Commands,
@@ -54,14 +55,14 @@ pub(crate) struct Webhooks {
     config: Arc<Config>,
 }
 
-/// A webhook's task, as long as the webhook stays as it was.
+/// The task of an active webhook. It is replaced when the webhook has been resumed, known by `resumed_at`.
 struct Running {
     resumed_at: Option<DateTime<Utc>>,
     stop: CancellationToken,
 }
 
 impl Webhooks {
-    /// Deliveries of what the feed has.
+    /// Deliveries of the events of `feed`.
     pub(crate) fn new(
         commands: Commands,
         read_models: ReadModels,
@@ -74,19 +75,19 @@ impl Webhooks {
         Self { commands, read_models, feed, deliveries, sender, clock, config }
     }
 
-    /// Delivers until `shutdown`, while this process is the leading one.
+    /// Delivers until `shutdown`, while this process is the leader.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let mut terms = Terms::new(&self.read_models, shutdown);
-        while terms.begin().await {
+        let mut leadership = Leadership::new(&self.read_models, shutdown);
+        while leadership.wait_until_leading().await {
             let (end, tasks) = (CancellationToken::new(), TaskTracker::new());
-            terms.during(self.lead(&end, &tasks)).await;
+            leadership.run_while_leading(self.lead(&end, &tasks)).await;
             end.cancel();
             tasks.close();
             tasks.wait().await;
         }
     }
 
-    /// Keeps a task for each active webhook.
+    /// Keeps a running task for each active webhook, and follows changes of webhooks in the log.
     async fn lead(&self, end: &CancellationToken, tasks: &TaskTracker) {
         let mut running = HashMap::new();
         let mut changed_at = self.read_models.position();
@@ -95,8 +96,8 @@ impl Webhooks {
             let shows_all = self.read_models.position() >= changed_at;
             let pause = match webhooks::active(&self.read_models).await {
                 Ok(active) => {
-                    self.adjust(&mut running, active, end, tasks);
-                    if shows_all { LOOK_EVERY } else { PAUSE }
+                    self.update_tasks(&mut running, active, end, tasks);
+                    if shows_all { POLL_INTERVAL } else { PAUSE }
                 }
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "the webhooks cannot be listed");
@@ -117,7 +118,8 @@ impl Webhooks {
         }
     }
 
-    fn adjust(
+    /// Stops the tasks of webhooks that are no longer active or were resumed, and starts those that are missing.
+    fn update_tasks(
         &self,
         running: &mut HashMap<WebhookId, Running>,
         active: Vec<Webhook>,

@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use rivet_orchestrator::definition::{Definition, DefinitionError, Evaluator, MAX_SCRIPT_BYTES, Patience};
+use rivet_orchestrator::definition::{Definition, DefinitionError, Evaluator, MAX_SCRIPT_BYTES, Timeouts};
 
 const FRIENDLY: &str = "return { name = 'p', stages = { { name = 'build', script = function() end } } }";
 const ENDLESS: &str = "while true do end";
 
 /// Longer than any reading takes, on whatever machine: what is waited for ends by itself.
 const LONG: Duration = Duration::from_mins(5);
-const LASTING: Patience = Patience { slot_wait: LONG, wall_limit: LONG };
+const LASTING: Timeouts = Timeouts { slot_wait: LONG, wall_limit: LONG };
 
 fn evaluator(max_concurrent: usize) -> Evaluator {
     reading_with(env!("CARGO_BIN_EXE_rivet-orchestrator"), max_concurrent)
 }
 
 fn reading_with(program: &str, max_concurrent: usize) -> Evaluator {
-    Evaluator::new(program.into(), max_concurrent).with_patience(LASTING)
+    Evaluator::new(program.into(), max_concurrent).with_timeouts(LASTING)
 }
 
 /// What a refusal is about, for the tables below.
@@ -191,7 +191,7 @@ async fn a_dropped_read_takes_its_process_with_it_and_frees_its_slot() {
 
 #[tokio::test]
 async fn a_read_that_finds_no_slot_in_time_is_told_so() {
-    let evaluator = evaluator(1).with_patience(Patience { slot_wait: Duration::ZERO, ..LASTING });
+    let evaluator = evaluator(1).with_timeouts(Timeouts { slot_wait: Duration::ZERO, ..LASTING });
     let mut first = Box::pin(evaluator.read(ENDLESS));
     begin(&mut first).await;
     assert_eq!(verdict(&evaluator.read(FRIENDLY).await.unwrap_err()), "busy");
@@ -202,7 +202,7 @@ async fn a_read_that_finds_no_slot_in_time_is_told_so() {
 async fn a_script_is_not_blamed_for_a_machine_that_has_no_time_for_it() {
     let starved = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/definition/starved");
     let evaluator =
-        reading_with(starved, 1).with_patience(Patience { wall_limit: Duration::from_millis(10), ..LASTING });
+        reading_with(starved, 1).with_timeouts(Timeouts { wall_limit: Duration::from_millis(10), ..LASTING });
     assert_eq!(verdict(&evaluator.read(FRIENDLY).await.unwrap_err()), "busy");
     no_child_is_left().await;
 }

@@ -1,5 +1,5 @@
-//! Many events into generations that nobody reads yet: while one batch is folded and made ready, the next is read and the
-//! one before is written.
+//! Folds many events into generations that nobody reads yet, for a rebuild or a verification, as a pipeline: while one
+//! batch is folded, the next one is read from the log and the one before is written to the database.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,21 +15,21 @@ use crate::checkpoint::Checkpoint;
 use crate::read_models::ReadModels;
 use crate::rebuild::{Progress, RebuildError};
 
-/// Events in one batch. All rows that it changes are known while the next one is folded, although they may not be
-/// written yet: there are fewer than [`Projection::KNOWN_ROWS`](crate::projection::Projection::KNOWN_ROWS).
+/// Events in one batch. The rows that a batch changes stay in the row cache until they are written, since the next batch is
+/// folded before that: so this must be less than [`Projection::KNOWN_ROWS`](crate::projection::Projection::KNOWN_ROWS).
 pub(crate) const BATCH: usize = 4000;
-/// Batches that are read and wait to be folded.
+/// Batches that were read and wait to be folded.
 const READ_AHEAD: usize = 1;
-/// Batches that are read at the same time: while the events of one are taken out of their texts, the database gives those
-/// of the next one.
+/// Batches that are read concurrently: while the events of one are decoded here, the database reads the next.
 const CONCURRENT_READS: usize = 2;
 
-/// The events of a range of positions, and its last position. Where events were taken out of the log, that is no event's
-/// own.
+/// The events of a range of positions, and the last position of the range. Where events were archived, no event may be at
+/// that position.
 pub(crate) type Events = (Vec<Arc<Envelope>>, Position);
 
 impl ReadModels {
-    /// Brings generations that stand together to `until` exactly. `progress` and `seen` hear of every batch.
+    /// Folds and stores everything up to `until` exactly, into generations that are all at the same position. `progress` and
+    /// `seen` are called for each batch.
     pub(crate) async fn fill(
         &self,
         generations: &mut [Checkpoint],
@@ -39,7 +39,7 @@ impl ReadModels {
     ) -> Result<(), RebuildError> {
         let Some(from) = generations.first().map(|first| first.position) else { return Ok(()) };
         let store = &self.inner.store;
-        // What is read ahead or written behind ends with this future, whatever ends it.
+        // Dropping these sets aborts their tasks, so that nothing is read or written after this future has ended.
         let (mut reading, mut writing) = (JoinSet::new(), JoinSet::new());
         let (sender, mut ahead) = mpsc::channel(READ_AHEAD);
         reading.spawn(self.clone().read_ahead(from, until, sender));
@@ -69,31 +69,42 @@ impl ReadModels {
         }
     }
 
-    /// Reads all between two positions, some batches before they are asked for.
+    /// Reads everything between two positions, some batches ahead of the fold.
     async fn read_ahead(
         self,
         after: Position,
         until: Position,
         batches: mpsc::Sender<Result<Events, ReadError>>,
     ) {
-        let begins = (after.0..until.0).step_by(BATCH).map(Position);
-        let read = |after| self.read_batch(after, until);
-        let mut reads = pin!(stream::iter(begins).map(read).buffered(CONCURRENT_READS));
-        while let Some(batch) = reads.next().await {
-            if batches.send(batch).await.is_err() {
-                return;
+        let ranges =
+            (after.0..until.0).step_by(BATCH).map(|after| (Position(after), batch_end(after, until)));
+        let read = async |(after, to)| (self.inner.log.read_range(after, to).await, to);
+        let mut reads = pin!(stream::iter(ranges).map(read).buffered(CONCURRENT_READS));
+        while let Some((mut batch, to)) = reads.next().await {
+            // Large events take more than one read.
+            loop {
+                let rest = batch.as_ref().ok().map(|(_, reached)| *reached).filter(|reached| *reached < to);
+                if batches.send(batch).await.is_err() {
+                    return;
+                }
+                let Some(reached) = rest else { break };
+                batch = self.inner.log.read_range(reached, to).await;
             }
         }
     }
 
-    /// The next batch after a position, which leads to `until` at most.
+    /// The next batch after a position, not beyond `until`.
     pub(crate) async fn read_batch(&self, after: Position, until: Position) -> Result<Events, ReadError> {
-        let to = until.min(Position(after.0 + BATCH as u64));
-        Ok((self.inner.log.read_range(after, to).await?, to))
+        self.inner.log.read_range(after, batch_end(after.0, until)).await
     }
 }
 
-/// Waits for the batch that is being written, if one is.
+/// The last position of the batch after position `after`.
+fn batch_end(after: u64, until: Position) -> Position {
+    until.min(Position(after + BATCH as u64))
+}
+
+/// Waits for the batch that is being written, if there is one.
 async fn written(writing: &mut JoinSet<Result<bool, StoreError>>) -> Result<(), RebuildError> {
     match writing.join_next().await {
         None | Some(Ok(Ok(true))) => Ok(()),

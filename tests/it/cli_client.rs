@@ -129,7 +129,9 @@ async fn a_job_goes_through_its_life() {
 
     api.complete(&job, &failure()).await.expect(204);
     assert!(printed(&app, &["job", "get", &job]).await.contains("error       exit code 3\n"));
-    assert_eq!(json_of(&app, &["job", "retry", &job]).await["retry_of"], job);
+    let retried = json_of(&app, &["job", "retry", &job, "--key", "one"]).await;
+    assert_eq!(retried["retry_of"], job);
+    assert_eq!(json_of(&app, &["job", "retry", &job, "--key", "one"]).await["id"], retried["id"]);
     let launch = json_of(&app, &["job", "events", &job]).await["events"][0]["position"].to_string();
     assert_eq!(json_of(&app, &["job", "get", &job, "--at", &launch]).await["status"], "Queued");
     let runners = printed(&app, &["runner", "list"]).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use rivet_tests::client::Answer;
+use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
     entry, history, id, ids, messages, new_claimed_job, new_job, new_pipeline, success,
@@ -18,6 +18,7 @@ on_both_stores! {
     a_key_with_another_body_is_refused,
     a_key_belongs_to_its_pipeline,
     a_launch_is_replayed_though_its_pipeline_is_gone,
+    a_retry_under_one_key_makes_one_job,
     reports_may_be_repeated,
     a_log_batch_is_stored_once,
     a_log_is_sealed_after_its_grace,
@@ -97,6 +98,36 @@ async fn a_launch_is_replayed_though_its_pipeline_is_gone(kind: StoreKind) {
     assert_eq!((id(&again.expect(200)), is_replay(&again)), (id(&first.expect(200)), true));
     keyed.launch(&pipeline, &json!({"n": 1})).await.expect_refusal(409, "key_reused");
     api.launch(&pipeline, &json!({})).await.expect_refusal(404, "pipeline_not_found");
+}
+
+async fn a_retry_under_one_key_makes_one_job(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let retry = async |api: &Client, job: &str| api.post(&format!("/api/jobs/{job}/retry"), &json!({})).await;
+    let mut ended = Vec::new();
+    for _ in 0..2 {
+        let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+        api.claim(&job, "r").await.expect(200);
+        api.complete(&job, &success()).await.expect(204);
+        ended.push(job);
+    }
+    let keyed = api.with("idempotency-key", "one");
+    let answers = join_all((0..32).map(|_| retry(&keyed, &ended[0]))).await;
+    let jobs: BTreeSet<String> = answers.iter().map(|answer| id(&answer.expect(200))).collect();
+    let positions: BTreeSet<u64> = answers.iter().map(Answer::position).collect();
+    assert_eq!((jobs.len(), positions.len()), (1, 1));
+    assert_eq!(answers.iter().filter(|answer| !is_replay(answer)).count(), 1);
+    // A key belongs to the job that is launched again; without a key, every retry makes a new job.
+    let other = retry(&keyed, &ended[1]).await;
+    let anew = retry(&api, &ended[0]).await;
+    assert!(!is_replay(&other) && !is_replay(&anew));
+    assert_eq!(ids(&api.get("/api/jobs").await.expect(200)).len(), 5);
+    // Whatever has happened to the pipeline since.
+    api.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
+    let again = retry(&keyed, &ended[0]).await;
+    assert_eq!((jobs.first(), is_replay(&again)), (Some(&id(&again.expect(200))), true));
+    retry(&api, &ended[0]).await.expect_refusal(404, "pipeline_not_found");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,10 +43,10 @@ async fn what_is_appended_is_read_back(store: Store) {
     assert_eq!(log.read_all(Position(1), 2).await.unwrap(), all[1..3]);
     assert_eq!(log.read_all(Position(1), 0).await.unwrap(), []);
     assert_eq!(log.read_all(Position(4), 10).await.unwrap(), []);
-    assert_eq!(log.read_range(Position(0), Position(4)).await.unwrap(), all);
-    assert_eq!(log.read_range(Position(1), Position(3)).await.unwrap(), all[1..3]);
-    assert_eq!(log.read_range(Position(2), Position(2)).await.unwrap(), []);
-    assert_eq!(log.read_range(Position(3), Position(9)).await.unwrap(), all[3..]);
+    assert_eq!(log.read_range(Position(0), Position(4)).await.unwrap().0, all);
+    assert_eq!(log.read_range(Position(1), Position(3)).await.unwrap().0, all[1..3]);
+    assert_eq!(log.read_range(Position(2), Position(2)).await.unwrap().0, []);
+    assert_eq!(log.read_range(Position(3), Position(9)).await.unwrap().0, all[3..]);
     assert_eq!(log.read_at(&[]).await.unwrap(), []);
     let some = [Position(0), Position(1), Position(3), Position(5)];
     assert_eq!(log.read_at(&some).await.unwrap(), [Arc::clone(&all[0]), Arc::clone(&all[2])]);
@@ -269,7 +269,7 @@ async fn an_id_may_hold_any_character(store: Store) {
     }
     let read = [
         log.read_all(Position(0), 10).await.unwrap(),
-        log.read_range(Position(0), Position(5)).await.unwrap(),
+        log.read_range(Position(0), Position(5)).await.unwrap().0,
         log.read_at(&(1..=5).map(Position).collect::<Vec<_>>()).await.unwrap(),
     ];
     for events in read {
@@ -302,13 +302,59 @@ async fn memory_and_table_tell_the_same(store: Store) {
     assert_eq!(log.read_at(&positions).await.unwrap(), from_start);
     for (after, until) in [(0, 80), (0, 33), (1, 32), (5, 70), (31, 64), (70, 80), (72, 80), (75, 78)] {
         assert_eq!(
-            log.read_range(Position(after), Position(until)).await.unwrap(),
+            log.read_range(Position(after), Position(until)).await.unwrap().0,
             from_start[usize::try_from(after).unwrap()..usize::try_from(until).unwrap()]
         );
     }
     let inside = log.read_all(Position(72), 100).await.unwrap();
     let again = log.read_all(Position(72), 100).await.unwrap();
     assert!(Arc::ptr_eq(&inside[0], &again[0]), "served from memory");
+}
+
+async fn a_read_is_bounded_in_bytes(store: Store) {
+    let log = store.open(LogSettings { read_bytes: 4_096, ..table_only() }).await;
+    for bytes in [10, 1_500, 1_500, 1_500, 9_000, 10, 10, 3_000].repeat(5) {
+        let job = JobId::generate();
+        log.append(append(vec![write(job, 0, vec![cancel_requested(job, "x".repeat(bytes))])]))
+            .await
+            .unwrap();
+    }
+    let all = read_to_end(&log).await;
+    assert_dense(&all);
+    assert_eq!(all.len(), 40);
+    // The last few are read whatever their size.
+    for after in 0..24 {
+        let events = log.read_all(Position(after as u64), 100).await.unwrap();
+        assert_eq!(events, all[after..after + events.len()]);
+        let (range, reached) = log.read_range(Position(after as u64), Position(40)).await.unwrap();
+        assert_eq!(range, all[after..usize::try_from(reached.0).unwrap()]);
+        for read in [events, range] {
+            let bytes: usize = read.iter().map(|e| serde_json::to_string(&e.event).unwrap().len()).sum();
+            assert!(bytes <= 4_096 || read.len() == 1, "{bytes} bytes of {} events", read.len());
+            assert!(!read.is_empty());
+        }
+    }
+}
+
+async fn a_range_of_large_events_goes_on_past_those_that_were_taken_out(store: Store) {
+    let log = store.open(LogSettings { read_bytes: 4_096, ..table_only() }).await;
+    for _ in 0..100 {
+        let job = JobId::generate();
+        let event = cancel_requested(job, "x".repeat(1_000));
+        log.append(append(vec![write(job, 0, vec![event])])).await.unwrap();
+    }
+    store.tamper("delete from events where position between 5 and 80").await;
+    let (mut reached, mut positions) = (Position(0), Vec::new());
+    for reads in 1.. {
+        let (events, to) = log.read_range(reached, Position(90)).await.unwrap();
+        assert!(to > reached && reads < 10, "from {reached} to {to}");
+        positions.extend(events.iter().map(|event| event.position.0));
+        reached = to;
+        if reached == Position(90) {
+            break;
+        }
+    }
+    assert_eq!(positions, [1..=4, 81..=90].into_iter().flatten().collect::<Vec<u64>>());
 }
 
 async fn a_caller_that_leaves_does_not_undo_its_append(store: Store) {
@@ -365,10 +411,14 @@ macro_rules! conformance {
         mod memory {
             $(#[tokio::test] async fn $rule() { super::$rule(super::Store::Memory).await; })+
         }
-        conformance!(@durable sqlite: $($rule),+, reopening_keeps_everything);
-        conformance!(@durable postgres: $($rule),+, reopening_keeps_everything);
+        conformance!(@durable sqlite: $($rule),+);
+        conformance!(@durable postgres: $($rule),+);
     };
     (@durable $store:ident: $($rule:ident),+) => {
+        conformance!(@of $store: $($rule),+, reopening_keeps_everything,
+            a_range_of_large_events_goes_on_past_those_that_were_taken_out);
+    };
+    (@of $store:ident: $($rule:ident),+) => {
         mod $store {
             $(#[tokio::test] async fn $rule() { super::$rule(super::Store::$store().await).await; })+
         }
@@ -390,6 +440,7 @@ conformance!(
     a_stream_of_an_unknown_kind_can_be_read,
     an_id_may_hold_any_character,
     memory_and_table_tell_the_same,
+    a_read_is_bounded_in_bytes,
     a_caller_that_leaves_does_not_undo_its_append,
     watchers_learn_of_every_append,
     closing_makes_durable_what_waits,

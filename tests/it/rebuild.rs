@@ -1,6 +1,7 @@
 //! Read models follow the log, on both databases, and equal a rebuild from it (I4, I6, I9).
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -38,9 +39,13 @@ impl Store {
 
     /// Another process over the same store.
     pub(crate) async fn process(&self) -> Process {
+        self.process_with(LogSettings::default()).await
+    }
+
+    async fn process_with(&self, settings: LogSettings) -> Process {
         let database = Database::connect(&self.url).await.unwrap();
         database.migrate().await.unwrap();
-        let log = log::open(&database, LogSettings::default()).await.unwrap();
+        let log = log::open(&database, settings).await.unwrap();
         let read_models = ReadModels::open(database.clone(), Arc::clone(&log)).await.unwrap();
         Process { database, log, read_models }
     }
@@ -140,6 +145,22 @@ async fn a_rebuild_while_writing_equals_the_live_ones(store: Store) {
     let more = stories(3, 300);
     let (rebuilt, ()) = tokio::join!(process.read_models.rebuild(&names, |_| {}), process.tell_all(&more, 1));
     rebuilt.unwrap();
+    process.caught_up().await;
+    assert_proven(&process).await;
+    running.stop().await;
+}
+
+async fn large_events_are_folded_in_smaller_batches(store: Store) {
+    // Small enough that a batch has only one or two dozen events.
+    let process = store.process_with(LogSettings { read_bytes: 4_096, ..LogSettings::default() }).await;
+    process.tell_all(&stories(24, 100), 3).await;
+    let batches = AtomicU64::new(0);
+    let count = |_| _ = batches.fetch_add(1, Ordering::Relaxed);
+    process.read_models.rebuild(&["jobs"], count).await.unwrap();
+    let events = process.log.head().await.unwrap().0;
+    let batches = batches.into_inner();
+    assert!((events / 50..events).contains(&batches), "{batches} batches of {events} events");
+    let running = process.start();
     process.caught_up().await;
     assert_proven(&process).await;
     running.stop().await;
@@ -325,6 +346,7 @@ on_both! {
     live_equals_a_fold_of_the_whole_log,
     a_rebuild_while_writing_equals_the_live_ones,
     a_rebuild_by_another_process_is_noticed,
+    large_events_are_folded_in_smaller_batches,
     a_rebuild_that_has_begun_is_shown_until_it_is_live,
     a_rebuild_that_a_later_one_overtook_changes_nothing,
     two_projectors_do_no_harm,

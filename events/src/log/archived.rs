@@ -1,4 +1,4 @@
-//! The log with the archive behind it: a job's log is read whole, wherever its events are.
+//! A log with an archive behind it: reading the stream of a job's log joins its archived events and those still in the table.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::log::{Append, AppendError, Appended, EventLog, ReadError};
 use crate::segments::Archive;
 use crate::stream::{StreamId, StreamType};
 
-/// A log, and what was taken out of it.
+/// A log, and the archive of events that were moved out of it.
 pub(super) struct ArchivedLog {
     pub(super) log: Arc<dyn EventLog>,
     pub(super) archive: Archive,
@@ -23,7 +23,7 @@ impl EventLog for ArchivedLog {
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError> {
-        // First what is here: what leaves meanwhile is in the archive when that is asked.
+        // The table first: events that are archived between the two reads are then found in the archive.
         let here = self.log.read_stream(stream, after).await?;
         let is_whole = here.first().is_some_and(|first| first.sequence.0 == after.0 + 1);
         if is_whole || stream.kind != StreamType::JobLog {
@@ -40,7 +40,11 @@ impl EventLog for ArchivedLog {
         self.log.read_all(after, limit).await
     }
 
-    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, ReadError> {
+    async fn read_range(
+        &self,
+        after: Position,
+        until: Position,
+    ) -> Result<(Vec<Arc<Envelope>>, Position), ReadError> {
         self.log.read_range(after, until).await
     }
 

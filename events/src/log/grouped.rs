@@ -1,5 +1,6 @@
-//! The log over any keeper: a bounded queue before the writer, and the last events in memory.
+//! The [`EventLog`] over any keeper: a bounded queue in front of the writer, and a cache of the newest events.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -21,16 +22,22 @@ pub(super) struct GroupedLog<K> {
     keeper: Arc<K>,
     queue: mpsc::Sender<Queued>,
     crowd: Arc<Crowd>,
-    /// Bytes that may still come into the queue.
+    /// One permit for each byte of payload that the queue has room for.
     room: Arc<Semaphore>,
     queue_bytes: u32,
+    read_bytes: usize,
+    /// How many events fitted into `read_bytes` last: where the next read begins to measure.
+    fitted: AtomicUsize,
     published: Arc<Published>,
     tasks: TaskTracker,
-    /// Ends the tasks; also when the log is dropped.
+    /// Ends the background tasks, also when the log is dropped.
     closing: DropGuard,
 }
 
-/// Why a log takes nothing.
+/// So few events at the end of the log are read without measuring them first: not worth a query.
+const UNWEIGHED: u64 = 16;
+
+/// The append came after the log was closed.
 #[derive(Debug, thiserror::Error)]
 #[error("the event log is closed")]
 struct Closed;
@@ -67,10 +74,30 @@ impl<K: Keeper> GroupedLog<K> {
             crowd,
             room: Arc::new(Semaphore::new(settings.queue_bytes as usize)),
             queue_bytes: settings.queue_bytes,
+            read_bytes: settings.read_bytes,
+            fitted: AtomicUsize::new(usize::MAX),
             published,
             tasks,
             closing: closing.drop_guard(),
         })
+    }
+
+    /// How many of the next `limit` events to read so that their payloads stay within `read_bytes`. At least 1.
+    async fn fitting(&self, after: Position, limit: usize) -> Result<usize, ReadError> {
+        let known = self.published.head.borrow().0.saturating_sub(after.0);
+        if known <= UNWEIGHED {
+            return Ok(limit);
+        }
+        // Starts near what fitted last; starting at `limit` would measure large events many times over.
+        let last = self.fitted.load(Ordering::Relaxed);
+        let mut fitting = limit.min(last.saturating_mul(2));
+        while fitting > 1 && self.keeper.payload_bytes(after, fitting).await? > self.read_bytes {
+            fitting /= 2;
+        }
+        if fitting < limit || fitting > last {
+            self.fitted.store(fitting, Ordering::Relaxed);
+        }
+        Ok(fitting)
     }
 }
 
@@ -96,15 +123,32 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError> {
         let recent = self.published.recent.lock().unwrap_or_else(PoisonError::into_inner).after(after, limit);
-        match recent {
-            Some(envelopes) => Ok(envelopes),
-            None => Ok(self.keeper.read_all(after, limit).await?),
+        if let Some(envelopes) = recent {
+            return Ok(envelopes);
         }
+        let limit = self.fitting(after, limit).await?;
+        Ok(self.keeper.read_all(after, limit).await?)
     }
 
-    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, ReadError> {
-        // Not from memory, which may have what has been taken out of the log since.
-        Ok(self.keeper.read_range(after, until).await?)
+    // Not from the cache, which may hold events that were archived or purged since.
+    async fn read_range(
+        &self,
+        after: Position,
+        until: Position,
+    ) -> Result<(Vec<Arc<Envelope>>, Position), ReadError> {
+        let count = usize::try_from(until.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
+        let limit = self.fitting(after, count).await?;
+        if limit == count {
+            return Ok((self.keeper.read_range(after, until).await?, until));
+        }
+        let mut events = self.keeper.read_all(after, limit).await?;
+        let reached = match events.last() {
+            Some(last) if events.len() == limit => last.position.min(until),
+            _ => until,
+        };
+        // Where events of the range were archived, `read_all` went past its end.
+        events.truncate(events.partition_point(|envelope| envelope.position <= until));
+        Ok((events, reached))
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, ReadError> {

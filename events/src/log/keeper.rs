@@ -1,4 +1,5 @@
-//! What a store under the log has to do. Queueing, batching, memory and waking are not its business.
+//! The interface of a store under the log: commit a batch, read events. Queueing, batching, caching and notifying readers
+//! are done once, above it.
 
 use std::future::{self, Future};
 use std::sync::Arc;
@@ -17,11 +18,11 @@ use crate::stream::{StreamId, StreamType};
 
 /// A store of events.
 pub(super) trait Keeper: Send + Sync + 'static {
-    /// How many batches may be committed at once. More than one where a batch can travel while another is stored.
+    /// How many batches may be in flight at once. More than one where a batch can be sent while another is being stored.
     const CONCURRENT_COMMITS: usize = 1;
 
-    /// Stores the batch durably, in one transaction, with dense positions in commit order. A stale write leaves its
-    /// append out. No more calls at a time than [`Self::CONCURRENT_COMMITS`].
+    /// Stores the batch durably, in one transaction, with dense positions in commit order. An append with a stale write is
+    /// left out. Called at most [`Self::CONCURRENT_COMMITS`] times concurrently.
     fn commit(&self, batch: Batch<'_>) -> impl Future<Output = Result<Committed, StoreError>> + Send;
 
     /// The events of a stream after `after`, in order.
@@ -38,6 +39,13 @@ pub(super) trait Keeper: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 
+    /// The length of the payloads that [`Self::read_all`] would return, in bytes.
+    fn payload_bytes(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
     /// All events after `after` and up to `until`, in order of their positions.
     fn read_range(
         &self,
@@ -45,7 +53,7 @@ pub(super) trait Keeper: Send + Sync + 'static {
         until: Position,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 
-    /// The events at these positions, in order; without those that are not there.
+    /// The events at these positions, in order; positions without an event are skipped.
     fn read_at(
         &self,
         positions: &[Position],
@@ -54,7 +62,7 @@ pub(super) trait Keeper: Send + Sync + 'static {
     /// The position of the last event.
     fn head(&self) -> impl Future<Output = Result<Position, StoreError>> + Send;
 
-    /// Raises `head` when another process appends, until told to stop. Nothing to do where nobody else can.
+    /// Raises `head` when another process appends, until `stop`. The default is for stores that no other process writes to.
     fn follow_others(
         self: Arc<Self>,
         _head: Arc<watch::Sender<Position>>,
@@ -65,7 +73,7 @@ pub(super) trait Keeper: Send + Sync + 'static {
     }
 }
 
-/// A row that is not what this build, or any before it, could have stored.
+/// A row that neither this build nor an earlier one can have stored.
 #[derive(Debug, thiserror::Error)]
 #[error("the event at position {position} has an unreadable {column}")]
 pub(crate) struct CorruptRow {
@@ -75,7 +83,7 @@ pub(crate) struct CorruptRow {
     source: StoreError,
 }
 
-/// An event as both databases store it, before its texts are read.
+/// An event as both databases store it, before its texts are parsed.
 #[derive(Debug)]
 pub(crate) struct EventRow<'r> {
     pub(crate) position: Position,
@@ -91,7 +99,7 @@ pub(crate) struct EventRow<'r> {
 }
 
 impl EventRow<'_> {
-    /// Reads the texts. A payload, or a kind of stream, that this build does not know is an [`Event::Unreadable`], and no
+    /// Parses the texts. A payload or stream type that this build does not know becomes [`Event::Unreadable`]; that is no
     /// error.
     pub(crate) fn decode(self) -> Result<Envelope, CorruptRow> {
         let position = self.position;

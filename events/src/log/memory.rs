@@ -1,4 +1,4 @@
-//! Keeps events in memory only: for tests of what stands above the log.
+//! Keeps events in memory only, for tests of what is built on the log.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +35,7 @@ impl MemoryKeeper {
     }
 }
 
-/// A place in a vector. Past any vector's end on a machine whose words are shorter.
+/// An index into a vector; past the end of any vector where `usize` is too small for it.
 fn index(place: u64) -> usize {
     usize::try_from(place).unwrap_or(usize::MAX)
 }
@@ -65,6 +65,11 @@ impl Keeper for MemoryKeeper {
         let events = self.events();
         let rest = events.all.get(index(after.0)..).unwrap_or_default();
         Ok(rest[..rest.len().min(limit)].to_vec())
+    }
+
+    async fn payload_bytes(&self, after: Position, limit: usize) -> Result<usize, StoreError> {
+        let length = |envelope: &Arc<Envelope>| Ok(serde_json::to_string(&envelope.event)?.len());
+        self.read_all(after, limit).await?.iter().map(length).sum()
     }
 
     async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {

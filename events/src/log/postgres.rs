@@ -1,6 +1,7 @@
 //! Keeps events in PostgreSQL, which any number of processes share.
 //!
-//! The writer has connections of its own, so that no reader can hold up an append.
+//! The writer and the readers of the log each have connections of their own, apart from the pool that queries share: no
+//! slow query can delay an append.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,17 +25,20 @@ use append::PostgresAttempt;
 mod append;
 mod follow;
 
-/// How long a batch may take before its callers are told that nobody knows what became of it.
+/// How long committing a batch may take. After it, the callers are told that the outcome is unknown.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a read may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What the append relies on, whatever the server's defaults: durable when acknowledged, and a fresh snapshot for
-/// each statement after the lock. A batch that does not get the lock gives up before [`COMMIT_TIMEOUT`]: where one
-/// commit hangs, for a standby that is gone for one, those behind it would wait in the server, be stored after all when
-/// nobody waits for them any more, and use up its connections. Plans are made once a connection, while the table may be
-/// small: they must still be right when it is not.
+/// Settings that the append relies on, whatever the server's defaults.
+///
+/// - An acknowledged commit is durable, and each statement after the lock has a fresh snapshot.
+/// - A batch that does not get the append lock gives up before [`COMMIT_TIMEOUT`]. Otherwise, behind a commit that hangs
+///   (for a standby that is gone, for example), batches would pile up in the server, use up its connections, and be stored
+///   after their callers were told of a failure.
+/// - Plans are made once for each connection, perhaps while the table is small. They must still be right when it is large,
+///   so only index scans and nested loops are allowed.
 const WRITER_SESSION: &str = "
     set synchronous_commit = on;
     set default_transaction_isolation = 'read committed';
@@ -45,10 +49,10 @@ const WRITER_SESSION: &str = "
     set enable_hashjoin = off;
     set enable_mergejoin = off";
 
-/// What was given up here is soon given up there.
+/// A query whose reader gave up (after [`READ_TIMEOUT`]) ends in the server as well.
 const READER_SESSION: &str = "set statement_timeout = '30s'; set jit = off";
 
-/// As many of each at a time.
+/// Connections of the writer, and of the readers.
 const WRITERS: usize = PostgresKeeper::CONCURRENT_COMMITS;
 const READERS: usize = 8;
 
@@ -63,7 +67,12 @@ macro_rules! select {
     };
 }
 
-/// The logs of some jobs, one after the other.
+const PAYLOAD_BYTES: &str = "
+    select coalesce(sum(bytes), 0) from (
+        select octet_length(payload::text) as bytes from events where position > $1 order by position limit $2
+    ) as next";
+
+/// All events of the logs of some jobs, one job after the other.
 pub(crate) const JOB_LOGS: &str =
     select!("where aggregate_type = 'job_log' and aggregate_id = any($1) order by aggregate_id, sequence");
 
@@ -73,7 +82,7 @@ pub(super) struct PostgresKeeper {
     pool: PgPool,
     writers: SpareConnections,
     readers: SpareConnections,
-    /// The last position committed here, for telling the other processes.
+    /// The last position that this process committed, which the other processes are notified of.
     committed: watch::Sender<Position>,
 }
 
@@ -91,7 +100,7 @@ impl PostgresKeeper {
 }
 
 impl Keeper for PostgresKeeper {
-    // While one holds the append lock, the next is on its way to it.
+    // One batch holds the append lock while the next one is sent.
     const CONCURRENT_COMMITS: usize = 2;
 
     async fn commit(&self, batch: Batch<'_>) -> Result<Committed, StoreError> {
@@ -117,11 +126,18 @@ impl Keeper for PostgresKeeper {
         self.read(query.bind(i64::try_from(after.0)?).bind(i64::try_from(limit)?)).await
     }
 
+    async fn payload_bytes(&self, after: Position, limit: usize) -> Result<usize, StoreError> {
+        let query =
+            sqlx::query_scalar(PAYLOAD_BYTES).bind(i64::try_from(after.0)?).bind(i64::try_from(limit)?);
+        let bytes: i64 = self.readers.run(async |connection| query.fetch_one(connection).await).await?;
+        Ok(bytes.try_into()?)
+    }
+
     async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        // By its end, a table whose statistics are old would be thought to give so much that it had better be sorted.
+        // Not by `position <= until`: with outdated statistics the planner may expect so many rows that it prefers a sort.
         let count = usize::try_from(until.0.saturating_sub(after.0))?;
         let mut events = self.read_all(after, count).await?;
-        // Where events were archived, there are others behind.
+        // Where events of the range were archived, the limit went past its end.
         events.truncate(events.partition_point(|envelope| envelope.position <= until));
         Ok(events)
     }

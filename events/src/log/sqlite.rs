@@ -1,4 +1,4 @@
-//! Keeps events in the one SQLite file of the one process.
+//! Keeps events in a SQLite file, which only one process opens.
 
 use std::mem;
 use std::sync::Arc;
@@ -18,10 +18,11 @@ use append::SqliteAttempt;
 
 mod append;
 
-/// Ends a column within a text. What may have such a character comes last, after its length.
+/// Ends a column within a text. Columns that may contain this character come last, each with its length given before.
 const SEPARATOR: char = '\u{1f}';
 
-/// What [`Texts`] reads: the driver copies every value of a row by itself, and hands it from thread to thread.
+/// A row as one text, which [`Texts`] parses. The driver copies each value of a row by itself and sends it from its thread
+/// to ours: one value a row is cheaper than ten.
 macro_rules! text {
     () => {
         "concat_ws(char(31), position, aggregate_type, sequence, event_type, event_version, event_id, recorded_at,
@@ -30,14 +31,15 @@ macro_rules! text {
     };
 }
 
-/// Events, one a row.
+/// Selects events, one in each row.
 macro_rules! select {
     ($rest:literal) => {
         concat!("select ", text!(), " from events ", $rest)
     };
 }
 
-/// All events of a range of positions, by the 32 in a row, which are far from the longest text that there may be.
+/// All events of a range of positions, 32 concatenated in each row: fewer rows are cheaper, and so many events stay far below
+/// SQLite's longest text.
 const RANGE: &str = concat!(
     "with recursive part(after) as (select ?1 union all select after + 32 from part where after + 32 < ?2)
     select (
@@ -51,7 +53,13 @@ const RANGE: &str = concat!(
     ) from part"
 );
 
-/// The logs of some jobs, one after the other.
+/// Reads no payload: SQLite stores the length of a value in the header of its row.
+const PAYLOAD_BYTES: &str = "
+    select coalesce(sum(bytes), 0) from (
+        select octet_length(payload) as bytes from events where position > ?1 order by position limit ?2
+    )";
+
+/// All events of the logs of some jobs, one job after the other.
 pub(crate) const JOB_LOGS: &str = select!(
     "where aggregate_type = 'job_log' and aggregate_id in (select value from json_each(?1))
      order by aggregate_id, sequence"
@@ -95,6 +103,15 @@ impl Keeper for SqliteKeeper {
         rows.iter().map(decode).collect()
     }
 
+    async fn payload_bytes(&self, after: Position, limit: usize) -> Result<usize, StoreError> {
+        let bytes: i64 = sqlx::query_scalar(PAYLOAD_BYTES)
+            .bind(i64::try_from(after.0)?)
+            .bind(i64::try_from(limit)?)
+            .fetch_one(&self.database.readers)
+            .await?;
+        Ok(bytes.try_into()?)
+    }
+
     async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let mut rows = sqlx::query(RANGE)
             .bind(i64::try_from(after.0)?)
@@ -102,7 +119,7 @@ impl Keeper for SqliteKeeper {
             .fetch(&self.database.readers);
         let mut events = Vec::new();
         while let Some(row) = rows.try_next().await? {
-            // There is none where all events of the part were archived.
+            // Null where all events of the part were archived.
             for event in row.try_get::<Option<&str>, _>(0)?.into_iter().flat_map(Texts) {
                 events.push(Arc::new(event?.decode()?));
             }
@@ -136,7 +153,7 @@ pub(crate) fn stored(row: &SqliteRow) -> Result<EventRow<'_>, StoreError> {
     Texts(row.try_get(0)?).next().ok_or("a row without an event")?
 }
 
-/// The events in a text.
+/// Parses the events of a text.
 struct Texts<'r>(&'r str);
 
 impl<'r> Iterator for Texts<'r> {
@@ -152,7 +169,7 @@ impl<'r> Iterator for Texts<'r> {
     }
 }
 
-/// The first event in a text, and what comes after it.
+/// The first event of a text, and the rest of the text.
 fn first_of(mut text: &str) -> Result<(EventRow<'_>, &str), StoreError> {
     let mut next = || {
         let (column, rest) = text.split_once(SEPARATOR).ok_or("an event with too few columns")?;
@@ -182,7 +199,7 @@ fn first_of(mut text: &str) -> Result<(EventRow<'_>, &str), StoreError> {
     Ok((event, text))
 }
 
-/// Takes a column of a known length off a text, with what separates it from the next one of its event.
+/// Takes a column of a known length off a text, and the separator after it, if there is one.
 fn cut<'r>(text: &mut &'r str, length: usize) -> Result<&'r str, StoreError> {
     let (column, rest) = text.split_at_checked(length).ok_or("an event that ends early")?;
     *text = rest.strip_prefix(SEPARATOR).unwrap_or(rest);

@@ -1,4 +1,4 @@
-//! The archiver of a server: now and then, where the process leads, and so slowly that nobody waits for it.
+//! The archiver of a server: runs on the leader once an hour, throttled so that requests do not wait for it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,44 +8,44 @@ use rivet_events::database::Database;
 use rivet_projections::ReadModels;
 use tokio_util::sync::CancellationToken;
 
-use super::{Archiver, ArchiverError, Rest, Retention, Step, Wait};
+use super::{Archiver, ArchiverError, Retention, Step, Throttle, Wait};
 use crate::clock::Clock;
 use crate::commands::Commands;
-use crate::leading::Terms;
+use crate::leadership::Leadership;
 use crate::telemetry::chain;
 use crate::timeline;
 
-/// Between two looks: what a segment holds is the jobs of that time.
+/// Pause between two runs. A segment holds about as many jobs as came due for the archive meanwhile.
 const INTERVAL: Duration = Duration::from_hours(1);
-/// How long to wait before asking again whether a rebuild has ended.
+/// Pause before checking again whether a rebuild has ended.
 const REBUILD_WAIT: Duration = Duration::from_secs(10);
-/// The same for read models that are behind, most often by little.
+/// The same for read models that lag, most often by little.
 const READ_WAIT: Duration = Duration::from_millis(500);
 /// Pause after something failed.
 const RETRY: Duration = Duration::from_mins(1);
 
-/// What the archiver of a server works with.
+/// The archiver of a server, and what it needs.
 pub(crate) struct BackgroundArchiver {
     pub(crate) commands: Commands,
     pub(crate) read_models: ReadModels,
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
-    /// How long after its end the log of a job is archived, if it is.
+    /// How long after its end the log of a job is archived; `None` for never.
     pub(crate) archive_after: Option<Duration>,
-    /// How long after its end a job is kept, if not for ever.
+    /// How long after its end a job is kept; `None` for ever.
     pub(crate) keep: Option<Duration>,
 }
 
 impl BackgroundArchiver {
-    /// Archives until `shutdown`, while this process is the leading one.
+    /// Archives until `shutdown`, while this process is the leader.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        let mut terms = Terms::new(&self.read_models, shutdown);
-        while terms.begin().await {
-            terms.during(self.archive_now_and_then()).await;
+        let mut leadership = Leadership::new(&self.read_models, shutdown);
+        while leadership.wait_until_leading().await {
+            leadership.run_while_leading(self.archive_regularly()).await;
         }
     }
 
-    async fn archive_now_and_then(&self) {
+    async fn archive_regularly(&self) {
         loop {
             let pause = match self.archive_all().await {
                 Ok(()) => INTERVAL,
@@ -61,7 +61,8 @@ impl BackgroundArchiver {
     async fn archive_all(&self) -> Result<(), ArchiverError> {
         let log = self.commands.log();
         let Some(archive) = log.archive() else { return Ok(()) };
-        let mut archiver = Archiver::new(&self.commands, &self.read_models, archive, &*self.clock, Rest(4));
+        let mut archiver =
+            Archiver::new(&self.commands, &self.read_models, archive, &*self.clock, Throttle(4));
         if let Some(before) = self.archive_after.and_then(|age| self.ago(age)) {
             let until = timeline::last_before(&**log, before).await?;
             while !self.is_done(archiver.step(until).await?).await {}
@@ -78,10 +79,10 @@ impl BackgroundArchiver {
         self.clock.now().checked_sub_signed(TimeDelta::from_std(age).ok()?)
     }
 
-    /// Whether there is nothing left to do; waits where that takes something that happens elsewhere.
+    /// Logs the outcome of a step. Returns whether it was the last one; pauses first if the archiver has to wait.
     async fn is_done(&self, step: Step) -> bool {
         match step {
-            Step::Archived | Step::Telling | Step::SegmentRemoved => {}
+            Step::Archived | Step::Marked | Step::SegmentRemoved => {}
             Step::Released(segment) => tracing::info!(
                 segment = segment.segment,
                 logs = segment.logs,

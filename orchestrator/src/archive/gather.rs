@@ -1,4 +1,4 @@
-//! Makes a segment of the next logs, and stores it.
+//! Collects the logs of the next ended jobs into a segment, and stores it.
 
 use rivet_events::Position;
 use rivet_events::archive::SegmentArchived;
@@ -7,16 +7,17 @@ use rivet_events::segments::{GatherError, Segment, SegmentError, SegmentWriter, 
 
 use super::{Archiver, ArchiverError};
 
-/// Jobs of one segment.
+/// Jobs of one segment at most, rounded up to whole pages.
 const MAX_JOBS: usize = 5_000;
-/// Size of the events of one segment, in bytes. The log that goes beyond is the last one.
+/// Size of the uncompressed events of one segment, in bytes. No page of logs is added once this is reached.
 const MAX_BYTES: u64 = 64 << 20;
-/// Jobs whose logs are read at once, the first time and at most.
+/// Jobs whose logs are read at once: at first, and at most.
 const FIRST_PAGE: usize = 16;
 const MAX_PAGE: usize = 500;
 
 impl Archiver<'_> {
-    /// The next segment, stored and read back; none where no job that ended up to `until` has a log.
+    /// Makes the next segment, stores it and reads it back. `None` if no job whose end is recorded after `after` and
+    /// up to `until` has a log.
     pub(super) async fn gather(
         &mut self,
         number: u64,
@@ -31,20 +32,20 @@ impl Archiver<'_> {
                 }))) => {
                     tracing::warn!(stream.id = %log, event.position = position.0, "a log cannot be read, and is not archived");
                     let job: Result<JobId, _> = log.parse();
-                    // A log that belongs to no job was not asked for.
-                    self.left_alone.extend(job);
+                    // It always parses: only logs of jobs were asked for.
+                    self.unreadable.extend(job);
                 }
                 collected => break collected?,
             }
         };
         let Some(segment) = segment else {
-            self.looked_through = through;
+            self.scanned_through = through;
             return Ok(None);
         };
         self.store(number, segment, through).await.map(Some)
     }
 
-    /// The logs of the next jobs, and how far the log was looked through.
+    /// Collects the logs of the next jobs; also returns up to which position it has scanned for ended jobs.
     async fn collect(
         &self,
         after: Position,
@@ -60,9 +61,9 @@ impl Archiver<'_> {
                 break;
             }
             jobs += ended.ids.len();
-            let ids: Vec<JobId> = ended.ids.into_iter().filter(|id| !self.left_alone.contains(id)).collect();
+            let ids: Vec<JobId> = ended.ids.into_iter().filter(|id| !self.unreadable.contains(id)).collect();
             self.archive.gather(&ids, &mut writer).await?;
-            // As many as are likely to fill the segment, and no more.
+            // As many as are likely to fill the segment, by the average size of a log so far.
             let left = u128::from(MAX_BYTES.saturating_sub(writer.raw_bytes()));
             let fitting = left * jobs as u128 / u128::from(writer.raw_bytes().max(1));
             page = usize::try_from(fitting).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
@@ -70,6 +71,7 @@ impl Archiver<'_> {
         Ok((writer.finish().map_err(GatherError::from)?, through))
     }
 
+    /// Stores the segment as an object, and reads it back to check its digest.
     async fn store(
         &self,
         number: u64,
@@ -77,7 +79,7 @@ impl Archiver<'_> {
         through: Position,
     ) -> Result<SegmentArchived, ArchiverError> {
         let expected = segment.sha256();
-        // By its digest too: what another archiver makes under the same number has a name of its own.
+        // The name includes the digest, so that another archiver's segment of the same number gets another name.
         let object = format!("{number:08}-{}.jsonl.zst", &expected[..16]);
         let Segment { bytes, logs, events, entries, positions, raw_bytes } = segment;
         let size = bytes.len() as u64;

@@ -1,9 +1,9 @@
-//! Forgets jobs that ended longer ago than anything is kept: their histories, their logs, and segments that hold no
-//! other logs.
+//! Deletes jobs that ended longer ago than the retention: their streams, their logs, and segments that hold no other
+//! logs.
 //!
-//! A job is told to be forgotten by an event of its own, so that every read model forgets it in its turn; when all have
-//! passed that event, its stream is deleted, that event with it. A rebuild then finds nothing of the job, and ends where
-//! the live read models are.
+//! A job is first marked by an event in its own stream, on which every read model deletes its rows. When all read
+//! models have passed that event, the stream is deleted, including that event. A rebuild then finds nothing of the
+//! job, and gives the same rows as the live read models have.
 
 use std::time::Instant;
 
@@ -19,24 +19,25 @@ use crate::commands::CommandError;
 use crate::domain::archive::{ArchiveError, ArchiveState, BeginPurge, RecordPurge, RecordRemoval};
 use crate::domain::job::{JobCommand, PurgeJob};
 
-/// Jobs that are told to be forgotten together.
+/// Jobs that are marked together, before they are deleted.
 const JOBS: usize = 1_000;
-/// Of these, jobs whose events are deleted in one transaction.
+/// Of these, the jobs whose events are deleted in one transaction.
 const JOBS_DELETED: usize = 200;
-/// Jobs that are told at the same time.
+/// Jobs that are marked concurrently.
 const CONCURRENT: usize = 64;
 
-/// Which jobs are not kept.
+/// Which jobs are to be deleted: those for which both bounds hold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retention {
-    /// Those whose end is recorded up to here,
+    /// Their end is recorded at this position or before.
     pub(crate) until: Position,
-    /// and that had ended at this time at the latest.
+    /// They ended at this time or before, by their own event.
     pub(crate) ended_until: DateTime<Utc>,
 }
 
 impl Archiver<'_> {
-    /// Goes on with the next jobs: tells them to be forgotten, or deletes those that were told.
+    /// Takes the next step of purging: marks the next jobs, or deletes those that are marked. When no jobs are left,
+    /// deletes a segment that is no longer needed.
     pub(crate) async fn purge_step(&mut self, retention: Retention) -> Result<Step, ArchiverError> {
         let state = self.state().await?;
         if let Some(pending) = state.pending {
@@ -53,11 +54,12 @@ impl Archiver<'_> {
             self.purged_through = ended.through;
             return self.remove_segment(&state).await;
         }
-        self.tell(&ended.ids, retention.ended_until).await?;
+        self.mark(&ended.ids, retention.ended_until).await?;
         self.begin(after, ended.through).await?;
-        Ok(Step::Telling)
+        Ok(Step::Marked)
     }
 
+    /// Records that the jobs after `after` and up to `through` are marked.
     async fn begin(&self, after: Position, through: Position) -> Result<(), ArchiverError> {
         let begin = BeginPurge { after, through, now: self.clock.now() };
         match self.execute(ArchiveCommand::BeginPurge(begin)).await {
@@ -66,7 +68,7 @@ impl Archiver<'_> {
         }
     }
 
-    /// Deletes jobs up to `through`, all of which were told.
+    /// Deletes the jobs up to `through`, all of which are marked, and records that.
     async fn delete(&self, state: &ArchiveState, through: Position) -> Result<Step, ArchiverError> {
         let mut passed = state.purged_through;
         while passed < through {
@@ -76,10 +78,10 @@ impl Archiver<'_> {
                 match self.read_models.forget(jobs).await.map_err(ArchiverError::Purge)? {
                     Released::Done => {}
                     Released::Rebuilding => return Ok(Step::Waiting(Wait::Rebuilding)),
-                    // What stands last in the log cannot be deleted: something has to come after it.
+                    // The last event of the log cannot be deleted: append one after it first.
                     Released::Behind(position) if position >= self.commands.log().head().await? => {
                         self.begin(state.purged_through, through).await?;
-                        return Ok(Step::Telling);
+                        return Ok(Step::Marked);
                     }
                     Released::Behind(position) => return Ok(Step::Waiting(Wait::Behind(position))),
                 }
@@ -101,17 +103,17 @@ impl Archiver<'_> {
         Ok(Step::Purged { jobs: jobs.saturating_sub(state.purged_jobs), through })
     }
 
-    /// Tells jobs to be forgotten. One that is not there any more was forgotten before; one that cannot be read is kept.
-    async fn tell(&self, jobs: &[JobId], ended_until: DateTime<Utc>) -> Result<(), ArchiverError> {
+    /// Marks jobs as purged. A job that does not exist any more was deleted before; one that cannot be read is kept.
+    async fn mark(&self, jobs: &[JobId], ended_until: DateTime<Utc>) -> Result<(), ArchiverError> {
         let purge = JobCommand::Purge(PurgeJob { ended_until, now: self.clock.now() });
         let metadata = metadata();
-        let mut told = stream::iter(jobs.to_vec())
+        let mut marked = stream::iter(jobs.to_vec())
             .map(|job| {
                 let (jobs, purge, metadata) = (self.commands.jobs.clone(), purge.clone(), metadata.clone());
                 async move { (job, jobs.execute(job, purge, &metadata).await) }
             })
             .buffer_unordered(CONCURRENT);
-        while let Some((job_id, outcome)) = told.next().await {
+        while let Some((job_id, outcome)) = marked.next().await {
             match outcome {
                 Ok(_) | Err(CommandError::Refused(_)) => {}
                 Err(
@@ -127,7 +129,7 @@ impl Archiver<'_> {
         Ok(())
     }
 
-    /// Removes a segment that holds logs of forgotten jobs alone; idle where there is none.
+    /// Deletes a segment that holds only logs of deleted jobs. [`Step::Idle`] if there is none.
     async fn remove_segment(&mut self, state: &ArchiveState) -> Result<Step, ArchiverError> {
         for kept in state.kept.iter().filter(|kept| kept.through <= state.purged_through) {
             if self.archive.is_needed(kept.segment).await.map_err(ArchiverError::Purge)? {

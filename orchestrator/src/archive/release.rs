@@ -1,4 +1,4 @@
-//! Takes out of the log what a recorded segment holds, a few blocks at a time.
+//! Deletes from the event log the events that a recorded segment holds, a few blocks at a time.
 
 use std::time::Instant;
 
@@ -8,11 +8,11 @@ use rivet_projections::{NotReleased, Released};
 
 use super::{ArchiveCommand, Archiver, ArchiverError, RecordRelease, Step, Wait};
 
-/// Events that leave the log in one transaction; the block that goes beyond is the last one.
+/// Events to delete in one transaction, rounded up to whole blocks.
 const EVENTS: usize = 2_000;
 
 impl Archiver<'_> {
-    /// Lets go of the events of a segment, all of which were read back from it just now.
+    /// Reads the segment back from the store, checks it, and deletes its events from the event log.
     pub(super) async fn release(&self, segment: SegmentArchived) -> Result<Step, ArchiverError> {
         let objects = self.archive.objects().map_err(ArchiverError::Objects)?;
         let bytes = objects.get(&segment.object).await.map_err(ArchiverError::Objects)?;

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::progress::ProgressReport;
 use super::store::open_all;
-use crate::archive::{Archiver, ArchiverError, Rest, Retention, Step, Wait};
+use crate::archive::{Archiver, ArchiverError, Retention, Step, Throttle, Wait};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::Commands;
 use crate::config::{DatabaseOptions, duration, positive_duration, retention};
@@ -69,8 +69,8 @@ pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     workers.spawn(async move { projecting.run(stopping).await });
 
     // SQLite has one writer at a time: as much time as is taken is left to the server.
-    let rest = Rest(u32::from(matches!(database, Database::Sqlite(_))));
-    let mut archiver = Archiver::new(&commands, &read_models, &archive, &*clock, rest);
+    let throttle = Throttle(u32::from(matches!(database, Database::Sqlite(_))));
+    let mut archiver = Archiver::new(&commands, &read_models, &archive, &*clock, throttle);
     let mut done = Totals::default();
     let before = clock.now() - TimeDelta::from_std(options.older_than)?;
     let until = timeline::last_before(&*log, before).await?;
@@ -153,7 +153,7 @@ impl Totals {
                 self.purged += jobs;
             }
             Step::Waiting(wait) => self.wait(wait).await,
-            Step::Archived | Step::Telling | Step::SegmentRemoved | Step::Idle => self.waited_for = None,
+            Step::Archived | Step::Marked | Step::SegmentRemoved | Step::Idle => self.waited_for = None,
         }
     }
 

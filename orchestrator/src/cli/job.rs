@@ -65,6 +65,9 @@ pub(super) enum JobSubcommand {
     Retry {
         /// Id of the job, or its beginning
         job: String,
+        /// Launch once, however often this command is repeated with this key
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
         #[command(flatten)]
         client: ClientOptions,
     },
@@ -117,10 +120,13 @@ pub(super) async fn run(command: JobSubcommand) -> anyhow::Result<()> {
             client.send(request.json(&json!({"force": force, "reason": reason}))).await?;
             show(&client.get(&["jobs", &id], &[]).await?, &options)
         }
-        JobSubcommand::Retry { job, client: options } => {
+        JobSubcommand::Retry { job, key, client: options } => {
             let client = Client::new(&options)?;
             let id = find_job(&client, &job).await?;
-            let request = client.request(Method::POST, &["jobs", &id, "retry"]).json(&json!({}));
+            let mut request = client.request(Method::POST, &["jobs", &id, "retry"]).json(&json!({}));
+            if let Some(key) = key {
+                request = request.header("Idempotency-Key", key);
+            }
             show(&client.send(request).await?, &options)
         }
     }

@@ -1,4 +1,4 @@
-//! The executor's log as a cqrs-es event store, for that framework's own tools.
+//! [`Executor`] as a cqrs-es [`EventStore`], so that the tools of that framework work on our log.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -47,7 +47,7 @@ where
         self.load(id).await.map_err(|error| AggregateError::UnexpectedError(error.to_string().into()))
     }
 
-    /// The context holds the aggregate as the events have already changed it.
+    /// Appends `events`. The aggregate in `context` has already applied them.
     async fn commit(
         &self,
         events: Vec<A::Event>,

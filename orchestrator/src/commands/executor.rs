@@ -1,4 +1,7 @@
-//! Executes the commands of one kind of aggregate.
+//! Executes the commands of one kind of aggregate: load, decide, append at the version decided on.
+//!
+//! States come from a cache. A stale one is harmless: the append would conflict, and where other processes append to
+//! the log, a refusal or "nothing to do" is believed only after a load from the log.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -12,49 +15,50 @@ use rivet_events::id::CommandId;
 use rivet_events::log::{Append, AppendError, EventLog, StreamWrite};
 use rivet_events::{Metadata, Position, StreamId, StreamType, Version};
 
+use super::cache::{State, StateCache};
 use super::loader::{LoadError, Loader};
-use super::states::{State, States};
 use super::{CommandError, Journal};
 use crate::domain::{NamedCommand, Weigh};
 use crate::metrics::{CommandCounts, CommandMetrics, Outcome};
-use crate::seen_through::seen_through;
+use crate::run_to_completion::run_to_completion;
 
-/// How often a command is decided anew because its stream moved. Racing claims settle in one round; more than this
-/// means a stream that many write at once, and the client is told to come back.
+/// Tries of one command before it fails as contended. A try is used up by a conflict, or by a cached state that had
+/// to be loaded again. Racing claims settle in one more try; a command that runs out of tries meets a stream that
+/// many write at once, and its client is told to come back.
 const MAX_TRIES: usize = 16;
 
 /// Executes the commands of one kind of aggregate.
 pub struct Executor<A: Aggregate> {
     journal: Arc<Journal>,
     loader: Arc<Loader<A>>,
-    states: States<A>,
+    cache: StateCache<A>,
     counts: Arc<CommandCounts>,
-    /// Is told of the aggregate before and after each append.
+    /// Called with the aggregate before and after each append.
     observer: Option<Arc<Observer<A>>>,
 }
 
 type Observer<A> = dyn Fn(&A, &A) + Send + Sync;
 
-/// An aggregate as it stood when it was loaded.
+/// An aggregate as it was when it was loaded.
 #[derive(Debug, Clone)]
 pub struct Loaded<A> {
     /// The aggregate.
     pub aggregate: A,
-    /// The version it stands at.
+    /// Its version.
     pub version: Version,
     stream: StreamId,
-    /// Whether it is as good as the log: not from memory, or nobody else appends.
+    /// Whether it cannot be stale: it was read from the log, or no other process appends to the log.
     fresh: bool,
 }
 
-/// What became of a command.
+/// The outcome of a command that succeeded.
 #[derive(Debug, Clone)]
 pub struct Committed<A> {
     /// The aggregate after it.
     pub aggregate: A,
     /// Its version after it.
     pub version: Version,
-    /// Where its last event stands; `None` if it had nothing to record.
+    /// The position of its last event; `None` if there was nothing to record.
     pub position: Option<Position>,
 }
 
@@ -65,7 +69,8 @@ impl<A> Loaded<A> {
         &self.stream.id
     }
 
-    /// That the aggregate still stands at this version when another one's events are appended.
+    /// A write without events: the condition that this aggregate is still at this version when events of another one
+    /// are appended.
     #[must_use]
     pub fn unmoved(&self) -> StreamWrite {
         StreamWrite { stream: self.stream.clone(), expected: self.version, events: vec![] }
@@ -77,7 +82,7 @@ impl<A: Aggregate> Clone for Executor<A> {
         Self {
             journal: self.journal.clone(),
             loader: self.loader.clone(),
-            states: self.states.clone(),
+            cache: self.cache.clone(),
             counts: self.counts.clone(),
             observer: self.observer.clone(),
         }
@@ -95,18 +100,19 @@ where
         Self {
             loader: Arc::new(Loader::new(database, journal.log.clone())),
             journal,
-            states: States::default(),
+            cache: StateCache::default(),
             counts: Arc::new(metrics.of(A::TYPE, A::Command::NAMES)),
             observer: None,
         }
     }
 
-    /// With somebody who is told of the aggregate before and after each append.
+    /// Adds an observer, which is called with the aggregate before and after each append.
     pub(super) fn observed(self, observer: impl Fn(&A, &A) + Send + Sync + 'static) -> Self {
         Self { observer: Some(Arc::new(observer)), ..self }
     }
 
-    /// Loads, decides, appends; again, a bounded number of times, if the stream moved meanwhile.
+    /// Loads the aggregate, lets it decide, and appends its events. Tries again, up to 16 times in all, if the
+    /// stream moved meanwhile.
     pub async fn execute(
         &self,
         id: impl Display,
@@ -116,8 +122,8 @@ where
         self.execute_along(id, command, metadata, &[]).await
     }
 
-    /// As [`Self::execute`], with writes to other streams in the same append: with events of theirs, or only on
-    /// condition that they have not moved. [`CommandError::Stale`] names the stream that has.
+    /// Like [`Self::execute`], with writes to other streams in the same append: either with events, or without, as
+    /// the condition that the stream has not moved. [`CommandError::Stale`] names the other stream that has.
     pub async fn execute_along(
         &self,
         id: impl Display,
@@ -128,7 +134,7 @@ where
         self.execute_on(self.load(id).await, command, metadata, others).await
     }
 
-    /// As [`Self::execute_along`], for an id that was just made: nothing is there under it, and nothing is read.
+    /// Like [`Self::execute_along`], for an id that was just generated: its stream is empty, so nothing is loaded.
     pub async fn execute_first(
         &self,
         id: impl Display,
@@ -139,7 +145,7 @@ where
         self.execute_on(Ok(Self::absent(stream_of::<A>(id))), command, metadata, others).await
     }
 
-    /// Counts what becomes of the command.
+    /// Executes the command, and counts its outcome.
     async fn execute_on(
         &self,
         loaded: Result<Loaded<A>, CommandError<A::Error>>,
@@ -170,7 +176,8 @@ where
             let sink = EventSink::default();
             let decided = aggregate.handle(command.clone(), &(), &sink).await;
             let events = sink.collect().await;
-            // What memory says may be behind another process: look once more before saying no, or "already so".
+            // A cached state may be stale: before refusing, or answering that it is already so, decide again on the
+            // state from the log.
             if (decided.is_err() || events.is_empty()) && !loaded.fresh {
                 loaded = self.reload_stream(&stream).await?;
                 continue;
@@ -193,8 +200,8 @@ where
         Err(CommandError::Contended(stream))
     }
 
-    /// What a command would record, as a write to go along with another aggregate's command. What becomes of it, this
-    /// executor does not see: [`Self::forget`] the aggregate afterwards.
+    /// The events of a command, as a write to go along with the command of another aggregate. This executor does not
+    /// see that append: [`Self::forget`] the aggregate afterwards.
     pub async fn decide(
         &self,
         loaded: &Loaded<A>,
@@ -206,40 +213,41 @@ where
         Ok(StreamWrite { events, ..loaded.unmoved() })
     }
 
-    /// Notes that nothing is there under an id that was just made, for the first command to it.
+    /// Caches the empty state under an id that was just generated, so that the first command to it loads nothing.
     pub fn expect_first(&self, id: impl Display) {
         let Loaded { aggregate, version, stream, .. } = Self::absent(stream_of::<A>(id));
-        self.states.put(&stream.id, &aggregate, version);
+        self.cache.put(&stream.id, &aggregate, version);
     }
 
     fn absent(stream: StreamId) -> Loaded<A> {
         Loaded { aggregate: A::default(), version: Version::default(), stream, fresh: true }
     }
 
-    /// Loads the aggregate from the log when it is needed next.
+    /// Drops the aggregate from the cache: the next use loads it from the log.
     pub fn forget(&self, id: impl Display) {
-        self.states.remove(&stream_of::<A>(id).id);
+        self.cache.remove(&stream_of::<A>(id).id);
     }
 
-    /// The same, if memory is behind an event that stands in the log.
+    /// Drops the aggregate from the cache if it is cached below version `reached`.
     pub(super) fn forget_before(&self, id: &str, reached: Version) {
-        self.states.remove_before(id, reached);
+        self.cache.remove_before(id, reached);
     }
 
-    /// The aggregate as this process last knew it, or else as the log has it.
+    /// The aggregate from the cache, or else from the log. It may be stale where other processes append.
     pub async fn load(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
         self.load_stream(&stream_of::<A>(id)).await
     }
 
-    /// The aggregate as the log has it now, whatever other processes did.
+    /// The aggregate as it is now, including appends of other processes. Where only this process appends, the cache
+    /// is good enough for that.
     pub async fn load_fresh(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
         let stream = stream_of::<A>(id);
         let loaded = self.load_stream(&stream).await?;
         if loaded.fresh { Ok(loaded) } else { self.reload_stream(&stream).await }
     }
 
-    /// The aggregate as its events are now, whatever is in memory: for one who has read in the log of what another
-    /// command of this process is only about to remember.
+    /// The aggregate from the log, whatever is cached. For a caller who has seen an event in the log which a
+    /// concurrent command of this process has appended, but perhaps not put into the cache yet.
     pub async fn reload(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
         self.reload_stream(&stream_of::<A>(id)).await
     }
@@ -249,20 +257,21 @@ where
     }
 
     async fn load_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
-        match self.states.get(&stream.id) {
-            Some(state) => Ok(self.known(stream, &state)),
+        match self.cache.get(&stream.id) {
+            Some(state) => Ok(self.cached(stream, &state)),
             None => self.reload_stream(stream).await,
         }
     }
 
-    /// After a conflict: the winner's state, which this process most often has in memory.
+    /// After a conflict: the state after the append that won, which was most often made by this process and is
+    /// cached.
     async fn load_newer(
         &self,
         stream: &StreamId,
         than: Version,
     ) -> Result<Loaded<A>, CommandError<A::Error>> {
-        match self.states.get(&stream.id).filter(|state| state.version > than) {
-            Some(state) => Ok(self.known(stream, &state)),
+        match self.cache.get(&stream.id).filter(|state| state.version > than) {
+            Some(state) => Ok(self.cached(stream, &state)),
             None => self.reload_stream(stream).await,
         }
     }
@@ -273,18 +282,18 @@ where
             LoadError::Corrupt(error) => CommandError::Corrupt(stream.clone(), error),
         })?;
         if version > Version::default() {
-            self.states.put(&stream.id, &aggregate, version);
+            self.cache.put(&stream.id, &aggregate, version);
         }
         Ok(Loaded { aggregate, version, stream: stream.clone(), fresh: true })
     }
 
-    fn known(&self, stream: &StreamId, state: &State<A>) -> Loaded<A> {
+    fn cached(&self, stream: &StreamId, state: &State<A>) -> Loaded<A> {
         let (aggregate, version) = (state.aggregate.clone(), state.version);
         Loaded { aggregate, version, stream: stream.clone(), fresh: !self.journal.shared }
     }
 
-    /// Appends what was decided. Once begun it is remembered, too, whether or not its client stays: where nobody else
-    /// appends, what is in memory is believed.
+    /// Appends `events`, and caches the `aggregate` after them. Once begun this runs to completion even if the client
+    /// disconnects: where no other process appends, the cache is trusted, so it must not miss an append.
     pub(super) async fn append(
         &self,
         loaded: Loaded<A>,
@@ -304,14 +313,14 @@ where
         let executor = self.clone();
         let appended = async move {
             let position = executor.journal.log.append(append).await?.position();
-            executor.states.put(&loaded.stream.id, &aggregate, version);
+            executor.cache.put(&loaded.stream.id, &aggregate, version);
             executor.journal.acknowledge(position);
             if let Some(observer) = &executor.observer {
                 observer(&loaded.aggregate, &aggregate);
             }
             Ok(Committed { aggregate, version, position: Some(position) })
         };
-        seen_through(&self.journal.tasks, appended).await
+        run_to_completion(&self.journal.tasks, appended).await
     }
 }
 

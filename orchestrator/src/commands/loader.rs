@@ -1,4 +1,4 @@
-//! Loads an aggregate from its stream: on PostgreSQL through postgres-es, elsewhere from the log.
+//! Loads an aggregate by replaying its stream: on PostgreSQL through postgres-es, elsewhere from the [`EventLog`].
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use rivet_events::{Event, StreamId, StreamType, Version};
 
 /// Reads the events of one kind of aggregate.
 pub(super) enum Loader<A: Aggregate> {
-    /// Our table has the layout of postgres-es.
+    /// Through postgres-es, whose table layout our events table has.
     Repository(Box<PersistedEventStore<PostgresEventRepository, A>>),
-    /// Any log.
+    /// Through the log itself, whatever stores it.
     Log(Arc<dyn EventLog>),
 }
 
@@ -27,7 +27,7 @@ pub(super) enum LoadError {
 impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
     pub(super) fn new(database: &Database, log: Arc<dyn EventLog>) -> Self {
         match database {
-            // What of a log was archived, only the log knows.
+            // Events of job logs may be in the archive, where only the log can read them.
             Database::Postgres(_) if A::TYPE == StreamType::JobLog.as_str() => Self::Log(log),
             Database::Postgres(pool) => {
                 let repository = PostgresEventRepository::new(pool.clone());
@@ -38,7 +38,8 @@ impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
         }
     }
 
-    /// The aggregate as its events leave it, and its version: the default and 0 for a stream that does not exist.
+    /// The aggregate after all of its events, and its version. A stream that does not exist gives the default state
+    /// at version 0.
     pub(super) async fn load(&self, stream: &StreamId) -> Result<(A, Version), LoadError> {
         let mut aggregate = A::default();
         let mut version = Version::default();

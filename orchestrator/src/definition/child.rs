@@ -1,4 +1,5 @@
-//! The process that reads one script: it limits itself, takes the script on stdin, answers on stdout, and ends.
+//! The child process that reads one script: it limits its own resources, reads the script from stdin, writes the
+//! answer to stdout, and exits.
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -10,8 +11,9 @@ use super::{Definition, DefinitionError, Limit, MAX_SCRIPT_BYTES, reading, sandb
 /// Largest answer, in bytes.
 pub(super) const MAX_ANSWER_BYTES: usize = 1 << 20;
 
-/// What the process may have at most. Memory is counted without the mapped binary (`RLIMIT_DATA`), and leaves
-/// room beside the 64 MiB of the Lua state for reading it out.
+/// Resource limits of the process: CPU in seconds, memory and file size in bytes. Memory is `RLIMIT_DATA`, which does
+/// not count the mapped binary; beside the 64 MiB of the Lua state it leaves room for reading the definition out of
+/// it.
 const LIMITS: [(Resource, u64); 6] = [
     (Resource::Cpu, 1),
     (Resource::Data, 96 << 20),
@@ -21,10 +23,10 @@ const LIMITS: [(Resource, u64); 6] = [
     (Resource::Core, 0),
 ];
 
-/// The one document on stdout.
+/// The JSON document on stdout.
 pub(super) type Answer = Result<Definition, DefinitionError>;
 
-/// Reads one definition. The exit code says only whether there is an answer on stdout.
+/// Reads one definition. The exit code is 0 if there is an answer on stdout, which may be an error of the script.
 #[must_use]
 pub fn main() -> ExitCode {
     match read_and_answer() {
@@ -35,7 +37,8 @@ pub fn main() -> ExitCode {
 
 fn read_and_answer() -> io::Result<()> {
     for (resource, limit) in LIMITS {
-        // The signal of the soft limit tells processor time from the kernel's kill for memory.
+        // At the soft limit the process gets SIGXCPU, by which the parent tells it from a process that the kernel has
+        // killed for lack of memory (SIGKILL, as at the hard limit).
         let hard = if resource == Resource::Cpu { limit + 1 } else { limit };
         setrlimit(resource, Rlimit { current: Some(limit), maximum: Some(hard) })?;
     }

@@ -1,4 +1,5 @@
-//! A pipeline's configuration as one source states it: some fields set, others left to the next source.
+//! A partial pipeline configuration: the fields that one source (the request or the script) sets. Sources are merged
+//! by precedence.
 
 use std::collections::BTreeMap;
 
@@ -8,47 +9,47 @@ use utoipa::ToSchema;
 
 /// Longest run of one attempt that a pipeline may ask for: a day.
 pub const MAX_TIMEOUT_SECONDS: u64 = 24 * 60 * 60;
-/// The priority that is served first.
+/// The highest priority, which is served first.
 pub const MAX_PRIORITY: u8 = 9;
 
 /// The fields of a [`PipelineConfig`] that a request or a definition sets; an absent one means "not said".
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct PartialConfig {
-    /// Longest run of one attempt.
+    /// Longest run of one attempt, in seconds.
     #[schema(minimum = 1, maximum = 86_400)]
     pub timeout_seconds: Option<u64>,
-    /// Further attempts after a failure.
+    /// Number of further attempts after a failure.
     pub max_retries: Option<u32>,
-    /// Given to the runner.
+    /// Environment variables of the job's commands.
     pub env_vars: Option<BTreeMap<String, String>>,
     /// 0 (last) to 9 (first).
     #[schema(maximum = 9)]
     pub priority: Option<u8>,
-    /// Jobs of one group share a limit of running jobs.
+    /// The concurrency group: its jobs share a limit on how many of them run at the same time.
     #[schema(min_length = 1)]
     pub concurrency_group: Option<String>,
-    /// Running jobs of a group; 1 where absent.
+    /// The limit of the group; 1 where absent.
     #[schema(minimum = 1)]
     pub concurrency_limit: Option<u32>,
-    /// What a new job of a full group does.
+    /// What a new job does when its group is full.
     pub concurrency_policy: Option<ConcurrencyPolicy>,
-    /// Whether an attempt after a lost one may go to a runner that cannot be fenced.
+    /// Whether, after an attempt was lost with its runner, the next may go to a runner that does not echo its lease.
     pub retry_on_runner_lost: Option<bool>,
 }
 
-/// A field of a configuration has a value of the right type that is not allowed.
+/// A field of a configuration has a value that is of the right type, but not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` {problem}")]
 pub struct InvalidConfig {
     /// The field, as written.
     pub field: &'static str,
-    /// What it must be, as in "must be …".
+    /// What is wrong with it, as in "must be …".
     pub problem: String,
 }
 
 impl PartialConfig {
-    /// Checks what the types do not say: ranges, and names that must not be empty.
+    /// Checks what the types do not express: ranges, and names that must not be empty.
     pub fn check(&self) -> Result<(), InvalidConfig> {
         let refuse = |field, problem: String| Err(InvalidConfig { field, problem });
         if self.timeout_seconds.is_some_and(|seconds| !(1..=MAX_TIMEOUT_SECONDS).contains(&seconds)) {
@@ -66,8 +67,8 @@ impl PartialConfig {
         Ok(())
     }
 
-    /// What this source says, and where it says nothing what `other` says: field by field, with `env_vars` as
-    /// one field.
+    /// Merges two sources: each field that this one does not set is taken from `other`. `env_vars` counts as one
+    /// field.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -84,7 +85,7 @@ impl PartialConfig {
 }
 
 impl From<PartialConfig> for PipelineConfig {
-    /// Fills what nobody said with the defaults.
+    /// Fills the fields that no source sets with the defaults.
     fn from(config: PartialConfig) -> Self {
         Self {
             timeout_seconds: config.timeout_seconds,

@@ -1,4 +1,4 @@
-//! Why a definition could not be read, told so that the author of the script can mend it.
+//! Why a definition could not be read, worded so that the author of the script can fix it.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_SCRIPT_BYTES;
 
-/// Why a script gave no definition. All but the last two speak of the script and hold for good.
+/// Why no definition was read. All but the last two variants are errors of the script, and recur each time.
 #[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum DefinitionError {
     /// The script does not parse, or it failed while it ran.
     #[error("{}{message}", at(*.line))]
     Script {
-        /// What Lua or the script says, without the place.
+        /// The message of Lua or of the script, without the line.
         message: String,
         /// Line of the script, from 1, where it is known.
         line: Option<u32>,
@@ -25,7 +25,7 @@ pub enum DefinitionError {
         /// What is wrong with it, as in "is missing" or "must be …".
         problem: String,
     },
-    /// The script used a module of the runner while it was read.
+    /// The script used a module that only the runner provides, while its definition was read.
     #[error(
         "{}`{module}` exists only while a job runs: use it inside a stage's `script` function, not at top level",
         at(*.line)
@@ -44,7 +44,7 @@ pub enum DefinitionError {
         /// Line of the script, from 1, where it is known.
         line: Option<u32>,
     },
-    /// Every evaluation slot stayed taken, or the child had no processor in time; the caller may come back.
+    /// Every evaluation slot stayed taken, or the child got too little processor time; the caller may try again.
     #[error("the server is too busy to read a pipeline definition at this moment")]
     #[serde(skip)]
     Busy,
@@ -54,19 +54,19 @@ pub enum DefinitionError {
     Unavailable(#[source] std::io::Error),
 }
 
-/// A bound on what reading a definition may take.
+/// A limit on reading a definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limit {
-    /// Bytes of the script.
+    /// Size of the script.
     Script,
     /// Processor time.
     Time,
     /// Memory.
     Memory,
-    /// Calls inside calls.
+    /// Depth of nested calls.
     Recursion,
-    /// Bytes of the definition.
+    /// Size of the definition.
     Output,
 }
 

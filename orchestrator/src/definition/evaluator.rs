@@ -1,4 +1,4 @@
-//! The server's side of the child process: starts it, bounds it from outside, and leaves nothing behind.
+//! The parent's side of the child process: starts it, enforces limits from outside, and always reaps it.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -15,8 +15,9 @@ use tokio::time::timeout;
 use super::child::{Answer, MAX_ANSWER_BYTES};
 use super::{Definition, DefinitionError, Limit, MAX_SCRIPT_BYTES};
 
-/// The allocator of the child takes memory as it needs it. By itself it maps a gigabyte at the start, which counts as data:
-/// the limit would not bound what lies within, and nothing could be mapped beside it.
+/// Has the allocator of the child (mimalloc) commit memory as it needs it. By default it maps a gigabyte at the
+/// start, which counts against `RLIMIT_DATA`: the limit would not bound what is used within, and nothing else could
+/// be mapped.
 const ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 
 /// Reads definitions, each in a child process of its own, a bounded number at a time.
@@ -24,45 +25,45 @@ const ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_EAGER_COMMIT", "0");
 pub struct Evaluator {
     program: PathBuf,
     slots: Semaphore,
-    patience: Patience,
+    timeouts: Timeouts,
 }
 
-/// How long a reading may take by the clock on the wall. Neither says anything about the script: one that does not
-/// end uses up its processor time, a second, and is stopped for that.
+/// Timeouts of an evaluation, in wall-clock time. Exceeding them is never the script's fault: a script that does not
+/// end uses up its processor time, one second, and is stopped for that.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct Timeouts {
     /// Longest wait for a free slot.
     pub slot_wait: Duration,
-    /// Longest life of a child. A script cannot rest (it has nothing to wait for), so a child that lives for longer
-    /// than its processor time did not get a processor.
+    /// Longest life of a child. A script has nothing to wait for, so a child that lives much longer than its
+    /// processor time was not scheduled.
     pub wall_limit: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self { slot_wait: Duration::from_secs(5), wall_limit: Duration::from_secs(10) }
     }
 }
 
 impl Evaluator {
-    /// The subcommand of `program` that must lead to [`child::main`](super::child::main).
+    /// The subcommand of `program` that must run [`child::main`](super::child::main).
     pub const SUBCOMMAND: &str = "read-definition";
 
-    /// Reads with `program`, an absolute path of this binary, at most `max_concurrent` scripts at once.
+    /// Evaluates with `program`, the absolute path of this binary, at most `max_concurrent` scripts at once.
     #[must_use]
     pub fn new(program: PathBuf, max_concurrent: usize) -> Self {
-        Self { program, slots: Semaphore::new(max_concurrent), patience: Patience::default() }
+        Self { program, slots: Semaphore::new(max_concurrent), timeouts: Timeouts::default() }
     }
 
-    /// With another patience than the default.
+    /// Replaces the default timeouts.
     #[must_use]
-    pub fn with_patience(self, patience: Patience) -> Self {
-        Self { patience, ..self }
+    pub fn with_timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts, ..self }
     }
 
-    /// Reads the definition out of `script`. A script that does not end is refused after a second of processor time;
-    /// where the machine does not grant that in time, the answer is [`DefinitionError::Busy`]. Cancel safe: a dropped
-    /// future takes its process with it.
+    /// Reads the definition of `script`. A script that does not end is refused after a second of processor time; if
+    /// the machine does not grant that in time, the result is [`DefinitionError::Busy`]. Cancel safe: dropping the
+    /// future kills the child process.
     ///
     /// # Panics
     /// Never: the semaphore stays open and the pipes of a child are there.
@@ -70,12 +71,12 @@ impl Evaluator {
         if script.len() > MAX_SCRIPT_BYTES {
             return Err(Limit::Script.into());
         }
-        let slot = timeout(self.patience.slot_wait, self.slots.acquire())
+        let slot = timeout(self.timeouts.slot_wait, self.slots.acquire())
             .await
             .map_err(|_| DefinitionError::Busy)?;
         let _slot = slot.expect("invariant: the semaphore is never closed");
         let mut child = self.spawn().map_err(DefinitionError::Unavailable)?;
-        let talk = timeout(self.patience.wall_limit, talk(&mut child, script)).await;
+        let talk = timeout(self.timeouts.wall_limit, talk(&mut child, script)).await;
         match talk {
             Ok(Ok((status, answer))) => conclude(status, &answer),
             Ok(Err(error)) => {
@@ -103,11 +104,11 @@ impl Evaluator {
     }
 }
 
-/// Hands the script over, and takes the answer and the exit status back.
+/// Sends the script to the child, and reads its answer and its exit status.
 async fn talk(child: &mut Child, script: &str) -> Result<(ExitStatus, Vec<u8>), DefinitionError> {
     let mut stdin = child.stdin.take().expect("invariant: stdin is piped");
     let stdout = child.stdout.take().expect("invariant: stdout is piped");
-    // A child that dies early breaks this pipe; its exit status tells why.
+    // If the child dies early, this write fails; the exit status tells why.
     let _ = stdin.write_all(script.as_bytes()).await;
     drop(stdin);
     let mut answer = Vec::new();
@@ -121,18 +122,18 @@ async fn talk(child: &mut Child, script: &str) -> Result<(ExitStatus, Vec<u8>), 
 }
 
 async fn kill(child: &mut Child) {
-    // It fails only where the child has ended and is reaped already.
+    // It fails only if the child has already ended and been reaped.
     let _ = child.kill().await;
 }
 
-/// What the end of a child means.
+/// Interprets the exit status of a child and its answer.
 fn conclude(status: ExitStatus, answer: &[u8]) -> Answer {
     if status.success() {
         return serde_json::from_slice(answer).unwrap_or_else(|error| unavailable(error.to_string()));
     }
     match status.signal().and_then(Signal::from_named_raw) {
         Some(Signal::XCPU) => Err(Limit::Time.into()),
-        // An allocation of the process failed. Where the kernel kills it, it is the machine that has no memory.
+        // An allocation failed at the limit of the process. (SIGKILL would mean that the machine has no memory left.)
         Some(Signal::ABORT) => Err(Limit::Memory.into()),
         Some(Signal::SEGV | Signal::BUS) => Err(Limit::Recursion.into()),
         _ => unavailable(status.to_string()),

@@ -1,6 +1,6 @@
-//! A Lua value together with its place in the returned table, so that every refusal can name the field.
+//! A Lua value with its path in the returned table, so that every error can name the field.
 //!
-//! All reads are raw: a metatable of the script has no say in how its definition is read.
+//! All reads are raw: a metatable that the script sets does not affect how its definition is read.
 
 use mlua::{Table, Value};
 use serde_json::Number;
@@ -9,14 +9,14 @@ use super::error::DefinitionError;
 
 type Result<T> = std::result::Result<T, DefinitionError>;
 
-/// A value that is not nil, and where it stands.
+/// A value that is not nil, with its path, such as `stages[2].script`.
 pub(super) struct Node {
     place: String,
     value: Value,
 }
 
 impl Node {
-    /// The value that the script returned, the table that places are told from.
+    /// The value that the script returned, which must be a table: the root of all paths.
     pub(super) fn root(value: Value) -> Result<Self> {
         let root = Self { place: String::new(), value };
         if root.value.is_table() {
@@ -49,7 +49,7 @@ impl Node {
             .collect()
     }
 
-    /// The fields of a table by name, in no order.
+    /// The fields of a table by name, in no particular order.
     pub(super) fn entries(&self) -> Result<Vec<(String, Self)>> {
         let mut entries = Vec::new();
         for pair in self.table()?.pairs::<Value, Value>() {
@@ -69,7 +69,7 @@ impl Node {
         self.checked_text(text)
     }
 
-    /// A string that is not blank; a number is taken as Lua writes it.
+    /// A string that is not blank; a number is converted as Lua prints it.
     pub(super) fn label(&self) -> Result<String> {
         let label = if self.value.is_integer() || self.value.is_number() {
             self.value.to_string()?
@@ -88,7 +88,7 @@ impl Node {
         self.value.as_boolean().ok_or_else(|| self.must_be("a boolean"))
     }
 
-    /// A whole number, also where it is written as a float.
+    /// An integer; a float with an integral value counts as one.
     pub(super) fn integer<T: TryFrom<i64>>(&self) -> Result<T> {
         if !self.value.is_integer() && !self.value.is_number() {
             return Err(self.must_be("a number"));
@@ -113,12 +113,12 @@ impl Node {
         Number::from_f64(number).map(Into::into).ok_or_else(|| self.must("be a finite number"))
     }
 
-    /// Refuses what is not a function.
+    /// Checks that it is a function.
     pub(super) fn function(&self) -> Result<()> {
         if self.value.is_function() { Ok(()) } else { Err(self.must_be("a function")) }
     }
 
-    /// A refusal of this value: "must …".
+    /// An error about this value: "must …".
     pub(super) fn must(&self, what: &str) -> DefinitionError {
         refusal(self.place.clone(), &format!("must {what}"))
     }
@@ -158,7 +158,7 @@ fn refusal(field: String, problem: &str) -> DefinitionError {
     DefinitionError::NotADefinition { field, problem: problem.to_owned() }
 }
 
-/// The integer that a float stands for.
+/// The integer that a float equals, if it is exact.
 #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53, so exact")]
 fn whole(number: f64) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;

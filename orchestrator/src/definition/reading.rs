@@ -1,4 +1,5 @@
-//! What a definition must look like. Fields that are not named here are ignored: newer clients may send more.
+//! Reads a definition from the table that a script returned, and so specifies what it must look like. Unknown fields
+//! are ignored, since newer clients may send more.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +79,8 @@ fn policy(node: &Node) -> Result<ConcurrencyPolicy> {
     }
 }
 
-/// Stages are run by the runner, out of the script itself: here they only have to be there.
+/// Checks that the stages are well-formed. They are not part of the definition: the runner takes them from the
+/// script.
 fn stages(node: &Node) -> Result<()> {
     let stages = node.list()?;
     if stages.is_empty() {

@@ -1,4 +1,5 @@
-//! The Lua state that a script is read in: pure functions, a memory limit, and no way out.
+//! The sandboxed Lua state in which a script is evaluated: only pure functions, limits on memory and processor time,
+//! and no access to anything outside.
 
 use std::time::Duration;
 
@@ -11,22 +12,22 @@ use super::error::{DefinitionError, Limit};
 
 /// Memory of the Lua state, in bytes.
 const MEMORY_LIMIT: usize = 64 << 20;
-/// After this much processor time a script is stopped with its line; what Lua cannot interrupt (a pattern match,
-/// say) the kernel stops a little later, without.
+/// After this much processor time a script is stopped, with an error that names its line. What Lua cannot interrupt,
+/// such as a pattern match, the kernel stops a little later, without a line.
 const TIME_LIMIT: Duration = Duration::from_millis(800);
-/// Instructions between two looks at the clock.
+/// Lua instructions between two checks of the processor time.
 const INSTRUCTIONS_PER_CHECK: u32 = 100_000;
-/// A script's own message is cut here.
+/// Longest message of a script's error; longer ones are truncated.
 const MAX_MESSAGE_CHARS: usize = 1_000;
-/// What Lua puts before the line in a message: `pipeline:12: …`.
+/// Names the script in Lua's messages: `pipeline:12: …`.
 pub(crate) const CHUNK_NAME: &str = "=pipeline";
 
-/// Globals of the base library that load code, print, or steer the collector.
+/// Globals of the base library that load code, write to stderr, or control the garbage collector.
 const REMOVED: [&str; 6] = ["load", "loadfile", "dofile", "collectgarbage", "warn", "require"];
 /// Globals that only a runner provides.
 const RUNNER_MODULES: [&str; 5] = ["log", "input", "process", "container", "env"];
 
-/// A cause of a Lua error that is more than its text.
+/// A Lua error that this module raises, to be told from the script's own errors.
 #[derive(Debug, Clone, thiserror::Error)]
 enum Cause {
     #[error("`{module}` exists only while a job runs")]
@@ -35,7 +36,7 @@ enum Cause {
     OutOfTime { line: Option<u32> },
 }
 
-/// Runs `script` in a new state, and `read`s what it returns while that state lives.
+/// Runs `script` in a new state, and calls `read` with what it returns, while the state still exists.
 pub(super) fn run<T>(
     script: &str,
     read: impl FnOnce(Value) -> std::result::Result<T, DefinitionError>,
@@ -45,7 +46,8 @@ pub(super) fn run<T>(
     read(chunk.call(())?)
 }
 
-/// A state with what every script finds, read or run: the pure libraries, and the global `pipeline`.
+/// A state with what every script can use, both when its definition is read and when a runner runs it: the pure
+/// libraries, and the global `pipeline`.
 pub(crate) fn language() -> Result<Lua> {
     let libraries = StdLib::STRING | StdLib::TABLE | StdLib::MATH | StdLib::UTF8 | StdLib::COROUTINE;
     let lua = Lua::new_with(libraries, LuaOptions::default())?;
@@ -59,6 +61,7 @@ pub(crate) fn language() -> Result<Lua> {
     Ok(lua)
 }
 
+/// A state for reading a definition: refuses the modules of the runner, and limits memory and processor time.
 fn new_state() -> Result<Lua> {
     let lua = language()?;
     let globals = lua.globals();
@@ -79,13 +82,13 @@ fn new_state() -> Result<Lua> {
     Ok(lua)
 }
 
-/// What this thread, the only one of its process, has used so far.
+/// The processor time that this thread, the only one of its process, has used so far.
 fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.try_into().expect("invariant: processor time is not negative")
 }
 
-/// A table that refuses every use. It can be named at top level (a stage may capture it), nothing more.
+/// A table that refuses every use. At top level, a script can only refer to it, so that a stage captures it.
 fn runner_module(lua: &Lua, module: &'static str) -> Result<Table> {
     let refuse = lua.create_function(move |lua, _: MultiValue| -> Result<()> {
         Err(Error::external(Cause::RunnerModule { module, line: line(lua, 1) }))
@@ -129,11 +132,12 @@ impl From<Error> for DefinitionError {
             error.to_string()
         };
         let (line, message) = split_place(without_traceback(&text));
-        // Lua has no error code for it. A script that raises this text itself is refused all the same.
+        // Lua has no error code for a stack overflow. A script that raises this text itself is refused just the same.
         if message.ends_with("stack overflow") || message.starts_with("stack overflow") {
             return Self::Limit { limit: Limit::Recursion, line };
         }
-        // What `string.rep` and `table.concat` say before they even ask for the memory.
+        // The errors of `string.rep` and `table.concat` for results so large that they do not even try to allocate
+        // them.
         if message.ends_with("resulting string too large") || message.ends_with("string too long") {
             return Self::Limit { limit: Limit::Memory, line };
         }

@@ -1,7 +1,8 @@
-//! One request that came more than once: the latest copy claims, and the older ones get its answer.
+//! Copies of one request, which a client has sent more than once under the same key: only the latest copy may claim,
+//! and the older ones get its answer.
 //!
-//! A client that left a long poll may ask again under the same key, once and without waiting, whether a job was given
-//! to it. What it hears then is the last word: no older copy, to which nobody listens any more, may win one later.
+//! A client that has left a long poll may send the request again, once and without waiting, to learn whether it was
+//! given a job. The answer to that is final: no older copy, whose client no longer listens, may win a job later.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +11,10 @@ use rivet_events::id::RunnerId;
 use tokio::sync::{OwnedMutexGuard, watch};
 use tokio::time::{Instant, timeout_at};
 
-/// Whose request it is, and its key.
+/// What identifies a request: the runner that sent it, and its request key.
 pub(crate) type RequestName = (RunnerId, String);
 
-/// The requests with a key that wait in this process.
+/// The requests with a key that are being handled in this process.
 #[derive(Debug, Default)]
 pub(super) struct Requests(Mutex<HashMap<RequestName, Arc<Request>>>);
 
@@ -21,17 +22,19 @@ pub(super) struct Requests(Mutex<HashMap<RequestName, Arc<Request>>>);
 #[derive(Debug, Default)]
 struct Request {
     latest: watch::Sender<Latest>,
-    /// Held by the copy that claims.
+    /// Held by the copy that is claiming.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
 
+/// The latest copy of a request.
 #[derive(Debug, Default)]
 struct Latest {
     number: u64,
+    /// Whether it has been answered, or dropped.
     is_over: bool,
 }
 
-/// One copy of a request, for as long as it is being answered, or about a claim.
+/// One copy of a request, kept for as long as its handler runs or a claim that it has begun.
 #[derive(Debug)]
 pub(crate) struct RequestCopy {
     requests: Arc<Requests>,
@@ -40,20 +43,21 @@ pub(crate) struct RequestCopy {
     number: u64,
 }
 
-/// The right to claim for a request. It may be held longer than its copy has a client.
+/// The right to claim for a request; one copy at a time has it. It may outlive the client of its copy, since a claim
+/// that has begun runs to completion.
 #[derive(Debug)]
 pub(crate) struct Turn {
     #[expect(dead_code, reason = "held for its drop")]
     guard: OwnedMutexGuard<()>,
     #[expect(
         dead_code,
-        reason = "held for its drop: as long as it is there, the next copy finds the turn taken"
+        reason = "held for its drop: keeps the request in the map, so that later copies find this turn taken"
     )]
     copy: Arc<RequestCopy>,
 }
 
 impl Requests {
-    /// One more copy, the latest from now on. Without a name there are no others.
+    /// Registers one more copy, the latest from now on. A request without a name has no other copies.
     pub(super) fn begin(self: &Arc<Self>, name: Option<RequestName>) -> Arc<RequestCopy> {
         let mut requests = self.lock();
         let request = name.clone().map(|name| Arc::clone(requests.entry(name).or_default()));
@@ -72,21 +76,21 @@ impl Requests {
 }
 
 impl RequestCopy {
-    /// The right to claim, once no other copy is about it; none where a later copy has come.
+    /// Waits until no other copy is claiming, and takes the right to claim; `None` if a later copy has arrived.
     pub(crate) async fn turn(self: &Arc<Self>) -> Option<Turn> {
         let guard = Arc::clone(&self.request.turn).lock_owned().await;
         self.is_latest().then(|| Turn { guard, copy: Arc::clone(self) })
     }
 
-    /// Waits for a later copy.
+    /// Waits until a later copy arrives.
     pub(crate) async fn superseded(&self) {
         self.wait_for(|latest| latest.number != self.number).await;
     }
 
-    /// Waits until the latest copy is answered, where that is another one, or until `deadline`.
+    /// If this is not the latest copy, waits until that one is answered, or until `deadline`.
     pub(crate) async fn latest_is_over(&self, deadline: Instant) {
         if !self.is_latest() {
-            // Late, there is nothing to wait for: the latest copy has a client of its own.
+            // After a timeout nothing is left to do: the latest copy has a client of its own.
             let _ = timeout_at(deadline, self.wait_for(|latest| latest.is_over)).await;
         }
     }
@@ -107,7 +111,7 @@ impl Drop for RequestCopy {
         if self.is_latest() {
             self.request.latest.send_modify(|latest| latest.is_over = true);
         }
-        // The map's and this one's.
+        // The last copy: the two references are the map's and its own.
         if let Some(name) = &self.name
             && Arc::strong_count(&self.request) == 2
         {

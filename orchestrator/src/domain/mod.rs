@@ -1,11 +1,11 @@
-//! The rules: pure aggregates that turn a command into events or a refusal.
+//! The domain rules: pure aggregates that turn a command into events or a refusal.
 //!
-//! Each aggregate has the same files: `command.rs` (what can be asked), `state.rs` (what has come of its events:
-//! `evolve`, which cannot fail and holds no rules), `decide.rs` (the rules and their refusals), `tests.rs` (given,
-//! when, then), and in `mod.rs` the adapter to cqrs-es. Nothing here does I/O: time, ids and chance arrive in the
-//! command.
+//! Each aggregate has the same files: `command.rs` (the commands that it takes), `state.rs` (its state, and `evolve`,
+//! which applies one event, cannot fail and holds no rules), `decide.rs` (the rules, and the errors of refusals),
+//! `tests.rs` (given, when, then), and in `mod.rs` the adapter to cqrs-es. Nothing here does I/O: time, ids and
+//! randomness arrive in the command.
 
-/// A command that has a name, for those who count.
+/// A command with a name, for metrics.
 pub trait NamedCommand {
     /// The names of all commands of the aggregate.
     const NAMES: &'static [&'static str];
@@ -14,7 +14,7 @@ pub trait NamedCommand {
     fn name(&self) -> &'static str;
 }
 
-/// Names the commands of an aggregate: each variant has one payload.
+/// Implements [`NamedCommand`] for the command enum of an aggregate, whose variants have one payload each.
 macro_rules! command_names {
     ($command:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
         impl crate::domain::NamedCommand for $command {

@@ -1,4 +1,5 @@
-//! Specifications of an aggregate: given these events, when this command comes, then this follows.
+//! A small test framework for aggregates: given these events, when this command comes, then these events follow or
+//! this refusal.
 
 use std::fmt;
 
@@ -30,7 +31,7 @@ where
         self.0.then_expect_events(events.into());
     }
 
-    /// What is asked is already so.
+    /// No event follows: what the command asks is already so.
     #[track_caller]
     pub(super) fn then_nothing(self) {
         self.then([]);
@@ -42,7 +43,7 @@ where
     }
 }
 
-/// Lets a live aggregate handle a command; the events that it recorded, or its refusal.
+/// Lets an aggregate handle a command. Returns the events that it recorded, and has applied, or its refusal.
 pub(super) fn handle<A: Aggregate<Services = ()>>(
     aggregate: &mut A,
     command: A::Command,

@@ -1,4 +1,4 @@
-//! How much memory aggregates take, for caches that are bounded by it.
+//! Estimates how much memory an aggregate takes, for caches whose capacity is in bytes.
 
 use rivet_events::job::JobResult;
 use rivet_events::pipeline::PipelineDefinition;
@@ -13,9 +13,9 @@ use super::projection::Projection;
 use super::runner::Runner;
 use super::webhook::Webhook;
 
-/// Something that may hold much, for clients have sent it.
+/// An aggregate whose weight in a cache can be estimated.
 pub trait Weigh {
-    /// The bytes of what clients chose the size of; other fields do not count.
+    /// Size in bytes of the data whose size clients choose. Other fields do not count.
     fn weight(&self) -> usize {
         0
     }
@@ -67,7 +67,7 @@ fn of_object(object: &Map<String, Value>) -> usize {
     object.iter().map(|(key, value)| size_of::<String>() + key.len() + of_value(value)).sum()
 }
 
-/// Far more than the text that it was, where that is one like `[1,2,3]`.
+/// Size in memory, which is far more than that of the JSON text for values like `[1,2,3]`.
 fn of_value(value: &Value) -> usize {
     let inside = match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,

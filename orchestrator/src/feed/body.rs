@@ -15,7 +15,7 @@ use rivet_events::{Envelope, Event, Metadata, Position, Version};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// An event in its place in the log.
+/// An event, with its place in the log.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Event, example = json!({
     "position": 2,
@@ -39,19 +39,19 @@ use utoipa::ToSchema;
     "metadata": {"actor": "runner:build-1"},
 }))]
 pub(crate) struct EventBody<'a> {
-    /// Its place in the whole log.
+    /// Its position in the whole log.
     position: Position,
     event_id: EventId,
     /// Such as `job.claimed`.
     r#type: &'a str,
-    /// Of the schema of its payload.
+    /// The version of its payload's schema.
     version: u32,
-    /// Such as `job`; while servers are updated, also one that only the newer ones know.
+    /// The kind of its stream, such as `job`. While servers are being updated, also one that only newer servers know.
     stream_type: &'static str,
     stream_id: &'a str,
-    /// Its place in its stream.
+    /// Its number in its stream.
     sequence: Version,
-    /// By the clock of the server that took the command.
+    /// When it was recorded, by the clock of the server that took the command.
     recorded_at: DateTime<Utc>,
     /// What happened; its members are those of its type.
     #[schema(value_type = Payload)]

@@ -1,4 +1,4 @@
-//! An event as a `CloudEvent` 1.0 in JSON, for consumers that speak that and not ours.
+//! An event as a `CloudEvent` 1.0 in JSON, for consumers that use this standard format.
 //!
 //! Attributes are those of the specification (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>)
 //! and of its documented extensions `sequence`, `correlation` and `distributed-tracing`.
@@ -9,15 +9,15 @@ use rivet_events::{Envelope, Event};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// One event.
+/// Media type of one event.
 pub(crate) const MEDIA_TYPE: &str = "application/cloudevents+json";
-/// An array of them.
+/// Media type of an array of events.
 pub(crate) const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
 
-/// One log is one source: ids are unique and positions are ordered within it.
+/// The `source` of all events: the log as a whole, within which ids are unique and positions ordered.
 const SOURCE: &str = "urn:rivet:log";
 
-/// An event in its place in the log.
+/// An event, with its place in the log.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "specversion": "1.0",
@@ -37,13 +37,13 @@ pub(crate) struct CloudEvent<'a> {
     id: EventId,
     source: &'static str,
     r#type: &'a str,
-    /// Its stream, such as `job/018f…`.
+    /// The stream of the event, such as `job/018f…`.
     subject: String,
     time: DateTime<Utc>,
     datacontenttype: &'static str,
-    /// Which schema its data has.
+    /// The schema of its data, with its version.
     dataschema: String,
-    /// Its position: twenty digits, since the extension asks for a text whose order is the order of events.
+    /// Its position in the log, as twenty digits: the extension asks for a text whose order is the order of events.
     sequence: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     correlationid: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! An event on its way to many readers.
+//! An event that is shared by many followers, with its encoding.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,7 +7,7 @@ use rivet_events::{Envelope, Position};
 
 use super::EventBody;
 
-/// An event, encoded once, when the first reader asks.
+/// An event. It is encoded once, when the first follower asks for its JSON.
 #[derive(Debug)]
 pub(crate) struct FeedEvent {
     /// The event.
@@ -20,7 +20,7 @@ impl FeedEvent {
         Self { envelope, json: OnceLock::new() }
     }
 
-    /// Where it stands in the log.
+    /// Its position in the log.
     pub(crate) fn position(&self) -> Position {
         self.envelope.position
     }

@@ -1,4 +1,4 @@
-//! Which events a reader wants.
+//! The filter of a follower: which events it wants.
 
 use rivet_events::id::PipelineId;
 use rivet_events::job::JobEvent;
@@ -7,16 +7,16 @@ use rivet_events::pipeline::PipelineEvent;
 use rivet_events::{Envelope, Event, StreamType};
 use serde::Deserialize;
 
-/// What an event must be to pass; an empty filter passes all.
+/// The conditions that an event must meet, all of them, to pass. An empty filter passes every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Filter {
-    /// One of these types, such as `job.claimed`; any where there are none.
+    /// It has one of these types, such as `job.claimed`; any type if the list is empty.
     pub(crate) types: Vec<String>,
-    /// Of a stream of this kind.
+    /// Its stream is of this kind.
     pub(crate) stream_type: Option<StreamType>,
-    /// Of a stream of this id, of whatever kind.
+    /// Its stream has this id, whatever its kind.
     pub(crate) stream_id: Option<String>,
-    /// Of this pipeline, its jobs and their logs.
+    /// It belongs to this pipeline, to one of its jobs or to the log of one.
     pub(crate) pipeline_id: Option<PipelineId>,
 }
 
@@ -31,7 +31,7 @@ impl Filter {
     }
 }
 
-/// The pipeline that an event is about, where it is about one.
+/// The pipeline that an event belongs to, if it belongs to one.
 fn pipeline_of(event: &Event) -> Option<PipelineId> {
     match event {
         Event::Pipeline(event) => Some(match event {
@@ -53,7 +53,7 @@ fn pipeline_of(event: &Event) -> Option<PipelineId> {
             JobEvent::Purged(purged) => purged.pipeline_id,
         }),
         Event::JobLog(JobLogEvent::Appended(appended)) => Some(appended.pipeline_id),
-        // Those that a newer build wrote name it in the same place.
+        // Events of a newer build name their pipeline in the same member of the payload.
         Event::Unreadable(event) => {
             #[derive(Deserialize)]
             struct OfPipeline {

@@ -1,4 +1,4 @@
-//! One reader's way through the feed.
+//! A follower: one reader's cursor in the feed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,26 +11,28 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{Feed, FeedEvent, Filter};
 
-/// Shortest time between two looks of one reader that has caught up: under load it takes what came meanwhile at once.
-const REST: Duration = Duration::from_millis(50);
+/// Shortest time between two reads of a follower that has caught up. Under load, one read then takes all that was
+/// appended meanwhile.
+const READ_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Events that are read at once at most.
+/// Events of a page at most.
 const PAGE: usize = 256;
-/// Bytes of JSON that are read at once: more only of a reader whose last page was smaller.
+/// Target size of a page, in bytes of JSON. A page can exceed it where its events are larger than those of the page
+/// before, from whose average size the number of events is computed.
 const PAGE_BYTES: usize = 1 << 20;
 
-/// Follows the events that pass a filter, from a position on.
+/// Reads the events that pass a filter, from a position on, and waits for new ones at the end of the log.
 pub(crate) struct Follower {
     feed: Feed,
     heads: watch::Receiver<Position>,
     filter: Filter,
     position: Position,
-    /// What was read after `position`, before the filter.
+    /// Events that were read after `position`, not filtered yet.
     page: VecDeque<Arc<FeedEvent>>,
-    /// Events to read next, so that a page of large ones is no larger than one of small ones.
+    /// Number of events of the next page, so that it comes to about [`PAGE_BYTES`].
     limit: usize,
-    /// Not to look again before.
-    rested_at: Instant,
+    /// When a follower that has caught up may read again.
+    next_read_at: Instant,
 }
 
 impl Follower {
@@ -47,16 +49,16 @@ impl Follower {
             position,
             page: VecDeque::new(),
             limit: PAGE / 8,
-            rested_at: Instant::now(),
+            next_read_at: Instant::now(),
         }
     }
 
-    /// Everything up to here was returned, or does not pass.
+    /// The cursor: every event up to here was returned, or does not pass the filter.
     pub(crate) fn position(&self) -> Position {
         self.position
     }
 
-    /// The next event, of those that were read already.
+    /// The next event that passes the filter, among those that were read already.
     pub(crate) fn peek(&mut self) -> Option<&FeedEvent> {
         while let Some(event) = self.page.pop_front_if(|event| !self.filter.passes(&event.envelope)) {
             self.position = event.position();
@@ -64,7 +66,7 @@ impl Follower {
         self.page.front().map(|event| &**event)
     }
 
-    /// As [`Self::peek`], and passes it.
+    /// Like [`Self::peek`], and moves the cursor past the event.
     pub(crate) fn take(&mut self) -> Option<Arc<FeedEvent>> {
         self.peek()?;
         let event = self.page.pop_front()?;
@@ -72,7 +74,7 @@ impl Follower {
         Some(event)
     }
 
-    /// Reads on once all that was read is passed. False at the end of the log.
+    /// Reads the next page, if no event of the last one is left. False at the end of the log.
     pub(crate) async fn advance(&mut self) -> Result<bool, ReadError> {
         if self.page.is_empty() {
             self.page = self.feed.read(self.position, self.limit).await?.into();
@@ -80,24 +82,24 @@ impl Follower {
             if let Some(fitting) = (self.page.len() * PAGE_BYTES).checked_div(bytes) {
                 self.limit = fitting.clamp(1, PAGE);
             }
-            self.rested_at = Instant::now() + REST;
+            self.next_read_at = Instant::now() + READ_INTERVAL;
         }
         Ok(!self.page.is_empty())
     }
 
-    /// Waits for something to read, until `deadline`.
+    /// Waits until there is something to read, or until `deadline`.
     pub(crate) async fn wait(&mut self, deadline: Instant) {
         let position = self.position;
         let grown = async {
-            sleep_until(self.rested_at).await;
+            sleep_until(self.next_read_at).await;
             let _ = self.heads.wait_for(|head| *head > position).await;
         };
-        // Late by the deadline at most; what was missed is found by the look after it.
+        // A missed hint delays the follower until the deadline at most: its next read finds the events.
         let _ = timeout_at(deadline, grown).await;
     }
 
-    /// The next event, waiting for it; `None` where there was none until `deadline`, or it takes longer to get past
-    /// what does not pass.
+    /// Waits for the next event that passes the filter. `None` if there was none until `deadline`, or if reading past
+    /// the events that do not pass takes longer.
     pub(crate) async fn next(&mut self, deadline: Instant) -> Result<Option<Arc<FeedEvent>>, ReadError> {
         loop {
             if let Some(event) = self.take() {

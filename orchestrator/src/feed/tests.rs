@@ -96,7 +96,7 @@ async fn a_slow_reader_finds_everything_where_it_left_it() {
     assert_eq!(positions(&mut slow, 1).await, [1]);
     append(&*log, 11..=2_000).await;
     assert_eq!(positions(&mut fast, 2_000).await, (1..=2_000).collect::<Vec<_>>());
-    // The tail begins anew far ahead of the slow one.
+    // The tail starts over, far ahead of the slow reader.
     let mut latest = Feed::clone(&feed).follow(Filter::default(), Position(1_999));
     assert_eq!(positions(&mut latest, 1).await, [2_000]);
     assert_eq!(positions(&mut slow, 1_999).await, (2..=2_000).collect::<Vec<_>>());

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
 use tokio_util::sync::CancellationToken;
 
-use crate::chance;
+use crate::random;
 
 /// Longest silence: below the idle timeouts of load balancers, and soon enough to notice a client that has gone.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -42,7 +42,7 @@ impl Frames {
     pub(super) fn opening(id: impl Display) -> Self {
         // From half to one and a half times.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 1,500")]
-        let retry = (RETRY_MS * (0.5 + chance::draw())) as u64;
+        let retry = (RETRY_MS * (0.5 + random::draw())) as u64;
         let mut frames = Self::default();
         frames.write(&format!("retry: {retry}\nid: {id}\n\n"));
         frames

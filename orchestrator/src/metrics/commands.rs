@@ -1,25 +1,25 @@
-//! Commands, by what became of them.
+//! Counts commands by their outcome.
 
 use prometheus::{IntCounter, IntCounterVec};
 
 use super::registry::Registry;
 
-/// What became of a command.
+/// The outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its events are in the log.
+    /// Its events were appended.
     Recorded,
-    /// Nothing was left to do.
+    /// There was nothing to record: what it asks is already so.
     Unchanged,
-    /// The aggregate said no.
+    /// The aggregate refused it.
     Refused,
-    /// Others were faster each time that it was tried.
+    /// Every try lost against a concurrent append to the same stream.
     Contended,
-    /// A stream that it only asked not to move had moved.
+    /// Another stream, on whose version its append depends, had moved.
     Stale,
     /// The append queue was full.
     Overloaded,
-    /// The store did not answer.
+    /// The store was unavailable.
     Unavailable,
     /// The stream cannot be read.
     Corrupt,
@@ -55,7 +55,7 @@ impl Outcome {
 #[derive(Debug)]
 pub struct CommandMetrics(IntCounterVec);
 
-/// The counters of one kind of aggregate, found beforehand.
+/// The counters of one kind of aggregate: for each command, one per [`Outcome`], looked up beforehand.
 #[derive(Debug)]
 pub struct CommandCounts(Vec<(&'static str, [IntCounter; Outcome::ALL.len()])>);
 

@@ -1,7 +1,8 @@
-//! Requests, by route, method and status.
+//! Metrics of requests, by route, method and status.
 //!
-//! The layer is laid around each endpoint by itself, so each has slots of its own for its counters: a slot is filled
-//! when it is first needed, and from then on it is found by two indexes.
+//! axum wraps each endpoint in its own copy of the layer, so each endpoint has its own table of metric handles,
+//! indexed by method and status. An entry is looked up in the registry at its first use, and from then on by its two
+//! indexes.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,16 +16,16 @@ use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use super::Present;
+use super::GaugeGuard;
 use super::registry::Registry;
 
 const DURATIONS: [f64; 15] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-/// Methods that have a slot, the last for all others.
+/// Methods with an entry of their own; the last stands for all others.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "other"];
-/// Statuses that have a slot: those that this server gives.
+/// Statuses with an entry: those that this server answers with. Others are looked up each time.
 const STATUSES: [u16; 15] = [200, 201, 202, 204, 400, 404, 405, 409, 412, 413, 415, 416, 422, 500, 503];
-/// The route of a path that matches none.
+/// The label for a path that matches no route.
 const UNKNOWN: &str = "unknown";
 
 /// The metrics of all requests.
@@ -54,12 +55,12 @@ impl HttpMetrics {
     }
 }
 
-/// Counts requests. Layer it on the router, outside everything that may answer.
+/// The layer that counts requests. Add it to the router, outside of everything that may answer.
 #[derive(Debug, Clone)]
 pub struct CountRequests(Arc<HttpMetrics>);
 
 impl CountRequests {
-    /// Counts them in these metrics.
+    /// Counts requests in these metrics.
     #[must_use]
     pub fn new(metrics: Arc<HttpMetrics>) -> Self {
         Self(metrics)
@@ -82,6 +83,7 @@ pub struct Counted<S> {
     slots: Arc<[OnceLock<Arc<MethodSlots>>; METHODS.len()]>,
 }
 
+/// The metric handles of one route and method.
 #[derive(Debug)]
 struct MethodSlots {
     route: String,
@@ -136,10 +138,11 @@ where
         self.inner.poll_ready(cx)
     }
 
-    /// A request whose client leaves before the answer is no longer in flight, and is not counted.
+    /// A request whose client disconnects before the answer leaves the gauge of requests in flight, and is not
+    /// counted.
     fn call(&mut self, request: Request) -> Self::Future {
         let began = Instant::now();
-        let in_flight = Present::new(self.metrics.in_flight.clone());
+        let in_flight = GaugeGuard::new(self.metrics.in_flight.clone());
         let (slots, metrics) = (self.slots(&request), Arc::clone(&self.metrics));
         let answer = self.inner.call(request);
         Box::pin(async move {

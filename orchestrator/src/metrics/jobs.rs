@@ -1,4 +1,4 @@
-//! The life of jobs: how long they wait and run, and how they end.
+//! Metrics of jobs: how long they wait and run, and how they end.
 
 use chrono::TimeDelta;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
@@ -7,12 +7,14 @@ use rivet_events::job::JobStatus;
 use super::registry::Registry;
 use crate::domain::job::{Job, JobState};
 
+/// Buckets for waiting times, in seconds.
 const WAITS: [f64; 13] =
     [0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0];
+/// Buckets for running times, in seconds.
 const RUNS: [f64; 13] =
     [1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_200.0, 1_800.0, 3_600.0, 7_200.0, 14_400.0];
 
-/// Each change of a job is counted by the process that appended it.
+/// Metrics of jobs. The process that appended a change counts it.
 #[derive(Debug)]
 pub struct JobMetrics {
     wait: Histogram,
@@ -40,7 +42,7 @@ impl JobMetrics {
                 "Attempts that ended without ending their job: it waits for the next one.",
             ),
         };
-        // Also what has not happened yet has a line.
+        // Creates the counters, so that the metrics show zeros for what has not happened yet.
         for status in [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut] {
             metrics.ended(status);
         }
@@ -51,7 +53,7 @@ impl JobMetrics {
         self.ended.with_label_values(&[status.as_str()])
     }
 
-    /// Counts what one append changed.
+    /// Counts what one append has changed.
     pub fn count(&self, before: &Job, after: &Job) {
         match (&before.state, &after.state) {
             (JobState::Queued(queued), JobState::Running(running)) => {
@@ -73,7 +75,7 @@ impl JobMetrics {
     }
 }
 
-/// The clocks of replicas differ a little: never less than nothing.
+/// A duration in seconds. Never negative, though it may be between the clocks of two replicas.
 fn seconds(time: TimeDelta) -> f64 {
     time.as_seconds_f64().max(0.0)
 }

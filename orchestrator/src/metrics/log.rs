@@ -1,14 +1,16 @@
-//! Appends to the log.
+//! Metrics of appends to the log.
 
 use prometheus::{Histogram, IntCounter, IntGauge};
 use rivet_events::log::{CommittedBatch, LogObserver};
 
 use super::registry::Registry;
 
+/// Buckets for the size of a batch, in appends.
 const SIZES: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+/// Buckets for the time of a commit, in seconds.
 const COMMITS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
 
-/// What the writer of this process does.
+/// Metrics of this process's log writer.
 #[derive(Debug)]
 pub struct LogMetrics {
     events: IntCounter,

@@ -1,4 +1,4 @@
-//! What the process takes of its machine, under the names that Prometheus gives to that everywhere.
+//! Metrics of the process: processor time, memory, files. Their names are those that Prometheus clients agree on.
 
 use std::fs;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::registry::Registry;
 
 const KIBIBYTE: i64 = 1024;
 
-/// Adds what the system tells; what it does not tell (it has no `/proc`) is left out.
+/// Measures the process. Metrics that the system does not provide (it has no `/proc`) are left out.
 pub(super) fn measure(registry: &Registry, started_at: DateTime<Utc>) {
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
     let seconds = Duration::try_from(cpu).unwrap_or_default().as_secs_f64();
@@ -39,7 +39,7 @@ pub(super) fn measure(registry: &Registry, started_at: DateTime<Utc>) {
     }
 }
 
-/// The number of a line such as `VmRSS:    1234 kB`.
+/// The number in a line such as `VmRSS:    1234 kB`.
 fn field_of(status: &str, field: &str) -> Option<i64> {
     status.lines().find_map(|line| line.strip_prefix(field)?.split_whitespace().next()?.parse().ok())
 }

@@ -1,4 +1,4 @@
-//! Makes metrics and keeps them, and writes them as text.
+//! Creates and registers metrics, and encodes them as text.
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -9,49 +9,49 @@ use prometheus::{
 /// The content type of what [`super::scrape`] returns.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
-/// A set of metrics with different names.
+/// A set of metrics with distinct names.
 #[derive(Debug, Clone, Default)]
 pub struct Registry(prometheus::Registry);
 
 const VALID: &str = "invariant: names and labels are literals that are valid, and each name is used once";
 
 impl Registry {
-    fn keep<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
+    fn register<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> C {
         let metric = made.expect(VALID);
         self.0.register(Box::new(metric.clone())).expect(VALID);
         metric
     }
 
     pub(super) fn counter(&self, name: &str, help: &str) -> IntCounter {
-        self.keep(IntCounter::new(name, help))
+        self.register(IntCounter::new(name, help))
     }
 
     pub(super) fn seconds_counter(&self, name: &str, help: &str) -> Counter {
-        self.keep(Counter::new(name, help))
+        self.register(Counter::new(name, help))
     }
 
     pub(super) fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
-        self.keep(IntCounterVec::new(Opts::new(name, help), labels))
+        self.register(IntCounterVec::new(Opts::new(name, help), labels))
     }
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> IntGauge {
-        self.keep(IntGauge::new(name, help))
+        self.register(IntGauge::new(name, help))
     }
 
     pub(super) fn seconds_gauge(&self, name: &str, help: &str) -> Gauge {
-        self.keep(Gauge::new(name, help))
+        self.register(Gauge::new(name, help))
     }
 
     pub(super) fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
-        self.keep(IntGaugeVec::new(Opts::new(name, help), labels))
+        self.register(IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
     pub(super) fn seconds_gauges(&self, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
-        self.keep(GaugeVec::new(Opts::new(name, help), labels))
+        self.register(GaugeVec::new(Opts::new(name, help), labels))
     }
 
     pub(super) fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Histogram {
-        self.keep(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
+        self.register(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec())))
     }
 
     pub(super) fn histograms(
@@ -61,10 +61,10 @@ impl Registry {
         labels: &[&str],
         buckets: &[f64],
     ) -> HistogramVec {
-        self.keep(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
+        self.register(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
     }
 
-    /// All of it in the text format of Prometheus.
+    /// All metrics, in the text format of Prometheus.
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         TextEncoder::new().encode_utf8(&self.0.gather(), &mut text).expect("invariant: a string takes all");

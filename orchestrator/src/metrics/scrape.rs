@@ -1,7 +1,8 @@
-//! What is read when somebody asks: the queue, the runners, the read models, the process.
+//! Answers a scrape: reads the state of the queue, the runners, the read models and the process, and adds the metrics
+//! that were counted.
 //!
-//! The state of the queue and the runners is the same on every replica, so a dashboard takes the maximum over them;
-//! what is counted is each replica's own, so it takes the sum.
+//! Every replica reads the same state of the queue and the runners, so a dashboard takes their maximum over the
+//! replicas. Counters are each replica's own, so it takes their sum.
 
 use std::time::Duration;
 
@@ -16,24 +17,25 @@ use super::registry::Registry;
 use super::{Metrics, process};
 use crate::telemetry::chain;
 
-/// Longest wait for the database, well below the ten seconds that Prometheus waits.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// Sets of demands with a line of their own; what the others have waiting stands under [`OTHERS`].
+/// Longest wait for the database: well below the ten seconds after which Prometheus gives up a scrape.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Sets of demands that get a label of their own; the waiting jobs of all others count under [`OTHERS`].
 const MAX_DEMANDS: usize = 20;
 const OTHERS: &str = "(others)";
 
-/// What the database said of the state of things.
+/// The state that is read from the database.
 #[derive(Debug)]
 struct State {
-    /// Since when the job waits that waits longest.
+    /// Since when the job waits that has waited longest.
     oldest_queued_at: Option<DateTime<Utc>>,
+    /// Number of waiting jobs by their demands, and of running jobs, which have `None`.
     by_demands: Vec<(Option<String>, u64)>,
     runners: RunnerCounts,
     read_models: Vec<Status>,
 }
 
-/// All metrics as text, with what is known of the state of things: without the database, that is what is counted in
-/// this process.
+/// All metrics as text. If the database does not answer in time, the state that it holds is left out, and only this
+/// process's own metrics remain.
 pub async fn scrape(
     metrics: &Metrics,
     read_models: &ReadModels,
@@ -53,7 +55,7 @@ pub async fn scrape(
         .gauge("rivet_log_head_position", "The highest position of the log that this process knows of.")
         .set(signed(head.0));
     measure_projector(&states, read_models);
-    let state = tokio::time::timeout(PATIENCE, State::read(read_models, now)).await;
+    let state = tokio::time::timeout(DATABASE_TIMEOUT, State::read(read_models, now)).await;
     let up = states.gauge("rivet_database_up", "Whether the database answered in time when this was read.");
     match state {
         Ok(Ok(state)) => {
@@ -113,7 +115,7 @@ impl State {
             &["demands"],
         );
         let running = states.gauge("rivet_running_jobs", "Jobs in the hands of runners.");
-        // Also an empty queue has a line.
+        // So that an empty queue shows a zero.
         waiting.with_label_values(&[""]).set(0);
         let mut lines = 0;
         for (demands, jobs) in &self.by_demands {

@@ -1,16 +1,16 @@
-//! Ends jobs that are to stop and whose holders fell silent, or go on against force.
+//! Ends running jobs with a cancel request whose holders have fallen silent, or go on in spite of a forced cancel.
 
 use rivet_projections::jobs::Job;
 
 use super::{LastContacts, Processes, SweepError};
 use crate::domain::job::{CancelJob, JobCommand};
 
-/// Looks at a running job.
+/// Sends a cancel to a running job that has a cancel request; the job decides whether it ends now.
 pub(super) async fn reconcile(
     processes: &Processes,
     job: &Job,
     contacts: &LastContacts<'_>,
-    everybody_spoke: bool,
+    grace_is_over: bool,
 ) -> Result<(), SweepError> {
     let (Some(request), Some(runner_id)) = (&job.cancel, &job.runner_id) else { return Ok(()) };
     let now = contacts.now;
@@ -18,8 +18,8 @@ pub(super) async fn reconcile(
         reason: None,
         force: request.force,
         grace: processes.config.cancel_grace,
-        // Until everybody had the time to speak, silence means nothing.
-        last_contact: if everybody_spoke { contacts.find(runner_id).await? } else { Some(now) },
+        // During the grace period the holder counts as not silent.
+        last_contact: if grace_is_over { contacts.find(runner_id).await? } else { Some(now) },
         now,
     };
     Ok(processes.commands.reconcile_job("cancellations", job.id, JobCommand::Cancel(cancel)).await?)

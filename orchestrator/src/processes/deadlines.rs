@@ -1,4 +1,4 @@
-//! Ends what waited or ran for too long.
+//! Times out jobs that have waited in the queue, or run, for too long.
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::PipelineId;
@@ -8,7 +8,8 @@ use rivet_projections::jobs::Job;
 use super::{PAGE, Processes, SweepError};
 use crate::domain::job::{JobCommand, TimeOutJob, longest_run};
 
-/// Looks at the longest waits, one page a sweep: what it ends is gone from the next one's page.
+/// Times out queued jobs, one page per sweep, longest wait first. Jobs that it ends leave the queue, so the next
+/// sweep gets the next page.
 pub(super) async fn reconcile_queued(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
     let latest = now - processes.config.queue_timeout;
     for job in job_queue::queued_before(&processes.read_models, latest, PAGE).await? {
@@ -18,7 +19,7 @@ pub(super) async fn reconcile_queued(processes: &Processes, now: DateTime<Utc>) 
     Ok(())
 }
 
-/// Looks at a running job.
+/// Times out a running job whose attempt has run too long.
 pub(super) async fn reconcile_running(
     processes: &Processes,
     job: &Job,

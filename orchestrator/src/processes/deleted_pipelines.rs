@@ -1,4 +1,4 @@
-//! Cancels the waiting jobs of deleted pipelines.
+//! Cancels the queued jobs of deleted pipelines.
 
 use chrono::{DateTime, Utc};
 use rivet_projections::{job_queue, pipelines};

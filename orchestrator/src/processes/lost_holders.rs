@@ -1,11 +1,11 @@
-//! Ends attempts whose holders fell silent, or never started.
+//! Expires the leases of running jobs whose holders have fallen silent, or never started to work.
 
 use rivet_projections::jobs::Job;
 
 use super::{LastContacts, Processes, SweepError};
 use crate::domain::job::{ExpireLease, JobCommand};
 
-/// Looks at a running job, once everybody had the time to speak.
+/// Expires the lease of a running job if its holder is lost. To be called only after the grace period.
 pub(super) async fn reconcile(
     processes: &Processes,
     job: &Job,
@@ -16,7 +16,7 @@ pub(super) async fn reconcile(
         return Ok(());
     };
     let (policy, now) = (processes.config.lease_policy(), contacts.now);
-    // The shortest time after which it may be lost: spares a look at every healthy job.
+    // A job claimed more recently than this cannot be lost yet, which spares most jobs the lookup of their runner.
     let shortest =
         policy.lease.min(policy.legacy_lease).min(policy.start_timeout).min(policy.legacy_start_timeout);
     if (now - claimed_at).to_std().is_ok_and(|age| age <= shortest) {

@@ -1,11 +1,11 @@
-//! Notes runners that fell silent and hold nothing.
+//! Records as lost the runners that have fallen silent while online, that is, registered and without a job.
 
 use chrono::{DateTime, Utc};
 use rivet_events::StreamId;
 use rivet_projections::runners::{self, RunnerStatus};
 
 use super::{LastContacts, PAGE, Processes, SweepError};
-use crate::commands::{metadata, unless_passed_over};
+use crate::commands::{done_or_skipped, metadata};
 use crate::domain::runner::{LoseRunner, RunnerCommand};
 
 const PROCESS: &str = "lost_runners";
@@ -29,8 +29,8 @@ pub(super) async fn reconcile(
             let lose = RunnerCommand::Lose(LoseRunner { last_contact, offline_after, now });
             let runners = &processes.commands.runners;
             let done = runners.execute(&runner.id, lose, &metadata(PROCESS)).await;
-            unless_passed_over(PROCESS, &StreamId::runner(&runner.id), done)?;
-            // Its next word is worth recording, whenever it comes.
+            done_or_skipped(PROCESS, &StreamId::runner(&runner.id), done)?;
+            // So that its next contact is recorded, and brings it back online.
             processes.liveness.forget(&runner.id);
         }
         match page.next {

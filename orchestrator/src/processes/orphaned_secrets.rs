@@ -1,4 +1,5 @@
-//! Forgets the secrets of webhooks that are not there: a process ended between a webhook's row and its event.
+//! Deletes the secrets of webhooks that do not exist: a process ended after it had stored the secret, and before the
+//! event that creates the webhook was appended.
 
 use std::time::Duration;
 
@@ -7,10 +8,10 @@ use rivet_events::StreamId;
 use rivet_projections::webhooks;
 
 use super::{Processes, SweepError};
-use crate::commands::unless_passed_over;
+use crate::commands::done_or_skipped;
 use crate::domain::webhook::WebhookState;
 
-/// How long a webhook may be on its way into the log.
+/// Age below which a secret is left alone, since the event of its webhook may still be on its way into the log.
 const GRACE: Duration = Duration::from_mins(10);
 
 pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
@@ -21,7 +22,7 @@ pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Resu
             continue;
         }
         let loaded = commands.webhooks.load_fresh(webhook_id).await;
-        let webhook = unless_passed_over("orphaned_secrets", &StreamId::webhook(webhook_id), loaded)?;
+        let webhook = done_or_skipped("orphaned_secrets", &StreamId::webhook(webhook_id), loaded)?;
         if webhook.is_some_and(|webhook| webhook.aggregate.state == WebhookState::Absent) {
             tracing::info!(webhook.id = %webhook_id, "a secret without a webhook is forgotten");
             deliveries.forget(webhook_id).await.map_err(SweepError::Deliveries)?;

@@ -1,4 +1,4 @@
-//! Cancels jobs of a concurrency group that a newer one, by its policy, makes needless.
+//! Cancels the jobs of a concurrency group that a newer job with the policy `cancel_older` supersedes.
 
 use chrono::{DateTime, Utc};
 use rivet_projections::job_queue;

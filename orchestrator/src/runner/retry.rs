@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::chance;
+use crate::random;
 
 /// What an answer to a write means for the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Backoff {
 
 /// A random duration below `bound`.
 pub(super) fn jitter(bound: Duration) -> Duration {
-    bound.mul_f64(chance::draw())
+    bound.mul_f64(random::draw())
 }
 
 #[cfg(test)]

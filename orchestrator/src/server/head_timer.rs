@@ -1,8 +1,8 @@
-//! Bounds the time that a request's head may take, and the rest between two requests.
+//! Separate timeouts for the head of a request and for the idle time between two requests.
 //!
-//! hyper has one timeout for both: it begins where the last answer ends. A short one cuts connections that rest
-//! (and with them, now and then, a request that is just being sent); a long one lets a slow head hold a connection.
-//! This timer, given to hyper with the long one, comes earlier once a head has begun to arrive.
+//! hyper has one timeout for both, which begins at the end of the last answer. A short one closes idle connections
+//! (and now and then with them a request that is just being sent); a long one lets a slow head hold a connection. So
+//! hyper gets the long idle timeout, and this [`Timer`] fires earlier once a head has begun to arrive.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,14 +19,14 @@ pub(super) struct HeadTimer {
     head: Arc<Mutex<Head>>,
 }
 
-/// Where the connection is.
+/// What the connection is waiting for.
 #[derive(Clone, Copy)]
 enum Head {
-    /// Just opened; its first head is on its way.
+    /// Just opened: its first head, which counts as begun at this time.
     Opened(Instant),
-    /// Between two requests, or in one.
-    Resting,
-    /// Something has arrived since the last head was waited for.
+    /// Idle between two requests, or handling one.
+    Idle,
+    /// A head has begun to arrive at this time.
     Begun(Instant),
 }
 
@@ -35,11 +35,11 @@ impl HeadTimer {
         Self { head_timeout, head: Arc::new(Mutex::new(Head::Opened(Instant::now()))) }
     }
 
-    /// Takes note of what was read.
+    /// Notes that these bytes were read from the connection.
     pub(super) fn note(&self, bytes: &[u8]) {
         self.update(|head| match head {
-            Head::Resting if !bytes.is_empty() => Head::Begun(Instant::now()),
-            Head::Resting | Head::Opened(_) | Head::Begun(_) => head,
+            Head::Idle if !bytes.is_empty() => Head::Begun(Instant::now()),
+            Head::Idle | Head::Opened(_) | Head::Begun(_) => head,
         });
     }
 
@@ -58,10 +58,10 @@ impl Timer for HeadTimer {
     fn sleep_until(&self, deadline: std::time::Instant) -> Pin<Box<dyn Sleep>> {
         let head = self.update(|head| match head {
             Head::Opened(at) => Head::Begun(at),
-            Head::Begun(_) | Head::Resting => Head::Resting,
+            Head::Begun(_) | Head::Idle => Head::Idle,
         });
         let (deadline, cut_short) = match head {
-            Head::Resting => (deadline.into(), false),
+            Head::Idle => (deadline.into(), false),
             Head::Opened(at) | Head::Begun(at) => (at + self.head_timeout, true),
         };
         Box::pin(HeadSleep {
@@ -76,7 +76,7 @@ impl Timer for HeadTimer {
     }
 }
 
-/// Ends when the rest is over, or the head has taken too long.
+/// Ends when the idle timeout has passed, or the head has taken too long.
 struct HeadSleep {
     timer: HeadTimer,
     cut_short: bool,

@@ -14,9 +14,9 @@ use super::*;
 
 /// Longer than any test may take.
 const LONG: Duration = Duration::from_mins(5);
-/// Long enough for a client that sends at once, also where the machine stalls.
+/// Long enough for a client that sends at once, even if the machine stalls.
 const BRISK: Duration = Duration::from_secs(2);
-/// For what shall pass, at whatever moment.
+/// For timeouts that are meant to expire.
 const SHORT: Duration = Duration::from_millis(50);
 
 const PATIENT: ServerLimits = ServerLimits {

@@ -1,7 +1,8 @@
-//! Traces for an OpenTelemetry collector: one span a request, a child of the span that its `traceparent` names.
+//! Traces for an OpenTelemetry collector: one span per request, a child of the span that its `traceparent` header
+//! names.
 //!
-//! Spans go out in batches from a thread of their own, as protobuf over HTTP; a collector that is away costs spans,
-//! and never a request.
+//! A thread of its own sends the spans in batches, as protobuf over HTTP. If the collector is unreachable, spans are
+//! lost; requests are not affected.
 
 use std::error::Error;
 
@@ -31,7 +32,7 @@ pub(super) fn exporter(endpoint: &str) -> Result<SdkTracerProvider, Box<dyn Erro
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
 }
 
-/// The layer that turns the spans of requests into spans of `provider`, whatever the log's filter leaves out.
+/// The layer that exports the spans of requests through `provider`, independent of the filter for log lines.
 pub(super) fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -41,10 +42,10 @@ where
     tracing_opentelemetry::layer().with_tracer(tracer).with_filter(filter_fn(is_request))
 }
 
-/// Makes the span a child of the one that the request names.
+/// Makes the span a child of the one that the `traceparent` header of the request names, and sets its attributes.
 pub(super) fn continue_trace(span: &Span, line: &RequestLine, headers: &HeaderMap) {
     let parent = TraceContextPropagator::new().extract(&Headers(headers));
-    // It fails where nobody exports spans.
+    // It fails if no spans are exported, which does not matter.
     let _ = span.set_parent(parent);
     span.set_attribute("http.request.method", line.method.to_string());
     span.set_attribute("url.path", line.uri.path().to_owned());
@@ -53,7 +54,7 @@ pub(super) fn continue_trace(span: &Span, line: &RequestLine, headers: &HeaderMa
     }
 }
 
-/// Notes how the request was answered.
+/// Sets the attribute for the status of the answer.
 pub(super) fn answered(span: &Span, status: StatusCode) {
     span.set_attribute("http.response.status_code", i64::from(status.as_u16()));
 }

@@ -32,11 +32,11 @@ impl Lines {
     }
 }
 
-/// Subscribers that are there from before the first log line to the end of the tests.
+/// Two subscribers that exist from before the first log line until the end of the tests.
 ///
-/// Whether anybody is interested in a line is remembered for the whole process. With at most one subscriber, it is the
-/// thread that comes first to the line that is asked, and one without a subscriber would silence the line for all.
-/// With two, all subscribers are asked.
+/// `tracing` caches for the whole process whether any subscriber is interested in a log line. With at most one
+/// subscriber, it asks only the default subscriber of the thread that reaches the line first; a thread without one
+/// would silence the line for all. With two, it asks all subscribers.
 static LASTING: LazyLock<[Dispatch; 2]> =
     LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
 

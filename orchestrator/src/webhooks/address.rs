@@ -1,16 +1,16 @@
-//! Which addresses a webhook may have: those of the internet, lest the server be made to ask what is behind it.
+//! Which addresses a webhook may have: only public ones. Otherwise a webhook could make the server send requests into
+//! the private network behind it (server-side request forgery).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use reqwest::Url;
 
-/// The address that a URL names without a name service.
+/// The IP address in a URL, if its host is one rather than a name.
 pub(crate) fn literal(url: &Url) -> Option<IpAddr> {
     url.host_str()?.trim_matches(['[', ']']).parse().ok()
 }
 
-/// Whether anybody on the internet may have this address: by the registries of special addresses, RFC 6890 and its
-/// successors.
+/// Whether this is a public address, by the registries of special-purpose addresses (RFC 6890 and its successors).
 pub(crate) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -25,7 +25,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_link_local()
         || address.is_multicast()
         || address.is_documentation()
-        // "This network", protocol assignments, shared by carriers, benchmarks, 6to4 relays, reserved with broadcast.
+        // In this order: "this network", protocol assignments, carrier-grade NAT, benchmarks, 6to4 relays, and
+        // reserved addresses with broadcast.
         || a == 0
         || (a, b, c) == (192, 0, 0)
         || (a == 100 && (64..128).contains(&b))
@@ -42,13 +43,13 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         is_public_v4(Ipv4Addr::new(a, b, c, d))
     };
     match segments {
-        // Mapped and compatible IPv4, and the prefixes that are translated to it.
+        // They embed an IPv4 address: IPv4-mapped and IPv4-compatible, NAT64, and 6to4.
         [0, 0, 0, 0, 0, 0xffff | 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
         | [0x2002, high, low, ..] => embedded(high, low),
-        // Documentation, and the protocol assignments, Teredo among them.
+        // Documentation, and protocol assignments including Teredo.
         [0x2001, 0x0db8 | 0..=0x01ff, ..] | [0x3fff, 0..=0x0fff, ..] => false,
-        // What is global unicast at all.
+        // Global unicast addresses are public, all others are not.
         [first, ..] => (0x2000..0x4000).contains(&first),
     }
 }

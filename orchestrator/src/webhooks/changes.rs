@@ -1,4 +1,4 @@
-//! Which events are of webhooks themselves: that one was registered, paused, resumed or removed.
+//! Follows the log for changes of webhooks themselves: one was created, paused, resumed or deleted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,13 @@ use rivet_events::{Position, StreamType};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
-/// Events that are looked through at once.
+/// Events read from the log at once.
 const BATCH: usize = 1_000;
-/// Shortest time between two looks: under load, what came meanwhile is looked through at once.
-const REST: Duration = Duration::from_millis(50);
+/// Shortest time between two reads at the end of the log. Under load, one read then takes all that was appended
+/// meanwhile.
+const READ_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Looks through the log itself: of the feed, every event would be encoded, though it may be for nobody.
+/// Reads the log rather than the feed, in which every event would be encoded although perhaps nobody wants it.
 pub(super) struct Changes {
     log: Arc<dyn EventLog>,
     heads: watch::Receiver<Position>,
@@ -21,12 +22,12 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Those after `seen`.
+    /// The changes after `seen`.
     pub(super) fn new(log: Arc<dyn EventLog>, seen: Position) -> Self {
         Self { heads: log.watch(), log, seen }
     }
 
-    /// Where the next change stands, waiting for it; none where there was none until `deadline`.
+    /// Waits for the next change, and returns its position. `None` if there was none until `deadline`.
     pub(super) async fn next(&mut self, deadline: Instant) -> Result<Option<Position>, ReadError> {
         loop {
             let events = self.log.read_all(self.seen, BATCH).await?;
@@ -42,10 +43,10 @@ impl Changes {
             if events.len() < BATCH {
                 let seen = self.seen;
                 let grown = async {
-                    sleep(REST).await;
+                    sleep(READ_INTERVAL).await;
                     let _ = self.heads.wait_for(|head| *head > seen).await;
                 };
-                // Late by the deadline at most; what was missed is found by the look after it.
+                // A missed hint delays this until the deadline at most: the next read finds the events.
                 let _ = timeout_at(deadline, grown).await;
             }
         }

@@ -1,4 +1,4 @@
-//! What is sent of events: one by itself, or several in one body.
+//! The message of a delivery: one event, or a batch of events in one body.
 
 use std::sync::Arc;
 
@@ -9,17 +9,18 @@ use rivet_events::Position;
 use crate::feed::FeedEvent;
 use crate::feed::cloud_event::{BATCH_MEDIA_TYPE, CloudEvent, MEDIA_TYPE};
 
-/// A body with what tells it from others, the same however often it is sent.
+/// A body and its id, by which the receiver recognises a repeated delivery: each attempt sends the same.
 pub(super) struct Message {
-    /// Of the event, or of the stretch of the log that a batch is of: visible ASCII without a full stop.
+    /// The id of the event; for a batch, that of its first event with the position of its last. Visible ASCII without
+    /// a full stop, which separates the signed parts.
     pub(super) id: String,
     pub(super) content_type: HeaderValue,
     pub(super) body: Bytes,
     /// The first of its events.
     pub(super) first: Arc<FeedEvent>,
-    /// Where its last event stands.
+    /// The position of its last event.
     pub(super) last: Position,
-    /// How many events it has.
+    /// Number of events.
     pub(super) events: u32,
 }
 
@@ -36,7 +37,7 @@ impl Message {
         }
     }
 
-    /// An event and those that follow it, in order.
+    /// A batch: an event and those that follow it, in order.
     pub(super) fn batch(first: Arc<FeedEvent>, more: &[Arc<FeedEvent>]) -> Self {
         let events: Vec<CloudEvent<'_>> =
             std::iter::once(&first).chain(more).map(|event| CloudEvent::from(&*event.envelope)).collect();

@@ -1,4 +1,4 @@
-//! How a webhook's deliveries go: what is kept of them beside the position, bounded however long they go on.
+//! The progress of a webhook's deliveries: what is saved of them beside the position. Its size is bounded.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use rivet_events::id::EventId;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// Attempts that are kept.
+/// Attempts that are kept at most.
 const MAX_ATTEMPTS: usize = 20;
-/// Characters of an error that are kept.
+/// Characters of an error that are kept at most.
 const MAX_ERROR: usize = 300;
-/// Before the second attempt; doubled with each further one.
+/// Backoff before the second attempt; doubled before each further one.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// Longest wait between two attempts, before chance adds to it.
+/// Longest backoff, before jitter: 0.5 to 1.5 times of it are waited.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
-/// How deliveries go.
+/// The progress of a webhook's deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Progress {
-    /// Events that were delivered.
+    /// Number of events that were delivered.
     pub(crate) delivered: u64,
-    /// Attempts of the next event that failed.
+    /// Number of failed attempts to deliver the next event.
     pub(crate) failures: u32,
-    /// When the first of them did.
+    /// When the first of them failed.
     pub(crate) failing_since: Option<DateTime<Utc>>,
-    /// When it is tried again.
+    /// When the next attempt is made.
     pub(crate) next_attempt_at: Option<DateTime<Utc>>,
-    /// The last attempts, newest first.
+    /// The latest attempts, newest first.
     #[schema(value_type = Vec<Attempt>)]
     pub(crate) attempts: VecDeque<Attempt>,
 }
@@ -37,43 +37,44 @@ pub(crate) struct Progress {
 /// One attempt to deliver an event, or a batch of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Attempt {
-    /// Where the event stands in the log; the first one of a batch.
+    /// The position of the event; of a batch, that of its first event.
     pub(crate) position: Position,
-    /// How many events it was of.
+    /// Number of events in it.
     pub(crate) events: u32,
-    /// The event; the first one of a batch.
+    /// The id of the event; of a batch, that of its first event.
     pub(crate) event_id: EventId,
-    /// Its type.
+    /// The type of that event.
     pub(crate) r#type: String,
-    /// When.
+    /// When it was made.
     pub(crate) attempted_at: DateTime<Utc>,
     /// How long it took.
     pub(crate) duration_ms: u64,
-    /// What the receiver answered, if it did.
+    /// The status that the receiver answered with, if it answered.
     pub(crate) status: Option<u16>,
     /// Why it failed, if it did.
     pub(crate) error: Option<String>,
 }
 
 impl Progress {
-    /// As it was saved; from the start, where this build cannot read it: no event depends on it.
+    /// Reads what [`Self::text`] has saved. Starts over where this build cannot read it, which loses no event: the
+    /// position is saved apart.
     pub(crate) fn read(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_default()
     }
 
-    /// As it is saved.
+    /// The text to save, as JSON.
     pub(crate) fn text(&self) -> String {
         serde_json::to_string(self).expect("invariant: progress is plain data")
     }
 
-    /// Its events were delivered.
+    /// Notes an attempt that has delivered its events.
     pub(super) fn succeeded(&mut self, attempt: Attempt) {
         self.delivered += u64::from(attempt.events);
         self.forget_failures();
         self.keep(attempt);
     }
 
-    /// Its events were not delivered. `jitter` is from 0 to 1.
+    /// Notes an attempt that has failed, and schedules the next one. `jitter` is from 0 to 1.
     pub(super) fn failed(&mut self, attempt: Attempt, jitter: f64) {
         let doublings = self.failures.min(16);
         let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT).mul_f64(0.5 + jitter);
@@ -83,7 +84,7 @@ impl Progress {
         self.keep(attempt);
     }
 
-    /// The next event is tried at once.
+    /// Resets the backoff: the next attempt is made at once.
     pub(super) fn forget_failures(&mut self) {
         self.failures = 0;
         self.failing_since = None;

@@ -1,4 +1,4 @@
-//! Sends one delivery: to a public address alone, without following where the receiver points, and in bounded time.
+//! Sends one delivery over HTTP: only to a public address, without following redirects, and in bounded time.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,30 +14,30 @@ use tokio::net::lookup_host;
 use super::address::{is_public, literal};
 use crate::telemetry::chain;
 
-/// For the connection.
+/// Time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For the whole of a delivery.
+/// Time for a whole delivery.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Bytes of an answer that are read, so that its connection can be used again. What they say does not matter.
+/// Bytes of an answer's body that are read and ignored, so that its connection can be used again.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// Sends deliveries. Clones share their connections.
+/// Sends deliveries. Clones share one connection pool.
 #[derive(Debug, Clone)]
 pub(super) struct Sender {
     client: Client,
     allow_private: bool,
 }
 
-/// What became of a delivery.
+/// The outcome of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// The receiver answered.
     Status(StatusCode),
-    /// There was no answer, and why.
+    /// There was no answer, for this reason.
     None(String),
 }
 
-/// An address that a webhook must not have.
+/// The host of a webhook has no public address.
 #[derive(Debug, thiserror::Error)]
 #[error("{host} has no public address")]
 struct NotPublic {
@@ -49,7 +49,7 @@ impl Sender {
         let mut client = Client::builder()
             .user_agent(concat!("rivet-orchestrator/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
-            // A proxy would ask on its own what is behind a name.
+            // A proxy would resolve the name itself, and so evade the check of its addresses.
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT);
@@ -60,7 +60,7 @@ impl Sender {
         Self { client, allow_private }
     }
 
-    /// Posts a body.
+    /// Sends `body` in a POST request.
     pub(super) async fn send(&self, url: Url, headers: HeaderMap, body: Bytes) -> Answer {
         if !self.allow_private
             && let Some(address) = literal(&url)
@@ -83,8 +83,8 @@ impl Sender {
     }
 }
 
-/// Resolves names to their public addresses alone. The connection is made to what is checked here: a name that changes
-/// its mind afterwards changes nothing.
+/// A DNS resolver that returns only public addresses. The connection is made to the addresses checked here, so a name
+/// that resolves to other ones later (DNS rebinding) gains nothing.
 struct PublicNames;
 
 impl Resolve for PublicNames {

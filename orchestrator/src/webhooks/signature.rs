@@ -1,4 +1,4 @@
-//! Signatures of deliveries, as Standard Webhooks has them
+//! Signatures of deliveries, as Standard Webhooks specifies them
 //! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>): HMAC-SHA256 over
 //! `{id}.{timestamp}.{body}`, in the header `webhook-signature` as `v1,` and base64.
 
@@ -10,22 +10,22 @@ use hmac::{Hmac, Mac};
 use rivet_events::deliveries::WebhookSecret;
 use sha2::Sha256;
 
-/// What a secret begins with.
+/// Prefix of a secret.
 const PREFIX: &str = "whsec_";
-/// Bytes of a key.
+/// Allowed length of a key, in bytes.
 const KEY_BYTES: RangeInclusive<usize> = 24..=64;
 
-/// A text that is no secret.
+/// A text is not a valid secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be whsec_ and 24 to 64 bytes in base64")]
 pub(crate) struct SecretError;
 
-/// The key of a webhook's signatures.
+/// The key with which the deliveries of a webhook are signed.
 #[derive(Clone)]
 pub(crate) struct SigningKey(Hmac<Sha256>);
 
 impl SigningKey {
-    /// Reads a secret.
+    /// Decodes the key of a secret.
     pub(crate) fn new(secret: &WebhookSecret) -> Result<Self, SecretError> {
         let encoded = secret.expose().strip_prefix(PREFIX).ok_or(SecretError)?;
         let key = STANDARD.decode(encoded).map_err(|_| SecretError)?;
@@ -35,7 +35,7 @@ impl SigningKey {
         Ok(Self(Hmac::new_from_slice(&key).expect("invariant: HMAC takes keys of any length")))
     }
 
-    /// The value of `webhook-signature`.
+    /// Signs a delivery; returns the value of `webhook-signature`.
     pub(crate) fn sign(&self, id: &str, timestamp: &str, body: &[u8]) -> String {
         let mut mac = self.0.clone();
         for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {

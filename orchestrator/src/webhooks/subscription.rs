@@ -1,4 +1,7 @@
-//! One webhook's way through the feed.
+//! The task of one webhook: follows the feed, delivers its events, and retries or pauses.
+//!
+//! The position and the progress are saved after each failure, and at most once a second while deliveries succeed.
+//! After a crash, what was delivered since the last save is delivered again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,28 +21,28 @@ use super::progress::{Attempt, Progress};
 use super::sender::Answer;
 use super::signature::SigningKey;
 use super::{PAUSE, Webhooks};
-use crate::chance;
 use crate::domain::webhook::{PauseWebhook, WebhookCommand};
 use crate::feed::{FeedEvent, Filter, Follower};
+use crate::random;
 use crate::telemetry::chain;
 
-/// How often what went well is saved: after a crash, so much is delivered again.
+/// How often the position is saved while deliveries succeed.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
-/// Bytes of events in a batch, more only of one that has more by itself.
+/// Bytes of events in a batch at most; a single event may be larger.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");
 const TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 const SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
-/// A webhook that is delivered.
+/// An active webhook, and what its deliveries need.
 pub(super) struct Subscription {
     webhooks: Webhooks,
     webhook: Webhook,
 }
 
-/// Why deliveries have to begin anew, where they were saved last.
+/// Why deliveries have to start over from the position that was saved last.
 #[derive(Debug, thiserror::Error)]
 enum DeliveryError {
     #[error(transparent)]
@@ -50,22 +53,22 @@ enum DeliveryError {
     Pause(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// What there is of a webhook while it is delivered.
-struct Course {
+/// The state of a webhook's deliveries while its task runs.
+struct DeliveryState {
     target: Url,
     key: SigningKey,
-    /// Every event up to here was delivered, or is not wanted.
+    /// Every event up to here was delivered, or does not pass the filter.
     position: Position,
     progress: Progress,
 }
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Delivered,
-    /// It was told to stop first.
+    /// The task was told to stop first.
     Stopped,
-    /// It is given up for now, and so are the events after it.
+    /// It cannot be delivered: the webhook is to be paused at it.
     GivenUp(PauseCause, String),
 }
 
@@ -85,14 +88,14 @@ impl Subscription {
     }
 
     async fn deliver(&self, stop: &CancellationToken) -> Result<(), DeliveryError> {
-        let Some(mut course) = self.begin().await? else { return Ok(()) };
+        let Some(mut state) = self.load_state().await? else { return Ok(()) };
         let filter = Filter {
             types: self.webhook.types.clone(),
             pipeline_id: self.webhook.pipeline_id,
             ..Filter::default()
         };
-        let mut follower = self.webhooks.feed.follow(filter, course.position);
-        let mut saved = (course.position, Instant::now());
+        let mut follower = self.webhooks.feed.follow(filter, state.position);
+        let mut saved = (state.position, Instant::now());
         loop {
             let next = follower.next(Instant::now() + SAVE_EVERY);
             match stop.run_until_cancelled(next).await.transpose()? {
@@ -100,29 +103,31 @@ impl Subscription {
                 Some(Some(event)) if !self.is_own(&event) => {
                     let message = self.message(event, &mut follower);
                     let first = message.first.position();
-                    course.position = Position(first.0 - 1);
-                    match self.deliver_message(&message, &mut course, stop).await? {
-                        Outcome::Delivered => course.position = message.last,
+                    state.position = Position(first.0 - 1);
+                    match self.deliver_message(&message, &mut state, stop).await? {
+                        Outcome::Delivered => state.position = message.last,
                         Outcome::Stopped => break,
                         Outcome::GivenUp(cause, error) => return self.pause(cause, error, first).await,
                     }
                 }
-                Some(Some(_) | None) => course.position = follower.position(),
+                Some(Some(_) | None) => state.position = follower.position(),
             }
-            if course.position > saved.0 && saved.1.elapsed() >= SAVE_EVERY {
-                self.save(&course).await?;
-                saved = (course.position, Instant::now());
+            if state.position > saved.0 && saved.1.elapsed() >= SAVE_EVERY {
+                self.save(&state).await?;
+                saved = (state.position, Instant::now());
             }
         }
-        self.save(&course).await
+        self.save(&state).await
     }
 
-    /// Whether it tells of this webhook, which would tell of its own troubles for ever.
+    /// Whether the event is about this webhook itself. Such events are not delivered: a webhook that is paused for
+    /// failures would fail to deliver that it was paused, for ever.
     fn is_own(&self, event: &FeedEvent) -> bool {
         event.envelope.stream == StreamId::webhook(self.webhook.id)
     }
 
-    /// What is sent of an event: it alone, or with those that were read with it, as many as the webhook takes.
+    /// The message that begins with an event: it alone, or a batch with those that were read after it, up to the
+    /// batch size of the webhook.
     fn message(&self, first: Arc<FeedEvent>, follower: &mut Follower) -> Message {
         let Some(batch_size) = self.webhook.batch_size else { return Message::single(first) };
         let (mut more, mut bytes) = (Vec::new(), first.json().len());
@@ -139,8 +144,8 @@ impl Subscription {
         Message::batch(first, &more)
     }
 
-    /// Where it was left; `None` where it cannot be delivered any more.
-    async fn begin(&self) -> Result<Option<Course>, DeliveryError> {
+    /// Loads the saved state. Pauses the webhook and returns `None` if its URL or its secret cannot be used.
+    async fn load_state(&self) -> Result<Option<DeliveryState>, DeliveryError> {
         let kept = self.webhooks.deliveries.find(self.webhook.id).await.map_err(DeliveryError::Store)?;
         let ready = kept.as_ref().and_then(|kept| {
             let target = self.webhook.url.parse().ok()?;
@@ -160,52 +165,53 @@ impl Subscription {
         {
             progress.forget_failures();
         }
-        Ok(Some(Course { target, key, position: kept.position, progress }))
+        Ok(Some(DeliveryState { target, key, position: kept.position, progress }))
     }
 
-    /// Tries until it is delivered, or given up.
+    /// Sends a message, with retries, until it is delivered or given up.
     async fn deliver_message(
         &self,
         message: &Message,
-        course: &mut Course,
+        state: &mut DeliveryState,
         stop: &CancellationToken,
     ) -> Result<Outcome, DeliveryError> {
         loop {
             let now = self.webhooks.clock.now();
-            let wait = course.progress.next_attempt_at.and_then(|at| (at - now).to_std().ok());
+            let wait = state.progress.next_attempt_at.and_then(|at| (at - now).to_std().ok());
             let attempt = async {
-                // A sleep of no time at all takes until the next tick of the timer: a millisecond a delivery.
+                // A sleep of zero would last until the next tick of the timer, and so cost each delivery a
+                // millisecond.
                 if let Some(wait) = wait {
                     tokio::time::sleep(wait).await;
                 }
-                self.attempt(message, course).await
+                self.attempt(message, state).await
             };
             let Some((attempt, is_gone)) = stop.run_until_cancelled(attempt).await else {
                 return Ok(Outcome::Stopped);
             };
             let Some(error) = attempt.error.clone() else {
-                course.progress.succeeded(attempt);
+                state.progress.succeeded(attempt);
                 return Ok(Outcome::Delivered);
             };
             let tried_at = attempt.attempted_at;
-            course.progress.failed(attempt, chance::draw());
-            self.save(course).await?;
+            state.progress.failed(attempt, random::draw());
+            self.save(state).await?;
             if is_gone {
                 return Ok(Outcome::GivenUp(PauseCause::Gone, error));
             }
-            let since = course.progress.failing_since.unwrap_or(tried_at);
+            let since = state.progress.failing_since.unwrap_or(tried_at);
             if (tried_at - since).to_std().is_ok_and(|time| time >= self.webhooks.config.webhook_retry_for) {
                 return Ok(Outcome::GivenUp(PauseCause::Failing, error));
             }
         }
     }
 
-    /// Sends it once. Says also whether the receiver wants no more of it, ever.
-    async fn attempt(&self, message: &Message, course: &Course) -> (Attempt, bool) {
+    /// Sends a message once. Also returns whether the receiver is gone for good (status 410).
+    async fn attempt(&self, message: &Message, state: &DeliveryState) -> (Attempt, bool) {
         let attempted_at = self.webhooks.clock.now();
         let began = Instant::now();
-        let headers = headers(message, attempted_at, &course.key);
-        let answer = self.webhooks.sender.send(course.target.clone(), headers, message.body.clone()).await;
+        let headers = headers(message, attempted_at, &state.key);
+        let answer = self.webhooks.sender.send(state.target.clone(), headers, message.body.clone()).await;
         let (status, error) = match answer {
             Answer::Status(status) if status.is_success() => (Some(status), None),
             Answer::Status(status) => (Some(status), Some(format!("it answered {status}"))),
@@ -224,9 +230,9 @@ impl Subscription {
         (attempt, status == Some(StatusCode::GONE))
     }
 
-    async fn save(&self, course: &Course) -> Result<(), DeliveryError> {
-        let progress = course.progress.text();
-        let saved = self.webhooks.deliveries.save(self.webhook.id, course.position, &progress).await;
+    async fn save(&self, state: &DeliveryState) -> Result<(), DeliveryError> {
+        let progress = state.progress.text();
+        let saved = self.webhooks.deliveries.save(self.webhook.id, state.position, &progress).await;
         saved.map_err(DeliveryError::Store)
     }
 

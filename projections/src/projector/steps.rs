@@ -1,5 +1,6 @@
-//! What the projector does in a step: fold a batch, and begin to store what is due; bring together what stands apart; or
-//! follow the process that does all that.
+//! One step of the projector. The process that holds the projector lease folds a batch and starts storing when that is
+//! due; where its read models are at different positions (after a rebuild, for example), it first brings them to the same
+//! one. Every other process follows the checkpoints that the holder stores.
 
 use std::cmp::Reverse;
 use std::sync::PoisonError;
@@ -20,24 +21,25 @@ use crate::read_models::ReadModels;
 
 /// Events in one batch.
 const BATCH: usize = 1000;
-/// How often to look for events of other processes, of which the log may not tell.
+/// How often to poll the log: a notification of events of other processes may be late or lost.
 const POLL_SHARED: Duration = Duration::from_millis(25);
 const POLL_ALONE: Duration = Duration::from_millis(500);
-/// How often a process that does not project looks at the checkpoints, while somebody waits and otherwise.
+/// How often a process that does not project reads the checkpoints: while a request waits for them, and otherwise.
 const FOLLOW_AWAITED: Duration = Duration::from_millis(10);
 const FOLLOW_IDLE: Duration = Duration::from_millis(500);
-/// How often to look for what other processes did: a rebuild that switched, tables left behind. Where there is always
-/// something to store, which has to come first, later.
+/// How often to do housekeeping: notice the rebuilds of other processes, remove abandoned tables. Less often under load,
+/// since everything that is folded must be stored first.
 const HOUSEKEEPING: Duration = Duration::from_secs(2);
 const HOUSEKEEPING_UNDER_LOAD: Duration = Duration::from_secs(10);
-/// How long what is folded may wait to be stored. A job changes several times within a short time: its row is stored
-/// once for all of them, and meanwhile the log has the database to itself.
+/// How long a folded change may wait to be stored. A job changes several times within a short time; its row is then stored
+/// once for all of them.
 const STORE_AFTER: Duration = Duration::from_millis(50);
-/// Events that are folded, and not stored yet, before the projector waits for the database. Those that are being stored
-/// come on top, and the known rows of a generation must hold all that they change.
+/// Most events that are folded and that nobody has begun to store: then the projector waits for the database. With those
+/// that are being stored, their rows must fit into the row cache of a generation.
 const MAX_UNSTORED: u64 = BATCH as u64;
-/// The same, in bytes of documents.
+/// The same bound in bytes of documents.
 const MAX_UNSTORED_BYTES: usize = 16 << 20;
+
 /// What a step leaves to do.
 pub(super) enum Remaining {
     /// There may be more to read.
@@ -46,13 +48,13 @@ pub(super) enum Remaining {
     Idle(Duration),
 }
 
-/// The live read models, as far as this process has brought them.
+/// The state of the projector: the live read models as this process has folded them.
 pub(super) struct Projector<'a> {
     read_models: &'a ReadModels,
     pub(super) head: watch::Receiver<Position>,
-    /// Live generations as they are folded, highest position first; empty where they must be read again.
+    /// The live generations as folded, highest position first; empty where they must be loaded from the database.
     live: Vec<Checkpoint>,
-    /// Since when something is folded that nobody has begun to store.
+    /// When the oldest change was folded that nobody has begun to store.
     since: Option<Instant>,
     pub(super) storing: Storing,
     housekeeping: Instant,
@@ -78,7 +80,7 @@ impl<'a> Projector<'a> {
             self.store_all().await?;
             self.housekeep().await?;
         }
-        // Before reading, so that no change goes unnoticed.
+        // Before reading the log, so that no change of the head is missed.
         let head = *self.head.borrow_and_update();
         if self.live.last().is_some_and(|last| last.position < self.folded()) {
             self.store_all().await?;
@@ -94,23 +96,23 @@ impl<'a> Projector<'a> {
         Ok(if is_behind && !self.is_full() { Remaining::More } else { Remaining::Idle(self.pause()) })
     }
 
-    /// Every event up to here is folded, where all stand together.
+    /// Where all live read models are at the same position: everything up to it is folded.
     fn folded(&self) -> Position {
         self.live.first().map(|first| first.position).unwrap_or_default()
     }
 
-    /// Whether all that is folded is stored.
+    /// Whether everything that is folded is stored.
     pub(super) fn is_quiet(&self) -> bool {
         self.since.is_none() && self.storing.is_idle()
     }
 
-    /// Whether enough is folded to be stored.
+    /// Whether so much is folded that it must be stored before more is folded.
     fn is_much(&self) -> bool {
         let events = self.folded().0.saturating_sub(self.storing.begun().0);
         events >= MAX_UNSTORED || self.read_models.inner.unstored.bytes() >= MAX_UNSTORED_BYTES
     }
 
-    /// Whether the database has to come closer before more is folded.
+    /// Whether folding has to wait for the database (back-pressure).
     pub(super) fn is_full(&self) -> bool {
         !self.storing.is_idle() && self.is_much()
     }
@@ -123,7 +125,7 @@ impl<'a> Projector<'a> {
             || self.read_models.inner.store_soon.load(Ordering::Relaxed)
     }
 
-    /// How long to wait where nothing happens.
+    /// How long to sleep unless something happens.
     fn pause(&self) -> Duration {
         let poll = if self.read_models.inner.store.is_shared() { POLL_SHARED } else { POLL_ALONE };
         match self.since.filter(|_| self.storing.is_idle()) {
@@ -132,7 +134,7 @@ impl<'a> Projector<'a> {
         }
     }
 
-    /// Folds the next batch, and lets those know who ask for a row by its key.
+    /// Folds the next batch, and publishes the changed rows to reads by key, which then need not wait until they are stored.
     async fn fold(&mut self) -> Result<(), StoreError> {
         let inner = &self.read_models.inner;
         let events = inner.log.read_all(self.folded(), BATCH).await?;
@@ -166,7 +168,7 @@ impl<'a> Projector<'a> {
         Ok(())
     }
 
-    /// Stores all that is folded.
+    /// Stores everything that is folded, and waits for it.
     pub(super) async fn store_all(&mut self) -> Result<(), StoreError> {
         loop {
             if !self.storing.is_idle() {
@@ -180,7 +182,7 @@ impl<'a> Projector<'a> {
         }
     }
 
-    /// Lets go of what is not stored: it is folded again, from where the database says.
+    /// Discards what is not stored. It is folded again, from the checkpoints in the database.
     pub(super) async fn forget(&mut self) {
         self.storing.forget().await;
         self.read_models.inner.unstored.clear();
@@ -188,7 +190,8 @@ impl<'a> Projector<'a> {
         self.since = None;
     }
 
-    /// One batch for each group of read models that stand together, stored at once.
+    /// Advances each group of read models that are at the same position by one batch, but not past the group before it, and
+    /// stores it at once. Repeated until all are together.
     async fn bring_together(&mut self, head: Position) -> Result<Remaining, StoreError> {
         let inner = &self.read_models.inner;
         let mut ahead: Option<Position> = None;
@@ -212,7 +215,7 @@ impl<'a> Projector<'a> {
         Ok(if is_behind { Remaining::More } else { Remaining::Idle(self.pause()) })
     }
 
-    /// Sees how far another process has come, and asks it for what is awaited.
+    /// Reads how far the process that projects has come, and asks it to store what a request here waits for.
     pub(super) async fn follow(&mut self) -> Result<Remaining, StoreError> {
         self.forget().await;
         self.read_models.refresh().await?;
@@ -236,7 +239,7 @@ impl<'a> Projector<'a> {
         self.live = live;
         self.housekeeping = Instant::now();
         if let Err(error) = self.remove_abandoned().await {
-            // Somebody reads such a table, a backup for one: it is removed later, and nobody waits for that.
+            // Such a table may be locked by a reader, a backup for example. It is removed later.
             tracing::debug!(error = &*error, "what nobody needs any more is left for later removal");
         }
         Ok(())

@@ -43,6 +43,10 @@ impl Keeper for Overtaking {
         Err("the table was read".into())
     }
 
+    async fn payload_bytes(&self, after: Position, limit: usize) -> Result<usize, StoreError> {
+        self.memory.payload_bytes(after, limit).await
+    }
+
     async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
         self.memory.read_range(after, until).await
     }

@@ -1,4 +1,4 @@
-//! What can be asked of the archive of job logs.
+//! The commands to the archive of job logs.
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
@@ -25,51 +25,52 @@ command_names! {
     }
 }
 
-/// Keep in mind that the next segment is durable, and was read back.
+/// Record that the next segment is stored, and was read back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordSegment {
-    /// What will be recorded.
+    /// The event to record.
     pub archived: Box<SegmentArchived>,
 }
 
-/// Keep in mind that the events of a segment are in it alone.
+/// Record that the events of a segment have been deleted from the event log: only the segment has them now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordRelease {
     /// The segment.
     pub segment: u64,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Keep in mind that jobs were told to be forgotten. Doing it again puts it at the end of the log again.
+/// Record that jobs are marked as purged, and will be deleted. Repeating it appends the event again, so that the last
+/// event of the log is not one of those jobs'.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BeginPurge {
-    /// How far the log was looked through before.
+    /// The position up to which jobs were purged before.
     pub after: Position,
-    /// How far it was looked through.
+    /// The position up to which the ends of the marked jobs are recorded.
     pub through: Position,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Keep in mind that nothing is kept any more of jobs up to a position.
+/// Record that the jobs whose end is recorded up to a position have been deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordPurge {
-    /// Jobs of which nothing is kept, all that there ever were.
+    /// Number of jobs that were ever deleted, in total.
     pub jobs: u64,
-    /// Events that were deleted from the log's tables for it, likewise.
+    /// Number of events that were ever deleted from the log's tables with them, in total.
     pub events: u64,
-    /// Up to where.
+    /// The position.
     pub through: Position,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Keep in mind that a segment is not kept any more.
+/// Record that a segment is being deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordRemoval {
     /// The segment.
     pub segment: u64,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }

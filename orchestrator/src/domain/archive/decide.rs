@@ -1,4 +1,4 @@
-//! The rules of the archive: one segment at a time, whoever makes it.
+//! The rules of the archive: one segment at a time, and one purge at a time, whichever process makes it.
 
 use rivet_events::archive::{ArchiveEvent, JobsPurged, PurgeBegun, SegmentReleased, SegmentRemoved};
 
@@ -8,21 +8,21 @@ use super::state::ArchiveState;
 /// Why a command to the archive was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveError {
-    /// Somebody else has recorded that segment: what was made is not needed.
+    /// Another process was faster with this segment or purge: what was made is not needed.
     #[error("another process has archived meanwhile")]
     Overtaken,
-    /// The events of the segment before it are still in the log.
+    /// The events of the previous segment have not been deleted from the event log yet.
     #[error("the segment before it is not released")]
     Pending,
-    /// Jobs whose logs are in it are kept.
+    /// The segment holds logs of jobs that are not purged yet.
     #[error("logs of the segment are still kept")]
     Needed,
-    /// There is no such segment.
+    /// There was never such a segment.
     #[error("there is no such segment")]
     NotFound,
 }
 
-/// The events that a command leads to, or why it is refused. None means that there is nothing new.
+/// Decides a command: returns the events to record, or why it is refused. No events means that there is nothing new.
 pub(super) fn decide(
     state: &ArchiveState,
     command: ArchiveCommand,

@@ -1,4 +1,6 @@
-//! The archive of job logs: which segments there are, and whether their events have left the log.
+//! The archive of job logs: which segments exist, whether their events have been deleted from the event log, and how
+//! far jobs have been purged. There is one archive, and so one stream. The archiver (`crate::archive`) does the work;
+//! this aggregate serialises concurrent archivers.
 
 mod command;
 mod decide;
@@ -20,7 +22,7 @@ pub use state::{ArchiveState, KeptSegment};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Archive {
-    /// What has come of its events.
+    /// Its state, folded from its events.
     pub state: ArchiveState,
 }
 

@@ -1,4 +1,4 @@
-//! What has come of the archive's events.
+//! The state of the archive, folded from its events.
 
 use std::collections::VecDeque;
 
@@ -6,42 +6,42 @@ use rivet_events::Position;
 use rivet_events::archive::{ArchiveEvent, SegmentArchived};
 use serde::{Deserialize, Serialize};
 
-/// How far the archive is.
+/// How far archiving and purging have come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveState {
-    /// Segments so far.
+    /// Number of segments recorded so far, which is the number of the last one.
     pub segments: u64,
-    /// Every job whose end is recorded up to here was looked at.
+    /// The logs of all jobs whose end is recorded up to here have been considered for a segment.
     pub through: Position,
-    /// The last segment, as long as its events are in the log too.
+    /// The last segment, while its events are still in the event log too.
     pub pending: Option<SegmentArchived>,
-    /// The segments that are there, the first one first.
+    /// The segments that exist, in order.
     pub kept: VecDeque<KeptSegment>,
-    /// Jobs that were purged.
+    /// Number of jobs that were purged.
     pub purged_jobs: u64,
-    /// Events that were deleted from the log's tables with them.
+    /// Number of events that were deleted from the log's tables with them.
     pub purged_events: u64,
-    /// No job whose end was recorded up to here is kept.
+    /// All jobs whose end is recorded up to here have been purged.
     pub purged_through: Position,
-    /// Up to where jobs are being forgotten.
+    /// The position up to which a purge is under way, if there is one.
     pub purging_through: Option<Position>,
 }
 
-/// A segment that is there.
+/// A segment that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptSegment {
-    /// The segment.
+    /// Its number.
     pub segment: u64,
-    /// Its name in the store.
+    /// The name of its object in the store.
     pub object: String,
-    /// Events in it.
+    /// Number of events in it.
     pub events: u64,
-    /// Its jobs had ended up to here.
+    /// The ends of its jobs are recorded up to here.
     pub through: Position,
 }
 
 impl ArchiveState {
-    /// The state after one more event.
+    /// Applies one event.
     #[must_use]
     pub fn evolve(mut self, event: ArchiveEvent) -> Self {
         match event {

@@ -1,4 +1,4 @@
-//! What can be asked of a concurrency group.
+//! The commands to a concurrency group.
 
 use chrono::{DateTime, Utc};
 
@@ -17,17 +17,17 @@ command_names! {
     }
 }
 
-/// Let one more job of the group run.
+/// Take a place for one more running job of the group.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TakePlace {
     /// The group's name.
     pub group: String,
-    /// For whom.
+    /// The job and the lease that take it.
     pub place: Place,
-    /// Running jobs that the job's launch allows the group.
+    /// The limit on running jobs of the group, as the job was launched with.
     pub limit: u32,
-    /// Places whose leases have ended. A lease that has ended stays so, so this cannot be out of date.
+    /// Places whose leases have ended. This cannot be out of date, since a lease that has ended stays ended.
     pub ended: Vec<Place>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }

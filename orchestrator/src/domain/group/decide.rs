@@ -8,17 +8,17 @@ use super::state::GroupState;
 /// Why a command to a group was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GroupError {
-    /// It runs as many as it may.
+    /// As many jobs of the group are running as the limit allows.
     #[error("the concurrency group {group:?} already runs {limit} of its jobs")]
     Full {
         /// The group.
         group: String,
-        /// What it may run.
+        /// The limit on running jobs.
         limit: u32,
     },
 }
 
-/// The events that a command leads to, or why it is refused.
+/// Decides a command: returns the events to record, or why it is refused.
 pub(super) fn decide(state: &GroupState, command: GroupCommand) -> Result<Vec<GroupEvent>, GroupError> {
     match command {
         GroupCommand::TakePlace(take) => take_place(state, take),

@@ -1,7 +1,8 @@
-//! A concurrency group: jobs of whatever pipelines that share a limit of running ones.
+//! A concurrency group: jobs, of any pipelines, that share a limit on how many of them run at the same time.
 //!
-//! A place is taken together with the claim that needs it. Nobody gives it back: that a lease has ended is found when
-//! the place is needed, so a place cannot leak, whatever way the job ended.
+//! A running job takes up one place of its group, which is taken in the same append as the claim. A place is not
+//! given back when its job ends. Instead the next claim that needs it finds that its lease has ended, and frees it.
+//! So a place cannot leak, in whatever way its job ended.
 
 mod command;
 mod decide;
@@ -23,7 +24,7 @@ pub use state::{GroupState, Place};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Group {
-    /// What has come of its events.
+    /// Its state, folded from its events.
     pub state: GroupState,
 }
 

@@ -1,27 +1,27 @@
-//! What has come of a concurrency group's events.
+//! The state of a concurrency group, folded from its events.
 
 use rivet_events::group::GroupEvent;
 use rivet_events::id::{JobId, LeaseId};
 use serde::{Deserialize, Serialize};
 
-/// Who has a place, as far as the group knows: some of the leases may have ended since.
+/// The places that are taken. The leases of some may have ended since, of which the group does not know yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct GroupState {
-    /// In the order of taking.
+    /// In the order in which they were taken.
     pub places: Vec<Place>,
 }
 
-/// A place in a group.
+/// One of the places for running jobs of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// The job that runs.
+    /// The running job.
     pub job_id: JobId,
-    /// The lease it is held under.
+    /// The lease under which it is held.
     pub lease_id: LeaseId,
 }
 
 impl GroupState {
-    /// The state after one more event.
+    /// Applies one event.
     #[must_use]
     pub fn evolve(mut self, event: GroupEvent) -> Self {
         match event {

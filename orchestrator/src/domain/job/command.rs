@@ -1,4 +1,4 @@
-//! What can be asked of a job.
+//! The commands to a job.
 
 use std::time::Duration;
 
@@ -37,144 +37,144 @@ command_names! {
     }
 }
 
-/// Put the job into the queue. The facts are complete: inputs checked, defaults filled in.
+/// Put the job into the queue. `launch` is complete: inputs are checked, defaults filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LaunchJob {
-    /// What will be recorded.
+    /// The event to record.
     pub launch: Box<JobLaunched>,
 }
 
 /// Give the job to a runner.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClaimJob {
-    /// Who asks.
+    /// The runner that claims.
     pub runner_id: RunnerId,
-    /// What it can do; `None` is everything.
+    /// Its capabilities; `None` means all.
     pub capabilities: Option<Vec<String>>,
-    /// The lease it will hold.
+    /// The lease that it will hold.
     pub lease_id: LeaseId,
-    /// Whether it echoes its lease.
+    /// Whether it fences: echoes its lease with what it sends.
     pub fencing: bool,
-    /// By which a repeated request is known.
+    /// Idempotency key of the request, by which a repeated claim is recognised.
     pub request_key: Option<String>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// The holder shows that it works. Repeating it changes nothing.
+/// The holder gives a sign of work. Repeating it changes nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StartJob {
     /// The lease that the sender echoed.
     pub lease: Option<LeaseId>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// The holder is alive, and echoes its lease: it fences from now on.
+/// The holder is alive and has echoed its lease, so it fences from now on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShowLease {
     /// The lease that the sender echoed.
     pub lease: LeaseId,
 }
 
-/// How an attempt ended, as its holder tells it.
+/// How an attempt ended, as reported by its holder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// A terminal word.
+    /// A terminal status.
     pub status: JobStatus,
-    /// With what result.
+    /// The result, if there is one.
     pub result: Option<JobResult>,
 }
 
-/// The attempt is over.
+/// The holder reports the end of the attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompleteJob {
     /// The lease that the sender echoed.
     pub lease: Option<LeaseId>,
     /// How it ended.
     pub report: Report,
-    /// How long a retry waits; none is to follow where there is no backoff, since the pipeline was deleted.
+    /// The backoff before a retry; `None` if no retry may follow, since the pipeline was deleted.
     pub backoff: Option<Backoff>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Keep, for the history, a report that was refused because its lease was lost.
+/// Record, for the history only, a report that was refused because its lease was lost.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RefuseReport {
     /// The lease that the sender echoed.
     pub lease: LeaseId,
-    /// What it reported.
+    /// The refused report.
     pub report: Report,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Somebody wants the job to stop.
+/// Stop the job: at once if it is queued, else by asking its holder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CancelJob {
     /// Why.
     pub reason: Option<String>,
-    /// End it after the grace even if the holder goes on.
+    /// Whether to end the job after the grace even if its holder goes on.
     pub force: bool,
-    /// How long a holder may be silent, or go on against a forced cancel.
+    /// How long a holder may be silent, or go on in spite of a forced cancel.
     pub grace: Duration,
-    /// The last sign of life of the holder that this server knows of.
+    /// The last contact of the holder that this server knows of.
     pub last_contact: Option<DateTime<Utc>>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// End the attempt if its holder is lost. Asked by a reconciler, which may be wrong: the job checks again.
+/// End the attempt if its holder is lost. Sent by a reconciler, whose data may be out of date: the job checks again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ExpireLease {
     /// The lease that seems to have run out.
     pub lease_id: LeaseId,
-    /// The last sign of life of the holder that this server knows of.
+    /// The last contact of the holder that this server knows of.
     pub last_contact: Option<DateTime<Utc>>,
-    /// The name of the runner is known to be another process now.
+    /// Whether the runner has registered as another process, so that the holder does not exist any more.
     pub rebooted: bool,
-    /// How long leases are.
+    /// The durations by which the lease expires.
     pub policy: LeasePolicy,
-    /// How long a retry waits; none is to follow where there is no backoff, since the pipeline was deleted.
+    /// The backoff before a retry; `None` if no retry may follow, since the pipeline was deleted.
     pub backoff: Option<Backoff>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// How long a holder may be silent.
+/// How long a holder may be silent or idle before it counts as lost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LeasePolicy {
-    /// For a holder that fences.
+    /// Longest silence of a holder that fences.
     pub lease: Duration,
-    /// For one that cannot: its heartbeats starve for minutes under load.
+    /// The same for a holder that does not fence: its heartbeats may stop for minutes under load.
     pub legacy_lease: Duration,
-    /// From the claim to the first sign of work, for a holder that fences.
+    /// Longest time from the claim to the first sign of work, for a holder that fences.
     pub start_timeout: Duration,
-    /// The same for one that cannot; it may be pulling an image.
+    /// The same for a holder that does not fence; it may be pulling an image.
     pub legacy_start_timeout: Duration,
-    /// Attempts lost in a row after which a job that kills its runners ends.
+    /// Number of attempts lost in a row at which a job ends as failed, since it may be what kills its runners.
     pub max_lost_attempts: u32,
 }
 
-/// End the job, or its attempt, if a deadline has passed. Asked by a reconciler; the job checks again.
+/// End the job, or its attempt, if a deadline has passed. Sent by a reconciler; the job checks again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TimeOutJob {
     /// Longest wait since the job was last queued.
     pub queue_timeout: Duration,
-    /// Longest run of an attempt, where the pipeline names none.
+    /// Longest run of an attempt, if the pipeline sets none.
     pub run_timeout: Duration,
-    /// How long a retry waits; none is to follow where there is no backoff, since the pipeline was deleted.
+    /// The backoff before a retry; `None` if no retry may follow, since the pipeline was deleted.
     pub backoff: Option<Backoff>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// The wait before a retry: 1 s, doubled with each retry up to 100 s, and up to a quarter more by chance, so
-/// that jobs that failed together do not come back together.
+/// The exponential backoff before a retry: 1 s, doubled with each retry up to 100 s, plus a random jitter of up to a
+/// quarter, so that jobs that failed together do not come back together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Backoff {
-    /// Chance, 0 to 1; drawn by the caller.
+    /// A random number from 0 to 1, drawn by the caller.
     pub jitter: f64,
 }
 
@@ -182,7 +182,7 @@ impl Backoff {
     const FIRST: Duration = Duration::from_secs(1);
     const LONGEST: Duration = Duration::from_secs(100);
 
-    /// The wait after this many retries already made.
+    /// The backoff after this many earlier retries.
     #[must_use]
     pub fn after(self, retries: u32) -> Duration {
         let doubled = Self::FIRST.saturating_mul(2_u32.saturating_pow(retries));
@@ -190,11 +190,11 @@ impl Backoff {
     }
 }
 
-/// Keep nothing of the job, if it ended long enough ago.
+/// Mark the job as purged, if it ended long enough ago: its events and rows are to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PurgeJob {
-    /// When it must have ended at the latest.
+    /// It must have ended at this time or before.
     pub ended_until: DateTime<Utc>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }

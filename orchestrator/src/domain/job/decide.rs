@@ -1,4 +1,4 @@
-//! The rules of a job: one table of state and command here, the rules of each row beside it.
+//! The rules of a job: one match over state and command here; the rules of its arms are in the submodules.
 
 mod claim;
 mod ending;
@@ -26,47 +26,48 @@ pub enum JobError {
     /// No such job.
     #[error("there is no such job")]
     NotFound,
-    /// A launch with a used idempotency key and another request.
+    /// The idempotency key of the launch was used before, for another request.
     #[error("the idempotency key was used for a launch with another body")]
     KeyReused,
-    /// Another claim won.
+    /// Another claim has won.
     #[error("the job is already claimed")]
     AlreadyClaimed,
-    /// The runner lacks capabilities.
+    /// The runner lacks capabilities that the job demands.
     #[error("the runner lacks what the job demands: {}", .missing.join(", "))]
     CapabilityMissing {
-        /// What it lacks.
+        /// The missing capabilities.
         missing: Vec<String>,
     },
-    /// A holder that cannot be fenced was lost and may come back.
+    /// A holder that does not fence was lost and may come back, so only a runner that fences may claim the job.
     #[error(
         "an attempt was lost whose holder may come back: only a runner that echoes its lease may claim the job"
     )]
     NeedsFencing,
-    /// A retry that waits for its time.
+    /// The job is a retry whose backoff is not over.
     #[error("the job is not due before {0}")]
     NotDue(DateTime<Utc>),
     /// The sender does not hold the job.
     #[error("the lease is lost: the job is not this sender's any more")]
     LeaseLost,
-    /// It ended before, with another result.
+    /// The job ended before, with another result.
     #[error("the job has already ended as {}, with another result", .0.as_str())]
     AlreadyCompleted(JobStatus),
-    /// It has ended.
+    /// The job has ended.
     #[error("the job has already ended as {}", .0.as_str())]
     AlreadyEnded(JobStatus),
-    /// Nobody holds it.
+    /// No runner holds the job.
     #[error("the job is not running")]
     NotRunning,
-    /// It ended too long ago to take logs.
+    /// The job ended too long ago to take further logs.
     #[error("the job ended too long ago to take further logs")]
     LogSealed,
-    /// The word is no end.
+    /// The reported status is not a terminal one.
     #[error("{} is not the end of a job", .0.as_str())]
     NotTerminal(JobStatus),
 }
 
-/// The events that a command leads to, or why it is refused. None means that what is asked is already so.
+/// Decides a command: returns the events to record, or why it is refused. No events means that there is nothing to
+/// do, or that what is asked is already so.
 pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEvent>, JobError> {
     match (state, command) {
         (JobState::Absent, JobCommand::Launch(LaunchJob { launch })) => Ok(vec![JobEvent::Launched(*launch)]),
@@ -129,8 +130,8 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
         }
         (JobState::Ended(ended), JobCommand::Purge(purge)) => Ok(purge_ended(ended, &purge)),
 
-        // The holder reported, or another reconciler was first; a job that has not ended is kept, and what is about to be
-        // deleted takes nothing more.
+        // Nothing to do: the holder reported, or another reconciler acted, before this command. A job that has not
+        // ended is not purged, and one that is purged records no more refused reports.
         (
             JobState::Queued(_),
             JobCommand::ShowLease(_) | JobCommand::ExpireLease(_) | JobCommand::Purge(_),
@@ -158,6 +159,7 @@ fn purge_ended(ended: &Ended, purge: &PurgeJob) -> Vec<JobEvent> {
     })]
 }
 
+/// A launch for a job that exists: the same request repeated, or another one under a used idempotency key.
 fn relaunch(first: &JobLaunched, again: &JobLaunched) -> Result<Vec<JobEvent>, JobError> {
     if first.request_digest.is_some() && first.request_digest == again.request_digest {
         Ok(vec![])

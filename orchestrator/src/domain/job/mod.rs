@@ -1,5 +1,9 @@
 //! A job: one launch of a pipeline, from the queue through its attempts to its end.
 //!
+//! A claim makes a runner the holder of the job, under a lease, which is also its fencing token. The holder fences if
+//! it echoes the lease with what it sends; then a stale holder cannot be mistaken for the current one. `Claimed` and
+//! `Started` below are one state, [`Running`].
+//!
 //! ```text
 //!            launch          claim            first sign of work
 //!  (absent) ───────► Queued ───────► Claimed ───────────────────► Started
@@ -37,12 +41,12 @@ pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, L
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Job {
-    /// What has come of its events.
+    /// Its state, folded from its events.
     pub state: JobState,
 }
 
 impl Job {
-    /// The attempt that a sender may write logs for now, up to `grace` after the end of the job.
+    /// The attempt that a sender may write logs for at `now`, which is until `grace` after the end of the job.
     pub fn log_attempt(
         &self,
         lease: Option<LeaseId>,

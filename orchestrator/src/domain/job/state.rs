@@ -1,4 +1,4 @@
-//! What has come of a job's events.
+//! The state of a job, folded from its events.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Report;
 
-/// A job, by where it stands.
+/// A job, by the phase that it is in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum JobState {
@@ -20,20 +20,20 @@ pub enum JobState {
     Queued(Queued),
     /// Held by a runner.
     Running(Running),
-    /// Over, for good.
+    /// Has ended, for good.
     Ended(Ended),
 }
 
-/// A job that waits.
+/// A job that waits in the queue.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Queued {
     /// What was launched.
     pub launch: Arc<JobLaunched>,
-    /// What went before.
+    /// The attempts so far.
     pub history: History,
     /// Since when it waits.
     pub queued_at: DateTime<Utc>,
-    /// Not to be claimed before.
+    /// It may not be claimed before this.
     pub due_at: DateTime<Utc>,
 }
 
@@ -42,57 +42,58 @@ pub struct Queued {
 pub struct Running {
     /// What was launched.
     pub launch: Arc<JobLaunched>,
-    /// What went before this attempt.
+    /// The attempts before this one; `attempts` counts this one too.
     pub history: History,
     /// Who holds it.
     pub holder: Holder,
-    /// Whether it is to stop.
+    /// The request to cancel it, if there is one.
     pub cancel: Option<CancelRequest>,
 }
 
-/// A job that is over.
+/// A job that has ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
     /// What was launched.
     pub launch: Arc<JobLaunched>,
-    /// What went before, the last attempt included.
+    /// All attempts.
     pub history: History,
-    /// Who held it at the end, if anybody did.
+    /// Who held it at the end, if it was running.
     pub holder: Option<Holder>,
     /// How it ended.
     pub status: JobStatus,
-    /// With what result.
+    /// The result, if one was reported.
     pub result: Option<JobResult>,
-    /// Why, where the server ended it.
+    /// Why, if it was cancelled or timed out, or failed without a report.
     pub reason: Option<String>,
-    /// Whether its holder had been asked to stop.
+    /// Whether a cancel had been requested while it ran.
     pub was_to_stop: bool,
-    /// When.
+    /// When it ended.
     pub ended_at: DateTime<Utc>,
-    /// Whether it is to be forgotten.
+    /// Whether it is marked as purged: its events and rows are to be deleted.
     pub purged: bool,
 }
 
 /// The attempts of a job so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
-    /// Attempts begun.
+    /// Number of attempts that were claimed.
     pub attempts: u32,
-    /// Retries used up, of the pipeline's `max_retries`.
+    /// Number of retries used up, of the pipeline's `max_retries`.
     pub retries: u32,
-    /// Attempts lost in a row, whose holders fenced.
+    /// Number of the latest attempts in a row that were lost, all with holders that fence.
     pub lost_in_a_row: u32,
-    /// Whether a holder that cannot be fenced was lost and may come back: only a runner that fences may follow.
+    /// Whether only a runner that fences may claim the next attempt, since a holder that does not was lost and may
+    /// come back.
     pub needs_fencing: bool,
     /// The attempt that ended last.
     pub last: Option<EndedAttempt>,
-    /// Leases that are void.
+    /// Leases that have been revoked while their holders may still be at work.
     pub void_leases: Vec<LeaseId>,
-    /// Void leases whose late report was kept.
+    /// Void leases of which a late report has been recorded.
     pub refused_leases: Vec<LeaseId>,
 }
 
-/// An attempt that is over.
+/// An attempt that has ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EndedAttempt {
     /// Its lease.
@@ -101,22 +102,23 @@ pub struct EndedAttempt {
     pub attempt: u32,
     /// Whether its holder echoed the lease.
     pub fencing: bool,
-    /// What its holder reported, or as good as that, if the job went on after it; by this a repeated report is known.
+    /// What its holder reported, if the job went on after it: by this a repeated report is recognised. An attempt
+    /// that ran too long counts as reported as timed out.
     pub report: Option<(JobStatus, Option<JobResult>)>,
 }
 
-/// The runner that holds a job, and how.
+/// The runner that holds a job, with its lease.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Holder {
-    /// Its name.
+    /// The runner.
     pub runner_id: RunnerId,
-    /// The attempt it makes.
+    /// The number of the attempt.
     pub attempt: u32,
     /// Its fencing token.
     pub lease_id: LeaseId,
-    /// Whether it echoes the token.
+    /// Whether it fences: echoes the token with what it sends.
     pub fencing: bool,
-    /// What it claimed with.
+    /// Idempotency key of its claim.
     pub request_key: Option<String>,
     /// When it claimed.
     pub claimed_at: DateTime<Utc>,
@@ -124,19 +126,19 @@ pub struct Holder {
     pub started_at: Option<DateTime<Utc>>,
 }
 
-/// A wish that a running job stop.
+/// A request to stop a running job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CancelRequest {
-    /// When it was first asked.
+    /// When it was first requested.
     pub requested_at: DateTime<Utc>,
-    /// Whether it ends after the grace in any case.
+    /// Whether the job ends after the grace even if its holder goes on.
     pub force: bool,
     /// Why.
     pub reason: Option<String>,
 }
 
 impl Holder {
-    /// Its last sign of life: what the caller knows of, its start, or its claim.
+    /// Its last sign of life: the latest of its claim, its start, and the last contact that the caller knows of.
     #[must_use]
     pub fn last_heard(&self, last_contact: Option<DateTime<Utc>>) -> DateTime<Utc> {
         let recorded = self.started_at.map_or(self.claimed_at, |started| started.max(self.claimed_at));
@@ -145,8 +147,8 @@ impl Holder {
 }
 
 impl Queued {
-    /// Whether it may be claimed. Without a backoff it always may: the clock of the server that queued it can be
-    /// ahead of the clock of the one that is asked.
+    /// Whether it may be claimed by time. Without a backoff it always may, even if the clock of the server that
+    /// queued it is ahead of this one's.
     #[must_use]
     pub fn is_due(&self, now: DateTime<Utc>) -> bool {
         self.due_at <= self.queued_at || self.due_at <= now
@@ -154,7 +156,7 @@ impl Queued {
 }
 
 impl EndedAttempt {
-    /// Whether its holder reported just this.
+    /// Whether its holder reported exactly this.
     #[must_use]
     pub fn reported(&self, report: &Report) -> bool {
         self.report
@@ -164,7 +166,7 @@ impl EndedAttempt {
 }
 
 impl History {
-    /// Voids a lease whose holder may still be at work.
+    /// Revokes a lease whose holder may still be at work.
     fn void(&mut self, lease_id: LeaseId) {
         if !self.void_leases.contains(&lease_id) {
             self.void_leases.push(lease_id);
@@ -173,8 +175,8 @@ impl History {
 }
 
 impl Running {
-    /// An event that leaves the job with its holder.
-    fn go_on(&mut self, event: JobEvent) {
+    /// Applies an event after which the holder still has the job. Others are handled in [`JobState::evolve`].
+    fn apply(&mut self, event: JobEvent) {
         match event {
             JobEvent::Started(started) => {
                 self.holder.started_at.get_or_insert(started.started_at);
@@ -199,7 +201,8 @@ impl Running {
 
     fn requeue(self, requeued: JobRequeued) -> Queued {
         let lost_and_fenced = requeued.cause == RequeueCause::RunnerLost && self.holder.fencing;
-        // Without a result, its holder may have said that its time was up, or not have noticed yet.
+        // After a run timeout without a result, either the holder has reported the timeout itself, or it does not
+        // know of it and is still at work.
         let may_be_at_work = match requeued.cause {
             RequeueCause::Failed => false,
             RequeueCause::RunTimeout => requeued.result.is_none(),
@@ -242,13 +245,13 @@ impl Running {
 pub struct LogAttempt {
     /// Its number.
     pub attempt: u32,
-    /// Whether the batch is the first sign of work, which a start has to record.
+    /// Whether the batch is the first sign of work: then a start has to be recorded too.
     pub starts: bool,
 }
 
 impl JobState {
-    /// The state after one more event. It holds no rules: what was recorded, happened. An event that does not fit
-    /// the state changes nothing.
+    /// Applies one event. It checks no rules, since what is recorded has happened. An event that does not fit the
+    /// state changes nothing.
     #[must_use]
     pub fn evolve(self, event: JobEvent) -> Self {
         match (self, event) {
@@ -288,7 +291,7 @@ impl JobState {
             }
             (Self::Running(running), JobEvent::Requeued(requeued)) => Self::Queued(running.requeue(requeued)),
             (Self::Running(mut running), event) => {
-                running.go_on(event);
+                running.apply(event);
                 Self::Running(running)
             }
             (

@@ -255,7 +255,7 @@ fn refused(attempt: u32, second: i64) -> JobEvent {
     })
 }
 
-/// Forgotten, a while after it timed out.
+/// Purged, a while after it timed out.
 fn purged(second: i64) -> JobEvent {
     JobEvent::Purged(JobPurged {
         job_id: job(),

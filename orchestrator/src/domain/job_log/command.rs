@@ -1,4 +1,4 @@
-//! What can be asked of a job's log.
+//! The commands to a job's log.
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId};
@@ -17,7 +17,7 @@ command_names! {
     }
 }
 
-/// Keep a batch, or the part of it that is new.
+/// Store a batch, or the part of it that is new.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AppendLog {
     /// The job.
@@ -26,12 +26,12 @@ pub struct AppendLog {
     pub pipeline_id: PipelineId,
     /// The attempt that wrote the batch.
     pub attempt: u32,
-    /// Entries of the attempt before this batch, as the sender counts; `None` if it does not count.
+    /// Number of entries of the attempt before this batch, as the sender counts them; `None` if it does not count.
     pub offset: Option<u64>,
     /// The batch.
     pub entries: LogEntries,
-    /// Digest of the batch, by which one sent again without an offset is known.
+    /// Digest of the batch, by which a repeated batch without an offset is recognised.
     pub digest: String,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }

@@ -1,4 +1,4 @@
-//! The rules of a job's log: every entry once, in order, whatever is sent again.
+//! The rules of a job's log: every entry is stored once and in order, whatever is sent again.
 
 use rivet_events::job_log::{JobLogAppended, JobLogEvent};
 
@@ -8,18 +8,19 @@ use super::state::JobLogState;
 /// Why a batch was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobLogError {
-    /// It begins after the end of what is stored: something is missing in between.
+    /// The batch begins beyond the stored entries: some are missing in between.
     #[error("the batch begins beyond the {acknowledged} entries stored of this attempt")]
     Gap {
-        /// Entries stored of the attempt: where the sender has to go on.
+        /// Number of entries stored of the attempt: the offset at which the sender has to continue.
         acknowledged: u64,
     },
-    /// It is of an attempt that was followed by another, which has written.
+    /// The batch belongs to an attempt before the last one that has written.
     #[error("a later attempt has written since")]
     AttemptOver,
 }
 
-/// The events that a command leads to, or why it is refused. None means that all of the batch is stored.
+/// Decides a command: returns the events to record, or why it is refused. No events means that all of the batch is
+/// stored.
 pub(super) fn decide(state: &JobLogState, command: JobLogCommand) -> Result<Vec<JobLogEvent>, JobLogError> {
     match command {
         JobLogCommand::Append(append) => decide_append(state, append),

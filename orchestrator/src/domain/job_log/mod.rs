@@ -1,7 +1,7 @@
 //! A job's log: batches of entries, in order of arrival over all attempts.
 //!
-//! A stream of its own, so that a job's own stream stays short. Whether a sender may write at all is the job's
-//! decision; what is new in a batch is decided here.
+//! The log has a stream of its own, so that the job's stream stays short. The job decides whether a sender may write
+//! at all; the log decides what in a batch is new.
 
 mod command;
 mod decide;
@@ -23,7 +23,7 @@ pub use state::JobLogState;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct JobLog {
-    /// What has come of its events.
+    /// Its state, folded from its events.
     pub state: JobLogState,
 }
 

@@ -1,28 +1,28 @@
-//! What has come of a job log's events: counts and digests, never the lines.
+//! The state of a job's log, folded from its events: counts and digests, never the lines.
 
 use std::collections::VecDeque;
 
 use rivet_events::job_log::JobLogEvent;
 use serde::{Deserialize, Serialize};
 
-/// Batches whose repetition is recognised without an offset.
+/// The number of latest batches whose repetition is recognised without an offset.
 pub(super) const REMEMBERED_BATCHES: usize = 8;
 
-/// How far a job's log is.
+/// How much of a job's log is stored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobLogState {
-    /// The attempt that wrote last; 0 before the first.
+    /// The attempt that has written last; 0 if none has.
     pub attempt: u32,
-    /// Entries of that attempt.
+    /// Entries stored of that attempt.
     pub stored: u64,
-    /// Entries of all attempts.
+    /// Entries stored of all attempts.
     pub total: u64,
-    /// The last batches: attempt and digest, oldest first.
+    /// The latest batches, each with its attempt and digest, oldest first.
     pub recent: VecDeque<(u32, String)>,
 }
 
 impl JobLogState {
-    /// The state after one more event.
+    /// Applies one event.
     #[must_use]
     pub fn evolve(mut self, event: JobLogEvent) -> Self {
         match event {
@@ -40,7 +40,7 @@ impl JobLogState {
         self
     }
 
-    /// Entries stored of an attempt; 0 for one that has not written yet.
+    /// Number of entries stored of an attempt, if it is the last one that has written; else 0.
     #[must_use]
     pub fn acknowledged(&self, attempt: u32) -> u64 {
         if attempt == self.attempt { self.stored } else { 0 }

@@ -1,4 +1,4 @@
-//! What can be asked of a pipeline.
+//! The commands to a pipeline.
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::PipelineId;
@@ -23,40 +23,40 @@ command_names! {
     }
 }
 
-/// Keep a new pipeline.
+/// Create the pipeline.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreatePipeline {
-    /// Its id, made for it.
+    /// Its new id.
     pub pipeline_id: PipelineId,
-    /// What it runs.
+    /// The definition of version 1.
     pub definition: Box<PipelineDefinition>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Replace what it runs; jobs keep the version they were launched with.
+/// Add a new version. Existing jobs keep the version that they were launched with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RevisePipeline {
-    /// What it runs from now on.
+    /// The definition of the new version.
     pub definition: Box<PipelineDefinition>,
-    /// The version that it replaces; whichever is current where there is none.
+    /// The version that must be current; any if `None`.
     pub expected: Option<u32>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Run again what an earlier version ran, as a version of its own.
+/// Add a new version with the definition of an earlier one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RollBackPipeline {
-    /// That version.
+    /// The earlier version.
     pub version: u32,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Take no more launches.
+/// Delete the pipeline: it accepts no more launches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeletePipeline {
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }

@@ -12,26 +12,27 @@ use super::state::PipelineState;
 /// Why a command to a pipeline was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PipelineError {
-    /// It never was, or was deleted.
+    /// There is no such pipeline, or it was deleted.
     #[error("there is no such pipeline")]
     NotFound,
     /// The id is taken.
     #[error("the pipeline exists already")]
     Exists,
-    /// It never had that version.
+    /// The pipeline never had this version.
     #[error("the pipeline has no version {0}")]
     NoVersion(u32),
-    /// Somebody else revised it meanwhile.
+    /// The pipeline is not at the expected version: it was revised meanwhile.
     #[error("the pipeline is at version {current}, not {expected}")]
     Changed {
-        /// The version that was to be replaced.
+        /// The expected version.
         expected: u32,
         /// The current one.
         current: u32,
     },
 }
 
-/// The events that a command leads to, or why it is refused. None means that what is asked is already so.
+/// Decides a command: returns the events to record, or why it is refused. No events means that what is asked is
+/// already so.
 pub(super) fn decide(
     state: &PipelineState,
     command: PipelineCommand,
@@ -47,7 +48,8 @@ pub(super) fn decide(
             let events = revised(state, pipeline_id, *revise.definition, None, revise.now);
             let current = state.current().map_or(0, |(number, _)| number);
             match revise.expected {
-                // What is so already is no matter of versions: it may have been this command, sent again.
+                // If nothing would change, the expected version does not matter: this may be the same command, sent
+                // again.
                 Some(expected) if expected != current && !events.is_empty() => {
                     Err(PipelineError::Changed { expected, current })
                 }
@@ -69,7 +71,7 @@ pub(super) fn decide(
     }
 }
 
-/// The next version, unless it would be the same as the current one.
+/// The event that adds the next version; none if it would equal the current one.
 fn revised(
     state: &PipelineState,
     pipeline_id: PipelineId,

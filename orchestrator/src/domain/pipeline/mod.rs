@@ -22,7 +22,7 @@ pub use state::{PipelineState, PipelineVersion};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Pipeline {
-    /// What has come of its events.
+    /// Its state, folded from its events.
     pub state: PipelineState,
 }
 

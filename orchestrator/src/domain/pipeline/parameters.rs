@@ -1,7 +1,7 @@
 //! Checks the parameters of a launch against the inputs that the pipeline declares.
 //!
-//! Numbers compare as numbers (1 equals 1.0). A text that spells a JSON number, or `true` or `false`, is taken
-//! as that for an input of such a type: one dialect's command line sends every value as a string.
+//! Numbers compare by value (1 equals 1.0). For an input of type number or bool, a string that spells a JSON number,
+//! or `true` or `false`, is converted: some clients send every value as a string.
 
 use std::collections::BTreeMap;
 
@@ -60,8 +60,8 @@ impl ParameterError {
     }
 }
 
-/// The parameters that a job runs with: what was `given`, checked, with defaults filled in. Undeclared
-/// parameters are kept as they are. The first refusal by name of the input is returned.
+/// The parameters that a job runs with: those `given`, checked, with defaults filled in. Undeclared parameters are
+/// kept as they are. Inputs are checked in the order of their names; the first error is returned.
 pub fn check(
     inputs: &BTreeMap<String, InputSpec>,
     mut given: Map<String, Value>,
@@ -128,7 +128,7 @@ impl Kind {
         }
     }
 
-    /// Takes a text for the value that it spells, where this type asks for one.
+    /// Converts a string to the number or bool that it spells, if this is such a type.
     fn convert(self, value: Value) -> Value {
         let spelled = match (self, value.as_str()) {
             (Self::Number, Some(text)) => spelled_number(text).map(Value::Number),
@@ -140,7 +140,7 @@ impl Kind {
 }
 
 fn spelled_number(text: &str) -> Option<Number> {
-    // The parser skips white space around a number, but no number is spelled with it.
+    // The JSON parser skips surrounding white space, which is not part of a number.
     if text.trim() != text {
         return None;
     }
@@ -154,7 +154,7 @@ fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Whole numbers compare exactly, all others as floats.
+/// Integers compare exactly, other numbers as floats.
 fn same_number(a: &Number, b: &Number) -> bool {
     match (a.as_i128(), b.as_i128()) {
         (Some(a), Some(b)) => a == b,

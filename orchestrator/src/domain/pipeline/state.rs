@@ -1,4 +1,4 @@
-//! What has come of a pipeline's events.
+//! The state of a pipeline, folded from its events.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use rivet_events::id::PipelineId;
 use rivet_events::pipeline::{PipelineDefinition, PipelineEvent};
 use serde::{Deserialize, Serialize};
 
-/// A pipeline and every version it had. Versions outlive the pipeline: its jobs pin them.
+/// A pipeline with all of its versions. They are kept after its deletion, since jobs refer to them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct PipelineState {
     /// `None` before the first event.
     pub pipeline_id: Option<PipelineId>,
-    /// Version 1 first.
+    /// All versions, version 1 first.
     pub versions: Vec<PipelineVersion>,
     /// Whether it was deleted.
     pub deleted: bool,
@@ -21,14 +21,14 @@ pub struct PipelineState {
 /// One version of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PipelineVersion {
-    /// What it runs.
+    /// Its definition.
     pub definition: Arc<PipelineDefinition>,
-    /// Since when.
+    /// When it was created.
     pub created_at: DateTime<Utc>,
 }
 
 impl PipelineState {
-    /// The state after one more event.
+    /// Applies one event.
     #[must_use]
     pub fn evolve(mut self, event: PipelineEvent) -> Self {
         match event {
@@ -46,14 +46,15 @@ impl PipelineState {
         self.versions.push(PipelineVersion { definition: Arc::new(definition), created_at });
     }
 
-    /// The number and the definition that a launch takes; `None` for a pipeline that never was or was deleted.
+    /// The number and the definition of the current version, which a launch takes; `None` for a pipeline that does
+    /// not exist or was deleted.
     #[must_use]
     pub fn current(&self) -> Option<(u32, &Arc<PipelineDefinition>)> {
         let version = self.versions.last().filter(|_| !self.deleted)?;
         Some((u32::try_from(self.versions.len()).unwrap_or(u32::MAX), &version.definition))
     }
 
-    /// A version by its number, also of a deleted pipeline.
+    /// A version by its number, even if the pipeline was deleted.
     #[must_use]
     pub fn version(&self, number: u32) -> Option<&PipelineVersion> {
         self.versions.get(usize::try_from(number).ok()?.checked_sub(1)?)

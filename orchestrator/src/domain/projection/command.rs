@@ -1,4 +1,4 @@
-//! What can be asked of a read model.
+//! The commands to a read model.
 
 use chrono::{DateTime, Utc};
 use rivet_events::{Position, StreamId};
@@ -20,47 +20,47 @@ command_names! {
     }
 }
 
-/// Build it anew from the log.
+/// Rebuild the read model from the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RebuildProjection {
     /// The read model.
     pub projection: String,
-    /// Why, for whoever reads it later.
+    /// The operator's reason, recorded with the event.
     pub reason: Option<String>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Try the event again that a stream was given up at.
+/// Retry the event at which a stream was parked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RetryStream {
     /// The stream.
     pub parked: Parked,
-    /// Why, for whoever reads it later.
+    /// The operator's reason, recorded with the event.
     pub reason: Option<String>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Go on with the stream, without the event that it was given up at.
+/// Skip the event at which a stream was parked, and continue with the next one of the stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SkipEvent {
     /// The stream.
     pub parked: Parked,
-    /// Why, for whoever reads it later.
+    /// The operator's reason, recorded with the event.
     pub reason: Option<String>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// A stream that a read model has given up.
+/// A stream that a read model has parked: it applies no more events of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parked {
     /// The read model.
     pub projection: String,
     /// The stream.
     pub stream: StreamId,
-    /// The event that could not be applied.
+    /// The position of the event that could not be applied.
     pub position: Position,
     /// Why not.
     pub error: String,

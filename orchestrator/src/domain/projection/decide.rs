@@ -1,4 +1,4 @@
-//! The rules of a read model: what is skipped is skipped once.
+//! The rules for decisions about a read model: an event is skipped once and for good.
 
 use rivet_events::projection::{
     ProjectionEvent, ProjectionEventSkipped, ProjectionRebuildRequested, ProjectionStreamRetried,
@@ -10,12 +10,13 @@ use super::state::ProjectionState;
 /// Why a command to a read model was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProjectionError {
-    /// There is nothing to try: the event is left out for good.
+    /// The event cannot be retried: it has been skipped for good.
     #[error("the event at position {0} is skipped already")]
     Skipped(rivet_events::Position),
 }
 
-/// The events that a command leads to, or why it is refused. None means that what is asked is already so.
+/// Decides a command: returns the events to record, or why it is refused. No events means that what is asked is
+/// already so.
 pub(super) fn decide(
     state: &ProjectionState,
     command: ProjectionCommand,

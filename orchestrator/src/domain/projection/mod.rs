@@ -1,4 +1,5 @@
-//! A read model, as operators decide about it: to build it anew, and what to do with an event that it cannot apply.
+//! The decisions of operators about a read model: to rebuild it, and to retry or skip an event that it cannot apply.
+//! Its rows are in `rivet_projections`.
 
 mod command;
 mod decide;
@@ -20,7 +21,7 @@ pub use state::ProjectionState;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Projection {
-    /// What has come of its events.
+    /// Its state, folded from its events.
     pub state: ProjectionState,
 }
 

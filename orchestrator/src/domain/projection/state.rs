@@ -1,18 +1,18 @@
-//! What has come of the decisions about a read model.
+//! The state of the decisions about a read model, folded from their events.
 
 use rivet_events::Position;
 use rivet_events::projection::ProjectionEvent;
 use serde::{Deserialize, Serialize};
 
-/// The events that the read model does without.
+/// The events that the read model skips.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProjectionState {
-    /// Where they stand, in the order of the decisions.
+    /// Their positions, in the order of the decisions.
     pub skipped: Vec<Position>,
 }
 
 impl ProjectionState {
-    /// The state after one more event.
+    /// Applies one event.
     #[must_use]
     pub fn evolve(mut self, event: ProjectionEvent) -> Self {
         match event {

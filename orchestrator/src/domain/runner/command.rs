@@ -1,4 +1,4 @@
-//! What can be asked of a runner.
+//! The commands to a runner.
 
 use std::time::Duration;
 
@@ -24,44 +24,44 @@ command_names! {
     }
 }
 
-/// The runner makes itself known.
+/// The runner registers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RegisterRunner {
     /// Its name.
     pub runner_id: RunnerId,
-    /// What it can do; `None` is everything.
+    /// Its capabilities; `None` means all.
     pub capabilities: Option<Vec<String>>,
-    /// This start of its process, where it tells.
+    /// Identifies this start of its process, if it sends that.
     pub boot_id: Option<String>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// The runner was heard of. One that never registered is registered by it, without restrictions.
+/// The runner made contact. A runner that never registered is registered by it, with all capabilities.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordHeartbeat {
     /// Its name.
     pub runner_id: RunnerId,
-    /// A sign of life is recorded only if the last recorded one is older than this.
+    /// The contact is recorded only if the last recorded one is at least this old.
     pub resolution: Duration,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Give the runner up if it is silent. Asked by a reconciler; the runner checks again.
+/// Record the runner as lost if it is silent. Sent by a reconciler; the runner checks again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoseRunner {
-    /// The last sign of life that this server knows of.
+    /// The last contact that this server knows of.
     pub last_contact: Option<DateTime<Utc>>,
     /// How long it may be silent.
     pub offline_after: Duration,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// An operator takes the runner off the list.
+/// Remove the runner from the list; sent by an operator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RemoveRunner {
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }

@@ -16,16 +16,17 @@ pub enum RunnerError {
     NotFound,
 }
 
-/// The events that a command leads to, or why it is refused. None means that there is nothing new.
+/// Decides a command: returns the events to record, or why it is refused. No events means that there is nothing new.
 pub(super) fn decide(state: &RunnerState, command: RunnerCommand) -> Result<Vec<RunnerEvent>, RunnerError> {
     match (state, command) {
         (RunnerState::Absent, RunnerCommand::Register(register)) => Ok(vec![registered(register)]),
         (RunnerState::Registered(runner), RunnerCommand::Register(register)) => {
             let changed = runner.capabilities != register.capabilities || runner.boot_id != register.boot_id;
-            // Told explicitly, so recorded at once: a client that registers wants to be seen online.
+            // Recorded regardless of the heartbeat resolution: a runner that registers wants to be seen online.
             Ok(if changed { vec![registered(register)] } else { vec![heard(runner, register.now)] })
         }
-        // Clients never register a second time: a server that lost them takes them in again.
+        // Runners do not register a second time by themselves, so one that is not known is registered by its
+        // heartbeat.
         (RunnerState::Absent, RunnerCommand::Heartbeat(RecordHeartbeat { runner_id, now, .. })) => {
             let register = RegisterRunner { runner_id, capabilities: None, boot_id: None, now };
             Ok(vec![registered(register)])
@@ -36,7 +37,7 @@ pub(super) fn decide(state: &RunnerState, command: RunnerCommand) -> Result<Vec<
             Ok(if worth_it { vec![heard(runner, heartbeat.now)] } else { vec![] })
         }
         (RunnerState::Registered(runner), RunnerCommand::Lose(lose)) => Ok(lose_if_silent(runner, &lose)),
-        // Removed in between: there is nobody to give up.
+        // It was removed in between: there is nothing to record as lost.
         (RunnerState::Absent, RunnerCommand::Lose(_)) => Ok(vec![]),
         (RunnerState::Registered(runner), RunnerCommand::Remove(remove)) => {
             Ok(vec![RunnerEvent::Removed(RunnerRemoved {

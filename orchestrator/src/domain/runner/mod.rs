@@ -1,4 +1,4 @@
-//! A runner: a process elsewhere that polls for jobs, by the name that it goes by.
+//! A runner: a process on another machine that polls for jobs. It is identified by its name.
 
 mod command;
 mod decide;
@@ -20,7 +20,7 @@ pub use state::{Registered, RunnerState};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Runner {
-    /// What has come of its events.
+    /// Its state, folded from its events.
     pub state: RunnerState,
 }
 

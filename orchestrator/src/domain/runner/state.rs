@@ -1,38 +1,38 @@
-//! What has come of a runner's events.
+//! The state of a runner, folded from its events.
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::RunnerId;
 use rivet_events::runner::RunnerEvent;
 use serde::{Deserialize, Serialize};
 
-/// A runner, by whether it is on the list.
+/// A runner, by whether it is registered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum RunnerState {
     /// Never registered, or removed since.
     #[default]
     Absent,
-    /// On the list.
+    /// Registered.
     Registered(Registered),
 }
 
-/// A runner on the list.
+/// A registered runner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Registered {
     /// Its name.
     pub runner_id: RunnerId,
-    /// What it can do; `None` is everything.
+    /// Its capabilities; `None` means all.
     pub capabilities: Option<Vec<String>>,
-    /// The last start of its process that it told of.
+    /// Identifies the start of its process, as it last registered.
     pub boot_id: Option<String>,
-    /// Its last recorded sign of life.
+    /// Its last recorded contact.
     pub heard_at: DateTime<Utc>,
-    /// Whether it was given up.
+    /// Whether it is recorded as lost, that is, offline.
     pub lost: bool,
 }
 
 impl RunnerState {
-    /// The state after one more event. An event that does not fit the state changes nothing.
+    /// Applies one event. An event that does not fit the state changes nothing.
     #[must_use]
     pub fn evolve(self, event: RunnerEvent) -> Self {
         match (self, event) {

@@ -1,4 +1,4 @@
-//! What can be asked of a webhook.
+//! The commands to a webhook.
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
@@ -24,46 +24,46 @@ command_names! {
     }
 }
 
-/// Somebody wants to be told of events.
+/// Create the webhook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CreateWebhook {
     /// The webhook.
     pub webhook_id: WebhookId,
-    /// Where to.
+    /// Where its events are sent.
     pub url: String,
-    /// Of which types; of any where there are none.
+    /// The types of its events; any type if empty.
     pub types: Vec<String>,
-    /// Of which pipeline; of everything where there is none.
+    /// The pipeline of its events; any if `None`.
     pub pipeline_id: Option<PipelineId>,
-    /// Events of one delivery at most, as a batch; one by itself where there is none.
+    /// Events of one batch at most; `None` to deliver each event by itself.
     pub batch_size: Option<u32>,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Deliveries are given up.
+/// Pause deliveries, since they fail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PauseWebhook {
     /// Why.
     pub cause: PauseCause,
-    /// What the last attempt came to.
+    /// The error of the last attempt.
     pub error: String,
-    /// The event that could not be delivered.
+    /// The position of the event that could not be delivered.
     pub position: Position,
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Deliveries are to go on.
+/// Resume deliveries.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResumeWebhook {
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// Nobody wants to be told any more.
+/// Delete the webhook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeleteWebhook {
-    /// When.
+    /// Time of the command.
     pub now: DateTime<Utc>,
 }

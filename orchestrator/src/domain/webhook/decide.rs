@@ -13,7 +13,7 @@ pub enum WebhookError {
     NotFound,
 }
 
-/// The events that a command leads to, or why it is refused. None means that there is nothing new.
+/// Decides a command: returns the events to record, or why it is refused. No events means that there is nothing new.
 pub(super) fn decide(
     state: &WebhookState,
     command: WebhookCommand,
@@ -42,7 +42,8 @@ pub(super) fn decide(
                 deleted_at: delete.now,
             })])
         }
-        // It is so already; or it was deleted, or paused by another process, while this one tried to deliver.
+        // What is asked is already so; or, for a pause, the webhook was deleted or paused while this process tried to
+        // deliver.
         (Active { .. } | Paused { .. }, WebhookCommand::Create(_))
         | (Absent | Paused { .. }, WebhookCommand::Pause(_))
         | (Active { .. }, WebhookCommand::Resume(_)) => Ok(vec![]),

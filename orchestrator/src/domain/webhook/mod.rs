@@ -1,4 +1,4 @@
-//! A webhook: somebody elsewhere who is told of events, until that fails for too long.
+//! A webhook: an HTTP endpoint to which events are delivered. It is paused when that fails for too long.
 
 mod command;
 mod decide;
@@ -20,7 +20,7 @@ pub use state::WebhookState;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Webhook {
-    /// What has come of its events.
+    /// Its state, folded from its events.
     pub state: WebhookState,
 }
 

@@ -1,10 +1,10 @@
-//! What has come of a webhook's events.
+//! The state of a webhook, folded from its events.
 
 use rivet_events::id::WebhookId;
 use rivet_events::webhook::WebhookEvent;
 use serde::{Deserialize, Serialize};
 
-/// A webhook, by whether it is delivered.
+/// A webhook, by whether its events are delivered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum WebhookState {
@@ -16,7 +16,7 @@ pub enum WebhookState {
         /// The webhook.
         webhook_id: WebhookId,
     },
-    /// Deliveries were given up.
+    /// Deliveries are paused.
     Paused {
         /// The webhook.
         webhook_id: WebhookId,
@@ -24,7 +24,7 @@ pub enum WebhookState {
 }
 
 impl WebhookState {
-    /// The state after one more event. An event that does not fit the state changes nothing.
+    /// Applies one event. An event that does not fit the state changes nothing.
     #[must_use]
     pub fn evolve(self, event: WebhookEvent) -> Self {
         match (self, event) {

@@ -17,14 +17,14 @@ use utoipa::ToSchema;
 
 use super::execution::{self, Claim, ClaimError, answer_again};
 use crate::digest;
-use crate::dispatch::{Offered, Place, RequestCopy, RequestName, Turn};
+use crate::dispatch::{Place, RequestCopy, RequestName, Reservation, Turn};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, request_key};
 use crate::http::header::{REQUEST_KEY, RequestId};
 use crate::http::state::{Actor, AppState};
-use crate::seen_through::seen_through;
+use crate::run_to_completion::run_to_completion;
 use crate::telemetry::chain;
 
 /// Longest wait for a job; below the idle timeouts of load balancers.
@@ -134,7 +134,7 @@ impl Request {
             // its lease runs out.
             let (request, its_state) = (self.clone(), state.clone());
             let claim = async move { request.claim(&its_state, offered, turn).await };
-            if let Some(claimed) = seen_through(&state.tasks, claim).await? {
+            if let Some(claimed) = run_to_completion(&state.tasks, claim).await? {
                 return Ok(Some(claimed));
             }
         }
@@ -145,7 +145,7 @@ impl Request {
     async fn claim(
         &self,
         state: &AppState,
-        offered: Offered,
+        offered: Reservation,
         _turn: Turn,
     ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
         match self.try_claim(state, offered.job_id()).await {
@@ -183,7 +183,7 @@ impl Request {
         place: &Place<'_>,
         copy: &RequestCopy,
         deadline: Instant,
-    ) -> Result<Option<Offered>, ApiError> {
+    ) -> Result<Option<Reservation>, ApiError> {
         let pause = (state.config.lease.min(state.config.runner_offline_after) / 3).max(MIN_PAUSE);
         let mut pauses = interval_at(Instant::now() + pause, pause);
         let capabilities = state.capabilities(&self.runner_id).await?;

@@ -80,7 +80,7 @@ pub(in crate::http) async fn launch(
         Some(key) => JobId::for_idempotency_key(body.pipeline_id, key),
         None => JobId::generate(),
     };
-    if digest.is_some() && state.commands.jobs.load(job_id).await?.aggregate.state.launch().is_some() {
+    if digest.is_some() && was_launched(&state, job_id).await? {
         return replay(&state, job_id, digest.as_ref()).await;
     }
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
@@ -147,8 +147,16 @@ fn launched(
     })
 }
 
+pub(super) async fn was_launched(state: &AppState, job_id: JobId) -> Result<bool, ApiError> {
+    Ok(state.commands.jobs.load(job_id).await?.aggregate.state.launch().is_some())
+}
+
 /// The answer to a launch under a used key: the job, whatever has become of it and of its pipeline since.
-async fn replay(state: &AppState, job_id: JobId, digest: Option<&String>) -> Result<Response, ApiError> {
+pub(super) async fn replay(
+    state: &AppState,
+    job_id: JobId,
+    digest: Option<&String>,
+) -> Result<Response, ApiError> {
     let job = state.commands.jobs.load_fresh(job_id).await?.aggregate.state;
     if job.launch().is_none_or(|first| first.request_digest.as_ref() != digest) {
         return Err(JobError::KeyReused.into());

@@ -24,7 +24,10 @@ const WITHOUT_STORE: [&str; 6] =
 
 /// What headers mean, requests' and answers'.
 const HEADERS: [(&str, &str); 14] = [
-    ("Idempotency-Key", "The same key and body is the same job; 1 to 255 bytes. The scope is the pipeline."),
+    (
+        "Idempotency-Key",
+        "The same key and body is the same job; 1 to 255 bytes. The scope is what is launched: the pipeline, or the ended job.",
+    ),
     ("Idempotency-Replayed", "`true`: the job was launched before with this key."),
     ("If-Match", "The version that is replaced, as `\"3\"`; whichever is current where absent."),
     (

@@ -1,8 +1,8 @@
 /** What can be done with a job: cancel it while it waits or runs, launch it again once it has ended. */
 
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 
-import { send } from "../api/client.js";
+import { randomKey, send } from "../api/client.js";
 import { html } from "../html.js";
 import { navigate } from "../router.js";
 import { announce } from "../ui/announce.js";
@@ -61,8 +61,12 @@ function CancelDialog({ job, onChange, onClose }) {
 
 /** @param {{ job: Job, onClose: () => void }} props */
 function RetryDialog({ job, onClose }) {
+  // One dialog is one launch, also where its answer was lost and it is sent again.
+  const key = useRef(randomKey());
   async function retry() {
-    const launched = /** @type {Job} */ (await send("POST", `/api/jobs/${job.id}/retry`));
+    const launched = /** @type {Job} */ (
+      await send("POST", `/api/jobs/${job.id}/retry`, undefined, { "idempotency-key": key.current })
+    );
     announce("A new job was launched.");
     navigate(`/jobs/${launched.id}`);
   }

@@ -1,4 +1,4 @@
-//! Who may have a waiting job.
+//! The rules of a claim: who may have a queued job.
 
 use rivet_events::job::{JobClaimed, JobEvent};
 
@@ -30,6 +30,7 @@ pub(super) fn claim_queued(queued: &Queued, claim: ClaimJob) -> Result<Vec<JobEv
     })])
 }
 
+/// A claim for a running job succeeds, without events, only if it repeats the one by which its holder got the job.
 pub(super) fn claim_running(running: &Running, claim: &ClaimJob) -> Result<Vec<JobEvent>, JobError> {
     let holder = &running.holder;
     let repeated = claim.request_key.is_some()
@@ -38,7 +39,7 @@ pub(super) fn claim_running(running: &Running, claim: &ClaimJob) -> Result<Vec<J
     if repeated { Ok(vec![]) } else { Err(JobError::AlreadyClaimed) }
 }
 
-/// What of `demands` a runner lacks; one without a list has everything.
+/// The demands that a runner lacks. A runner without a list of capabilities has all.
 fn missing_capabilities(demands: &[String], capabilities: Option<&[String]>) -> Vec<String> {
     let Some(capabilities) = capabilities else { return vec![] };
     demands.iter().filter(|demand| !capabilities.contains(demand)).cloned().collect()

@@ -1,4 +1,4 @@
-//! What the server ends by itself: on demand, by a lost holder, or by a deadline.
+//! How the server ends an attempt or a job without a report: by a cancel, a lost holder, or a deadline.
 
 use std::time::Duration;
 
@@ -12,9 +12,11 @@ use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_ru
 use crate::domain::job::command::{CancelJob, ExpireLease, TimeOutJob};
 use crate::domain::job::state::{Ended, Queued, Running};
 
-/// The reason of a job whose holders were lost.
+/// The `reason` of a job that failed because its holders were lost.
 const RUNNER_LOST: &str = "runner_lost";
 
+/// Ends the job if its holder is silent, or if the cancel is forced and was first requested longer than the grace
+/// ago. Otherwise records the request, unless it is known; the holder learns of it at its next contact.
 pub(super) fn cancel_running(running: &Running, cancel: CancelJob) -> Vec<JobEvent> {
     let heard = running.holder.last_heard(cancel.last_contact);
     let silent = elapsed(heard, cancel.now) > cancel.grace;
@@ -45,6 +47,9 @@ pub(super) fn cancel_ended(ended: &Ended) -> Result<Vec<JobEvent>, JobError> {
     if ended.status == JobStatus::Cancelled { Ok(vec![]) } else { Err(JobError::AlreadyEnded(ended.status)) }
 }
 
+/// Expires the lease if the holder is lost, and decides what follows: cancelled if that was requested; else queued
+/// again if a further attempt is allowed; else failed. A loss counts as a retry only for a holder that does not
+/// fence.
 pub(super) fn expire_lease(running: &Running, expire: &ExpireLease) -> Vec<JobEvent> {
     let holder = &running.holder;
     if expire.lease_id != holder.lease_id {
@@ -120,12 +125,13 @@ pub(super) fn time_out_running(running: &Running, time_out: &TimeOutJob) -> Vec<
     }]
 }
 
-/// How long an attempt may run, where its pipeline may say so.
+/// How long an attempt may run: the timeout of its pipeline, or else the server's `run_timeout`.
 #[must_use]
 pub fn longest_run(timeout_seconds: Option<u64>, run_timeout: Duration) -> Duration {
     timeout_seconds.map_or(run_timeout, Duration::from_secs)
 }
 
+/// The time since `since`; zero if the clock of another server set it in the future.
 pub(super) fn elapsed(since: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
     (now - since).max(TimeDelta::zero()).to_std().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! The events that end an attempt.
+//! Builds the events that end an attempt.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use rivet_events::job::{
 use crate::domain::job::command::Backoff;
 use crate::domain::job::state::{Queued, Running};
 
-/// The wait before a retry, if one may follow.
+/// The backoff before a retry; `None` if no retry may follow, or none is left.
 pub(super) fn retry(running: &Running, backoff: Option<Backoff>) -> Option<Backoff> {
     backoff.filter(|_| running.history.retries < running.launch.max_retries)
 }
@@ -41,8 +41,8 @@ pub(super) fn requeued(
     backoff: Option<Backoff>,
     now: DateTime<Utc>,
 ) -> JobEvent {
-    // A lost holder that cannot be told from the next one when it comes back: from then on, every attempt has to
-    // be one that can be told.
+    // A lost holder that does not fence may come back, and then cannot be told from the next holder. So from then on
+    // every attempt needs a holder that fences, unless the pipeline allows otherwise.
     let unfenced_loss = cause == RequeueCause::RunnerLost && !running.holder.fencing;
     let needs_fencing =
         running.history.needs_fencing || (unfenced_loss && !running.launch.retry_on_runner_lost);

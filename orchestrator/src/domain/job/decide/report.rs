@@ -1,4 +1,4 @@
-//! What a holder, or somebody who takes himself for it, says of an attempt.
+//! The rules of reports: what the holder of a job, or a sender that believes to be it, reports about an attempt.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_ru
 use crate::domain::job::command::{CompleteJob, RefuseReport, Report};
 use crate::domain::job::state::{Ended, History, JobState, LogAttempt, Queued, Running};
 
-/// The first sign of work of the attempt, if this is it.
+/// Checks that the sender holds the job. Records the first sign of work of the attempt, or that its holder fences, if
+/// either is news.
 pub(super) fn begin(
     running: &Running,
     lease: Option<LeaseId>,
@@ -38,8 +39,8 @@ pub(super) fn begin(
     })])
 }
 
-/// That the holder fences, if that is news. Before its first sign of work nothing is recorded: that sign brings the
-/// lease along.
+/// Records that the holder fences, if that is news. Before the first sign of work nothing is recorded, since that
+/// sign will come with the lease too.
 pub(super) fn show_lease(running: &Running, lease: LeaseId) -> Result<Vec<JobEvent>, JobError> {
     match running.holder.started_at {
         Some(started_at) => begin(running, Some(lease), started_at),
@@ -47,7 +48,7 @@ pub(super) fn show_lease(running: &Running, lease: LeaseId) -> Result<Vec<JobEve
     }
 }
 
-/// A report of what went before is known; nobody can make another one.
+/// While the job is queued, only a repetition of the last report is accepted, since no runner holds the job.
 pub(super) fn complete_queued(queued: &Queued, complete: &CompleteJob) -> Result<Vec<JobEvent>, JobError> {
     if repeats_last(&queued.history, complete.lease, &complete.report) {
         Ok(vec![])
@@ -57,7 +58,7 @@ pub(super) fn complete_queued(queued: &Queued, complete: &CompleteJob) -> Result
 }
 
 pub(super) fn complete_running(running: &Running, complete: CompleteJob) -> Result<Vec<JobEvent>, JobError> {
-    // Only with its lease can a repeated report of the attempt before be told from a report of this one.
+    // Only by its lease can a repeated report of the previous attempt be told from a report of this one.
     if complete.lease.is_some() && repeats_last(&running.history, complete.lease, &complete.report) {
         return Ok(vec![]);
     }
@@ -66,6 +67,8 @@ pub(super) fn complete_running(running: &Running, complete: CompleteJob) -> Resu
     Ok(events)
 }
 
+/// The event that ends the attempt as reported: cancelled if that was requested, else queued again if a retry is
+/// left.
 fn end_attempt(running: &Running, complete: CompleteJob) -> Result<JobEvent, JobError> {
     let CompleteJob { report: Report { status, result }, backoff, now, .. } = complete;
     if let Some(request) = &running.cancel {
@@ -89,12 +92,12 @@ fn end_attempt(running: &Running, complete: CompleteJob) -> Result<JobEvent, Job
 }
 
 pub(super) fn complete_ended(ended: &Ended, complete: &CompleteJob) -> Result<Vec<JobEvent>, JobError> {
-    // It ended while it waited: what its last holder had reported before is still a repetition.
+    // The job ended while it was queued: the last report before that may still be repeated.
     if repeats_last(&ended.history, complete.lease, &complete.report) {
         return Ok(vec![]);
     }
     let Report { status, result } = &complete.report;
-    // A job that was to stop ends as cancelled, whatever its holder reported.
+    // A job with a cancel request ends as cancelled, whatever its holder reported.
     let same_status = ended.status == *status || (ended.status == JobStatus::Cancelled && ended.was_to_stop);
     let refusal = ended_refusal(ended, complete.lease, JobError::AlreadyCompleted(ended.status));
     if refusal != JobError::LeaseLost && same_status && ended.result == *result {
@@ -110,13 +113,14 @@ fn repeats_last(history: &History, lease: Option<LeaseId>, report: &Report) -> b
     })
 }
 
-/// Nobody holds the job, so this sender does not.
+/// Why a queued job refuses a write: [`JobError::NotRunning`] if the sender names no lease and the last holder did
+/// not fence, else [`JobError::LeaseLost`].
 pub(super) fn not_held(history: &History, lease: Option<LeaseId>) -> JobError {
     let unfenced = history.last.as_ref().is_none_or(|last| !last.fencing);
     if lease.is_none() && unfenced { JobError::NotRunning } else { JobError::LeaseLost }
 }
 
-/// Why an ended job takes no write: the sender was not its last holder, or `otherwise`.
+/// Why an ended job refuses a write: [`JobError::LeaseLost`] if the sender was not its last holder, else `otherwise`.
 pub(super) fn ended_refusal(ended: &Ended, lease: Option<LeaseId>, otherwise: JobError) -> JobError {
     let last = ended.history.last.as_ref();
     match lease {
@@ -128,7 +132,7 @@ pub(super) fn ended_refusal(ended: &Ended, lease: Option<LeaseId>, otherwise: Jo
 }
 
 pub(super) fn refuse_report(launch: &JobLaunched, history: &History, refused: RefuseReport) -> Vec<JobEvent> {
-    // Only leases that this job gave out: nobody can fill its history with invented ones.
+    // Once for each lease, and only for leases that this job has granted: invented ones cannot fill its history.
     let once =
         history.void_leases.contains(&refused.lease) && !history.refused_leases.contains(&refused.lease);
     if !once {
@@ -144,8 +148,8 @@ pub(super) fn refuse_report(launch: &JobLaunched, history: &History, refused: Re
     })]
 }
 
-/// The attempt that a sender writes logs for, and whether this is its first sign of work. Logs are taken for
-/// `grace` after the end of the job: a runner tries that long to get rid of its last lines.
+/// The attempt that a sender writes logs for, and whether this is its first sign of work. Logs are accepted for
+/// `grace` after the end of the job, since a runner may retry that long to deliver its last lines.
 pub(in crate::domain::job) fn log_attempt(
     state: &JobState,
     lease: Option<LeaseId>,

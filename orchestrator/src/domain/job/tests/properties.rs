@@ -9,16 +9,16 @@ use proptest::test_runner::TestRunner;
 use super::*;
 use crate::domain::job::{Ended, History, JobState};
 
-/// Whose lease a sender echoes.
+/// Which lease a sender echoes.
 #[derive(Debug, Clone, Copy)]
 enum Token {
     Absent,
-    /// Of the claim that won last, or so many before.
+    /// The lease of the last claim that won (0), or of the one so many before it.
     Given(u32),
     Invented,
 }
 
-/// A command, before it is known when it comes and what was claimed until then.
+/// A command, without its time, and with its lease relative to the claims that have won until then.
 #[derive(Debug, Clone)]
 enum Step {
     Launch,
@@ -93,7 +93,7 @@ fn any_life() -> impl Strategy<Value = Vec<Moment>> {
         .prop_map(|(launch, steps)| live(launch, &steps))
 }
 
-/// One command of a life: what the job was, what was asked, what was recorded, what the job is.
+/// One command in the life of a job, with the job before and after it.
 #[derive(Debug)]
 struct Moment {
     before: Job,
@@ -331,7 +331,8 @@ proptest! {
     }
 }
 
-/// How the job ended, without the reports that are still kept, and whether it is.
+/// The end of the job, without what may still change after it: refused reports that are recorded, and that it is
+/// purged.
 fn end(job: &Job) -> Option<Ended> {
     match &job.state {
         JobState::Ended(ended) => Some(Ended { history: History::default(), purged: false, ..ended.clone() }),

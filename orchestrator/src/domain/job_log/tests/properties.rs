@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::spec::handle;
 
-/// The log of an attempt as its runner has it: as many different entries.
+/// The log of an attempt as its runner has it: `count` distinct entries.
 fn written(count: usize) -> Vec<LogEntry> {
     (0..count).flat_map(|number| lines(&number.to_string())).collect()
 }
@@ -14,7 +14,7 @@ fn stored(events: &[JobLogEvent]) -> Vec<LogEntry> {
     events.iter().flat_map(|JobLogEvent::Appended(batch)| batch.entries.read().unwrap()).collect()
 }
 
-/// The part of the log from `offset` on, as it is sent.
+/// The batch of `length` entries of the log from `offset` on.
 fn batch(log: &[LogEntry], offset: usize, length: usize) -> AppendLog {
     let offset = offset.min(log.len());
     let entries = LogEntries::new(&log[offset..(offset + length).min(log.len())]);

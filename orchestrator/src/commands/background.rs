@@ -1,4 +1,8 @@
-//! Commands that nobody waits for: to one aggregate after the other, of which none holds up the others.
+//! Commands that no client has sent: those of the reconcilers, and the cancels that follow from a launch or from the
+//! deletion of a pipeline. They go to one aggregate after another.
+//!
+//! A command that one aggregate refuses, or that fails for it alone, is logged and skipped, so that it does not hold
+//! up the others. Only a failure that concerns all of them (log overloaded or unavailable) ends the round.
 
 use std::error::Error;
 use std::time::Duration;
@@ -14,10 +18,10 @@ use super::{CommandError, Commands};
 use crate::domain::job::{CancelJob, JobCommand};
 use crate::telemetry::chain;
 
-/// Jobs that are cancelled at once.
+/// Jobs that one call cancels at most.
 const PAGE: usize = 500;
 
-/// Why a round of commands ended early; the next one begins anew.
+/// Why a round of commands ended early. The next round starts over.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReconcileError {
     #[error(transparent)]
@@ -26,9 +30,10 @@ pub(crate) enum ReconcileError {
     Command(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// What came of an aggregate, if anything did. What it refuses has been overtaken by events, and one that cannot be
-/// dealt with is no reason to leave the others.
-pub(crate) fn unless_passed_over<T, E>(
+/// The result of a command, or `None` if its aggregate is to be skipped: it refused (something else happened to it
+/// first), cannot be read, or changes too fast. Other errors are passed on, since they would recur for every
+/// aggregate.
+pub(crate) fn done_or_skipped<T, E>(
     process: &'static str,
     stream: &StreamId,
     done: Result<T, CommandError<E>>,
@@ -52,7 +57,7 @@ where
     }
 }
 
-/// Who sends the commands of a process.
+/// The metadata of the commands that a background process sends: the process is their actor.
 pub(crate) fn metadata(process: &'static str) -> Metadata {
     Metadata {
         actor: Some(format!("process:{process}")),
@@ -62,7 +67,7 @@ pub(crate) fn metadata(process: &'static str) -> Metadata {
 }
 
 impl Commands {
-    /// A command to a job.
+    /// Sends a command to a job; skips a job that refuses it or cannot be loaded.
     pub(crate) async fn reconcile_job(
         &self,
         process: &'static str,
@@ -70,10 +75,10 @@ impl Commands {
         command: JobCommand,
     ) -> Result<(), ReconcileError> {
         let done = self.jobs.execute(job_id, command, &metadata(process)).await;
-        unless_passed_over(process, &StreamId::job(job_id), done).map(drop)
+        done_or_skipped(process, &StreamId::job(job_id), done).map(drop)
     }
 
-    /// Cancels jobs that wait for a deleted pipeline, a page of them.
+    /// Cancels one page of the queued jobs of a deleted pipeline.
     pub(crate) async fn cancel_waiting(
         &self,
         read_models: &ReadModels,
@@ -87,7 +92,8 @@ impl Commands {
         Ok(())
     }
 
-    /// Cancels what is older in its group than the newest job that wants it so, waiting or running.
+    /// Finds the newest job of a concurrency group with the policy `cancel_older`, and cancels the queued and running
+    /// jobs of the group that are older than it.
     pub(crate) async fn cancel_older(
         &self,
         read_models: &ReadModels,
@@ -104,7 +110,8 @@ impl Commands {
     }
 }
 
-/// The runner of a job that runs is told; whether it is silent is the business of another process.
+/// A cancel that asks the runner of a running job to stop. It never ends the job by itself: whether the runner is
+/// silent is for the reconciler `cancellations` to judge, hence the endless grace.
 fn cancel(reason: String, now: DateTime<Utc>) -> JobCommand {
     JobCommand::Cancel(CancelJob {
         reason: Some(reason),

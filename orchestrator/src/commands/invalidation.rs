@@ -1,7 +1,8 @@
-//! Keeps what executors have in memory from staying behind the log.
+//! Drops cached states that the log has moved past, because another replica appended to their streams.
 //!
-//! What this process appends, it remembers. A command notices by itself that another replica has moved its stream; not so
-//! who only reads: the capabilities of a runner, or the versions of a pipeline.
+//! The appends of this process update the cache themselves, and a command notices a stale state by its conflict. But
+//! some states are only read, with no append that would conflict: the capabilities of a runner, the versions of a
+//! pipeline. For these, each process follows the log.
 
 use std::time::Duration;
 
@@ -12,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::Commands;
 use crate::telemetry::chain;
 
-/// Events that are looked through at once.
+/// Events read from the log at once.
 const BATCH: usize = 1_000;
-/// Pause after a log that cannot be read.
+/// Pause after the log could not be read.
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Commands {
-    /// Forgets what the log has moved past, from `seen` on until `stop`.
+    /// Follows the log from after `seen` until `stop`, and drops the cached states that it makes stale.
     pub async fn follow(&self, seen: Position, stop: CancellationToken) {
         stop.run_until_cancelled(self.follow_from(seen)).await;
     }
@@ -30,9 +31,9 @@ impl Commands {
             match log.read_all(seen, BATCH).await {
                 Ok(events) => {
                     for envelope in &events {
-                        self.forget_before(envelope);
+                        self.invalidate(envelope);
                     }
-                    // Where there are none, what was there is in the archive.
+                    // An empty page: the events up to `head` have been archived or purged.
                     seen = events.last().map_or(head, |last| last.position);
                 }
                 Err(error) => {
@@ -43,11 +44,11 @@ impl Commands {
         }
     }
 
-    fn forget_before(&self, Envelope { stream, sequence, .. }: &Envelope) {
+    fn invalidate(&self, Envelope { stream, sequence, .. }: &Envelope) {
         match stream.kind {
             StreamType::Pipeline => self.pipelines.forget_before(&stream.id, *sequence),
             StreamType::Runner => self.runners.forget_before(&stream.id, *sequence),
-            // Only read for a command, which notices.
+            // Loaded only to execute a command on them, which notices a stale state by its conflict.
             StreamType::Job
             | StreamType::JobLog
             | StreamType::Claim

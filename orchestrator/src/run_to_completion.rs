@@ -1,7 +1,8 @@
-//! Work that is seen through once it was begun, whatever becomes of who waits for it.
+//! Runs a future to completion even if whoever awaits it is cancelled.
 //!
-//! A client that leaves takes the handler of its request along, wherever that stands. Where the rest matters to others, it
-//! goes on as a task. Nobody pays for one as long as clients stay.
+//! When a client disconnects, the server drops the handler of its request at whatever await point that is. Work that
+//! must not stop half-way (an append and the cache update after it, a claim) goes on as a spawned task. As long as
+//! the client stays, the future is polled in place and costs no task.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -9,22 +10,22 @@ use std::task::{Context, Poll};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
-/// A future that is brought to its end by `tasks` when it is dropped before.
-pub(crate) fn seen_through<W>(tasks: &TaskTracker, work: W) -> SeenThrough<W>
+/// Wraps `work` so that, if dropped before it has ended, it is spawned on `tasks` and finishes there.
+pub(crate) fn run_to_completion<W>(tasks: &TaskTracker, work: W) -> RunToCompletion<W>
 where
     W: Future<Output: Send + 'static> + Send + 'static,
 {
-    SeenThrough { work: Some(Box::pin(work)), tasks: tasks.clone() }
+    RunToCompletion { work: Some(Box::pin(work)), tasks: tasks.clone() }
 }
 
-/// See [`seen_through`].
-pub(crate) struct SeenThrough<W: Future<Output: Send + 'static> + Send + 'static> {
-    /// None while it is polled, and after: what has panicked is not polled again.
+/// See [`run_to_completion`].
+pub(crate) struct RunToCompletion<W: Future<Output: Send + 'static> + Send + 'static> {
+    /// `None` while it is being polled, and after it has ended or panicked: then there is nothing left to spawn.
     work: Option<Pin<Box<W>>>,
     tasks: TaskTracker,
 }
 
-impl<W: Future<Output: Send + 'static> + Send + 'static> Future for SeenThrough<W> {
+impl<W: Future<Output: Send + 'static> + Send + 'static> Future for RunToCompletion<W> {
     type Output = W::Output;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<W::Output> {
@@ -37,9 +38,9 @@ impl<W: Future<Output: Send + 'static> + Send + 'static> Future for SeenThrough<
     }
 }
 
-impl<W: Future<Output: Send + 'static> + Send + 'static> Drop for SeenThrough<W> {
+impl<W: Future<Output: Send + 'static> + Send + 'static> Drop for RunToCompletion<W> {
     fn drop(&mut self) {
-        // Without a runtime the process is about to end.
+        // Outside of a runtime the process is about to end, and the work is dropped.
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
             self.tasks.spawn_on(work, &runtime);
         }
@@ -57,7 +58,7 @@ mod tests {
     async fn what_was_begun_goes_on_without_who_waited() {
         let tasks = TaskTracker::new();
         let ((allow, allowed), (end, ended)) = (oneshot::channel(), oneshot::channel());
-        let mut work = Box::pin(seen_through(&tasks, async move {
+        let mut work = Box::pin(run_to_completion(&tasks, async move {
             allowed.await.unwrap();
             end.send("done").unwrap();
         }));
@@ -72,7 +73,7 @@ mod tests {
     #[tokio::test]
     async fn who_stays_gets_the_answer_and_there_is_no_task() {
         let tasks = TaskTracker::new();
-        assert_eq!(seen_through(&tasks, async { 1 }).await, 1);
+        assert_eq!(run_to_completion(&tasks, async { 1 }).await, 1);
         assert!(tasks.is_empty());
     }
 }

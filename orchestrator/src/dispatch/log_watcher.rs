@@ -1,5 +1,5 @@
-//! What the log tells that concerns the line: that a job may be claimable, when a retry will be, and what a runner that
-//! waits can do from now on.
+//! Follows the log for the dispatcher: which events may make a job claimable, when retries come due, and which
+//! runners have registered again, perhaps with other capabilities.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,50 +14,52 @@ use rivet_events::{Event, Position};
 
 use super::{Capabilities, Dispatcher};
 
-/// Events that are looked through at once.
+/// Events read from the log at once.
 const BATCH: usize = 1_000;
-/// Retries whose times are known; of more than that, those that are due last are found when the queue is looked at anyway.
+/// Due times of retries that are kept at most. Beyond that the latest ones are dropped; the regular poll of the queue
+/// finds those retries.
 const MAX_DUE: usize = 10_000;
-/// Shortest pause before a look for retries: many that come due one after the other are found in one.
+/// Shortest pause until a query for due retries, so that one query finds many that come due one after another.
 const MIN_PAUSE: Duration = Duration::from_millis(25);
 
-/// How far the log was looked through, and what was found that is still to come.
-pub(super) struct News {
+/// How far the log has been read, and the due times of retries in it that are still to come.
+pub(super) struct LogWatcher {
     log: Arc<dyn EventLog>,
     seen: Position,
-    /// When retries come due.
+    /// When retries come due; times, not jobs: equal ones are one.
     due: BTreeSet<DateTime<Utc>>,
 }
 
-impl News {
-    /// What comes after a position.
+impl LogWatcher {
+    /// Follows the log from after a position.
     pub(super) fn after(seen: Position, log: Arc<dyn EventLog>) -> Self {
         Self { log, seen, due: BTreeSet::new() }
     }
 
-    /// Looks through the log up to `head`. Whether anything may have made a job claimable.
+    /// Reads the log up to `head`. Returns whether an event in it may have made a job claimable. Registrations are
+    /// passed on to the `dispatcher`.
     pub(super) async fn read_until(&mut self, head: Position, dispatcher: &Dispatcher) -> bool {
-        let mut matters = false;
+        let mut may_free_a_job = false;
         while self.seen < head {
             let batch = self.log.read_all(self.seen, BATCH).await.unwrap_or_default();
             let Some(last) = batch.last() else {
-                // What is not known may matter.
+                // The events cannot be read, or have left the log: they may have freed a job.
                 self.seen = head;
                 return true;
             };
             self.seen = last.position;
-            matters |= batch.iter().any(|envelope| frees_a_job(&envelope.event));
+            may_free_a_job |= batch.iter().any(|envelope| frees_a_job(&envelope.event));
             batch.iter().filter_map(|envelope| retry_at(&envelope.event)).for_each(|due| self.note(due));
             let registered: HashMap<_, _> =
                 batch.iter().filter_map(|envelope| registration(&envelope.event)).collect();
             if !registered.is_empty() {
-                dispatcher.registered(&registered);
+                dispatcher.update_capabilities(&registered);
             }
         }
-        matters
+        may_free_a_job
     }
 
-    /// How long it is until a retry comes due that has not been when this was last asked.
+    /// The time until the next retry comes due. Forgets those that are due at `now`: they are reported once.
     pub(super) fn next_due(&mut self, now: DateTime<Utc>) -> Option<Duration> {
         while self.due.first().is_some_and(|due| *due <= now) {
             self.due.pop_first();
@@ -87,7 +89,7 @@ fn registration(event: &Event) -> Option<(&RunnerId, &Capabilities)> {
 fn frees_a_job(event: &Event) -> bool {
     let Event::Job(event) = event else { return false };
     match event {
-        // The end of a job may free a place in its group.
+        // The end of a job may free a place in its concurrency group.
         JobEvent::Launched(_)
         | JobEvent::Requeued(_)
         | JobEvent::Completed(_)
@@ -113,14 +115,14 @@ mod tests {
     async fn the_line_is_woken_when_the_next_retry_is_due() {
         let log = in_memory(LogSettings::default()).await.unwrap();
         let (now, second) = (DateTime::UNIX_EPOCH, TimeDelta::seconds(1));
-        let mut news = News::after(Position(0), log);
-        assert_eq!(news.next_due(now), None);
+        let mut watcher = LogWatcher::after(Position(0), log);
+        assert_eq!(watcher.next_due(now), None);
         for due in [now + second * 3, now + second, now + second] {
-            news.note(due);
+            watcher.note(due);
         }
-        assert_eq!(news.next_due(now), Some(Duration::from_secs(1)));
-        assert_eq!(news.next_due(now + second - TimeDelta::microseconds(1)), Some(MIN_PAUSE));
-        assert_eq!(news.next_due(now + second), Some(Duration::from_secs(2)));
-        assert_eq!(news.next_due(now + second * 3), None);
+        assert_eq!(watcher.next_due(now), Some(Duration::from_secs(1)));
+        assert_eq!(watcher.next_due(now + second - TimeDelta::microseconds(1)), Some(MIN_PAUSE));
+        assert_eq!(watcher.next_due(now + second), Some(Duration::from_secs(2)));
+        assert_eq!(watcher.next_due(now + second * 3), None);
     }
 }

@@ -1,10 +1,10 @@
-//! Chance, for spreading things that would otherwise happen together.
+//! Randomness, for jitter: it spreads what would otherwise happen at the same moment.
 
 use uuid::Uuid;
 
-/// A number from 0 to 1, drawn from the random end of a fresh UUIDv7. What is before that is the time and a counter,
-/// the same or nearly so for all that draw within a millisecond.
-#[expect(clippy::disallowed_methods, reason = "no id: the one place that draws by chance")]
+/// A random number from 0 to 1, from the last 32 bits of a fresh UUIDv7. The bits before those hold the time and a
+/// counter, which are nearly equal in all draws of one millisecond.
+#[expect(clippy::disallowed_methods, reason = "not an id: the one source of randomness")]
 pub(crate) fn draw() -> f64 {
     let [.., a, b, c, d] = Uuid::now_v7().into_bytes();
     f64::from(u32::from_be_bytes([a, b, c, d])) / f64::from(u32::MAX)
