@@ -1,4 +1,4 @@
-//! What was taken out of the log's tables: job logs that are kept elsewhere, and jobs that are kept no more.
+//! The events of the archive: job logs that moved from the log's tables into segments, and jobs that were purged.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -23,25 +23,26 @@ pub enum ArchiveEvent {
     SegmentRemoved(SegmentRemoved),
 }
 
-/// The logs of some ended jobs are in a segment, durable and read back. They are still in the log's tables too.
+/// The logs of some ended jobs were written to a segment: it is durable, and was read back. Their events are still in
+/// the log's tables too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentArchived {
     /// The segment: 1, 2, …
     pub segment: u64,
     /// Its name in the store of the archive.
     pub object: String,
-    /// Logs in it.
+    /// Number of logs in it.
     pub logs: u64,
-    /// Events of them in it.
+    /// Number of events in it.
     pub events: u64,
-    /// Log entries in these.
+    /// Number of log entries in these events.
     pub entries: u64,
     /// Position of the first of these events.
     pub first_position: Position,
     /// Position of the last of them.
     pub last_position: Position,
-    /// Every job whose end is recorded up to here was looked at: its log is in this segment or one before it, or it
-    /// wrote none.
+    /// All jobs whose end is recorded up to here are done: each has its log in this or an earlier segment, or wrote
+    /// none.
     pub through: Position,
     /// Size of the segment, in bytes.
     pub bytes: u64,
@@ -53,19 +54,20 @@ pub struct SegmentArchived {
     pub archived_at: DateTime<Utc>,
 }
 
-/// The events of a segment are in it alone: their rows are free.
+/// The events of a segment were deleted from the log's tables: only the segment has them now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentReleased {
     /// The segment.
     pub segment: u64,
-    /// Its events, which the log's tables do not hold any more.
+    /// Number of these events.
     pub events: u64,
     /// When.
     pub released_at: DateTime<Utc>,
 }
 
-/// Read models are told to forget some jobs that ended long ago. When all have, the events of these are deleted. This one
-/// stays, after them: what stands last in the log is never deleted, or its position would be given anew.
+/// Jobs that ended long ago are to be purged: read models delete their rows, and once all have, the events of the
+/// jobs are deleted. This event stands after those and stays: the last event of the log must never be deleted, or its
+/// position would be assigned again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PurgeBegun {
     /// No job whose end was recorded up to here is to be kept.
@@ -74,12 +76,12 @@ pub struct PurgeBegun {
     pub begun_at: DateTime<Utc>,
 }
 
-/// Nothing is kept any more of some jobs that ended long ago: their events are deleted, and their logs.
+/// Jobs that ended long ago were purged: their events and their logs are deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobsPurged {
-    /// Jobs.
+    /// Number of jobs.
     pub jobs: u64,
-    /// Events that were deleted from the log's tables.
+    /// Number of events that were deleted from the log's tables.
     pub events: u64,
     /// No job whose end was recorded up to here is kept.
     pub through: Position,
@@ -87,12 +89,12 @@ pub struct JobsPurged {
     pub purged_at: DateTime<Utc>,
 }
 
-/// A segment that held logs of purged jobs alone is not kept any more.
+/// A segment was deleted, since it held only logs of purged jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentRemoved {
     /// The segment.
     pub segment: u64,
-    /// Events that were in it.
+    /// Number of events that were in it.
     pub events: u64,
     /// When.
     pub removed_at: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! The answer that a claim request got, by which a repeated request gets the same one.
+//! The event that records the answer to a claim request, so that a repeated request gets the same answer.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Who was heard of when, shared by the replicas of a server aside from the log: signs of life are no events.
+//! The last contact of each runner, shared between replicas in a table beside the log. Contacts are not events.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,14 +9,15 @@ use crate::database::{BEGIN_DERIVED, Database};
 use crate::id::RunnerId;
 use crate::log::StoreError;
 
-/// The contacts that replicas tell each other of. Where there is one process alone, there is nothing to tell.
+/// The table of contacts that replicas share. Over SQLite there is only one process, and every method does nothing.
 ///
-/// Times are ages: replicas need not agree on a clock, the database's is between them.
+/// Callers pass and get ages instead of times. The table holds times by the clock of the database, so the clocks of
+/// replicas need not agree.
 #[derive(Debug, Clone)]
 pub struct Contacts(Option<PgPool>);
 
 impl Contacts {
-    /// Those that are kept in `database`.
+    /// The contacts in `database`.
     #[must_use]
     pub fn new(database: &Database) -> Self {
         match database {
@@ -25,13 +26,14 @@ impl Contacts {
         }
     }
 
-    /// Whether there may be others to tell.
+    /// Whether other processes may share the table.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Tells that runners were heard of so long ago, all in one statement.
+    /// Records that runners made contact so long ago, all in one statement. A later contact that is recorded already
+    /// is kept.
     pub async fn tell(&self, contacts: &[(RunnerId, Duration)]) -> Result<(), StoreError> {
         let Some(pool) = self.0.as_ref().filter(|_| !contacts.is_empty()) else { return Ok(()) };
         let ids: Vec<&str> = contacts.iter().map(|(id, _)| id.as_str()).collect();
@@ -51,7 +53,7 @@ impl Contacts {
         Ok(())
     }
 
-    /// Forgets whom nobody has heard of for so long.
+    /// Deletes the runners whose last contact is longer ago than `silent_for`.
     pub async fn forget(&self, silent_for: Duration) -> Result<(), StoreError> {
         let Some(pool) = &self.0 else { return Ok(()) };
         sqlx::query(
@@ -63,7 +65,7 @@ impl Contacts {
         Ok(())
     }
 
-    /// How long ago each runner was heard of, of those heard of within `within`.
+    /// The age of each runner's last contact, for the runners that made one within `within`.
     pub async fn heard(&self, within: Duration) -> Result<HashMap<RunnerId, Duration>, StoreError> {
         let Some(pool) = &self.0 else { return Ok(HashMap::new()) };
         let rows: Vec<(String, f64)> = sqlx::query_as(

@@ -1,4 +1,4 @@
-//! Our events as cqrs-es knows them, so that its aggregates, test framework and tools work on them.
+//! Adapts our events to the traits of cqrs-es, so that its aggregates, test framework and tools work with them.
 
 use cqrs_es::DomainEvent;
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
@@ -14,7 +14,7 @@ use crate::runner::RunnerEvent;
 use crate::upcast;
 use crate::webhook::WebhookEvent;
 
-/// The events of one aggregate, as part of all events.
+/// The event type of one aggregate, which converts to and from [`Event`].
 pub trait AggregateEvent: DomainEvent + Into<Event> {
     /// The event, if it is one of this aggregate's.
     fn from_event(event: &Event) -> Option<&Self>;
@@ -57,7 +57,7 @@ aggregate_event!(
     ArchiveEvent => Archive
 );
 
-/// Our upcasters, for a cqrs-es store over our table.
+/// Our upcasters, for a cqrs-es store that reads our table.
 #[must_use]
 pub fn upcasters() -> Vec<Box<dyn EventUpcaster>> {
     vec![Box::new(Upcaster)]

@@ -1,4 +1,5 @@
-//! The database under the log and the read models: PostgreSQL, or one SQLite file.
+//! The database under the log and the read models: PostgreSQL, or one SQLite file. This module opens it, keeps its
+//! connections, and migrates the schema of the log.
 
 mod checkpointer;
 mod packed;
@@ -18,43 +19,45 @@ pub use self::spare::SpareConnections;
 pub use self::sqlite::{Durability, SqliteDatabase, SqliteTransaction, SqliteWriter};
 use crate::log::StoreError;
 
-/// Begins a transaction of `PostgreSQL` for what can be derived from the log, or told again. Its commit returns before it
-/// is on disk. A process that stands still in the middle of it loses its locks, for the one that takes over to go on.
+/// Begins a PostgreSQL transaction for data that can be derived from the log again, or is sent again anyway. Its
+/// commit returns before it is on disk. If the process hangs in the middle, the server ends its session after 10 s
+/// and releases its locks, so that the process that takes over can go on.
 pub const BEGIN_DERIVED: &str =
     "begin; set local synchronous_commit = off; set local idle_in_transaction_session_timeout = '10s'";
 
 /// How long a statement waits for a connection before it fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a connection may take to say that it is whole when it is given back. Who has given up waiting for an answer on
-/// it gives it back too; where the other end is gone without a word, it would hold its place for a quarter of an hour.
+/// How long a connection may take to answer a ping when it is returned to the pool; if it takes longer, it is closed.
+/// A caller that gave up waiting for an answer returns its connection too. If the server is gone without a word, such
+/// a connection would otherwise occupy its place in the pool for a quarter of an hour.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An open database. Clones share their connections.
 #[derive(Debug, Clone)]
 pub enum Database {
-    /// One of any number of equal processes over a server.
+    /// A server, which any number of equal processes share.
     Postgres(PgPool),
-    /// The one process over a file.
+    /// A file, which belongs to one server process.
     Sqlite(SqliteDatabase),
 }
 
 /// Why a database could not be opened or brought up to date.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// The URL is of no kind that we know.
+    /// The scheme of the URL is neither `postgres` nor `sqlite`.
     #[error("the database URL must begin with postgres:// or sqlite://")]
     UnknownScheme,
-    /// Not reachable, or not a database.
+    /// What the URL names is not reachable, or not a database.
     #[error("cannot open the database")]
     Connect(#[source] StoreError),
     /// A migration failed, or the schema is that of a newer build.
     #[error("cannot bring the database schema up to date")]
     Migrate(#[source] StoreError),
-    /// There is no log yet, or one of an older build.
+    /// The database has no event log yet, or that of an older build.
     #[error("the database has no event log, or that of an older build: run migrate or serve first")]
     Older,
-    /// There is the log of a newer build.
+    /// The database has the event log of a newer build.
     #[error("the event log of this database is that of a newer build")]
     Newer,
 }
@@ -67,7 +70,7 @@ impl Database {
             let options = PgConnectOptions::from_str(url)
                 .map_err(connect_error)?
                 .application_name("rivet-orchestrator")
-                // What is "already there, skipping" is no news.
+                // Suppresses notices such as "already exists, skipping".
                 .options([("client_min_messages", "warning")])
                 .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
             let pool = PgPoolOptions::new()
@@ -94,8 +97,9 @@ impl Database {
         }
     }
 
-    /// Gives room that became free back to the file system, a little at a time. `PostgreSQL` sees to that by itself; a
-    /// `SQLite` file that was made by a build before this one keeps it, for what comes later.
+    /// Returns free pages of a SQLite file to the file system, a little at a time. On PostgreSQL this does nothing:
+    /// it looks after its free space by itself. A SQLite file made by a build that did not set `auto_vacuum` keeps
+    /// its free pages, and reuses them.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -106,7 +110,7 @@ impl Database {
         }
     }
 
-    /// Closes all connections, after what is under way.
+    /// Closes all connections, once the work under way on them has ended.
     pub async fn close(&self) {
         match self {
             Self::Postgres(pool) => pool.close().await,
@@ -115,7 +119,7 @@ impl Database {
     }
 }
 
-/// What is in the way of a connection, of which the pool knows no more than that it took too long.
+/// Finds out why no connection can be opened, by opening one: the pool only reports that it took too long.
 async fn obstacle(options: &PgConnectOptions) -> sqlx::Error {
     match timeout(ACQUIRE_TIMEOUT, options.connect()).await {
         Ok(Err(error)) => error,

@@ -1,4 +1,5 @@
-//! How far each webhook has been delivered, and what it is signed with: kept aside from the log.
+//! The delivery progress and the secret of each webhook, kept in a table beside the log: a secret must not be in an
+//! event, and a delivery would be an event to deliver.
 
 use std::fmt;
 
@@ -10,16 +11,16 @@ use crate::envelope::Position;
 use crate::id::WebhookId;
 use crate::log::StoreError;
 
-/// The deliveries of webhooks, in a table of the log's database.
+/// The table of deliveries, a row for each webhook.
 #[derive(Debug, Clone)]
 pub struct Deliveries(Database);
 
-/// The key of a webhook's signatures, which no text form shows.
+/// The key that signs a webhook's deliveries. It is never shown: `Debug` hides it, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(String);
 
 impl WebhookSecret {
-    /// The key as it was given: for signing and storing alone.
+    /// The key as it was given, only for signing and storing.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -38,19 +39,20 @@ impl fmt::Debug for WebhookSecret {
     }
 }
 
-/// What is kept of one webhook.
+/// The row of one webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The key of its signatures.
+    /// The key that signs its deliveries.
     pub secret: WebhookSecret,
     /// Every event up to here was delivered, or is not wanted.
     pub position: Position,
-    /// JSON, as it was saved.
+    /// JSON, as it was last saved.
     pub progress: String,
 }
 
-/// Runs the same text on either database. In SQLite it is synced with the log: a webhook is on the disk when the event
-/// of its creation is, which is written after it.
+/// Executes the same SQL on either database. In SQLite the commit is synced to disk only with the next append to the
+/// log. That is enough: the event that creates a webhook is appended after its row, so the row is on disk when the
+/// event is.
 macro_rules! execute {
     ($database:expr, $text:literal $(, $value:expr)*) => {
         match $database {
@@ -67,13 +69,13 @@ macro_rules! execute {
 }
 
 impl Deliveries {
-    /// Those that are kept in `database`.
+    /// The deliveries in `database`.
     #[must_use]
     pub fn new(database: &Database) -> Self {
         Self(database.clone())
     }
 
-    /// Begins with a webhook, whose deliveries are to begin after `position`.
+    /// Inserts a webhook whose deliveries begin after `position`.
     pub async fn begin(
         &self,
         webhook: WebhookId,
@@ -92,7 +94,7 @@ impl Deliveries {
         Ok(())
     }
 
-    /// What is kept of a webhook.
+    /// The row of a webhook, if there is one.
     pub async fn find(&self, webhook: WebhookId) -> Result<Option<Delivery>, StoreError> {
         const TEXT: &str = "select secret, position, progress from webhook_deliveries where webhook_id = $1";
         let id = webhook.to_string();
@@ -107,7 +109,7 @@ impl Deliveries {
         }))
     }
 
-    /// Every webhook of which something is kept.
+    /// All webhooks that have a row.
     pub async fn all(&self) -> Result<Vec<WebhookId>, StoreError> {
         const TEXT: &str = "select webhook_id from webhook_deliveries";
         let ids: Vec<String> = match &self.0 {
@@ -117,7 +119,8 @@ impl Deliveries {
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
-    /// Saves how far a webhook has come. A process that is behind another one changes nothing.
+    /// Saves how far a webhook has been delivered. Changes nothing if another process has already saved a later
+    /// position.
     pub async fn save(
         &self,
         webhook: WebhookId,
@@ -134,7 +137,7 @@ impl Deliveries {
         Ok(())
     }
 
-    /// Forgets a webhook, its secret with it.
+    /// Deletes the row of a webhook, and its secret with it.
     pub async fn forget(&self, webhook: WebhookId) -> Result<(), StoreError> {
         execute!(&self.0, "delete from webhook_deliveries where webhook_id = $1", webhook.to_string());
         Ok(())

@@ -1,4 +1,4 @@
-//! What surrounds an event in the log: where it stands, when it was recorded, and who caused it.
+//! The envelope of an event in the log: its position, when it was recorded, and who caused it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -43,7 +43,7 @@ pub struct Metadata {
     /// `runner:NAME`, `client`, or `process:NAME` for the server's own reconcilers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
-    /// What the whole chain began with.
+    /// Identifies what started the whole chain of commands and events, such as a request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
     /// The command or event that led to this one directly.
@@ -55,7 +55,7 @@ pub struct Metadata {
     /// The HTTP request that brought the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// What its sender calls itself, as far as it does; cut where it is long.
+    /// The `User-Agent` of that request, if it had one; cut off where it is long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
     /// W3C trace context of that request.
@@ -64,7 +64,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// As the map that cqrs-es hands round.
+    /// Converts to the string map that cqrs-es passes with each event.
     #[must_use]
     pub fn to_map(&self) -> HashMap<String, String> {
         let fields = [
@@ -79,7 +79,7 @@ impl Metadata {
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 
-    /// Back from the map; what is not ours is dropped.
+    /// Converts back from that map. Keys that are not ours are dropped.
     #[must_use]
     pub fn from_map(mut map: HashMap<String, String>) -> Self {
         Self {
@@ -94,14 +94,14 @@ impl Metadata {
     }
 }
 
-/// An event in its place in the log.
+/// An event together with its place in the log and its metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Envelope {
     /// Place in the whole log.
     pub position: Position,
     /// Its own id.
     pub event_id: EventId,
-    /// Whose event it is.
+    /// The stream that it belongs to.
     pub stream: StreamId,
     /// Place in that stream.
     pub sequence: Version,
@@ -109,7 +109,7 @@ pub struct Envelope {
     pub recorded_at: DateTime<Utc>,
     /// Who caused it.
     pub metadata: Metadata,
-    /// The fact.
+    /// The event itself.
     pub event: Event,
 }
 

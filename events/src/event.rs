@@ -1,9 +1,10 @@
-//! Every event there is, and its name and version on the wire.
+//! All events, with the name and version that each has on the wire.
 //!
 //! To add an event:
 //! 1. a payload struct and a variant in the file of its aggregate, named in the past tense;
 //! 2. its line in `event_types` below;
-//! 3. a golden file (the test names it); 4. the folds that the compiler now points at.
+//! 3. a golden file (the test names it);
+//! 4. the folds that the compiler now points at.
 //!
 //! To change an event: add an optional field with a serde default. Where that is not enough, raise its number in
 //! `event_types`, and turn the old payload into the new one in `upcast.rs`.
@@ -24,7 +25,7 @@ use crate::stream::StreamType;
 use crate::upcast::upcast;
 use crate::webhook::WebhookEvent;
 
-/// A fact. Its JSON is the payload as stored: the fields, and `type`.
+/// An event of any aggregate. Its JSON is the payload as the log stores it: the event's fields, and `type`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 #[expect(missing_docs, reason = "each variant is documented at its type")]
@@ -41,8 +42,8 @@ pub enum Event {
     Unreadable(UnreadableEvent),
 }
 
-/// An event that this build cannot read: written by a newer one, or damaged. Readers of the feed pass it on as it
-/// is; a projection parks its stream; an aggregate refuses to load.
+/// An event that this build cannot read: a newer build wrote it, or it is damaged. Readers of the feed pass it on
+/// unchanged; a projection parks its stream; an aggregate refuses to load.
 #[derive(Debug, Clone, Serialize)]
 #[serde(transparent)]
 pub struct UnreadableEvent {
@@ -66,7 +67,7 @@ impl PartialEq for UnreadableEvent {
 }
 
 impl Event {
-    /// Reads a stored payload, of whatever version.
+    /// Decodes a stored payload of any version. What this build cannot read becomes [`Event::Unreadable`].
     #[must_use]
     pub fn decode(stream: StreamType, event_type: &str, event_version: u32, payload: &str) -> Self {
         let (version, current) = upcast(event_type, event_version, payload);
@@ -148,8 +149,8 @@ impl Event {
     }
 }
 
-/// Names the variants of one aggregate's events, each with its current version, once: for writing them, for reading them,
-/// and for listing them.
+/// Declares the stable name and the current version of each variant of an aggregate's events. Encoding, decoding and
+/// listing all derive from this one declaration.
 macro_rules! event_types {
     ($event:ident { $($variant:ident => ($name:literal, $version:literal)),+ $(,)? }) => {
         impl $event {
@@ -172,8 +173,8 @@ macro_rules! event_types {
                 }
             }
 
-            /// Reads a payload of this type and version: straight into its struct, where the enum's own way would keep
-            /// all fields until it has met the type among them.
+            /// Decodes a payload of this type and version straight into its struct. The enum's own `Deserialize`
+            /// would buffer all fields until it finds `type` among them.
             fn read(event_type: &str, event_version: u32, payload: &str) -> serde_json::Result<Self> {
                 match event_type {
                     $($name => {
@@ -187,7 +188,8 @@ macro_rules! event_types {
     };
 }
 
-/// A number is raised where older readers would misread a payload, which may still look like one of theirs.
+/// Refuses a payload of any other version, even if it would decode: a version is raised exactly where older readers
+/// would misread the payload.
 fn expect_version(stored: u32, current: u32) -> serde_json::Result<()> {
     if stored == current {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Who runs in a concurrency group.
+//! The events of a concurrency group: which jobs hold its places.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ pub struct GroupPlaceTaken {
     pub taken_at: DateTime<Utc>,
 }
 
-/// A lease was found to have ended, when somebody needed its place.
+/// A lease was found to have ended when another job needed its place.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GroupPlaceFreed {
     /// The group.

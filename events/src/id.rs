@@ -1,6 +1,6 @@
 //! Typed ids. Two ids of different kinds cannot be swapped, and only this module makes new ones.
 //!
-//! Most ids are UUIDv7: they sort by time of birth, so indexes grow at their right edge.
+//! Most ids are UUIDv7: they sort by creation time, so indexes grow at their right edge.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ macro_rules! uuid_id {
                 Self(Uuid::now_v7())
             }
 
-            /// When it was made, by the clock of the process that did; `None` where it does not say.
+            /// When it was created, by the clock of the process that created it; `None` if the UUID contains no time.
             #[must_use]
             pub fn made_at(self) -> Option<DateTime<Utc>> {
                 let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
@@ -74,7 +74,7 @@ uuid_id! {
     LeaseId
 }
 uuid_id! {
-    /// A webhook: somebody elsewhere who is told of events.
+    /// A webhook: a URL that events are delivered to.
     WebhookId
 }
 uuid_id! {
@@ -87,9 +87,9 @@ uuid_id! {
 }
 
 impl JobId {
-    /// The id of the job that a launch of `pipeline` with this idempotency key makes. Derived (UUIDv5), so
-    /// that two launches with one key meet in one stream, whose first append decides: key test and append are
-    /// one transaction without a table of keys.
+    /// The id of the job that a launch of `pipeline` with this idempotency key creates. It is derived from both
+    /// (UUIDv5), so two launches with the same key append to the same stream, and only the first append succeeds.
+    /// This checks the key and appends in one transaction, without a table of keys.
     #[must_use]
     pub fn for_idempotency_key(pipeline: PipelineId, key: &str) -> Self {
         Self(Uuid::new_v5(&pipeline.0, key.as_bytes()))

@@ -1,4 +1,4 @@
-//! Everything that can have happened to a job.
+//! The events of a job, from its launch to its end.
 //!
 //! Each event names the pipeline, and the runner and attempt where there is one, so that every read model finds
 //! its row from the event alone.
@@ -39,14 +39,14 @@ pub enum JobEvent {
     Purged(JobPurged),
 }
 
-/// The job was asked for and waits in the queue. All that later decisions need is pinned here.
+/// The job was launched and waits in the queue. Everything that later decisions depend on is fixed here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobLaunched {
     /// The job.
     pub job_id: JobId,
     /// What it runs.
     pub pipeline_id: PipelineId,
-    /// The version of the pipeline that it runs, whatever becomes of the pipeline.
+    /// The version of the pipeline that it runs, even if the pipeline is revised or deleted later.
     pub pipeline_version: u32,
     /// Values of the inputs, defaults filled in; always an object.
     #[schema(value_type = Object)]
@@ -60,7 +60,7 @@ pub struct JobLaunched {
     /// Longest run of one attempt, in seconds; the server's default where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
-    /// Whether an attempt after a lost one may go to a runner that cannot be fenced.
+    /// Whether, after the runner of an attempt was lost, the next attempt may go to a runner that cannot be fenced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retry_on_runner_lost: bool,
     /// The group whose limit it shares.
@@ -101,12 +101,12 @@ pub struct JobClaimed {
     pub attempt: u32,
     /// The fencing token of the attempt.
     pub lease_id: LeaseId,
-    /// Whether the holder echoes its lease, so that a stale write of it can be told.
+    /// Whether the holder echoes its lease, so that a stale write of it can be recognised.
     pub fencing: bool,
     /// The holder's `Rivet-Request-Key`: a claim repeated with it gets the same answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_key: Option<String>,
-    /// Since when it could have been claimed; absent in events that were recorded before this member was.
+    /// Since when the job could be claimed; absent in events recorded before this member existed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<DateTime<Utc>>,
     /// When; on the wire this is the job's `started_at`.
@@ -130,7 +130,7 @@ pub struct JobStarted {
     pub started_at: DateTime<Utc>,
 }
 
-/// The holder was silent for longer than its lease, or never started. What follows is an event of its own.
+/// The holder was silent for longer than its lease, or never started. What becomes of the job is another event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobLeaseExpired {
     /// The job.
@@ -157,11 +157,11 @@ pub enum ExpiryCause {
     Silent,
     /// Claimed, but no sign of a start in time.
     NotStarted,
-    /// The runner's name came back as another process.
+    /// Another process registered under the name of the runner.
     Rebooted,
 }
 
-/// The attempt is over, the job is not: it waits for the next one.
+/// The attempt ended, but not the job: it waits for the next attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobRequeued {
     /// The job.
@@ -180,7 +180,7 @@ pub struct JobRequeued {
     /// Whether only a runner that echoes its lease may claim the next attempt.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub needs_fencing: bool,
-    /// Not offered before.
+    /// The job is not offered to runners before this time.
     pub due_at: DateTime<Utc>,
     /// When.
     pub requeued_at: DateTime<Utc>,
@@ -210,13 +210,13 @@ pub struct JobCancelRequested {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Whether it ends after the grace even if the holder goes on.
+    /// Whether the job ends after the grace period even if the holder goes on.
     pub force: bool,
     /// When.
     pub requested_at: DateTime<Utc>,
 }
 
-/// A report of somebody who does not hold the job. Kept once for the history, never applied.
+/// Somebody who does not hold the job sent a report of it. It is kept once, for the history, and never applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobReportRefused {
     /// The job.
@@ -279,7 +279,7 @@ pub struct JobCancelled {
     pub cancelled_at: DateTime<Utc>,
 }
 
-/// A deadline of the server passed.
+/// The job ended because a deadline passed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobTimedOut {
     /// The job.
@@ -291,7 +291,7 @@ pub struct JobTimedOut {
     pub runner_id: Option<RunnerId>,
     /// The last attempt; 0 if there was none.
     pub attempt: u32,
-    /// What the holder reported, where it was the holder that said so.
+    /// What the holder reported, if it was the holder that reported the timeout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<JobResult>,
     /// Which deadline.
@@ -300,7 +300,7 @@ pub struct JobTimedOut {
     pub timed_out_at: DateTime<Utc>,
 }
 
-/// A job's state on the wire; finer states have a field of their own.
+/// A job's state on the wire. A separate field, `phase`, tells finer states apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum JobStatus {
@@ -313,7 +313,7 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
-    /// Whether nothing can follow.
+    /// Whether the state is final.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         match self {
@@ -343,7 +343,7 @@ pub struct JobResult {
     pub success: bool,
     /// Exit code of the work.
     pub exit_code: i32,
-    /// Anything.
+    /// Any JSON value.
     #[serde(default)]
     pub output: Option<serde_json::Value>,
     /// What went wrong.
@@ -351,8 +351,8 @@ pub struct JobResult {
     pub error_message: Option<String>,
 }
 
-/// The job ended so long ago that nothing is kept of it: read models forget it, and then its events are deleted, this
-/// one among them.
+/// The job ended so long ago that nothing of it is kept. Read models delete its rows; then its events are deleted,
+/// including this one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobPurged {
     /// The job.
@@ -361,6 +361,6 @@ pub struct JobPurged {
     pub pipeline_id: PipelineId,
     /// How it had ended.
     pub status: JobStatus,
-    /// When it was to be forgotten.
+    /// When this was decided.
     pub purged_at: DateTime<Utc>,
 }

@@ -1,4 +1,5 @@
-//! What a job wrote: one event a batch, in a stream of its own, so that a job's own stream stays short.
+//! The events of a job's log: one event for each batch of entries. They have a stream of their own, so that the
+//! stream of the job stays short.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,15 +20,15 @@ pub enum JobLogEvent {
     Appended(JobLogAppended),
 }
 
-// There is one variant. By its tag, serde would keep all fields in a form of its own first, in which JSON cannot stay as
-// it is.
+// Written by hand, which is possible as there is only one variant. To find the tag, the derived implementation would
+// first buffer all fields in a form of serde's own, in which raw JSON text is lost.
 impl<'de> Deserialize<'de> for JobLogEvent {
     fn deserialize<D: Deserializer<'de>>(event: D) -> Result<Self, D::Error> {
         JobLogAppended::deserialize(event).map(Self::Appended)
     }
 }
 
-/// A batch of entries was stored, whole.
+/// A batch of entries was stored, as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobLogAppended {
     /// The job.
@@ -57,17 +58,17 @@ impl JobLogAppended {
     }
 }
 
-/// Entries of a job's log as JSON, which is all that most have to do with them: made once, when they arrive, and copied
-/// from there into the log.
+/// Entries of a job's log, as JSON text. Most code only passes them on, so they are encoded once, when they arrive,
+/// and that text is copied into the log.
 #[derive(Debug, Clone)]
 pub struct LogEntries {
     json: Arc<RawValue>,
-    /// Counted when somebody asks, of those that were stored.
+    /// Known from the start for new entries; for stored ones, counted at the first use.
     count: OnceLock<usize>,
 }
 
 impl LogEntries {
-    /// These.
+    /// Encodes entries.
     ///
     /// # Panics
     /// Never: an entry is plain data.
@@ -77,7 +78,7 @@ impl LogEntries {
         Self { json: json.into(), count: entries.len().into() }
     }
 
-    /// How many; none where what was stored is no array.
+    /// How many entries there are; 0 if the stored JSON is not an array.
     #[must_use]
     pub fn len(&self) -> usize {
         *self
@@ -85,27 +86,27 @@ impl LogEntries {
             .get_or_init(|| serde_json::from_str(self.json()).map_or(0, |all: Vec<IgnoredAny>| all.len()))
     }
 
-    /// Whether there are none.
+    /// Whether there are no entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// A JSON array.
+    /// The entries as the text of a JSON array.
     #[must_use]
     pub fn json(&self) -> &str {
         self.json.get()
     }
 
-    /// One by one.
+    /// Decodes the entries.
     ///
     /// # Errors
-    /// If one of those that were stored is not what any build has stored.
+    /// If a stored entry is not one that any build has written.
     pub fn read(&self) -> serde_json::Result<Vec<LogEntry>> {
         serde_json::from_str(self.json())
     }
 
-    /// Those after the first ones.
+    /// The entries without the first `first` ones.
     ///
     /// # Panics
     /// Never: JSON is plain data.
@@ -118,7 +119,7 @@ impl LogEntries {
     }
 }
 
-/// As texts.
+/// Compares the JSON texts.
 impl PartialEq for LogEntries {
     fn eq(&self, other: &Self) -> bool {
         self.json() == other.json()
@@ -142,7 +143,7 @@ impl<'de> Deserialize<'de> for LogEntries {
 pub struct LogEntry {
     /// By the runner's clock.
     pub timestamp: DateTime<Utc>,
-    /// How bad it is.
+    /// Severity.
     pub level: LogLevel,
     /// The text, without NUL.
     pub message: String,

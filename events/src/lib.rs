@@ -1,13 +1,14 @@
-//! The facts of Rivet, and the append-only log that keeps them.
+//! The events of Rivet, and the append-only log that stores them.
 //!
-//! - [`event`]: every event there is, by aggregate in [`pipeline`], [`job`], [`job_log`], [`runner`], [`claim`],
-//!   [`group`], [`mod@projection`], [`webhook`], [`archive`];
-//! - [`envelope`]: what surrounds an event in the log; [`stream`]: whose it is; [`id`]: typed ids;
-//! - [`log`]: the contract of the log and its keepers; [`database`]: the connections under it.
-//!   [`contacts`]: what replicas tell each other aside from the log; [`deliveries`]: how far webhooks are;
-//!   [`segments`]: logs of ended jobs that are kept outside of the database.
+//! - [`event`]: all events; each aggregate has a module of its own: [`pipeline`], [`job`], [`job_log`], [`runner`],
+//!   [`claim`], [`group`], [`mod@projection`], [`webhook`], [`archive`];
+//! - [`envelope`]: position and metadata of an event in the log; [`stream`]: stream ids; [`id`]: typed ids;
+//! - [`log`]: the [`EventLog`](log::EventLog) trait and its storage backends; [`database`]: the connections under it;
+//! - [`segments`]: the archive, which keeps the logs of ended jobs outside of the database;
+//! - [`contacts`] and [`deliveries`]: tables beside the log, for the last contact of each runner and the delivery
+//!   progress of each webhook.
 //!
-//! This crate knows no command and no read model.
+//! This crate contains no command and no read model.
 
 pub mod archive;
 pub mod claim;

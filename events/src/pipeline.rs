@@ -1,4 +1,4 @@
-//! Everything that can have happened to a pipeline, and the words it is told in.
+//! The events of a pipeline, and the definition that they carry.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -24,7 +24,7 @@ pub enum PipelineEvent {
     Deleted(PipelineDeleted),
 }
 
-/// The pipeline came to be, with version 1 of its definition.
+/// The pipeline was created, with version 1 of its definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PipelineCreated {
     /// The pipeline.
@@ -40,7 +40,7 @@ pub struct PipelineCreated {
 pub struct PipelineRevised {
     /// The pipeline.
     pub pipeline_id: PipelineId,
-    /// The version this definition is: 2, 3, …
+    /// The version of this definition: 2, 3, …
     pub version: u32,
     /// What it runs from now on.
     pub definition: PipelineDefinition,
@@ -60,17 +60,17 @@ pub struct PipelineDeleted {
     pub deleted_at: DateTime<Utc>,
 }
 
-/// One version of a pipeline: the script as it was sent, and what was read out of it when it was stored.
+/// One version of a pipeline: the script as it was sent, and what was read from it when it was stored.
 /// Replay never runs Lua.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PipelineDefinition {
-    /// Shown name, not empty.
+    /// Display name, not empty.
     pub name: String,
     /// Shown description.
     pub description: Option<String>,
     /// The Lua text, byte for byte as sent.
     pub script: String,
-    /// In the form in which they came: texts (dialect A) or pairs (dialect B).
+    /// Tags in the form in which they were sent: texts (dialect A) or pairs (dialect B).
     pub tags: Vec<Tag>,
     /// Modules named by the definition's `requires` and the request's `required_modules`.
     pub required_modules: Vec<String>,
@@ -82,7 +82,7 @@ pub struct PipelineDefinition {
     pub config: PipelineConfig,
 }
 
-/// A tag of a pipeline, kept in the form in which it came.
+/// A tag of a pipeline, kept in the form in which it was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Tag {
@@ -97,7 +97,8 @@ pub enum Tag {
     },
 }
 
-/// Derived, an array would pass for a pair, and an error would not say what is wrong.
+/// Written by hand: the derived implementation would accept an array as a pair, and its errors would not say what is
+/// wrong.
 impl<'de> Deserialize<'de> for Tag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TagVisitor;
@@ -132,7 +133,7 @@ impl<'de> Deserialize<'de> for Tag {
 /// A declared input of a pipeline.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct InputSpec {
-    /// `string`, `number` or `bool`; kept as written, an unknown one is refused at launch.
+    /// `string`, `number` or `bool`. Kept as written; an unknown type is refused at launch.
     #[serde(rename = "type")]
     pub kind: String,
     /// Shown description.
@@ -141,7 +142,7 @@ pub struct InputSpec {
     /// Whether a launch must give it, unless there is a default.
     #[serde(default)]
     pub required: bool,
-    /// Used where a launch gives none or null.
+    /// Used if a launch gives no value, or null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<serde_json::Value>,
     /// The only values allowed, where there are any.
@@ -171,7 +172,7 @@ pub struct PipelineConfig {
     /// What a new job of a full group does; `queue` where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency_policy: Option<ConcurrencyPolicy>,
-    /// Whether an attempt after a lost one may go to a runner that cannot be fenced.
+    /// Whether, after the runner of an attempt was lost, the next attempt may go to a runner that cannot be fenced.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub retry_on_runner_lost: bool,
 }

@@ -1,4 +1,4 @@
-//! What operators decided about a read model: to build it anew, and what to do about an event that it could not apply.
+//! The events of a read model: operators decided to rebuild it, or what to do about an event that it could not apply.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,48 +19,49 @@ pub enum ProjectionEvent {
     EventSkipped(ProjectionEventSkipped),
 }
 
-/// The read model is to be built anew.
+/// The read model is to be rebuilt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectionRebuildRequested {
     /// The read model.
     pub projection: String,
-    /// Why, as far as it was said.
+    /// Why, if a reason was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When.
     pub requested_at: DateTime<Utc>,
 }
 
-/// The read model is to be built anew, with the event that it gave a stream up at.
+/// The read model is to be rebuilt, and is to try again the event at which it parked a stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectionStreamRetried {
     /// The read model.
     pub projection: String,
     /// The stream, such as `job/018f…`.
     pub stream: String,
-    /// Where that event stands.
+    /// Position of that event.
     pub position: Position,
     /// What was wrong with it.
     pub error: String,
-    /// Why, as far as it was said.
+    /// Why, if a reason was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When.
     pub retried_at: DateTime<Utc>,
 }
 
-/// The read model is to be built anew, now and ever after without one event, and with what follows it in its stream.
+/// The read model is to be rebuilt. From now on, every rebuild leaves out one event, and applies those that follow it
+/// in its stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectionEventSkipped {
     /// The read model.
     pub projection: String,
     /// The stream of the event.
     pub stream: String,
-    /// Where it stands.
+    /// Position of the event.
     pub position: Position,
     /// What was wrong with it.
     pub error: String,
-    /// Why, as far as it was said.
+    /// Why, if a reason was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// When.

@@ -1,4 +1,4 @@
-//! Everything that can have happened to a runner.
+//! The events of a runner.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -23,21 +23,22 @@ pub enum RunnerEvent {
     Removed(RunnerRemoved),
 }
 
-/// The runner made itself known, or made itself known again with something changed.
+/// The runner registered, or registered again with something changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunnerRegistered {
     /// The runner.
     pub runner_id: RunnerId,
-    /// What it can do; `None` is unrestricted (dialect B), an empty list can do only what demands nothing.
+    /// Its capabilities. `None` means unrestricted (dialect B); with an empty list it gets only jobs without demands.
     pub capabilities: Option<Vec<String>>,
-    /// One start of the runner's process, where it tells: a reused name is not the old process.
+    /// Identifies one start of the runner's process, if it sends this: tells a new process with the same name from
+    /// the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
     /// When.
     pub registered_at: DateTime<Utc>,
 }
 
-/// The runner was heard of. Recorded at most once in the heartbeat resolution; in between only memory knows.
+/// The runner made contact. Recorded at most once per heartbeat resolution; contacts in between are not events.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunnerHeartbeatRecorded {
     /// The runner.

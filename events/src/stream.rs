@@ -1,4 +1,4 @@
-//! Whose event it is: the stream of an aggregate, named by its kind and its id.
+//! Streams: every aggregate instance has one, named by the kind of aggregate and its id.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::id::{JobId, PipelineId, RunnerId, WebhookId};
 
-/// The kinds of stream, one an aggregate.
+/// The kinds of stream, one for each kind of aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "each kind is documented at its events")]
@@ -24,13 +24,14 @@ pub enum StreamType {
     Projection,
     Webhook,
     Archive,
-    /// One that a newer build has written, by its name. Its events are [unreadable](crate::Event::Unreadable).
+    /// A kind that only a newer build knows, by its stored name. Its events are
+    /// [unreadable](crate::Event::Unreadable).
     #[serde(skip)]
     Unknown(#[serde(skip)] &'static str),
 }
 
 impl StreamType {
-    /// Those that this build knows.
+    /// The kinds that this build knows.
     const KNOWN: [Self; 9] = [
         Self::Pipeline,
         Self::Job,
@@ -60,9 +61,9 @@ impl StreamType {
         }
     }
 
-    /// The kind of this name in the log, whether this build knows it or not.
+    /// The kind with this name in the log; [`Self::Unknown`] if this build does not know it.
     pub(crate) fn stored(name: &str) -> Self {
-        /// There are few, and each is kept once, for as long as the process lives.
+        /// The unknown names met so far. Each is leaked once, to live as long as the process; there are only a few.
         static UNKNOWN: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 
         name.parse().unwrap_or_else(|_| {
@@ -80,7 +81,7 @@ impl PartialSchema for StreamType {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new()
             .schema_type(Type::String)
-            .description(Some("The kinds of stream, one an aggregate."))
+            .description(Some("The kinds of stream, one for each kind of aggregate."))
             .enum_values(Some(Self::KNOWN.map(Self::as_str)))
             .into()
     }
@@ -105,7 +106,7 @@ impl FromStr for StreamType {
     }
 }
 
-/// The events of one aggregate instance. As text: `job/018f…`.
+/// Names the stream of one aggregate instance. As text: `job/018f…`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId {
     /// Which kind of aggregate.
@@ -157,7 +158,7 @@ impl StreamId {
         Self::new(StreamType::Runner, id)
     }
 
-    /// The stream of what was decided about a read model.
+    /// The stream of the decisions of operators about a read model.
     #[must_use]
     pub fn projection(name: &str) -> Self {
         Self::new(StreamType::Projection, name)

@@ -1,4 +1,5 @@
-//! Old payloads into today's: one pure function per retired (type, version), each one step up.
+//! Upcasting: turns payloads of retired versions into current ones. Each retired (type, version) has one pure
+//! function, which produces the next version; they are applied in a chain.
 
 use std::borrow::Cow;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 /// One step from a retired payload to the next version.
 struct Upcaster {
     event_type: &'static str,
-    /// The version it reads; it writes the one after.
+    /// The version that it reads; it produces the next one.
     from_version: u32,
     step: fn(Value) -> Value,
 }
@@ -20,8 +21,8 @@ pub(crate) fn is_retired(event_type: &str, event_version: u32) -> bool {
     find(UPCASTERS, event_type, event_version).is_some()
 }
 
-/// The payload of today's version that `payload` stands for, as text, and that version. One that is no JSON, or of a
-/// version that nobody knows, comes back as it is, for the decoder to refuse.
+/// Upcasts a payload to the current version, and returns that version and the new text. A payload that is not JSON,
+/// or whose version is unknown, is returned unchanged, for the decoder to refuse.
 pub(crate) fn upcast<'a>(event_type: &str, event_version: u32, payload: &'a str) -> (u32, Cow<'a, str>) {
     if is_retired(event_type, event_version)
         && let Ok(value) = serde_json::from_str(payload)
@@ -32,7 +33,7 @@ pub(crate) fn upcast<'a>(event_type: &str, event_version: u32, payload: &'a str)
     (event_version, Cow::Borrowed(payload))
 }
 
-/// The payload of today's version that `payload` stands for, and that version.
+/// Upcasts a parsed payload to the current version, and returns that version and the new payload.
 pub(crate) fn upcast_value(event_type: &str, event_version: u32, payload: Value) -> (u32, Value) {
     climb(UPCASTERS, event_type, event_version, payload)
 }

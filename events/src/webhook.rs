@@ -1,4 +1,4 @@
-//! Everything that can have happened to a webhook. What it is signed with is no event: events are for everybody.
+//! The events of a webhook. The secret that signs its deliveries is in none of them, since everybody can read events.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -7,7 +7,8 @@ use utoipa::ToSchema;
 use crate::envelope::Position;
 use crate::id::{PipelineId, WebhookId};
 
-/// A fact about one webhook. Stream: `webhook/{webhook_id}`. Deliveries are none: each would be an event to deliver.
+/// A fact about one webhook. Stream: `webhook/{webhook_id}`. A delivery is not an event: it would have to be
+/// delivered in turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type")]
 #[expect(missing_docs, reason = "each variant is documented at its payload")]
@@ -22,34 +23,34 @@ pub enum WebhookEvent {
     Deleted(WebhookDeleted),
 }
 
-/// Somebody wants to be told of events.
+/// The webhook was created: from here on, events are delivered to its URL.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookCreated {
     /// The webhook.
     pub webhook_id: WebhookId,
-    /// Where to.
+    /// The URL that events are delivered to.
     pub url: String,
-    /// Of which types; of any where there are none.
+    /// The types of event that it wants; all if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
-    /// Of which pipeline, its jobs and their logs; of everything where absent.
+    /// The pipeline that it wants the events of, with its jobs and their logs; all events if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pipeline_id: Option<PipelineId>,
-    /// Events of one delivery at most, as a batch; one by itself where absent.
+    /// Most events in one delivery, sent as a batch; if absent, each event is delivered by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<u32>,
     /// When.
     pub created_at: DateTime<Utc>,
 }
 
-/// Deliveries were given up, until somebody resumes them.
+/// Deliveries stopped, until somebody resumes them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookPaused {
     /// The webhook.
     pub webhook_id: WebhookId,
     /// Why.
     pub cause: PauseCause,
-    /// What the last attempt came to.
+    /// What went wrong in the last attempt.
     pub error: String,
     /// The event that could not be delivered, and is the first one after a resume.
     pub position: Position,
@@ -57,7 +58,7 @@ pub struct WebhookPaused {
     pub paused_at: DateTime<Utc>,
 }
 
-/// Why deliveries were given up.
+/// Why deliveries stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PauseCause {
@@ -65,11 +66,11 @@ pub enum PauseCause {
     Failing,
     /// The receiver answered that it is gone for good.
     Gone,
-    /// What it is signed with is lost: the log was restored without it.
+    /// The secret that signs deliveries is lost: the log was restored without it.
     SecretMissing,
 }
 
-/// Deliveries go on where they were given up.
+/// Deliveries continue where they stopped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookResumed {
     /// The webhook.
@@ -78,7 +79,7 @@ pub struct WebhookResumed {
     pub resumed_at: DateTime<Utc>,
 }
 
-/// Nobody wants to be told any more.
+/// The webhook was deleted: nothing more is delivered to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookDeleted {
     /// The webhook.

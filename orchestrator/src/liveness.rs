@@ -18,7 +18,7 @@ use crate::clock::Clock;
 /// How often a replica writes its new contacts to the table that the replicas share.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// How often old contacts are deleted from that table.
+/// How often old contacts are deleted, from that table and from memory.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 /// Age from which a contact is deleted; longer than any lease.
 const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
@@ -51,14 +51,13 @@ impl Liveness {
     /// `resolution` old, or the runner was silent for so long that another replica may have recorded it as lost.
     pub(crate) fn touch(&self, runner: &RunnerId, now: DateTime<Utc>, resolution: Duration) -> bool {
         let mut contacts = self.contacts();
-        let is_older = |than: Duration, at: DateTime<Utc>| (now - at).to_std().is_ok_and(|age| age >= than);
         if let Some(contact) = contacts.get_mut(runner) {
-            if is_older(self.suspicious, contact.heard_at) {
+            if is_older(now, contact.heard_at, self.suspicious) {
                 contact.recorded_at = None;
             }
             contact.heard_at = contact.heard_at.max(now);
             contact.told = false;
-            contact.recorded_at.is_none_or(|recorded| is_older(resolution, recorded))
+            contact.recorded_at.is_none_or(|recorded| is_older(now, recorded, resolution))
         } else {
             contacts.insert(runner.clone(), Contact { heard_at: now, recorded_at: None, told: false });
             true
@@ -104,11 +103,18 @@ impl Liveness {
             }
             if forgotten.is_none_or(|at| at.elapsed() > FORGET_EVERY) {
                 forgotten = Some(Instant::now());
+                self.forget_silent(clock.now());
                 if let Err(error) = contacts.forget(FORGET_AFTER).await {
                     tracing::debug!(error = &*error, "old contacts are removed later");
                 }
             }
         }
+    }
+
+    /// Forgets runners that have been silent for longer than any lease. A lost one is forgotten at once, but only by the
+    /// replica that records the loss.
+    fn forget_silent(&self, now: DateTime<Utc>) {
+        self.contacts().retain(|_, contact| !is_older(now, contact.heard_at, FORGET_AFTER));
     }
 
     fn take_untold(&self, now: DateTime<Utc>) -> Vec<(RunnerId, Duration)> {
@@ -134,6 +140,11 @@ impl Liveness {
     fn contacts(&self) -> MutexGuard<'_, HashMap<RunnerId, Contact>> {
         self.contacts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether `at` is at least `age` before `now`.
+fn is_older(now: DateTime<Utc>, at: DateTime<Utc>, age: Duration) -> bool {
+    (now - at).to_std().is_ok_and(|is| is >= age)
 }
 
 #[cfg(test)]
@@ -170,6 +181,16 @@ mod tests {
         assert!(liveness.touch(&runner, at(134), Duration::MAX));
         liveness.recorded(&runner, at(134));
         assert!(!liveness.touch(&runner, at(135), Duration::MAX));
+    }
+
+    #[test]
+    fn who_was_silent_for_longer_than_any_lease_is_forgotten() {
+        let liveness = Liveness::new(Duration::from_secs(90));
+        let [old, young]: [RunnerId; 2] = ["old", "young"].map(|id| id.parse().unwrap());
+        liveness.touch(&old, at(0), Duration::MAX);
+        liveness.touch(&young, at(1), Duration::MAX);
+        liveness.forget_silent(at(0) + FORGET_AFTER);
+        assert_eq!([&old, &young].map(|runner| liveness.last_contact(runner)), [None, Some(at(1))]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Lets go of job logs that are in the archive, and of jobs that are not kept: their events leave the log, and their rows the read model, in one
-//! transaction, so that at any time the one is what the other says.
+//! Deletes job logs that are in the archive, and jobs that are purged. Their events leave the log, and the rows of
+//! their logs the read model `job_logs`, in one transaction, so that log and read model always agree.
 //!
-//! The rows are those of events that every read model has passed, so no projector comes upon what is gone. A read model
-//! that is being filled has not passed them: as long as there is one, of a rebuild or a verification, nothing is let go.
+//! Only events that every read model has passed are deleted, so no projector misses one. A read model that is being
+//! filled has not passed them: as long as there is one, by a rebuild or a verification, nothing is deleted.
 
 use rivet_events::Position;
 use rivet_events::id::JobId;
@@ -15,21 +15,21 @@ use crate::projection::AnyProjection;
 use crate::read_models::ReadModels;
 use crate::rows::Connection;
 
-/// What became of a wish to let go.
+/// What a release or a purge has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Released {
-    /// They are gone.
+    /// The events and rows are deleted.
     Done,
-    /// A read model is being filled: later.
+    /// Nothing was deleted, since a read model is being filled: try again later.
     Rebuilding,
-    /// A read model has only come to this position: later.
+    /// Nothing was deleted, since a read model has only come to this position: try again later.
     Behind(Position),
 }
 
-/// Why nothing was let go.
+/// Why nothing was deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum NotReleased {
-    /// The segment holds something else than logs.
+    /// The segment contains something other than logs.
     #[error(transparent)]
     Segment(#[from] SegmentError),
     /// The database did not answer.
@@ -38,8 +38,8 @@ pub enum NotReleased {
 }
 
 impl ReadModels {
-    /// Lets go of what these blocks of a segment hold, which was read back from there; `last` is the highest position
-    /// in the segment.
+    /// Deletes the events in these blocks of a segment from the log, and their rows from the read model. The blocks
+    /// must have been read back from the stored segment; `last` is the highest position in it.
     pub async fn release(
         &self,
         segment: u64,
@@ -52,7 +52,9 @@ impl ReadModels {
             release.batches().iter().map(|(job, first_index)| job_logs::key(*job, *first_index)).collect();
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
-        let Some(live) = settled(&mut connection).await? else { return Ok(Released::Rebuilding) };
+        let Some(live) = live_unless_rebuilding(&mut connection).await? else {
+            return Ok(Released::Rebuilding);
+        };
         let lowest = live.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
         if lowest < last {
             return Ok(Released::Behind(lowest));
@@ -68,23 +70,25 @@ impl ReadModels {
         Ok(Released::Done)
     }
 
-    /// Deletes the events of those of these jobs that are to be forgotten, as the log says, and what is kept of their
-    /// logs. Read models have forgotten the jobs themselves when they have passed that event. Where one of them has the
-    /// last event of the log, it is too early, however far the read models are.
+    /// Deletes the events and logs of those of these jobs that have a `job.purged`. Read models that have passed this
+    /// event have deleted the rows of the job already. If one of the jobs has the last event of the log, nothing is
+    /// deleted yet, however far the read models are.
     pub async fn forget(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
-        let Some(live) = settled(&mut connection).await? else { return Ok(Released::Rebuilding) };
+        let Some(live) = live_unless_rebuilding(&mut connection).await? else {
+            return Ok(Released::Rebuilding);
+        };
         let lowest = live.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
-        let doomed = match &mut connection {
+        let purged = match &mut connection {
             Connection::Postgres(connection) => purge_on_postgres(connection, jobs, lowest).await?,
             Connection::Sqlite(connection) => purge_on_sqlite(connection, jobs, lowest).await?,
         };
-        if doomed.later > 0 {
+        if purged.later > 0 {
             return Ok(Released::Behind(lowest));
         }
         for live in live.iter().filter(|live| live.projection.name() == JobLogs.name()) {
-            for job in &doomed.jobs {
+            for job in &purged.jobs {
                 let query = job_logs::delete_all(&live.table(), *job);
                 connection.execute(&query.text, &query.args).await?;
             }
@@ -94,10 +98,12 @@ impl ReadModels {
     }
 }
 
-/// All read models, where none is being filled; nobody begins to fill one until the transaction ends.
-async fn settled(connection: &mut Connection<'_>) -> Result<Option<Vec<Checkpoint>>, StoreError> {
+/// All live read models, or `None` if one is being filled. Nobody can begin to fill one until the transaction ends.
+async fn live_unless_rebuilding(
+    connection: &mut Connection<'_>,
+) -> Result<Option<Vec<Checkpoint>>, StoreError> {
     connection.lock_generations().await?;
     let checkpoints = checkpoint::load(connection).await?;
-    let is_filled = |checkpoint: &Checkpoint| checkpoint.state == State::Live;
-    Ok(checkpoints.iter().all(is_filled).then_some(checkpoints))
+    let is_live = |checkpoint: &Checkpoint| checkpoint.state == State::Live;
+    Ok(checkpoints.iter().all(is_live).then_some(checkpoints))
 }

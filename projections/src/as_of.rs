@@ -1,4 +1,5 @@
-//! Rows as of a position: told as soon as every event up to it is folded, stored or not (I9).
+//! Queries for single rows as of a position: they are answered as soon as every event up to it is folded, even before
+//! the rows are stored (I9).
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -11,17 +12,17 @@ use crate::projection::Projection;
 use crate::query::{self, QueryError};
 use crate::read_models::ReadModels;
 
-/// How new an answer has to be. By default as new as it is.
+/// How fresh an answer has to be. By default, any state will do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AsOf {
-    /// It has to show every event up to here.
+    /// The answer has to reflect every event up to here.
     pub position: Position,
-    /// How long it may wait for that; then it is given as it is.
+    /// How long to wait for that; after it, the answer is given as it is.
     pub timeout: Duration,
 }
 
 impl ReadModels {
-    /// The row with this key, and whether it is as new as it has to be.
+    /// The row with this key, and whether it is as fresh as it has to be.
     pub(crate) async fn find_as_of<P: Projection>(
         &self,
         key: &str,
@@ -35,8 +36,9 @@ impl ReadModels {
         Ok((row, fresh))
     }
 
-    /// The documents of a range of keys that are folded and may not be stored yet, in the order of these, none for a row
-    /// that is no more; and whether they and what the database has from now on are as new as they have to be.
+    /// The documents of a range of keys that are folded, but may not be stored yet, in the order of the keys; `None`
+    /// for a row that was deleted. Also, whether these documents, together with what the database returns from now
+    /// on, are as fresh as they have to be.
     pub(crate) async fn unstored<P: Projection>(
         &self,
         keys: RangeInclusive<&str>,

@@ -1,5 +1,7 @@
-//! One batch of events into some generations that stand at the same position: load, fold, and write rows and
-//! checkpoints together. The projector, a rebuild and a verification all go through here.
+//! Applies one batch of events to generations that are at the same position: load the rows, fold, and write rows and
+//! checkpoints in one transaction. The projector, a rebuild and a verification all use it.
+//!
+//! [`advance`] does all of it. The others are its parts, for callers that store a batch while the next one is folded.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,11 +12,11 @@ use rivet_events::{Envelope, Position};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::folding::{Changes, Touched};
-use crate::known_rows::Known;
+use crate::row_cache::Cached;
 use crate::rows::{Advance, Connection, Prepared, Store};
 
-/// Brings `checkpoints`, all at one position, past the `events` that follow it up to the position `to`. False if another
-/// process has moved one of them: then nothing was written, and the checkpoints must be read again.
+/// Advances `checkpoints`, which are all at one position, to the position `to`, by the `events` in between. False if
+/// another process has moved one of them: then nothing was written, and the checkpoints must be read again.
 pub(crate) async fn advance(
     store: &Store,
     checkpoints: &mut [Checkpoint],
@@ -30,7 +32,7 @@ pub(crate) async fn advance(
     Ok(moved)
 }
 
-/// The same, as a part of the caller's transaction.
+/// As [`advance`], in the caller's transaction.
 pub(crate) async fn advance_in(
     connection: &mut Connection<'_>,
     checkpoints: &mut [Checkpoint],
@@ -49,8 +51,8 @@ pub(crate) async fn advance_in(
     Ok(moved)
 }
 
-/// What the events make of the rows, as they are stored or known. None if another process has moved one of the
-/// checkpoints further: then there may be rows with events in them that are still to come here.
+/// Folds the events into the rows, which are taken from the cache or loaded. `None` if another process has advanced
+/// one of the checkpoints: then loaded rows may already contain events that are still to be folded here.
 pub(crate) async fn fold(
     store: &Store,
     checkpoints: &mut [Checkpoint],
@@ -68,7 +70,7 @@ pub(crate) async fn fold(
     Ok(Some(apply(checkpoints, lookups)))
 }
 
-/// Writes what [`fold`] made of each of the checkpoints, in one transaction. False as in [`advance`].
+/// Writes the changes that [`fold`] made to each of the checkpoints, in one transaction. False as in [`advance`].
 pub(crate) async fn commit(
     store: &Store,
     checkpoints: &[Checkpoint],
@@ -81,7 +83,7 @@ pub(crate) async fn commit(
     }
 }
 
-/// What writes it. None where there is nothing to go anywhere.
+/// Prepares what [`commit`] executes. `None` if there are no checkpoints.
 pub(crate) fn prepare(
     store: &Store,
     checkpoints: &[Checkpoint],
@@ -91,11 +93,11 @@ pub(crate) fn prepare(
     Advance::new(checkpoints, changes, to).map(|advance| store.prepare(advance)).transpose()
 }
 
-/// What one generation needs for a batch.
+/// The events and rows of a batch, for one generation.
 struct Lookup<'a> {
     events: Cow<'a, [Arc<Envelope>]>,
     touched: Touched,
-    /// Keys of rows whose documents are yet to be loaded.
+    /// Keys of the rows that must be loaded, as they are not cached.
     missing: Vec<String>,
 }
 
@@ -106,8 +108,8 @@ fn look_up<'a>(checkpoints: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> V
         let mut missing = Vec::new();
         for row in touched.rows.iter_mut().filter(|row| row.may_be_stored) {
             match checkpoint.known_rows.get(&row.key) {
-                Some(Known::Row(document)) => row.document = Some(document.to_owned()),
-                Some(Known::NoRow) => {}
+                Some(Cached::Row(document)) => row.document = Some(document.to_owned()),
+                Some(Cached::NoRow) => {}
                 None => missing.push(row.key.clone()),
             }
         }
@@ -139,7 +141,7 @@ fn apply(checkpoints: &[Checkpoint], lookups: Vec<Lookup<'_>>) -> Vec<Changes> {
     checkpoints.iter().zip(lookups).map(apply).collect()
 }
 
-/// The events of a batch, without those that an operator decided to skip.
+/// The events of a batch without those that operators decided to skip.
 fn without<'a>(events: &'a [Arc<Envelope>], skipped: &BTreeSet<Position>) -> Cow<'a, [Arc<Envelope>]> {
     let (Some(first), Some(last)) = (events.first(), events.last()) else { return events.into() };
     if skipped.range(first.position..=last.position).next().is_none() {
@@ -148,7 +150,7 @@ fn without<'a>(events: &'a [Arc<Envelope>], skipped: &BTreeSet<Position>) -> Cow
     events.iter().filter(|envelope| !skipped.contains(&envelope.position)).cloned().collect()
 }
 
-/// Goes on from the position `to` with the rows that are, or are about to be, stored there.
+/// Moves the checkpoints to the position `to` in memory, and caches the changed rows. They may not be stored yet.
 pub(crate) fn remember(checkpoints: &mut [Checkpoint], changes: &[Changes], to: Position) {
     for (checkpoint, changes) in checkpoints.iter_mut().zip(changes) {
         checkpoint.position = to;
@@ -171,7 +173,7 @@ pub(crate) fn remember(checkpoints: &mut [Checkpoint], changes: &[Changes], to: 
     }
 }
 
-/// Keeps no more of the rows in memory than there is room for, now that all up to `position` is stored.
+/// Tells the row caches that all changes up to `position` are stored, so that they can evict rows.
 pub(crate) fn stored(checkpoints: &mut [Checkpoint], position: Position) {
     for checkpoint in checkpoints {
         checkpoint.known_rows.stored(position);

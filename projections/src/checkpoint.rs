@@ -1,8 +1,10 @@
-//! Where each read model stands. Its row is the lock: who writes rows moves it on in the same transaction, from the
-//! position that the rows were made for (I4). Of two writers, one finds it moved, and writes nothing.
+//! Checkpoints: the position of each read model. The row of a checkpoint is also the lock: a writer of rows advances
+//! it in the same transaction, and only from the position that its rows are based on (I4). Of two writers, one finds
+//! it advanced already, and writes nothing.
 //!
-//! A read model is kept in **generations**, each a table of its own. One is live; a rebuild fills the next; when that
-//! has caught up, it is live, and the old one retired, for readers that still hold its name.
+//! A read model is stored in **generations**, each in a table of its own. One is live; a rebuild fills the next one.
+//! When that has caught up, it becomes live, and the old one is retired, but kept for a while for readers that still
+//! use its name.
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
@@ -10,33 +12,33 @@ use std::fmt;
 use rivet_events::log::StoreError;
 use rivet_events::{Position, StreamId};
 
-use crate::known_rows::KnownRows;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{self, Query, Value};
+use crate::row_cache::RowCache;
 use crate::rows::Connection;
 
-/// One generation of a read model.
+/// One generation of a read model, and how far it has come.
 #[derive(Clone)]
 pub(crate) struct Checkpoint {
     pub(crate) projection: &'static dyn AnyProjection,
     pub(crate) generation: i64,
     pub(crate) version: u32,
     pub(crate) state: State,
-    /// Every event up to here is in its rows.
+    /// Its rows contain every event up to here.
     pub(crate) position: Position,
     pub(crate) parked: HashSet<StreamId>,
-    /// Events that it does without, by decision of an operator.
+    /// Events that it leaves out, by decision of operators.
     pub(crate) skipped: BTreeSet<Position>,
-    /// Rows as they are at its position.
-    pub(crate) known_rows: KnownRows,
+    /// Caches rows as they are at its position.
+    pub(crate) known_rows: RowCache,
 }
 
-/// What a generation is there for.
+/// What a generation is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Being filled.
+    /// A rebuild or a verification fills it.
     Rebuilding,
-    /// Asked.
+    /// Queries read it.
     Live,
 }
 
@@ -56,7 +58,7 @@ impl fmt::Debug for Checkpoint {
 }
 
 impl Checkpoint {
-    /// The same, without what is known of its rows.
+    /// A copy with an empty row cache.
     pub(crate) fn without_rows(&self) -> Self {
         Self {
             projection: self.projection,
@@ -66,22 +68,22 @@ impl Checkpoint {
             position: self.position,
             parked: self.parked.clone(),
             skipped: self.skipped.clone(),
-            known_rows: KnownRows::with_capacity(self.projection.known_rows()),
+            known_rows: RowCache::with_capacity(self.projection.known_rows()),
         }
     }
 
-    /// The table of its rows.
+    /// The name of its table.
     pub(crate) fn table(&self) -> String {
         table(self.projection.name(), self.generation)
     }
 }
 
-/// The table of a generation.
+/// The name of the table of a generation.
 pub(crate) fn table(projection: &str, generation: i64) -> String {
     format!("{projection}_g{generation}")
 }
 
-/// All generations that are live or being filled, of the read models that this build knows.
+/// Loads all generations that are live or being filled, of the read models that this build knows.
 pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoint>, StoreError> {
     let rows = connection
         .query(
@@ -114,7 +116,7 @@ pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoi
                 position,
                 parked: HashSet::new(),
                 skipped: BTreeSet::new(),
-                known_rows: KnownRows::with_capacity(projection.known_rows()),
+                known_rows: RowCache::with_capacity(projection.known_rows()),
             });
             continue;
         }
@@ -134,28 +136,31 @@ pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoi
     Ok(checkpoints)
 }
 
-/// That a row of `checkpoints` is of one of these generations. It is spelled out, with nothing to bind: SQLite plans a
-/// statement anew each time that a value is bound to what the condition of an index speaks of.
-pub(crate) fn is_of(checkpoints: &[Checkpoint]) -> String {
+/// A condition: a row of `checkpoints` is one of these generations. It contains their names instead of parameters,
+/// since SQLite plans a statement again each time a parameter is bound that the condition of a partial index depends
+/// on.
+pub(crate) fn condition_for(checkpoints: &[Checkpoint]) -> String {
     let name = |c: &Checkpoint| format!("('{}', {})", c.projection.name(), c.generation);
     let names: Vec<String> = checkpoints.iter().map(name).collect();
     format!("(projection, generation) in (values {})", names.join(", "))
 }
 
-/// Whether the database has one of these generations further than they are here: another process stores them.
+/// Whether one of these generations has advanced further in the database than here: then another process stores them.
 pub(crate) async fn are_overtaken(
     connection: &mut Connection<'_>,
     checkpoints: &[Checkpoint],
 ) -> Result<bool, StoreError> {
     let Some(first) = checkpoints.first() else { return Ok(false) };
-    let query =
-        Query::new(&format!("select 1 from checkpoints where {} and position > ", is_of(checkpoints)))
-            .bind(number(first.position));
+    let query = Query::new(&format!(
+        "select 1 from checkpoints where {} and position > ",
+        condition_for(checkpoints)
+    ))
+    .bind(number(first.position));
     Ok(!connection.query(&query.text, &query.args).await?.is_empty())
 }
 
-/// Keeps the live generation of a read model where it is until the transaction ends. Its position.
-pub(crate) async fn hold_live(
+/// Locks the live generation of a read model at its position until the transaction ends. Returns the position.
+pub(crate) async fn lock_live(
     connection: &mut Connection<'_>,
     projection: &str,
 ) -> Result<Option<Position>, StoreError> {
@@ -167,7 +172,7 @@ pub(crate) async fn hold_live(
     Ok(query::only(&rows).and_then(Value::count).map(Position))
 }
 
-/// As the database keeps it.
+/// The position as the database stores it.
 pub(crate) fn number(position: Position) -> i64 {
     i64::try_from(position.0).unwrap_or(i64::MAX)
 }

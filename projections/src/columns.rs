@@ -1,4 +1,5 @@
-//! Columns beside a document: some of its fields, taken out when it is stored, so that no database has to look into it.
+//! Extracts the fields of a document that are stored as columns beside it, so that the database need not parse the
+//! document.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use crate::projection::Schema;
 use crate::query::Value;
 
-/// The columns of a document, in the order of the schema. A field that is not there is null.
+/// The columns of a document, in the order of the schema. A missing field is null.
 pub(crate) fn of(schema: Schema, document: &str) -> Result<Vec<Value>, serde_json::Error> {
     if schema.columns.is_empty() {
         return Ok(Vec::new());
@@ -17,7 +18,8 @@ pub(crate) fn of(schema: Schema, document: &str) -> Result<Vec<Value>, serde_jso
     let mut columns =
         Columns { schema, values: vec![Value::Null; schema.columns.len()], missing: schema.columns.len() };
     let read = columns.deserialize(&mut serde_json::Deserializer::from_str(document));
-    // A document is not read to its end where that has nothing for a column: it may be long. Then that is an error.
+    // Once all columns are found, the rest of the document is not read, as it may be long. The parser reports that as
+    // an error, which only counts if a column is missing.
     if columns.missing > 0 {
         read?;
     }
@@ -27,7 +29,7 @@ pub(crate) fn of(schema: Schema, document: &str) -> Result<Vec<Value>, serde_jso
 struct Columns {
     schema: Schema,
     values: Vec<Value>,
-    /// How many have not been met.
+    /// How many columns were not found yet.
     missing: usize,
 }
 

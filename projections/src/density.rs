@@ -1,4 +1,5 @@
-//! Whether the log is whole: each position and each sequence is there, or in a segment of the archive.
+//! Checks that the log is complete: each position, and each sequence of a stream, is in the log's table or in a
+//! segment of the archive.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,34 +12,35 @@ use rivet_events::{Event, Position, StreamId, StreamType, Version};
 
 use crate::verify::MAX_REPORTED;
 
-/// What was seen of the log.
+/// The part of the log that was seen so far, and the faults in it.
 #[derive(Default)]
 pub(crate) struct Density {
     position: u64,
-    /// A bit for each position: whether it was seen.
+    /// A bitmap of the positions that were seen.
     seen: Vec<u64>,
     /// The last sequence of each stream.
     sequences: HashMap<StreamId, Version>,
-    /// The sequence before the first one seen, of logs that do not begin at their beginning.
+    /// For job logs whose first event seen is not their first one: the sequence before it. The archive should have
+    /// those up to there.
     begun: HashMap<StreamId, Version>,
     faults: Vec<String>,
 }
 
 impl Density {
-    /// Everything up to here was seen.
+    /// The log was seen up to here.
     pub(crate) fn position(&self) -> Position {
         Position(self.position)
     }
 
-    /// There is nothing more up to here.
+    /// Tells that the log's table has no further events up to here.
     pub(crate) fn come_to(&mut self, position: Position) {
         self.position = self.position.max(position.0);
     }
 
-    /// Takes note of an event of the log's table.
+    /// Records an event of the log's table.
     pub(crate) fn see(&mut self, position: Position, stream: &StreamId, sequence: Version) {
         if position.0 <= self.position {
-            // Seen before, on the way of another read model.
+            // Seen before, when another read model was folded.
             return;
         }
         self.position = position.0;
@@ -62,9 +64,9 @@ impl Density {
         }
     }
 
-    /// What is wrong with the log, once its archive is looked at too: all of it is read. What is in a segment that cannot
-    /// be read is not told one by one.
-    pub(crate) async fn faults_beside(mut self, log: &dyn EventLog) -> Result<Vec<String>, ReadError> {
+    /// Reads the whole archive too, and returns all faults of the log. For a segment that cannot be read, that is one
+    /// fault, and not one for each of its events.
+    pub(crate) async fn all_faults(mut self, log: &dyn EventLog) -> Result<Vec<String>, ReadError> {
         let (mut archived, mut unread) = (Vec::new(), Vec::new());
         let Segments { kept, removed_events } = segments(log).await?;
         for Segment { recorded, released } in kept {
@@ -89,7 +91,7 @@ impl Density {
         Ok(self.faults)
     }
 
-    /// Positions that are nowhere must be as many as were purged; which ones these were is not kept.
+    /// Checks that as many positions are missing as were purged: which ones were purged is not recorded.
     fn count_missing(&mut self, archived: &[u64], unread: &[RangeInclusive<Position>], purged: u64) {
         let is_missing = |position: &Position| {
             !is_set(&self.seen, *position)
@@ -155,7 +157,7 @@ impl Density {
     }
 }
 
-/// Refuses a log with segments of which this process was not told where they are: nothing in them could be proven.
+/// Fails if the log has segments and this process was not told where they are: they could not be checked.
 pub(crate) async fn check_archive(log: &dyn EventLog) -> Result<(), ReadError> {
     let Some(archive) = log.archive() else { return Ok(()) };
     if !segments(log).await?.kept.is_empty() {
@@ -164,14 +166,14 @@ pub(crate) async fn check_archive(log: &dyn EventLog) -> Result<(), ReadError> {
     Ok(())
 }
 
-/// A segment as the log has it.
+/// A segment as the events of the archive describe it.
 struct Segment {
     recorded: SegmentArchived,
-    /// Whether its events are in it alone.
+    /// Whether its events were deleted from the log's table.
     released: bool,
 }
 
-/// The segments that there are, and how many events were in those that are not kept any more.
+/// The segments that exist, and the number of events that were in deleted ones.
 struct Segments {
     kept: Vec<Segment>,
     removed_events: u64,

@@ -1,5 +1,8 @@
-//! A batch of events on its way through the fold of one read model: which rows they touch, and what they make of these.
-//! Rows are decoded once and encoded once, however many events they take.
+//! Folds a batch of events for one read model, in two steps: [`touched`] finds the rows that the events change, so
+//! that the caller can load them, and [`fold`] applies the events to them.
+//!
+//! Each row is decoded once and encoded once, however many events change it. An event that cannot be applied parks
+//! its stream, and leaves its row as it was.
 
 use std::any::Any;
 use std::collections::hash_map::Entry;
@@ -12,31 +15,32 @@ use rivet_events::{Envelope, Event, StreamId};
 use crate::parked::ParkedStream;
 use crate::projection::Projection;
 
-/// Which rows of one read model some events change.
+/// The rows of one read model that some events change.
 pub(crate) struct Touched {
-    /// Each once.
+    /// Each row once.
     pub(crate) rows: Vec<TouchedRow>,
+    /// For each event, the row that it changes.
     of_events: Vec<ChangedRow>,
 }
 
 /// A row that events change.
 pub(crate) struct TouchedRow {
     pub(crate) key: String,
-    /// Whether it may be there before: then its document is to be found before the events are folded.
+    /// Whether the row may exist already: then its document must be loaded before the events are folded.
     pub(crate) may_be_stored: bool,
-    /// As it is stored; none where it is not.
+    /// The stored document; `None` if there is no such row.
     pub(crate) document: Option<String>,
 }
 
-/// Which of the rows an event changes, if it changes any, or why it cannot be applied.
+/// The index of the row that an event changes, if it changes any; or why the event cannot be applied.
 type ChangedRow = Result<Option<usize>, String>;
 
-/// What a batch of events makes of one read model.
+/// The changes that a batch of events makes to one read model.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     /// New and changed rows.
     pub(crate) upserts: Vec<Upsert>,
-    /// Keys of rows that are no more.
+    /// Keys of the rows to delete.
     pub(crate) deletes: Vec<String>,
     /// Streams that this batch parked.
     pub(crate) parked: Vec<ParkedStream>,
@@ -47,11 +51,11 @@ pub(crate) struct Changes {
 pub(crate) struct Upsert {
     pub(crate) key: String,
     pub(crate) document: String,
-    /// Whether there was none before.
+    /// Whether there was no such row before.
     pub(crate) is_new: bool,
 }
 
-/// Which rows these events change. Those of a parked stream change none.
+/// The rows that these events change. Events of a parked stream change none.
 pub(crate) fn touched<P: Projection>(events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Touched {
     let (mut rows, mut places) = (Vec::new(), HashMap::new());
     let row_of = |envelope: &Arc<Envelope>| {
@@ -80,8 +84,8 @@ fn key_of<P: Projection>(envelope: &Envelope, parked: &HashSet<StreamId>) -> Res
     caught(|| P::key(envelope))
 }
 
-/// What these events make of the rows that they touch. An event that cannot be applied parks its stream: the later
-/// events of that stream change nothing.
+/// Applies the events to the rows that they touch. An event that cannot be applied parks its stream: the later events
+/// of that stream change nothing.
 pub(crate) fn fold<P: Projection>(touched: Touched, events: &[Arc<Envelope>]) -> Changes {
     let Touched { rows, of_events } = touched;
     let rows = rows.into_iter().map(FoldedRow::new).collect();
@@ -108,10 +112,11 @@ struct Folding<'a, P: Projection> {
 
 struct FoldedRow<P: Projection> {
     key: String,
-    /// As it is stored.
+    /// The stored document.
     document: Option<String>,
-    /// None where there is no row, and before the document is read.
+    /// The row as it is so far. `None` if there is no row, or the document is not decoded yet.
     row: Option<P::Row>,
+    /// Whether the document is decoded.
     is_read: bool,
 }
 
@@ -120,7 +125,7 @@ impl<P: Projection> FoldedRow<P> {
         Self { key: touched.key, document: touched.document, row: None, is_read: false }
     }
 
-    /// The row as it is stored.
+    /// Decodes the stored row.
     fn read(&self) -> Result<Option<P::Row>, String> {
         let Some(document) = &self.document else { return Ok(None) };
         serde_json::from_str(document)
@@ -130,7 +135,7 @@ impl<P: Projection> FoldedRow<P> {
 }
 
 impl<P: Projection> Folding<'_, P> {
-    /// The event at the place `n` of the batch into the row at this place.
+    /// Applies event number `n` of the batch to the row at index `place`. If that fails, the row stays as it was.
     fn apply(&mut self, place: usize, n: usize) -> Result<(), String> {
         let folded = &mut self.rows[place];
         if !folded.is_read {
@@ -150,7 +155,7 @@ impl<P: Projection> Folding<'_, P> {
         }
     }
 
-    /// The row at this place once more as it was before the event at the place `n`, which broke it.
+    /// Folds the row at index `place` again up to before event number `n`, as the failed fold has consumed it.
     fn before(&self, place: usize, n: usize) -> Result<Option<P::Row>, String> {
         let was_applied = |envelope: &Envelope| {
             self.newly_parked.get(&envelope.stream).is_none_or(|parked| envelope.position < parked.position)
@@ -186,7 +191,7 @@ impl<P: Projection> Folding<'_, P> {
     }
 }
 
-/// A bug in a fold must cost one stream and not the projector.
+/// Turns a panic into an error: a bug in a fold must park one stream, and not stop the projector.
 fn caught<T>(fold: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(fold)).map_err(|panic| format!("the fold panicked: {}", message(&*panic)))
 }

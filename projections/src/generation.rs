@@ -1,5 +1,5 @@
-//! Generations come and go: the first one, the one that a rebuild fills, the switch to it, and the removal of what
-//! nobody reads any more.
+//! The life of generations: creates the first one of each read model and those that rebuilds fill, switches to a
+//! filled one, and removes those that nobody reads any more.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -7,18 +7,18 @@ use rivet_events::Position;
 use rivet_events::log::StoreError;
 
 use crate::checkpoint::{self, Checkpoint, State, number, table};
-use crate::known_rows::KnownRows;
 use crate::lease;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{self, Query, Value};
+use crate::row_cache::RowCache;
 use crate::rows::{Connection, create_indexes};
 
-/// How long a retired table stays for readers that still hold its name, in microseconds.
+/// How long a retired table stays for readers that still use its name, in microseconds.
 const RETIRED_TTL_MICROS: i64 = 60_000_000;
-/// How long a rebuild may go without a word (making indexes takes a while), in microseconds.
+/// How long a rebuild may go without a sign of progress (creating an index takes a while), in microseconds.
 const REBUILDING_TTL_MICROS: i64 = 1_800_000_000;
 
-/// The version of rows that are not what any fold makes of the whole log.
+/// The version of rows that no fold of the whole log has made.
 const NO_VERSION: u32 = 0;
 
 const CHECKPOINTS: &str = "create table if not exists checkpoints (
@@ -48,8 +48,8 @@ const SKIPPED_EVENTS: &str = "create table if not exists skipped_events (
     primary key (projection, generation, position)
 )";
 
-/// Makes what is missing: the tables of this module, and a first generation of every read model, live at the start
-/// of the log.
+/// Creates what is missing: the tables of this module, and for each read model a first generation, which is live at
+/// the start of the log.
 pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
     connection.lock_generations().await?;
     for statement in [CHECKPOINTS, ONE_LIVE, PARKED_STREAMS, SKIPPED_EVENTS] {
@@ -60,8 +60,8 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
     for projection in ALL {
         let is_live = |c: &Checkpoint| c.state == State::Live && c.projection.name() == projection.name();
         if !present.iter().any(is_live) {
-            // A read model that is new to a store with a history goes along from here on, marked as of no version: so
-            // it is rebuilt, and meanwhile nobody waits for it to read all that history.
+            // A read model that is new to a store with a history begins where the others are, marked with no version.
+            // So it is rebuilt, and meanwhile nobody waits for it to read the whole history.
             let position = present.iter().map(|c| c.position).min().unwrap_or_default();
             let version = if position == Position(0) { projection.version() } else { NO_VERSION };
             let created = insert(connection, *projection, State::Live, version, position).await?;
@@ -73,7 +73,8 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
     Ok(())
 }
 
-/// A new generation to fill without these events, with an empty table, at the start of the log.
+/// Creates a generation for a rebuild, with an empty table, at the start of the log. It leaves out the `skipped`
+/// events.
 pub(crate) async fn create(
     connection: &mut Connection<'_>,
     projection: &'static dyn AnyProjection,
@@ -122,13 +123,13 @@ async fn insert(
         position,
         parked: HashSet::new(),
         skipped: BTreeSet::new(),
-        known_rows: KnownRows::with_capacity(projection.known_rows()),
+        known_rows: RowCache::with_capacity(projection.known_rows()),
     };
     connection.create_table(&created.table(), projection.schema()).await?;
     Ok(created)
 }
 
-/// Makes a rebuilt generation the live one. False if it is not there any more, or one that was begun later is live:
+/// Makes a rebuilt generation the live one. False if it no longer exists, or if one that was begun later is live:
 /// readers never go back to an older generation.
 pub(crate) async fn switch(
     connection: &mut Connection<'_>,
@@ -144,15 +145,15 @@ pub(crate) async fn switch(
     if connection.execute(&retire.text, &retire.args).await? == 0 {
         return Ok(false);
     }
-    let enliven =
+    let promote =
         Query::new("update checkpoints set state = 'live', updated_at = {now} where state = 'rebuilding' and projection = ")
             .bind(name)
             .push(" and generation = ")
             .bind(rebuilt.generation);
-    Ok(connection.execute(&enliven.text, &enliven.args).await? == 1)
+    Ok(connection.execute(&promote.text, &promote.args).await? == 1)
 }
 
-/// Removes a generation, rows and all.
+/// Removes a generation with its table.
 pub(crate) async fn remove(
     connection: &mut Connection<'_>,
     projection: &str,
@@ -168,7 +169,7 @@ pub(crate) async fn remove(
     connection.drop_table(&table(projection, generation)).await
 }
 
-/// Removes a generation that is still being filled; one that has become live stays.
+/// Removes a generation if it is still being filled. One that has become live stays.
 pub(crate) async fn remove_unfinished(
     connection: &mut Connection<'_>,
     projection: &str,
@@ -184,7 +185,8 @@ pub(crate) async fn remove_unfinished(
     Ok(())
 }
 
-/// Removes generations that nobody reads or fills any more: retired for a while, or left by a rebuild that died.
+/// Removes generations that nobody reads or fills any more: those retired a while ago, and those that a failed
+/// process has left unfinished.
 pub(crate) async fn remove_abandoned(connection: &mut Connection<'_>) -> Result<(), StoreError> {
     let query = Query::new(
         "select projection, generation from checkpoints where state = 'retired' and updated_at < {now} - ",
@@ -196,7 +198,7 @@ pub(crate) async fn remove_abandoned(connection: &mut Connection<'_>) -> Result<
         let mut row = row.into_iter();
         let name = row.next().and_then(Value::into_text);
         let generation = row.next().and_then(|value| value.integer());
-        // Table names come from our own list, whatever the row says.
+        // The name of the table to drop comes from our own list, and not from the row.
         let known = ALL.iter().find(|projection| Some(projection.name()) == name.as_deref());
         if let (Some(projection), Some(generation)) = (known, generation) {
             remove(connection, projection.name(), generation).await?;

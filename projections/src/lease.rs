@@ -1,6 +1,8 @@
-//! Which of several processes runs the projector: a row with an owner that renews it, by the clock of the database. Who
-//! is gone is succeeded at once, who stands still after a while. It only saves work: the checkpoints alone make two
-//! projectors harmless.
+//! Leader election: the lease that says which of several processes runs the projector. It is a row with an owner, who
+//! renews it, by the clock of the database.
+//!
+//! A process that has ended is succeeded at once, and one that hangs after a timeout. The lease only saves work: the
+//! checkpoints alone make two projectors harmless.
 
 mod session;
 
@@ -13,17 +15,17 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use self::session::{Session, is_gone};
+use self::session::{Session, gone_condition};
 use crate::checkpoint;
 use crate::query::{self, Query, Value};
 use crate::read_models::ReadModels;
 use crate::rows::{Connection, Store};
 
 const RENEW_EVERY: Duration = Duration::from_secs(1);
-/// Without renewal for this long, anybody may take it.
+/// Any process may take a lease that was not renewed for this long.
 const LEASE: Duration = Duration::from_secs(4);
-/// Without renewal for this long, even a build that is older than the live read models may take it: then no newer
-/// one is left, and the read models go back to the older version.
+/// Even a process of a build that is older than the live read models may take a lease that was not renewed for this
+/// long. Then no newer process is left, and the read models are rebuilt in the older version.
 const LEASE_OUTDATED: Duration = Duration::from_secs(30);
 
 const TABLE: &str = "create table if not exists projector_lease (
@@ -33,11 +35,11 @@ const TABLE: &str = "create table if not exists projector_lease (
     renewed_at bigint not null
 )";
 
-/// This process's claim to the projector.
+/// The lease of the projector, from the view of this process.
 pub(crate) struct Lease<'a> {
     read_models: &'a ReadModels,
     owner: String,
-    /// Whether it was taken by a build that is older than the live read models.
+    /// Whether this process took the lease although its build is older than the live read models.
     taken_outdated: AtomicBool,
 }
 
@@ -51,19 +53,19 @@ impl<'a> Lease<'a> {
         &self.read_models.inner.store
     }
 
-    /// Whether this process holds it.
+    /// Whether this process holds the lease.
     fn held(&self) -> &'a watch::Sender<bool> {
         &self.read_models.inner.leading
     }
 
-    /// Takes it when it is free and renews it, until `shutdown`; then lets it go. Of a database that is not shared,
-    /// this process holds it as it is.
+    /// Takes the lease when it is free and renews it, until `shutdown`; then releases it. Does nothing on SQLite,
+    /// where this process always leads.
     pub(crate) async fn keep(&self, shutdown: &CancellationToken) {
         let Store::Postgres { pool, .. } = self.store() else { return };
         let mut session = Session::new(pool, &self.owner);
         let mut renewed = Instant::now();
         while !shutdown.is_cancelled() {
-            // A connection may never bring an answer.
+            // The database may never answer.
             match timeout(LEASE, self.renew(&mut session)).await.map_err(StoreError::from).flatten() {
                 Ok(held) => {
                     renewed = Instant::now();
@@ -91,10 +93,10 @@ impl<'a> Lease<'a> {
 
     async fn renew(&self, session: &mut Session<'_>) -> Result<bool, StoreError> {
         session.ensure().await?;
-        self.hold().await
+        self.take().await
     }
 
-    /// Hears what the others ask for, until the session ends.
+    /// Listens for requests of other processes to store, until the session ends.
     async fn listen(&self, session: &mut Session<'_>) {
         while session.asked().await {
             if *self.held().borrow() {
@@ -103,20 +105,22 @@ impl<'a> Lease<'a> {
         }
     }
 
-    async fn hold(&self) -> Result<bool, StoreError> {
+    /// Takes or renews the lease. Returns whether this process holds it.
+    async fn take(&self) -> Result<bool, StoreError> {
         let mut reader = self.store().reader().await?;
         let mut connection = reader.connection();
         let checkpoints = checkpoint::load(&mut connection).await?;
         let is_outdated = checkpoints.iter().any(|live| live.version > live.projection.version());
         let held = *self.held().borrow();
         if is_outdated && held && !self.taken_outdated.load(Ordering::Relaxed) {
-            // A newer build rebuilt the read models: it should have them.
+            // A newer build has rebuilt the read models while this process held the lease: it should get the lease.
             drop(reader);
             self.release().await?;
             return Ok(false);
         }
-        let patience = if is_outdated { LEASE_OUTDATED } else { LEASE };
-        let or_gone = if is_outdated { String::new() } else { format!("or {}", is_gone("lease.owner")) };
+        let expires_after = if is_outdated { LEASE_OUTDATED } else { LEASE };
+        let or_gone =
+            if is_outdated { String::new() } else { format!("or {}", gone_condition("lease.owner")) };
         let query = Query::new(
             "insert into projector_lease as lease (name, owner, epoch, renewed_at) values ('projector', ",
         )
@@ -128,7 +132,7 @@ impl<'a> Lease<'a> {
                      renewed_at = excluded.renewed_at
                  where lease.owner = excluded.owner or lease.renewed_at < {now} - ",
         )
-        .bind(micros(patience))
+        .bind(micros(expires_after))
         .push(&format!(" {or_gone} returning epoch"));
         let rows = connection.query(&query.text, &query.args).await?;
         let epoch = query::only(&rows).and_then(Value::integer);
@@ -139,7 +143,7 @@ impl<'a> Lease<'a> {
         Ok(epoch.is_some())
     }
 
-    /// Lets it go: anybody may take it at once.
+    /// Releases the lease: any process may take it at once.
     async fn release(&self) -> Result<(), StoreError> {
         let query = Query::new("update projector_lease set owner = '', renewed_at = {now} - ")
             .bind(micros(LEASE) + 1)
@@ -163,7 +167,7 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// Makes the table of the lease.
+/// Creates the table of the lease.
 pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
     connection.execute(TABLE, &[]).await?;
     Ok(())

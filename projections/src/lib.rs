@@ -1,16 +1,19 @@
 //! Read models of Rivet: derived from the log, disposable, rebuildable.
 //!
-//! - [`projection`]: what a read model is, and the list of them all; [`pipelines`], [`jobs`], [`job_queue`],
-//!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`], [`webhooks`],
-//!   `lifetimes`: each the question that it answers, its fold, and its queries;
-//! - `read_models`: the open read models, waiting for a position, status; `as_of`: rows that are not waited for;
-//! - `past`: read models as they were; [`parked`]: what they have given up;
-//! - `projector`: keeps them up to date; `rebuild`: makes them anew beside the live ones; `verify`, `density`: prove them;
-//!   `archiving`: lets go of what is in the archive;
-//! - `rows`, `checkpoint`, `generation`: how they are stored; `batch`: the one way in which they change; `unstored`: what
-//!   is folded and waits for that; `lease`: which process changes them.
+//! - [`projection`]: the trait of a read model, and the list of all: [`pipelines`], [`jobs`], [`job_queue`],
+//!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`], `lifetimes`, [`webhooks`]. Each module has the
+//!   question that it answers, its row, its fold, and its queries;
+//! - `read_models`: the handle that queries go through, and waiting for a position; `query`, `page`: SQL and pages;
+//!   `as_of`: single rows, before they are stored; `past`: read models as they were; [`status`]: their lag;
+//! - `projector`: the loop that keeps read models up to date; `batch`, `folding`: how one batch of events changes
+//!   them; `unstored`: the buffer of rows that are not stored yet; `row_cache`: rows of the last batches; `lease`:
+//!   which process runs the projector; [`parked`]: streams whose events could not be applied;
+//! - `rows`, `columns`: the tables on both databases; `checkpoint`, `generation`: how far each table is, and which one
+//!   of a read model is live;
+//! - [`rebuild`], `bulk`: rebuilding beside the live read models; [`verify`], `density`: checking read models and
+//!   log; `archiving`: deleting what is archived or purged.
 //!
-//! This crate knows no aggregate and no command. A read model is a hint: only an aggregate says yes.
+//! This crate contains no aggregate and no command. A read model is a hint: only an aggregate decides.
 
 mod archiving;
 mod as_of;
@@ -25,7 +28,6 @@ pub mod job_flow;
 pub mod job_logs;
 pub mod job_queue;
 pub mod jobs;
-mod known_rows;
 mod lease;
 mod lifetimes;
 mod page;
@@ -38,6 +40,7 @@ mod projector;
 mod query;
 mod read_models;
 pub mod rebuild;
+mod row_cache;
 mod rows;
 pub mod runners;
 pub mod status;

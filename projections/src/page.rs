@@ -1,4 +1,4 @@
-//! Pages of a list: how far a client has read, in a form that it can send back.
+//! Pages of a list, bounded in rows and in bytes, and the cursor that a client sends back to get the next page.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,11 +6,12 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-/// Bytes of the rows of one page, as they are stored, unless the first one is larger alone: the number of rows does not
-/// bound what a client or a runner has put into them.
+/// Most bytes of the rows of one page, as they are stored; a first row that is larger is a page of its own. A limit
+/// of rows alone would not bound a page, since a client or a runner can put any amount into a row.
 pub const MAX_PAGE_BYTES: usize = 8 << 20;
 
-/// The last row of a page: its sort time and its key. As text, `{microseconds}_{key}`, opaque to clients.
+/// Points at the last row of a page, by its sort time and its key. As text, `{microseconds}_{key}`, opaque to
+/// clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     /// Microseconds since 1970 UTC.
@@ -19,7 +20,7 @@ pub struct Cursor {
     pub(crate) key: String,
 }
 
-/// A text that is no [`Cursor`].
+/// A text that is not a [`Cursor`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cursor was not made by this server")]
 pub struct CursorError;
@@ -49,17 +50,17 @@ impl FromStr for Cursor {
     }
 }
 
-/// Some rows of a list, and where the next ones begin.
+/// A page of a list, and the cursor of the next one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page<T> {
     /// The rows, in the order of the list.
     pub items: Vec<T>,
-    /// Where to go on; none on the last page.
+    /// The cursor after which the next page begins; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
 impl<T> Page<T> {
-    /// A page of rows that are all at hand, in the order of lists: newest first.
+    /// A page out of all rows of a list, which are in memory; newest first.
     pub(crate) fn of_all(
         rows: Vec<T>,
         after: Option<&Cursor>,
@@ -83,21 +84,21 @@ impl<T> Page<T> {
         Self::of(rows, found, cursor)
     }
 
-    /// A page of these rows, the first of those that were found.
+    /// A page of these rows, which are the first ones of `found` rows.
     pub(crate) fn of(rows: Vec<T>, found: usize, cursor: impl Fn(&T) -> Cursor) -> Self {
         let next = if found > rows.len() { rows.last().map(cursor) } else { None };
         Self { items: rows, next }
     }
 }
 
-/// What a page has room for yet.
+/// The bytes that a page has room for, as its rows are added.
 #[derive(Debug, Default)]
 pub struct Room {
     taken: usize,
 }
 
 impl Room {
-    /// Whether there is room for this row too. There is for the first one, whatever its length.
+    /// Adds a row, and returns whether the page had room for it. The first row always fits, whatever its length.
     pub fn takes(&mut self, row: &impl Serialize) -> bool {
         let is_first = self.taken == 0;
         self.taken += serde_json::to_vec(row).map_or(0, |text| text.len());

@@ -1,7 +1,8 @@
-//! Streams that a read model has given up, and events that it does without.
+//! Parked streams and skipped events of a read model.
 //!
-//! That an event is skipped is decided in the log, in the stream of the read model, so that every rebuild does without
-//! the event too (I6). A generation is filled with the skips that there are when it begins.
+//! A stream is parked at an event that cannot be applied: none of its later events changes the read model. An
+//! operator can decide to skip the event. That decision is an event in the log, in the stream of the read model, so
+//! that every rebuild skips it too (I6). A generation is filled with the skips that exist when it begins.
 
 use std::collections::BTreeSet;
 
@@ -12,20 +13,21 @@ use rivet_events::{Event, Position, StreamId, Version};
 use crate::query::{Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
-/// A stream that a read model has given up at an event that it could not apply.
+/// A stream that a read model has parked, at an event that it could not apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedStream {
     /// The stream.
     pub stream: StreamId,
-    /// The event.
+    /// The position of that event.
     pub position: Position,
     /// Why it could not be applied.
     pub error: String,
 }
 
 impl ReadModels {
-    /// The streams that the read model of this name has given up, in the order of these events: of the generation that
-    /// queries of this process see, so that a stream that is parked no more is not read as it was before.
+    /// The streams that a read model has parked, in the order of the events that they are parked at. They are those
+    /// of the generation that queries of this process read: a stream must not be listed as recovered while these
+    /// still read its old rows.
     pub async fn parked(&self, projection: &str) -> Result<Vec<ParkedStream>, QueryError> {
         let query = Query::new("select stream, position, error from parked_streams where projection = ")
             .bind(projection)
@@ -40,7 +42,7 @@ impl ReadModels {
         Ok(rows.into_iter().filter_map(parked).collect())
     }
 
-    /// The events that a read model is to do without, as the log has it.
+    /// The events that a read model has to skip, as decided in the log.
     pub(crate) async fn skipped(&self, projection: &str) -> Result<BTreeSet<Position>, ReadError> {
         let decided =
             self.inner.log.read_stream(&StreamId::projection(projection), Version::default()).await?;

@@ -1,4 +1,5 @@
-//! Read models as they were at a position of the log: the same folds, over the streams that were alive then.
+//! Time travel: read models as they were at an earlier position of the log, made by the same folds from the streams
+//! that were alive then.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,18 +13,18 @@ use crate::projection::Projection;
 use crate::query::QueryError;
 use crate::read_models::ReadModels;
 
-/// Streams that one question may look at.
+/// Most streams that one query may read.
 const MAX_STREAMS: usize = 20_000;
 /// Streams that are read at the same time.
 const CONCURRENT_READS: usize = 8;
 
-/// Why the past was not told.
+/// Why a query of the past failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PastError {
-    /// More was alive then than one question may look at.
+    /// More streams were alive then than one query may read.
     #[error("more than {MAX_STREAMS} pipelines, jobs and runners were there at that moment")]
     TooMuch,
-    /// The streams of that time are not known.
+    /// The streams of that time could not be found.
     #[error(transparent)]
     Query(#[from] QueryError),
     /// The log did not answer.
@@ -32,9 +33,9 @@ pub enum PastError {
 }
 
 impl ReadModels {
-    /// All rows that a read model had at a position, by what its fold makes of the streams that were alive then; for
-    /// read models whose rows are made of one stream each, so that no more of the streams is in memory than is being read.
-    /// The read models must have come to the position.
+    /// All rows that a read model had at a position, folded from the streams that were alive then. Only for read
+    /// models whose rows are each made of one stream, so that only the streams being read are in memory. The live
+    /// read models must have come to the position.
     pub(crate) async fn rows_at<P: Projection>(&self, position: Position) -> Result<Vec<P::Row>, PastError> {
         let streams = self.alive_at(P::STREAMS, position).await?;
         let skipped = &self.skipped(P::NAME).await?;
@@ -47,7 +48,7 @@ impl ReadModels {
         rows.try_concat().await
     }
 
-    /// Streams of these kinds that were alive at a position.
+    /// The streams of these kinds that were alive at a position.
     pub(crate) async fn alive_at(
         &self,
         kinds: &[StreamType],
@@ -64,8 +65,8 @@ impl ReadModels {
         Ok(streams)
     }
 
-    /// The rows that a read model would have had at a position, had there been these streams alone, however many of them
-    /// make up a row.
+    /// The rows that a read model would have had at a position with only these streams in the log. Its rows may each
+    /// be made of many streams, so all events of the streams are in memory together.
     pub(crate) async fn rows_of<P: Projection>(
         &self,
         streams: Vec<StreamId>,
@@ -82,7 +83,7 @@ impl ReadModels {
         Ok(fold::<P>(&events))
     }
 
-    /// The row that a read model had at a position, where it is made of one stream alone.
+    /// The row that a read model had at a position, if that row is made of one stream only.
     pub(crate) async fn row_at<P: Projection>(
         &self,
         stream: &StreamId,
@@ -92,7 +93,8 @@ impl ReadModels {
         Ok(fold::<P>(&self.events_until(stream, position, &skipped).await?).pop())
     }
 
-    /// A stream as a read model sees it: without what an operator has it skip, up to an event that cannot be read.
+    /// The events of a stream as a read model gets them: without skipped ones, and only up to the first one that
+    /// cannot be read.
     async fn events_until(
         &self,
         stream: &StreamId,

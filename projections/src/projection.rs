@@ -32,39 +32,40 @@ pub(crate) static ALL: &[&dyn AnyProjection] = &[
     &webhooks::Webhooks,
 ];
 
-/// A pure keyed fold. The same one serves live and in a rebuild, on every database and in memory. It is given the readable
-/// events of its kinds of stream, and no others.
+/// A pure fold of events into rows by key. The same fold runs live and in a rebuild, on either database and in
+/// memory. It gets the readable events of its kinds of stream, and no others.
 pub trait Projection: Send + Sync + 'static {
     /// The name that operators see; also the stem of its tables.
     const NAME: &'static str;
-    /// Raised whenever the rows that the same events make change in any way.
+    /// The version of the fold. It must be raised with every change to the rows that the same events produce.
     const VERSION: u32;
     /// The kinds of stream that it reads.
     const STREAMS: &'static [StreamType];
-    /// What queries filter and sort by.
+    /// The columns and indexes that queries filter and sort by.
     const SCHEMA: Schema;
-    /// Rows that are kept in memory between batches: none, where an event never changes a row that is there already.
+    /// Capacity, in rows, of the cache that is kept between batches; 0 if an event never changes an existing row.
     const KNOWN_ROWS: usize = 4096;
     /// One row, stored as a JSON document.
     type Row: Serialize + DeserializeOwned + Send;
 
-    /// The key of the one row that the event changes, if it changes any. Where a row is made of one stream, that is its id.
+    /// The key of the one row that the event changes, if it changes any. By default, the id of the event's stream:
+    /// for read models with a row for each stream.
     #[must_use]
     fn key(envelope: &Envelope) -> Option<String> {
         Some(envelope.stream.id.clone())
     }
 
-    /// Whether the event is the first one of its row, so that there is none to read.
+    /// Whether the event is the first one of its row, so that there is no stored row to load.
     #[must_use]
     fn begins(_envelope: &Envelope) -> bool {
         false
     }
 
-    /// The row after the event. `None` in is first sight, `None` out deletes it.
+    /// Applies the event to the row with its key, which is `None` if there is no such row yet. Returns the new row,
+    /// or `None` to delete it.
     fn apply(row: Option<Self::Row>, envelope: &Envelope) -> Option<Self::Row>;
 
-    /// Whether the row says nothing any more at a time: only waits for its place to be taken. A verification passes
-    /// over such rows.
+    /// Whether the row is obsolete at a time, and only waits to be overwritten. A verification ignores such rows.
     fn has_lapsed(_row: &Self::Row, _at: DateTime<Utc>) -> bool {
         false
     }
@@ -75,7 +76,7 @@ pub trait Projection: Send + Sync + 'static {
 pub struct Schema {
     /// Fields of the document, by name.
     pub columns: &'static [Column],
-    /// Each the list of its columns; `key` is one too.
+    /// Each index is the list of its columns; `key` is a column too.
     pub indexes: &'static [&'static [&'static str]],
 }
 
@@ -113,22 +114,22 @@ impl Column {
     }
 }
 
-/// A [`Projection`] without its types, so that one list holds them all.
+/// A [`Projection`] as a trait object, so that one list holds them all.
 pub(crate) trait AnyProjection: Send + Sync {
     fn name(&self) -> &'static str;
     fn version(&self) -> u32;
     fn schema(&self) -> Schema;
 
-    /// Whether a document says nothing any more at a time.
+    /// Whether a document is obsolete at a time.
     fn has_lapsed(&self, document: &str, at: DateTime<Utc>) -> bool;
 
-    /// Rows to keep in memory between batches.
+    /// Capacity of the row cache.
     fn known_rows(&self) -> usize;
 
-    /// Which rows these events change. Those of a parked stream change none.
+    /// The rows that these events change. Events of a parked stream change none.
     fn touched(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Touched;
 
-    /// What these events make of the rows that they touch. An event that cannot be applied parks its stream: the later
+    /// Applies the events to the rows that they touch. An event that cannot be applied parks its stream: the later
     /// events of that stream change nothing.
     fn fold(&self, touched: Touched, events: &[Arc<Envelope>]) -> Changes;
 }

@@ -1,9 +1,10 @@
-//! The catch-up loop: read the batch after what is folded, fold it, and let readers know; store rows and checkpoint
-//! together, when somebody waits for what only the database can tell, and else after a while.
+//! The projector: the loop that keeps the read models up to date. It reads the next batch of events, folds it, and
+//! publishes the rows in memory. It stores rows and checkpoints together: at once if somebody waits for a query that
+//! only the database can answer, and otherwise after a short while.
 //!
-//! Read models at the same position go forward together, fed by one read. One that stands elsewhere catches up by
-//! itself, and joins. Nothing stops the loop: an event that cannot be applied parks its stream, and a database that
-//! does not answer is asked again.
+//! Read models at the same position advance together, from one read of the log. One at another position catches up by
+//! itself, and joins them. Nothing stops the loop: an event that cannot be applied parks its stream, and if the
+//! database does not answer, the loop tries again.
 
 mod steps;
 mod storing;
@@ -20,20 +21,21 @@ use crate::lease::Lease;
 use crate::read_models::ReadModels;
 
 const FIRST_RETRY: Duration = Duration::from_millis(50);
-/// Short: after the database comes back, readers wait for this.
+/// Longest pause between two tries. It is short, since readers wait for it after the database comes back.
 const LAST_RETRY: Duration = Duration::from_secs(1);
-/// How long a step may take over a network, where a connection may never bring an answer. Longer than any that goes on.
+/// How long a step may take on a database over a network, where an answer may never come. No step that makes progress
+/// takes that long.
 const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl ReadModels {
-    /// Keeps the read models up to date until `shutdown`; of several processes over one database, one does so and
-    /// the others follow. Also rebuilds what an older build has left.
+    /// Keeps the read models up to date until `shutdown`. Of several processes over one database, the leading one
+    /// does this, and the others follow. It also rebuilds read models that another build has left.
     pub async fn run(&self, shutdown: CancellationToken) {
         let lease = Lease::new(self);
         tokio::join!(
             lease.keep(&shutdown),
             self.project(self.leading(), &shutdown),
-            self.renew(self.leading(), &shutdown),
+            self.keep_rebuilt(self.leading(), &shutdown),
         );
     }
 
@@ -46,7 +48,8 @@ impl ReadModels {
             let step = async { if owner { projector.step().await } else { projector.follow().await } };
             let pause = match timeout(limit, step).await.map_err(StoreError::from).flatten() {
                 Ok(remaining) => {
-                    // A step that begins to store goes well also where storing fails.
+                    // A step that only begins to store succeeds even if storing fails, so it must not reset the
+                    // pause.
                     if projector.is_quiet() || self.position() != stored {
                         (retry, stored) = (FIRST_RETRY, self.position());
                     }
@@ -68,7 +71,7 @@ impl ReadModels {
                 () = tokio::time::sleep(pause) => {}
                 changed = projector.head.changed(), if owner && !projector.is_full() => {
                     if changed.is_err() {
-                        // The log is gone, and so is this process, soon.
+                        // The log was closed: the process is about to end.
                         shutdown.cancelled().await;
                     }
                 }

@@ -1,4 +1,5 @@
-//! Questions to a read model: one SQL text for both databases, its arguments, and rows that come back as documents.
+//! Queries of a read model: builds SQL text and arguments that are the same for both databases, and decodes
+//! documents.
 
 use std::fmt::Write as _;
 
@@ -7,16 +8,16 @@ use rivet_events::log::StoreError;
 use crate::page::{Cursor, MAX_PAGE_BYTES};
 use crate::projection::Projection;
 
-/// Why a read model gave no answer.
+/// Why a query failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
     /// The database under it did not answer.
     #[error("the read models are unavailable")]
     Unavailable(#[source] StoreError),
-    /// A log is in the archive, which did not give it.
+    /// A log is in the archive, and cannot be read from there.
     #[error("an archived log cannot be read")]
     Archive(#[source] StoreError),
-    /// A row is not what this build writes: a rebuild is under way, or needed.
+    /// A row is not one that this build writes: a rebuild is under way, or needed.
     #[error("a row of {projection} cannot be read")]
     Undecodable {
         /// The read model.
@@ -27,7 +28,7 @@ pub enum QueryError {
     },
 }
 
-/// A value on its way into a statement or out of a row.
+/// A value: an argument of a statement, or a column of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
     Text(String),
@@ -36,7 +37,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// The text, where it is one.
+    /// The text, if it is one.
     pub(crate) fn into_text(self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text),
@@ -44,7 +45,7 @@ impl Value {
         }
     }
 
-    /// The number, where it is one.
+    /// The number, if it is one.
     pub(crate) fn integer(&self) -> Option<i64> {
         match self {
             Self::Integer(number) => Some(*number),
@@ -52,13 +53,13 @@ impl Value {
         }
     }
 
-    /// The number, where it is one that counts something.
+    /// The number, if it is one that is not negative.
     pub(crate) fn count(&self) -> Option<u64> {
         self.integer().and_then(|number| u64::try_from(number).ok())
     }
 }
 
-/// The value that was asked for alone.
+/// The first value of the first row, for a query that selects only one.
 pub(crate) fn only(rows: &[Vec<Value>]) -> Option<&Value> {
     rows.first()?.first()
 }
@@ -81,7 +82,7 @@ impl From<i64> for Value {
     }
 }
 
-/// The order of a list, by a column with a time.
+/// The order of a list, by the named column, which holds a time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Order {
     NewestFirst(&'static str),
@@ -100,20 +101,20 @@ impl Query {
         Self { text: text.to_owned(), args: Vec::new() }
     }
 
-    /// Goes on with `text`.
+    /// Appends `text`.
     pub(crate) fn push(mut self, text: &str) -> Self {
         self.text.push_str(text);
         self
     }
 
-    /// Goes on with a placeholder for `value`.
+    /// Appends a placeholder for `value`.
     pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.args.push(value.into());
         write!(self.text, "${}", self.args.len()).expect("invariant: writing to a String succeeds");
         self
     }
 
-    /// Goes on with `text` and a placeholder, where there is a value.
+    /// Appends `text` and a placeholder, if there is a value.
     pub(crate) fn bind_some(self, text: &str, value: Option<impl Into<Value>>) -> Self {
         match value {
             Some(value) => self.push(text).bind(value),
@@ -121,9 +122,9 @@ impl Query {
         }
     }
 
-    /// A page of a list, for [`ReadModels::page`](crate::read_models::ReadModels::page): rows that are found in one of
-    /// several ways, each a condition. A branch each, so that each walks an index and stops; one query, so that all see the
-    /// rows in the same state.
+    /// A page of a list, for [`ReadModels::page`](crate::read_models::ReadModels::page): the rows that meet one of
+    /// several conditions (`ways`). Each condition is a branch of a union, so that it scans its own index and stops
+    /// at the limit. All are in one query, so that they see the rows in the same state.
     pub(crate) fn page<W: FnOnce(Self) -> Self>(
         order: Order,
         ways: impl IntoIterator<Item = W>,
@@ -134,7 +135,7 @@ impl Query {
             Order::NewestFirst(time) => (time, "<", " desc"),
             Order::OldestFirst(time) => (time, ">", ""),
         };
-        // One more than the page has room for tells whether there are more.
+        // One row more than the limit shows whether there is a next page.
         let limit = limit.saturating_add(1);
         let mut query = Self::new("");
         for (n, way) in ways.into_iter().enumerate() {
@@ -154,9 +155,10 @@ impl Query {
         query.documents(&format!("place{direction}, key{direction}")).push(" limit ").bind_count(limit)
     }
 
-    /// The documents of the rows whose `key` and `bytes` this selects, in an order; null from the first one on for which a
-    /// page has no room. Documents are looked up by their keys once their lengths are known, which no database has to read
-    /// them for: so none has more of them in memory than a page.
+    /// Selects the documents of the rows whose `key` and `bytes` this query selects, in an order; null from the first
+    /// one on that does not fit into [`MAX_PAGE_BYTES`]. A database knows the length of a document without reading
+    /// it. So documents are looked up by their keys once their lengths are known, and never more than a page of them
+    /// is in memory.
     pub(crate) fn documents(self, order: &str) -> Self {
         let Self { text, args } = self;
         let text = format!(
@@ -169,13 +171,13 @@ impl Query {
         Self { text, args }
     }
 
-    /// Goes on with a placeholder for a number of rows.
+    /// Appends a placeholder for a number of rows.
     pub(crate) fn bind_count(self, count: usize) -> Self {
         self.bind(i64::try_from(count).unwrap_or(i64::MAX))
     }
 }
 
-/// Reads a document of a read model.
+/// Decodes a document of a read model.
 pub(crate) fn decode<P: Projection>(document: &str) -> Result<P::Row, QueryError> {
     serde_json::from_str(document).map_err(|source| QueryError::Undecodable { projection: P::NAME, source })
 }

@@ -1,4 +1,8 @@
-//! The open read models: what queries, the projector, rebuilds and status share.
+//! [`ReadModels`], the handle of the open read models: the state that queries, the projector, rebuilds and status
+//! share.
+//!
+//! It knows which generation of each read model is live, publishes the position that queries see, lets callers wait
+//! for a position, and runs queries.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,11 +24,11 @@ use crate::rows::{Store, is_missing_table};
 use crate::status::ProjectorWork;
 use crate::unstored::Unstored;
 
-/// How long a query may take: a database that is gone without a word never answers, and who asks may be a process that
-/// has to go on.
+/// How long a query may take. A database that is gone without a word never answers, and the caller may be a
+/// reconciler that has to go on.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Every read model over one database and one log. Clones are the same.
+/// All read models over one database and one log. Clones share their state.
 #[derive(Clone)]
 pub struct ReadModels {
     pub(crate) inner: Arc<Inner>,
@@ -34,29 +38,31 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) log: Arc<dyn EventLog>,
     live: RwLock<Live>,
-    /// Every event up to here is in every live read model.
+    /// Every event up to here is stored in every live read model.
     position: watch::Sender<Position>,
-    /// Whether this process is the one that keeps the read models up to date.
+    /// Whether this process leads: it keeps the read models up to date.
     pub(crate) leading: watch::Sender<bool>,
-    /// What the projector of this process is ahead of that.
+    /// The changes by which the projector of this process is ahead of `position`.
     pub(crate) unstored: Unstored,
-    /// How many wait for a position, and the highest one that anybody waited for.
+    /// How many callers wait for a position.
     waiting: AtomicUsize,
+    /// The highest position that anybody has waited for.
     awaited: AtomicU64,
-    /// Whether another process has asked for what is folded to be stored, since that was last begun.
+    /// Whether another process has asked to store what is folded, since storing was last begun.
     pub(crate) store_soon: AtomicBool,
     /// What the projector of this process has done.
     pub(crate) work: Mutex<ProjectorWork>,
-    /// Wakes the projector, or the follower, when somebody begins to wait.
+    /// Wakes the projector loop when somebody begins to wait, or asks to store.
     pub(crate) wanted: Notify,
 }
 
-/// What queries go by.
+/// The generations that queries read.
 #[derive(Default)]
 struct Live {
     /// The live generation of each read model.
     generations: HashMap<&'static str, i64>,
-    /// How often that, or the position, was made known: who has read the checkpoints meanwhile has read old ones.
+    /// How often `generations` or the position were published. If this has changed while a caller read the
+    /// checkpoints, these are out of date.
     published: u64,
 }
 
@@ -67,8 +73,8 @@ impl fmt::Debug for ReadModels {
 }
 
 impl ReadModels {
-    /// Opens the read models, and makes their tables where they are missing. They are filled by
-    /// [`ReadModels::run`], or by a process that shares the database.
+    /// Opens the read models, and creates missing tables. They are filled by [`ReadModels::run`], in this process or
+    /// in another one that shares the database.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -97,20 +103,20 @@ impl ReadModels {
         Ok(read_models)
     }
 
-    /// Every event up to here is in what queries see.
+    /// Queries see every event up to here.
     #[must_use]
     pub fn position(&self) -> Position {
         *self.inner.position.borrow()
     }
 
-    /// Follows [`ReadModels::position`]: wakes when there is more to see.
+    /// Watches [`ReadModels::position`].
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Position> {
         self.inner.position.subscribe()
     }
 
-    /// Whether this process is the one, of those that share the database, that keeps the read models up to date: a
-    /// hint for what else only one of them needs to do.
+    /// Watches whether this process leads: it is the one, of those that share the database, that keeps the read
+    /// models up to date. It is a hint for other work that only one of them has to do.
     #[must_use]
     pub fn leading(&self) -> watch::Receiver<bool> {
         self.inner.leading.subscribe()
@@ -127,48 +133,48 @@ impl ReadModels {
 
     /// Waits until queries see every event up to `position`.
     pub(crate) async fn stored(&self, position: Position) {
-        // It does not close: it is held here.
+        // The channel cannot close: its sender is in `self`.
         let _ = self.watch().wait_for(|seen| *seen >= position).await;
     }
 
-    /// Whether somebody waits for more than every event up to `position`.
+    /// Whether somebody waits for a position after `position`.
     pub(crate) fn is_awaited_after(&self, position: Position) -> bool {
         self.inner.waiting.load(Ordering::Relaxed) > 0
             && self.inner.awaited.load(Ordering::Relaxed) > position.0
     }
 
-    /// Has what is folded stored: somebody waits for it in another process.
+    /// Makes the projector store what it has folded, as somebody in another process waits for it.
     pub(crate) fn store_soon(&self) {
         self.inner.store_soon.store(true, Ordering::Relaxed);
         self.inner.wanted.notify_one();
     }
 
-    /// Learns from the database which generations are live and where they stand.
+    /// Reads from the database which generations are live and how far they are, and publishes that.
     pub(crate) async fn refresh(&self) -> Result<Vec<Checkpoint>, StoreError> {
         let mut reader = self.inner.store.reader().await?;
         loop {
             let published = self.live().published;
             let mut checkpoints = checkpoint::load(&mut reader.connection()).await?;
             checkpoints.retain(|checkpoint| checkpoint.state == State::Live);
-            if self.publish_where(&checkpoints, |live| live.published == published) {
+            if self.publish_if(&checkpoints, |live| live.published == published) {
                 return Ok(checkpoints);
             }
         }
     }
 
-    /// Lets readers see where the live generations stand now. Where another one is live, the database is to say so.
+    /// Publishes the positions of these generations, if they all are live. If another generation has become live,
+    /// only [`Self::refresh`] publishes it.
     pub(crate) fn publish(&self, checkpoints: &[Checkpoint]) {
         let is_live =
             |live: &Live, c: &Checkpoint| live.generations.get(c.projection.name()) == Some(&c.generation);
-        self.publish_where(checkpoints, |live| {
-            checkpoints.iter().all(|checkpoint| is_live(live, checkpoint))
-        });
+        self.publish_if(checkpoints, |live| checkpoints.iter().all(|checkpoint| is_live(live, checkpoint)));
     }
 
-    /// Lets readers see the live generations as they are now, where that is news still.
-    fn publish_where(&self, checkpoints: &[Checkpoint], is_news: impl FnOnce(&Live) -> bool) -> bool {
+    /// Publishes the live generations and their lowest position, if `is_current` confirms, under the lock, that the
+    /// checkpoints are not out of date. Returns whether it did.
+    fn publish_if(&self, checkpoints: &[Checkpoint], is_current: impl FnOnce(&Live) -> bool) -> bool {
         let mut live = self.inner.live.write().unwrap_or_else(PoisonError::into_inner);
-        if !is_news(&live) {
+        if !is_current(&live) {
             return false;
         }
         live.published += 1;
@@ -191,8 +197,8 @@ impl ReadModels {
         Ok(self.select::<P>(&query).await?.pop())
     }
 
-    /// The rows whose documents a query selects: all of them or none, for without the one that cannot be decoded a list
-    /// would deny what is there.
+    /// The rows whose documents a query selects. If one of them cannot be decoded, the query fails: a list without it
+    /// would say that it does not exist.
     pub(crate) async fn select<P: Projection>(&self, query: &Query) -> Result<Vec<P::Row>, QueryError> {
         let rows = self.values::<P>(query).await?;
         rows.into_iter()
@@ -221,11 +227,11 @@ impl ReadModels {
         Ok(query::only(&rows).and_then(Value::count).unwrap_or_default())
     }
 
-    /// What a query selects.
+    /// Runs a query, and returns the rows as values.
     pub(crate) async fn values<P: Projection>(&self, query: &Query) -> Result<Vec<Vec<Value>>, QueryError> {
         let asked = async {
             match self.ask::<P>(query).await {
-                // Another process rebuilt it, and dropped the table that we knew.
+                // Another process has rebuilt the read model, and dropped the table of the generation that we knew.
                 Err(error) if is_missing_table(&error) => {
                     self.refresh().await?;
                     self.ask::<P>(query).await
@@ -237,7 +243,7 @@ impl ReadModels {
         answer.map_err(QueryError::Unavailable)
     }
 
-    /// Which generation of a read model queries see.
+    /// The generation of a read model that queries read.
     pub(crate) fn generation(&self, projection: &str) -> i64 {
         self.live().generations.get(projection).copied().unwrap_or_default()
     }
@@ -248,7 +254,7 @@ impl ReadModels {
     }
 }
 
-/// Somebody waits for a position, until this is dropped.
+/// A guard that counts a caller as waiting for a position until it is dropped.
 struct Waiting<'a>(&'a Inner);
 
 impl<'a> Waiting<'a> {

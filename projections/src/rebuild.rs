@@ -1,8 +1,9 @@
-//! Makes read models anew from the log, beside the live ones, without downtime.
+//! Rebuilds read models from the log, beside the live ones and without downtime.
 //!
-//! The rebuilt generation has a table of its own, filled by the same fold in large batches; its secondary indexes
-//! come near the end. When it has caught up, one transaction holds the live one, applies what is still missing, and
-//! switches: no reader ever sees a position go back. Parked streams get a new chance.
+//! The new generation has a table of its own, filled by the same fold in large batches; its secondary indexes are
+//! created near the end. When it has caught up, one transaction locks the live generation, applies the events that
+//! are still missing, and switches: no reader ever sees a position go back. The events of parked streams are tried
+//! again.
 
 use std::time::Duration;
 
@@ -21,24 +22,24 @@ use crate::rows::{Connection, create_indexes};
 
 const RETRY: Duration = Duration::from_secs(5);
 
-/// How far a rebuild has come.
+/// How far a rebuild or a verification has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// The read model.
     pub projection: &'static str,
     /// Every event up to here is in it.
     pub position: Position,
-    /// The last event there is.
+    /// The position that it has to reach.
     pub head: Position,
 }
 
-/// Why nothing was rebuilt. The live read models are as they were.
+/// Why a rebuild failed. The live read models are as they were.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// There is no such read model.
     #[error("there is no read model {0:?}")]
     Unknown(String),
-    /// Somebody else has removed what was being filled, or filled and switched to a later one.
+    /// Somebody else has removed the generation that was being filled, or has switched to a later one.
     #[error("another rebuild has taken over")]
     Superseded,
     /// The database did not answer.
@@ -49,7 +50,8 @@ pub enum RebuildError {
     Log(#[from] ReadError),
 }
 
-/// A rebuild that has begun. One that is dropped, neither finished nor given up, is removed by housekeeping, later.
+/// A rebuild that has begun. If it is dropped without being finished or given up, housekeeping removes its
+/// generations later.
 #[derive(Debug)]
 #[must_use = "it has only begun"]
 pub struct Rebuild {
@@ -58,10 +60,10 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// Fills the new generations and switches to them. `progress` hears of every batch.
+    /// Fills the new generations and switches to them. `progress` is called after every batch.
     ///
     /// # Errors
-    /// If nothing came of it; what was begun is removed.
+    /// If the rebuild failed: then unfinished generations are removed.
     pub async fn finish(&mut self, progress: impl Fn(Progress) + Send + Sync) -> Result<(), RebuildError> {
         let rebuilt = self.read_models.fill_and_switch(&mut self.generations, &progress).await;
         if rebuilt.is_err() {
@@ -70,7 +72,7 @@ impl Rebuild {
         rebuilt
     }
 
-    /// Removes what was begun, where it is not to be finished; what is live by now stays.
+    /// Removes the new generations that are not live by now.
     pub async fn give_up(&self) {
         for checkpoint in &self.generations {
             self.read_models.discard(checkpoint).await;
@@ -84,8 +86,8 @@ impl ReadModels {
         ALL.iter().map(|projection| projection.name())
     }
 
-    /// Rebuilds these read models in one pass over the log; it may run in any process, beside one that serves.
-    /// `progress` hears of every batch.
+    /// Rebuilds these read models in one pass over the log. It may run in any process, beside one that serves.
+    /// `progress` is called after every batch.
     ///
     /// # Errors
     /// [`RebuildError::Unknown`] if a name is none of [`ReadModels::names`].
@@ -97,7 +99,8 @@ impl ReadModels {
         self.begin_rebuild(names).await?.finish(progress).await
     }
 
-    /// As [`ReadModels::rebuild`], as far as that others see it: [`ReadModels::status`] shows it from here on.
+    /// Begins a rebuild: creates its generations, which [`ReadModels::status`] shows from here on.
+    /// [`Rebuild::finish`] does the rest.
     ///
     /// # Errors
     /// [`RebuildError::Unknown`] if a name is none of [`ReadModels::names`].
@@ -106,8 +109,9 @@ impl ReadModels {
         Ok(Rebuild { read_models: self.clone(), generations })
     }
 
-    /// Rebuilds what was made by another version of its fold, or from a log that was longer than this one is.
-    pub(crate) async fn renew(&self, mut held: watch::Receiver<bool>, shutdown: &CancellationToken) {
+    /// Rebuilds outdated read models each time this process becomes the leading one, until `shutdown`: those made by
+    /// another version of their fold, from a log that was longer than this one, or without all skips.
+    pub(crate) async fn keep_rebuilt(&self, mut held: watch::Receiver<bool>, shutdown: &CancellationToken) {
         loop {
             tokio::select! {
                 owner = held.wait_for(|held| *held) => {
@@ -117,12 +121,12 @@ impl ReadModels {
                 }
                 () = shutdown.cancelled() => return,
             }
-            let renewed = tokio::select! {
-                renewed = self.renew_outdated() => renewed,
+            let rebuilt = tokio::select! {
+                rebuilt = self.rebuild_outdated() => rebuilt,
                 () = shutdown.cancelled() => return,
             };
-            let pause = match renewed {
-                // Until another process takes over, which may be of another build.
+            let pause = match rebuilt {
+                // Nothing more to do until another process takes over, which may be of another build.
                 Ok(()) => None,
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
@@ -138,8 +142,8 @@ impl ReadModels {
         }
     }
 
-    async fn renew_outdated(&self) -> Result<(), RebuildError> {
-        // In this order: the log may grow in between, and the read models with it.
+    async fn rebuild_outdated(&self) -> Result<(), RebuildError> {
+        // The checkpoints are read before the head: the log may grow in between, and the read models with it.
         let live = self.refresh().await?;
         let head = self.inner.log.head().await?;
         let mut outdated: Vec<&str> = Vec::new();
@@ -158,7 +162,7 @@ impl ReadModels {
         Ok(())
     }
 
-    /// New, empty generations of these read models.
+    /// Creates new, empty generations of these read models.
     pub(crate) async fn begin_generations(
         &self,
         projections: &[&'static dyn AnyProjection],
@@ -191,7 +195,7 @@ impl ReadModels {
         let mut superseded = false;
         for checkpoint in rebuilding.iter_mut() {
             match self.switch(checkpoint).await {
-                // The others are as good as they were.
+                // The other read models can still be switched.
                 Err(RebuildError::Superseded) => superseded = true,
                 switched => switched?,
             }
@@ -199,7 +203,8 @@ impl ReadModels {
         if superseded { Err(RebuildError::Superseded) } else { Ok(()) }
     }
 
-    /// One index at a time, so that on SQLite nobody waits for all of them.
+    /// Creates the secondary indexes, each in a transaction of its own: on SQLite, no writer has to wait for all of
+    /// them.
     async fn create_indexes(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         for statement in create_indexes(&checkpoint.table(), checkpoint.projection.schema()) {
             let mut transaction = self.inner.store.begin().await?;
@@ -209,7 +214,7 @@ impl ReadModels {
         Ok(())
     }
 
-    /// Brings generations that stand together close to the end of the log.
+    /// Brings generations at the same position close to the end of the log.
     async fn catch_up(
         &self,
         rebuilding: &mut [Checkpoint],
@@ -232,10 +237,10 @@ impl ReadModels {
     async fn switch(&self, checkpoint: &mut Checkpoint) -> Result<(), RebuildError> {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
-        let live = checkpoint::hold_live(&mut connection, checkpoint.projection.name()).await?;
+        let live = checkpoint::lock_live(&mut connection, checkpoint.projection.name()).await?;
         let until = live.unwrap_or_default().min(self.inner.log.head().await?);
         self.advance_to(&mut connection, checkpoint, until).await?;
-        // A skip that came meanwhile has begun a rebuild of its own.
+        // A skip that was decided meanwhile has begun a rebuild of its own.
         if checkpoint.skipped != self.skipped(checkpoint.projection.name()).await? {
             return Err(RebuildError::Superseded);
         }
@@ -253,7 +258,7 @@ impl ReadModels {
         Ok(())
     }
 
-    /// Brings one generation to `until` exactly, in the caller's transaction.
+    /// Advances one generation to exactly `until`, in the caller's transaction.
     pub(crate) async fn advance_to(
         &self,
         connection: &mut Connection<'_>,
@@ -269,7 +274,7 @@ impl ReadModels {
         Ok(())
     }
 
-    /// Removes a generation that will not be finished. What stays is removed by housekeeping, later.
+    /// Removes a generation that will not be finished. If that fails, housekeeping removes it later.
     pub(crate) async fn discard(&self, checkpoint: &Checkpoint) {
         let discarded: Result<(), StoreError> = async {
             let mut transaction = self.inner.store.begin().await?;

@@ -1,5 +1,6 @@
-//! The store under the read models: documents by key in one table a generation, and small SQL that is the same on
-//! both databases. All that differs between them is in [`postgres`] and [`sqlite`], which have the same verbs.
+//! The store of the read models: a table for each generation with documents by key, and simple SQL that is the same
+//! on both databases. Everything that differs between them is in [`postgres`] and [`sqlite`], which have the same
+//! functions.
 
 mod advance;
 mod connection;
@@ -23,44 +24,45 @@ pub(crate) use self::connection::Connection;
 use crate::projection::Schema;
 use crate::query::Value;
 
-/// Where rows and checkpoints are kept.
+/// The database that holds rows and checkpoints.
 #[derive(Debug, Clone)]
 pub(crate) enum Store {
     Postgres {
         pool: PgPool,
-        /// For batches. Each is a statement by what it changes, which a connection has to prepare once.
+        /// For storing batches. The statement depends on which tables change, and each connection has to prepare each
+        /// statement once.
         writers: Arc<SpareConnections>,
-        /// For what is asked all the time.
+        /// For queries, which are asked all the time.
         readers: Arc<SpareConnections>,
     },
     Sqlite(SqliteDatabase),
 }
 
-/// What a batch writes follows from the log: its commit need not wait for the disk. Plans are made once a connection,
-/// while the tables may be small: they must still be right when these are not.
+/// The commit of a batch need not wait for the disk, since the log has all that it writes. Each connection plans a
+/// statement once, when the tables may still be small; the plan must also suit large ones.
 const WRITER_SESSION: &str = "
     set synchronous_commit = off;
     set jit = off;
     set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off";
 
-/// How long a step, or an answer, may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long storing a batch, or answering a query, may take.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is given up here is soon given up there.
+/// A query that this side has given up ends on the server soon too.
 const READER_SESSION: &str = "set statement_timeout = '30s'; set jit = off";
 
-/// As many of each at a time.
+/// Most connections of each kind.
 const WRITERS: usize = 4;
 const READERS: usize = 8;
 
-/// A connection of its own, outside of any transaction.
+/// A connection outside of any transaction.
 pub(crate) enum Reader {
     Postgres(PoolConnection<Postgres>),
     Sqlite(PoolConnection<Sqlite>),
 }
 
-/// All of it or nothing. Dropped without a commit, it is rolled back.
+/// A writing transaction. Dropped without a commit, it is rolled back.
 pub(crate) enum Transaction<'a> {
     Postgres(sqlx::Transaction<'static, Postgres>),
     Sqlite(SqliteTransaction<'a>),
@@ -70,15 +72,15 @@ impl Store {
     pub(crate) fn new(database: Database) -> Self {
         match database {
             Database::Postgres(pool) => {
-                let writers = Arc::new(SpareConnections::new(&pool, WRITERS, PATIENCE, WRITER_SESSION));
-                let readers = Arc::new(SpareConnections::new(&pool, READERS, PATIENCE, READER_SESSION));
+                let writers = Arc::new(SpareConnections::new(&pool, WRITERS, TIMEOUT, WRITER_SESSION));
+                let readers = Arc::new(SpareConnections::new(&pool, READERS, TIMEOUT, READER_SESSION));
                 Self::Postgres { pool, writers, readers }
             }
             Database::Sqlite(sqlite) => Self::Sqlite(sqlite),
         }
     }
 
-    /// Whether several processes may share the database for good.
+    /// Whether several server processes may share the database.
     pub(crate) fn is_shared(&self) -> bool {
         match self {
             Self::Postgres { .. } => true,
@@ -103,7 +105,7 @@ impl Store {
         }
     }
 
-    /// Begins a transaction whose commit need not be on disk: what it writes follows from the log.
+    /// Begins a transaction whose commit does not wait for the disk, since the log has all that it writes.
     pub(crate) async fn begin(&self) -> Result<Transaction<'_>, StoreError> {
         Ok(match self {
             Self::Postgres { pool, .. } => Transaction::Postgres(pool.begin_with(BEGIN_DERIVED).await?),
@@ -111,7 +113,7 @@ impl Store {
         })
     }
 
-    /// Makes ready what stores a step of read models.
+    /// Builds the statement that stores a step of read models.
     pub(crate) fn prepare(&self, advance: Advance<'_>) -> Result<Prepared, StoreError> {
         Ok(match self {
             Self::Postgres { writers, .. } => {
@@ -121,7 +123,7 @@ impl Store {
         })
     }
 
-    /// A connection that sees the database as it is at its first statement.
+    /// Begins a reading transaction, which sees the database as it is at its first statement.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         Ok(match self {
             Self::Postgres { pool, .. } => {
@@ -173,7 +175,7 @@ impl Transaction<'_> {
     }
 }
 
-/// The statements that make the secondary indexes of a table.
+/// The statements that create the secondary indexes of a table.
 pub(crate) fn create_indexes(table: &str, schema: Schema) -> Vec<String> {
     let index = |(n, columns): (usize, &&[&str])| {
         format!("create index if not exists {table}_{n} on {table} ({})", columns.join(", "))
@@ -181,7 +183,7 @@ pub(crate) fn create_indexes(table: &str, schema: Schema) -> Vec<String> {
     schema.indexes.iter().enumerate().map(index).collect()
 }
 
-/// Whether the database says that a table is not there (any more).
+/// Whether the error is that a table does not exist (any more).
 pub(crate) fn is_missing_table(error: &StoreError) -> bool {
     let Some(sqlx::Error::Database(error)) = error.downcast_ref::<sqlx::Error>() else { return false };
     error.code().as_deref() == Some(postgres::UNDEFINED_TABLE) || error.message().starts_with("no such table")

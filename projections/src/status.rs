@@ -1,4 +1,4 @@
-//! How far every read model is behind the log.
+//! The status of every read model, above all how far it is behind the log.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -30,26 +30,26 @@ pub struct Status {
     pub name: &'static str,
     /// The version of the fold that made it.
     pub version: u32,
-    /// `live`, or `rebuilding` for one that is being made beside it.
+    /// `live`, or `rebuilding` for one that is being filled beside the live one.
     pub state: &'static str,
     /// Every event up to here is in it.
     pub position: Position,
-    /// The last event there is.
+    /// Position of the last event of the log.
     pub head: Position,
     /// Events that are not in it yet.
     pub lag_events: u64,
     /// Age of the oldest of them, in seconds; 0 if there is none.
     pub lag_seconds: f64,
-    /// Streams that it has given up.
+    /// Number of streams that it has parked.
     pub parked: u64,
 }
 
-/// What the projector of this process has done since its start; all zero where another process projects.
+/// What the projector of this process has done since its start; all zero if another process has run it all the time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ProjectorWork {
-    /// Batches written.
+    /// Batches stored.
     pub batches: u64,
-    /// Events in them, counted once for each group of read models that stood together.
+    /// Events folded, counted once for all read models at the same position.
     pub events: u64,
     /// Time spent on loading, folding and writing them.
     pub busy: Duration,

@@ -1,4 +1,4 @@
-//! Given these events, then that row: what the tests of folds share.
+//! What the tests of folds share: given these events, then that row.
 
 use std::sync::Arc;
 
@@ -14,12 +14,12 @@ use uuid::Uuid;
 use crate::projection::Projection;
 use crate::rows::memory::MemoryRows;
 
-/// The time of a test, `seconds` in.
+/// The time `seconds` after the start of a test.
 pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_700_000_000, 0).expect("a time") + TimeDelta::seconds(seconds)
 }
 
-/// One job and who is around it. Its events are told in the order of the calls.
+/// One job with its pipeline and its runner. Makes the events of the job.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_field_names, reason = "they are the ids of three things")]
 pub(crate) struct Scene {
@@ -172,7 +172,7 @@ impl Scene {
     }
 }
 
-/// The events in their places in a log. Each goes into the stream that it belongs to.
+/// The events as a log: with positions from 1 on, each in the stream that it belongs to.
 pub(crate) fn log_of(events: impl IntoIterator<Item = Event>) -> Vec<Arc<Envelope>> {
     let mut versions = std::collections::HashMap::new();
     (1..)
@@ -186,7 +186,7 @@ pub(crate) fn log_of(events: impl IntoIterator<Item = Event>) -> Vec<Arc<Envelop
         .collect()
 }
 
-/// An event in its place.
+/// An event with its place in the log.
 pub(crate) fn envelope(position: u64, stream: StreamId, sequence: u64, event: Event) -> Envelope {
     Envelope {
         position: Position(position),

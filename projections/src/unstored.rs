@@ -1,5 +1,7 @@
-//! Rows that are folded and not stored yet: so a row can be told by its key before the database has it, and one that
-//! changes again meanwhile is stored once.
+//! The write-behind buffer of the projector: rows that are folded, and not stored yet.
+//!
+//! A query by key is answered from it before the database has the row, and a row that changes several times meanwhile
+//! is stored once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, RangeInclusive};
@@ -12,24 +14,24 @@ use crate::checkpoint::Checkpoint;
 use crate::folding::{Changes, Upsert};
 use crate::parked::ParkedStream;
 
-/// How far the projector of this process is ahead of the database, and with what.
+/// The changes by which the projector of this process is ahead of the database.
 #[derive(Default)]
 pub(crate) struct Unstored {
     tables: Mutex<Tables>,
-    /// Every event up to here is in what is stored together with what is here; 0 where nothing is known.
+    /// The database and this buffer together have every event up to here; 0 after the buffer was cleared.
     folded: watch::Sender<Position>,
 }
 
 #[derive(Default)]
 struct Tables {
     by_name: HashMap<String, Table>,
-    /// The length of all documents.
+    /// Total length of all documents.
     bytes: usize,
-    /// All up to here is stored, or on its way.
+    /// Changes up to here are stored, or are being stored.
     taken: Position,
 }
 
-/// Of one generation.
+/// The changes to one generation.
 #[derive(Default)]
 struct Table {
     rows: BTreeMap<String, Row>,
@@ -39,9 +41,9 @@ struct Table {
 struct Row {
     /// The end of the last batch that changed it.
     position: Position,
-    /// None where the row is no more.
+    /// `None` if the row was deleted.
     document: Option<String>,
-    /// Whether the database had none when it was folded.
+    /// Whether the database did not have the row when it was first folded.
     is_new: bool,
 }
 
@@ -50,8 +52,9 @@ impl Row {
         self.document.as_ref().map_or(0, String::len)
     }
 
-    /// Whether the database neither has the row nor is about to, where all up to `taken` is on its way.
-    fn is_here_alone(&self, taken: Position) -> bool {
+    /// Whether the row is only in this buffer: the database does not have it, and it is not among the changes up to
+    /// `taken`, which are being stored.
+    fn is_only_here(&self, taken: Position) -> bool {
         self.is_new && self.position > taken
     }
 }
@@ -61,14 +64,14 @@ impl Unstored {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the events up to `position` are folded. Never ends where this process does not fold them.
+    /// Waits until the events up to `position` are folded. Waits for ever if this process does not run the projector.
     pub(crate) async fn wait_for(&self, position: Position) {
-        // It does not close: it is held here.
+        // The channel cannot close: its sender is in `self`.
         let _ = self.folded.subscribe().wait_for(|folded| *folded >= position).await;
     }
 
-    /// The documents of a range of keys, in the order of these, none for a row that is no more; if all up to `position` is
-    /// known of the table.
+    /// The documents of a range of keys, in the order of the keys; `None` for a row that was deleted. There is no
+    /// answer (`None`) if the buffer has nothing of the table, or the events up to `position` are not all folded.
     pub(crate) fn documents(
         &self,
         table: &str,
@@ -81,7 +84,7 @@ impl Unstored {
         Some(known.rows.range::<str, _>(keys).map(|(_, row)| row.document.clone()).collect())
     }
 
-    /// Takes in what a batch that ends at `to` made of these generations.
+    /// Adds the changes that a batch, which ends at `to`, makes to these generations.
     pub(crate) fn put(&self, generations: &[Checkpoint], changes: Vec<Changes>, to: Position) {
         let Tables { by_name, bytes, taken } = &mut *self.tables();
         for (generation, changes) in generations.iter().zip(changes) {
@@ -89,7 +92,7 @@ impl Unstored {
             for Upsert { key, document, is_new } in changes.upserts {
                 let before = rows.remove(&key);
                 *bytes -= before.as_ref().map_or(0, Row::bytes);
-                let is_new = before.map_or(is_new, |before| before.is_here_alone(*taken));
+                let is_new = before.map_or(is_new, |before| before.is_only_here(*taken));
                 let row = Row { position: to, document: Some(document), is_new };
                 *bytes += row.bytes();
                 rows.insert(key, row);
@@ -97,8 +100,8 @@ impl Unstored {
             for key in changes.deletes {
                 let before = rows.remove(&key);
                 *bytes -= before.as_ref().map_or(0, Row::bytes);
-                // One that came and went has never been there.
-                if !before.is_some_and(|before| before.is_here_alone(*taken)) {
+                // A row that was only in this buffer needs no delete in the database.
+                if !before.is_some_and(|before| before.is_only_here(*taken)) {
                     rows.insert(key, Row { position: to, document: None, is_new: false });
                 }
             }
@@ -107,12 +110,13 @@ impl Unstored {
         self.folded.send_replace(to);
     }
 
-    /// The length of all documents.
+    /// Total length of all documents.
     pub(crate) fn bytes(&self) -> usize {
         self.tables().bytes
     }
 
-    /// All of it, of each of these generations, to be stored; in the order of the index that it goes into.
+    /// Copies all changes to these generations, for storing them. Rows are in the order of their keys, which is that
+    /// of the index that they go into.
     pub(crate) fn take(&self, generations: &[Checkpoint]) -> Vec<Changes> {
         let mut tables = self.tables();
         tables.taken = *self.folded.borrow();
@@ -134,7 +138,7 @@ impl Unstored {
         generations.iter().map(changes).collect()
     }
 
-    /// Lets go of what is stored: all up to `to`.
+    /// Removes the changes up to `to`, which are stored now.
     pub(crate) fn stored(&self, to: Position) {
         let Tables { by_name, bytes, .. } = &mut *self.tables();
         for table in by_name.values_mut() {
@@ -147,7 +151,7 @@ impl Unstored {
         }
     }
 
-    /// Knows nothing any more.
+    /// Empties the buffer.
     pub(crate) fn clear(&self) {
         let mut tables = self.tables();
         *tables = Tables::default();

@@ -1,5 +1,6 @@
-//! Proves the read models: folds the whole log again into scratch tables beside the live ones, and compares row by row
-//! in the order of keys (I6). On the way it checks that the log is dense (I2, I3), together with what was archived of it.
+//! Verifies the read models: folds the whole log again into scratch generations beside the live ones, and compares
+//! them row by row, in the order of keys (I6). On the way it checks that the log together with its archive is dense
+//! (I2, I3).
 
 use std::collections::HashMap;
 
@@ -18,7 +19,7 @@ use crate::rows::Connection;
 
 /// Events folded, and rows compared, at a time.
 const BATCH: usize = 2000;
-/// Differences and faults reported, each; a broken read model would name all of its rows.
+/// Most differences, and most faults, that are reported: a broken read model would differ in all of its rows.
 pub(crate) const MAX_REPORTED: usize = 1000;
 
 /// What a verification found.
@@ -26,19 +27,21 @@ pub(crate) const MAX_REPORTED: usize = 1000;
 pub struct Report {
     /// The log was folded up to here.
     pub position: Position,
-    /// When its last event was recorded: what has lapsed by then is no difference.
+    /// When its last event was recorded. A difference in rows that have lapsed by then is ignored.
     pub at: DateTime<Utc>,
-    /// Rows compared.
+    /// Number of rows compared.
     pub rows: u64,
-    /// Live read models of another version of their fold, which were not compared: a server of this build rebuilds them.
+    /// Live read models that another version of their fold has made. They were not compared: a server of this build
+    /// rebuilds them.
     pub outdated: Vec<&'static str>,
-    /// Where a live read model is not what the log says; the first thousand.
+    /// Rows of live read models that differ from what the log says; the first thousand.
     pub differences: Vec<Difference>,
-    /// Where positions or sequences are not dense, or the archive is not what the log says; the first thousand.
+    /// Places where positions or sequences are not dense, or the archive differs from what the log says; the first
+    /// thousand.
     pub log_faults: Vec<String>,
 }
 
-/// A row that is not what the log says.
+/// A row that differs from what the log says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// The read model.
@@ -52,8 +55,8 @@ pub struct Difference {
 }
 
 impl ReadModels {
-    /// Folds the whole log again and compares the live read models with it, while they go on. `progress` hears of
-    /// every batch. Memory grows with the number of streams, a few dozen bytes each.
+    /// Folds the whole log again and compares the live read models with the result, while they are updated further.
+    /// `progress` is called after every batch. It takes memory for each stream, a few dozen bytes.
     pub async fn verify(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<Report, RebuildError> {
         check_archive(&*self.inner.log).await?;
         let mut scratch = self.begin_generations(ALL).await?;
@@ -75,7 +78,8 @@ impl ReadModels {
         let at = last.first().map(|last| last.recorded_at).unwrap_or_default();
         let mut report = Report { at, ..Report::default() };
         loop {
-            // A snapshot ahead of the scratch rows, which then follow it to where it stands.
+            // Takes a snapshot of the live rows, which are ahead; the scratch rows are then brought to its position.
+            // If they are far behind, they catch up first, without holding a snapshot open meanwhile.
             let mut snapshot = self.inner.store.snapshot().await?;
             let mut live = checkpoint::load(&mut snapshot.connection()).await?;
             live.retain(|checkpoint| checkpoint.state == State::Live);
@@ -100,7 +104,7 @@ impl ReadModels {
                 }
             }
             report.position = density.position();
-            report.log_faults = density.faults_beside(&*self.inner.log).await?;
+            report.log_faults = density.all_faults(&*self.inner.log).await?;
             return Ok(report);
         }
     }
@@ -121,7 +125,7 @@ impl ReadModels {
         self.fill(scratch, until, progress, seen).await
     }
 
-    /// Compares two generations in the order of their keys, a page at a time.
+    /// Compares two generations in the order of their keys, page by page.
     async fn compare(
         &self,
         snapshot: &mut Connection<'_>,
@@ -134,7 +138,7 @@ impl ReadModels {
         loop {
             let expected = rows_after(&mut reader.connection(), scratch, &after).await?;
             let found = rows_after(snapshot, live, &after).await?;
-            // Up to where both pages are complete.
+            // Compares up to the key at which both pages are complete.
             let until = [&expected, &found]
                 .into_iter()
                 .filter(|page| page.len() == BATCH)
@@ -163,7 +167,7 @@ impl ReadModels {
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Whether nothing wrong was found.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.differences.is_empty() && self.log_faults.is_empty()

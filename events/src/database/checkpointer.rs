@@ -1,5 +1,6 @@
-//! Brings the pages of SQLite's write-ahead log into its file beside the commits: so that the commit that finds the log
-//! too long, which SQLite makes wait for that, finds little left to do.
+//! Checkpoints SQLite's write-ahead log in the background: copies its pages into the database file, beside the
+//! commits. A commit that finds the log too long has to checkpoint it before it returns; thanks to this task, that
+//! commit finds little left to do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,17 +13,19 @@ use tokio_util::task::TaskTracker;
 
 use super::sqlite::{WAL_PAGES, close};
 
-/// Pages between two times: an eighth of what the log may hold. A commit that comes late finds no more than that to do.
+/// Pages written between two checkpoints: an eighth of what the log may hold. A commit that has to checkpoint finds
+/// no more than that to do.
 const PAGES: u64 = WAL_PAGES as u64 / 8;
-/// Commits between two times at most. At a high load of small ones, the log comes to its limit after some hundreds.
+/// Most commits between two checkpoints. Under a high load of small commits, the log reaches its limit after some
+/// hundreds of them.
 const MAX_COMMITS: u64 = 64;
-/// As long as nobody knows how large they are.
+/// Commits before the first checkpoint, while it is not known how many pages they write.
 const FIRST_COMMITS: u64 = 8;
-/// Waits for nobody: what a reader still needs, or is being written, stays for the next time. Selects whether it was
-/// held up, and how many pages the log holds.
+/// A passive checkpoint waits for nobody: pages that a reader still needs, or that are being written, stay for the
+/// next one. Returns whether it was blocked, and how many pages the log holds.
 const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
 
-/// The task, and what wakes it.
+/// A handle to the background task.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
     pace: Arc<Pace>,
@@ -32,7 +35,7 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Starts it, on a connection of its own.
+    /// Starts the task, on a connection of its own.
     pub(super) async fn start(options: &SqliteConnectOptions) -> sqlx::Result<Self> {
         let connection = options.connect().await?;
         let (pace, tasks, closing) = (Arc::new(Pace::new()), TaskTracker::new(), CancellationToken::new());
@@ -41,23 +44,24 @@ impl Checkpointer {
         Ok(Self { pace, tasks, closing: closing.drop_guard() })
     }
 
-    /// Counts a commit.
+    /// Counts a commit, and wakes the task if a checkpoint is due.
     pub(super) fn committed(&self) {
         self.pace.committed();
     }
 
-    /// Ends it, and closes its connection.
+    /// Ends the task, and closes its connection.
     pub(super) async fn close(&self) {
         self.closing.token().cancel();
         self.tasks.wait().await;
     }
 }
 
-/// After how many commits it is time.
+/// Decides after how many commits the next checkpoint is due.
 #[derive(Debug)]
 struct Pace {
-    /// Since the last time.
+    /// Commits since the last checkpoint.
     commits: AtomicU64,
+    /// As many of them as make a checkpoint due.
     enough: AtomicU64,
     due: Notify,
 }
@@ -73,11 +77,11 @@ impl Pace {
         }
     }
 
-    /// Begins to count anew. So many pages were written meanwhile: those of a rebuild write a hundred times as much as
-    /// those of a server.
+    /// Restarts the count, and adapts the number of commits to the `pages` that those since the last checkpoint
+    /// wrote: commits of a rebuild write a hundred times as much as those of a server.
     fn wrote(&self, pages: u64) {
         let commits = self.commits.swap(0, Ordering::Relaxed);
-        // Woken once too often.
+        // A spurious wake-up.
         if commits == 0 {
             return;
         }
@@ -92,7 +96,8 @@ async fn run(mut connection: SqliteConnection, pace: Arc<Pace>, closing: Cancell
         let checkpointed = sqlx::query(CHECKPOINT).fetch_one(&mut connection).await;
         match checkpointed.and_then(|row| row.try_get::<i64, _>("log")) {
             Ok(pages) => {
-                // Fewer than before: all of it was in the file, and it has begun anew.
+                // Fewer pages than before: all were in the file, and SQLite began to write the log from its start
+                // again.
                 pace.wrote(if pages < before { pages } else { pages - before }.unsigned_abs());
                 before = pages;
             }

@@ -1,12 +1,13 @@
-//! Texts on their way into SQLite beside a JSON text: within it, each would be escaped and unescaped.
+//! Passes texts to a SQLite statement in one blob, beside a JSON argument: inside the JSON, each would have to be
+//! escaped and unescaped.
 
-/// Texts as they are, one after the other: bound as one blob, and taken apart by `cast(substr(blob, start, length) as
-/// text)`.
+/// Texts one after the other, bound as one blob. The statement takes one out by
+/// `cast(substr(blob, start, length) as text)`.
 #[derive(Debug, Default)]
 pub struct PackedTexts(Vec<u8>);
 
 impl PackedTexts {
-    /// Adds a text. Where it starts, from 1, and its length, both in bytes.
+    /// Adds a text. Returns its start, counted from 1, and its length, both in bytes.
     pub fn push(&mut self, text: &str) -> (usize, usize) {
         let start = self.0.len() + 1;
         self.0.extend_from_slice(text.as_bytes());

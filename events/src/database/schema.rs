@@ -1,4 +1,4 @@
-//! The schema of the event log: bringing it up to date, and finding out whether it is.
+//! The schema of the event log: migrates it, and checks whether it is the one of this build.
 
 use sqlx::migrate::Migrator;
 use sqlx::query_scalar;
@@ -29,10 +29,10 @@ impl Database {
         .map_err(|error| DatabaseError::Migrate(error.into()))
     }
 
-    /// Makes sure that the log's schema is that of this build, and changes nothing.
+    /// Checks that the log's schema is the one of this build, without changing anything.
     ///
     /// # Errors
-    /// If it is another one, or there is none.
+    /// [`DatabaseError::Older`] if there is no schema, or an older one; [`DatabaseError::Newer`] if it is newer.
     pub async fn check_schema(&self) -> Result<(), DatabaseError> {
         let ours = match self {
             Self::Postgres(_) => &POSTGRES,

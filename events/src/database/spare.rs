@@ -1,4 +1,5 @@
-//! Connections to PostgreSQL beside the pool that all share, for who runs the same few statements all the time.
+//! A small connection pool for PostgreSQL, beside the general one, for code that runs the same few statements all the
+//! time: the writers and readers of the log and of the read models.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,22 +13,25 @@ use tokio::time::timeout;
 use super::ACQUIRE_TIMEOUT;
 use crate::log::StoreError;
 
-/// Large values are compressed in a fraction of the time, where the server has been built with that.
+/// Makes the server compress large values with LZ4, if it was built with it: that takes a fraction of the time.
 const COMPRESS: &str = "select set_config(name, 'lz4', false) from pg_settings
     where name = 'default_toast_compression' and 'lz4' = any(enumvals)";
 
-/// Connections of one kind of session, each for one at a time. The last one given back is the next one taken: who is
-/// alone has one, which has prepared what it runs, and whose process has in memory what it reads. A pool would hand out
-/// the one that has been idle for longest, and would ask each one that is given back whether it is whole. Here one whose
-/// work failed or was broken off is closed instead.
+/// A pool of connections with the same session settings; each serves one caller at a time.
+///
+/// It is last in, first out: the connection returned last is taken next. So a single caller always gets the same one,
+/// which has its statements prepared, and whose server process has the data that it reads in memory. The pool of sqlx
+/// would take the connection that has been idle for longest, and ping each one that is returned. Here, a connection
+/// whose work failed or was cancelled is closed instead.
 pub struct SpareConnections {
     options: PgConnectOptions,
-    /// What makes a session ready.
+    /// Statements that are run on each new connection.
     session: &'static str,
-    patience: Duration,
-    /// As many as there may be at a time.
-    places: Semaphore,
-    /// Those that are known to be good.
+    /// How long the work of a caller may take.
+    work_timeout: Duration,
+    /// Limits the number of connections.
+    permits: Semaphore,
+    /// Connections that are not in use, all of them intact.
     idle: Mutex<Vec<PgConnection>>,
 }
 
@@ -38,29 +42,29 @@ impl fmt::Debug for SpareConnections {
 }
 
 impl SpareConnections {
-    /// At most `most` at a time to the database of a pool; `session` is run on each new one. Work that takes longer than
-    /// `patience` is broken off: a server that is gone without a word never answers.
+    /// A pool of at most `most` connections to the database of `pool`; `session` is run on each new one. Work that
+    /// takes longer than `work_timeout` is cancelled: a server that is gone without a word never answers.
     #[must_use]
-    pub fn new(pool: &PgPool, most: usize, patience: Duration, session: &'static str) -> Self {
+    pub fn new(pool: &PgPool, most: usize, work_timeout: Duration, session: &'static str) -> Self {
         let options = (*pool.connect_options()).clone();
-        Self { options, session, patience, places: Semaphore::new(most), idle: Mutex::default() }
+        Self { options, session, work_timeout, permits: Semaphore::new(most), idle: Mutex::default() }
     }
 
-    /// Runs `work` on a connection, which is given up where that fails, or is broken off. Where it fails, or takes too
-    /// long, the idle ones are too: whatever broke one has most likely broken the others.
+    /// Runs `work` on a connection, which is closed if the work fails or is cancelled. If it fails or takes too long,
+    /// all idle connections are closed too: whatever broke one has most likely broken the others.
     ///
     /// # Errors
-    /// What `work` says, or that there is no connection, or no answer.
+    /// The error of `work`, or that there is no connection, or no answer in time.
     pub async fn run<T, E: Into<StoreError>>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, StoreError> {
-        let _place = timeout(ACQUIRE_TIMEOUT, self.places.acquire()).await?;
-        let done = timeout(self.patience, self.run_at_a_place(work)).await;
+        let _permit = timeout(ACQUIRE_TIMEOUT, self.permits.acquire()).await?;
+        let done = timeout(self.work_timeout, self.run_with_permit(work)).await;
         done.map_err(StoreError::from).flatten().inspect_err(|_| self.idle().clear())
     }
 
-    async fn run_at_a_place<T, E: Into<StoreError>>(
+    async fn run_with_permit<T, E: Into<StoreError>>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, StoreError> {

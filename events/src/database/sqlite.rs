@@ -1,4 +1,4 @@
-//! The one SQLite file, and the right to write into it.
+//! The SQLite file: a pool of connections that read, and one connection that writes, behind a fair lock.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -19,17 +19,17 @@ use crate::log::StoreError;
 
 /// How long SQLite waits for another process (a CLI command beside the server) to let go of the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Frees a megabyte or so: 256 pages.
+/// Frees up to 256 pages, about a megabyte.
 const VACUUM: &str = "pragma incremental_vacuum(256)";
 
-/// Pages of the write-ahead log (of 4 KiB) from which on a commit brings them into the file: often enough that the log
-/// stays small, and seldom enough that a page which changes all the time is not written each time.
+/// Length of the write-ahead log, in pages of 4 KiB, from which on a commit checkpoints it into the file: short
+/// enough that the log stays small, and long enough that a page which changes all the time is not copied each time.
 pub(super) const WAL_PAGES: u32 = 8192;
-/// What the writing connection holds of the file, as SQLite has it: so many KiB. Less, and it reads the pages of indexes
-/// that it has just written.
+/// Page cache of the writing connection, 32 MiB: SQLite takes a negative `cache_size` as KiB. With less, the
+/// connection reads pages of indexes again that it has just written.
 const WRITER_CACHE: &str = "-32768";
-/// Rows that wait to be taken from the thread that reads them: as many as a page of anything has, so that it need not
-/// be woken for more.
+/// Rows that the driver's thread reads ahead of its consumer: as many as the longest page of any list has, so that
+/// the thread need not be woken for more.
 const ROWS_AHEAD: usize = 1024;
 
 /// One SQLite file in WAL mode: many readers, and one writer at a time.
@@ -41,13 +41,13 @@ pub struct SqliteDatabase {
     checkpointer: Arc<Checkpointer>,
 }
 
-/// What a commit is worth when the power fails.
+/// Whether a commit survives a power cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// It is synced to disk: for the log.
+    /// The commit is synced to disk: for the log.
     Synced,
-    /// It is synced with the next one that is, for what can be derived from the log again. A power cut may take the
-    /// last of them, rows and checkpoint together.
+    /// The commit is synced only with the next `Synced` one: for data that can be derived from the log again. A power
+    /// cut may lose the last of these commits, but each as a whole, rows and checkpoint together.
     Derived,
 }
 
@@ -60,17 +60,18 @@ impl Durability {
     }
 }
 
-/// The writing connection, under a lock. SQLite lets one write at a time and makes the others poll; this queue is fair
-/// and wakes at once. It is one connection for all, since each of two would lose what it holds of the file's pages to
-/// every commit of the other.
+/// The one connection that writes, used under a lock. SQLite allows one writer at a time, and makes the others poll;
+/// the lock is fair, and wakes the next one at once. There is only one connection, since with two, each commit of one
+/// would invalidate the page cache of the other.
 #[derive(Debug)]
 pub struct SqliteWriter {
     options: SqliteConnectOptions,
-    /// None after a transaction on it failed: then it is made anew. SQLite rolls some failures back by itself, a full
-    /// disk among them, and then the driver's idea of open transactions is wrong for good.
+    /// `None` after a transaction on it failed: then a new one is opened. After some failures, a full disk among
+    /// them, SQLite rolls back by itself, and the driver is wrong about open transactions on that connection for
+    /// good.
     connection: Option<SqliteConnection>,
-    /// How it commits; none where there is no connection, and while it is being told something else, which may be broken
-    /// off.
+    /// The durability that the connection is set to. `None` if there is no connection, and while it is being set,
+    /// which may be cancelled halfway.
     durability: Option<Durability>,
 }
 
@@ -80,10 +81,10 @@ impl SqliteWriter {
         Ok(Self { options, connection, durability: None })
     }
 
-    /// For statements that are a transaction each.
+    /// The connection, for statements that are a transaction each.
     ///
     /// # Errors
-    /// If a connection that was given up cannot be made anew.
+    /// If a new connection is needed and cannot be opened.
     pub async fn statements(&mut self, durability: Durability) -> sqlx::Result<&mut SqliteConnection> {
         if self.durability != Some(durability) {
             self.run(durability, "", SqliteArguments::default()).await?;
@@ -91,7 +92,8 @@ impl SqliteWriter {
         Ok(self.connection())
     }
 
-    /// Runs statements, at one wake-up of the thread under the connection. What they select.
+    /// Runs statements together, with one wake-up of the thread that drives the connection. Returns the rows that
+    /// they select.
     async fn run(
         &mut self,
         durability: Durability,
@@ -102,7 +104,7 @@ impl SqliteWriter {
             *self = Self::connect(self.options.clone()).await?;
         }
         let text = match self.durability.take() {
-            Some(told) if told == durability => Cow::Borrowed(statements),
+            Some(set) if set == durability => Cow::Borrowed(statements),
             Some(_) | None => Cow::Owned(format!("{}; {statements}", durability.pragma())),
         };
         let rows = sqlx::query_with(&text, args).fetch_all(self.connection()).await?;
@@ -129,15 +131,15 @@ pub struct SqliteTransaction<'a> {
 }
 
 impl SqliteTransaction<'_> {
-    /// What its statements run on.
+    /// The connection that its statements run on.
     pub fn connection(&mut self) -> &mut SqliteConnection {
         self.writer.connection()
     }
 
-    /// Ends it, with all that it wrote.
+    /// Commits the transaction.
     ///
     /// # Errors
-    /// If the database did not say that it is committed.
+    /// If the database did not confirm the commit.
     pub async fn commit(mut self) -> sqlx::Result<()> {
         self.writer.connection().execute("commit").await?;
         self.ended();
@@ -153,7 +155,7 @@ impl SqliteTransaction<'_> {
 impl Drop for SqliteTransaction<'_> {
     fn drop(&mut self) {
         if self.open {
-            // The end of the connection rolls back, whatever state it is in.
+            // Closing the connection rolls back, whatever state it is in.
             drop(self.writer.take());
         }
     }
@@ -167,17 +169,17 @@ impl SqliteDatabase {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .pragma("wal_autocheckpoint", WAL_PAGES.to_string())
-            // What SQLite keeps to undo a statement alone is gone after it: not worth a file.
+            // SQLite keeps data for undoing a single statement only until its end: that is not worth a file.
             .pragma("temp_store", "memory")
             .busy_timeout(BUSY_TIMEOUT)
             .row_buffer_size(ROWS_AHEAD)
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
-        // Of a new file: what the archive takes out can be given back to the file system, bit by bit. Saying so takes the
-        // write lock, for which no reader may have to wait.
+        // In a new file, pages that the archive frees can be returned to the file system bit by bit. This pragma
+        // takes the write lock, so only the writing connection sets it: no reader may have to wait for that lock.
         let writing =
             options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).pragma("cache_size", WRITER_CACHE);
         let mut writer = SqliteWriter::connect(writing).await.map_err(connect_error)?;
-        // From here on it is there; an empty one in its place would only hide that it is not any more.
+        // The file exists from here on. Should it vanish, a new empty one would only hide that.
         let options = options.create_if_missing(false);
         writer.options = writer.options.create_if_missing(false);
         let readers = SqlitePoolOptions::new()
@@ -201,8 +203,8 @@ impl SqliteDatabase {
         Ok(transaction)
     }
 
-    /// Runs statements as one transaction, in order of arrival, at one wake-up of the thread under the connection.
-    /// What they select.
+    /// Runs statements as one transaction, in order of arrival, with one wake-up of the thread that drives the
+    /// connection. Returns the rows that they select.
     ///
     /// # Errors
     /// As [`Self::begin`], or if one of them fails: then none of them was run.
@@ -219,12 +221,13 @@ impl SqliteDatabase {
         Ok(rows)
     }
 
-    /// Open from here on: whoever stops waiting for what is to be run on it gives the connection up.
+    /// Takes the writing connection for a transaction, which counts as open from here on: if the caller is cancelled
+    /// while it runs statements, the connection is closed.
     async fn transaction(&self) -> SqliteTransaction<'_> {
         SqliteTransaction { writer: self.write().await, open: true, checkpointer: &self.checkpointer }
     }
 
-    /// The right to write, in order of arrival. Hold it for one statement.
+    /// Waits for the lock on the writing connection, in order of arrival. Hold it for one statement.
     pub async fn write(&self) -> MutexGuard<'_, SqliteWriter> {
         self.writer.lock().await
     }
@@ -244,12 +247,12 @@ impl SqliteDatabase {
                     return Ok(());
                 }
             }
-            // As much time as it took is left to those who write in other processes.
+            // Leaves other processes as much time for writing as this step took.
             sleep(began.elapsed()).await;
         }
     }
 
-    /// Closes all connections; the last one folds the write-ahead log into the file.
+    /// Closes all connections; the last one checkpoints the write-ahead log into the file.
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.checkpointer.close().await;
@@ -260,7 +263,7 @@ impl SqliteDatabase {
     }
 }
 
-/// Closes a connection, and waits for that.
+/// Closes a connection, and waits until it is closed.
 pub(super) async fn close(connection: SqliteConnection) {
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "a connection was not closed in order");

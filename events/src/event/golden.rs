@@ -1,6 +1,6 @@
-//! Stored events of every type and version ever written, kept in `events/golden` for good: a file is added, never
-//! edited. `{type}.v{version}.json` has every field, `{type}.v{version}.minimal.json` only those that must be there, and
-//! `{type}.v{version}.{field}.json` those that were added since.
+//! Golden files in `events/golden`: a stored payload of every event type and version ever written. Files are added,
+//! but never edited. `{type}.v{version}.json` has every field, `{type}.v{version}.minimal.json` only the required
+//! ones, and `{type}.v{version}.{field}.json` a field that was added later.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,7 +40,7 @@ fn decode(golden: &Golden) -> Event {
     Event::decode(kind, &golden.event_type, golden.version, &golden.payload)
 }
 
-/// Whether this build would write it so.
+/// Whether the file has the version that this build writes.
 fn is_current(golden: &Golden) -> bool {
     decode(golden).event_version() == golden.version
 }
@@ -76,7 +76,7 @@ fn what_this_build_cannot_read_is_kept_as_it_is() {
     let claimed = golden_files().into_iter().find(|golden| golden.event_type == "job.claimed").unwrap();
     for (kind, event_type, version, payload, error) in [
         (StreamType::Job, "job.teleported", 3, r#"{"type":"job.teleported"}"#, "no event of this type"),
-        // It would fit.
+        // The payload would decode as a `job.claimed`, but the name decides.
         (StreamType::Job, "job.teleported", 1, &claimed.payload, "no event of this type"),
         (StreamType::JobLog, "job_log.folded", 1, r#"{"type":"job_log.folded"}"#, "no event of this type"),
         (StreamType::Job, "job.claimed", 1, r#"{"type":"job.claimed","attempt":"one"}"#, "invalid type"),

@@ -1,4 +1,7 @@
-//! Appends on their way into the log: encoded by the caller, committed together by the writer.
+//! Appends on their way into the log: the caller encodes its append, and the writer commits a batch of them together.
+//!
+//! [`commit`] is the protocol that both databases share: store the batch, and if a stream has moved, find the stale
+//! writes and store the batch without their appends.
 
 use std::collections::HashSet;
 use std::mem;
@@ -11,7 +14,7 @@ use crate::log::writer::Queued;
 use crate::log::{Append, StoreError};
 use crate::stream::StreamId;
 
-/// What one command records, encoded once, so that the writer has nothing left to serialise.
+/// An [`Append`] in its encoded form, so that the writer has nothing left to serialise.
 #[derive(Debug)]
 pub(super) struct EncodedAppend {
     pub(super) writes: Vec<Write>,
@@ -19,30 +22,31 @@ pub(super) struct EncodedAppend {
     pub(super) events: Vec<NewEvent>,
     /// As JSON, the same for every event.
     pub(super) metadata: String,
-    /// The length of all payloads.
+    /// The total length of all payloads.
     pub(super) bytes: usize,
 }
 
-/// The share of one stream in an append.
+/// The part of an append that concerns one stream.
 #[derive(Debug)]
 pub(super) struct Write {
     pub(super) stream: StreamId,
     pub(super) expected: Version,
-    /// The version after its events.
+    /// The version of the stream after these events.
     pub(super) reached: Version,
-    /// Whether the database has to compare the version. Not where this process has seen the stream reach it: a stream that
-    /// has moved on has an event where ours would go.
+    /// Whether the database has to look up the stream's version and compare it. It need not where this process has
+    /// seen the stream reach the expected version: if the stream has moved on since, it has an event with the
+    /// sequence of ours, and the insert violates the unique key.
     pub(super) lookup: bool,
 }
 
 impl Write {
-    /// Whether it only asks that the stream has not moved.
+    /// Whether it has no events, and is only the condition that the stream has not moved.
     pub(super) fn is_condition(&self) -> bool {
         self.reached == self.expected
     }
 }
 
-/// An event that only lacks its place in the whole log.
+/// An event that only lacks its position in the log.
 #[derive(Debug)]
 pub(super) struct NewEvent {
     /// Its position is 0 until the batch is committed.
@@ -51,13 +55,14 @@ pub(super) struct NewEvent {
     pub(super) payload: String,
 }
 
-/// Why an append is none.
+/// An append that breaks the rules of [`Append`].
 #[derive(Debug, thiserror::Error)]
 #[error("an append must have an event, and name each stream once")]
 struct Malformed;
 
 impl EncodedAppend {
-    /// Encodes an append, and names its events. Fails where a payload has no JSON form, or the append is malformed.
+    /// Encodes an append, and gives its events their ids. Fails if a payload has no JSON form, or if the append is
+    /// malformed.
     pub(super) fn encode(append: Append) -> Result<Self, StoreError> {
         let streams: HashSet<&StreamId> = append.writes.iter().map(|write| &write.stream).collect();
         let empty = append.writes.iter().all(|write| write.events.is_empty());
@@ -92,27 +97,29 @@ impl EncodedAppend {
     }
 }
 
-/// Appends that are committed in one transaction. No stream that one of them moves is named by another, so each
-/// stands for itself: a stale one is left out, the others are stored.
+/// Appends that are committed in one transaction. No stream that one of them moves is named by another, so they are
+/// independent of each other: a stale append is left out, and the others are stored.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Batch<'a>(pub(super) &'a [Queued]);
 
-/// How a database stores one batch.
+/// How a database stores one batch; see [`commit`].
 pub(super) trait Attempt {
-    /// Stores the appends without one of these stale writes. The base; none where another stream has moved: then nothing
-    /// was stored.
+    /// Stores the appends that have none of these stale writes. Returns the position before the first event stored,
+    /// or `None` if a further stream has moved: then nothing was stored.
     async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError>;
 
-    /// As places in [`Batch::writes`], ascending.
+    /// Finds the writes whose stream is not at the expected version. Returns their indices in [`Batch::writes`],
+    /// ascending.
     async fn find_stale_writes(&mut self) -> Result<Vec<usize>, StoreError>;
 }
 
-/// A conflict of which there is no sign.
+/// The database reported a conflict, but every stream is at its expected version.
 #[derive(Debug, thiserror::Error)]
 #[error("an append met a stream that has moved, but none has")]
 struct Inconsistent;
 
-/// Stores what of the batch is not stale. Only where another process has moved a stream is that more than one attempt.
+/// Stores the appends of a batch that are not stale. A second attempt is only needed where another process has moved
+/// a stream.
 pub(super) async fn commit(mut attempt: impl Attempt) -> Result<Committed, StoreError> {
     let mut stale_writes = Vec::new();
     loop {
@@ -120,19 +127,19 @@ pub(super) async fn commit(mut attempt: impl Attempt) -> Result<Committed, Store
             return Ok(Committed { base, stale_writes });
         }
         let before = mem::replace(&mut stale_writes, attempt.find_stale_writes().await?);
-        // What was stale still is.
+        // A stale write stays stale, so each attempt must find more of them.
         if stale_writes.len() <= before.len() {
             return Err(Inconsistent.into());
         }
     }
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug)]
 pub(super) struct Committed {
     /// The position before the first event stored; the others follow it in the order of the batch.
     pub(super) base: Position,
-    /// Which writes were stale, as places in [`Batch::writes`], ascending. Their appends were left out.
+    /// The stale writes, as indices in [`Batch::writes`], ascending. Their appends were left out.
     pub(super) stale_writes: Vec<usize>,
 }
 
@@ -144,7 +151,7 @@ impl Committed {
 }
 
 impl<'a> Batch<'a> {
-    /// All writes in order, each with the place of its append in the batch.
+    /// All writes in order, each with the index of its append in the batch.
     pub(super) fn writes(self) -> impl Iterator<Item = (usize, &'a Write)> {
         self.0
             .iter()
@@ -152,14 +159,15 @@ impl<'a> Batch<'a> {
             .flat_map(|(place, queued)| queued.append.writes.iter().map(move |write| (place, write)))
     }
 
-    /// All events in order, each with the place of its append in the batch.
+    /// All events in order, each with the index of its append in the batch.
     pub(super) fn events(self) -> impl Iterator<Item = (usize, &'a EncodedAppend, &'a NewEvent)> {
         self.0.iter().enumerate().flat_map(|(place, queued)| {
             queued.append.events.iter().map(move |event| (place, &queued.append, event))
         })
     }
 
-    /// The writes to look up of appends without a stale one. Many appends may be on the same condition: it is here once.
+    /// The writes to look up, of the appends without a stale write. Many appends may have the same condition; it is
+    /// returned once.
     pub(super) fn looked_up(self, stale_writes: &[usize]) -> impl Iterator<Item = &'a Write> {
         let stale = self.stale_appends(stale_writes);
         let mut seen = HashSet::new();
@@ -179,7 +187,7 @@ impl<'a> Batch<'a> {
         self.events().filter(move |(place, ..)| !stale[*place]).map(|(_, append, event)| (append, event))
     }
 
-    /// Of each append, whether one of its writes is stale.
+    /// For each append, whether one of its writes is stale.
     fn stale_appends(self, stale_writes: &[usize]) -> Vec<bool> {
         let mut stale = vec![false; self.0.len()];
         for (place, (append, _)) in self.writes().enumerate() {

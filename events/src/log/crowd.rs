@@ -1,14 +1,16 @@
-//! Wakes the writer when a batch beside the one under way is worth its cost, and not for each append before that.
+//! Wakes the writer while a batch is under way: only once enough appends are queued for another batch to be worth its
+//! cost, and not for each append.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// What those who queue share with the writer.
+/// A wake-up with a threshold. The callers that queue appends report the length of the queue, and the writer waits
+/// until it is long enough.
 #[derive(Debug)]
 pub(super) struct Crowd {
-    /// How many the writer waits for. A wake-up too many or too few by a race costs no more than a batch's time: the
-    /// end of the batch under way wakes the writer too.
+    /// The length of the queue at which the writer is woken. A race can cause a wake-up too many or too few. That
+    /// costs at most the time of a batch, since the end of the batch under way wakes the writer too.
     enough: AtomicUsize,
     gathered: Notify,
 }
@@ -18,19 +20,19 @@ impl Crowd {
         Self { enough: AtomicUsize::new(usize::MAX), gathered: Notify::new() }
     }
 
-    /// The writer is to be woken when this many are queued; `usize::MAX` for never.
+    /// Sets how many queued appends wake the writer; `usize::MAX` for never.
     pub(super) fn wait_for(&self, enough: usize) {
         self.enough.store(enough, Ordering::Relaxed);
     }
 
-    /// Said by one who has queued, with how many are queued now.
+    /// Called after an append was queued, with the number of appends that are queued now.
     pub(super) fn joined(&self, queued: usize) {
         if queued >= self.enough.load(Ordering::Relaxed) {
             self.gathered.notify_one();
         }
     }
 
-    /// Ends when enough are queued.
+    /// Waits until enough appends are queued.
     pub(super) async fn gathered(&self) {
         self.gathered.notified().await;
     }

@@ -1,7 +1,8 @@
-//! The versions that streams were moved to by this process: what its next appends follow on.
+//! A cache of stream versions: the version to which this process last moved each stream, so that the next append to
+//! the stream needs no lookup.
 //!
-//! A stream never shrinks, but when its job is purged, so what is known here stays true as a lower bound, whoever else
-//! appends. Where a purged stream begins anew, the first who is refused has it forgotten.
+//! A stream never shrinks unless its job is purged, so a cached version stays a valid lower bound, whoever else
+//! appends. If a purged stream begins anew, the first append that the cache refuses also removes the entry.
 
 use std::collections::HashMap;
 use std::mem;
@@ -9,22 +10,23 @@ use std::mem;
 use crate::envelope::Version;
 use crate::stream::StreamId;
 
-/// The streams that were moved last. Bounded: those of two generations, of which the older one is forgotten when the
-/// younger one is full.
+/// The versions of the streams that were moved last. It is bounded by two generations: when the young one is full, it
+/// replaces the old one, whose entries are evicted.
 #[derive(Debug)]
 pub(super) struct Heads {
+    /// Capacity of one generation.
     generation: usize,
     young: HashMap<StreamId, Version>,
     old: HashMap<StreamId, Version>,
 }
 
 impl Heads {
-    /// Remembers the last `generation` streams at least, and at most twice as many.
+    /// A cache of at least the last `generation` streams, and at most twice as many.
     pub(super) fn new(generation: usize) -> Self {
         Self { generation, young: HashMap::new(), old: HashMap::new() }
     }
 
-    /// Notes that the stream has reached a version.
+    /// Records that the stream has reached a version.
     pub(super) fn raise(&mut self, stream: StreamId, version: Version) {
         if self.young.len() >= self.generation {
             self.old = mem::take(&mut self.young);
@@ -32,13 +34,13 @@ impl Heads {
         self.young.insert(stream, version);
     }
 
-    /// Knows nothing of the stream any more.
+    /// Removes the stream from the cache.
     pub(super) fn forget(&mut self, stream: &StreamId) {
         self.young.remove(stream);
         self.old.remove(stream);
     }
 
-    /// The version that the stream has reached at least: 0 where nothing is known of it.
+    /// The version that the stream has at least reached; 0 if it is not cached.
     pub(super) fn at_least(&self, stream: &StreamId) -> Version {
         self.young.get(stream).or_else(|| self.old.get(stream)).copied().unwrap_or_default()
     }

@@ -1,23 +1,24 @@
-//! Who is told what the writer does: for measuring it, whatever that is done with.
+//! The observer of the writer, for metrics.
 
 use std::time::Duration;
 
-/// What became of a batch of appends.
+/// The figures of a committed batch.
 #[derive(Debug, Clone, Copy)]
 pub struct CommittedBatch {
-    /// Appends that were given to the database together.
+    /// Appends in the batch.
     pub appends: usize,
-    /// Events that the log has more than before.
+    /// Events that were stored.
     pub events: usize,
-    /// Appends that were answered with a conflict: of the batch, and those that were overtaken since the one before.
+    /// Appends that were answered with a conflict: those of the batch, and those refused without a commit since the
+    /// last batch.
     pub conflicts: usize,
-    /// Appends that wait for the next batch.
+    /// Appends that wait for a later batch.
     pub waiting: usize,
     /// How long the database took.
     pub took: Duration,
 }
 
-/// Is told of each batch, by the task that writes: it must be quick.
+/// Is called after each batch, by the writer's task, so it must be quick.
 pub trait LogObserver: Send + Sync {
     /// A batch was committed.
     fn committed(&self, batch: &CommittedBatch);
@@ -26,7 +27,7 @@ pub trait LogObserver: Send + Sync {
     fn failed(&self, appends: usize);
 }
 
-/// For logs that nobody measures.
+/// Ignores everything: for logs without metrics.
 impl LogObserver for () {
     fn committed(&self, _: &CommittedBatch) {}
 

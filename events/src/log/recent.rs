@@ -1,10 +1,11 @@
-//! The end of the log in memory: who follows closely reads no table.
+//! A cache of the end of the log: a reader that follows closely is served from memory, and reads no table.
 
 use std::collections::VecDeque;
 
 use crate::envelope::Position;
 
-/// What stands at contiguous positions, the last of it, bounded in number and in bytes.
+/// A cache of the last items of a log, at contiguous positions. It is bounded in number and in bytes, and evicts the
+/// oldest items first.
 #[derive(Debug)]
 pub struct Recent<T> {
     max_items: usize,
@@ -17,13 +18,13 @@ pub struct Recent<T> {
 }
 
 impl<T: Clone> Recent<T> {
-    /// Keeps up to so many items, of up to so many bytes together.
+    /// An empty cache for up to `max_items` items of up to `max_bytes` bytes together.
     #[must_use]
     pub fn new(max_items: usize, max_bytes: usize) -> Self {
         Self { max_items, max_bytes, bytes: 0, first: Position::default(), items: VecDeque::new() }
     }
 
-    /// Adds what stands at `position`. Where that does not follow what is here, it starts anew.
+    /// Adds the item at `position`. If that does not follow the last item, everything before is dropped.
     pub fn push(&mut self, position: Position, item: T, bytes: usize) {
         if position.0 != self.first.0 + self.items.len() as u64 {
             self.items.clear();
@@ -39,7 +40,7 @@ impl<T: Clone> Recent<T> {
         }
     }
 
-    /// Up to `limit` items after `after`; none if the first of them is not here.
+    /// Up to `limit` items after `after`; `None` if the first of them is not cached.
     #[must_use]
     pub fn after(&self, after: Position, limit: usize) -> Option<Vec<T>> {
         let skipped = usize::try_from((after.0 + 1).checked_sub(self.first.0)?).ok()?;
@@ -48,14 +49,14 @@ impl<T: Clone> Recent<T> {
             .then(|| self.items.range(skipped..skipped + count).map(|(item, _)| item.clone()).collect())
     }
 
-    /// What stands at a position, if it is here.
+    /// The item at a position, if it is cached.
     #[must_use]
     pub fn get(&self, position: Position) -> Option<T> {
         let place = usize::try_from(position.0.checked_sub(self.first.0)?).ok()?;
         self.items.get(place).map(|(item, _)| item.clone())
     }
 
-    /// Whether what comes right after this position is before everything that is here.
+    /// Whether the item right after this position is older than all cached ones. False if the cache is empty.
     #[must_use]
     pub fn has_passed(&self, after: Position) -> bool {
         !self.items.is_empty() && after.0 + 1 < self.first.0

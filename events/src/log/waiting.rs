@@ -1,4 +1,5 @@
-//! Of the appends that wait: which may be committed together, and which need no commit any more.
+//! Chooses among the waiting appends: which are committed together in the next batch, and which can be refused
+//! without a commit.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
@@ -11,8 +12,9 @@ use crate::log::heads::Heads;
 use crate::log::writer::Queued;
 use crate::stream::StreamId;
 
-/// Takes what can be committed together: no stream that one moves is named by another, here or in a batch under way,
-/// and the order of arrival is kept for each stream.
+/// Takes the next batch out of `waiting`. No stream that one append moves is named by another one, neither in this
+/// batch nor in a batch under way, and the appends of each stream keep their order of arrival. `max_bytes` bounds the
+/// batch, but not its first append.
 pub(super) fn take_batch(
     waiting: &mut VecDeque<Queued>,
     under_way: &VecDeque<Arc<Vec<Queued>>>,
@@ -28,7 +30,7 @@ pub(super) fn take_batch(
         .iter()
         .map(|queued| {
             let append = &queued.append;
-            // Also when it has to wait itself, its streams are marked, lest a later one overtake it.
+            // An append that has to wait marks its streams too, so that no later one overtakes it.
             let free =
                 append.writes.iter().filter(|write| mark(&mut moves, write)).count() == append.writes.len();
             let fits = chosen == 0 || bytes + append.bytes <= max_bytes;
@@ -50,8 +52,8 @@ pub(super) fn take_batch(
     batch
 }
 
-/// Marks a stream as named, and as moved or not. Whether the write can stand beside those that named it before: any
-/// number of conditions can.
+/// Marks the stream of a write as named, and as moved unless the write is a condition. Returns whether the write can
+/// be committed together with the earlier ones that name the stream: any number of conditions can.
 fn mark<'a>(moves: &mut HashMap<&'a StreamId, bool>, write: &'a Write) -> bool {
     match moves.entry(&write.stream) {
         Entry::Vacant(entry) => {
@@ -65,11 +67,11 @@ fn mark<'a>(moves: &mut HashMap<&'a StreamId, bool>, write: &'a Write) -> bool {
     }
 }
 
-/// Answers those that wait on a stream which has moved past them: of many who race for one stream, all but the first
-/// learn it without a transaction of their own. Says how many.
+/// Refuses the waiting appends that expect a version which their stream has passed: of many that race for one stream,
+/// all but the first get their conflict without a transaction. Returns how many were refused.
 ///
-/// What is known of such a stream is forgotten: it may have been purged since, and begin anew. Who comes back is
-/// answered by the database.
+/// Such a stream is removed from the cache, since it may have been purged meanwhile and begin anew. A caller that
+/// tries again is answered by the database.
 pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, heads: &mut Heads) -> usize {
     let before = waiting.len();
     let mut moved = Vec::new();
@@ -103,7 +105,7 @@ mod tests {
     use crate::runner::{RunnerEvent, RunnerRemoved};
     use crate::stream::StreamType;
 
-    /// One append for each text: its letters are streams, the capital ones only conditions.
+    /// One append for each text. Its letters are the streams that it names; a capital letter is only a condition.
     fn queue<const N: usize>(appends: [&str; N]) -> VecDeque<Queued> {
         let room = Arc::new(Semaphore::new(N));
         let queued = appends.map(|streams| {

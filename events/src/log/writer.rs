@@ -1,7 +1,9 @@
-//! Group commit: the one task of a process that appends.
+//! Group commit: the one task of a process that appends to the log.
 //!
-//! It takes whatever waits, commits it in one transaction, and answers each caller; while it commits, the next batch
-//! gathers. Nobody waits for a batch to fill. So one sync to disk and one round trip serve all who came meanwhile.
+//! It takes all appends that wait, commits them in one transaction, and answers each caller. While it commits, the
+//! next batch gathers. So one sync to disk and one round trip serve all appends that came meanwhile, and no append
+//! waits for a batch to fill. A database with [`Keeper::CONCURRENT_COMMITS`] over 1 gets the next batch before the
+//! last one has ended, if enough appends wait for it.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -24,20 +26,20 @@ use crate::log::recent::Recent;
 use crate::log::waiting::{refuse_overtaken, take_batch};
 use crate::log::{AppendError, Appended, CommittedBatch, LogObserver, LogSettings, StoreError};
 
-/// Appends whose own cost is about that of a sync to disk and a round trip.
+/// As many appends as cost the database about as much as a sync to disk and a round trip do.
 const WORTH_A_SYNC: usize = 16;
 
-/// An append that waits for its answer.
+/// An append in the queue, or in a batch.
 #[derive(Debug)]
 pub(super) struct Queued {
     pub(super) append: EncodedAppend,
     /// Where the answer goes; the caller may have left.
     pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
-    /// Its share of the queue's bytes, given back with the answer.
+    /// Its share of the bytes that the queue may hold, released with the answer.
     pub(super) room: OwnedSemaphorePermit,
 }
 
-/// What the writer lets the readers of its process know.
+/// What the writer shares with the readers of its process: the last events, and the head of the log.
 #[derive(Debug)]
 pub(super) struct Published {
     pub(super) recent: Mutex<Recent<Arc<Envelope>>>,
@@ -58,7 +60,7 @@ impl Published {
     }
 }
 
-/// Moves a known head forward, and wakes its watchers; never back.
+/// Moves a known head forward and wakes its watchers. Never moves it back.
 pub(super) fn raise(head: &watch::Sender<Position>, position: Position) {
     head.send_if_modified(|known| {
         let higher = position > *known;
@@ -67,7 +69,7 @@ pub(super) fn raise(head: &watch::Sender<Position>, position: Position) {
     });
 }
 
-/// The task.
+/// The task that appends.
 pub(super) struct Writer<K> {
     keeper: Arc<K>,
     queue: mpsc::Receiver<Queued>,
@@ -75,16 +77,16 @@ pub(super) struct Writer<K> {
     published: Arc<Published>,
     settings: LogSettings,
     observer: Arc<dyn LogObserver>,
-    /// Taken from the queue, but not into a batch yet; no more than a batch of them.
+    /// Taken from the queue, but not in a batch yet; no more than fit in one batch.
     waiting: VecDeque<Queued>,
     /// The batches that are being committed, in the order in which they began.
     under_way: VecDeque<Arc<Vec<Queued>>>,
     heads: Heads,
-    /// How many were refused as overtaken since the last batch.
+    /// How many appends were refused without a commit since the last batch.
     overtaken: usize,
 }
 
-/// What came of a batch, and how long that took.
+/// How a batch ended, and how long it took.
 struct Outcome {
     batch: Arc<Vec<Queued>>,
     committed: Result<Committed, StoreError>,
@@ -114,7 +116,7 @@ impl<K: Keeper> Writer<K> {
         }
     }
 
-    /// Runs until the queue is closed and empty. `closing` closes it; so does the end of the log's value.
+    /// Runs until the queue is closed and empty. `closing` closes it; so does dropping the log.
     pub(super) async fn run(mut self, closing: CancellationToken) {
         let mut commits = FuturesUnordered::new();
         loop {
@@ -126,20 +128,20 @@ impl<K: Keeper> Writer<K> {
                 commits.push(commit(Arc::clone(&self.keeper), batch));
                 continue;
             }
-            // What waits may not be free to join a batch: then it takes as many others.
+            // Enough appends may wait that all depend on a batch under way. Then as many others have to come.
             let missing = enough.saturating_sub(self.waiting.len());
             self.crowd.wait_for(if missing == 0 { enough } else { missing });
             tokio::select! {
                 biased;
                 Some(outcome) = commits.next() => {
                     self.answer(outcome);
-                    // Those who were just answered may append again at once: they share the next batch, unless what
-                    // waits is worth a batch already. Then they make their appends while it commits.
+                    // Lets the callers that were just answered append again, and join the next batch. If enough
+                    // appends wait already, they do so while that batch commits.
                     if self.waiting.len() + self.queue.len() < WORTH_A_SYNC {
                         yield_now().await;
                     }
                 }
-                // Not woken by each append, which would take the next batch from those who are about to join it.
+                // Not woken by each append: callers that are about to join the next batch would miss it.
                 () = self.crowd.gathered(), if (1..K::CONCURRENT_COMMITS).contains(&commits.len()) => {}
                 Some(next) = self.queue.recv(), if commits.is_empty() => self.waiting.push_back(next),
                 () = closing.cancelled(), if !self.queue.is_closed() => self.queue.close(),
@@ -148,8 +150,9 @@ impl<K: Keeper> Writer<K> {
         }
     }
 
-    /// How many appends must wait for the next batch to begin. Beside one under way it is to be of a similar size:
-    /// small ones between large ones would spend most of their time on the sync to disk.
+    /// How many appends must wait before the next batch begins. Beside a batch under way, it must have at least
+    /// [`WORTH_A_SYNC`] appends, and half as many as that one: small batches between large ones would spend most of
+    /// their time on the sync to disk.
     fn worth_a_batch(&self) -> usize {
         match self.under_way.back() {
             None => 1,
@@ -158,7 +161,7 @@ impl<K: Keeper> Writer<K> {
         }
     }
 
-    /// Takes in what waits, up to a batch of it.
+    /// Takes appends from the queue, up to one batch of them.
     fn take_in(&mut self) {
         while self.waiting.len() < self.settings.batch_appends {
             let Ok(next) = self.queue.try_recv() else { break };
@@ -166,7 +169,7 @@ impl<K: Keeper> Writer<K> {
         }
     }
 
-    /// Takes a batch of what waits. None where all of it has been overtaken, or waits for a batch under way.
+    /// Makes a batch of the waiting appends. `None` if all of them were refused, or wait for a batch under way.
     fn next_batch(&mut self) -> Option<Arc<Vec<Queued>>> {
         self.overtaken += refuse_overtaken(&mut self.waiting, &mut self.heads);
         let mut batch = take_batch(&mut self.waiting, &self.under_way, self.settings.batch_bytes);
@@ -181,8 +184,8 @@ impl<K: Keeper> Writer<K> {
         Some(batch)
     }
 
-    /// Answers the callers of a batch. One may overtake another on its way to the database, and ends first then: what is
-    /// published is in the order of its positions, and can be read from memory.
+    /// Answers the callers of a batch that has ended. A batch can overtake an earlier one on its way to the database;
+    /// it then also ends first. So events are published in the order of their positions, as [`Recent`] needs it.
     fn answer(&mut self, Outcome { batch, committed, took }: Outcome) {
         self.under_way.retain(|other| !Arc::ptr_eq(other, &batch));
         let (appends, callers): (Vec<_>, Vec<_>) = Arc::into_inner(batch)
@@ -193,7 +196,7 @@ impl<K: Keeper> Writer<K> {
         let answers = match committed {
             Ok(committed) => self.settle(appends, &committed, took),
             Err(error) => {
-                // The database may be another one now, which has not all that was acknowledged.
+                // The database may be another one after a failover, one that lacks events that were acknowledged.
                 self.heads = Heads::new(self.settings.known_streams);
                 self.observer.failed(appends.len());
                 tracing::warn!(error, appends = appends.len(), "a batch of appends was not committed");
@@ -210,7 +213,7 @@ impl<K: Keeper> Writer<K> {
         }
     }
 
-    /// Gives the stored events their positions, publishes them, and finds the answer of each append.
+    /// Gives the stored events their positions, publishes them, and returns the answer of each append.
     fn settle(
         &mut self,
         appends: Vec<EncodedAppend>,

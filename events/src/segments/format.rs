@@ -1,7 +1,7 @@
-//! What is in a segment: events as JSON, one a line, in blocks that are compressed each by itself.
+//! The format of a segment: events as JSON, one per line, in blocks that are compressed separately.
 //!
-//! A block is a zstd frame with a checksum, so that one log is read without the others, and damage is told. Frames that
-//! follow each other are what `zstd` itself makes of several files: `zstd -dc SEGMENT` shows the events.
+//! A block is a zstd frame with a checksum, so that one log can be read without the others, and damage is detected. A
+//! sequence of frames is what `zstd` itself writes for several files: `zstd -dc SEGMENT` prints the events.
 
 use std::ops::Range;
 
@@ -19,18 +19,18 @@ use crate::job_log::{JobLogAppended, JobLogEvent};
 use crate::log::StoreError;
 use crate::log::keeper;
 
-/// Events that are compressed together, in bytes; the last of them may go beyond.
+/// Size of a block before compression, in bytes; its last event may exceed it.
 const BLOCK_BYTES: usize = 128 << 10;
-/// The largest block that is read, in bytes: one event is no larger than a request.
+/// Largest block that is read, in bytes before compression: one event is no larger than a request.
 const MAX_BLOCK_BYTES: usize = 256 << 20;
 const LEVEL: i32 = 3;
 
-/// An event as the database has it: its payload and metadata are not looked into, and come back byte for byte.
+/// An event as the database has it. Payload and metadata are not decoded, so they are read back byte for byte.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct StoredEvent {
     /// Place in the whole log.
     pub position: Position,
-    /// Its own id.
+    /// The id of the event.
     pub event_id: EventId,
     /// Its stable name.
     #[serde(rename = "type")]
@@ -40,39 +40,39 @@ pub struct StoredEvent {
     pub event_version: String,
     /// The kind of its stream.
     pub stream_type: String,
-    /// Which one.
+    /// The id of its stream.
     pub stream_id: String,
     /// Place in that stream.
     pub sequence: Version,
     /// When it was recorded.
     pub recorded_at: DateTime<Utc>,
-    /// The fact.
+    /// The event itself.
     pub payload: Box<RawValue>,
     /// Who caused it.
     pub metadata: Box<RawValue>,
 }
 
-/// Why a segment or a part of it cannot be read or made.
+/// Why a segment or a part of it cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum SegmentError {
-    /// It is not what was written.
+    /// A block is not what was written: its frame or its checksum is wrong.
     #[error("a block of the segment is damaged")]
     Damaged(#[source] StoreError),
-    /// It holds something that is no event.
+    /// A block contains something that is not an event.
     #[error("a block of the segment holds no events")]
     NoEvents(#[from] serde_json::Error),
-    /// It is of no log, or cannot be read by this build.
+    /// An event does not belong to a log, or cannot be read by this build.
     #[error("the event at position {position} of job_log/{log} is no readable part of a log")]
     Unreadable {
-        /// The log.
+        /// The id of its stream.
         log: String,
-        /// The event.
+        /// The position of the event.
         position: Position,
     },
 }
 
 impl StoredEvent {
-    /// A row of the log's table.
+    /// Copies a row of the log's table.
     pub(super) fn of(row: keeper::EventRow<'_>) -> Result<Self, StoreError> {
         Ok(Self {
             position: row.position,
@@ -88,7 +88,7 @@ impl StoredEvent {
         })
     }
 
-    /// The event, read.
+    /// Decodes the event.
     pub fn decode(&self) -> Result<Envelope, StoreError> {
         let stored = keeper::EventRow {
             position: self.position,
@@ -108,7 +108,7 @@ impl StoredEvent {
     /// The batch of log entries that it records.
     ///
     /// # Errors
-    /// [`SegmentError::Unreadable`] if it is something else.
+    /// [`SegmentError::Unreadable`] if it is another event, or cannot be decoded.
     pub fn batch(&self) -> Result<JobLogAppended, SegmentError> {
         match self.decode().map(|envelope| envelope.event) {
             Ok(Event::JobLog(JobLogEvent::Appended(appended))) => Ok(appended),
@@ -128,18 +128,18 @@ pub struct Block {
     pub events: Vec<StoredEvent>,
 }
 
-/// A segment, whole.
+/// A whole segment, in memory.
 #[derive(Debug, Clone)]
 pub struct Segment {
-    /// What is stored.
+    /// The bytes to store.
     pub bytes: Vec<u8>,
-    /// Logs in it.
+    /// Number of logs in it.
     pub logs: u64,
-    /// Events in it.
+    /// Number of events in it.
     pub events: u64,
-    /// Log entries in these.
+    /// Number of log entries in these events.
     pub entries: u64,
-    /// Their positions, from the lowest to the highest.
+    /// The lowest and the highest position of its events.
     pub positions: (Position, Position),
     /// Size of the events before they were compressed, in bytes.
     pub raw_bytes: u64,
@@ -159,7 +159,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
 }
 
-/// Makes a segment.
+/// Builds a segment.
 pub struct SegmentWriter {
     compressor: Compressor<'static>,
     block: Vec<u8>,
@@ -168,7 +168,7 @@ pub struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    /// Begins with an empty one.
+    /// Begins an empty segment.
     ///
     /// # Errors
     /// If there is no memory for it.
@@ -186,7 +186,7 @@ impl SegmentWriter {
         Ok(Self { compressor, block: Vec::new(), last_log: None, segment })
     }
 
-    /// Adds the next event; those of one log follow each other.
+    /// Adds the next event. The events of one log must follow each other.
     ///
     /// # Errors
     /// [`SegmentError::Unreadable`] if it is not a batch of log entries.
@@ -215,7 +215,7 @@ impl SegmentWriter {
         self.segment.raw_bytes
     }
 
-    /// Ends it. None where it has no events.
+    /// Finishes the segment. `None` if it has no events.
     ///
     /// # Errors
     /// If there is no memory for it.
@@ -234,7 +234,7 @@ impl SegmentWriter {
     }
 }
 
-/// The blocks of a whole segment, one after the other.
+/// Reads the blocks of a whole segment, one after the other.
 pub fn blocks(segment: &[u8]) -> impl Iterator<Item = Result<Block, SegmentError>> {
     let mut offset = 0;
     std::iter::from_fn(move || {
@@ -249,10 +249,10 @@ pub fn blocks(segment: &[u8]) -> impl Iterator<Item = Result<Block, SegmentError
     })
 }
 
-/// The events of one block.
+/// Reads the events of one block.
 ///
 /// # Errors
-/// If the block is damaged: its checksum is part of it.
+/// If the block is damaged, as its checksum tells.
 pub(crate) fn read_block(frame: &[u8]) -> Result<Vec<StoredEvent>, SegmentError> {
     let size = match get_frame_content_size(frame) {
         Ok(Some(size)) => usize::try_from(size).unwrap_or(usize::MAX),

@@ -1,4 +1,7 @@
-//! Which block of which segment holds a log; and how events leave the log's table for it.
+//! The index of the archive: which blocks of which segments hold the log of a job.
+//!
+//! [`Release`] moves events out of the log's table: it writes the index and deletes the events in one transaction, so
+//! each event is always in one of the two places.
 
 use std::ops::Range;
 
@@ -10,10 +13,10 @@ use crate::database::Database;
 use crate::id::JobId;
 use crate::log::StoreError;
 
-/// Blocks that are named at once.
+/// Most blocks that one query returns.
 const PAGE: i64 = 32;
 
-/// A block that holds a part of a log.
+/// Where a block is that holds a part of a log: the name of its segment's object, and its range of bytes in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BlockPlace {
     pub(super) object: String,
@@ -26,7 +29,7 @@ fn block_place((object, offset, length): PlaceRow) -> BlockPlace {
     BlockPlace { object, place: offset.unsigned_abs()..offset.saturating_add(length).unsigned_abs() }
 }
 
-/// The same text on either database, but for the type of the job's id.
+/// Runs the same SQL on either database; only the type of the job's id differs.
 macro_rules! select {
     ($database:expr, $text:literal, $job:expr, $after:expr) => {
         match $database {
@@ -41,7 +44,7 @@ macro_rules! select {
     };
 }
 
-/// The first of the blocks with events after a sequence of a job's log, in order.
+/// The blocks of a job's log that have events after a sequence, in order, up to [`PAGE`] of them.
 pub(super) async fn after_sequence(
     database: &Database,
     job: JobId,
@@ -58,7 +61,7 @@ pub(super) async fn after_sequence(
     Ok(rows.into_iter().map(block_place).collect())
 }
 
-/// The first of the blocks of a job's log from the one that may hold the entry after an index, in order.
+/// The blocks of a job's log, in order, from the one that may hold the entry after an index; up to [`PAGE`] of them.
 pub(super) async fn after_index(
     database: &Database,
     job: JobId,
@@ -89,12 +92,12 @@ pub(super) async fn last(database: &Database, job: JobId) -> Result<Option<Block
     Ok(rows.into_iter().next().map(block_place))
 }
 
-/// Blocks of a segment, whose events leave the log's table.
+/// The release of some blocks of a segment: their events are deleted from the log's table, and the index is written.
 #[derive(Debug)]
 pub struct Release<'a> {
     /// The segment.
     segment: i64,
-    /// Its name in the store.
+    /// The name of its object in the store.
     object: &'a str,
     parts: Vec<Part>,
     positions: Vec<i64>,
@@ -113,10 +116,10 @@ struct Part {
 }
 
 impl<'a> Release<'a> {
-    /// That of these blocks of a segment.
+    /// Prepares the release of these blocks of a segment.
     ///
     /// # Errors
-    /// If an event in them is no batch of log entries.
+    /// If an event in them is not a batch of log entries.
     pub fn of(segment: u64, object: &'a str, blocks: &[Block]) -> Result<Self, SegmentError> {
         let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let (mut parts, mut positions, mut batches): (Vec<Part>, _, _) = (Vec::new(), Vec::new(), Vec::new());
@@ -143,7 +146,7 @@ impl<'a> Release<'a> {
         Ok(Self { segment: number(segment), object, parts, positions, batches })
     }
 
-    /// The batches of log entries in it, each with its job and the index of its first entry.
+    /// The batches of log entries in the blocks, each as its job and the index of its first entry.
     #[must_use]
     pub fn batches(&self) -> &[(JobId, u64)] {
         &self.batches
@@ -153,7 +156,7 @@ impl<'a> Release<'a> {
         self.parts.iter().map(of).collect()
     }
 
-    /// Does it, as a part of a transaction of PostgreSQL. What was done before is not done again.
+    /// Performs the release as part of a PostgreSQL transaction. Repeating it does no harm.
     pub async fn on_postgres(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         sqlx::query("insert into archive_segments values ($1, $2) on conflict do nothing")
             .bind(self.segment)
@@ -183,7 +186,7 @@ impl<'a> Release<'a> {
         Ok(())
     }
 
-    /// Does it, as a part of a transaction of SQLite. What was done before is not done again.
+    /// Performs the release as part of a SQLite transaction. Repeating it does no harm.
     pub async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         sqlx::query("insert into archive_segments values (?1, ?2) on conflict do nothing")
             .bind(self.segment)

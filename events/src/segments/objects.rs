@@ -14,19 +14,19 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 
 use crate::log::StoreError;
 
-/// What is written as `%XX` in the URL of a directory.
+/// Characters that are written as `%XX` in the URL of a directory.
 const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'%').add(b'?').add(b'#');
 
-/// Where segments are kept: `file:///directory`, or `s3://bucket/prefix` in a build that has it.
+/// Where segments are kept: `file:///directory`, or `s3://bucket/prefix` in a build with the feature `s3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArchiveUrl {
-    /// A directory, made with the first segment where it is absent.
+    /// A directory. It is created with the first segment if it does not exist.
     Directory(PathBuf),
-    /// A bucket, and what names begin with in it.
+    /// A bucket with the prefix of its objects, as the whole URL.
     Bucket(String),
 }
 
-/// Why a text names no store of segments.
+/// A text that is not an [`ArchiveUrl`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected file:///DIRECTORY or s3://BUCKET/PREFIX")]
 pub struct ArchiveUrlError;
@@ -57,7 +57,7 @@ impl fmt::Display for ArchiveUrl {
     }
 }
 
-/// The objects of an archive. Clones are the same.
+/// The store of an archive's objects. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
@@ -65,11 +65,11 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Those at a URL. What a bucket needs beside it, the credentials among it, comes from the variables `AWS_…` of the
-    /// environment.
+    /// Opens the store at a URL. All else that a bucket needs, such as credentials, comes from the environment
+    /// variables `AWS_…`.
     ///
     /// # Errors
-    /// If the directory has no name that can be used, or the bucket's settings make no sense. Neither is asked yet.
+    /// If the name of the directory or the settings of the bucket are invalid. Neither is accessed yet.
     pub fn open(url: &ArchiveUrl) -> Result<Self, StoreError> {
         match url {
             ArchiveUrl::Directory(directory) => {
@@ -86,17 +86,17 @@ impl Objects {
         Ok(())
     }
 
-    /// An object, whole.
+    /// Reads a whole object.
     pub async fn get(&self, name: &str) -> Result<Bytes, StoreError> {
         Ok(self.store.get(&self.path(name)).await?.bytes().await?)
     }
 
-    /// A part of an object.
+    /// Reads a range of bytes of an object.
     pub(crate) async fn get_range(&self, name: &str, place: Range<u64>) -> Result<Bytes, StoreError> {
         Ok(self.store.get_range(&self.path(name), place).await?)
     }
 
-    /// Removes an object. One that is not there is removed already.
+    /// Deletes an object. Succeeds if there is none.
     pub async fn delete(&self, name: &str) -> Result<(), StoreError> {
         match self.store.delete(&self.path(name)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),

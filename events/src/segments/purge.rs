@@ -1,4 +1,7 @@
-//! Deletes what is kept of jobs that are to be forgotten, and counts it.
+//! Deletes the events and archived logs of jobs that are to be purged, and counts them.
+//!
+//! A job is purged only if its stream has a `job.purged`, every read model has passed its last event, and that event
+//! is not the last one of the log.
 
 use sqlx::{PgConnection, SqliteConnection};
 use uuid::Uuid;
@@ -9,32 +12,33 @@ use crate::envelope::Position;
 use crate::id::JobId;
 use crate::log::StoreError;
 
-/// What was deleted of purged jobs since the beginning.
+/// Totals of what was ever purged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// Jobs.
+    /// Jobs that were deleted.
     pub jobs: u64,
-    /// Events that were in the log's tables.
+    /// Events of theirs that were deleted from the log's tables.
     pub events: u64,
 }
 
-/// Some of the jobs that a purge is about.
+/// What a purge of some jobs did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doomed {
-    /// Those that were deleted.
+pub struct PurgedBatch {
+    /// The jobs that were deleted.
     pub jobs: Vec<JobId>,
-    /// How many are to be forgotten, and have an event after the given position, or the last one of the log.
+    /// How many are to be purged, but not yet: they have an event after the given position, or the last one of the
+    /// log.
     pub later: usize,
 }
 
-/// What stands last is never deleted: its position would be given anew.
+/// The last position. Its event is never deleted, as its position would be assigned again.
 const HEAD: &str = "select coalesce(max(position), 0) from events";
 
-/// Streams of jobs that the log says are to be forgotten, and where each ends.
-const DOOMED_ON_POSTGRES: &str = "
+/// Selects those of these jobs that have a `job.purged`, each with the position of its last event.
+const CANDIDATES_ON_POSTGRES: &str = "
     select aggregate_id, max(position) from events where aggregate_type = 'job' and aggregate_id = any($1)
     group by aggregate_id having bool_or(event_type = 'job.purged')";
-const DOOMED_ON_SQLITE: &str = "
+const CANDIDATES_ON_SQLITE: &str = "
     select aggregate_id, max(position) from events
     where aggregate_type = 'job' and aggregate_id in (select value from json_each(?1))
     group by aggregate_id having max(event_type = 'job.purged') = 1";
@@ -43,18 +47,19 @@ const COUNT: &str = "
     insert into purged as p (id, jobs, events) values (1, $1, $2)
     on conflict (id) do update set jobs = p.jobs + excluded.jobs, events = p.events + excluded.events";
 
-/// Deletes those of these jobs that are to be forgotten and have no event after `passed`, nor the last one of the log, as a
-/// part of a transaction of `PostgreSQL`: their histories, their logs, and where these were archived.
+/// Deletes those of these jobs that are to be purged, and have neither an event after `passed` nor the last one of
+/// the log, as part of a PostgreSQL transaction: their events, their logs, and the index entries of their archived
+/// logs.
 pub async fn purge_on_postgres(
     connection: &mut PgConnection,
     jobs: &[JobId],
     passed: Position,
-) -> Result<Doomed, StoreError> {
+) -> Result<PurgedBatch, StoreError> {
     let ids: Vec<String> = jobs.iter().map(ToString::to_string).collect();
     let head: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut *connection).await?;
-    let streams = sqlx::query_as(DOOMED_ON_POSTGRES).bind(ids).fetch_all(&mut *connection).await?;
-    let doomed = doomed(streams, passed, head)?;
-    let ids: Vec<String> = doomed.jobs.iter().map(ToString::to_string).collect();
+    let streams = sqlx::query_as(CANDIDATES_ON_POSTGRES).bind(ids).fetch_all(&mut *connection).await?;
+    let purged = purgeable(streams, passed, head)?;
+    let ids: Vec<String> = purged.jobs.iter().map(ToString::to_string).collect();
     let mut events = 0;
     for kind in ["job", "job_log"] {
         let deleted = sqlx::query("delete from events where aggregate_type = $1 and aggregate_id = any($2)")
@@ -64,7 +69,7 @@ pub async fn purge_on_postgres(
             .await?;
         events += deleted.rows_affected();
     }
-    let ids: Vec<Uuid> = doomed.jobs.iter().map(|job| job.as_uuid()).collect();
+    let ids: Vec<Uuid> = purged.jobs.iter().map(|job| job.as_uuid()).collect();
     sqlx::query("delete from archived_logs where job_id = any($1)")
         .bind(&ids)
         .execute(&mut *connection)
@@ -74,20 +79,20 @@ pub async fn purge_on_postgres(
         .bind(i64::try_from(events)?)
         .execute(connection)
         .await?;
-    Ok(doomed)
+    Ok(purged)
 }
 
-/// The same on `SQLite`.
+/// As [`purge_on_postgres`], as part of a SQLite transaction.
 pub async fn purge_on_sqlite(
     connection: &mut SqliteConnection,
     jobs: &[JobId],
     passed: Position,
-) -> Result<Doomed, StoreError> {
+) -> Result<PurgedBatch, StoreError> {
     let ids = serde_json::to_string(jobs)?;
     let head: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut *connection).await?;
-    let streams = sqlx::query_as(DOOMED_ON_SQLITE).bind(ids).fetch_all(&mut *connection).await?;
-    let doomed = doomed(streams, passed, head)?;
-    let ids = serde_json::to_string(&doomed.jobs)?;
+    let streams = sqlx::query_as(CANDIDATES_ON_SQLITE).bind(ids).fetch_all(&mut *connection).await?;
+    let purged = purgeable(streams, passed, head)?;
+    let ids = serde_json::to_string(&purged.jobs)?;
     let mut events = 0;
     for kind in ["job", "job_log"] {
         let deleted = sqlx::query(
@@ -104,22 +109,23 @@ pub async fn purge_on_sqlite(
         .execute(&mut *connection)
         .await?;
     sqlx::query(COUNT)
-        .bind(i64::try_from(doomed.jobs.len())?)
+        .bind(i64::try_from(purged.jobs.len())?)
         .bind(i64::try_from(events)?)
         .execute(connection)
         .await?;
-    Ok(doomed)
+    Ok(purged)
 }
 
-fn doomed(streams: Vec<(String, i64)>, passed: Position, head: i64) -> Result<Doomed, StoreError> {
+/// Sorts the candidates into those that can be deleted now and those for later.
+fn purgeable(streams: Vec<(String, i64)>, passed: Position, head: i64) -> Result<PurgedBatch, StoreError> {
     let (now, later): (Vec<_>, Vec<_>) =
         streams.into_iter().partition(|(_, last)| *last < head && last.unsigned_abs() <= passed.0);
     let jobs = now.iter().map(|(id, _)| id.parse()).collect::<Result<_, _>>()?;
-    Ok(Doomed { jobs, later: later.len() })
+    Ok(PurgedBatch { jobs, later: later.len() })
 }
 
 impl Archive {
-    /// What was deleted of purged jobs since the beginning.
+    /// Totals of what was ever purged.
     pub async fn purged(&self) -> Result<Purged, StoreError> {
         const TEXT: &str = "select jobs, events from purged";
         let row: Option<(i64, i64)> = match self.database() {
@@ -131,7 +137,7 @@ impl Archive {
         Ok(row.map(purged).unwrap_or_default())
     }
 
-    /// Whether a segment holds the log of a job that is kept.
+    /// Whether a segment holds the log of a job that was not purged.
     pub async fn is_needed(&self, segment: u64) -> Result<bool, StoreError> {
         const TEXT: &str = "select exists (select 1 from archived_logs where segment = $1)";
         let segment = i64::try_from(segment)?;

@@ -12,12 +12,12 @@ use crate::envelope::{Envelope, Version};
 use crate::id::JobId;
 use crate::log::StoreError;
 
-/// What is kept in memory of blocks that were read, in bytes of their events.
+/// Capacity of the cache of blocks, in bytes of their events.
 const CACHE_BYTES: u64 = 32 << 20;
-/// Events that are read at once, in bytes; the block that goes beyond is the last one.
+/// Size of a page, in bytes of its events; the block that exceeds it is the last one.
 const PAGE_BYTES: usize = 2 << 20;
 
-/// The archive of job logs. Clones are the same.
+/// The archive of job logs. Clones share one cache.
 #[derive(Debug, Clone)]
 pub struct Archive(Arc<Inner>);
 
@@ -25,17 +25,17 @@ pub struct Archive(Arc<Inner>);
 struct Inner {
     database: Database,
     objects: Option<Objects>,
-    /// Blocks by segment and offset.
+    /// Caches decoded blocks by the object of their segment and their offset in it.
     blocks: Cache<(String, u64), Arc<[StoredEvent]>>,
 }
 
-/// Where segments are is not known to this process.
+/// This process was not told where segments are kept.
 #[derive(Debug, thiserror::Error)]
 #[error("where archived job logs are kept is not known: set --archive-url")]
 struct NoObjects;
 
 impl Archive {
-    /// That of a database, whose segments are in `objects`, if it is known where they are.
+    /// The archive of a database. `objects` holds the segments; without it, only the index can be read.
     #[must_use]
     pub fn new(database: &Database, objects: Option<Objects>) -> Self {
         let weight =
@@ -44,10 +44,10 @@ impl Archive {
         Self(Arc::new(Inner { database: database.clone(), objects, blocks }))
     }
 
-    /// Where segments are.
+    /// The store of segments.
     ///
     /// # Errors
-    /// If this process was not told.
+    /// If this process was not told where it is.
     pub fn objects(&self) -> Result<&Objects, StoreError> {
         self.0.objects.as_ref().ok_or_else(|| NoObjects.into())
     }
@@ -77,8 +77,8 @@ impl Archive {
         }
     }
 
-    /// Some archived events of a job's log, in order, from the one with the entry after an index on; none where there
-    /// is none. A few megabytes of them, unless a block alone is larger.
+    /// A page of the archived events of a job's log, in order, beginning at or before the one that holds the entry
+    /// after an index; empty if there is none. It has a few megabytes, unless one block alone is larger.
     pub async fn read_page(&self, job: JobId, after_index: u64) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let (mut page, mut bytes) = (Vec::new(), 0);
         for place in index::after_index(&self.0.database, job, after_index).await? {

@@ -1,4 +1,4 @@
-//! What there is to archive, as the log's table has it.
+//! Finds what there is to archive in the log's table: ended jobs, and the events of their logs.
 
 use futures_util::TryStreamExt;
 
@@ -9,22 +9,22 @@ use crate::envelope::Position;
 use crate::id::JobId;
 use crate::log::{StoreError, postgres, sqlite};
 
-/// Jobs that have ended, which each does once.
+/// Some jobs that have ended. A job ends only once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedJobs {
-    /// Them, in the order in which they ended.
+    /// The jobs, in the order in which they ended.
     pub ids: Vec<JobId>,
-    /// The log was looked through up to here.
+    /// The log was searched up to here.
     pub through: Position,
 }
 
-/// Positions that are looked through in one statement, so that none takes long, however rare ends are.
+/// Positions that one statement searches, so that none takes long, however rare ends are.
 const WINDOW: u64 = 50_000;
 
 /// Why logs were not gathered.
 #[derive(Debug, thiserror::Error)]
 pub enum GatherError {
-    /// A log cannot be part of a segment.
+    /// An event of a log cannot be part of a segment.
     #[error(transparent)]
     Segment(#[from] SegmentError),
     /// The database did not answer.
@@ -38,15 +38,14 @@ impl From<sqlx::Error> for GatherError {
     }
 }
 
-/// By the type alone, so that the log is read in the order of its positions: no index has the types.
+/// Filters by the type of event alone. No index has that, so the database reads the log in the order of positions.
 const ENDED: &str = "
     select aggregate_id, position from events
     where position > $1 and position <= $2 and event_type in ('job.completed', 'job.cancelled', 'job.timed_out')
     order by position limit $3";
 
 impl Archive {
-    /// Some jobs whose end is recorded after a position and up to another one, so many at most; none where there is
-    /// none.
+    /// The first jobs whose end is recorded after `after` and up to `until`, at most `limit` of them.
     pub async fn ended_jobs(
         &self,
         after: Position,
@@ -81,7 +80,7 @@ impl Archive {
                 sqlx::query_as(ENDED).bind(after).bind(until).bind(limit).fetch_all(&sqlite.readers).await?
             }
         };
-        // There may be more where there are as many as were asked for.
+        // With as many as were asked for, there may be more after the last of them.
         let last = rows
             .last()
             .filter(|_| i64::try_from(rows.len()).is_ok_and(|found| found >= limit))
@@ -90,7 +89,8 @@ impl Archive {
         Ok(EndedJobs { ids, through: last.map_or(end, Position) })
     }
 
-    /// Adds to a segment what the log's table has of these jobs' logs, event by event: a log may be larger than memory.
+    /// Adds the logs of these jobs to a segment, as far as the log's table has them. Works event by event, since a
+    /// log may be larger than memory.
     ///
     /// # Errors
     /// [`SegmentError::Unreadable`] names a log that cannot be part of a segment.

@@ -41,9 +41,12 @@ impl LogWatcher {
     pub(super) async fn read_until(&mut self, head: Position, dispatcher: &Dispatcher) -> bool {
         let mut may_free_a_job = false;
         while self.seen < head {
-            let batch = self.log.read_all(self.seen, BATCH).await.unwrap_or_default();
+            let Ok(batch) = self.log.read_all(self.seen, BATCH).await else {
+                // Read again at the next change: until then the queue, which has come from the same database, is polled.
+                return true;
+            };
             let Some(last) = batch.last() else {
-                // The events cannot be read, or have left the log: they may have freed a job.
+                // The events have left the log: they may have freed a job.
                 self.seen = head;
                 return true;
             };

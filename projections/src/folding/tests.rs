@@ -20,7 +20,7 @@ use crate::projection::{ALL, AnyProjection, Schema};
 use crate::rows::memory::MemoryRows;
 use crate::testing::{Scene, at, envelope, log_of};
 
-/// Counts the events of each job; cannot bear a cancellation.
+/// Counts the events of each job; panics at a cancellation.
 struct Counter;
 
 impl Projection for Counter {
@@ -40,7 +40,7 @@ impl Projection for Counter {
     }
 }
 
-/// Counts the events of all jobs in one row; cannot bear a cancellation either.
+/// Counts the events of all jobs in one row; panics at a cancellation too.
 struct Total;
 
 impl Projection for Total {
@@ -120,8 +120,8 @@ fn a_row_that_cannot_be_read_parks_the_stream_and_stays() {
     assert_eq!(rows.parked.len(), 1);
 }
 
-/// Any order of any events of a few jobs on two runners, of their pipelines and logs, and of webhooks: folds must hold for
-/// what no aggregate would allow, too.
+/// Any events in any order, of a few jobs on two runners, of their pipelines and logs, and of webhooks: folds must
+/// also withstand what no aggregate would allow.
 fn any_history() -> impl Strategy<Value = Vec<Event>> {
     let step = (1..5_u128, 0..2_usize, 0..16_u8, 1..4_u32);
     prop::collection::vec(step, 0..60).prop_map(|steps| {

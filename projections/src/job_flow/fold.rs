@@ -1,4 +1,4 @@
-//! Job events into minutes.
+//! Folds job events into minutes.
 
 use chrono::{DateTime, Utc};
 use rivet_events::job::{JobClaimed, JobEvent, JobStatus};
@@ -7,7 +7,7 @@ use rivet_events::{Envelope, Event, StreamType};
 use super::{MINUTES, Minute};
 use crate::projection::{Column, Projection, Schema};
 
-/// The read model of [`Minute`]s, by place in the ring.
+/// The read model of [`Minute`]s, by index in the ring buffer.
 #[derive(Debug)]
 pub(crate) struct JobFlow;
 
@@ -31,7 +31,7 @@ impl Projection for JobFlow {
         let Event::Job(event) = &envelope.event else { return row };
         let minute = Minute::of(envelope.recorded_at);
         match row {
-            // A clock that is a day behind has nothing to say about this one.
+            // By a clock that is a day or more behind: the row already belongs to a later minute.
             Some(row) if row.minute > minute => Some(row),
             Some(row) if row.minute == minute => Some(count(row, event)),
             Some(_) | None => Some(count(Minute { minute, ..Minute::default() }, event)),
@@ -94,7 +94,7 @@ fn end(row: &mut Minute, status: JobStatus, held: bool) {
     row.ended_waiting += u64::from(!held);
 }
 
-/// Clocks of replicas differ, and no wait is shorter than none.
+/// How long the job had waited. Clocks of replicas differ, so a negative time counts as 0.
 fn waited_ms(claimed: &JobClaimed) -> u64 {
     let waited = claimed.ready_at.map(|ready_at| claimed.claimed_at - ready_at);
     waited.and_then(|waited| u64::try_from(waited.num_milliseconds()).ok()).unwrap_or_default()

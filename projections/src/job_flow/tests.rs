@@ -1,4 +1,4 @@
-//! Given events at their minutes, then the rows of the ring.
+//! Given events at their minutes, then the rows of the ring buffer.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Log events into places of batches.
+//! Folds log events into places of batches.
 
 use rivet_events::job_log::JobLogEvent;
 use rivet_events::{Envelope, Event, StreamType};

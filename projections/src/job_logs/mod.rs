@@ -1,4 +1,4 @@
-//! Where in the event log what each job wrote is, a row a batch.
+//! Where the log entries of each job are in the event log: a row for each batch, with the position of its event.
 
 mod fold;
 mod places;
@@ -13,15 +13,15 @@ pub(crate) use fold::JobLogs;
 pub use queries::{LogPage, NumberedEntry, last_index, page};
 pub(crate) use queries::{delete_all, key};
 
-/// The place of a batch of entries. Its key is `{job_id}/{first_index, twelve digits}`, so that a job's log is a range of
-/// keys. The entries stay in the event alone: they are most of all that is stored, and nobody looks for one by what it
-/// says.
+/// The place of a batch of entries. Its key is `{job_id}/{first_index, twelve digits}`, so that a job's log is a
+/// range of keys. The entries themselves are only in the event: they are most of all data, and nobody searches them
+/// by content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LogBatch {
     /// Size of the entries, in bytes.
     pub bytes: u64,
     /// Index of the first entry: 1, 2, … over all attempts.
     pub first_index: u64,
-    /// Where the event is.
+    /// Position of the event.
     pub position: Position,
 }

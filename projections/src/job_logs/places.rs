@@ -1,26 +1,27 @@
-//! Which batches a page of a job's log is made of.
+//! Chooses the batches that a page of a job's log is made of.
 
 use rivet_events::Position;
 
 use super::LogBatch;
 
-/// Entries in one page, in bytes; a single batch that is larger is a page of its own.
+/// Most bytes of entries in one page; a single batch that is larger is a page of its own.
 const PAGE_BYTES: u64 = 2 * 1024 * 1024;
-/// Batches in one page.
+/// Most batches in one page.
 const PAGE_BATCHES: usize = 512;
 
-/// Where the entries of a page are.
+/// The batches of a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Places {
-    /// Of batches, in order.
+    /// The positions of their events, in order.
     pub(super) positions: Vec<Position>,
     /// Whether they are the whole rest of the log.
     pub(super) is_whole: bool,
 }
 
 impl Places {
-    /// Of what is stored, which is no more than [`page_batches`], and of what is not, the batch that holds the entry after
-    /// `after_index` and those that hold the `limit` entries from there on, and one more.
+    /// Chooses from the stored `batches`, of which there are at most [`page_batches`], and from the unstored ones:
+    /// the batch with the entry after `after_index`, and those with the `limit` entries from there on, and one entry
+    /// more.
     pub(super) fn new(
         mut batches: Vec<LogBatch>,
         unstored: Vec<LogBatch>,
@@ -29,7 +30,7 @@ impl Places {
     ) -> Self {
         let mut is_whole = batches.len() < page_batches(limit);
         if is_whole {
-            // What was stored since is in both.
+            // A batch that was stored meanwhile is in both.
             let last = batches.last().map(|batch| batch.first_index);
             batches.extend(unstored.into_iter().filter(|batch| Some(batch.first_index) > last));
         }
@@ -49,7 +50,7 @@ impl Places {
     }
 }
 
-/// Batches that hold so many entries, of which the first one may be in the middle of a batch.
+/// Most batches that are needed for `limit` entries, of which the first one may be in the middle of a batch.
 pub(super) fn page_batches(limit: usize) -> usize {
     limit.saturating_add(1).min(PAGE_BATCHES)
 }

@@ -1,4 +1,5 @@
-//! What may be asked about a job's log.
+//! Queries for a job's log. The read model says where the batches are; their entries are read from the event log, or
+//! from the archive.
 
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use crate::projection::Projection;
 use crate::query::{self, Query, QueryError};
 use crate::read_models::ReadModels;
 
-/// An entry in its place.
+/// An entry with its index in the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NumberedEntry {
     /// 1, 2, … in order of arrival over all attempts of the job.
@@ -26,7 +27,7 @@ pub struct NumberedEntry {
 }
 
 impl NumberedEntry {
-    /// Those of a batch.
+    /// The entries of a batch.
     ///
     /// # Errors
     /// As [`LogEntries::read`](rivet_events::job_log::LogEntries::read).
@@ -37,18 +38,18 @@ impl NumberedEntry {
     }
 }
 
-/// Some entries of a log, in order.
+/// A page of a job's log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LogPage {
-    /// The entries.
+    /// The entries, in order.
     pub entries: Vec<NumberedEntry>,
-    /// What to send as `after_index` for the next page; none where there is nothing more yet.
+    /// The `after_index` of the next page; `None` if there is nothing more yet.
     pub next: Option<u64>,
 }
 
-/// Up to `limit` entries after the one with index `after_index`, and never more than a few megabytes of them unless
-/// one batch alone is larger; and whether they are as new as they have to be. To stream a whole log, ask with what the
-/// last page named as `next`.
+/// Up to `limit` entries after the one with index `after_index`, but no more than a few megabytes, unless one batch
+/// alone is larger; and whether they are as fresh as they have to be. To read a whole log, pass the `next` of each
+/// page to the next call.
 pub async fn page(
     read_models: &ReadModels,
     job_id: JobId,
@@ -64,14 +65,14 @@ pub async fn page(
         let is_whole = places.is_whole && here.len() == places.positions.len();
         return Ok((cut(&here, after_index, limit, is_whole)?, fresh));
     }
-    // After what is here was looked at: what leaves meanwhile is in the archive.
+    // The archive is read after the log: what leaves the log meanwhile is in the archive.
     let archived = archived(read_models, job_id, after_index).await.map_err(QueryError::Archive)?;
     let archived = cut(&archived, after_index, limit, false)?;
     let page = if archived.entries.is_empty() { cut(&here, after_index, limit, false)? } else { archived };
     Ok((page, fresh))
 }
 
-/// The batches that are at these positions, up to the first one that is not there any more.
+/// The batches at these positions, up to the first one that is not in the log any more.
 async fn read(read_models: &ReadModels, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, QueryError> {
     let read = read_models.inner.log.read_at(positions).await;
     let mut events = read.map_err(|error| QueryError::Unavailable(error.0))?;
@@ -89,7 +90,7 @@ fn batches(events: &[Arc<Envelope>]) -> impl Iterator<Item = &JobLogAppended> {
     })
 }
 
-/// Batches of the log that the database has, from the one that may hold the next entry on.
+/// The stored rows of a job's log, from the batch that may hold the next entry on.
 async fn stored(
     read_models: &ReadModels,
     job_id: JobId,
@@ -113,7 +114,7 @@ async fn stored(
     read_models.select::<JobLogs>(&query).await
 }
 
-/// Batches of the log that the database may not have yet; and whether it has all others that it must have.
+/// The rows of a job's log that may not be stored yet; and whether all others that are needed are stored.
 async fn unstored(
     read_models: &ReadModels,
     job_id: JobId,
@@ -126,7 +127,7 @@ async fn unstored(
     Ok((batches, fresh))
 }
 
-/// Batches of the log that are in the archive, from the one that may hold the next entry on.
+/// The archived batches of a job's log, from the one that may hold the next entry on.
 async fn archived(
     read_models: &ReadModels,
     job_id: JobId,
@@ -138,7 +139,7 @@ async fn archived(
     }
 }
 
-/// The index of the last entry, 0 where there is none; and whether it is as new as it has to be.
+/// The index of the last entry, 0 if there is none; and whether it is as fresh as it has to be.
 pub async fn last_index(
     read_models: &ReadModels,
     job_id: JobId,
@@ -175,7 +176,7 @@ pub(crate) fn key(job_id: JobId, first_index: u64) -> String {
     format!("{job_id}/{:012}", first_index.min(MAX_INDEX))
 }
 
-/// Deletes the rows of a job's log.
+/// A statement that deletes the rows of a job's log.
 pub(crate) fn delete_all(table: &str, job_id: JobId) -> Query {
     Query::new(&format!("delete from {table} where key >= "))
         .bind(key(job_id, 0))
@@ -183,8 +184,8 @@ pub(crate) fn delete_all(table: &str, job_id: JobId) -> Query {
         .bind(key(job_id, MAX_INDEX))
 }
 
-/// The entries of batches after `after_index`, `limit` of them. Where the batches are the whole rest of the log, the
-/// page may be the last one.
+/// A page of up to `limit` entries after `after_index`, out of these batches. Only if they are the whole rest of the
+/// log (`is_whole`) can it be the last page.
 pub(super) fn cut(
     events: &[Arc<Envelope>],
     after_index: u64,

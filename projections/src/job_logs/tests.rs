@@ -75,7 +75,7 @@ fn what_is_not_stored_follows_what_is() {
         positions.iter().map(|position| position.0 / 100).collect::<Vec<_>>()
     };
     assert_eq!(places(&[1], &[3, 4], 0), [1, 3, 4]);
-    // Stored since.
+    // A batch that was stored meanwhile.
     assert_eq!(places(&[1, 3], &[3, 4], 0), [1, 3, 4]);
     // Those that the reader has seen are left out.
     assert_eq!(places(&[], &[1, 3, 4], 1), [1, 3, 4]);

@@ -1,4 +1,4 @@
-//! Job events into the queue.
+//! Folds job events into the queue.
 
 use chrono::{DateTime, Utc};
 use rivet_events::job::{JobEvent, JobLaunched};
@@ -8,9 +8,10 @@ use uuid::Uuid;
 use super::{PRIORITY_STEP, QueuedJob};
 use crate::projection::{Column, Projection, Schema};
 
-/// Longest demands kept as they are in an indexed column, in bytes: PostgreSQL refuses index entries over 2,704.
+/// Longest text that is kept as it is in an indexed column, in bytes: PostgreSQL refuses index entries over 2,704
+/// bytes.
 const MAX_DEMANDS_KEY: usize = 1000;
-/// Between the demands of a key; no capability has it in its name.
+/// Separates the demands in a key; no name of a capability contains it.
 pub(super) const SEPARATOR: &str = "\u{1f}";
 
 /// The read model of [`QueuedJob`]s, by job id.
@@ -106,7 +107,7 @@ fn waiting(job: QueuedJob, queued_at: DateTime<Utc>) -> QueuedJob {
     }
 }
 
-/// The text itself, or its digest where an index would refuse it.
+/// The text itself, or its digest if it is too long for an index.
 pub(super) fn indexable(text: &str) -> String {
     if text.len() <= MAX_DEMANDS_KEY {
         text.to_owned()

@@ -1,9 +1,9 @@
-//! Which jobs may be claimed next, and by whom.
+//! The queue: which jobs may be claimed next, and by whom.
 //!
-//! **Claim order.** A job waits at `queued_at`, moved one `PRIORITY_STEP` back for each level of its priority: a
-//! job of one level higher overtakes those that were queued up to a step before it, and no other. So a higher
-//! priority goes first, the oldest goes first within one, and nobody waits for ever. It is one number that never
-//! changes while the job waits, so that an index holds the queue in order.
+//! **Claim order.** A job is sorted by its `queued_at`, minus one `PRIORITY_STEP` for each level of its priority. So
+//! a job of the next higher level overtakes those that were queued up to one step before it, and no others. A higher
+//! priority goes first, within one priority the oldest goes first, and no job waits for ever. The claim order is one
+//! number that never changes while the job waits, so that an index holds the queue in order.
 
 mod fold;
 mod queries;
@@ -25,7 +25,7 @@ pub use queries::{
 /// The head start that one level of priority gives.
 pub(crate) const PRIORITY_STEP: TimeDelta = TimeDelta::minutes(10);
 
-/// A job that waits for a runner, or is in the hands of one and may come to wait again.
+/// A job that waits for a runner, or is held by one and may come to wait again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct QueuedJob {
     /// The job.
@@ -37,10 +37,10 @@ pub struct QueuedJob {
     /// When it was launched.
     #[serde(with = "ts_microseconds")]
     pub requested_at: DateTime<Utc>,
-    /// When it was launched or last requeued; none while a runner holds it.
+    /// When it was launched or last requeued; `None` while a runner holds it.
     #[serde(with = "ts_microseconds_option")]
     pub queued_at: Option<DateTime<Utc>>,
-    /// Not to be offered before.
+    /// It is not offered to runners before this time.
     #[serde(with = "ts_microseconds")]
     pub due_at: DateTime<Utc>,
     /// Capabilities that its runner needs; sorted, unique.
@@ -51,9 +51,9 @@ pub struct QueuedJob {
     pub concurrency: Option<Concurrency>,
     /// Attempts so far.
     pub attempt: u32,
-    /// Place in the claim order; none while a runner holds it.
+    /// Place in the claim order, in microseconds; `None` while a runner holds it.
     pub(crate) claim_order: Option<i64>,
-    /// One text for one set of demands; none while a runner holds it.
+    /// One text for each set of demands; `None` while a runner holds it.
     pub(crate) demands_key: Option<String>,
     /// The group's name, for the index.
     pub(crate) concurrency_group: Option<String>,
@@ -62,8 +62,8 @@ pub struct QueuedJob {
 }
 
 impl QueuedJob {
-    /// Whether it may be offered. What was due at once when it was queued is due on every clock: that of the server
-    /// that queued it may be ahead.
+    /// Whether it may be offered. A job that was due at once when it was queued counts as due by every clock, since
+    /// the clock of the server that queued it may be ahead.
     #[must_use]
     pub fn is_due(&self, now: DateTime<Utc>) -> bool {
         self.queued_at.is_some_and(|queued_at| self.due_at <= queued_at) || self.due_at <= now

@@ -1,4 +1,4 @@
-//! What may be asked about the queue.
+//! Queries for the queue.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,13 @@ use crate::past::PastError;
 use crate::query::{self, Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
-/// Sets of demands asked about in one statement.
+/// Most sets of demands in one statement.
 const DEMANDS_PER_QUERY: usize = 100;
 
 /// The jobs that a runner may claim now, in claim order.
 ///
-/// `capabilities` of `None` is an unrestricted runner; `fencing` says whether it echoes its lease. A job of a full
-/// concurrency group is not among them.
+/// `capabilities` of `None` means an unrestricted runner; `fencing` says whether the runner echoes its lease. Jobs of
+/// a full concurrency group are left out.
 pub async fn candidates(
     read_models: &ReadModels,
     capabilities: Option<&[String]>,
@@ -45,7 +45,7 @@ pub async fn candidates(
     Ok(jobs)
 }
 
-/// What a runner that asks for work may get.
+/// The jobs that a runner may get.
 struct Offer {
     fencing: bool,
     now: DateTime<Utc>,
@@ -58,7 +58,7 @@ impl Offer {
         self.claimable(query)
     }
 
-    /// One branch a set of demands, so that each walks the index of its own queue, and stops.
+    /// One branch for each set of demands, so that each scans the index of its own queue and stops at the limit.
     fn restricted_to(&self, demands_keys: &[String]) -> Query {
         let mut query = Query::new("select document from (");
         for (n, demands_key) in demands_keys.iter().enumerate() {
@@ -87,7 +87,7 @@ impl Offer {
     }
 }
 
-/// As [`candidates`], at a position that the read models have come to; `now` is when that was.
+/// As [`candidates`], at a position that the read models have reached; `now` is the time of that position.
 pub async fn candidates_at(
     read_models: &ReadModels,
     position: Position,
@@ -120,7 +120,7 @@ pub async fn candidates_at(
     Ok(jobs)
 }
 
-/// Each set of demands that some waiting job has.
+/// Each set of demands that a waiting job has.
 pub async fn demands(read_models: &ReadModels) -> Result<Vec<Vec<String>>, QueryError> {
     Ok(distinct_demands(read_models).await?.into_iter().map(|job| job.demands).collect())
 }
@@ -130,8 +130,8 @@ async fn distinct_demands(read_models: &ReadModels) -> Result<Vec<QueuedJob>, Qu
     one_of_each(read_models, "demands_key").await
 }
 
-/// One job for each value of an indexed column: a walk from one to the next over the index, whatever the length of the
-/// queue.
+/// One job for each distinct value of an indexed column. The query jumps from one value to the next in the index, so
+/// its cost does not depend on the length of the queue.
 async fn one_of_each(read_models: &ReadModels, column: &'static str) -> Result<Vec<QueuedJob>, QueryError> {
     let query = Query::new(&format!(
         "with recursive distinct_values(value) as (
@@ -148,24 +148,25 @@ async fn one_of_each(read_models: &ReadModels, column: &'static str) -> Result<V
     read_models.select::<JobQueue>(&query).await
 }
 
-/// The job, if it waits.
+/// The job, if it is waiting.
 pub async fn find(read_models: &ReadModels, id: JobId) -> Result<Option<QueuedJob>, QueryError> {
     let job = read_models.find::<JobQueue>(&id.to_string()).await?;
     Ok(job.filter(|job| job.claim_order.is_some()))
 }
 
-/// Since when the job that has waited longest waits; none where nothing does. One look at the index.
+/// When the job that has waited longest was queued; `None` if no job waits. It takes one look at the index.
 pub async fn oldest_queued_at(read_models: &ReadModels) -> Result<Option<DateTime<Utc>>, QueryError> {
-    // A bound rather than `is not null`, for the index.
+    // With a bound, and not `is not null`, the databases use the index.
     let query = Query::new("select min(queued_at) from {rows} where queued_at > 0");
     let rows = read_models.values::<JobQueue>(&query).await?;
     Ok(query::only(&rows).and_then(Value::integer).and_then(DateTime::from_timestamp_micros))
 }
 
-/// How many jobs each set of demands has waiting, most first; the key of a set is its demands with commas between them,
-/// or their digest where they are too long for an index. Of the last, whose key is `None`, runners hold the jobs.
+/// How many waiting jobs each set of demands has, most first. The key of a set is its demands, separated by commas,
+/// or their digest if they are too long for an index. The entry with the key `None` counts the jobs that runners
+/// hold.
 ///
-/// It counts over one index, in the time that the queue's length takes.
+/// It counts over one index, in time proportional to the length of the queue.
 pub async fn depth_by_demands(read_models: &ReadModels) -> Result<Vec<(Option<String>, u64)>, QueryError> {
     let query =
         Query::new("select demands_key, count(*) from {rows} group by demands_key order by count(*) desc");
@@ -178,7 +179,7 @@ pub async fn depth_by_demands(read_models: &ReadModels) -> Result<Vec<(Option<St
     Ok(rows.into_iter().map(depth).collect())
 }
 
-/// How many waiting jobs are before this one in the claim order.
+/// How many waiting jobs come before this one in the claim order.
 pub async fn ahead_of(read_models: &ReadModels, job: &QueuedJob) -> Result<u64, QueryError> {
     let Some(claim_order) = job.claim_order else { return Ok(0) };
     let query = Query::new("select count(*) from {rows} where (claim_order, key) < (")
@@ -189,7 +190,7 @@ pub async fn ahead_of(read_models: &ReadModels, job: &QueuedJob) -> Result<u64, 
     read_models.count::<JobQueue>(&query).await
 }
 
-/// Every pipeline that has a waiting job: a walk from one to the next over the index.
+/// Every pipeline that has a waiting job. The query jumps from one pipeline to the next in the index.
 pub async fn pipelines(read_models: &ReadModels) -> Result<Vec<PipelineId>, QueryError> {
     let query = Query::new(
         "with recursive distinct_pipelines(pipeline_id) as (
@@ -207,7 +208,7 @@ pub async fn pipelines(read_models: &ReadModels) -> Result<Vec<PipelineId>, Quer
     Ok(ids.collect())
 }
 
-/// Waiting jobs of a pipeline, in claim order.
+/// The waiting jobs of a pipeline, in claim order.
 pub async fn of_pipeline(
     read_models: &ReadModels,
     pipeline_id: PipelineId,
@@ -220,13 +221,13 @@ pub async fn of_pipeline(
     read_models.select::<JobQueue>(&query).await
 }
 
-/// Every concurrency group that has a job that waits or runs.
+/// Every concurrency group with a job that waits or runs.
 pub async fn groups(read_models: &ReadModels) -> Result<Vec<String>, QueryError> {
     let jobs = one_of_each(read_models, "concurrency_group").await?;
     Ok(jobs.into_iter().filter_map(|job| job.concurrency).map(|concurrency| concurrency.group).collect())
 }
 
-/// Jobs of a concurrency group that wait or run, oldest launch first.
+/// The jobs of a concurrency group that wait or run, oldest launch first.
 pub async fn of_group(
     read_models: &ReadModels,
     group: &str,

@@ -1,4 +1,4 @@
-//! Job events into jobs.
+//! Folds job events into jobs.
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::RunnerId;
@@ -28,7 +28,7 @@ impl Projection for Jobs {
             &["status", "requested_at", "key"],
             &["pipeline_id", "requested_at", "key"],
             &["runner_id", "requested_at", "key"],
-            // The end of an id, as people see it.
+            // The last eight characters of an id, by which the search finds a job.
             &["substr(key, 29)"],
         ],
     };

@@ -1,4 +1,4 @@
-//! How every job stands: state, attempt, holder, times and result.
+//! The current state of every job: status, attempt, holder, times and result.
 
 mod fold;
 mod queries;
@@ -36,10 +36,10 @@ pub struct Job {
     /// When it was launched or last requeued.
     #[serde(with = "ts_microseconds")]
     pub queued_at: DateTime<Utc>,
-    /// While it waits for a further attempt: when that is due.
+    /// When the next attempt is due, while the job waits for it.
     #[serde(with = "ts_microseconds_option")]
     pub due_at: Option<DateTime<Utc>>,
-    /// When the current or last attempt was claimed; none while it waits.
+    /// When the current or last attempt was claimed; `None` while the job waits.
     #[serde(with = "ts_microseconds_option")]
     pub claimed_at: Option<DateTime<Utc>>,
     /// When the holder gave its first sign of work on that attempt.
@@ -48,15 +48,15 @@ pub struct Job {
     /// When it ended.
     #[serde(with = "ts_microseconds_option")]
     pub completed_at: Option<DateTime<Utc>>,
-    /// The holder, or the last one of an ended job; none while it waits.
+    /// The holder, or the last one of an ended job; `None` while the job waits.
     pub runner_id: Option<RunnerId>,
     /// Attempts so far; 0 before the first claim.
     pub attempt: u32,
-    /// The lease of the current attempt; none where nobody holds one.
+    /// The lease of the current attempt; `None` if nobody holds the job.
     pub lease_id: Option<LeaseId>,
     /// Whether the holder of the current attempt echoes its lease.
     pub fencing: bool,
-    /// While somebody waits for the holder to stop.
+    /// The request to cancel it, while the holder has not stopped yet.
     pub cancel: Option<CancelRequest>,
     /// 0 (last) to 9 (first).
     pub priority: u8,
@@ -64,7 +64,7 @@ pub struct Job {
     pub timeout_seconds: Option<u64>,
     /// The ended job that this one repeats.
     pub retry_of: Option<JobId>,
-    /// Why it ended, where that needs a word.
+    /// Why it ended, if its status does not say it.
     pub reason: Option<String>,
     /// What the last holder reported at the end.
     pub result: Option<JobResult>,
@@ -78,24 +78,24 @@ pub struct Job {
 pub enum JobPhase {
     /// Waits to be claimed.
     Queued,
-    /// Waits until a further attempt is due; from `due_at` on it is as good as queued.
+    /// Waits until the next attempt is due; from `due_at` on, it counts as queued.
     Backoff,
-    /// A runner has it and has not started.
+    /// A runner holds it and has not started it.
     Claimed,
     /// A runner works on it.
     Started,
-    /// A runner has been asked to stop it.
+    /// Its runner has been asked to stop it.
     Cancelling,
-    /// It is over.
+    /// It has ended.
     Ended,
 }
 
-/// A wish that a running job should stop.
+/// A request to cancel a running job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CancelRequest {
-    /// When it was first uttered.
+    /// When it was first made.
     #[serde(with = "ts_microseconds")]
     pub requested_at: DateTime<Utc>,
-    /// Whether the job ends after the grace even if the holder goes on.
+    /// Whether the job ends after the grace period even if the holder goes on.
     pub force: bool,
 }

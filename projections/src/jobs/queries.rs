@@ -1,4 +1,4 @@
-//! What may be asked about jobs.
+//! Queries for jobs.
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId, RunnerId};
@@ -12,10 +12,10 @@ use crate::page::{Cursor, Page};
 use crate::query::{Order, Query, QueryError};
 use crate::read_models::ReadModels;
 
-/// Which jobs a list is about: those that meet every condition given.
+/// The conditions that the jobs of a list meet, all of them.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
-    /// In one of these states; of none given, in any.
+    /// In one of these states; in any if empty.
     pub status: Vec<JobStatus>,
     /// Of this pipeline.
     pub pipeline_id: Option<PipelineId>,
@@ -32,7 +32,7 @@ pub async fn find(read_models: &ReadModels, id: JobId) -> Result<Option<Job>, Qu
     read_models.find::<Jobs>(&id.to_string()).await
 }
 
-/// The job, and whether it is as new as it has to be.
+/// The job, and whether it is as fresh as it has to be.
 pub async fn find_as_of(
     read_models: &ReadModels,
     id: JobId,
@@ -50,7 +50,7 @@ pub async fn find_at(
     read_models.row_at::<Jobs>(&StreamId::job(id), position).await
 }
 
-/// Jobs by filter, newest launch first.
+/// The jobs that match a filter, newest launch first.
 pub async fn list(
     read_models: &ReadModels,
     filter: &JobFilter,
@@ -58,7 +58,7 @@ pub async fn list(
     limit: usize,
 ) -> Result<Page<Job>, QueryError> {
     let of_status = |status| JobFilter { status, ..filter.clone() };
-    // Each state has an index that is already in order.
+    // One branch for each state: the index has the jobs of a state in this order.
     let filters: Vec<JobFilter> = if filter.status.is_empty() {
         vec![filter.clone()]
     } else {
@@ -68,7 +68,7 @@ pub async fn list(
     newest(read_models, ways, after, limit).await
 }
 
-/// Jobs that are found in one of several ways, newest launch first.
+/// The jobs that meet one of several conditions, newest launch first.
 pub(super) async fn newest(
     read_models: &ReadModels,
     ways: impl Iterator<Item = impl FnOnce(Query) -> Query>,
@@ -79,7 +79,7 @@ pub(super) async fn newest(
     read_models.page::<Jobs>(&query, limit, cursor).await
 }
 
-/// Jobs in a state, oldest launch first: for those who work through all of them, page by page.
+/// The jobs in a state, oldest launch first: for callers that work through all of them, page by page.
 pub async fn with_status(
     read_models: &ReadModels,
     status: JobStatus,
@@ -105,7 +105,7 @@ fn distinct(statuses: &[JobStatus]) -> Vec<JobStatus> {
     distinct
 }
 
-/// Goes on with the conditions of a filter.
+/// Appends the conditions of a filter.
 pub(super) fn conditions(query: Query, filter: &JobFilter) -> Query {
     let mut query = query
         .push("requested_at >= ")
@@ -119,7 +119,7 @@ pub(super) fn conditions(query: Query, filter: &JobFilter) -> Query {
     if filter.status.is_empty() { query } else { query.push(")") }
 }
 
-/// The jobs of these ids that there are, in their order, as many as a page has room for.
+/// The existing jobs among these ids, in the order of the ids, as many as a page has room for.
 pub async fn first_of(read_models: &ReadModels, ids: &[JobId]) -> Result<Vec<Job>, QueryError> {
     if ids.is_empty() {
         return Ok(vec![]);

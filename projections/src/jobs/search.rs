@@ -1,5 +1,5 @@
-//! Jobs by what somebody remembers of them. Each way of finding one walks an index, newest launch first, so that no
-//! search reads the whole history.
+//! Searches jobs by parts of their id, or of the name of their pipeline or runner. Each kind of match scans an index,
+//! newest launch first, so that no search reads the whole history.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::PipelineId;
@@ -11,32 +11,34 @@ use crate::query::{Query, QueryError};
 use crate::read_models::ReadModels;
 use crate::{pipeline_activity, runners};
 
-/// Characters of an id by which a job is found: the first eight say when it was launched to about a minute, and the
-/// last eight are hardly ever those of another.
+/// Fewest characters of an id by which a job is found: the first eight tell the time of its launch to about a minute,
+/// and the last eight are hardly ever those of another job.
 const ID_PART: usize = 8;
 /// Length of a whole id.
 const ID: usize = 36;
-/// Pipelines that are looked through for a name.
+/// Most pipelines whose names are compared.
 const MAX_PIPELINES: usize = 10_000;
-/// Pipelines, and runners, that a search may be about: each is a walk of its own.
+/// Most pipelines, and most runners, that a search may match: each is scanned on its own.
 const MAX_NAMES: usize = 50;
-/// How far the clock of the server may have been set between two ids in a row, and both are still found by their start.
+/// How far the clock of the server may have been changed between two consecutive ids, such that both are still found
+/// by their first characters.
 const CLOCK_STEP: TimeDelta = TimeDelta::minutes(1);
 
-/// Why a search finds nothing.
+/// Why a search failed.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
-    /// It would have to look through too much.
+    /// The text matches the names of too many pipelines or runners.
     #[error("more than {} pipelines or runners have a name like that: write more of it", MAX_NAMES)]
     TooWide,
-    /// The read model gave no answer.
+    /// A query failed.
     #[error(transparent)]
     Query(#[from] QueryError),
 }
 
-/// A way of finding jobs.
+/// A condition by which a search finds jobs.
 enum Term {
-    /// Launched in this time, end excluded, which the index in the order of the list knows: that of ids is in another.
+    /// The id begins so. The range of launch times (its end is excluded) is there for the index in the order of the
+    /// list, as the index of ids has another order.
     IdStart {
         start: String,
         since: DateTime<Utc>,
@@ -47,9 +49,12 @@ enum Term {
     Runner(String),
 }
 
-/// Jobs by filter that `text` is of, newest launch first: it begins or ends their id (at least eight characters), or is
-/// part of the name of their pipeline, as far as that is there, or of their runner, as far as that is registered, in
-/// whatever case; or it is the whole name of a runner that once was.
+/// The jobs that match a filter and `text`, newest launch first. The text matches if it is:
+/// - the beginning or the end of the job's id, of at least eight characters;
+/// - a part of the name of its pipeline, ignoring case, if the pipeline is not deleted or still has jobs that have
+///   not ended;
+/// - a part of the name of its runner, ignoring case, if the runner is registered;
+/// - the whole name of its runner, even if the runner is not registered any more.
 pub async fn search(
     read_models: &ReadModels,
     filter: &JobFilter,
@@ -84,7 +89,7 @@ async fn terms(read_models: &ReadModels, text: &str) -> Result<Vec<Term>, Search
     Ok(terms)
 }
 
-/// None where no id begins so.
+/// The term for ids that begin with `start`; `None` if there are none.
 async fn id_start(read_models: &ReadModels, start: &str) -> Result<Option<Term>, QueryError> {
     let mut launches = Vec::new();
     for order in ["", " desc"] {
@@ -101,12 +106,12 @@ async fn id_start(read_models: &ReadModels, start: &str) -> Result<Option<Term>,
 }
 
 fn with_start(query: Query, start: &str) -> Query {
-    // The range ends before the first text that does not begin so.
+    // `~` is greater than every character of an id.
     query.push(" and key >= ").bind(start).push(" and key < ").bind(format!("{start}~"))
 }
 
 impl Term {
-    /// Goes on with the conditions of it, and of a filter.
+    /// Appends the conditions of the term and of a filter.
     fn query(self, query: Query, filter: &JobFilter) -> Query {
         match self {
             Self::IdStart { start, since, until } => {

@@ -1,4 +1,4 @@
-//! Beginnings and ends into lifetimes.
+//! Folds the events that begin or end a stream into lifetimes.
 
 use rivet_events::job::JobEvent;
 use rivet_events::pipeline::PipelineEvent;
@@ -56,7 +56,7 @@ impl Projection for Lifetimes {
     }
 }
 
-/// What an event is in the life of its stream.
+/// What an event means for the lifetime of its stream.
 enum Turn {
     Begins,
     Ends,

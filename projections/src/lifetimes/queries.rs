@@ -1,4 +1,4 @@
-//! What may be asked about lifetimes.
+//! Queries for lifetimes.
 
 use rivet_events::{Position, StreamId, StreamType};
 
@@ -6,8 +6,8 @@ use super::{Lifetimes, nodes_around};
 use crate::query::{Query, QueryError};
 use crate::read_models::ReadModels;
 
-/// Streams of a kind that were alive at a position, up to `limit` of them, in no order. One that was away for a while
-/// counts as alive meanwhile.
+/// Streams of a kind that were alive at a position, up to `limit` of them, in no order. A runner that was removed and
+/// registered again counts as alive in between.
 pub(crate) async fn alive(
     read_models: &ReadModels,
     kind: StreamType,
@@ -26,7 +26,7 @@ pub(crate) async fn alive(
 }
 
 fn among(mut query: Query, nodes: &[u64]) -> Query {
-    // No interval is kept at 0: it is there where there is no other.
+    // No interval is stored at node 0. It keeps the list valid if it is otherwise empty.
     query = query.push(" and node in (0");
     for node in nodes {
         query = query.push(", ").bind(i64::try_from(*node).unwrap_or(i64::MAX));

@@ -1,4 +1,4 @@
-//! Given events, then the lifetime; and the tree that lifetimes are kept in.
+//! Given events, then the lifetime; and the tree that lifetimes are stored in.
 
 use rivet_events::Event;
 use rivet_events::job::JobStatus;

@@ -1,4 +1,4 @@
-//! Job events into counts, and pipeline events into the names beside them.
+//! Folds job events into counts, and pipeline events into the names beside them.
 
 use rivet_events::id::{PipelineId, RunnerId};
 use rivet_events::job::{JobEvent, JobStatus};
@@ -24,7 +24,7 @@ impl Projection for PipelineActivity {
 
     fn key(envelope: &Envelope) -> Option<String> {
         if let Event::Job(event) = &envelope.event {
-            movement(event).map(|moved| moved.pipeline_id.to_string())
+            transition(event).map(|transition| transition.pipeline_id.to_string())
         } else {
             Some(envelope.stream.id.clone())
         }
@@ -34,9 +34,9 @@ impl Projection for PipelineActivity {
         if let Event::Pipeline(event) = &envelope.event {
             describe(row, event)
         } else if let Event::Job(event) = &envelope.event
-            && let Some(moved) = movement(event)
+            && let Some(transition) = transition(event)
         {
-            Some(moved.of(row.unwrap_or_else(|| Activity::none(moved.pipeline_id))))
+            Some(transition.of(row.unwrap_or_else(|| Activity::none(transition.pipeline_id))))
         } else {
             row
         }
@@ -56,14 +56,14 @@ fn describe(row: Option<Activity>, event: &PipelineEvent) -> Option<Activity> {
     }
 }
 
-/// A job of a pipeline goes from one state to another; a new one comes from nowhere, and one that is forgotten goes there.
-struct Movement {
+/// A job of a pipeline changes its state. A new job has no state before, and a purged one has none after.
+struct Transition {
     pipeline_id: PipelineId,
     from: Option<JobStatus>,
     to: Option<JobStatus>,
 }
 
-impl Movement {
+impl Transition {
     fn of(&self, mut activity: Activity) -> Activity {
         if let Some(from) = self.from {
             let left = count(&mut activity, from);
@@ -87,7 +87,7 @@ fn count(activity: &mut Activity, status: JobStatus) -> &mut u64 {
     }
 }
 
-fn movement(event: &JobEvent) -> Option<Movement> {
+fn transition(event: &JobEvent) -> Option<Transition> {
     let (pipeline_id, from, to) = match event {
         JobEvent::Launched(launched) => (launched.pipeline_id, None, JobStatus::Queued),
         JobEvent::Claimed(claimed) => (claimed.pipeline_id, Some(JobStatus::Queued), JobStatus::Running),
@@ -100,14 +100,14 @@ fn movement(event: &JobEvent) -> Option<Movement> {
             (timed_out.pipeline_id, Some(held_or_queued(timed_out.runner_id.as_ref())), JobStatus::TimedOut)
         }
         JobEvent::Purged(purged) => {
-            return Some(Movement { pipeline_id: purged.pipeline_id, from: Some(purged.status), to: None });
+            return Some(Transition { pipeline_id: purged.pipeline_id, from: Some(purged.status), to: None });
         }
         JobEvent::Started(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_) => return None,
     };
-    Some(Movement { pipeline_id, from, to: Some(to) })
+    Some(Transition { pipeline_id, from, to: Some(to) })
 }
 
 fn held_or_queued(holder: Option<&RunnerId>) -> JobStatus {

@@ -1,5 +1,5 @@
-//! How many jobs of each pipeline wait, run, and have ended in which way: counters that are kept, so that a dashboard
-//! can ask for them all day, however long the history is.
+//! How many jobs of each pipeline wait, run, and have ended in each way. The counters are kept up to date event by
+//! event, so that a dashboard can poll them cheaply, however long the history is.
 
 mod fold;
 mod queries;
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use fold::PipelineActivity;
 pub use queries::{Totals, find, list, totals};
 
-/// A pipeline, and its jobs counted by state, of all that are kept.
+/// A pipeline, with its jobs counted by state. Purged jobs are not counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names say it")]
 pub struct Activity {

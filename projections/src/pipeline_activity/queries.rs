@@ -1,4 +1,4 @@
-//! What may be asked about activity.
+//! Queries for the activity of pipelines.
 
 use rivet_events::id::PipelineId;
 
@@ -11,16 +11,17 @@ use crate::read_models::ReadModels;
 pub struct Totals {
     /// Jobs that wait.
     pub queued: u64,
-    /// Jobs in the hands of a runner.
+    /// Jobs that a runner holds.
     pub running: u64,
 }
 
-/// The counts of a pipeline; none if there never was one.
+/// The counts of a pipeline; `None` if it never existed.
 pub async fn find(read_models: &ReadModels, id: PipelineId) -> Result<Option<Activity>, QueryError> {
     read_models.find::<PipelineActivity>(&id.to_string()).await
 }
 
-/// The counts of pipelines that are there, or have jobs that are not ended; newest pipeline first, up to `limit`.
+/// The counts of pipelines that are not deleted, or have jobs that have not ended; newest pipeline first, up to
+/// `limit`.
 pub async fn list(read_models: &ReadModels, limit: usize) -> Result<Vec<Activity>, QueryError> {
     let query = Query::new(
         "select document from {rows} where deleted = 0 or queued > 0 or running > 0 order by key desc limit ",
@@ -29,7 +30,8 @@ pub async fn list(read_models: &ReadModels, limit: usize) -> Result<Vec<Activity
     read_models.select::<PipelineActivity>(&query).await
 }
 
-/// What waits and runs. Only pipelines that have such jobs are added up, whatever the number of jobs.
+/// The number of jobs that wait, and of those that run. It adds up the counters of the pipelines that have such jobs,
+/// so the number of jobs does not matter.
 pub async fn totals(read_models: &ReadModels) -> Result<Totals, QueryError> {
     let query = Query::new(
         "select (select cast(sum(queued) as bigint) from {rows} where queued > 0),

@@ -1,4 +1,4 @@
-//! Pipeline events into pipelines.
+//! Folds pipeline events into pipelines.
 
 use rivet_events::pipeline::PipelineEvent;
 use rivet_events::{Envelope, Event, StreamType};

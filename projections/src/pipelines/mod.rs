@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 pub(crate) use fold::Pipelines;
 pub use queries::{find, find_at, list, list_at};
 
-/// A pipeline. A deleted one keeps its row: it differs from one that never was.
+/// A pipeline. A deleted one keeps its row, which tells it from one that never existed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Pipeline {
     /// The pipeline.
     pub id: PipelineId,
     /// The current version: 1, 2, …
     pub version: u32,
-    /// When version 1 came.
+    /// When version 1 was created.
     #[serde(with = "ts_microseconds")]
     pub created_at: DateTime<Utc>,
-    /// When the current version came.
+    /// When the current version was created.
     #[serde(with = "ts_microseconds")]
     pub updated_at: DateTime<Utc>,
     /// When it was deleted.

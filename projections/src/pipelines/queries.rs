@@ -1,4 +1,4 @@
-//! What may be asked about pipelines.
+//! Queries for pipelines.
 
 use rivet_events::id::PipelineId;
 use rivet_events::log::ReadError;
@@ -10,7 +10,7 @@ use crate::past::PastError;
 use crate::query::{Order, Query, QueryError};
 use crate::read_models::ReadModels;
 
-/// The pipeline, also a deleted one; none if there never was one.
+/// The pipeline, even if it is deleted; `None` if it never existed.
 pub async fn find(read_models: &ReadModels, id: PipelineId) -> Result<Option<Pipeline>, QueryError> {
     read_models.find::<Pipelines>(&id.to_string()).await
 }
@@ -26,7 +26,7 @@ pub async fn list(
     read_models.page::<Pipelines>(&query, limit, cursor).await
 }
 
-/// The pipeline as it was at a position, also a deleted one.
+/// The pipeline as it was at a position, even if it was deleted by then.
 pub async fn find_at(
     read_models: &ReadModels,
     id: PipelineId,
@@ -35,7 +35,7 @@ pub async fn find_at(
     read_models.row_at::<Pipelines>(&StreamId::pipeline(id), position).await
 }
 
-/// As [`list`], at a position that the read models have come to.
+/// As [`list`], at a position that the read models have reached.
 pub async fn list_at(
     read_models: &ReadModels,
     position: Position,

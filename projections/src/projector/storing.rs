@@ -1,4 +1,4 @@
-//! What is folded on its way into the database: one step after the other, beside the folding.
+//! Stores what the projector has folded, in a background task beside the folding: one step at a time.
 
 use std::future;
 use std::sync::PoisonError;
@@ -12,21 +12,23 @@ use crate::batch;
 use crate::checkpoint::Checkpoint;
 use crate::read_models::{Inner, ReadModels};
 
-/// Whether the generations stood where they should, and how long it took to store the step or to find that out.
+/// Whether the generations were at the expected position, so that the step was stored; and how long that took.
 type Stored = (Result<bool, StoreError>, Duration);
 
-/// The live generations as they are stored, and the step that is being stored.
+/// The live generations as the database has them, and the step that is being stored.
 #[derive(Default)]
 pub(super) struct Storing {
     generations: Vec<Checkpoint>,
-    /// One at most.
+    /// The task that stores a step; one at most.
     step: JoinSet<Stored>,
+    /// The position that this step leads to.
     to: Position,
+    /// The result of a step that has ended, and is not concluded yet.
     ended: Option<Result<Stored, JoinError>>,
 }
 
 impl Storing {
-    /// Goes on from what the database says.
+    /// Starts over from the generations as they were read from the database.
     pub(super) fn reset(&mut self, generations: &[Checkpoint]) {
         self.generations = generations.iter().map(Checkpoint::without_rows).collect();
     }
@@ -36,17 +38,17 @@ impl Storing {
         self.generations.iter().map(|stored| stored.position).min().unwrap_or_default()
     }
 
-    /// Every event up to here is stored, or about to be.
+    /// Every event up to here is stored, or being stored.
     pub(super) fn begun(&self) -> Position {
         if self.is_idle() { self.position() } else { self.to }
     }
 
-    /// Whether a step can begin.
+    /// Whether no step is being stored, so that one can begin.
     pub(super) fn is_idle(&self) -> bool {
         self.step.is_empty() && self.ended.is_none()
     }
 
-    /// Begins to store all that is folded, up to the position `to`.
+    /// Begins to store everything that is folded, which is up to the position `to`.
     pub(super) fn begin(&mut self, inner: &Inner, to: Position) {
         let store = inner.store.clone();
         let generations: Vec<_> = self.generations.iter().map(Checkpoint::without_rows).collect();
@@ -59,7 +61,7 @@ impl Storing {
         });
     }
 
-    /// Waits until a step has ended. For ever, where there is none.
+    /// Waits until the step has ended; for ever if there is none.
     pub(super) async fn end(&mut self) {
         if self.ended.is_some() {
             return;
@@ -70,7 +72,7 @@ impl Storing {
         }
     }
 
-    /// Lets readers know of the step that has ended, if one has. False if another process has moved a generation: then
+    /// Publishes the step that has ended, if one has. False if another process has advanced a generation: then
     /// nothing was stored.
     pub(super) fn conclude(&mut self, read_models: &ReadModels) -> Result<bool, StoreError> {
         let Some(ended) = self.ended.take() else { return Ok(true) };
@@ -90,9 +92,9 @@ impl Storing {
         Ok(true)
     }
 
-    /// Breaks off the step that has begun, and knows nothing any more.
+    /// Cancels the step that has begun, and resets everything.
     pub(super) async fn forget(&mut self) {
-        // Stored all the same or not, the database is asked where it led to.
+        // The step may be stored all the same: the checkpoints are read again.
         self.step.shutdown().await;
         *self = Self::default();
     }

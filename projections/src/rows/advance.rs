@@ -1,5 +1,5 @@
-//! What a batch makes of read models that stand together: where they go, and what becomes of their rows. All of it is
-//! stored, or nothing (I4).
+//! A step: the changes that a batch makes to read models at the same position, and the position that they advance to.
+//! Either all of it is stored, or nothing (I4).
 
 use std::sync::Arc;
 
@@ -8,32 +8,33 @@ use rivet_events::database::{SpareConnections, SqliteDatabase};
 use rivet_events::log::StoreError;
 
 use super::{postgres, sqlite};
-use crate::checkpoint::{Checkpoint, is_of, number};
+use crate::checkpoint::{Checkpoint, condition_for, number};
 use crate::columns;
 use crate::folding::Changes;
 use crate::parked::ParkedStream;
 use crate::projection::Schema;
 use crate::query::Value;
 
-/// One step of generations that all stand at one position.
+/// One step of generations that are all at the same position.
 #[derive(Clone, Copy)]
 pub(crate) struct Advance<'a> {
     checkpoints: &'a [Checkpoint],
     first: &'a Checkpoint,
-    /// What becomes of the rows of each.
+    /// The changes to the rows of each.
     changes: &'a [Changes],
     to: Position,
 }
 
-/// A step of read models, ready to be stored.
+/// A step of read models as a statement, ready to be stored.
 pub(crate) enum Prepared {
     Postgres(Arc<SpareConnections>, postgres::Statement),
     Sqlite(SqliteDatabase, sqlite::Statement),
 }
 
 impl Prepared {
-    /// Stores it in a transaction of its own, as [`Store::begin`](super::Store::begin) has it; one round trip. False if
-    /// the read models do not all stand where they did: then nothing was stored.
+    /// Stores the step in one round trip, in a transaction of its own with the durability of
+    /// [`Store::begin`](super::Store::begin). False if a checkpoint is not where the step begins: then nothing was
+    /// stored.
     pub(crate) async fn store(self) -> Result<bool, StoreError> {
         match self {
             Self::Postgres(writers, statement) => {
@@ -44,14 +45,14 @@ impl Prepared {
     }
 }
 
-/// What a batch made of the rows of one table.
+/// The changes of a batch to the rows of one table.
 pub(super) struct TableChanges<'a> {
     pub(super) table: String,
     pub(super) schema: Schema,
     pub(super) changes: &'a Changes,
 }
 
-/// A stream that a generation gives up.
+/// A stream that a generation parks.
 pub(super) struct Parked<'a> {
     pub(super) projection: &'static str,
     pub(super) generation: i64,
@@ -61,25 +62,25 @@ pub(super) struct Parked<'a> {
 }
 
 impl<'a> Advance<'a> {
-    /// None where there is nothing to go anywhere.
+    /// `None` if there are no checkpoints.
     pub(crate) fn new(checkpoints: &'a [Checkpoint], changes: &'a [Changes], to: Position) -> Option<Self> {
         let first = checkpoints.first()?;
         Some(Self { checkpoints, first, changes, to })
     }
 
-    /// Where they stand, and where they go.
+    /// The position before the step, and the one after it.
     pub(super) fn positions(self) -> (i64, i64) {
         (number(self.first.position), number(self.to))
     }
 
-    /// How many they are.
+    /// The number of checkpoints.
     pub(super) fn count(self) -> usize {
         self.checkpoints.len()
     }
 
-    /// That a row of `checkpoints` is of one of them.
-    pub(super) fn is_one(self) -> String {
-        format!("state = '{}' and {}", self.first.state.as_str(), is_of(self.checkpoints))
+    /// A condition: a row of `checkpoints` is one of them.
+    pub(super) fn condition(self) -> String {
+        format!("state = '{}' and {}", self.first.state.as_str(), condition_for(self.checkpoints))
     }
 
     /// The tables whose rows change.
@@ -94,7 +95,7 @@ impl<'a> Advance<'a> {
         self.checkpoints.iter().zip(self.changes).map(of_table).filter(has_any)
     }
 
-    /// The streams that are given up.
+    /// The streams that are parked.
     pub(super) fn parked(self) -> Vec<Parked<'a>> {
         let parked = |(checkpoint, changes): (&'a Checkpoint, &'a Changes)| {
             let of = |parked: &'a ParkedStream| Parked {
@@ -111,17 +112,17 @@ impl<'a> Advance<'a> {
 }
 
 impl TableChanges<'_> {
-    /// The columns of the rows that are new or changed.
+    /// The columns of each upserted row.
     pub(super) fn columns(&self) -> Result<Vec<Vec<Value>>, serde_json::Error> {
         self.changes.upserts.iter().map(|upsert| columns::of(self.schema, &upsert.document)).collect()
     }
 
-    /// What an upsert says of each column: its name, and that the new value is taken.
+    /// The lists of columns in an upsert: their names, and the assignments of the new values.
     pub(super) fn names(&self) -> (String, String) {
         let columns = self.schema.columns.iter().map(|column| column.name);
         let names: Vec<&str> = ["key", "document"].into_iter().chain(columns).collect();
-        let taken: Vec<String> =
+        let assignments: Vec<String> =
             names.iter().skip(1).map(|name| format!("{name} = excluded.{name}")).collect();
-        (names.join(", "), taken.join(", "))
+        (names.join(", "), assignments.join(", "))
     }
 }

@@ -1,4 +1,4 @@
-//! Small SQL that is the same on both databases.
+//! A connection to either database, for simple SQL that is the same on both.
 
 use std::collections::HashMap;
 
@@ -9,14 +9,15 @@ use super::{Advance, postgres, sqlite};
 use crate::projection::Schema;
 use crate::query::Value;
 
-/// Something to run statements on.
+/// A connection to run statements on, within a transaction or not.
 pub(crate) enum Connection<'a> {
     Postgres(&'a mut PgConnection),
     Sqlite(&'a mut SqliteConnection),
 }
 
 impl Connection<'_> {
-    /// The rows of a query. In its text, `{now}` stands for the time by the clock of the database, in microseconds.
+    /// Runs a query and returns its rows. In its text, `{now}` stands for the time by the clock of the database, in
+    /// microseconds since 1970 UTC.
     pub(crate) async fn query(&mut self, text: &str, args: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
         Ok(match self {
             Self::Postgres(connection) => postgres::query(connection, &postgres::text(text), args).await?,
@@ -24,7 +25,7 @@ impl Connection<'_> {
         })
     }
 
-    /// How many rows a statement changed.
+    /// Runs a statement and returns how many rows it changed.
     pub(crate) async fn execute(&mut self, text: &str, args: &[Value]) -> Result<u64, StoreError> {
         Ok(match self {
             Self::Postgres(connection) => postgres::execute(connection, &postgres::text(text), args).await?,
@@ -32,29 +33,29 @@ impl Connection<'_> {
         })
     }
 
-    /// Waits for the one right to change which generations there are, until the transaction ends.
+    /// Waits for the lock that is needed to create or remove generations, and holds it until the transaction ends.
     pub(crate) async fn lock_generations(&mut self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(connection) => postgres::lock_generations(connection).await?,
-            // A writing transaction is alone as it is.
+            // There is only one writing transaction at a time.
             Self::Sqlite(_) => {}
         }
         Ok(())
     }
 
-    /// Fails where it would have to wait for more than a moment for another transaction, until this one ends.
+    /// Makes the rest of the transaction fail where it would have to wait longer than a moment for a lock.
     pub(crate) async fn wait_briefly(&mut self) -> Result<(), StoreError> {
         match self {
             Self::Postgres(connection) => postgres::wait_briefly(connection).await?,
-            // A writing transaction is alone, and readers are in nobody's way.
+            // There is only one writing transaction at a time, and readers block nobody.
             Self::Sqlite(_) => {}
         }
         Ok(())
     }
 
-    /// Makes the table of a generation, without its secondary indexes.
+    /// Creates the table of a generation, without its secondary indexes.
     pub(crate) async fn create_table(&mut self, table: &str, schema: Schema) -> Result<(), StoreError> {
-        // One of that name may be left of an earlier life of this store.
+        // A table of that name may be left over from before the checkpoints were dropped.
         self.drop_table(table).await?;
         let text = match self {
             Self::Postgres(_) => postgres::create_table(table, schema),
@@ -93,7 +94,8 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// Stores a step of read models, as a part of the transaction. False as in [`Prepared::store`](super::Prepared::store).
+    /// Stores a step of read models in the current transaction. False as in
+    /// [`Prepared::store`](super::Prepared::store).
     pub(crate) async fn advance(&mut self, advance: Advance<'_>) -> Result<bool, StoreError> {
         match self {
             Self::Postgres(connection) => postgres::advance(connection, postgres::prepare(advance)?).await,

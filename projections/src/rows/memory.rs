@@ -1,4 +1,4 @@
-//! Rows in memory: for tests of folds, which need no database.
+//! Rows in memory, for tests of folds, which need no database.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rivet_events::{Envelope, StreamId};
 use crate::parked::ParkedStream;
 use crate::projection::{AnyProjection, Projection};
 
-/// The rows of one read model, and the streams that it has given up.
+/// The rows of one read model, and the streams that it has parked.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct MemoryRows {
     pub(crate) documents: BTreeMap<String, String>,
@@ -16,7 +16,7 @@ pub(crate) struct MemoryRows {
 }
 
 impl MemoryRows {
-    /// What the database would hold after these events, folded as one batch.
+    /// Applies these events as one batch, as the projector would in the database.
     pub(crate) fn advance(&mut self, projection: &dyn AnyProjection, events: &[Arc<Envelope>]) {
         let parked: HashSet<StreamId> = self.parked.iter().map(|parked| parked.stream.clone()).collect();
         let mut touched = projection.touched(events, &parked);

@@ -16,8 +16,9 @@ use crate::query::Value;
 
 pub(super) const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read read only";
 pub(super) const UNDEFINED_TABLE: &str = "42P01";
-/// Names the advisory lock of [`lock_generations`]: "rivetgen" as a number.
+/// The key of the advisory lock of [`lock_generations`]: "rivetgen" as a number.
 const GENERATIONS_LOCK: i64 = 0x7269_7665_7467_656e;
+/// The escape character of [`without_nul`].
 const SUBSTITUTE: char = '\u{1a}';
 
 pub(super) fn text(text: &str) -> Cow<'_, str> {
@@ -56,7 +57,7 @@ pub(super) async fn query(
     args: &[Value],
 ) -> sqlx::Result<Vec<Vec<Value>>> {
     let rows = bound(text, args).fetch_all(connection).await?;
-    // Each row is let go of once its values are copied.
+    // By `into_iter`, each row is freed once its values are copied.
     rows.into_iter().map(|row| (0..row.len()).map(|n| value(&row, n)).collect()).collect()
 }
 
@@ -99,11 +100,11 @@ pub(super) async fn delete(connection: &mut PgConnection, table: &str, keys: &[S
     Ok(())
 }
 
-/// What stores a step.
+/// The statement that stores a step.
 pub(crate) struct Statement {
     text: String,
     args: PgArguments,
-    /// How many checkpoints there are to move.
+    /// The number of checkpoints that it has to move.
     count: usize,
 }
 
@@ -113,18 +114,18 @@ pub(super) async fn advance(connection: &mut PgConnection, statement: Statement)
     Ok(usize::try_from(moved)? == count)
 }
 
-/// Moves the checkpoints on, all of them or none, and changes rows if so: one statement, and so one round trip. All of
-/// its parts see the database as it was before, so where one of two processes has to wait for the other, it looks at
-/// the checkpoints anew when it has them.
+/// Builds one statement, and so one round trip, which advances the checkpoints, all or none, and changes the rows
+/// only if it did. All parts of a statement see the database as it was before. So the checkpoints are locked with
+/// `for update`: if another process holds them, PostgreSQL evaluates their positions again once it has the locks.
 pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
     let mut args = PgArguments::default();
     let (from, to) = advance.positions();
     args.add(from)?;
     args.add(to)?;
-    let (is_one, count) = (advance.is_one(), advance.count());
+    let (condition, count) = (advance.condition(), advance.count());
     let mut statement = text(&format!(
         "with held as (
-            select projection, generation from checkpoints where position = $1 and {is_one}
+            select projection, generation from checkpoints where position = $1 and {condition}
             order by projection for update
         ), moved as (
             update checkpoints c set position = $2, updated_at = {{now}} from held h
@@ -170,7 +171,7 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
     Ok(Statement { text: statement, args, count })
 }
 
-/// Rows travel as an array for each of their columns.
+/// Upserts the rows of a table, which are passed as one array for each column.
 fn upsert(changed: &TableChanges<'_>, args: &mut PgArguments) -> Result<String, StoreError> {
     let upserts = &changed.changes.upserts;
     args.add(upserts.iter().map(|upsert| upsert.key.as_str()).collect::<Vec<_>>())?;
@@ -192,17 +193,17 @@ fn upsert(changed: &TableChanges<'_>, args: &mut PgArguments) -> Result<String, 
         write!(arrays, ", ${}::{kind}[]", args.len())?;
     }
     let table = &changed.table;
-    let (names, taken) = changed.names();
+    let (names, assignments) = changed.names();
     Ok(format!(
         ", {table}_upserted as (
             insert into {table} ({names}) select * from unnest({arrays}) where exists (select from moved)
-            on conflict (key) do update set {taken}
+            on conflict (key) do update set {assignments}
         )"
     ))
 }
 
-/// PostgreSQL takes no NUL in a text, so it is stored as U+001A and 0, and U+001A itself as U+001A and 1. A document has
-/// none: there it is an escape.
+/// Escapes NUL, which PostgreSQL does not allow in a text: it is stored as U+001A and `0`, and U+001A itself as
+/// U+001A and `1`. A document needs none of this: JSON escapes NUL by itself.
 fn without_nul(text: String) -> String {
     if text.contains(['\0', SUBSTITUTE]) {
         text.replace(SUBSTITUTE, "\u{1a}1").replace('\0', "\u{1a}0")

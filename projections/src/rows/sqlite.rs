@@ -1,4 +1,4 @@
-//! Rows in SQLite. Many of them travel as one JSON text, which `json_each` takes apart.
+//! Rows in SQLite. Many of them are passed as one JSON text, which `json_each` takes apart.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -23,8 +23,8 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// No column is declared to be not null: SQLite would keep, while a statement runs, a copy of each page that it changes,
-/// to undo that statement alone if it should fail. Here a failure ends the whole transaction.
+/// No column is declared `not null`. With such a constraint, SQLite would keep a copy of each page that a statement
+/// changes, to be able to undo that statement alone. Here, a failure ends the whole transaction anyway.
 pub(super) fn create_table(table: &str, schema: Schema) -> String {
     let column = |column: &Column| {
         let kind = match column.kind {
@@ -43,7 +43,7 @@ pub(super) async fn query(
     args: &[Value],
 ) -> sqlx::Result<Vec<Vec<Value>>> {
     let rows = bound(text, args).fetch_all(connection).await?;
-    // Each row is let go of once its values are copied.
+    // By `into_iter`, each row is freed once its values are copied.
     rows.into_iter().map(|row| (0..row.len()).map(|n| value(&row, n)).collect()).collect()
 }
 
@@ -97,7 +97,8 @@ pub(super) async fn delete(
     Ok(())
 }
 
-/// What stores a step: one text of many statements, so that the thread under the connection is woken once for all of them.
+/// The statements that store a step, as one text, so that the thread that drives the connection is woken once for
+/// all.
 pub(crate) struct Statement {
     text: String,
     args: SqliteArguments<'static>,
@@ -107,11 +108,11 @@ pub(super) async fn advance(
     connection: &mut SqliteConnection,
     statement: Statement,
 ) -> Result<bool, StoreError> {
-    // All of them: who asks for one row alone stops at the statement that gives it.
+    // `fetch_one` would stop at the statement that returns the row; this runs all of them.
     has_moved(&sqlx::query_with(&statement.text, statement.args).fetch_all(connection).await?)
 }
 
-/// The same, and the transaction with them.
+/// As [`advance`], with a transaction of its own in the same text.
 pub(super) async fn advance_alone(
     database: &SqliteDatabase,
     statement: Statement,
@@ -123,18 +124,20 @@ fn has_moved(rows: &[SqliteRow]) -> Result<bool, StoreError> {
     Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?)
 }
 
-/// Changes rows and moves the checkpoints on where all of these stand as they should, and says whether. Nothing of it
-/// where not: that is asked by each statement, once, and the checkpoints move last.
+/// Builds statements that change the rows and advance the checkpoints, if all of these are at the expected position,
+/// and select whether they were. Otherwise nothing changes: each statement checks the positions once, and the
+/// checkpoints are advanced last.
 ///
-/// Rows come from a query with a limit, which SQLite does not merge with the statement around it: else it would write down,
-/// and read, the JSON of a row anew for each of its columns.
+/// Rows come from a subquery with a limit, which SQLite does not merge into the statement around it. Otherwise, it
+/// would serialise and parse the JSON of a row again for each of its columns.
 pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
     let mut args = SqliteArguments::default();
     let (from, to) = advance.positions();
     args.add(from)?;
     args.add(to)?;
-    let (is_one, count) = (advance.is_one(), advance.count());
-    let all_stand = format!("{count} = (select count(*) from checkpoints where position = $1 and {is_one})");
+    let (condition, count) = (advance.condition(), advance.count());
+    let all_in_place =
+        format!("{count} = (select count(*) from checkpoints where position = $1 and {condition})");
     let mut text = String::new();
     for changed in advance.tables() {
         let table = &changed.table;
@@ -142,7 +145,7 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
             let (rows, documents) = packed(&changed)?;
             args.add(rows)?;
             args.add(documents)?;
-            let (names, taken) = changed.names();
+            let (names, assignments) = changed.names();
             let column = |n: usize| format!(", row ->> {}", n + 3);
             let columns: String = (0..changed.schema.columns.len()).map(column).collect();
             let (rows, documents) = (args.len() - 1, args.len());
@@ -150,8 +153,8 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
                 text,
                 "insert into {table} ({names})
                  select row ->> 0, cast(substr(${documents}, row ->> 1, row ->> 2) as text){columns}
-                 from (select value as row from json_each(${rows}) limit -1) where {all_stand}
-                 on conflict (key) do update set {taken};"
+                 from (select value as row from json_each(${rows}) limit -1) where {all_in_place}
+                 on conflict (key) do update set {assignments};"
             )?;
         }
         if !changed.changes.deletes.is_empty() {
@@ -159,7 +162,7 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
             let keys = args.len();
             write!(
                 text,
-                "delete from {table} where key in (select value from json_each(${keys})) and {all_stand};"
+                "delete from {table} where key in (select value from json_each(${keys})) and {all_in_place};"
             )?;
         }
     }
@@ -172,18 +175,18 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
         write!(
             text,
             "insert into parked_streams
-             select '{projection}', {generation}, ${stream}, ${position}, ${error} where {all_stand}
+             select '{projection}', {generation}, ${stream}, ${position}, ${error} where {all_in_place}
              on conflict do nothing;"
         )?;
     }
     text += &self::text(&format!(
-        "update checkpoints set position = $2, updated_at = {{now}} where position = $1 and {is_one} and {all_stand};
+        "update checkpoints set position = $2, updated_at = {{now}} where position = $1 and {condition} and {all_in_place};
          select changes() = {count}"
     ));
     Ok(Statement { text, args })
 }
 
-/// `[key, start, length, column…]` of each row, and the documents to which start and length refer.
+/// Each row as `[key, start, length, column…]`, and the packed documents that start and length refer to.
 fn packed(changed: &TableChanges<'_>) -> Result<(String, Vec<u8>), serde_json::Error> {
     let mut documents = PackedTexts::default();
     let upserts = changed.changes.upserts.iter().zip(changed.columns()?);

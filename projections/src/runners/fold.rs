@@ -1,4 +1,4 @@
-//! Runner events and the job events of their attempts into runners.
+//! Folds runner events, and the job events of their attempts, into runners.
 
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobEvent;
@@ -116,7 +116,7 @@ fn evolve(row: Option<Runner>, event: &RunnerEvent) -> Option<Runner> {
     }
 }
 
-/// Whether a name has come back as another process; where one of them did not tell, nobody knows.
+/// Whether these boot ids are of two processes. False if one is missing, as it cannot be known then.
 fn is_another_process(before: Option<&str>, after: Option<&str>) -> bool {
     before.zip(after).is_some_and(|(before, after)| before != after)
 }

@@ -15,18 +15,18 @@ pub(crate) use fold::Runners;
 pub(crate) use queries::names_with;
 pub use queries::{RunnerCounts, capabilities_at, counts, find, find_as_of, find_at, list, list_at};
 
-/// A runner that is known. One that only holds jobs and was never registered, or was removed, is not shown.
+/// A runner. One that holds jobs but was never registered, or was removed, has a row that is not shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Runner {
     /// The runner.
     pub id: RunnerId,
-    /// What it does at present.
+    /// Its current state.
     pub status: RunnerStatus,
-    /// What it can do; `None` is unrestricted.
+    /// Its capabilities; `None` means unrestricted.
     pub capabilities: Option<Vec<String>>,
-    /// One start of its process, where it tells.
+    /// Identifies one start of its process, if it sent this.
     pub boot_id: Option<String>,
-    /// When it made itself known; none where it is not registered, or no more.
+    /// When it first registered; `None` if it is not registered, or not any more.
     #[serde(with = "ts_microseconds_option")]
     pub registered_at: Option<DateTime<Utc>>,
     /// When it was last recorded to be alive.
@@ -35,7 +35,7 @@ pub struct Runner {
     /// Since when it is lost, if it is.
     #[serde(with = "ts_microseconds_option")]
     pub lost_at: Option<DateTime<Utc>>,
-    /// The jobs it holds, by time of their claim.
+    /// The jobs that it holds, in the order of their claims.
     pub held: Vec<HeldJob>,
 }
 
@@ -62,7 +62,7 @@ impl RunnerStatus {
     }
 }
 
-/// A job in the hands of a runner.
+/// A job that a runner holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldJob {
     /// The job.
@@ -75,7 +75,8 @@ pub struct HeldJob {
     pub fencing: bool,
     /// Whether the runner is to stop it.
     pub cancelling: bool,
-    /// Whether its name has come back as another process since the claim: who held it is no more.
+    /// Whether another process has registered under the runner's name since the claim: the process that claimed the
+    /// job is gone.
     #[serde(default)]
     pub orphaned: bool,
 }

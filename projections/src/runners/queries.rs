@@ -1,4 +1,4 @@
-//! What may be asked about runners.
+//! Queries for runners.
 
 use rivet_events::id::RunnerId;
 use rivet_events::log::ReadError;
@@ -20,7 +20,7 @@ pub async fn find(read_models: &ReadModels, id: &RunnerId) -> Result<Option<Runn
     Ok(runner.filter(|runner| runner.registered_at.is_some()))
 }
 
-/// As [`find`], and whether it is as new as it has to be.
+/// As [`find`], and whether the answer is as fresh as it has to be.
 pub async fn find_as_of(
     read_models: &ReadModels,
     id: &RunnerId,
@@ -30,7 +30,7 @@ pub async fn find_as_of(
     Ok((runner.filter(|runner| runner.registered_at.is_some()), fresh))
 }
 
-/// Registered runners, newest first; of one state, or of all.
+/// Registered runners in one state, or in any; newest first.
 pub async fn list(
     read_models: &ReadModels,
     status: Option<RunnerStatus>,
@@ -44,8 +44,8 @@ pub async fn list(
     read_models.page::<Runners>(&query, limit, cursor).await
 }
 
-/// The names of registered runners that `part`, in lower case, is a part of, in whatever case. Databases know no other
-/// letters than those of ASCII: all names are looked through here.
+/// The names of registered runners that contain `part`, which is in lower case; the case of the names is ignored. All
+/// names are compared here, since the databases only know the case of ASCII letters.
 pub(crate) async fn names_with(
     read_models: &ReadModels,
     part: &str,
@@ -61,7 +61,7 @@ fn cursor(row: &Runner) -> Cursor {
     Cursor::new(row.registered_at.unwrap_or_default(), &row.id)
 }
 
-/// As [`find`], at a position that the read models have come to.
+/// As [`find`], at a position that the read models have reached.
 pub async fn find_at(
     read_models: &ReadModels,
     id: &RunnerId,
@@ -73,7 +73,7 @@ pub async fn find_at(
     Ok(rows.into_iter().find(|runner| runner.id == *id && runner.registered_at.is_some()))
 }
 
-/// What a runner could do at a position; `None` is everything, also of one that was not registered.
+/// The capabilities of a runner at a position. `None` means unrestricted; a runner that was not registered is, too.
 pub async fn capabilities_at(
     read_models: &ReadModels,
     id: &RunnerId,
@@ -83,7 +83,7 @@ pub async fn capabilities_at(
     Ok(runner.and_then(|runner| runner.capabilities))
 }
 
-/// As [`list`], at a position that the read models have come to.
+/// As [`list`], at a position that the read models have reached.
 pub async fn list_at(
     read_models: &ReadModels,
     position: Position,
@@ -106,7 +106,7 @@ pub struct RunnerCounts {
     pub offline: u64,
 }
 
-/// How many registered runners there are in each state: a walk along an index of them.
+/// How many registered runners there are in each state, counted over an index.
 pub async fn counts(read_models: &ReadModels) -> Result<RunnerCounts, QueryError> {
     let query = Query::new(
         "select status, count(*) from {rows} where status is not null and registered_at is not null group by status",

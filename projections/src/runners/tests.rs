@@ -99,7 +99,7 @@ fn another_process_of_the_same_name_orphans_what_the_former_one_holds() {
     };
     assert_eq!(orphaned(booted("one", 0), booted("two", 6)), [true]);
     assert_eq!(orphaned(booted("one", 0), booted("one", 6)), [false]);
-    // Who does not tell may be the same one.
+    // Without a boot id, it may be the same process.
     assert_eq!(orphaned(registered(None, 0), booted("two", 6)), [false]);
     assert_eq!(orphaned(booted("one", 0), registered(None, 6)), [false]);
 }

@@ -2,8 +2,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::*;
 use crate::checkpoint::State;
-use crate::known_rows::KnownRows;
 use crate::projection::ALL;
+use crate::row_cache::RowCache;
 
 fn generations() -> [Checkpoint; 1] {
     [Checkpoint {
@@ -14,7 +14,7 @@ fn generations() -> [Checkpoint; 1] {
         position: Position(0),
         parked: HashSet::new(),
         skipped: BTreeSet::new(),
-        known_rows: KnownRows::with_capacity(0),
+        known_rows: RowCache::with_capacity(0),
     }]
 }
 
@@ -30,7 +30,7 @@ fn put<const N: usize>(unstored: &Unstored, to: u64, upserts: [(&str, bool); N],
     unstored.put(&generations(), vec![changes], Position(to));
 }
 
-/// The documents to be stored, and the keys to be deleted.
+/// The documents to store, and the keys to delete.
 fn take(unstored: &Unstored) -> (Vec<String>, Vec<String>) {
     let changes = unstored.take(&generations()).remove(0);
     (changes.upserts.into_iter().map(|upsert| upsert.document).collect(), changes.deletes)

@@ -1,4 +1,4 @@
-//! Webhook events into webhooks.
+//! Folds webhook events into webhooks.
 
 use rivet_events::webhook::WebhookEvent;
 use rivet_events::{Envelope, Event, StreamType};

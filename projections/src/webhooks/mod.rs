@@ -1,4 +1,4 @@
-//! Which webhooks there are, what each is told of, and whether it is delivered.
+//! Which webhooks there are, which events each one wants, and whether they are delivered.
 
 mod fold;
 mod queries;
@@ -20,17 +20,17 @@ pub use queries::{active, find, list};
 pub struct Webhook {
     /// The webhook.
     pub id: WebhookId,
-    /// Where to.
+    /// The URL that events are delivered to.
     pub url: String,
-    /// Of which types of event; of any where there are none.
+    /// The types of event that it wants; all if empty.
     pub types: Vec<String>,
-    /// Of which pipeline; of everything where there is none.
+    /// The pipeline that it wants the events of; all events if `None`.
     pub pipeline_id: Option<PipelineId>,
-    /// Events of one delivery at most, as a batch; one by itself where there is none.
+    /// Most events in one delivery, sent as a batch; if `None`, each event is delivered by itself.
     pub batch_size: Option<u32>,
     /// Whether its events are delivered.
     pub status: WebhookStatus,
-    /// Why not, where they are not.
+    /// Why they are not, while it is paused.
     pub paused: Option<WebhookPaused>,
     /// When it was created.
     #[serde(with = "ts_microseconds")]
@@ -44,9 +44,9 @@ pub struct Webhook {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WebhookStatus {
-    /// They are.
+    /// Its events are delivered.
     Active,
-    /// They were given up.
+    /// Deliveries stopped, until somebody resumes them.
     Paused,
 }
 

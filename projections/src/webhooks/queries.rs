@@ -1,4 +1,4 @@
-//! What may be asked about webhooks.
+//! Queries for webhooks.
 
 use rivet_events::id::WebhookId;
 
@@ -12,7 +12,7 @@ pub async fn find(read_models: &ReadModels, id: WebhookId) -> Result<Option<Webh
     read_models.find::<Webhooks>(&id.to_string()).await
 }
 
-/// All that are to be delivered.
+/// All active webhooks.
 pub async fn active(read_models: &ReadModels) -> Result<Vec<Webhook>, QueryError> {
     let query =
         Query::new("select document from {rows} where status = ").bind(WebhookStatus::Active.as_str());

@@ -1,4 +1,4 @@
-//! Given a keeper that stores two batches at once, then what its readers see.
+//! Given a keeper that commits two batches at once, then what its readers see.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,7 +15,7 @@ use crate::log::{StoreError, StreamWrite};
 use crate::runner::{RunnerEvent, RunnerRemoved};
 use crate::stream::StreamType;
 
-/// Stores its first batch after the second one, and has no table to read.
+/// Stores its second batch before the first one, and fails reads of its table.
 #[derive(Default)]
 struct Overtaking {
     begun: AtomicUsize,

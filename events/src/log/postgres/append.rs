@@ -1,4 +1,5 @@
-//! Stores a batch: one call of the function `append_events` (see the migrations), one round trip, one transaction.
+//! Stores a batch in PostgreSQL by one call of the function `append_events` (see the migrations): one round trip, and
+//! one transaction.
 
 use std::num::TryFromIntError;
 
@@ -11,10 +12,10 @@ use crate::envelope::Position;
 use crate::log::StoreError;
 use crate::log::batch::{Attempt, Batch, Write};
 
-/// What is no JSON is found before the function takes the lock.
+/// The casts to `json` check the texts before the function takes the append lock.
 const APPEND: &str = "select append_events($1, $2, $3, $4, $5, $6, $7, $8, $9::text[]::json[], $10::text[]::json[], $11, $12, $13)";
 
-/// Which writes, of type, id, and version expected, are stale: 1 for the first, ascending.
+/// Selects the stale ones of these writes (type, id, expected version), counted from 1, ascending.
 const STALE_WRITES: &str = "
     select w.place from unnest($1::text[], $2::text[], $3::bigint[]) with ordinality as w (type, id, expected, place)
     where w.expected <> coalesce((
@@ -24,14 +25,14 @@ const STALE_WRITES: &str = "
     ), 0)
     order by w.place";
 
-/// The constraint that each version of a stream is taken once.
+/// The constraint by which a stream has each sequence only once.
 const STREAM_KEY: &str = "events_stream_sequence";
 
 /// A batch on its way over a connection.
 pub(super) struct PostgresAttempt<'a> {
     pub(super) connection: &'a mut PgConnection,
     pub(super) batch: Batch<'a>,
-    /// The last position is at least this.
+    /// A lower bound of the last position.
     pub(super) known_head: Position,
 }
 
@@ -65,7 +66,7 @@ fn is_stream_conflict(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(DatabaseError::constraint) == Some(STREAM_KEY)
 }
 
-/// Streams and the versions that they are expected at, a vector a column.
+/// Streams with their expected versions, as one vector for each column.
 #[derive(Default)]
 struct Streams<'a> {
     types: Vec<&'a str>,
@@ -82,7 +83,7 @@ impl<'a> Streams<'a> {
     }
 }
 
-/// One vector a parameter of `append_events`.
+/// The parameters of `append_events`, one vector each.
 #[derive(Default)]
 struct Columns<'a> {
     /// The streams to look up.
@@ -99,7 +100,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    /// Those of the appends without a stale write.
+    /// The columns of the appends that have no stale write.
     fn new(batch: Batch<'a>, stale_writes: &[usize]) -> Result<Self, TryFromIntError> {
         let mut columns = Self::default();
         for write in batch.looked_up(stale_writes) {
@@ -120,7 +121,8 @@ impl<'a> Columns<'a> {
         Ok(columns)
     }
 
-    /// The base. None where a stream that was looked up is not at its version.
+    /// Returns the position before the first event stored; `None` if a stream that was looked up is not at its
+    /// version.
     async fn append(
         &self,
         connection: &mut PgConnection,

@@ -1,7 +1,8 @@
-//! Learns of the appends of other processes, and tells them of ours.
+//! Follows the appends of other processes, and notifies them of ours.
 //!
-//! A NOTIFY is a hint only: it is sent after the commit, on another connection, and seldom, since a NOTIFY inside
-//! the append would make all commits of the server stand in line. What a hint does not bring, the poll does.
+//! A NOTIFY is only a hint. It is sent after the commit, on another connection, and at most every 25 ms, since a
+//! NOTIFY inside the append would serialise all commits of the server. A poll finds the appends for which no hint
+//! arrives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +20,12 @@ use crate::log::writer::raise;
 const CHANNEL: &str = "rivet_events";
 /// The shortest time between two hints of one process.
 const HINT_INTERVAL: Duration = Duration::from_millis(25);
-/// How long anything may take before it is tried again over another connection: a server that is gone without a word never
-/// answers.
+/// How long the server may take to answer; after that, a new connection is opened. A server that is gone without a
+/// word never answers.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Longest pause before listening is tried again: meanwhile nothing is heard of the others.
+/// Longest pause before listening again after a failure: meanwhile, this process sees no appends of the others.
 const RETRY: Duration = Duration::from_secs(1);
-/// A hint that a crash of the server takes is no loss: it need not wait for the disk.
+/// Sends a hint. Its commit need not wait for the disk, as a hint that a crash of the server takes is no loss.
 const HINT: &str = "select set_config('synchronous_commit', 'off', true), pg_notify($1, $2)";
 
 pub(super) struct Follower {
@@ -76,7 +77,8 @@ impl Follower {
 }
 
 impl Follower {
-    /// What was committed here, the writer makes known, once it can be read from memory.
+    /// Raises the head, unless the position is one of this process: the writer publishes that itself, once the events
+    /// can be read from memory.
     fn heard_of(&self, position: Position) {
         if position > *self.committed.borrow() {
             raise(&self.head, position);
@@ -90,7 +92,8 @@ async fn answered<T, E: Into<StoreError>>(
     timeout(ANSWER_TIMEOUT, answer).await?.map_err(Into::into)
 }
 
-/// The position to tell of next, not before `due`; it is marked as told only when it is returned.
+/// Waits for the next position to notify the others of, at least until `due`. The change is only marked as seen when
+/// it is returned, so cancelling this loses nothing.
 async fn due_change(
     committed: &mut watch::Receiver<Position>,
     due: Instant,

@@ -1,4 +1,5 @@
-//! Stores a batch: two statements over JSON, one transaction, one wake-up of the thread under the connection.
+//! Stores a batch in SQLite: two statements over JSON arrays, in one transaction, with one wake-up of the thread
+//! that drives the connection.
 
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, Row as _};
@@ -8,7 +9,7 @@ use crate::envelope::Position;
 use crate::log::StoreError;
 use crate::log::batch::{Attempt, Batch, Write};
 
-/// That the stream of a write is not at the version expected.
+/// A condition: the stream of the write `w` is not at its expected version.
 macro_rules! stale {
     () => {
         "w.value ->> 2 <> coalesce((
@@ -18,11 +19,12 @@ macro_rules! stale {
     };
 }
 
-/// Stores events, an array of the columns each (of payload and metadata, where they are in the [`PackedTexts`]), if none
-/// of these writes, `[type, id, expected]` each, is stale. How many were stored, and the position of the last one.
+/// Stores events unless a write is stale. Each event is an array of its columns, with the start and length of payload
+/// and metadata in the [`PackedTexts`]; each write is `[type, id, expected]`. Selects how many events were stored,
+/// and the position of the last one.
 ///
-/// `or rollback`: else SQLite would keep a copy of each page that it changes, to undo that statement alone. And `limit`:
-/// else it would write down, and read, the JSON of an event anew for each of its columns.
+/// Without `or rollback`, SQLite would keep a copy of each page that it changes, to be able to undo this statement
+/// alone. Without `limit`, it would serialise and parse the JSON of an event again for each of its columns.
 const APPEND: &str = concat!(
     "insert or rollback into events (position, aggregate_type, aggregate_id, sequence, event_type, event_version,
         payload, metadata, event_id, recorded_at)
@@ -36,7 +38,7 @@ const APPEND: &str = concat!(
     select changes(), (select coalesce(max(position), 0) from events)"
 );
 
-/// Which of these writes are stale: 0 for the first, ascending.
+/// Selects the stale ones of these writes, counted from 0, ascending.
 const STALE_WRITES: &str = concat!("select w.key from json_each(?1) w where ", stale!(), " order by w.key");
 
 /// A batch on its way into the file.
@@ -70,13 +72,13 @@ impl Attempt for SqliteAttempt<'_> {
     }
 }
 
-/// The streams of some writes, and the versions that they are expected at.
+/// The streams of some writes with their expected versions, as JSON.
 fn streams<'a>(writes: impl Iterator<Item = &'a Write>) -> Result<String, serde_json::Error> {
     let stream = |write: &'a Write| (write.stream.kind.as_str(), &write.stream.id, write.expected);
     serde_json::to_string(&writes.map(stream).collect::<Vec<_>>())
 }
 
-/// The accepted events of a batch as [`APPEND`] takes them, and how many they are.
+/// The accepted events of a batch as [`APPEND`] takes them, and their number.
 fn packed(batch: Batch<'_>, stale_writes: &[usize]) -> Result<(String, Vec<u8>, u64), serde_json::Error> {
     let mut texts = PackedTexts::default();
     let rows: Vec<_> = batch

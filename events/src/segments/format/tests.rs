@@ -1,4 +1,4 @@
-//! What is written is read back, and damage is told.
+//! What is written is read back, and damage is detected.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
