@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# The one binary, on a small Debian, as a user without rights. Kept data (the SQLite file) is in /data.
+# The program on a small Debian, run by a user without rights. What must be kept (the SQLite file) is in /data.
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /rivet
@@ -19,6 +19,6 @@ VOLUME /data
 ENV RIVET_LISTEN=0.0.0.0:8080 \
     RIVET_DATABASE_URL=sqlite:///data/rivet.db
 EXPOSE 8080
-# It drains on SIGTERM, which is what `docker stop` sends.
+# `docker stop` sends SIGTERM, on which the server drains.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["rivet-healthcheck"]
 ENTRYPOINT ["rivet-orchestrator"]

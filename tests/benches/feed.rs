@@ -1,10 +1,10 @@
-//! Readers of the feed and a webhook under a load of jobs: two readers and the receiver are cut off at random, the
-//! server is killed and started again halfway. Says what was lost and what came twice, and how late events came.
+//! Readers of the feed and a webhook under a load of jobs: two readers and the receiver are cut off at random, and
+//! the server is killed and started again halfway. Prints what was lost, what came twice, and how late events came.
 //!
-//! `cargo bench -p rivet-tests --bench feed [-- RATE [SECONDS [FOLLOWERS]]]`: 500 lives of jobs a second for 20 s, and
-//! 100 further readers who are not cut off, where no numbers are given; on SQLite and on PostgreSQL with its default
-//! settings. A life is a launch, a claim, a log batch and a completion: five events. In the end a new webhook is told of
-//! all of them, one by one and then in batches, which says how fast that goes.
+//! `cargo bench -p rivet-tests --bench feed [-- RATE [SECONDS [FOLLOWERS]]]`: by default 500 lives of jobs a second
+//! for 20 s, and 100 further readers that are not cut off; on SQLite and on PostgreSQL with its default settings. A
+//! life is a launch, a claim, a log batch and a completion: five events. At the end, a new webhook gets all of them,
+//! one by one and then in batches, and the rate of these deliveries is printed.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -112,7 +112,7 @@ fn missing(seen: &Seen, head: u64) -> usize {
     (1..=head).filter(|position| !known.contains(position)).count()
 }
 
-/// How much later than the first reader the others got an event, in milliseconds: the median and the 99th of 100.
+/// How much later than the first reader the others got an event, in milliseconds: the median and the 99th percentile.
 fn lags(readers: &[&Seen], head: u64) -> (f64, f64) {
     let mut first = vec![None::<Instant>; usize::try_from(head).unwrap() + 1];
     let place = |position: u64| usize::try_from(position).ok().filter(|place| *place < first.len());
@@ -132,7 +132,7 @@ fn lags(readers: &[&Seen], head: u64) -> (f64, f64) {
     (lags[lags.len() / 2], lags[lags.len() * 99 / 100])
 }
 
-/// Events a second that a new webhook is told of, from the first one to `head`.
+/// Events a second that are delivered to a new webhook, from the first one to `head`.
 async fn pace(server: &Server, head: u64, batch_size: &Value) -> f64 {
     let receiver = Receiver::start().await;
     let webhook = json!({"url": receiver.url("/"), "secret": SECRET, "after": 0, "batch_size": batch_size});
@@ -149,7 +149,8 @@ async fn pace(server: &Server, head: u64, batch_size: &Value) -> f64 {
     return head as f64 / began.elapsed().as_secs_f64();
 }
 
-/// Waits until the webhook got everything; how many copies came beyond the first ones, and whether those were in order.
+/// Waits until the webhook got everything; returns how many repeated copies came, and whether the first copies were
+/// in order.
 async fn delivered(server: &Server, receiver: &Receiver) -> (usize, bool) {
     let mut expected = BTreeSet::new();
     let mut after = 0;

@@ -1,8 +1,8 @@
-//! Whether a long history makes anything slower: a store with many ended jobs beside an empty one.
+//! Whether a long history makes anything slower: a store with many ended jobs compared with an empty one.
 //!
-//! `cargo bench -p rivet-tests --bench growth [-- [JOBS] [sqlite|postgres]]`, 1,000,000 jobs of five events and ten lines
-//! of log where no number is given, on SQLite and on PostgreSQL with its default settings. The history is appended to the log, and the
-//! read models are built from it. In the end the logs are archived.
+//! `cargo bench -p rivet-tests --bench growth [-- [JOBS] [sqlite|postgres]]`: by default 1,000,000 jobs with five
+//! events and ten log lines each, on SQLite and on PostgreSQL with its default settings. The history is appended to
+//! the log, and the read models are built from it. At the end, the logs are archived.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -33,14 +33,14 @@ use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
 
 const LINES: usize = 10;
-/// Appends at a time.
+/// Number of appends at a time.
 const WRITERS: usize = 256;
 /// When the first job was launched, in seconds since 1970 UTC.
 const BEGAN: i64 = 1_780_000_000;
-/// Between two launches, by the clock of the history.
+/// Time between two launches, by the clock of the history.
 const BETWEEN: TimeDelta = TimeDelta::milliseconds(100);
 const PAGES: usize = 200;
-/// Operations of the load that are compared.
+/// The operations of the load that are compared.
 const COMPARED: [&str; 3] = ["launch", "claim", "complete"];
 
 #[tokio::main]
@@ -98,9 +98,10 @@ async fn measure(kind: StoreKind, jobs: u32) {
     archive::measure(kind, &grown, &some_jobs).await;
 }
 
-/// Appends the history, and builds the read models from it. The pipeline of all its jobs, and some of these.
+/// Appends the history, and builds the read models from it. Returns the pipeline of all its jobs, and some of these
+/// jobs.
 async fn grow(kind: StoreKind, store: &Store, jobs: u32) -> (String, Vec<String>) {
-    // Its pipeline is there, so that lists have a name for it.
+    // The pipeline exists, so that lists have a name for it.
     let server = Server::start(store, &[]).await;
     let pipeline = new_pipeline(&server.client()).await;
     assert!(server.terminate().await.success());
@@ -142,7 +143,7 @@ async fn live(log: &dyn EventLog, pipeline_id: PipelineId, now: DateTime<Utc>) -
     job_id
 }
 
-/// How long the first page of each list takes.
+/// Measures the first page of each list.
 async fn pages(kind: StoreKind, server: &Server, pipeline: String) {
     let api = server.client();
     let lists = [
@@ -170,7 +171,7 @@ async fn pages(kind: StoreKind, server: &Server, pipeline: String) {
     }
 }
 
-/// What eight workers see in ten seconds.
+/// Measures the load of eight workers for ten seconds.
 fn load(server: &Server) -> Value {
     let mut bench = Command::new(program());
     bench.args(["bench", "--json", "--workers", "8", "--duration", "10s"]);
@@ -186,8 +187,8 @@ fn median(report: &Value, operation: &str) -> f64 {
     operations.iter().find(|of| of["operation"] == operation).unwrap()["p50"].as_f64().unwrap()
 }
 
-/// What would have been done with such a store long ago, and is not shortly after it was filled: autovacuum, and the
-/// system's writing of gigabytes to disk, beside which everybody waits for the disk now and then.
+/// Brings the store into the state that it would have some time after it was filled: runs what autovacuum does, and
+/// waits until the system has written its gigabytes to disk, which delays every other access to the disk.
 async fn settle(kind: StoreKind, store: &Store) {
     assert!(Command::new("sync").status().unwrap().success());
     match kind {

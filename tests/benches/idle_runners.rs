@@ -1,8 +1,8 @@
 //! What idle runners cost, and how fast they wake: thousands of them in the long poll of next-claim, then a burst of
 //! launches.
 //!
-//! `cargo bench -p rivet-tests --bench idle_runners [-- RUNNERS [LAUNCHES]]`, 10,000 runners and 1,000 launches where
-//! no numbers are given, on SQLite and on PostgreSQL with its default settings. Linux only: it reads `/proc`.
+//! `cargo bench -p rivet-tests --bench idle_runners [-- RUNNERS [LAUNCHES]]`: by default 10,000 runners and 1,000
+//! launches, on SQLite and on PostgreSQL with its default settings. Linux only, since it reads `/proc`.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -28,21 +28,21 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
-/// Longest wait for a job that a server grants.
+/// Longest wait that a server grants a next-claim.
 const WAIT_MS: u64 = 50_000;
-/// How long idleness is watched.
+/// How long the idle server is measured.
 const WATCH: Duration = Duration::from_secs(20);
-/// After a change, before idleness is watched: for what still goes on behind the answers.
+/// Pause before that measurement, until earlier work in the background is done.
 const SETTLE: Duration = Duration::from_secs(10);
-/// Requests at a time, where there is a crowd of them.
+/// Number of concurrent requests, where there are many.
 const AT_ONCE: usize = 64;
-/// Runners that connect in one instant, and the time to the next of them: ten thousand at once overflow what the system
-/// keeps of connections that are not accepted yet, and it lets them wait for their own retry.
+/// How many runners connect at the same time, and how long until the next group does: ten thousand at once overflow
+/// the system's queue of connections that are not accepted yet, and those would wait for TCP to retry.
 const WAVE: usize = 250;
 const BETWEEN_WAVES: Duration = Duration::from_millis(100);
-/// What each fourth runner can do; the jobs demand nothing.
+/// The capabilities of the runners, which get these four in turn; the jobs demand nothing.
 const CAPABILITIES: [&[&str]; 4] = [&[], &["docker"], &["docker", "linux"], &["gpu"]];
-/// Ticks of the CPU times in `/proc`, a second.
+/// Ticks per second of the CPU times in `/proc`.
 const USER_HZ: f64 = 100.0;
 
 #[tokio::main]
@@ -68,7 +68,7 @@ async fn main() {
     }
 }
 
-/// A claim that was answered.
+/// An answered claim.
 struct Claimed {
     job: String,
     lease: String,
@@ -136,9 +136,9 @@ async fn measure(kind: StoreKind, store: &Store, runners: usize, launches: usize
     )
 }
 
-/// A runner: polls, and ends at once what it gets.
+/// A runner, which polls and completes every job that it gets at once.
 async fn poll(api: Client, runner: usize, claims: Arc<Mutex<Vec<Claimed>>>) {
-    // The first wait differs from one to the next, so that the polls are spread as those of real runners are.
+    // The first waits have different lengths, so that the polls are spread as those of real runners are.
     let mut wait_ms = runner as u64 * 7_919 % WAIT_MS;
     loop {
         let answer = api.claim_next(&format!("runner-{runner}"), wait_ms).await;
@@ -172,7 +172,7 @@ async fn watch(kind: StoreKind, store: &Store, server: &Server, phase: &str) {
     println!("{}", Usage::of(kind, store, server).await.since(&began).row(kind, phase));
 }
 
-/// What was used so far.
+/// Resources used so far.
 struct Usage {
     at: Instant,
     head: u64,
@@ -183,7 +183,7 @@ struct Usage {
     rss_kib: u64,
 }
 
-/// What was used in a time.
+/// Resources used during an interval.
 struct Rates {
     seconds: f64,
     used: Usage,
@@ -194,7 +194,7 @@ impl Usage {
         let head = server.client().get("/api/events?limit=1").await.expect(200)["head"].clone();
         let process = Path::new("/proc").join(server.pid().as_raw_nonzero().to_string());
         let stat = fs::read_to_string(process.join("stat")).unwrap();
-        // pid (name) state … utime stime …, the 14th and the 15th; the name may hold anything.
+        // pid (name) state … utime stime …: the 14th and the 15th field; the name may contain anything.
         let cpu = stat.rsplit_once(") ").unwrap().1.split(' ').skip(11).take(2);
         let (commits, rows, written) = match kind {
             StoreKind::Sqlite => (0, 0, number(&process.join("io"), "write_bytes:")),
@@ -246,7 +246,7 @@ impl Rates {
     }
 }
 
-/// Transactions and rows that changed (without those of this program, which only reads), and bytes of its own log.
+/// Transactions, changed rows (this program only reads), and bytes of the write-ahead log.
 async fn postgres_writes(url: &str) -> (i64, i64, u64) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     let (commits, rows, written): (i64, i64, i64) = sqlx::query_as(
@@ -268,7 +268,7 @@ fn number(file: &Path, name: &str) -> u64 {
     line.split_whitespace().next().unwrap().parse().unwrap()
 }
 
-/// Each runner is a connection, and each connection a file.
+/// Raises the limit of open files: each runner is a connection, and each connection a file.
 fn raise_file_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();

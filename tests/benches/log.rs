@@ -1,13 +1,13 @@
-//! What group commit is worth: commands per second of postgres-es through cqrs-es, and of our log, on one server.
+//! The benefit of group commit: commands per second of postgres-es through cqrs-es, and of our log, on one server.
 //!
-//! `cargo bench -p rivet-tests --bench log -- [WRITERS…]`. A command records one event of a job; a job has three (launched,
-//! claimed, completed), each appended at the version that the one before left. Both sides encode the same payloads
-//! and metadata, apply the event to the same aggregate, and wait until the event is synced to disk, with the
+//! `cargo bench -p rivet-tests --bench log -- [WRITERS…]`. A command records one event of a job. A job has three
+//! (launched, claimed, completed), each appended at the version that the one before left. Both sides encode the same
+//! payloads and metadata, apply the event to the same aggregate, and wait until the event is synced to disk, with the
 //! server's default settings. postgres-es reads the stream before each command, as it has to; our log is given the
-//! version that the caller holds in memory, as the server does. The rounds of the contestants alternate.
+//! version that the caller holds in memory, as in the server. The rounds of the contestants alternate.
 //!
-//! postgres-es runs twice: over the pool that it sets up itself (`default_postgress_pool`), and over one that is tuned
-//! for it: as many connections as serve it best, not tested before each use.
+//! postgres-es runs twice: over the pool that it sets up itself (`default_postgress_pool`), and over one that is
+//! tuned for it, with the number of connections that serves it best, and without a test before each use.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -38,7 +38,7 @@ use tokio::task::JoinSet;
 const WRITERS: [usize; 4] = [1, 8, 64, 256];
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
-/// Connections of postgres-es, one a command under way; more than this make it slower.
+/// Connections of postgres-es, one per concurrent command; more than this make it slower.
 const PEER_CONNECTIONS: u32 = 64;
 
 /// The table that postgres-es comes with.
@@ -54,7 +54,7 @@ const PEER_TABLE: &str = "
         primary key (aggregate_type, aggregate_id, sequence)
     )";
 
-/// The least an aggregate can be: both sides apply every event to it.
+/// The smallest possible aggregate; both sides apply every event to it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Job {
     events: u64,
@@ -81,7 +81,7 @@ impl Aggregate for Job {
     }
 }
 
-/// What takes the commands of a round.
+/// The contestant that executes the commands of a round.
 #[derive(Clone)]
 enum Contestant {
     Peer(Arc<CqrsFramework<Job, PersistedEventStore<PostgresEventRepository, Job>>>),

@@ -1,7 +1,8 @@
-//! How fast the read models are: following a busy log, answering a read that waits for its own write, and rebuilt.
+//! How fast read models are: following a busy log, answering a read that waits for its own write, rebuilding and
+//! verifying.
 //!
-//! `cargo bench -p rivet-tests --bench rebuild [-- EVENTS]`, 1,000,000 events where no number is given, on SQLite and
-//! on PostgreSQL with its default settings.
+//! `cargo bench -p rivet-tests --bench rebuild [-- EVENTS]`: by default 1,000,000 events, on SQLite and on PostgreSQL
+//! with its default settings.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,

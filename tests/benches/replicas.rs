@@ -1,8 +1,9 @@
-//! Three replicas over one PostgreSQL under a load of whole lifecycles, while replicas are killed one after the other
-//! and PostgreSQL twice: is everything there that was acknowledged, was every job held by one runner, did all end?
+//! Three replicas over one PostgreSQL under a load of whole lifecycles, while the replicas are killed one after the
+//! other, and PostgreSQL twice: is everything there that was acknowledged, was every job held by one runner at a
+//! time, did all jobs end?
 //!
-//! `cargo bench -p rivet-tests --bench replicas [-- SECONDS [SEED]]`, 120 seconds and a seed by chance where no numbers
-//! are given. The seed replays which replica is killed when, and how PostgreSQL goes.
+//! `cargo bench -p rivet-tests --bench replicas [-- SECONDS [SEED]]`: by default 120 seconds, and a random seed. The
+//! same seed repeats which replica is killed when, and how PostgreSQL is stopped.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -32,7 +33,7 @@ use fleet::Fleet;
 use journal::Journal;
 
 const REPLICAS: usize = 3;
-/// From one kill of a replica to the next.
+/// Time between two kills of a replica.
 const KILL_EVERY: Duration = Duration::from_secs(5);
 
 #[tokio::main]
@@ -66,10 +67,10 @@ async fn main() {
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }
 
-/// How long it took to get over what was broken.
+/// How long each interruption lasted.
 #[derive(Default)]
 struct Outages {
-    /// From a kill until the survivors answered a read with what was written after it.
+    /// From the kill of a replica until the survivors answered a read with what was written after it.
     takeovers: Vec<Duration>,
     /// From the return of PostgreSQL until every replica acknowledged a write again.
     returns: Vec<Duration>,
@@ -93,7 +94,7 @@ impl Outages {
     }
 }
 
-/// Kills one replica after the other, and PostgreSQL at a third and at two thirds of the time.
+/// Kills one replica after the other, and PostgreSQL after a third and two thirds of the time.
 async fn break_things(store: &Store, fleet: &Fleet, dice: &mut Dice, duration: Duration) -> Outages {
     let started = Instant::now();
     let mut outages = Outages::default();

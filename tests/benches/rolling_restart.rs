@@ -1,9 +1,9 @@
-//! Two replicas behind nginx, as `deploy/nginx.conf` has it, restarted one after the other under a steady load: does any
-//! client notice?
+//! Two replicas behind nginx, configured by `deploy/nginx.conf`, are restarted one after the other under a steady
+//! load: does any client notice?
 //!
-//! `cargo bench -p rivet-tests --bench rolling_restart [-- ROUNDS]`, two rounds where no number is given. Needs nginx on
-//! the `PATH` or where Debian puts it (`apt-get install nginx-light`). It fails if an answer is not the one that a
-//! server at rest gives.
+//! `cargo bench -p rivet-tests --bench rolling_restart [-- ROUNDS]`: by default two rounds. Needs nginx on the `PATH`
+//! or where Debian installs it (`apt-get install nginx-light`). It fails if any answer differs from that of a server
+//! that is not restarted.
 #![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
@@ -25,9 +25,9 @@ use rivet_tests::verify::verify;
 use balancer::Balancer;
 use load::Load;
 
-/// As in `docker-compose.yml`, and the defaults where the harness has others.
+/// The flags of `docker-compose.yml`, and the program's defaults where the test harness has others.
 const FLAGS: [&str; 4] = ["--drain-delay", "5s", "--read-wait", "2s"];
-/// Load before the first restart and after the last one.
+/// How long the load runs before the first restart and after the last one.
 const REST: Duration = Duration::from_secs(3);
 
 #[tokio::main]
@@ -64,7 +64,7 @@ async fn main() {
     assert!(counts.failures.is_empty(), "clients noticed");
 }
 
-/// Asks a replica to end, waits until it has, and starts its successor in its place.
+/// Stops a replica, waits until it has ended, and starts its successor at the same address.
 async fn restart(replica: &mut Server, address: &str, store: &Store) {
     let status = replica.end().await;
     assert!(status.success(), "{status}");

@@ -1,4 +1,4 @@
-/** What is done from a page: launching, cancelling, revising, rebuilding; each says what it does, and is seen done. */
+/** Commands from a page: launching, cancelling, revising, rebuilding; each says what it does, and its effect is shown. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

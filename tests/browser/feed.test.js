@@ -1,4 +1,4 @@
-/** The feed of events: it finds what is far back, goes on after a failure, and knows every type. */
+/** The feed of events: it shows old events, continues after a failure, and knows every type. */
 
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -10,9 +10,9 @@ import { eventually } from "./support/eventually.js";
 import { stage } from "./support/stage.js";
 
 const GOLDEN = resolve(import.meta.dirname, "../../events/golden");
-/** Events of one page. */
+/** Number of events on one page. */
 const PAGE = 100;
-/** More than one window holds. */
+/** More events than one window holds. */
 const JOBS = 250;
 
 /** @param {import("./support/server.js").Server} server */

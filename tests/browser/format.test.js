@@ -1,4 +1,4 @@
-/** Times and numbers as texts. */
+/** Formatting of times and numbers. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-/** Forms: what they send is what was meant, also what they cannot show, and where an answer was lost. */
+/** Forms: they send what was meant, also for values that they cannot show, and after a lost answer. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { stage } from "./support/stage.js";
 
 const STAGES = "stages = { { name = 'one', script = function() end } }";
-/** A whole number that this language cannot hold. */
+/** A whole number that JavaScript cannot represent. */
 const HUGE = "1234567890123456789";
 
 /** @param {import("./support/server.js").Server} server */

@@ -1,4 +1,4 @@
-/** Texts that would like to be markup or code: they are shown as they are, and nothing of them ever runs. */
+/** Texts that contain markup or code: they are shown as they are, and nothing in them ever runs. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +9,7 @@ import { stage } from "./support/stage.js";
 const ESCAPE = "\u001b";
 const BELL = "\u0007";
 
-/** Each would tell on itself if it ran: by a dialog, or by this name on the window. */
+/** Each would be noticed if it ran: by a dialog, or by this name on the window. */
 const ATTACKS = [
   "<script>window.hacked = 1; alert(1)</script>",
   '<img src=x onerror="window.hacked = 1; alert(2)">',
@@ -141,7 +141,7 @@ test("the policy of the page lets nothing run but the files of the dashboard", a
       document.body.append(script);
       document.body.insertAdjacentHTML("beforeend", "<img src=x onerror='window.hacked = 2'>");
     } catch {
-      // Refused by the trusted types.
+      // Trusted types refuse this.
     }
     return /** @type {any} */ (window).hacked;
   });

@@ -1,4 +1,4 @@
-/** What happens while a page is open: it shows changes by itself, and keeps what is being typed. */
+/** Live updates of an open page: it shows changes by itself, and keeps what is being typed. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

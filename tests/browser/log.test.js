@@ -1,4 +1,4 @@
-/** The log of a job: lines can be found and linked, and are shown as a terminal would. */
+/** The log of a job: lines can be searched and linked, and are shown as in a terminal. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -50,7 +50,7 @@ test("a search finds lines whatever their case, and goes from one to the next", 
 test("the match that the search is at is told from the others, and seen however far right it is", async () => {
   const { page } = await on.open();
   const job = await on.api.launchOn("right", on.sample.pipeline.id);
-  // A letter that is two in lower case must not shift what is marked.
+  // A letter that becomes two in lower case must not shift the marked text.
   await on.api.log(job.id, ["İİ needle", `${"a".repeat(3_000)} needle`]);
   await page.goto(`/jobs/${job.id}`);
   const field = page.getByLabel("Search the log");

@@ -1,4 +1,4 @@
-/** A long log stays quick: its end is followed, the rest is loaded when it is asked for. */
+/** A long log stays fast: its end is followed, and the rest is loaded on request. */
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -8,19 +8,19 @@ import { eventually } from "./support/eventually.js";
 import { stage } from "./support/stage.js";
 
 const LINES = 100_000;
-/** Entries of one request of the page. */
+/** Number of entries that the page loads with one request. */
 const PAGE = 5_000;
-/** Lines of a log that is higher than a browser can scroll. */
+/** Number of lines of a log that is higher than a browser can scroll. */
 const HIGHEST = 1_700_000;
 /** Pixels. */
 const LINE_HEIGHT = 20;
-/** Elements of the pane at most: what is seen, and a little beyond. */
+/** Maximum number of elements in the pane: the visible ones, and a few beyond. */
 const MAX_ELEMENTS = 600;
 /** The longest wait for the whole of a long log, from a debug build on a busy machine. */
 const LOADED_MS = 60_000;
-/** A frame in which the page would seem to hang, in milliseconds. */
+/** A frame that takes this long makes the page seem to hang, in milliseconds. */
 const LONG_FRAME_MS = 200;
-/** How many of a hundred frames may be long: a busy machine holds up one now and then, a slow page one a batch. */
+/** How many of a hundred frames may be long: a busy machine delays one now and then, a slow page one per batch. */
 const LONG_FRAMES_PERCENT = 5;
 
 /** @param {import("./support/server.js").Server} server */
@@ -88,7 +88,7 @@ test("a long log opens at its end, and what was before is loaded when it is aske
   await page.getByText(`from entry ${(first - PAGE).toLocaleString("en-US")} on`).waitFor();
   const height = await page.locator(".log-lines").evaluate((element) => element.clientHeight);
   assert.equal(height, (2 * PAGE + 1) * LINE_HEIGHT, "its lines and the title of the attempt");
-  // What was read stays where it was, and what was before it is above.
+  // The visible lines stay where they were, and the earlier ones are above them.
   await pane.getByText(`line ${first} of many`, { exact: true }).waitFor();
   await pane.getByText(`line ${first - 1} of many`, { exact: true }).waitFor();
   await page.getByLabel("Search the log").fill(`line ${first - PAGE} of`);
@@ -131,7 +131,7 @@ test("the whole log can be downloaded", async () => {
   await page.context().close();
 });
 
-/** The frames of the next while. Runs in the page. @param {number} forMs */
+/** The durations of the frames in this time. Runs in the page. @param {number} forMs */
 function measureFrames(forMs) {
   return new Promise((/** @type {(times: number[]) => void} */ measured) => {
     const begin = performance.now();
@@ -147,7 +147,7 @@ function measureFrames(forMs) {
   });
 }
 
-/** Goes through the whole log in 120 steps, one a frame. Runs in the page. */
+/** Scrolls through the whole log in 120 steps, one per frame. Runs in the page. */
 function scrollThrough() {
   return new Promise((/** @type {(times: number[]) => void} */ measured) => {
     const pane = /** @type {HTMLElement} */ (document.querySelector(".log-view"));

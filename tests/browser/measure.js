@@ -1,6 +1,6 @@
 /**
- * Measures the dashboard: what the first visit takes, and what many open dashboards cost the server. Prints one line
- * a figure. RIVET_PROGRAM names the program; a release build is the one to measure.
+ * Measures the dashboard: what the first visit costs, and what many open dashboards cost the server. Prints one figure
+ * per line. RIVET_PROGRAM names the program, which should be a release build.
  */
 
 import { readFileSync } from "node:fs";
@@ -15,9 +15,9 @@ const DASHBOARDS = 100;
 /** Jobs launched and cancelled each second while the dashboards are open: two events each. */
 const JOBS_PER_SECOND = 10;
 const SECONDS = 20;
-/** Clock ticks of a second, in /proc. */
+/** Clock ticks per second in /proc. */
 const TICKS = 100;
-/** What an open overview asks for after an event: at most once a second. */
+/** What an open overview requests after an event, at most once a second. */
 const REFETCHED = ["/api/stats", "/api/jobs?status=Failed,TimedOut&limit=5"];
 
 const server = await Server.start();
@@ -59,7 +59,7 @@ async function measureFirstVisit() {
 
 /**
  * What open overviews cost: each holds a stream, and refetches at most once a second when something happens. They
- * are played by plain requests, since as many browsers would measure themselves.
+ * are simulated by plain requests, since that many browsers would use up the machine.
  * @param {string} pipelineId
  */
 async function measureDashboards(pipelineId) {
@@ -110,7 +110,7 @@ function openDashboard() {
 
 /**
  * @param {number} seconds
- * @param {() => Promise<unknown>} work that takes so long
+ * @param {() => Promise<unknown>} work that takes this long
  * @returns {Promise<string>} percent of a core that the server took
  */
 async function cpuOver(seconds, work) {

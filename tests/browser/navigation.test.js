@@ -1,4 +1,4 @@
-/** Going from page to page, and what happens to the focus, to dialogs, and to answers that do not come whole. */
+/** Going from page to page, and what then happens to the focus, to dialogs, and to incomplete answers. */
 
 import assert from "node:assert/strict";
 import { rm } from "node:fs/promises";

@@ -1,4 +1,4 @@
-/** Data that is larger or odder than a designer thinks of: every page stays as wide as its window, and says what is so. */
+/** Unusually large or odd data: every page stays as wide as its window, and shows the data correctly. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,9 +7,9 @@ import { stage } from "./support/stage.js";
 
 const LONG = "x".repeat(10_000);
 const CAPABILITIES = 300;
-/** Capabilities of one runner that are shown at once. */
+/** Number of capabilities of a runner that are shown without expanding the list. */
 const SHOWN = 20;
-/** What the clock of the browser is wrong by. */
+/** How far the clock of the browser is wrong. */
 const SKEW_MS = 600_000;
 
 /** @param {import("./support/server.js").Server} server */
@@ -91,7 +91,7 @@ test("a time is told by the clock of the server, whatever the one of the browser
     }, skew);
     await page.goto(`/jobs/${on.sample.running.id}`);
     await page.getByText(/^Claimed .+ so far on hand/).waitFor();
-    // Less than a minute, and time goes on.
+    // It is less than a minute, but time passes.
     const phase = page.getByText(/^Claimed (\d+|\d\.\d) s so far/);
     const seen = await phase.innerText();
     await page.getByText(seen).waitFor({ state: "detached" });

@@ -1,4 +1,4 @@
-/** Every page: that it shows what it should, at any width, by its address alone, and by keyboard. */
+/** Every page shows its content at any width, can be opened by its address, and can be used by keyboard. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { stage } from "./support/stage.js";
 
 const on = stage(fill);
 
-/** Widths of a desk and of a phone, in pixels. */
+/** Widths of a desktop and of a phone, in pixels. */
 const WIDTHS = [1_280, 375];
 
 test("every page shows what it should by its address alone, without a complaint and without scrolling sideways", async (t) => {

@@ -1,4 +1,4 @@
-/** What the dashboard brings from others is what these have published, with their licences. */
+/** The vendored files of the dashboard are those that their packages published, with their licences. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { test } from "node:test";
 const VENDOR = resolve(import.meta.dirname, "../../orchestrator/ui/vendor");
 const PACKAGES = resolve(import.meta.dirname, "node_modules");
 
-/** Each file of ours, and where its package has it. */
+/** Each vendored file, and where it is in its package. */
 const FILES = {
   "preact/preact.mjs": "preact/dist/preact.mjs",
   "preact/hooks.mjs": "preact/hooks/dist/hooks.mjs",

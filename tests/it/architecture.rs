@@ -1,7 +1,7 @@
-//! The borders of the house, kept by machine: who may depend on whom, what the domain may name, where SQL and
-//! routes live, and that siblings have the same files.
+//! Tests of the architecture: which crate may depend on which, what the domain may name, where SQL and routes may be,
+//! and that sibling modules have the same files.
 //!
-//! Each rule is a function from text to its violations, and is shown to find one.
+//! Each rule is a function from source text to its violations, and each has a test that it finds one.
 
 mod source;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use self::source::{Source, code, paths, root, rust_files};
 
-/// The arrows between our crates; there are no others.
+/// The dependencies between our crates; there are no others.
 const ARROWS: [(&str, &[&str]); 4] = [
     ("rivet-events", &[]),
     ("rivet-projections", &["rivet-events"]),
@@ -20,10 +20,10 @@ const ARROWS: [(&str, &[&str]); 4] = [
     ("rivet-tests", &["rivet-events", "rivet-orchestrator", "rivet-projections"]),
 ];
 
-/// Who may speak SQL.
+/// The crates that may contain SQL.
 const WITH_SQL: [&str; 3] = ["rivet-events", "rivet-projections", "rivet-tests"];
 
-/// What the domain must not name: other layers, I/O, time and chance.
+/// What the domain must not name: other layers, I/O, time and randomness.
 const NOT_IN_THE_DOMAIN: [&str; 20] = [
     "tokio",
     "axum",
@@ -53,7 +53,7 @@ const STATEMENTS: [&str; 7] =
 const AGGREGATE: [&str; 5] = ["mod.rs", "command.rs", "state.rs", "decide.rs", "tests.rs"];
 const READ_MODEL: [&str; 4] = ["mod.rs", "fold.rs", "queries.rs", "tests.rs"];
 
-/// The one page of routes.
+/// The file that defines all routes.
 const ROUTES: &str = "orchestrator/src/http/mod.rs";
 
 #[test]
@@ -107,7 +107,7 @@ fn impurities(files: &[Source]) -> Vec<String> {
     let mut violations = Vec::new();
     for file in files {
         for path in paths(&code(&file.text)) {
-            // A name may stand for the whole of its module: `use std::fs`.
+            // A rule also matches every item of its module: `std::fs` matches `std::fs::read`.
             let names =
                 |forbidden: &&&str| path == **forbidden || path.starts_with(&format!("{forbidden}::"));
             let clock_or_layer =
@@ -156,7 +156,7 @@ fn statements(files: &[Source]) -> Vec<String> {
     violations
 }
 
-/// Prose may begin with `update` or `select` too.
+/// Whether a string literal is SQL. Ordinary sentences may begin with `update` or `select` too.
 fn is_sql(literal: &str) -> bool {
     literal.starts_with("select 1")
         || [" from ", " into ", " set ", " table "].iter().any(|word| literal.contains(word))
@@ -175,7 +175,7 @@ fn all_routes_are_on_one_page() {
 }
 
 fn stray_routes(files: &[Source]) -> Vec<String> {
-    // Tests of layers bring a router of their own.
+    // Tests of middleware build a router of their own.
     let strays = files.iter().filter(|file| {
         file.path != ROUTES && !file.path.ends_with("/tests.rs") && code(&file.text).contains(".route(")
     });
@@ -204,7 +204,7 @@ fn read_models_have_the_same_files() {
     assert_none(&missing_files(&folders, &READ_MODEL));
 }
 
-/// The folders right below one, each with the files right in it.
+/// The folders directly below a folder, each with the files directly in it.
 fn folders(files: &[Source], below: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut folders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in files {

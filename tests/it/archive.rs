@@ -1,4 +1,4 @@
-//! Logs of ended jobs leave the database, and nobody who reads them notices.
+//! The archive: logs of ended jobs leave the database, and readers get the same answers as before.
 
 mod place;
 mod retention;
@@ -28,7 +28,7 @@ on_both_stores! {
     a_server_archives_by_itself,
 }
 
-/// Everything that is answered about a log.
+/// All answers about the log of a job.
 async fn answers(place: &Place, client: &Client, job: &str) -> Vec<String> {
     let mut answers = vec![client.logs(job).await.text];
     for (after, limit) in [(0, 1), (0, 7), (3, 10), (6, 1), (7, 1000), (400, 33), (1_000_000, 5)] {
@@ -56,7 +56,7 @@ async fn an_archived_log_is_read_as_before(kind: StoreKind) {
     let server = place.server(&[]).await;
     let client = server.client();
     let mut jobs = Vec::new();
-    // The last one takes several blocks.
+    // The last log takes several blocks.
     for batches in [1, 3, 0, 2, 150] {
         jobs.push(new_logged_job(&client, batches).await);
     }
@@ -73,7 +73,7 @@ async fn an_archived_log_is_read_as_before(kind: StoreKind) {
     }
     place.assert_proven().await;
 
-    // The log says what became of it.
+    // The event log records what was archived.
     let events = client.get("/api/events?after=0&limit=1000&type=archive.segment_archived").await.expect(200);
     let payload = &events["events"][0]["payload"];
     let segment = fs::read(&place.segments()[0]).unwrap();
@@ -82,7 +82,7 @@ async fn an_archived_log_is_read_as_before(kind: StoreKind) {
     let replay = place.run(&["replay", "archive/job_logs"]).await;
     assert!(printed(&replay).contains("archive.segment_released"), "{replay:?}");
 
-    // A rebuild makes what the live read models are, and so does another server.
+    // A rebuild gives the same read models as following the log, and so does another server.
     assert!(place.run(&["rebuild"]).await.status.success());
     place.assert_proven().await;
     assert_archived(&place.archive().await, "archived 0 logs");
@@ -104,7 +104,7 @@ async fn what_is_younger_or_runs_stays_where_it_is(kind: StoreKind) {
 
     assert_archived(&place.run(&["archive", "--older-than", "1h"]).await, "archived 0 logs");
     assert_eq!((place.log_rows().await, place.segments().len()), (3, 0));
-    // No log may be archived that may still grow.
+    // A log that may still grow cannot be archived.
     let refused = place.run(&["archive", "--older-than", "1m"]).await;
     assert!(!refused.status.success() && said(&refused).contains("--log-grace"), "{refused:?}");
 
@@ -125,7 +125,7 @@ async fn an_archived_log_takes_nothing_more(kind: StoreKind) {
     let server = place.server(&[]).await;
     let client = server.client();
     let job = new_logged_job(&client, 2).await;
-    // The servers still take logs of it.
+    // The servers still accept log entries of this job.
     let late = json!([entry("late")]);
     client.append_logs(&job, &late).await.expect(201);
     let before = client.logs(&job).await.text;
@@ -145,8 +145,8 @@ async fn a_segment_that_is_damaged_before_its_release_loses_nothing(kind: StoreK
     let job = new_logged_job(&client, 5).await;
     let before = client.logs(&job).await.text;
 
-    // Nothing leaves the log while a read model is being made, so the archiver waits between the two steps; there it
-    // is killed.
+    // Nothing is deleted from the log while a read model is being rebuilt, so the archiver waits between recording
+    // the segment and releasing it. It is killed there.
     place.pretend_rebuild(true).await;
     let mut archiver = place.begin(&["--older-than", "1ms", "--log-grace", "1ms"]);
     eventually("the segment to be recorded", async || {
@@ -221,7 +221,7 @@ async fn an_archiver_that_is_killed_is_succeeded(kind: StoreKind) {
     let rows = place.log_rows().await;
     for kill in 1..=6 {
         let mut archiver = place.begin(&["--older-than", "30d"]);
-        // A little later each time, wherever it is then.
+        // Each archiver is killed a little later than the one before, wherever it is then.
         let _ = tokio::time::timeout(Duration::from_millis(150 * kill), archiver.wait()).await;
         archiver.kill().await.unwrap();
     }
@@ -231,7 +231,7 @@ async fn an_archiver_that_is_killed_is_succeeded(kind: StoreKind) {
     assert!(left < rows / 2, "{left} of {rows}");
     assert_eq!(all_logs(&client).await, before);
     place.assert_proven().await;
-    // Those of the jobs that have not ended.
+    // The logs that are left are those of jobs that have not ended.
     assert_archived(&place.run(&["archive", "--older-than", "30d"]).await, "archived 0 logs");
 }
 
@@ -250,7 +250,7 @@ async fn a_server_archives_by_itself(kind: StoreKind) {
     })
     .await;
     assert_eq!(all_logs(&client).await, before);
-    // The same process makes the read models anew, of a log that they are not in any more.
+    // The same server rebuilds the read models from an event log that has no entries of these logs any more.
     rebuild_all(&client, &place.store).await;
     assert_eq!(all_logs(&client).await, before);
     let pipeline = new_pipeline(&client).await;
@@ -262,7 +262,7 @@ async fn a_server_archives_by_itself(kind: StoreKind) {
     assert!(positions.is_sorted() && positions.len() < usize::try_from(*positions.last().unwrap()).unwrap());
 }
 
-/// Replicas over PostgreSQL share no directory by themselves.
+/// Over PostgreSQL there is no default archive, since replicas share no directory by themselves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_over_postgres_is_told_where_its_archive_is() {
     let store = Store::create(StoreKind::Postgres).await;

@@ -1,4 +1,4 @@
-//! The load tool: its figures add up, it leaves nothing behind, and it tells of a server that fails.
+//! The load tool: its figures add up, it leaves nothing behind, and it reports a server that fails.
 
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 on_both_stores! { the_figures_add_up_in_dialect_a, the_figures_add_up_in_dialect_b, a_schedule_is_kept }
 
 const LIFECYCLES: u64 = 12;
-/// How long the first jobs may take. Generous: only a failure ever waits this long.
+/// How long the first jobs may take. Generous: only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 fn bench(address: &str, args: &[&str]) -> Child {
@@ -37,7 +37,7 @@ async fn finish(mut process: Child) -> Output {
     process.wait_with_output().await.expect("it is our child")
 }
 
-/// The document of a run that ended with this exit code.
+/// The JSON report of a run that ended with this exit code.
 async fn report(process: Child, code: i32) -> Value {
     let output = finish(process).await;
     assert_eq!(output.status.code(), Some(code), "{output:?}");
@@ -98,7 +98,7 @@ async fn the_figures_add_up(kind: StoreKind, dialect: &str) {
         assert_eq!((&followed["clients"], &followed["missed"]), (&json!(2), &json!(0)), "{report}");
         assert!(followed["streams"].as_u64().unwrap() >= 2, "{report}");
     }
-    // Launched, claimed, started, two batches, completed: of each job, to both of them.
+    // Six events for each job (launched, claimed, started, two batches, completed), received by both followers.
     assert!(followers["events"]["received"].as_u64().unwrap() >= 2 * 6 * LIFECYCLES, "{report}");
     assert_eq!(followers["logs"]["received"], followers["logs"]["streams"].as_u64().unwrap() * 10);
 
@@ -116,7 +116,7 @@ async fn a_schedule_is_kept(kind: StoreKind) {
     let report = report(bench(app.server.address(), &args), 0).await;
     assert_eq!(report["schedule"]["arrivals"], 8, "{report}");
     assert_eq!(figures(&report, "lifecycle").unwrap()["count"], 8);
-    // Eight begin within seven intervals of 25 ms, less what the first of them may have been late.
+    // Eight jobs start within seven intervals of 25 ms, minus the delay of the first one.
     assert!(report["seconds"].as_f64().unwrap() >= 0.1, "{report}");
 }
 
@@ -136,7 +136,7 @@ async fn a_run_that_is_interrupted_tells_what_it_has() {
     assert_eq!(app.client().get("/api/runners").await.expect(200), json!([]));
 }
 
-/// A server that lets a run be prepared, and refuses every job.
+/// A server that accepts the preparation of a run, and refuses every job.
 async fn refuse_jobs(listener: TcpListener) {
     let mut connections = JoinSet::new();
     loop {

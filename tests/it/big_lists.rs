@@ -1,4 +1,4 @@
-//! Lists whose rows hold much: a page ends at a length, not only at a number of rows.
+//! Lists with large rows: a page is bounded in bytes, not only in rows.
 
 use reqwest::Method;
 use rivet_tests::client::Client;
@@ -16,14 +16,14 @@ on_both_stores! {
     a_history_with_states_of_a_large_job_is_told,
 }
 
-/// Two of them are on a page of 8 MiB, and a third is not.
+/// Bytes of a row. A page of 8 MiB has room for two, not for three.
 const LARGE: usize = 3 << 20;
 
 fn large() -> String {
     "x".repeat(LARGE)
 }
 
-/// The rows of a list, page after page: three of which two have room on the first one.
+/// The rows of a list, page by page: three rows, of which the first page has two.
 async fn two_and_one(api: &Client, path: &str) -> Vec<Value> {
     let first = api.get(path).await;
     let second = api.get(&first.next_page().expect("there is more")).await;
@@ -99,7 +99,7 @@ async fn what_is_offered_to_a_runner_ends_at_a_length(kind: StoreKind) {
     for _ in 0..3 {
         jobs.push(id(&api.launch(&pipeline, &parameters).await.expect(200)));
     }
-    // The first in the line, though not by its time.
+    // This job is first in the queue, although it was launched last.
     let urgent = json!({"pipeline_id": pipeline, "priority": 9, "parameters": parameters});
     jobs.push(id(&api.post("/api/pipeline/launch", &urgent).await.expect(200)));
     let before = head(&api).await;

@@ -1,4 +1,4 @@
-//! Cancelling: through the holder where it lives, without it where it does not, and never by a wrong guess.
+//! Cancelling: through the holder if it is alive, without it if it is not, and never on a wrong guess.
 
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ async fn only_force_ends_the_job_of_a_holder_that_goes_on(kind: StoreKind) {
         cancelled(&api, &forced).await;
         throughout(Duration::from_secs(2), async || ()).await;
         assert_eq!(api.job(&asked).await.expect(200)["phase"], "cancelling");
-        // Asked with force later: the grace has passed.
+        // The force comes only with this request, but the grace period counts from the first one.
         api.force_cancel(&asked).await.expect(204);
         cancelled(&api, &asked).await;
     })
@@ -106,7 +106,7 @@ async fn a_holder_that_speaks_to_another_replica_is_not_silent() {
     let (one, other) = (Server::start(&store, &flags).await, Server::start(&store, &flags).await);
     let (one, other) = (one.client(), other.client());
     let job = new_claimed_job(&one, "r").await;
-    // Longer than the grace.
+    // Longer than the grace period.
     throughout(Duration::from_secs(12), async || assert!(one.heartbeat("r").await.status < 300)).await;
     while_alive(&one, "r", async {
         let position = other.cancel(&job).await.position();
@@ -143,7 +143,7 @@ async fn cancelling_renews_no_lease(kind: StoreKind) {
     let job = new_job(&api).await;
     let claimed = api.claim_fencing(&job, "r").await.expect(200);
     eventually("the lease to run out", async || {
-        // Of a cancelled job it is 204 as well.
+        // 204 also if the job is already cancelled.
         api.cancel(&job).await.expect(204);
         (api.job(&job).await.expect(200)["status"] == "Cancelled").then_some(())
     })
@@ -161,7 +161,7 @@ async fn a_cancelled_job_is_not_tried_again(kind: StoreKind) {
     api.complete(&job, &failure()).await.expect(204);
     let ended = api.job(&job).await.expect(200);
     assert_eq!((&ended["status"], &ended["result"]), (&json!("Cancelled"), &failure()));
-    // Nor one that waits for its next attempt.
+    // A job that waits for its next attempt is not retried either.
     let job = launched(&api, &pipeline).await;
     api.claim(&job, "r").await.expect(200);
     api.complete(&job, &failure()).await.expect(204);

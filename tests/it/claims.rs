@@ -1,4 +1,4 @@
-//! Of any number of racing claims exactly one wins, whatever stands between the runners and the log.
+//! Concurrent claims: exactly one wins, whatever is between the runners and the log.
 
 use futures_util::future::join_all;
 use rivet_tests::client::Client;

@@ -1,4 +1,4 @@
-//! The commands beside `serve`: what they print, and what their exit codes say.
+//! The commands other than `serve`: what they print, and their exit codes.
 
 use std::process::{Output, Stdio};
 
@@ -50,7 +50,7 @@ pub(crate) fn printed(output: &Output) -> &str {
     str::from_utf8(&output.stdout).expect("it prints UTF-8")
 }
 
-/// What a command said that ended with this exit code.
+/// What a command printed to stderr, after it ended with this exit code.
 pub(crate) fn complaint(output: &Output, code: i32) -> &str {
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
@@ -61,7 +61,7 @@ pub(crate) fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
 }
 
-/// A job that ran to its end; its id.
+/// The id of a new job that has ended.
 async fn new_finished_job(client: &Client) -> String {
     let job = new_claimed_job(client, "r1").await;
     client.set_status(&job, "Running").await.expect(204);
@@ -160,7 +160,7 @@ async fn a_damaged_read_model_is_found_and_rebuilt(kind: StoreKind) {
     let report: Value = serde_json::from_slice(&verified.stdout).expect("it is JSON");
     assert_eq!((&report["differences"][0]["key"], verified.status.code()), (&job.as_str().into(), Some(1)));
 
-    // The server goes on meanwhile.
+    // The server goes on serving meanwhile.
     let rebuilt = run_on(&app.store, &["rebuild", "jobs"]).await;
     assert!(rebuilt.status.success() && rebuilt.stderr.ends_with(b"rebuilt jobs\n"), "{rebuilt:?}");
     assert!(run_on(&app.store, &["verify"]).await.status.success());
@@ -179,7 +179,7 @@ async fn a_store_of_another_build_is_left_alone(kind: StoreKind) {
             assert_eq!(complaint(&output, 1), format!("error: {expected}\n"), "{args:?}");
         }
     };
-    // Whatever there is, it is no log.
+    // A database with other tables has no event log.
     change(&store, "create table other (id bigint)").await;
     refusals("the database has no event log, or that of an older build: run migrate or serve first").await;
     assert!(run_on(&store, &["migrate"]).await.status.success());
@@ -188,7 +188,7 @@ async fn a_store_of_another_build_is_left_alone(kind: StoreKind) {
     refusals("the event log of this database is that of a newer build").await;
 }
 
-/// Does something to the tables of a store.
+/// Executes a statement on the tables of a store.
 async fn change(store: &Store, statement: &str) {
     match Database::connect(store.url()).await.expect("the store is there") {
         Database::Sqlite(sqlite) => {
@@ -202,7 +202,7 @@ async fn change(store: &Store, statement: &str) {
     }
 }
 
-/// Deletes the row of a job behind the back of everybody.
+/// Deletes the row of a job directly from the database.
 async fn damage(store: &Store, job: &str) {
     let on_sqlite =
         "select name from sqlite_master where type = 'table' and name like 'jobs\\_g%' escape '\\'";
@@ -279,7 +279,7 @@ async fn settings_come_from_the_environment_and_stay_out_of_the_help() {
         let output = finish(command(args).env("RIVET_DATABASE_URL", secret)).await;
         assert!(!format!("{output:?}").contains("s3cret"), "{output:?}");
         assert_eq!(output.status.success(), args.contains(&"--help"));
-        // Nobody listens there.
+        // No server listens there.
         let refused = String::from_utf8_lossy(&output.stderr).contains("refused");
         assert_eq!(refused, !output.status.success(), "{output:?}");
     }

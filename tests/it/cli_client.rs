@@ -1,4 +1,4 @@
-//! The program as a client of a server: what its commands print, for people and for programs, and what they exit with.
+//! The client commands: what they print, for people and for programs, and their exit codes.
 
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -66,7 +66,7 @@ async fn a_pipeline_goes_through_its_life() {
     assert_eq!(json_of(&app, &["pipeline", "get", long]).await["id"], named["id"]);
     printed(&app, &["pipeline", "delete", long]).await;
 
-    // By the beginning of its id, and by its name.
+    // A pipeline can be given by the beginning of its id, and by its name.
     assert_eq!(json_of(&app, &["pipeline", "get", &pipeline[..13]]).await, created);
     assert_eq!(json_of(&app, &["pipeline", "revise", "one", two]).await["version"], 2);
     let versions = json_of(&app, &["pipeline", "versions", "two"]).await;
@@ -220,7 +220,7 @@ async fn a_launch_that_is_followed_ends_as_its_job_does() {
 async fn all_runners_and_all_versions_are_listed() {
     let app = app().await;
     let api = app.client();
-    // One more than a page of the server.
+    // One more than a page of the server holds.
     for n in 0..=500 {
         api.register(&format!("r{n}"), &[]).await.expect(200);
     }
@@ -244,7 +244,7 @@ async fn jobs_are_listed_past_a_page_and_found_by_their_beginning() {
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
     let mut jobs = Vec::new();
-    // Two more than a page of the client.
+    // Two more than a page of the client holds.
     for _ in 0..102 {
         jobs.push(launched(&api, &pipeline).await);
     }
@@ -254,7 +254,7 @@ async fn jobs_are_listed_past_a_page_and_found_by_their_beginning() {
 
     let first = &jobs[0];
     assert_eq!(id(&json_of(&app, &["job", "get", &first[..35].to_uppercase()]).await), *first);
-    // The first eight say when it was launched to about a minute.
+    // The first eight characters of an id are the launch time, to about a minute.
     let said = refused(&app, &["job", "get", &first[..7], "--json"]).await;
     assert!(said.contains("too short: give 8 characters of the id"), "{said}");
     let said = refused(&app, &["job", "cancel", &jobs[50][..8]]).await;
@@ -276,7 +276,7 @@ async fn a_refusal_says_what_the_server_said() {
     assert!(refused(&app, &["job", "get", "ffffffff"]).await.contains("there is no job \"ffffffff\""));
     assert!(refused(&app, &["job", "get", "ffff"]).await.contains("too short"));
     assert!(refused(&app, &["job", "get", "r1-or-else"]).await.contains("not the beginning of an id"));
-    // Every id begins like this as long as this century lasts.
+    // Every id of this century begins with this digit.
     new_pipeline(&api).await;
     assert!(refused(&app, &["pipeline", "get", "0"]).await.contains("give more of the id"));
     let file = lua_file("return 1");
@@ -302,7 +302,7 @@ async fn a_refusal_says_what_the_server_said() {
     assert_eq!(said, "error: the parameter n is given more than once\n");
 }
 
-/// What bash offers for the last of these words.
+/// The completions that bash offers for the last of these words.
 async fn completed_by_bash(app: &TestApp, words: &[&str]) -> Vec<String> {
     let script = printed(app, &["completions", "bash"]).await;
     let (line, last) = (words.join(" "), words.len());

@@ -1,5 +1,5 @@
-//! Serving the dashboard: its page at every address of it, its files for ever, and nothing of it in place of an answer
-//! of the API. What the page does is tested in a browser, see `tests/browser`.
+//! Serving the dashboard: its page at all of its addresses, its files with a lifetime without end, and never instead
+//! of an answer of the API. `tests/browser` tests what the page does.
 
 use reqwest::{Method, Response, StatusCode};
 use rivet_tests::server::TestApp;

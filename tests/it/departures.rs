@@ -1,4 +1,4 @@
-//! Clients that leave while what they asked for is being recorded: it counts, and the server knows that it does.
+//! Clients that leave while their command is being recorded: the command counts, and the server's cache knows it.
 
 use std::pin::Pin;
 
@@ -16,7 +16,7 @@ on_both_stores! {
     a_claim_that_its_client_left_is_the_answer_when_it_asks_again,
 }
 
-/// The lock under which events are appended, so that the server has to wait for it.
+/// Holds the lock for appends, so that the server has to wait for it.
 enum HeldLog {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
@@ -46,7 +46,7 @@ impl HeldLog {
     }
 }
 
-/// Waits until a gauge of the server stands so.
+/// Waits until a gauge of the server has this value.
 async fn until(api: &Client, gauge: &str, value: usize) {
     let line = format!("{gauge} {value}");
     eventually(&line, async || {
@@ -55,13 +55,13 @@ async fn until(api: &Client, gauge: &str, value: usize) {
     .await;
 }
 
-/// Waits until so many requests have no answer yet.
+/// Waits until this number of requests is in flight.
 async fn until_in_flight(api: &Client, requests: usize) {
-    // This one, too, is in flight.
+    // The request for the metrics is in flight itself.
     until(api, "rivet_http_requests_in_flight", requests + 1).await;
 }
 
-/// A request on its way, which has to wait: the last of so many.
+/// Starts a request that must wait, and returns once this number of requests is in flight.
 async fn begun<R: Future<Output = Answer>>(api: &Client, request: R, requests: usize) -> Pin<Box<R>> {
     let mut request = Box::pin(request);
     tokio::select! {
@@ -105,19 +105,19 @@ async fn a_claim_that_its_client_left_is_the_answer_when_it_asks_again(kind: Sto
         let next = keyed.clone();
         let first = begun(&api, async move { next.claim_next("r", 50_000).await }, 1).await;
         until(&api, "rivet_waiting_claims", 1).await;
-        // From now on there is a job, but it is not due before the log is held.
+        // The job is queued for a retry, and is meant to be due only after the append lock is held.
         holder.complete(&job, &failure()).await.expect(204);
         api.scheduled(None).await.expect(200);
         let log = HeldLog::take(&app.store, kind).await;
         if api.job(&job).await.expect(200)["phase"] == "backoff" {
             break (keyed, first, log);
         }
-        // Unless the machine stood still: the next time is twice as far.
+        // The machine was too slow, and the job was due before. The next backoff is twice as long.
         log.release().await;
         holder = api.holding(&first.await.expect(200));
     };
     until(&api, "rivet_waiting_claims", 0).await;
-    // Were the job given up by who leaves, this one would try to claim it next.
+    // If the departing client released the job, this claim would be the next to try it.
     let _rival = begun(&api, api.claim_next("rival", 50_000), 2).await;
     drop(first);
     until_in_flight(&api, 1).await;

@@ -1,6 +1,7 @@
-//! A full disk stops writes, and nothing else: what was acknowledged stays, and with room again writing goes on.
+//! A full disk stops writes, and nothing else: what was acknowledged stays, and writes succeed again once there is
+//! room.
 //!
-//! The disk is made full by a limit on the size of the server's files, which Linux lets another process move.
+//! The disk is simulated by a limit on the size of the server's files, which Linux lets another process change.
 
 use std::fs;
 use std::process::Command;
@@ -15,9 +16,9 @@ use rivet_tests::wait::eventually;
 use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::json;
 
-/// What the disk still takes: some writes succeed before it is full.
+/// Bytes left on the disk: some writes succeed before it is full.
 const ROOM: u64 = 256 * 1024;
-/// Writes that are tried while it is full.
+/// Number of writes that are tried while the disk is full.
 const WRITES_WHEN_FULL: usize = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,7 +44,7 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
     refusal.expect_refusal(503, "unavailable");
     assert!(refusal.header("retry-after").is_some());
     let last = acknowledged.last().expect("some room");
-    // What is left of the room may be enough for less.
+    // The room that is left may be enough for a smaller write.
     while api.append_logs(&claimed, &json!([entry("fill")])).await.status == 201 {}
     for _ in 0..WRITES_WHEN_FULL {
         launch(&api, &pipeline, keys).await.expect_refusal(503, "unavailable");
@@ -51,8 +52,8 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
         api.append_logs(&claimed, &json!([entry("lost")])).await.expect_refusal(503, "unavailable");
         api.complete(&claimed, &success()).await.expect_refusal(503, "unavailable");
         api.get("/api/health").await.expect(200);
-        // Reads go on with what there is, and deny nothing that may not be in it: what is folded, and not stored, is folded
-        // again after each try.
+        // Reads go on with what there is, and do not answer 404 for a job that may be missing only from the read
+        // models: rows that could not be stored are folded again after each try.
         assert_eq!(api.job(&claimed).await.expect(200)["status"], "Running");
         assert!(matches!(api.job(last).await.status, 200 | 503));
     }
@@ -66,7 +67,7 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
     for job in &acknowledged {
         assert_eq!(api.job(job).await.expect(200)["status"], "Queued");
     }
-    // Repeated under its key, a launch that was refused is there once, whether or not it had been recorded.
+    // A refused launch that is repeated under its key gives one job, whether or not the first try was recorded.
     for key in 0..keys {
         launch(&api, &pipeline, key).await.expect(200);
     }
@@ -80,8 +81,9 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
     assert!(verified.status.success(), "{verified:?}");
 }
 
-/// Waits until what was acknowledged is in the read models, in the light of some job: reads do not wait for long here.
-/// What is folded and not stored is forgotten when it cannot be stored, and so would be what a read told before.
+/// Waits until the read models have stored everything that was acknowledged; in this test, reads hardly wait
+/// themselves. Rows that cannot be stored are dropped and folded again, and an earlier read may have answered from
+/// them.
 async fn until_rows_are_stored(api: &Client) {
     eventually("stored rows", async || {
         let read_models = api.get("/api/projections").await.expect(200);
@@ -108,7 +110,7 @@ fn largest_file(store: &Store) -> u64 {
     sizes.into_iter().max().unwrap()
 }
 
-/// A launch of some kilobytes, under a key of its own.
+/// A launch of some kilobytes, under its own key.
 async fn launch(api: &Client, pipeline: &str, key: usize) -> Answer {
     let body = json!({"pipeline_id": pipeline, "parameters": {"text": "0123456789abcdef".repeat(256)}});
     let request = api.request(Method::POST, "/api/pipeline/launch");

@@ -1,4 +1,4 @@
-//! Time that passes while a server is down, or on another server's clock, is nobody's fault.
+//! A runner loses no job because the server was down, or because the clocks of replicas differ.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use sqlx::{Connection, PgConnection};
 
 on_both_stores! { a_holder_that_speaks_after_a_downtime_keeps_its_job }
 
-/// Longer than anybody's lease.
+/// Longer than any lease.
 const DOWN: Duration = Duration::from_mins(20);
-/// As far as the clocks of two replicas may be apart.
+/// How far the clocks of two replicas may differ.
 const SKEW: Duration = Duration::from_secs(10);
 
-/// The defaults, but for how often leases are looked at.
+/// The default settings, except that leases are checked often.
 fn config(store: &Store) -> Config {
     Config { sweep_interval: Duration::from_millis(50), ..Config::for_tests(store.url()) }
 }
@@ -39,7 +39,7 @@ async fn assert_running(api: &Client, job: &str) {
     assert_eq!((&found["status"], &found["attempt"]), (&json!("Running"), &json!(1)), "{found}");
 }
 
-/// Nobody was heard of for [`DOWN`], also by the clock of the database, which stands between replicas.
+/// Lets [`DOWN`] pass without a contact, also by the clock of the database, which the replicas share.
 async fn pass_time(clock: &ManualClock, store: &Store, kind: StoreKind) {
     clock.advance(DOWN);
     if kind == StoreKind::Postgres {
@@ -61,7 +61,7 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
     let (kept, lost) = (launched(&api, &pipeline).await, launched(&api, &pipeline).await);
     let speaks = claim_and_start(&api, &kept, "speaks").await;
     let silent = claim_and_start(&api, &lost, "silent").await;
-    // One that cannot be fenced has a longer lease, as it may say nothing until it is done.
+    // A holder that does not fence has a longer lease, since it may be silent until it is done.
     let quiet = launched(&api, &pipeline).await;
     api.claim(&quiet, "quiet").await.expect(200);
     api.set_status(&quiet, "Running").await.expect(204);
@@ -70,7 +70,7 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
 
     let server = LocalServer::start(config(&store), clock.clone()).await;
     let api = server.client();
-    // Nobody has spoken for far longer than his lease, and the sweeper looks all the time.
+    // Every holder has been silent for far longer than its lease, and leases are checked all the time.
     let grace = config(&store).startup_grace();
     let (steps, mut step) = (10, 0);
     throughout(Duration::from_secs(1), async || {
@@ -109,7 +109,7 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
     server.stop().await;
 }
 
-/// The machine's clock, set too far forward.
+/// The clock of a machine that is set too far forward.
 #[derive(Debug)]
 struct Ahead(Duration);
 
@@ -119,7 +119,7 @@ impl Clock for Ahead {
     }
 }
 
-/// The replica that starts first is the one that sweeps.
+/// The replica that starts first is the leader, which checks the leases.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweeper_whose_clock_is_ahead_takes_no_job_from_a_healthy_holder() {
     replicas_with_skewed_clocks(SKEW, Duration::ZERO).await;
@@ -143,7 +143,7 @@ async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
     for (here, there) in [(&one, &other), (&other, &one)] {
         let launch = here.launch(&pipeline, &json!({})).await;
         let job = id(&launch.expect(200));
-        // Offered at once, whoever is asked, and whatever its clock says.
+        // The job is offered at once, by either replica, whatever its clock says.
         let reader = there.with("rivet-min-position", &launch.position());
         assert_eq!(ids(&reader.scheduled(None).await.expect(200)), [&*job]);
         let claimed = there.claim_next("next", 30_000).await.expect(200);
@@ -167,7 +167,7 @@ async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
     }
 }
 
-/// A failure that one replica is told of is tried again, by its clock.
+/// A failure that is reported to one replica is retried at a time by that replica's clock.
 async fn retries(here: &Client, there: &Client) {
     let pipeline = new_pipeline_with(here, &json!({"max_retries": 1})).await;
     let job = launched(here, &pipeline).await;

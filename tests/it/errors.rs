@@ -1,4 +1,4 @@
-//! Bad input: every refusal is JSON that old clients can print and new ones can branch on, and stores nothing.
+//! Bad input: every refusal is JSON that old clients can print and new ones can branch on, and nothing is stored.
 
 use futures_util::future::join_all;
 use reqwest::Method;
@@ -22,7 +22,7 @@ on_both_stores! {
 
 const JSON: &str = "application/json";
 
-/// A bad request and the status that refuses it.
+/// A bad request, and the status with which it is refused.
 struct Bad {
     method: Method,
     path: String,
@@ -74,10 +74,10 @@ fn malformed() -> Vec<Bad> {
     ]
 }
 
-/// How `serde_json` marks what is no object.
+/// How `serde_json` marks a value that is no object.
 const RAW_VALUE: &str = "$serde_json::private::RawValue";
 
-/// So many objects within each other.
+/// An object nested to this depth.
 fn nested(depth: usize) -> Value {
     (0..depth).fold(json!(1), |inner, _| json!({"a": inner}))
 }
@@ -260,8 +260,8 @@ async fn a_large_batch_is_accepted(kind: StoreKind) {
     assert_eq!(api.logs(&job).await.expect(200).as_array().map(Vec::len), Some(5_000));
 }
 
-/// A queue of one, and more launches at once than it holds: those that are refused are told when to come back, and
-/// leave nothing behind.
+/// With an append queue of one, and more simultaneous launches than it holds: the refused ones are told when to come
+/// back, and leave nothing behind.
 async fn an_overloaded_server_says_when_to_come_back(kind: StoreKind) {
     let app = TestApp::start_with(kind, &["--append-queue", "1"]).await;
     let api = app.client();

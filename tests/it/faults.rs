@@ -1,4 +1,4 @@
-//! Faults under the clients: a server that stands still, a database that dies.
+//! Faults: a server that hangs, and a database that dies.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -19,7 +19,7 @@ use sqlx::Executor as _;
 
 const WRITERS: usize = 8;
 const CRASHES: usize = 3;
-/// How many have to be acknowledged before the next one.
+/// How many writes must be acknowledged before the next crash.
 const WRITES_BETWEEN_CRASHES: usize = 100;
 
 on_both_stores! {
@@ -45,13 +45,13 @@ async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
             assert!(api.heartbeat(&format!("r{n}")).await.status < 300);
         }
     };
-    // Past the grace of the start, so that it is not what saves them.
+    // Longer than the startup grace, so that the grace does not save the jobs.
     throughout(Duration::from_secs(12), async || beat(5).await).await;
     app.server.freeze();
     // Longer than the lease.
     throughout(Duration::from_secs(12), async || ()).await;
     app.server.thaw();
-    // They had spoken just before, and have a while until they speak again.
+    // The runners had sent a heartbeat just before, so their next one is due only after a while.
     throughout(Duration::from_secs(1), async || ()).await;
     throughout(Duration::from_secs(5), async || beat(4).await).await;
     for job in &jobs[..4] {
@@ -65,7 +65,7 @@ async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
 }
 
 async fn a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded(kind: StoreKind) {
-    // Each one is worth recording.
+    // Every contact is recorded as an event.
     let app = TestApp::start_with(kind, &["--heartbeat-resolution", "0s"]).await;
     let api = app.client();
     let job = new_job(&api).await;
@@ -78,7 +78,7 @@ async fn a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded(kind: S
     assert_eq!(api.job(&job).await.expect(200)["status"], "Succeeded");
 }
 
-/// Makes the database refuse them.
+/// Makes the database refuse events of runners.
 async fn refuse_events_of_runners(store: &Store) {
     match Database::connect(store.url()).await.unwrap() {
         Database::Postgres(pool) => {
@@ -99,8 +99,9 @@ async fn refuse_events_of_runners(store: &Store) {
     }
 }
 
-/// PostgreSQL as it comes, with fsync, dies in the middle of a load of writes. The clients insist, so all that they
-/// began is there once; and what was acknowledged is where it was, not written again.
+/// PostgreSQL with its default settings, with fsync, dies under a load of writes. The clients repeat every request
+/// until it is acknowledged, so each write is there exactly once; and what was acknowledged keeps its position and is
+/// not written again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_outlives_its_database() {
     let store = Store::in_own_cluster().await;
@@ -140,15 +141,15 @@ async fn a_server_outlives_its_database() {
 /// Job and type of an event.
 type Told = (String, String);
 
-/// What clients were told is written.
+/// The events that clients were told are recorded.
 #[derive(Default)]
 struct Acknowledged(Mutex<Writes>);
 
 #[derive(Default, Clone)]
 struct Writes {
-    /// With the position that it has.
+    /// Events by the position that the answer had.
     placed: BTreeMap<u64, Told>,
-    /// Without: there was nothing to write any more when the client said it again.
+    /// Events without a known position: a repeated request found nothing left to record.
     repeated: Vec<Told>,
 }
 
@@ -165,7 +166,7 @@ impl Acknowledged {
         assert_eq!(before, None, "a position was given twice");
     }
 
-    /// As [`Self::note`], of what has no key under which it would be answered as at first.
+    /// As [`Self::note`], for a request without a key, whose repetition does not get the first answer.
     #[track_caller]
     fn note_unkeyed(&self, (answer, tries): &(Answer, usize), job: &str, event: &str) {
         if *tries == 1 {
@@ -176,8 +177,8 @@ impl Acknowledged {
         }
     }
 
-    /// The log says of each position what was told, has what was repeated once, and of the jobs nothing beside that
-    /// and their starts.
+    /// The log has at each position the event that was acknowledged there, has each repeated event once, and has no
+    /// other events of jobs but their starts.
     async fn assert_kept(&self, api: &Client) {
         let Writes { placed, mut repeated } = self.0.lock().expect("no writer panics").clone();
         let is_told = |event: &Value| {
@@ -205,7 +206,8 @@ impl Acknowledged {
     }
 }
 
-/// Takes one job after the other through its life, insisting on each step, until it is told to stop.
+/// Takes one job after the other through its life, repeating each step until it is acknowledged, until it is told to
+/// stop.
 async fn write_until(
     api: &Client,
     pipeline: &str,

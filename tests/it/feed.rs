@@ -1,4 +1,4 @@
-//! The feed of all events: read, waited for, followed and resumed, without a loss and without a repetition.
+//! The feed of all events: read, waited for, followed and resumed, without a gap or a repetition.
 
 use std::time::{Duration, Instant};
 
@@ -46,11 +46,11 @@ async fn a_stream_goes_on_after_any_position(kind: StoreKind) {
         let expected: Vec<u64> = (after + 1..=head).collect();
         let mut asked = EventStream::open(&api, &format!("{STREAM}?after={after}")).await;
         assert_eq!(positions(&asked.take(expected.len()).await), expected);
-        // The id wins: a browser comes back to the first address.
+        // The id overrides `after`, since a browser reconnects to the URL that it opened first.
         let mut resumed = EventStream::resume(&api, &format!("{STREAM}?after=0"), &after.to_string()).await;
         assert_eq!(positions(&resumed.take(expected.len()).await), expected);
     }
-    // Nobody is told of the end before something comes.
+    // A stream at the head sends nothing until there is a new event.
     let mut at_head = EventStream::resume(&api, STREAM, &head.to_string()).await;
     api.register("another", &[]).await.expect(200);
     assert_eq!(positions(&at_head.take(1).await), [head + 1]);
@@ -66,7 +66,7 @@ async fn a_stream_without_a_start_begins_now(kind: StoreKind) {
     let first = stream.take(2).await;
     assert_eq!(positions(&first), [head + 1, head + 2]);
     assert_eq!(first[1].json()["stream_id"], job);
-    // Before the first event it is known already where to go on.
+    // The stream sends the id to come back with before its first event.
     let mut silent = EventStream::open(&api, &format!("{STREAM}?type=pipeline.deleted")).await;
     api.delete("/api/pipeline/00000000-0000-7000-8000-000000000000").await.expect(404);
     let pipeline = new_pipeline(&api).await;
@@ -181,7 +181,7 @@ async fn a_slow_reader_loses_nothing(kind: StoreKind) {
     let job = new_claimed_job(&api, "r").await;
     let head = u64::try_from(events(&api).await.len()).unwrap();
     let mut slow = EventStream::open(&api, STREAM).await;
-    // Far more than the buffers of a connection and the memory of the server for its followers hold.
+    // Far more than the buffers of the connection and the server's cache of recent events hold.
     let line = "x".repeat(250_000);
     for _ in 0..100 {
         api.append_logs(&job, &json!([entry(&line), entry(&line)])).await.expect(201);
@@ -204,7 +204,7 @@ async fn a_reader_goes_on_after_a_restart(kind: StoreKind) {
     let mut reader = EventStream::open(&server.client(), &format!("{STREAM}?after=0")).await;
     live_a_life(&server.client()).await;
     let mut seen = reader.take(3).await;
-    // A server that stops does not wait for its readers.
+    // A stopping server does not wait for its readers.
     let (stopped, rest) = tokio::join!(server.terminate(), reader.rest());
     assert!(stopped.success(), "{stopped:?}");
     seen.extend(rest);

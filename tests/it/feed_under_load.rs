@@ -1,5 +1,5 @@
-//! Readers of the feed and a webhook, cut off at random while jobs live and the server restarts: nothing is lost and
-//! nothing comes twice to the readers, and the webhook gets everything, the first copies in order.
+//! Readers of the feed and a webhook are cut off at random while jobs run and the server restarts. The readers lose
+//! nothing and get nothing twice; the webhook gets everything, and its first copies are in order.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -21,9 +21,9 @@ on_both_stores! { everything_reaches_those_who_follow }
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ALLOW: &str = "--allow-private-webhooks";
 const RATE: u32 = 20;
-/// Events before the restart, and as many after it: about those of two seconds.
+/// Number of events before the restart, and again after it: about those of two seconds.
 const STRETCH: u64 = 160;
-/// So many events at most until a reader is cut off: fewer than there will be, so that each of them comes back.
+/// A reader is cut off after at most this many events. There are more than that, so each of them reconnects.
 const LONGEST: [u64; 2] = [40, 200];
 
 async fn everything_reaches_those_who_follow(kind: StoreKind) {
@@ -36,7 +36,7 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
     target.client().post("/api/webhooks", &webhook).await.expect(201);
     let pipeline = new_pipeline(&target.client()).await;
 
-    // No position while it is 0.
+    // 0 as long as the end is not known.
     let end = AtomicU64::new(0);
     let known_end = || Some(end.load(Ordering::Relaxed)).filter(|end| *end > 0);
     let is_enough = AtomicBool::new(false);
@@ -54,7 +54,7 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
         let (lives, server) = join!(load, restart);
         assert!(lives > 0);
         end.store(head(&server.client()).await, Ordering::Relaxed);
-        // Wakes those who have seen everything.
+        // One more event, which wakes the readers that have already seen everything.
         server.client().heartbeat("late").await.expect(204);
         server
     };
@@ -87,7 +87,7 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
     verify(&server.client(), &store).await;
 }
 
-/// Waits until a stretch of events has been added to the log.
+/// Waits until [`STRETCH`] more events are in the log.
 async fn stretch(api: &Client) {
     let goal = head(api).await + STRETCH;
     eventually("the load to go on", async || (head(api).await >= goal).then_some(())).await;

@@ -1,4 +1,5 @@
-//! Concurrency groups: never more running than a group may, whoever claims, and newer jobs that replace older ones.
+//! Concurrency groups: a group never runs more jobs than its limit, whoever claims, and newer jobs can replace older
+//! ones.
 
 use futures_util::future::join_all;
 use rivet_tests::client::{Answer, Client};
@@ -50,7 +51,7 @@ async fn a_group_keeps_its_limit_across_replicas() {
     race(&[one.client(), other.client()]).await;
 }
 
-/// Three rounds: each fills the group, and empties it.
+/// Three rounds, each of which fills the group and empties it again.
 async fn race(replicas: &[Client]) {
     let api = &replicas[0];
     let jobs = jobs(api, 16, &json!({"concurrency_group": "g", "concurrency_limit": 3})).await;

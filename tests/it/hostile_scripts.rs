@@ -1,4 +1,5 @@
-//! Scripts that would hang, fill or leave the server: refused, while it goes on serving.
+//! Scripts that try to block the server, to exhaust its memory, or to reach outside: they are refused, and the server
+//! goes on serving.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -13,14 +14,14 @@ use rivet_tests::wait::eventually;
 use serde_json::json;
 use tokio::time::timeout;
 
-/// Looks at the health that are to be answered while scripts are being read.
+/// Number of health checks that must be answered while scripts are being read.
 const LOOKS: usize = 10;
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Clients that send one hostile script after the other.
 const ATTACKERS: usize = 32;
-/// What others do meanwhile.
+/// Number of launches by other clients meanwhile.
 const LAUNCHES: usize = 20;
-/// How long they may take. Generous: only a server without room for them ever takes this long.
+/// How long these launches may take. Generous: only a server that is blocked takes this long.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 on_both_stores! {
@@ -29,7 +30,7 @@ on_both_stores! {
     many_hostile_scripts_at_once_leave_room_for_others,
 }
 
-/// Each runs into a limit of time or memory.
+/// Scripts that each run into a limit of time or memory.
 const ENDLESS: [&str; 11] = [
     "while true do end",
     "::again:: goto again",
@@ -72,7 +73,7 @@ async fn a_script_that_hits_a_limit_is_refused(kind: StoreKind) {
     eventually("its processes to end", async || (app.server.children() <= before).then_some(())).await;
 }
 
-/// Looks at the health again and again until `work` is done, and counts the looks that were answered before that.
+/// Checks the health again and again until `work` is done, and counts the checks that were answered.
 async fn watching_health<T>(api: &Client, looks: &Cell<usize>, work: impl Future<Output = T>) -> T {
     let watch = async {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
@@ -107,7 +108,7 @@ async fn a_script_cannot_leave_its_sandbox(kind: StoreKind) {
         answer.assert_problem();
         answer.expect(422);
     }
-    // One script leaves no trace for the next.
+    // A script cannot change anything for the next one.
     let global = format!("leaked = 'yes'; string.upper = nil\n{}", script("first", ""));
     api.create_pipeline(&json!({"script": global})).await;
     let next = format!("assert(leaked == nil and string.upper)\n{}", script("second", ""));
@@ -124,7 +125,7 @@ async fn many_hostile_scripts_at_once_leave_room_for_others(kind: StoreKind) {
     let attack = async || {
         while !are_served.get() {
             let answer = api.post("/api/pipeline/create", &endless).await;
-            // Refused for what it is, or for want of room.
+            // The script is refused for its time limit, or because there is no free place to read it.
             assert!([422, 503].contains(&answer.status), "{answer:?}");
             answer.assert_problem();
             refusals.set(refusals.get() + 1);

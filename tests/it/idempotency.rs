@@ -1,4 +1,4 @@
-//! What a client may send again without doing it twice.
+//! Requests that a client may repeat without their effect being repeated.
 
 use std::collections::BTreeSet;
 
@@ -40,7 +40,7 @@ async fn a_launch_under_one_key_makes_one_job(kind: StoreKind) {
     assert_eq!((jobs.len(), positions.len()), (1, 1));
     assert_eq!(answers.iter().filter(|answer| !is_replay(answer)).count(), 1);
     assert_eq!(ids(&api.get("/api/jobs").await.expect(200)).len(), 1);
-    // Whatever has become of it since.
+    // Whatever has happened to the job since.
     let job = jobs.first().expect("there is one");
     api.claim(job, "r").await.expect(200);
     api.complete(job, &success()).await.expect(204);
@@ -58,7 +58,7 @@ async fn a_key_with_another_body_is_refused(kind: StoreKind) {
         keyed.send_raw(reqwest::Method::POST, path, "application/json", text.replace("PIPELINE", &pipeline))
     };
     let first = body(r#"{"pipeline_id": "PIPELINE", "parameters": {"a": 1, "b": {"c": [1, 2]}}}"#).await;
-    // Compared as JSON: neither spaces nor the order of members make another request.
+    // Bodies are compared as JSON: spaces and the order of members make no difference.
     let same = body(r#"{"parameters":{"b":{"c":[1,2]},"a":1},"pipeline_id":"PIPELINE"}"#).await;
     assert_eq!((id(&same.expect(200)), is_replay(&same)), (id(&first.expect(200)), true));
     for other in [
@@ -70,7 +70,7 @@ async fn a_key_with_another_body_is_refused(kind: StoreKind) {
         body(other).await.expect_refusal(409, "key_reused");
     }
     assert_eq!(ids(&api.get("/api/jobs").await.expect(200)).len(), 1);
-    // Without a key every launch is one.
+    // Without a key, every launch makes a new job.
     api.launch(&pipeline, &json!({})).await.expect(200);
     api.launch(&pipeline, &json!({})).await.expect(200);
     assert_eq!(ids(&api.get("/api/jobs").await.expect(200)).len(), 3);
@@ -118,12 +118,12 @@ async fn a_retry_under_one_key_makes_one_job(kind: StoreKind) {
     let positions: BTreeSet<u64> = answers.iter().map(Answer::position).collect();
     assert_eq!((jobs.len(), positions.len()), (1, 1));
     assert_eq!(answers.iter().filter(|answer| !is_replay(answer)).count(), 1);
-    // A key belongs to the job that is launched again, and without one every retry is one.
+    // A key belongs to the job that is launched again; without a key, every retry makes a new job.
     let other = retry(&keyed, &ended[1]).await;
     let anew = retry(&api, &ended[0]).await;
     assert!(!is_replay(&other) && !is_replay(&anew));
     assert_eq!(ids(&api.get("/api/jobs").await.expect(200)).len(), 5);
-    // Whatever has become of the pipeline since.
+    // Whatever has happened to the pipeline since.
     api.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
     let again = retry(&keyed, &ended[0]).await;
     assert_eq!((jobs.first(), is_replay(&again)), (Some(&id(&again.expect(200))), true));
@@ -185,7 +185,7 @@ async fn a_log_batch_is_stored_once(kind: StoreKind) {
     overlapping.expect(201);
     assert_eq!(ack(&overlapping).as_deref(), Some("4"));
     assert_eq!(messages(&api.logs(&job).await.expect(200)), ["a", "b", "c", "d"]);
-    // Without an offset, it is told by what it says.
+    // Without an offset, a repeated batch is recognised by its content.
     let batch = json!(["e", "f"].map(entry));
     for answer in join_all((0..8).map(|_| api.append_logs(&job, &batch))).await {
         answer.expect(201);

@@ -1,4 +1,4 @@
-//! The life of a job: what ends it, what an ended one refuses, retries, cancellation, its history.
+//! The life of a job: what ends it, what an ended job refuses, retries, cancellation, its history.
 
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
@@ -122,7 +122,7 @@ async fn a_failure_with_retries_left_is_tried_again(kind: StoreKind) {
     let (_, events) = history(&api, &job).await;
     let requeued = &events.last().expect("it has events")["payload"];
     assert!(micros(&requeued["due_at"]) - micros(&requeued["requeued_at"]) >= 1_000_000, "{requeued}");
-    // Offered again when it is due, and not before.
+    // It is offered again when it is due, and not before.
     eventually("the retry to be due", async || {
         api.scheduled(None).await.expect(200).as_array().is_some_and(|jobs| !jobs.is_empty()).then_some(())
     })
@@ -180,7 +180,7 @@ async fn the_history_says_whose_lease_a_report_came_with(kind: StoreKind) {
     holder.append_logs(&job, &json!([entry("a")])).await.expect(201);
     holder.complete(&job, &success()).await.expect(204);
     assert_eq!(actors(&job).await, ["client", "runner:r", "runner:r", "runner:r"]);
-    // Without it, anybody may have said so.
+    // Without the lease, any client may have sent the report.
     let job = new_claimed_job(&api, "r").await;
     api.set_status(&job, "Succeeded").await.expect(204);
     assert_eq!(actors(&job).await, ["client", "runner:r", "client", "client"]);

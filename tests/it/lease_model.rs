@@ -1,8 +1,8 @@
 //! The lease protocol, searched exhaustively: every order in which two runners, a network that delays, repeats and
-//! loses, two servers with different clocks, a sweeper and a client that cancels can act on one job.
+//! loses messages, two servers with different clocks, a sweeper and a cancelling client can act on one job.
 //!
-//! What answers them is the job's own `decide` and `evolve`. Jobs share nothing, so one is enough. A second search
-//! with the comparison of leases taken away has to find the damage: a model that cannot fail shows nothing.
+//! The model's server uses the real `decide` and `evolve` of the job. Jobs share nothing, so one job is enough. A
+//! second search without the comparison of leases must find a violation, which shows that the model can fail.
 
 mod job;
 mod world;
@@ -12,22 +12,22 @@ use rivet_orchestrator::domain::job::JobState;
 use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 use world::{Action, Client, Guard, Phase, World};
 
-/// What is searched.
+/// The bounds of a search.
 #[derive(Clone, Copy)]
 struct LeaseProtocol {
     runners: [Client; 2],
     guard: Guard,
     max_retries: u32,
     retry_on_runner_lost: bool,
-    /// Whether a run is ended by the server after [`job::RUN_TIMEOUT`].
+    /// Whether the server ends a run after [`job::RUN_TIMEOUT`].
     run_timeout: bool,
-    /// Seconds by which the clock of the server that sweeps is ahead of the one that the runners talk to.
+    /// Seconds by which the clock of the sweeping server is ahead of the one that the runners talk to.
     sweeper_ahead: i64,
-    /// Minutes that pass at most.
+    /// Maximum number of minutes that pass.
     minutes: i64,
-    /// Claims that each runner asks for at most.
+    /// Maximum number of claims that each runner requests.
     requests: [u8; 2],
-    /// Cancels asked for at most.
+    /// Maximum number of cancel requests.
     cancels: u8,
 }
 
@@ -141,7 +141,7 @@ impl LeaseProtocol {
         checker.assert_properties();
     }
 
-    /// Finds, and shows, a write of somebody who does not hold the job.
+    /// Checks that the search finds a write by a runner that does not hold the job, and prints the path to it.
     #[expect(clippy::print_stdout, reason = "the way to the damage is worth reading")]
     fn assert_stale_write_is_found(self, name: &str) {
         let checker = self.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();

@@ -1,4 +1,4 @@
-//! Leases: any contact keeps one, silence loses it, and who lost his changes nothing any more.
+//! Leases: any contact renews a lease, silence ends it, and a runner that lost its lease cannot change anything.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn start(kind: StoreKind, flags: &[&str]) -> TestApp {
     TestApp::start_with(kind, &[&SWEEP, flags].concat()).await
 }
 
-/// At once, whatever the read models have stored.
+/// The lease ends at once, even if the read models are not stored yet.
 async fn an_end_that_was_acknowledged_ends_the_lease(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
@@ -104,7 +104,7 @@ async fn a_silent_holder_loses_its_job_and_its_say(kind: StoreKind) {
     assert_ne!(first["lease_id"], second["lease_id"]);
     while_alive(&api, "s", async {
         assert_lost(&holder, "r", &job).await;
-        // Without a lease nobody can speak for a holder that has one.
+        // A report without a lease is refused when the holder fences.
         api.complete(&job, &failure()).await.expect_refusal(409, "lease_lost");
         let job_now = api.job(&job).await.expect(200);
         assert_eq!((&job_now["status"], &job_now["result"]), (&json!("Running"), &Value::Null));
@@ -145,7 +145,7 @@ async fn any_contact_keeps_a_job(kind: StoreKind) {
         .await;
         holder.complete(&logged, &success()).await.expect(204);
     };
-    // Of a runner that never registered, too: its claim made it known.
+    // Polling also counts for a runner that never registered, since its claim registered it.
     let polls = async {
         api.claim(&polled, "polls").await.expect(200);
         throughout(long, async || {
@@ -189,7 +189,7 @@ async fn after_an_unfenced_loss_only_fencing_runners_may_follow(kind: StoreKind)
     })
     .await;
     assert_eq!(winner["attempt"], 2);
-    // The lost holder comes back and is not taken for the new one.
+    // A late report of the lost holder is not taken for one of the new holder.
     api.complete(&job, &failure()).await.expect_refusal(409, "lease_lost");
     api.append_logs(&job, &json!([entry("late")])).await.expect_refusal(409, "lease_lost");
     api.holding(&winner).complete(&job, &success()).await.expect(204);
@@ -251,7 +251,7 @@ async fn a_claim_without_a_start_goes_back(kind: StoreKind) {
     let claimed = api.claim_fencing(&job, "r").await.expect(200);
     let holder = api.holding(&claimed);
     eventually("the job to be queued again", async || {
-        // Alive, but it does not begin.
+        // The runner is alive, but does not start the job.
         holder.heartbeat("r").await;
         (api.job(&job).await.expect(200)["status"] == "Queued").then_some(())
     })
@@ -285,12 +285,12 @@ async fn a_restart_gives_everybody_time_to_speak(kind: StoreKind) {
     let server = Server::start(&store, &flags).await;
     let api = server.client();
     let holder = api.holding(&claimed);
-    // Longer than the lease once more: within the grace, silence means nothing.
+    // Longer than the lease again: within the startup grace, silence does not count.
     throughout(Duration::from_secs(6), async || {
         assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
     })
     .await;
-    // Beyond the grace, it is contact that keeps it.
+    // After the grace, only contact keeps the lease.
     throughout(Duration::from_secs(20), async || assert!(holder.heartbeat("r").await.status < 300)).await;
     holder.complete(&job, &success()).await.expect(204);
     let job = api.job(&job).await.expect(200);
@@ -333,7 +333,7 @@ async fn another_boot_id_is_another_process(kind: StoreKind) {
     assert_eq!(api.claim_fencing(&fenced, "r").await.expect(200)["attempt"], 2);
 }
 
-/// The server dies between the record of another boot id and the leases that it voids.
+/// The server dies after it recorded the new boot id, and before it ended the leases of the old process.
 async fn a_registration_that_was_cut_short_is_finished_by_the_next(kind: StoreKind) {
     let store = Store::create(kind).await;
     let server = Server::start(&store, &[]).await;
@@ -358,13 +358,13 @@ async fn a_registration_that_was_cut_short_is_finished_by_the_next(kind: StoreKi
     assert_eq!(api.post("/api/runners/register", &boot("two")).await.expect(200)["status"], "Online");
     assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
     assert_lost(&api.holding(&claimed), "r", &job).await;
-    // What the new process claims stays its own, whatever it repeats.
+    // Jobs that the new process claims stay its own, even if it repeats its registration.
     assert_eq!(api.claim_fencing(&job, "r").await.expect(200)["attempt"], 2);
     api.post("/api/runners/register", &boot("two")).await.expect(200);
     assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
 }
 
-/// Appends to the log of a server that is down.
+/// Appends an event to the log while the server is down.
 async fn record(store: &Store, stream: StreamId, event: Event) {
     let database = Database::connect(store.url()).await.unwrap();
     let log = log::open(&database, LogSettings::default()).await.unwrap();
@@ -386,9 +386,9 @@ async fn the_loss_and_the_return_of_a_runner_are_events(kind: StoreKind) {
         let feed = api.get(&format!("/api/events?type={kind}")).await.expect(200);
         feed["events"].as_array().map_or(0, Vec::len)
     };
-    // On a slow day it is lost again before it is looked at.
+    // On a slow machine, the runner may be lost again before this check.
     eventually("the loss", async || (count("runner.lost").await >= 1).then_some(())).await;
-    // A poll is a sign of life as good as any.
+    // A poll is a contact too.
     api.claim_next("r", 0).await.expect(204);
     eventually("the return", async || (count("runner.returned").await >= 1).then_some(())).await;
 }

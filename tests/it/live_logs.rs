@@ -1,4 +1,4 @@
-//! A job's log as it grows: resumed at any entry, through restarts and attempts, and ended when the job has.
+//! The live log of a job: it resumes at any entry, through restarts and attempts, and ends when the job has ended.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-/// Longer than a stream that ends may take.
+/// Longer than a stream takes to end.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 on_both_stores! {
@@ -38,7 +38,7 @@ fn lines(range: impl IntoIterator<Item = usize>) -> Value {
     range.into_iter().map(|number| entry(&format!("line {number}"))).collect()
 }
 
-/// The messages of a stream are these entries of a log, each under its index.
+/// Asserts that a stream has sent these entries of a log, each with its index.
 #[track_caller]
 fn assert_entries(messages: &[Message], log: &[Value]) {
     let streamed: Vec<Value> = messages.iter().map(Message::json).collect();
@@ -108,7 +108,7 @@ async fn an_ended_job_is_told_whole_and_its_readers_do_not_come_again(kind: Stor
     let resumed = EventStream::resume(&api, &path(&job), "3").await.rest().await;
     assert_eq!(resumed.len(), 2);
     assert_end(&resumed[1], "Failed");
-    // By the specification, 204 is how a browser is told to stop.
+    // By the specification, 204 tells a browser to stop.
     api.with("last-event-id", "end").get(&path(&job)).await.expect(204);
 }
 
@@ -127,7 +127,7 @@ async fn a_job_that_ends_while_its_log_is_read_is_followed_to_its_end(kind: Stor
     let app = TestApp::start(kind).await;
     let api = app.client();
     let job = new_claimed_job(&api, "r").await;
-    // More than the connection holds: the server cannot have read all of it before its client has.
+    // More than the connection buffers, so the server cannot read all of it before its client has.
     for number in 0..20 {
         let long = format!("{number} {}", "x".repeat(1 << 20));
         api.append_logs(&job, &json!([entry(&long)])).await.expect(201);
@@ -211,7 +211,7 @@ async fn a_slow_reader_gets_a_long_log_whole(kind: StoreKind) {
     let api = app.client();
     let job = new_claimed_job(&api, "r").await;
     let mut slow = EventStream::open(&api, &path(&job)).await;
-    // As a runner of the older dialects sends it: one batch, at the end.
+    // As runners of the older dialects send a log: in one batch, at the end.
     api.append_bare_logs(&job, &lines(0..100_000)).await.expect(201);
     api.complete(&job, &success()).await.expect(204);
     let messages = slow.rest().await;

@@ -1,4 +1,4 @@
-//! One contract for every keeper of the log.
+//! Conformance tests that every implementation of the log must pass.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
@@ -88,7 +88,7 @@ async fn a_conflict_leaves_its_neighbours_committed(store: Store) {
     let taken = JobId::generate();
     log.append(launch(taken)).await.unwrap();
 
-    // All are queued before the writer runs: they share batches.
+    // All of them are queued before the writer runs, so they share batches.
     let jobs: Vec<JobId> = (0..100).map(|_| JobId::generate()).collect();
     let appends = jobs.iter().enumerate().map(|(n, job)| {
         log.append(if n % 3 == 1 {
@@ -125,7 +125,7 @@ async fn a_write_without_events_only_asks_that_its_stream_has_not_moved(store: S
     for outcome in join_all((0..20).map(|_| log.append(guarded(1)))).await {
         assert_eq!(outcome.unwrap().envelopes.len(), 1);
     }
-    // The guard moves between the fifth and the sixth.
+    // The guarded stream moves between the fifth and the sixth.
     let appends = (0..10).map(|n| match n {
         5 => log.append(append(vec![write(guard, 1, vec![claimed(guard, 1)])])),
         _ => log.append(guarded(1)),
@@ -185,7 +185,7 @@ async fn positions_are_dense_and_in_commit_order(store: Store) {
 async fn a_full_queue_refuses_at_once(store: Store) {
     let log = store.open(LogSettings { queue_appends: 3, ..LogSettings::default() }).await;
     let jobs: Vec<JobId> = (0..10).map(|_| JobId::generate()).collect();
-    // On one thread, the writer cannot run before all of them have come.
+    // On one thread, the writer cannot run before all of them have been queued.
     let outcomes = join_all(jobs.iter().map(|job| log.append(launch(*job)))).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
     assert!(outcomes[3..].iter().all(|outcome| matches!(outcome, Err(AppendError::Overloaded))));
@@ -288,7 +288,7 @@ async fn memory_and_table_tell_the_same(store: Store) {
     for _ in 0..80 {
         log.append(launch(JobId::generate())).await.unwrap();
     }
-    // Past the memory, across its edge, and inside.
+    // From before the events in memory, across their beginning, and within them.
     let from_start = log.read_all(Position(0), 100).await.unwrap();
     assert_dense(&from_start);
     assert_eq!(from_start.len(), 80);

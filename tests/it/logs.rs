@@ -1,4 +1,4 @@
-//! Logs: kept whole and in order of arrival, a batch entirely or not at all, and never twice.
+//! Logs: complete and in order of arrival, each batch entirely or not at all, and never twice.
 
 use reqwest::Method;
 use rivet_tests::on_both_stores;
@@ -116,7 +116,7 @@ async fn an_offset_fences_gaps_and_repeats(kind: StoreKind) {
     let api = app.client();
     let job = new_claimed_job(&api, "r").await;
     let at = |offset: usize| api.with("rivet-log-offset", &offset);
-    // A gap is refused, and a sign of work all the same.
+    // A gap is refused, but still counts as a start.
     at(1).append_logs(&job, &json!([entry("b")])).await.expect(416);
     assert_eq!(api.job(&job).await.expect(200)["phase"], "started");
     at(0).append_logs(&job, &json!([entry("a"), entry("b")])).await.expect(201);
@@ -136,7 +136,7 @@ async fn logs_are_accepted_after_the_end(kind: StoreKind) {
     api.complete(&job, &success()).await.expect(204);
     api.append_logs(&job, &json!([entry("late")])).await.expect(201);
     assert_eq!(messages(&api.logs(&job).await.expect(200)), ["late"]);
-    // A job that never ran has nothing to say.
+    // A job that never ran takes no log.
     let queued = new_job(&api).await;
     api.append_logs(&queued, &json!([entry("early")])).await.expect_refusal(409, "not_running");
 }

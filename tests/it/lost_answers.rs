@@ -1,4 +1,5 @@
-//! A network that loses answers, and clients that say everything again: it all happens once, and in order.
+//! A network that loses answers, and clients that repeat every request: everything happens exactly once, and in
+//! order.
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
@@ -12,11 +13,11 @@ use rivet_tests::store::StoreKind;
 use rivet_tests::verify::list;
 use serde_json::{Value, json};
 
-/// Workers, each with runner, pipeline and jobs of its own.
+/// Number of workers, each with a runner, a pipeline and jobs of its own.
 const WORKERS: usize = 50;
-/// Jobs a worker, one after the other.
+/// Jobs per worker, one after the other.
 const LIVES: usize = 20;
-/// Jobs that are looked at at a time.
+/// Number of jobs that are checked at the same time.
 const LOOKS: usize = 16;
 
 on_both_stores! { lost_answers_change_nothing }
@@ -26,7 +27,7 @@ async fn lost_answers_change_nothing(kind: StoreKind) {
     let proxy = LossyProxy::start(&app.server, 42).await;
     let mut lives = Vec::new();
     for worker in 0..WORKERS {
-        // One after the other: few definitions are read at the same time.
+        // One after the other, since only a few definitions are read at a time.
         let pipeline = prepare(&app.client(), worker).await;
         lives.push(live(proxy.client(), pipeline, worker));
     }
@@ -40,7 +41,7 @@ async fn lost_answers_change_nothing(kind: StoreKind) {
     app.verify().await;
 }
 
-/// A job shows and tells what it would have without the losses.
+/// Asserts that a job has the same state, history and log as without lost answers.
 async fn assert_lived(api: &Client, job: String, life: Life) {
     let shown = api.job(&job).await.expect(200);
     let (types, _) = history(api, &job).await;
@@ -102,7 +103,7 @@ impl Life {
     }
 }
 
-/// A pipeline whose jobs only this worker's runner can run.
+/// A pipeline whose jobs only the runner of this worker can run.
 async fn prepare(api: &Client, worker: usize) -> String {
     let capability = format!("worker-{worker}");
     let mut request = pipeline("lossy");
@@ -112,7 +113,7 @@ async fn prepare(api: &Client, worker: usize) -> String {
     id(&api.create_pipeline(&request).await.expect(200))
 }
 
-/// Takes jobs through their lives over a lossy network; which, and how.
+/// Takes these jobs through these lives over a lossy network.
 async fn live(lossy: Client, pipeline: String, worker: usize) -> Vec<(String, Life)> {
     let runner = format!("r{worker}");
     let mut lives = Vec::new();
@@ -135,7 +136,8 @@ async fn live(lossy: Client, pipeline: String, worker: usize) -> Vec<(String, Li
     lives
 }
 
-/// One attempt: by id where the worker knows the job to be due, as the next where it has to wait for it.
+/// One attempt. The worker claims the job by its id if it knows the job to be due, else by next-claim, which waits
+/// for it.
 async fn attempt(lossy: &Client, job: &str, runner: &str, life: Life, result: &Value) {
     let attempt = format!("{job}-{}", result["success"]);
     let keyed = lossy.with("rivet-request-key", &attempt);

@@ -1,4 +1,4 @@
-//! System tests: one binary, a module a subject.
+//! System tests: one binary, with one module per subject.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,5 +1,5 @@
-//! What the server measures: in the format of Prometheus, true, there without the database, and all that the dashboard
-//! and the alerts ask for.
+//! The metrics: in the format of Prometheus, correct, available without the database, and covering all that the
+//! dashboard and the alerts query.
 
 mod exposition;
 
@@ -33,7 +33,7 @@ async fn scrape(api: &Client) -> Exposition {
     parse(&answer.text).unwrap_or_else(|error| panic!("{error}\n{}", answer.text))
 }
 
-/// A scrape with what the database knows: it leaves that out where the database takes too long to say it.
+/// A scrape that includes what is read from the database; a scrape leaves that out if the database is too slow.
 async fn whole_scrape(api: &Client) -> Exposition {
     eventually("a whole scrape", async || {
         let found = scrape(api).await;
@@ -42,7 +42,8 @@ async fn whole_scrape(api: &Client) -> Exposition {
     .await
 }
 
-/// A job that succeeds, one that fails, two that wait for what no runner has, and a claim that is too late.
+/// A job that succeeds, one that fails, two that wait for a capability that no runner has, and a claim that comes too
+/// late.
 async fn traffic(api: &Client) {
     api.register("r", &[]).await.expect(200);
     let pipeline = new_pipeline(api).await;
@@ -58,7 +59,7 @@ async fn traffic(api: &Client) {
     for _ in 0..2 {
         launched(api, &demanding).await;
     }
-    // The read models have it all once this is answered.
+    // When this is answered, the read models reflect all of it.
     api.get("/api/jobs").await.expect(200);
 }
 
@@ -95,7 +96,7 @@ async fn a_scrape_tells_of_what_happened(kind: StoreKind) {
     };
     assert_eq!(requests("/api/jobs/{id}/claim", "200"), 2);
     assert_eq!(requests("/api/jobs/{id}/claim", "409"), 2);
-    // The scrape itself.
+    // The scrape itself is in flight.
     assert_eq!(found.count("rivet_http_requests_in_flight", &[]), 1);
 }
 
@@ -127,7 +128,7 @@ fn dashboard_expressions() -> Vec<String> {
     expressions
 }
 
-/// An alert, as far as it matters here.
+/// The parts of an alert that matter here.
 struct Alert {
     name: String,
     expr: String,
@@ -136,7 +137,7 @@ struct Alert {
     runbook: String,
 }
 
-/// The rules are written with one line a member, so that they can be read without more.
+/// Parses the rules, which have one line per member, without a YAML parser.
 fn alerts() -> Vec<Alert> {
     let rules = ALERTS.split("      - alert: ").skip(1).map(|rule| {
         let (name, rest) = rule.split_once('\n').expect("a rule has more than a name");
@@ -155,7 +156,7 @@ fn alerts() -> Vec<Alert> {
     rules.collect()
 }
 
-/// The names of metrics in an expression: outside of texts, with a prefix that ours have.
+/// The names of our metrics in an expression, recognised by their prefixes, outside of string literals.
 fn metric_names(expression: &str) -> BTreeSet<String> {
     let outside = expression.split('"').step_by(2);
     let words =
@@ -178,7 +179,7 @@ fn each_alert_says_what_to_do() {
     }
 }
 
-/// Without its database a server still says what it knows, and which part of it is not ready.
+/// Without its database, a server still reports what it knows, and which part of it is not ready.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_during_an_outage_tells_what_is_known() {
     let store = Store::in_own_cluster().await;

@@ -1,7 +1,7 @@
 //! Random commands against the server and against a small model of it: every answer, and every read after it, must be
 //! the same.
 //!
-//! `RIVET_MODEL_CASES` sets how many sequences are tried, `RIVET_MODEL_SEED` replays those of a failure.
+//! `RIVET_MODEL_CASES` sets the number of sequences, and `RIVET_MODEL_SEED` replays the sequences of a failed run.
 
 mod job;
 mod operation;
@@ -27,15 +27,15 @@ use tokio::task::block_in_place;
 use operation::any_operation;
 use world::World;
 
-/// Sequences tried.
+/// Number of sequences.
 const CASES: u32 = 24;
-/// Commands in a sequence, at most.
+/// Maximum number of commands in a sequence.
 const LENGTH: usize = 60;
-/// What passes when time passes: longer than the backoff of a first retry.
+/// How much time passes in one step: longer than the backoff of a first retry.
 const WAIT: Duration = Duration::from_secs(2);
-/// How often time passes in a sequence, at most: nobody falls silent for too long.
+/// Maximum number of such steps in a sequence, so that no runner is silent for too long.
 const WAITS: u32 = 20;
-/// A pipeline for each `max_retries` from 0.
+/// One pipeline for each `max_retries`, from 0.
 const PIPELINES: usize = 2;
 const RUNNERS: usize = 3;
 
@@ -44,7 +44,7 @@ on_both_stores! { the_server_answers_as_the_model_does }
 async fn the_server_answers_as_the_model_does(kind: StoreKind) {
     let store = Store::create(kind).await;
     let clock = Arc::new(ManualClock::new(SystemClock.now()));
-    // Nobody sweeps: the sequences before are over, whatever became of their jobs.
+    // Leases and deadlines are never checked: earlier sequences are over, whatever has become of their jobs.
     let config = Config { sweep_interval: Duration::from_hours(1), ..Config::for_tests(store.url()) };
     let server = LocalServer::start(config, clock.clone()).await;
     let api = server.client();

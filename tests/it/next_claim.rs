@@ -1,4 +1,4 @@
-//! The long poll for the next job: it answers at once or when there is one, once per request, and to each in turn.
+//! Next-claim: it answers at once or when there is a job, once per request, and to the waiting runners in turn.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ on_both_stores! {
     a_server_that_ends_answers_who_waits,
 }
 
-/// Waits until the server has heard of a runner that began to wait.
+/// Waits until the server has registered a runner that began to wait.
 async fn until_it_waits(api: &Client, runner: &str) {
     eventually("the runner to be known", async || {
         (api.get(&format!("/api/runners/{runner}")).await.status == 200).then_some(())
@@ -153,7 +153,7 @@ async fn a_retry_is_given_to_who_waits_as_soon_as_it_is_due(kind: StoreKind) {
     };
     let (due, claimed) = (times("job.requeued", "due_at"), times("job.claimed", "claimed_at"));
     let delays: Vec<i64> = claimed[1..].iter().zip(&due).map(|(claimed, due)| claimed - due).collect();
-    // The better of two: a machine that is busy may be late.
+    // The shorter of two delays counts, since a busy machine may be late once.
     assert!(delays.iter().all(|delay| *delay >= 0), "{delays:?}");
     assert!(delays.iter().min() < Some(&200_000), "{delays:?}");
 }
@@ -175,11 +175,11 @@ async fn one_request_gets_one_job(kind: StoreKind) {
             assert_eq!(answer.position(), answers[0].position());
         }
         assert_eq!(running(&api).await, before + 1);
-        // And again later, though there is more to do; another key is another request.
+        // The same request gets the same answer again, although more jobs wait; another key is another request.
         assert_eq!(keyed.claim_next("r", 0).await.expect(200), first);
         let other = api.with("rivet-request-key", &format!("other-{round}")).claim_next("r", 30_000).await;
         assert_ne!(other.expect(200)["job_id"], first["job_id"]);
-        // The key is the runner's own.
+        // A key belongs to its runner.
         assert_ne!(keyed.claim_next("s", 30_000).await.expect(200)["job_id"], first["job_id"]);
     }
 }
@@ -219,7 +219,8 @@ async fn a_request_whose_lease_is_over_gets_nothing_more_under_its_key(kind: Sto
     );
 }
 
-/// A runner that drains asks once more, without waiting. After that answer, its long poll must win nothing.
+/// A runner that drains repeats its request once more, without waiting. After that answer, the long poll must win
+/// nothing.
 async fn the_last_copy_of_a_request_speaks_for_all(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
@@ -252,7 +253,7 @@ async fn each_job_goes_to_one_of_many_runners_that_wait_at_two_replicas() {
     serve_many(&[one.client(), other.client()]).await;
 }
 
-/// Twenty wait, twelve jobs come: each is claimed once, and the others go on waiting until theirs come.
+/// Twenty runners wait and twelve jobs come: each job is claimed once, and the other runners wait until theirs come.
 async fn serve_many(replicas: &[Client]) {
     let api = &replicas[0];
     let pipeline = new_pipeline(api).await;
@@ -303,7 +304,7 @@ async fn who_waits_longest_is_served_first(kind: StoreKind) {
     assert_eq!(served.into_inner(), (0..RUNNERS).collect::<Vec<_>>());
 }
 
-/// Waits so short that many of them end while a claim is on its way to the log.
+/// The waits are so short that many of them end while a claim is being appended.
 async fn a_wait_that_ends_loses_no_job(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();

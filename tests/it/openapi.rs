@@ -11,8 +11,8 @@ const COMMITTED: &str = include_str!("../../docs/openapi.json");
 const ROUTES: &str = include_str!("../../orchestrator/src/http/mod.rs");
 const PROBLEMS: &str = include_str!("../../docs/problems.md");
 
-/// Pages for people, and the files that they are made of: the dashboard and the page over the description. They are no
-/// part of the API.
+/// Pages for people, and their files: the dashboard and the page that shows the description. They are not part of the
+/// API.
 const PAGES: [&str; 3] = ["/", "/assets", "/docs"];
 const METHODS: [&str; 4] = ["get", "put", "post", "delete"];
 
@@ -20,7 +20,7 @@ fn document() -> Value {
     serde_json::from_str(COMMITTED).expect("docs/openapi.json is JSON")
 }
 
-/// An operation of the document.
+/// An operation of the description.
 struct Operation {
     method: String,
     path: String,
@@ -59,7 +59,7 @@ fn every_route_is_described_and_every_description_has_a_route() {
     assert!(surplus.is_empty(), "described, and no route: {surplus:?}");
 }
 
-/// The routes on the page of routes, as `method path`.
+/// The routes in the source file that defines them, as `method path`.
 fn routes(page: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for route in page.split(".route(").skip(1) {
@@ -80,7 +80,7 @@ fn routes(page: &str) -> BTreeSet<String> {
     found
 }
 
-/// The paths that a route stands for: names with slashes in them, and what comes after these, are one to the router.
+/// The paths that one route stands for: to the router, an id with slashes and what follows it are one parameter.
 fn templates<'a>(path: &'a str, method: &str) -> impl Iterator<Item = &'a str> {
     let paths = match (path, method) {
         ("/api/runners/{*id}", "post") => vec!["/api/runners/{id}/heartbeat"],
@@ -94,7 +94,7 @@ fn templates<'a>(path: &'a str, method: &str) -> impl Iterator<Item = &'a str> {
     paths.into_iter()
 }
 
-/// Whether it is a page, or below one.
+/// Whether a path is that of a page, or below one.
 fn is_page(path: &str) -> bool {
     PAGES
         .iter()
@@ -150,7 +150,7 @@ fn every_operation_is_explained_with_examples() {
     }
 }
 
-/// Whether a body has an example, of its own or of its schema.
+/// Whether a body has an example, of its own or in its schema.
 fn has_example(document: &Value, body: &Value) -> bool {
     let contents = body["content"].as_object().expect("a body has contents");
     contents
@@ -158,7 +158,7 @@ fn has_example(document: &Value, body: &Value) -> bool {
         .all(|content| !content["example"].is_null() || has_schema_example(document, &content["schema"]))
 }
 
-/// Whether a schema has an example, or is made of some that have: a reader puts them together.
+/// Whether a schema has an example, or consists of schemas that have one, from which a reader can compose it.
 fn has_schema_example(document: &Value, schema: &Value) -> bool {
     let named = |name: &str| document.pointer(name.trim_start_matches('#')).unwrap_or(&Value::Null).clone();
     let alternatives = schema["oneOf"].as_array().into_iter().flatten();
@@ -192,7 +192,7 @@ fn every_error_has_its_code_and_every_code_its_place() {
     for code in &codes {
         assert!(documented.contains(code), "docs/problems.md has no {code:?}");
     }
-    // What a client can only meet where there is no endpoint, or never.
+    // Codes that no described endpoint has.
     let elsewhere = ["unknown_path", "method_not_allowed", "pipeline_exists"];
     for (status, code) in documented {
         let is_named = codes.contains(&(status.clone(), code.clone()));

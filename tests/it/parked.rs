@@ -1,4 +1,4 @@
-//! Streams that a read model has given up: listed, tried again, and gone on with without the event.
+//! Parked streams: listed, retried, and continued without the event.
 
 use rivet_events::database::Database;
 use rivet_events::event::UnreadableEvent;
@@ -27,10 +27,10 @@ on_both_stores! {
     a_stream_of_an_unknown_kind_parks_nothing,
 }
 
-/// The read models that read job streams.
+/// The read models that use job streams.
 const OF_JOBS: [&str; 6] = ["job_flow", "job_queue", "jobs", "lifetimes", "pipeline_activity", "runners"];
 
-/// A store whose log has one stream.
+/// A store whose log has only this stream.
 async fn store_with(kind: StoreKind, stream: StreamId, events: Vec<Event>) -> Store {
     let store = Store::create(kind).await;
     let database = Database::connect(store.url()).await.unwrap();
@@ -53,7 +53,7 @@ fn unknown(event_type: &str) -> Event {
     })
 }
 
-/// A store whose log has a job that was launched, had something happen to it that no build knows, and timed out.
+/// A store whose log has a job that was launched, has an event of a type that no build knows, and timed out.
 async fn poisoned(kind: StoreKind) -> (Store, String) {
     let (job_id, pipeline_id) = (JobId::generate(), PipelineId::generate());
     let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
@@ -93,7 +93,7 @@ async fn parked(api: &Client, projection: &str) -> Value {
     api.get(&format!("/api/projections/{projection}/parked")).await.expect(200)
 }
 
-/// Waits until a read model is live at the head of the log, in a generation that has no other beside it.
+/// Waits until a read model is live at the head of the log, and none of its other generations are left.
 async fn settled(api: &Client, projection: &str) -> Value {
     eventually("the read model to be rebuilt", async || {
         let all = api.get("/api/projections").await.expect(200);
@@ -125,7 +125,7 @@ async fn a_parked_stream_is_listed_with_what_is_wrong(kind: StoreKind) {
         assert!(only["error"].as_str().unwrap().starts_with("job.teleported cannot be read"), "{only}");
     }
     assert_eq!(parked(&api, "pipelines").await, json!([]));
-    // It is told as it was before that event.
+    // The job is shown as it was before that event.
     assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
 }
 
@@ -156,7 +156,7 @@ async fn a_retry_tries_the_event_again_and_says_who_wanted_it(kind: StoreKind) {
         (&json!(2), &json!("a new build"))
     );
     assert_eq!(event["metadata"]["user_agent"], "operator/1");
-    // This build does not know the event either.
+    // The retry changes nothing, since this build does not know the event either.
     assert_eq!(settled(&api, "jobs").await["parked"], 1);
     // Without a body, and with the slash escaped.
     let escaped = format!("/api/projections/jobs/parked/job%2F{job}/retry");

@@ -70,7 +70,7 @@ async fn words_that_spell_values_are_converted(kind: StoreKind) {
     assert_eq!(job["parameters"]["branch"], "7");
     assert_eq!(job["parameters"]["count"].as_f64(), Some(2.0));
     assert_eq!(job["parameters"]["deploy"], true);
-    // Numbers compare as numbers.
+    // Numbers are compared by value.
     api.launch(&pipeline, &json!({"branch": "7", "count": 3.0})).await.expect(200);
 }
 
@@ -113,7 +113,7 @@ async fn a_deleted_pipeline_is_gone_and_its_jobs_stay(kind: StoreKind) {
     api.delete(&format!("/api/pipeline/{pipeline}")).await.expect_refusal(404, "pipeline_not_found");
     api.launch(&pipeline, &json!({})).await.expect_refusal(404, "pipeline_not_found");
     assert_eq!(api.get("/api/pipeline/list").await.expect(200), json!([]));
-    // Its queued jobs are cancelled, by a process that follows.
+    // A reconciler cancels its queued jobs.
     let cancelled = rivet_tests::wait::eventually("the queued job to be cancelled", async || {
         let found = api.job(&job).await.expect(200);
         (found["status"] == "Cancelled").then_some(found)
@@ -133,7 +133,7 @@ async fn lists_are_newest_first(kind: StoreKind) {
     }
     pipelines.reverse();
     assert_eq!(ids(&api.get("/api/pipeline/list").await.expect(200)), pipelines);
-    // Page by page along the links.
+    // Page by page, following the links.
     let mut seen: Vec<String> = Vec::new();
     let mut next = Some("/api/pipeline/list?limit=2".to_owned());
     while let Some(path) = next {
@@ -156,7 +156,7 @@ async fn a_launch_with_a_key_happens_once(kind: StoreKind) {
     assert_eq!(first.position(), again.position());
     keyed.launch(&pipeline, &json!({"a": 2})).await.expect_refusal(409, "key_reused");
 
-    // Many at once: one job.
+    // Many simultaneous launches give one job.
     let racing = api.with("idempotency-key", "race");
     let parameters = json!({});
     let launches = (0..16).map(|_| racing.launch(&pipeline, &parameters));

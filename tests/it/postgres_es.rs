@@ -1,4 +1,4 @@
-//! The log is a postgres-es event table: a cqrs-es aggregate loads from it as from its own.
+//! The log is a postgres-es event table: a cqrs-es aggregate loads from it through postgres-es.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
@@ -43,7 +43,7 @@ impl Aggregate for History {
     }
 }
 
-/// Every job event that the golden files know.
+/// Every job event in the golden files.
 fn golden_job_events() -> Vec<Event> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events/golden");
     let mut files: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -1,4 +1,4 @@
-//! The queue: who is offered what, in which order, and why a job waits.
+//! The queue: who is offered which jobs, in which order, and why a job waits.
 
 use futures_util::future::join_all;
 use rivet_tests::client::Client;
@@ -37,7 +37,7 @@ async fn the_higher_priority_goes_first(kind: StoreKind) {
         (7, launched(&api, &urgent).await),
         (9, launched_with(&api, &pipeline, 9).await),
     ];
-    // Stable: the oldest first within a priority.
+    // A stable sort: within a priority, the oldest first.
     jobs.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
     for (place, (priority, job)) in jobs.iter().enumerate() {
         let shown = api.job(job).await.expect(200);
@@ -122,13 +122,13 @@ async fn a_waiting_job_says_why(kind: StoreKind) {
     assert_eq!(api.job(&other).await.expect(200)["waiting"], Value::Null);
     api.complete(&other, &success()).await.expect(204);
     assert_eq!(reason().await, waiting("ready", &[]));
-    // One without a list of what it can do has everything.
+    // A runner without declared capabilities may run every job.
     api.delete("/api/runners/both").await.expect(204);
     assert_eq!(reason().await["reason"], "no_runner");
     api.register_unrestricted("any").await.expect(200);
     assert_eq!(reason().await["reason"], "ready");
 
-    // The fourth retry waits for 8 s at least: enough to look at it while it waits.
+    // The fourth retry waits for at least 8 s, which is enough to look at the job while it waits.
     let flaky = launched(&api, &new_pipeline_with(&api, &json!({"max_retries": 4})).await).await;
     for _ in 0..4 {
         eventually("the attempt to be due", async || {

@@ -1,4 +1,4 @@
-//! What queries answer, on both databases; what becomes of events and rows that are damaged.
+//! Answers of queries, on both databases; what happens with damaged events and rows.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use rivet_tests::history::{Story, tell};
 
 use crate::rebuild::{Process, Store, assert_proven, on_both, stories};
 
-/// A process whose read models hold what became of a hundred jobs.
+/// A process whose read models contain a hundred jobs.
 async fn told(store: &Store) -> Process {
     let process = store.process().await;
     let running = process.start();
@@ -38,7 +38,7 @@ async fn all_jobs(read_models: &ReadModels, filter: &JobFilter, page_size: usize
         assert!(page.items.len() <= page_size);
         all.extend(page.items);
         match page.next {
-            // As a client would send it back.
+            // The cursor is parsed, as when a client sends it back.
             Some(next) => after = Some(next.to_string().parse().unwrap()),
             None => return all,
         }
@@ -173,7 +173,7 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(store: Store) {
     }
     let early = all.iter().map(|job| job.due_at).min().unwrap() - chrono::TimeDelta::seconds(1);
     let offered = job_queue::candidates(read_models, None, true, early, 1000).await.unwrap();
-    // On a clock that is behind, what was due when it was queued is due all the same; a retry waits for its time.
+    // On a clock that is behind, a job that was due when it was queued is still due; a retry waits for its time.
     let due: Vec<_> = all.iter().filter(|job| job.is_due(early)).cloned().collect();
     assert!(due.len() < all.len());
     assert_eq!(offered, due);

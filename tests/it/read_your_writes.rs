@@ -29,11 +29,12 @@ async fn a_get_sees_what_was_acknowledged_before(kind: StoreKind) {
     app.verify().await;
 }
 
-/// Launches, claims and completes jobs, and reads each back at once; how many pairs that were.
+/// Launches, claims and completes jobs, and reads each back at once; returns the number of pairs of a write and a
+/// read.
 async fn write_and_read(api: Client, pipeline: &str) -> usize {
     let mut pairs = 0;
     let mut assert_status = async |job: &str, expected: &str| {
-        // A HEAD is answered as the GET would be.
+        // A HEAD waits in the same way as a GET.
         let looked_at = api.send(api.request(Method::HEAD, &format!("/api/jobs/{job}"))).await;
         assert_eq!((looked_at.status, looked_at.header("rivet-stale")), (200, None));
         let read = api.job(job).await;
@@ -69,7 +70,7 @@ async fn another_replica_is_asked_for_a_position() {
     }
 }
 
-/// A job and its log are told as soon as their events are folded; what only the database knows, when that has it.
+/// A job and its log are answered as soon as their events are folded; other queries once the database has them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_told_before_it_is_stored() {
     let store = Store::create(StoreKind::Postgres).await;
@@ -79,7 +80,7 @@ async fn a_job_is_told_before_it_is_stored() {
     let first = id(&api.launch(&pipeline, &json!({})).await.expect(200));
     api.claim(&first, "r").await.expect(200);
     api.append_logs(&first, &json!([entry("a"), entry("b")])).await.expect(201);
-    // The list waits for the database, and so brings the log there.
+    // The list waits for the database, and so makes the projector store the log as well.
     eventually("the first job to be listed", async || {
         (ids(&api.get("/api/jobs").await.expect(200)) == [first.as_str()]).then_some(())
     })
@@ -113,7 +114,7 @@ async fn a_job_is_told_before_it_is_stored() {
     .await;
 }
 
-/// Read models that are behind show what they have, and do not say that there is nothing else.
+/// Read models that are behind show what they have, and do not say that anything else does not exist.
 async fn what_may_have_been_launched_meanwhile_is_not_denied(kind: StoreKind) {
     let app = TestApp::start_with(kind, &["--read-wait", "50ms"]).await;
     let api = app.client();

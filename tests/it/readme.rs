@@ -40,7 +40,7 @@ async fn the_quick_start_works_as_it_is_written() {
     }
 }
 
-/// The commands of the quick start as one script: against this server, and with the runner in the background.
+/// The commands of the quick start as one script, for this server, and with the runner in the background.
 fn script(readme: &str, program: &Path, server: &str) -> String {
     let section = readme.split("\n## ").find(|section| section.starts_with("Quick start\n"));
     let blocks = section.expect("the README has a quick start").split("```sh\n").skip(1);

@@ -1,4 +1,4 @@
-//! Read models follow the log, on both databases, and a rebuild from the log equals them (I4, I6, I9).
+//! Read models follow the log, on both databases, and equal a rebuild from it (I4, I6, I9).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,7 +37,7 @@ impl Store {
         Self { url: Cluster::shared().await.create_database().await, _directory: None }
     }
 
-    /// As a process of its own would see it.
+    /// Another process over the same store.
     pub(crate) async fn process(&self) -> Process {
         self.process_with(LogSettings::default()).await
     }
@@ -76,7 +76,7 @@ impl Process {
         self.read_models.status(DateTime::UNIX_EPOCH).await.unwrap()
     }
 
-    /// Changes the database behind the back of the read models.
+    /// Changes the database without the read models noticing.
     pub(crate) async fn tamper(&self, statement: &str) {
         match &self.database {
             Database::Postgres(pool) => pool.execute(statement).await.unwrap().rows_affected(),
@@ -151,7 +151,7 @@ async fn a_rebuild_while_writing_equals_the_live_ones(store: Store) {
 }
 
 async fn large_events_are_folded_in_smaller_batches(store: Store) {
-    // So little that a dozen events or two are one batch.
+    // Small enough that a batch has only one or two dozen events.
     let process = store.process_with(LogSettings { read_bytes: 4_096, ..LogSettings::default() }).await;
     process.tell_all(&stories(24, 100), 3).await;
     let batches = AtomicU64::new(0);
@@ -190,7 +190,7 @@ async fn a_rebuild_that_a_later_one_overtook_changes_nothing(store: Store) {
     let mut earlier = process.read_models.begin_rebuild(&["jobs", "pipelines"]).await.unwrap();
     let mut later = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
     later.finish(|_| {}).await.unwrap();
-    // The other one is as good as it was.
+    // The later rebuild is unharmed.
     let overtaken = earlier.finish(|_| {}).await;
     assert!(matches!(overtaken, Err(RebuildError::Superseded)), "{overtaken:?}");
     let statuses = process.status().await;
@@ -203,7 +203,7 @@ async fn a_rebuild_that_a_later_one_overtook_changes_nothing(store: Store) {
     process.caught_up().await;
     running.stop().await;
     assert_proven(&process).await;
-    // What is retired is not what anybody asks for.
+    // Makes the retired generation old enough to be removed, which must not affect the live ones.
     process.tamper("update checkpoints set updated_at = 0 where state = 'retired'").await;
     let running = process.start();
     process.tell_all(&stories(23, 20), 3).await;
@@ -262,7 +262,7 @@ async fn a_process_that_dies_is_succeeded(store: Store) {
     assert_proven(&other).await;
 }
 
-/// Lets things happen until every read model is of this build.
+/// Appends events until every read model is rebuilt by this build.
 async fn until_renewed(process: &Process) {
     for seed in 100.. {
         process.tell_all(&stories(seed, 1), 1).await;
@@ -298,7 +298,7 @@ async fn a_changed_version_is_rebuilt_at_start(store: Store) {
     running.stop().await;
     process.tamper("update checkpoints set version = 0 where projection = 'jobs'").await;
     process.tamper("update jobs_g1 set document = '{}'").await;
-    // What is to be made anew is not what is wrong with a store.
+    // A read model of another version is outdated, not damaged.
     let report = process.read_models.verify(|_| {}).await.unwrap();
     assert_eq!((report.outdated, report.differences), (vec!["jobs"], vec![]));
 
@@ -322,7 +322,7 @@ async fn read_models_ahead_of_a_restored_log_are_rebuilt(store: Store) {
     assert_proven(&process).await;
 }
 
-/// Makes a test of each rule on each database.
+/// Makes one test of each rule for each database.
 macro_rules! on_both {
     ($($rule:ident),+ $(,)?) => {
         mod sqlite {
@@ -375,7 +375,7 @@ async fn a_lost_connection_is_made_again(store: Store) {
     assert_proven(&other).await;
 }
 
-/// As a backup has them, which may take hours.
+/// A backup holds such locks, perhaps for hours.
 async fn a_lock_on_a_retired_table_is_in_nobodys_way(store: Store) {
     let process = store.process().await;
     let running = process.start();
@@ -386,7 +386,7 @@ async fn a_lock_on_a_retired_table_is_in_nobodys_way(store: Store) {
     backup.execute("lock table jobs_g1 in access share mode").await.unwrap();
     process.read_models.rebuild(&["jobs"], |_| {}).await.unwrap();
     process.tamper("update checkpoints set updated_at = 0 where state = 'retired'").await;
-    // Housekeeping comes at a start too.
+    // Retired tables are also removed at a start.
     running.stop().await;
     let running = process.start();
     process.tell_all(&stories(25, 10), 1).await;

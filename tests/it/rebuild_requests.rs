@@ -1,4 +1,4 @@
-//! Rebuilds that are asked for over HTTP: who wanted them, and what the end of their server makes of them.
+//! Rebuilds requested over HTTP: who asked for them and why, and what happens when the server ends before they do.
 
 use rivet_events::database::Database;
 use rivet_events::log::{self, LogSettings};
@@ -14,7 +14,7 @@ on_both_stores! {
     a_rebuild_that_the_end_of_its_server_cuts_short_can_be_asked_for_again,
 }
 
-/// Jobs of the past have as long as they like.
+/// Jobs of the past must not time out.
 const AT_LEISURE: [&str; 4] = ["--queue-timeout", "80000h", "--run-timeout", "80000h"];
 const JOBS: usize = 400;
 

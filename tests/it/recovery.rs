@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of a load of writes: what was acknowledged is there, and everything adds up (I8).
+//! `kill -9` under a load of writes: what was acknowledged is there, and everything is consistent (I8).
 
 use std::sync::Mutex;
 
@@ -18,7 +18,7 @@ const WRITERS: usize = 8;
 
 on_both_stores! { acknowledged_writes_survive_a_kill, a_server_that_is_asked_to_end_ends_in_order }
 
-/// How far a job came, by what was acknowledged.
+/// How far a job came, by the acknowledged requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reached {
     Launched,
@@ -35,7 +35,7 @@ async fn a_second_server_over_a_file_does_not_start() {
     assert!(!refused.status.success());
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.contains("another server has ") && said.contains(" open"), "{said}");
-    // A lock goes with its process, however that ends.
+    // The lock is released with its process, however the process ends.
     first.kill();
     Server::start(&store, &[]).await.client().get("/readyz").await.expect(200);
 }

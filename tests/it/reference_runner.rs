@@ -1,5 +1,5 @@
-//! The reference runner and the server, each a process: jobs end as they should, with their logs whole and in order,
-//! however often the server is killed under them.
+//! The reference runner and the server, each as a process: jobs end as they should, and their logs are complete and
+//! in order, however often the server is killed.
 
 mod example;
 
@@ -23,7 +23,8 @@ use example::{Example, SLOW, all_files, examples, script_of};
 
 const JOBS: usize = 100;
 const HEARTBEAT: (&str, Duration) = ("500ms", Duration::from_millis(500));
-/// From the runner's next contact until a cancelled job has ended: of its ten minutes, next to nothing.
+/// How long a cancelled job may take to end, from the runner's next contact: a fraction of the ten minutes that it
+/// would run.
 const CANCELLED_WITHIN: Duration = Duration::from_secs(25);
 
 on_both_stores! {
@@ -40,8 +41,8 @@ fn every_example_is_tried() {
     assert_eq!(all_files(), tried);
 }
 
-/// All examples are launched again and again, and the server is killed when none, one, two… of them have ended; a
-/// job that counts goes on all the while, and so does the slow one.
+/// All examples are launched again and again, and the server is killed when none, one, two… of them have ended. A job
+/// that counts runs all the while, and so does the slow example.
 async fn every_example_outlives_killed_servers(kind: StoreKind) {
     let (store, address) = (Store::create(kind).await, ReservedAddress::new());
     let mut server = Server::start_at(address.as_str(), &store, &[]).await;
@@ -84,7 +85,7 @@ async fn a_cancelled_job_ends_with_the_next_contact(kind: StoreKind) {
     let api = server.client();
     let slow = launched(&api, &new_pipeline(&api, &script_of(SLOW)).await).await;
     cancel_in_time(&api, &slow).await;
-    // Its runner has room for one job, and goes on with the next.
+    // The runner runs one job at a time, and continues with the next.
     let next = launched(&api, &new_pipeline(&api, &script_of("hello.lua")).await).await;
     assert_eq!(ended(&api, &next).await["status"], "Succeeded");
 }
@@ -127,14 +128,14 @@ async fn two_runners_share_jobs_and_run_each_once(kind: StoreKind) {
     verify(&api, &store).await;
 }
 
-/// A pipeline of one command line.
+/// A pipeline that runs one shell command.
 fn stage(command: &str) -> String {
     format!(
         "return {{ name = 'one', stages = {{ {{ name = 'one', script = function() process.run([[{command}]]) end }} }} }}"
     )
 }
 
-/// A pipeline that counts until a file is there, and says how far it came.
+/// A pipeline that counts until a file exists, and then logs the count.
 fn counting_until(file: &Path) -> String {
     stage(&format!(
         r#"i=0; until [ -e "{}" ]; do i=$((i+1)); echo "$i"; sleep 0.02; done; echo "counted to $i""#,
@@ -154,7 +155,7 @@ async fn pipelines_of_examples(api: &Client) -> Vec<(String, Example)> {
     pipelines
 }
 
-/// A job of each.
+/// One job of each pipeline.
 async fn launch_all<'a>(api: &Client, pipelines: &'a [(String, Example)]) -> Vec<(String, &'a Example)> {
     let mut jobs = Vec::new();
     for (pipeline, example) in pipelines {
@@ -163,14 +164,14 @@ async fn launch_all<'a>(api: &Client, pipelines: &'a [(String, Example)]) -> Vec
     jobs
 }
 
-/// The server as its runners and clients find it again after a `kill -9`.
+/// A client of the server at the address at which it is started again after each `kill -9`.
 async fn kill_and_restart(server: Server, address: &ReservedAddress, store: &Store) -> Server {
     server.kill();
     Server::start_at(address.as_str(), store, &[]).await
 }
 
-/// What a GET answers that reflects everything acknowledged before: on PostgreSQL, whoever kept the read models up to
-/// date and was killed is succeeded within seconds.
+/// The answer of a GET that reflects everything that was acknowledged before. On PostgreSQL, it takes seconds until
+/// another process takes over from a killed leader.
 async fn fresh(api: &Client, path: &str) -> Value {
     eventually("the read models", async || {
         let answer = api.get(path).await;
@@ -187,7 +188,7 @@ async fn ended_among(api: &Client, jobs: &[(String, &Example)]) -> usize {
     ended
 }
 
-/// The job, once it has ended.
+/// The job, after it has ended.
 async fn ended(api: &Client, job: &str) -> Value {
     eventually("the job to end", async || {
         let job = fresh(api, &format!("/api/jobs/{job}")).await;
@@ -196,7 +197,8 @@ async fn ended(api: &Client, job: &str) -> Value {
     .await
 }
 
-/// A log, as level and message an entry; its indices are 1, 2, 3, …, all of the first attempt.
+/// The level and message of each entry of a log; asserts that the indices are 1, 2, 3, … and that all are of the
+/// first attempt.
 async fn entries(api: &Client, job: &str) -> Vec<String> {
     let log = fresh(api, &format!("/api/jobs/{job}/logs")).await;
     let entries = log.as_array().expect("a log is a list").iter().zip(1_u64..);
@@ -217,7 +219,7 @@ async fn assert_ended_as(api: &Client, job: &str, example: &Example) {
     assert_eq!(types, ["job.launched", "job.claimed", "job.started", "job.completed"], "{}", example.file);
 }
 
-/// Cancels the slow example when it sleeps.
+/// Cancels the slow example once it sleeps.
 async fn cancel_in_time(api: &Client, job: &str) {
     eventually("it to sleep", async || {
         entries(api, job).await.contains(&"Debug $ sleep 600".to_owned()).then_some(())

@@ -1,4 +1,4 @@
-//! Several servers over one PostgreSQL are one: whoever is asked, and whoever dies.
+//! Several servers over one PostgreSQL behave as one, whichever is asked, and whichever dies.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ async fn a_job_may_live_at_two_replicas() {
             (json!("Succeeded"), None)
         );
         assert_eq!(read.logs(&job).await.expect(200)[0]["message"], "a");
-        // Nothing of it needs the read models: the log alone decides.
+        // This needs no read model: the log alone decides.
         holders[0].complete(&job, &failure()).await.expect_refusal(409, "already_completed");
     }
     verify(&one, &store).await;
@@ -80,7 +80,7 @@ async fn another_replica_takes_over_what_the_dead_one_did() {
     let pipeline = new_pipeline(&first).await;
     let abandoned = new_job(&first).await;
     first.claim_fencing(&abandoned, "gone").await.expect(200);
-    // The first one that started is the one that projects and sweeps.
+    // The replica that started first is the leader.
     leader.kill();
     let (began, api) = (Instant::now(), other.client());
     let answer = api.launch(&pipeline, &json!({})).await;
@@ -99,13 +99,13 @@ async fn another_replica_takes_over_what_the_dead_one_did() {
     })
     .await;
     println!("a lease ran out after {:?}", began.elapsed());
-    // Whoever comes back later is welcome.
+    // A replica can join again at any time.
     let back = Server::start(&store, &[]).await;
     back.client().job(&job).await.expect(200);
     verify(&api, &store).await;
 }
 
-/// Its session with the database is gone: nobody waits for its lease to run out.
+/// The session of the leader with the database has ended, so the others need not wait for its lease to run out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_gone_is_succeeded_at_once() {
     let (store, leader, other) = two(&[]).await;
@@ -127,7 +127,7 @@ async fn a_replica_that_stands_still_inside_a_transaction_is_succeeded() {
     let (store, leader, other) = two(&[]).await;
     let api = other.client();
     let pipeline = new_pipeline(&api).await;
-    // As a replica begins one, which then does not go on.
+    // A transaction like that of a replica which hangs in the middle of a batch.
     let database = PgPool::connect(store.url()).await.unwrap();
     let mut transaction = database.begin_with(BEGIN_DERIVED).await.unwrap();
     sqlx::query("select from checkpoints for update").execute(&mut *transaction).await.unwrap();
@@ -145,7 +145,7 @@ async fn contact_at_any_replica_keeps_a_job() {
     let flags =
         ["--sweep-interval", "100ms", "--startup-grace", "0s", "--lease", "10s", "--legacy-lease", "10s"];
     let (store, leader, other) = two(&flags).await;
-    // The leader last: what is verified there is what it has acknowledged itself.
+    // The leader comes last: `verify` there checks what the leader itself has acknowledged.
     for (runner, server) in [("r", &other), ("s", &leader)] {
         let api = server.client();
         let job = new_claimed_job(&api, runner).await;
@@ -184,10 +184,10 @@ async fn a_replica_that_stood_still_takes_nothing_from_anybody() {
     let holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
     holder.set_status(&job, "Running").await.expect(204);
     let freeze = async {
-        // Past the grace of the start, so that it is not what saves it.
+        // Longer than the startup grace, so that the grace does not save the job.
         throughout(Duration::from_secs(10), async || ()).await;
         leader.freeze();
-        // Longer than the lease, and long enough for the other one to lead.
+        // Longer than the lease, and long enough for the other replica to lead.
         throughout(Duration::from_secs(14), async || ()).await;
         leader.thaw();
         throughout(Duration::from_secs(3), async || ()).await;
@@ -215,7 +215,7 @@ async fn what_one_replica_remembers_is_not_what_another_one_changed() {
     let job = one.launch(&pipeline, &json!({})).await.expect(200);
     assert_eq!(job["pipeline_version"], 2);
 
-    // A version that only the other one has in memory.
+    // A version that only the other replica has in its cache.
     let revised = other.request(Method::PUT, &path).json(&sample::pipeline("again"));
     other.send(revised).await.expect(200);
     let job = id(&other.launch(&pipeline, &json!({})).await.expect(200));

@@ -1,4 +1,4 @@
-//! Retries: a job that failed waits for its time, and its history keeps every attempt.
+//! Retries: a failed job waits for its backoff, and its history keeps every attempt.
 
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
@@ -35,7 +35,7 @@ async fn claim_when_due(api: &Client, job: &str, runner: &str) -> Value {
 async fn a_failed_attempt_waits_for_its_time(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    // The fourth retry waits for 8 s at least: enough to look at it while it waits.
+    // The fourth retry waits for at least 8 s, which is enough to look at the job while it waits.
     let job = new_job_with_retries(&api, &json!({"max_retries": 5})).await;
     let mut claimed = api.claim_fencing(&job, "r").await.expect(200);
     for attempt in 1..=4 {

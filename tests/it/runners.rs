@@ -1,4 +1,4 @@
-//! Runners: registration, signs of life, the list, and what an unregistered one may do.
+//! Runners: registration, contacts, the list, and what a runner may do without registering.
 
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{id, new_claimed_job, new_job, success};

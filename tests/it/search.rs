@@ -1,4 +1,4 @@
-//! Searching jobs by what somebody remembers of them.
+//! Searching jobs by parts of their ids, their pipelines or their runners.
 
 use reqwest::Method;
 use rivet_tests::client::Client;
@@ -32,7 +32,7 @@ async fn a_job_is_found_by_either_end_of_its_id(kind: StoreKind) {
     for part in [&second[28..], &second[20..], &second[..], &second[28..].to_uppercase()] {
         assert_eq!(found(&api, &[("search", part)]).await, std::slice::from_ref(&second), "{part}");
     }
-    // They began in the same minute, as a rule.
+    // Both were usually launched in the same minute.
     let by_start = found(&api, &[("search", &first[..8])]).await;
     assert!(by_start.contains(&first), "{by_start:?}");
     assert_eq!(found(&api, &[("search", &first[..30])]).await, std::slice::from_ref(&first));
@@ -63,7 +63,7 @@ async fn jobs_are_found_by_the_name_of_their_pipeline_or_runner(kind: StoreKind)
         let jobs: Vec<String> = jobs.iter().map(|job| (*job).clone()).collect();
         assert_eq!(found(&api, &[("search", text)]).await, jobs, "{text}");
     }
-    // A runner that is not registered any more is known by its whole name.
+    // A runner that is no longer registered is found by its whole name.
     api.delete("/api/runners/rack-7_a").await.expect(204);
     assert_eq!(found(&api, &[("search", "rack-7_a")]).await, [built]);
 }

@@ -1,4 +1,5 @@
-//! Figures for dashboards: they are those of the jobs, whatever happens to the jobs and however the figures are made.
+//! Figures for dashboards: they match the jobs, whatever happens to the jobs, and whether the read models were
+//! followed or rebuilt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +65,7 @@ async fn the_figures_are_those_of_the_jobs(kind: StoreKind) {
     let (idle_figures, busy_figures) = (figures(&idle, [0; 6]), figures(&busy, [1, 1, 2, 1, 1, 0]));
     assert_eq!(found["by_pipeline"], json!([busy_figures, idle_figures]));
 
-    // A deleted pipeline is told of as long as jobs of it run; what waited is cancelled.
+    // A deleted pipeline is listed as long as jobs of it run; its waiting jobs are cancelled.
     for pipeline in [&idle, &busy] {
         api.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
     }

@@ -1,4 +1,4 @@
-//! Reconcilers: what they cannot read of one holds up no other.
+//! Reconcilers: one item that cannot be read delays no other.
 
 use rivet_events::database::Database;
 use rivet_events::deliveries::Deliveries;
@@ -28,7 +28,7 @@ fn unreadable(event_type: &str) -> Event {
     })
 }
 
-/// A store with a runner and a webhook that no build can read, each of them due for a reconciler.
+/// A store with a runner and a webhook that no build can read, both of which are due for a reconciler.
 async fn poisoned(kind: StoreKind) -> Store {
     let store = Store::create(kind).await;
     let database = Database::connect(store.url()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The past as it was: what GETs answered while things happened is what they answer about that moment for ever.
+//! Time travel: what GETs answered at a moment is what they answer about that moment for ever.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 
 use crate::rebuild::{self, on_both, stories};
 
-/// A server whose clock goes on by some seconds with each step, and what GETs answered after each.
+/// A server whose clock advances by some seconds with each step, and the answers of GETs after each step.
 struct Recording {
     api: Client,
     clock: Arc<ManualClock>,
@@ -37,7 +37,7 @@ struct Moment {
 }
 
 impl Recording {
-    /// Looks at everything, and lets time go on.
+    /// Reads everything, and advances the clock.
     async fn look(&mut self) {
         let position =
             self.api.get("/api/events?after=0&limit=1").await.expect(200)["head"].as_u64().unwrap();
@@ -50,10 +50,10 @@ impl Recording {
         self.clock.advance(Duration::from_secs(4));
     }
 
-    /// What was seen at each moment is seen again, by its position and by its time.
+    /// Checks that every moment gives the same answers again, by its position and by its time.
     async fn is_seen_again(&self) {
         for moment in &self.moments {
-            // What was not thought of then was not there.
+            // A path that was added later named nothing at that moment.
             for (number, path) in self.paths.iter().enumerate() {
                 let expected = moment.answers.get(number).cloned().unwrap_or_else(|| json!("job_not_found"));
                 for at in [&moment.position.to_string(), &moment.time] {
@@ -69,7 +69,7 @@ impl Recording {
     }
 }
 
-/// An answer without what is told of the present alone: why a job waits, and contacts that are not in the log.
+/// An answer without the members that only the present has: why a job waits, and contacts that are not in the log.
 fn seen(answer: &Answer) -> Value {
     fn strip(value: &mut Value) {
         match value {

@@ -1,4 +1,4 @@
-//! Versions of a pipeline: revised, compared, rolled back, and pinned by jobs.
+//! Versions of a pipeline: revising, comparing, rolling back, and the version that a job keeps.
 
 use reqwest::Method;
 use rivet_tests::client::{Answer, Client};
@@ -124,7 +124,7 @@ async fn a_job_runs_the_version_it_was_launched_with(kind: StoreKind) {
             (&json!(text), &json!(level))
         );
     }
-    // What it ran is what is tried again.
+    // A retry by hand runs the same version as the job that it repeats.
     api.complete(&before, &success()).await.expect(204);
     assert_eq!(api.retry(&before).await.expect(200)["pipeline_version"], 1);
 }
@@ -145,7 +145,7 @@ async fn a_rollback_runs_an_old_version_anew(kind: StoreKind) {
     let job = launched(&api, &id).await;
     assert_eq!(api.claim(&job, "r1").await.expect(200)["pipeline_source"], first["script"]);
 
-    // Already there.
+    // This version is already current, so nothing changes.
     assert_eq!(roll_back(&api, &id, 1).await.expect(200)["version"], 3);
     roll_back(&api, &id, 9).await.expect_refusal(404, "version_not_found");
     api.post(&format!("/api/pipeline/{id}/rollback"), &json!({})).await.expect_refusal(422, "invalid_body");
@@ -217,7 +217,7 @@ async fn of_racing_revisions_each_is_a_version(kind: StoreKind) {
     let answers = futures_util::future::join_all(bodies.iter().map(|body| revise(&api, &id, body))).await;
     let mut numbers: Vec<u64> = Vec::new();
     for answer in answers {
-        // Four definitions are read at a time; more of them come back later.
+        // Only four definitions are read at a time; the other requests are repeated.
         if answer.status == 200 {
             numbers.extend(answer.json()["version"].as_u64());
         } else {
@@ -237,7 +237,7 @@ async fn a_revision_of_a_version_that_is_not_current_is_refused(kind: StoreKind)
     assert_eq!(second["version"], 2);
     let refused = revise(&api.with("if-match", "\"1\""), &id, &pipeline("third")).await;
     refused.expect_refusal(412, "version_changed");
-    // The same request again, whose answer was lost.
+    // The same request again, as after a lost answer.
     let again = revise(&api.with("if-match", "\"1\""), &id, &pipeline("second")).await.expect(200);
     assert_eq!(again, second);
     assert_eq!(versions(&api, &id).await.len(), 2);

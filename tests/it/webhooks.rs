@@ -53,7 +53,7 @@ async fn live_a_life(api: &Client) -> String {
     job
 }
 
-/// What came, once there are so many deliveries.
+/// The deliveries, once there are this many.
 async fn arrivals(receiver: &Receiver, count: usize) -> Vec<Received> {
     receiver.eventually("the deliveries", |came| (came.len() >= count).then(|| came.to_vec())).await
 }
@@ -92,7 +92,7 @@ async fn every_wanted_event_is_delivered_in_order(kind: StoreKind) {
     .await;
     assert_eq!((&told["position"], &told["failing_since"]), (&told["head"], &Value::Null));
     assert_eq!(told["attempts"].as_array().unwrap().len(), 20);
-    // From the beginning, for whoever asks for that.
+    // With `after`, from the beginning of the log.
     let other = Receiver::start().await;
     create(&api, &other, &json!({"after": 0})).await;
     assert_eq!(arrivals(&other, head).await[0].position(), 1);
@@ -115,7 +115,7 @@ async fn a_delivery_is_a_signed_cloud_event(kind: StoreKind) {
     assert_eq!(delivery.headers["webhook-signature"], signature(id, timestamp, &delivery.body));
 }
 
-/// By the specification of Standard Webhooks.
+/// The signature by the specification of Standard Webhooks.
 fn signature(id: &str, timestamp: &str, body: &str) -> String {
     use base64::Engine as _;
     use hmac::{Hmac, Mac};
@@ -185,7 +185,7 @@ async fn a_webhook_that_fails_for_too_long_is_paused_and_can_be_resumed(kind: St
     assert_eq!(paused["paused"]["error"], "it answered 503 Service Unavailable");
     let told = api.get("/api/events?type=webhook.paused").await.expect(200);
     assert_eq!(told["events"][0]["payload"]["position"], paused["paused"]["position"]);
-    // What it missed meanwhile is not lost.
+    // The events that it missed meanwhile are delivered.
     new_job(&api).await;
     receiver.answer_always(None);
     let before = receiver.received().len();
@@ -230,7 +230,7 @@ async fn private_addresses_are_refused(kind: StoreKind) {
         let body = json!({"url": format!("http://{host}:{port}/"), "secret": SECRET});
         api.post("/api/webhooks", &body).await.expect_refusal(422, "private_address");
     }
-    // What a name stands for is known when it is asked, and is looked at then.
+    // A host name is checked at the delivery, when it is resolved.
     let body = json!({"url": format!("http://localhost:{port}/"), "secret": SECRET});
     let webhook = id(&api.post("/api/webhooks", &body).await.expect(201));
     new_job(&api).await;
@@ -254,7 +254,7 @@ async fn deliveries_go_on_after_a_restart(kind: StoreKind) {
         for _ in 0..5 {
             live_a_life(&server.client()).await;
         }
-        // In order, and at once.
+        // Alternately an orderly stop and a kill.
         if round % 2 == 0 {
             server.terminate().await;
         } else {
@@ -275,7 +275,7 @@ async fn deliveries_go_on_after_a_restart(kind: StoreKind) {
     assert!(seen.is_sorted(), "{seen:?}");
 }
 
-/// A copy may come late; it is the first copies that come in order.
+/// The first copy of each position, in order of arrival. Later copies may be out of order.
 fn firsts(positions: impl Iterator<Item = u64>) -> Vec<u64> {
     let mut known = BTreeSet::new();
     positions.filter(|position| known.insert(*position)).collect()
@@ -294,7 +294,7 @@ async fn a_webhook_does_not_tell_of_itself(kind: StoreKind) {
     failing.answer_always(None);
     api.post(&format!("/api/webhooks/{webhook}/resume"), &Value::Null).await.expect(204);
     let job = new_job(&api).await;
-    // Others are told of it.
+    // Other webhooks deliver that event.
     let told: Vec<Value> = arrivals(&watching, 3).await.iter().map(Received::json).collect();
     let types: Vec<&Value> = told.iter().map(|event| &event["type"]).collect();
     assert_eq!(types, ["webhook.created", "webhook.paused", "webhook.resumed"]);
@@ -306,7 +306,7 @@ async fn a_webhook_does_not_tell_of_itself(kind: StoreKind) {
         .await;
     let own = format!("webhook/{webhook}");
     assert!(came.iter().all(|delivery| delivery.json()["subject"] != own));
-    // No delivery is an event.
+    // Deliveries are not events.
     let events = events(&api).await;
     let of_webhooks = events.iter().filter(|event| event["stream_type"] == "webhook").count();
     assert_eq!(of_webhooks, 4);
@@ -325,7 +325,7 @@ async fn a_deleted_webhook_is_gone(kind: StoreKind) {
         api.get(&path).await.expect_refusal(404, "webhook_not_found");
     }
     api.delete(&format!("/api/webhooks/{webhook}")).await.expect_refusal(404, "webhook_not_found");
-    // A delivery that was being prepared may still come.
+    // A delivery that was already being prepared may still arrive.
     eventually("the other one alone to deliver", async || {
         let job = new_job(&api).await;
         api.cancel(&job).await.expect(204);
@@ -335,7 +335,7 @@ async fn a_deleted_webhook_is_gone(kind: StoreKind) {
     assert_eq!(rivet_tests::sample::ids(&api.get("/api/webhooks").await.expect(200)), [kept]);
 }
 
-/// The types of the events of a job that came, once this one is among them.
+/// The types of the delivered events of a job, once `last` is among them.
 async fn told_of(receiver: &Receiver, job: &str, last: &str) -> Vec<String> {
     let subject = format!("job/{job}");
     receiver

@@ -1,13 +1,14 @@
-//! An address that is given to nobody else, for servers that come one after the other and are known by it.
+//! A reserved address, for servers that run one after the other and must be reached at the same address.
 
 use std::net::Ipv4Addr;
 
 use tokio::net::TcpSocket;
 
-/// An address of the loopback interface that stays taken while this lives.
+/// An address of the loopback interface that stays reserved while this lives.
 ///
-/// Its socket is bound and never listens: the kernel gives its port to nobody who asks for a free one, refuses
-/// connections to it, and lets a listener have it that reuses addresses, as a server's does, as often as one comes.
+/// Its socket is bound and never listens. So the kernel gives its port to nobody who asks for a free one, refuses
+/// connections to it, and still lets servers listen there, one after the other, since they set the option to reuse
+/// addresses.
 #[derive(Debug)]
 pub struct ReservedAddress {
     text: String,
@@ -15,7 +16,7 @@ pub struct ReservedAddress {
 }
 
 impl ReservedAddress {
-    /// One that was free.
+    /// Reserves a free address.
     pub fn new() -> Self {
         let socket = TcpSocket::new_v4().expect("there is IPv4");
         socket.set_reuseaddr(true).expect("a new socket takes options");
@@ -23,7 +24,7 @@ impl ReservedAddress {
         Self { text: socket.local_addr().expect("it is bound").to_string(), _socket: socket }
     }
 
-    /// As `IP:PORT`.
+    /// The address, as `IP:PORT`.
     pub fn as_str(&self) -> &str {
         &self.text
     }

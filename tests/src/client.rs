@@ -1,7 +1,7 @@
-//! A client named after the use cases, which speaks as Rivet's runners and CLI do, in both dialects.
+//! A client whose methods are named after the use cases. It speaks both dialects, as Rivet's runners and CLI do.
 //!
-//! Every method answers with what came back, whatever it was; [`Answer::expect`] and [`Answer::expect_refusal`]
-//! turn that into an assertion.
+//! Every method returns whatever was answered; [`Answer::expect`] and [`Answer::expect_refusal`] turn that into an
+//! assertion.
 
 use std::net::IpAddr;
 
@@ -25,12 +25,12 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Whether the server has no room for the command, and has not begun it.
+    /// Whether the server refused the command for want of room, without having begun it.
     pub fn has_no_room(&self) -> bool {
         self.status == 503 && self.json()["code"] == "overloaded"
     }
 
-    /// The body as JSON; null where it is empty or something else.
+    /// The body as JSON; null if it is empty or something else.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or(Value::Null)
     }
@@ -53,15 +53,15 @@ impl Answer {
         Some(path.to_owned())
     }
 
-    /// The body, of an answer with this status.
+    /// Asserts the status, and returns the body.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         self.json()
     }
 
-    /// The problem, of a refusal with this status and code: in JSON, with what old clients print and what RFC 9457
-    /// asks for.
+    /// Asserts that this is a refusal with this status and code, and returns the problem: JSON with the member that
+    /// old clients print and those that RFC 9457 requires.
     #[track_caller]
     pub fn expect_refusal(&self, status: u16, code: &str) -> Value {
         let problem = self.expect(status);
@@ -70,7 +70,7 @@ impl Answer {
         problem
     }
 
-    /// Any refusal has the shape of a problem.
+    /// Asserts that this is a refusal in the form of a problem.
     #[track_caller]
     pub fn assert_problem(&self) {
         let problem = self.json();
@@ -85,7 +85,7 @@ impl Answer {
     }
 }
 
-/// Speaks to one server. Clones share their connections.
+/// A client of one server. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -114,24 +114,24 @@ impl Client {
         client
     }
 
-    /// Dialect A: registers a runner with what it can do.
+    /// Dialect A: registers a runner with its capabilities.
     pub async fn register(&self, runner: &str, capabilities: &[&str]) -> Answer {
         let body = json!({"runner_id": runner, "capabilities": capabilities});
         self.post("/api/runners/register", &body).await
     }
 
-    /// Dialect B: registers a runner that says nothing about itself.
+    /// Dialect B: registers a runner without declared capabilities.
     pub async fn register_unrestricted(&self, runner: &str) -> Answer {
         self.post("/api/runners/register", &json!({"runner_id": runner})).await
     }
 
-    /// A sign of life, as runners send it: without a body.
+    /// A heartbeat, without a body, as runners send it.
     pub async fn heartbeat(&self, runner: &str) -> Answer {
         self.send(self.request(Method::POST, &format!("/api/runners/{runner}/heartbeat"))).await
     }
 
-    /// Creates a pipeline, in either dialect. A server without room for one more script stores nothing, and is asked
-    /// again.
+    /// Creates a pipeline, in either dialect. If the server has no room for one more script, nothing is stored, and
+    /// the request is repeated.
     pub async fn create_pipeline(&self, body: &Value) -> Answer {
         eventually("room for a script", async || {
             let answer = self.post(CREATE_PIPELINE, body).await;
@@ -145,7 +145,7 @@ impl Client {
         self.post("/api/pipeline/launch", &json!({"pipeline_id": pipeline, "parameters": parameters})).await
     }
 
-    /// What a runner may claim; without a name (dialect B), everything.
+    /// The jobs that a runner may claim; without a name (dialect B), all jobs.
     pub async fn scheduled(&self, runner: Option<&str>) -> Answer {
         let query = runner.map(|runner| format!("?runner_id={runner}")).unwrap_or_default();
         self.get(&format!("/api/jobs/scheduled{query}")).await
@@ -161,7 +161,7 @@ impl Client {
         self.post(&format!("/api/jobs/{job}/claim"), &json!({"runner_id": runner, "fencing": true})).await
     }
 
-    /// The same client, echoing the lease that a claim was answered with.
+    /// The same client, echoing the lease of this answer to a claim.
     #[must_use]
     pub fn holding(&self, claimed: &Value) -> Self {
         self.with("rivet-lease", claimed["lease_id"].as_str().expect("a claim is answered with a lease"))
@@ -172,7 +172,7 @@ impl Client {
         self.post(&format!("/api/jobs/execute/{job}"), &json!({"runner_id": runner})).await
     }
 
-    /// Claims whatever comes next, waiting for it.
+    /// Next-claim, which waits for a job.
     pub async fn claim_next(&self, runner: &str, wait_ms: u64) -> Answer {
         self.post("/api/jobs/claim", &json!({"runner_id": runner, "wait_ms": wait_ms})).await
     }
@@ -188,7 +188,7 @@ impl Client {
         self.post(&format!("/api/jobs/{job}/logs"), &json!({"entries": entries})).await
     }
 
-    /// Dialect B: appends to the log, a bare array.
+    /// Dialect B: appends to the log, as a bare array.
     pub async fn append_bare_logs(&self, job: &str, entries: &Value) -> Answer {
         self.post(&format!("/api/jobs/{job}/logs"), entries).await
     }
@@ -203,12 +203,12 @@ impl Client {
         self.post(&format!("/api/jobs/{job}/complete"), &json!({"status": status, "result": result})).await
     }
 
-    /// Asks for a job to be cancelled.
+    /// Cancels a job.
     pub async fn cancel(&self, job: &str) -> Answer {
         self.post(&format!("/api/jobs/{job}/cancel"), &json!({})).await
     }
 
-    /// Asks for a job to be cancelled, whatever its holder does.
+    /// Cancels a job with `force`.
     pub async fn force_cancel(&self, job: &str) -> Answer {
         self.post(&format!("/api/jobs/{job}/cancel"), &json!({"force": true})).await
     }
@@ -228,7 +228,7 @@ impl Client {
         self.get(&format!("/api/jobs/{job}/logs")).await
     }
 
-    /// Everything that happened to a job.
+    /// The history of a job.
     pub async fn history(&self, job: &str) -> Answer {
         self.get(&format!("/api/jobs/{job}/events")).await
     }
@@ -248,7 +248,8 @@ impl Client {
         self.send(self.request(Method::POST, path).json(body)).await
     }
 
-    /// Sends bytes of a content type, well-formed or not; a pipeline as [`Self::create_pipeline`] does.
+    /// Sends bytes with a content type, well-formed or not; creating a pipeline is repeated as by
+    /// [`Self::create_pipeline`].
     pub async fn send_raw(
         &self,
         method: Method,
@@ -265,22 +266,22 @@ impl Client {
         .await
     }
 
-    /// A request to a path, with this client's headers.
+    /// A request to a path, with the headers of this client.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).headers(self.headers.clone())
     }
 
-    /// Sends a request that the server must answer.
+    /// Sends a request, and panics if the server does not answer.
     pub async fn send(&self, request: RequestBuilder) -> Answer {
         self.try_send(request).await.expect("the server answers")
     }
 
-    /// Posts JSON, again and again until there is an answer other than that the server is unwell.
+    /// Posts JSON, and repeats that until there is an answer other than that the server is unavailable.
     pub async fn insist(&self, path: &str, body: &Value) -> Answer {
         self.insist_counting(path, body).await.0
     }
 
-    /// As [`Self::insist`], and how many tries it took.
+    /// As [`Self::insist`]; also returns the number of tries.
     pub async fn insist_counting(&self, path: &str, body: &Value) -> (Answer, usize) {
         let mut tries = 0;
         let answer = eventually(path, async || {
@@ -292,7 +293,7 @@ impl Client {
         (answer, tries)
     }
 
-    /// Sends a request to a server that may be down, or die on it.
+    /// Sends a request to a server that may be down, or die meanwhile.
     pub async fn try_send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());

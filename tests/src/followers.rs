@@ -1,4 +1,5 @@
-//! Readers of the feed who are cut off at random, and lives of jobs for them to follow, on a server that may restart.
+//! Readers of the feed that are cut off at random, and a load of jobs for them to follow, on a server that may
+//! restart.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -12,20 +13,20 @@ use crate::client::{Answer, Client};
 use crate::sample::{entry, success};
 use crate::sse::{EventStream, Message};
 
-/// Between two attempts to reach a server that is down.
+/// Time between two attempts to reach a server that is down.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The server as clients reach it: at another address after a restart.
+/// The server as its clients reach it; its address changes when it restarts.
 #[derive(Debug, Clone)]
 pub struct Target(Arc<Mutex<Client>>);
 
 impl Target {
-    /// Reached by this client.
+    /// A server that is reached by this client.
     pub fn new(client: Client) -> Self {
         Self(Arc::new(Mutex::new(client)))
     }
 
-    /// Reached by this client from now on.
+    /// From now on, the server is reached by this client.
     ///
     /// # Panics
     /// Never: no holder of the lock panics.
@@ -33,7 +34,7 @@ impl Target {
         *self.0.lock().expect("no holder of the lock panics") = client;
     }
 
-    /// How it is reached now.
+    /// The client that reaches the server now.
     ///
     /// # Panics
     /// Never: no holder of the lock panics.
@@ -42,19 +43,19 @@ impl Target {
     }
 }
 
-/// What a reader saw.
+/// What a reader received.
 #[derive(Debug, Default)]
 pub struct Seen {
     /// The positions, in order of arrival.
     pub positions: Vec<u64>,
-    /// For each of them, when it came.
+    /// The time of arrival of each of them.
     pub at: Vec<Instant>,
-    /// How often it came back.
+    /// How often it reconnected.
     pub returns: usize,
 }
 
-/// Reads the feed from its start to the position that `end` names, once it does. It is cut off after so many events,
-/// by a number from 1 to `longest` that `dice` makes, and comes back.
+/// Reads the feed from its start to the position that `end` returns, once it returns one. The reader is cut off after
+/// a number of events from 1 to `longest`, which `dice` decides, and reconnects.
 pub async fn follow(target: Target, longest: u64, mut dice: u64, end: impl Fn() -> Option<u64>) -> Seen {
     let mut seen = Seen::default();
     let mut last_id = "0".to_owned();
@@ -80,14 +81,14 @@ pub async fn follow(target: Target, longest: u64, mut dice: u64, end: impl Fn() 
     seen
 }
 
-/// Lives so many lives of jobs a second, for so long, through whatever happens to the server; how many came to their
-/// end.
+/// Runs this many lives of jobs a second, for this long, whatever happens to the server; returns the number of those
+/// that were completed.
 pub async fn live(target: &Target, pipeline: &str, rate: u32, duration: Duration) -> usize {
     let end = Instant::now() + duration;
     live_while(target, pipeline, rate, || Instant::now() < end).await
 }
 
-/// As [`live`], for as long as it is to go on.
+/// As [`live`], while the function returns true.
 pub async fn live_while(target: &Target, pipeline: &str, rate: u32, goes_on: impl Fn() -> bool) -> usize {
     let mut ticks = interval(Duration::from_secs(1) / rate);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
@@ -100,7 +101,7 @@ pub async fn live_while(target: &Target, pipeline: &str, rate: u32, goes_on: imp
     lives.join_all().await.into_iter().filter(|ended| *ended).count()
 }
 
-/// One life. A step that fails is the end of it: the server may have gone.
+/// One life. It ends with the first step that fails, since the server may be down.
 async fn live_once(target: &Target, pipeline: &str) -> Option<()> {
     let launched =
         post(target, "/api/pipeline/launch", &json!({"pipeline_id": pipeline, "parameters": {}})).await?;

@@ -1,5 +1,5 @@
-//! Made-up histories: pipelines, runners and jobs that live through all that can happen to them. The same seed makes
-//! the same story.
+//! Generated histories of pipelines, runners and jobs in which everything occurs that can happen to them. The same
+//! seed gives the same history.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
@@ -19,7 +19,7 @@ use rivet_events::runner::{
 };
 use rivet_events::{Event, Metadata, StreamId, Version};
 
-/// Makes histories.
+/// Generates histories.
 #[derive(Debug)]
 pub struct Storyteller {
     dice: u64,
@@ -29,16 +29,16 @@ pub struct Storyteller {
     pipelines: Vec<PipelineId>,
 }
 
-/// Runners at a time.
+/// Number of runners at a time.
 const FLEET: usize = 12;
-/// Jobs after which the fleet is another one.
+/// Number of jobs after which other runners take over.
 const SHIFT: usize = 500;
 
-/// What happens to one stream, in order.
+/// The events of one stream, in order.
 pub type Story = (StreamId, Vec<Event>);
 
 impl Storyteller {
-    /// A teller whose stories depend on `seed`, but for the ids in them.
+    /// A generator whose histories depend only on `seed`, except for the ids in them.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -70,7 +70,7 @@ impl Storyteller {
         self.runner(self.jobs / SHIFT * FLEET + n)
     }
 
-    /// The life of every pipeline, and of the first runners.
+    /// The streams of all pipelines, and of the first runners.
     ///
     /// # Panics
     /// Never: the names of runners are valid.
@@ -135,7 +135,7 @@ impl Storyteller {
         stories
     }
 
-    /// The life of one job, from its launch to wherever it gets, and what it wrote.
+    /// The stream of one job, from its launch to its end or to where the history stops, and that of its log.
     ///
     /// # Panics
     /// Never: the names of runners are valid.
@@ -189,7 +189,7 @@ impl Storyteller {
         }
     }
 
-    /// One attempt; whether the job ends with it, or the story does.
+    /// One attempt; returns whether the job or its history ends with it.
     fn attempt(
         &mut self,
         job_id: JobId,
@@ -348,10 +348,10 @@ fn definition(script: &str) -> PipelineDefinition {
     }
 }
 
-/// Appends a story from its beginning, `step` events at a time.
+/// Appends a stream from its beginning, `step` events at a time.
 ///
 /// # Panics
-/// If the log does not take it.
+/// If the log does not accept it.
 pub async fn tell(log: &dyn EventLog, (stream, events): &Story, step: usize) {
     for (n, events) in events.chunks(step).enumerate() {
         let write = StreamWrite {

@@ -2,21 +2,22 @@
 //! and a client that speaks as Rivet's runners and CLI do.
 //!
 //! - [`postgres`]: a throwaway PostgreSQL; [`store`]: a database of either kind, fresh for each test;
-//! - [`server`]: the real program over a store; [`address`]: where one listens after the other; [`local_server`]: one whose
-//!   clock a test moves;
+//! - [`server`]: the real program over a store; [`address`]: an address for servers that run one after the other;
+//!   [`local_server`]: a server in the process of the test, whose clock the test sets;
 //! - [`runner`]: the reference runner of the program;
-//! - [`client`]: the use cases over HTTP; [`sse`]: its streams; [`receiver`]: where webhooks go; [`lossy_proxy`]: a network
-//!   that loses answers; [`stalling_proxy`]: one that falls silent;
-//! - [`followers`]: readers of the feed who are cut off at random, and a load to follow;
-//! - [`sample`]: pipelines and results to work with; [`history`], [`life`]: events of jobs, motley ones and plain ones; [`verify`]: what holds of any server;
-//! - [`wait`]: the one way to wait for something.
+//! - [`client`]: the use cases over HTTP; [`sse`]: its event streams; [`receiver`]: a receiver of webhooks;
+//! - [`lossy_proxy`]: a proxy that loses answers; [`stalling_proxy`]: a proxy that falls silent;
+//! - [`followers`]: readers of the feed that are cut off at random, and a load to follow;
+//! - [`sample`]: pipelines, results and log entries; [`history`]: generated events of jobs with everything that can
+//!   happen; [`life`]: the ordinary life of a job; [`verify`]: checks that hold for any server;
+//! - [`wait`]: the only way to wait for something.
 
 #![expect(clippy::missing_panics_doc, reason = "a harness fails its test by panicking")]
 #![expect(clippy::must_use_candidate, reason = "assertions are called for their effect too")]
 
 use mimalloc::MiMalloc;
 
-/// That of the program itself, so that figures are its figures.
+/// The allocator of the program itself, so that benchmarks measure the same.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

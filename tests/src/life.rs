@@ -1,4 +1,4 @@
-//! The plain life of a job, event by event: for benchmarks, where each one is to cost the same.
+//! The ordinary life of a job, event by event: for benchmarks, in which every job must cost the same.
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
@@ -11,7 +11,7 @@ pub fn runner() -> RunnerId {
     "build-01".parse().expect("a short name")
 }
 
-/// A launch with a few parameters and demands.
+/// A launch with some parameters and demands.
 pub fn launched(job_id: JobId, pipeline_id: PipelineId, now: DateTime<Utc>) -> JobEvent {
     let parameters =
         [("channel", json!("stable")), ("dry_run", json!(false)), ("commit", json!("9fceb02d0ae598e9"))];
@@ -32,7 +32,7 @@ pub fn launched(job_id: JobId, pipeline_id: PipelineId, now: DateTime<Utc>) -> J
     })
 }
 
-/// The first attempt.
+/// The first claim.
 pub fn claimed(job_id: JobId, pipeline_id: PipelineId, now: DateTime<Utc>) -> JobEvent {
     JobEvent::Claimed(JobClaimed {
         job_id,
@@ -47,7 +47,7 @@ pub fn claimed(job_id: JobId, pipeline_id: PipelineId, now: DateTime<Utc>) -> Jo
     })
 }
 
-/// The runner has begun.
+/// The start of the attempt.
 pub fn started(job_id: JobId, pipeline_id: PipelineId, now: DateTime<Utc>) -> JobEvent {
     JobEvent::Started(JobStarted {
         job_id,
@@ -59,7 +59,7 @@ pub fn started(job_id: JobId, pipeline_id: PipelineId, now: DateTime<Utc>) -> Jo
     })
 }
 
-/// So many lines of 100 bytes.
+/// A batch of this many lines of 100 bytes.
 pub fn logged(job_id: JobId, pipeline_id: PipelineId, lines: usize, now: DateTime<Utc>) -> JobLogEvent {
     let line = |n: usize| LogEntry {
         timestamp: now,
@@ -78,7 +78,7 @@ pub fn logged(job_id: JobId, pipeline_id: PipelineId, lines: usize, now: DateTim
     })
 }
 
-/// A good end of it.
+/// A successful completion.
 pub fn completed(job_id: JobId, pipeline_id: PipelineId, now: DateTime<Utc>) -> JobEvent {
     JobEvent::Completed(JobCompleted {
         job_id,

@@ -1,4 +1,4 @@
-//! A server in the process of the test: for tests that move its clock.
+//! A server in the process of the test, for tests that set its clock.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub struct LocalServer {
 }
 
 impl LocalServer {
-    /// Starts one, on a free port. Its reads wait as long as those of [`crate::server::Server`].
+    /// Starts a server on a free port. Its reads wait as long as those of [`crate::server::Server`].
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Self {
         let config = Config { read_wait: READ_WAIT, ..config };
         let listener = TcpListener::bind(config.listen).await.expect("a port is free");
@@ -38,7 +38,7 @@ impl LocalServer {
         self.client.clone()
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Stops it, and waits until it has ended.
     pub async fn stop(self) {
         self.shutdown.cancel();
         self.running.wait().await;

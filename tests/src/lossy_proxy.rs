@@ -1,5 +1,5 @@
-//! A network that loses answers: every request reaches the server, and the answer to each is lost once or twice before
-//! it comes through.
+//! A proxy that loses answers: every request reaches the server, but its answer is lost once or twice before it comes
+//! through.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,10 +14,10 @@ use tokio_util::task::TaskTracker;
 use crate::client::Client;
 use crate::server::Server;
 
-/// Longest request that it takes, in bytes.
+/// Longest request that the proxy accepts, in bytes.
 const MAX_REQUEST: usize = 1 << 20;
 
-/// Stands between clients and a server until the runtime of its test ends.
+/// A proxy between clients and a server, which runs until the runtime of its test ends.
 #[derive(Debug)]
 pub struct LossyProxy {
     base: String,
@@ -28,13 +28,13 @@ pub struct LossyProxy {
 struct Traffic {
     server: String,
     seed: u64,
-    /// How often the same request came, by its digest.
+    /// How often each request came, by its digest.
     seen: Mutex<HashMap<u64, u64>>,
     lost: AtomicUsize,
 }
 
 impl LossyProxy {
-    /// One before `server`. The seed decides which answers are lost twice.
+    /// Starts a proxy for `server`. The seed decides which answers are lost twice.
     pub async fn start(server: &Server, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
         let base = format!("http://{}", listener.local_addr().expect("it is bound"));
@@ -54,19 +54,19 @@ impl LossyProxy {
         Self { base, traffic }
     }
 
-    /// A client whose requests go through it, each on a connection of its own.
+    /// A client that sends its requests through the proxy, each over a new connection.
     pub fn client(&self) -> Client {
         Client::new(self.base.clone()).with("connection", "close")
     }
 
-    /// How many answers it has lost.
+    /// Number of lost answers.
     pub fn lost(&self) -> usize {
         self.traffic.lost.load(Ordering::Relaxed)
     }
 }
 
 impl Traffic {
-    /// One request, and perhaps its answer.
+    /// Handles one request, whose answer may be lost.
     async fn pass(&self, mut client: TcpStream) -> io::Result<()> {
         let request = read_request(&mut client).await?;
         let mut server = TcpStream::connect(&self.server).await?;
@@ -92,7 +92,7 @@ impl Traffic {
     }
 }
 
-/// A whole request, by its `Content-Length`.
+/// Reads a whole request, by its `Content-Length`.
 async fn read_request(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     while request.len() < MAX_REQUEST {

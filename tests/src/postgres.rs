@@ -1,7 +1,7 @@
 //! A PostgreSQL of the tests' own: a throwaway cluster in the temporary directory, reached over a Unix socket.
 //!
-//! It needs nothing running and leaves nothing behind: a watchdog stops it and removes its files when the
-//! process that started it ends, however it ends.
+//! It needs no running server and leaves nothing behind: when the process that started it ends, in whatever way, a
+//! watchdog stops it and removes its files.
 
 mod binaries;
 mod host;
@@ -23,8 +23,9 @@ use self::binaries::Binaries;
 use self::host::Account;
 use crate::wait::eventually;
 
-/// Waits for the end of its input, which is the end of the process that holds the other side, then stops the
-/// cluster under the directory `$1` at once and removes it. Again while something is still being written there.
+/// The watchdog. Waits until its standard input is closed, which happens when the process with the other end ends,
+/// then stops the cluster in the directory `$1` at once and removes it, repeatedly if something is still being
+/// written there.
 const WATCHDOG: &str = r#"
 trap '' HUP INT TERM
 read -r nothing
@@ -42,22 +43,22 @@ port = 5432
 max_connections = 2000
 ";
 
-/// For tests that never pull the plug: several times faster.
+/// Settings without durability, for tests in which PostgreSQL is never killed: several times faster.
 const RELAXED_SETTINGS: &str = "
 fsync = off
 synchronous_commit = off
 full_page_writes = off
 ";
 
-/// How often a database is to be dropped at most: whoever is just connecting to it is in the way.
+/// Maximum number of tries to drop a database: a client that is just connecting makes it fail.
 const DROPS: usize = 20;
 
-/// What a commit means.
+/// How durable a commit is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// Safe in memory: for tests in which PostgreSQL does not crash.
+    /// In memory: for tests in which PostgreSQL is not killed.
     Relaxed,
-    /// Safe on disk, PostgreSQL's own default: for crash tests and measurements.
+    /// On disk, PostgreSQL's own default: for crash tests and measurements.
     Full,
 }
 
@@ -67,7 +68,7 @@ pub struct Cluster {
     binaries: &'static Binaries,
     directory: PathBuf,
     account: Option<Account>,
-    /// Its standard input is the lifeline: the watchdog acts when it closes.
+    /// The write end of the watchdog's standard input: the watchdog acts when it is closed.
     watchdog: Child,
     databases: AtomicU64,
 }
@@ -79,10 +80,10 @@ impl Cluster {
         SHARED.get_or_init(|| Self::start(Durability::Relaxed)).await
     }
 
-    /// A new cluster.
+    /// Starts a new cluster.
     ///
     /// # Panics
-    /// When there is no PostgreSQL and none can be fetched, with a line that says what to install.
+    /// If no PostgreSQL is installed and none can be fetched, with a message that says what to install.
     pub async fn start(durability: Durability) -> Self {
         let initialised = spawn_blocking(move || Self::initialise(durability)).await;
         let cluster = initialised.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
@@ -142,8 +143,8 @@ impl Cluster {
         self.url(&name)
     }
 
-    /// Removes a database of [`Self::create_database`], under whoever still uses it. Nothing happens where the
-    /// cluster is down: it goes as a whole.
+    /// Drops a database of [`Self::create_database`], even if it is in use. Does nothing if the cluster is stopped,
+    /// since that is removed as a whole.
     pub fn drop_database(&self, url: &str) {
         let name = url.split(['/', '?']).nth(3).expect("the URL is one of ours");
         let socket = self.directory.to_str().expect("its path is UTF-8");
@@ -151,23 +152,23 @@ impl Cluster {
         let _is_gone = (0..DROPS).any(|_| self.output("dropdb", &drop).status.success());
     }
 
-    /// Stops it in order: whoever is connected is cut off, everything is written.
+    /// Stops the cluster in order: clients are disconnected, and everything is written to disk.
     pub fn stop(&self) {
         self.run("pg_ctl", &["stop", "--wait", "--mode=fast"]);
     }
 
-    /// Kills it in mid-flight: what is not durable is lost.
+    /// Kills the cluster: what is not durable is lost.
     pub fn kill(&self) {
         let file = fs::read_to_string(self.data().join("postmaster.pid")).expect("the cluster runs");
         let pid = file.lines().next().and_then(|line| line.parse().ok()).and_then(Pid::from_raw);
         kill_process(pid.expect("the first line is its pid"), Signal::KILL).expect("the cluster runs");
     }
 
-    /// Starts it again, and returns when it takes connections.
+    /// Starts the cluster again, and returns when it accepts connections.
     pub async fn resume(&self) {
         let log = self.directory.join("log");
         let log = log.to_str().expect("its path is UTF-8");
-        // After a kill, PostgreSQL does not start until the last of its old processes has gone.
+        // After a kill, PostgreSQL does not start before the last of its old processes has ended.
         eventually("PostgreSQL to start", async || {
             let mut start = self.command("pg_ctl", &["start", "--wait", "--log", log]);
             let started = spawn_blocking(move || start.output()).await.expect("it does not panic");
@@ -219,7 +220,7 @@ fn watch_over(directory: &Path) -> Child {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // Out of reach of an interrupt from the keyboard, which goes to the whole group.
+        // In a process group of its own: Ctrl-C on the keyboard interrupts the whole group of the test.
         .process_group(0)
         .spawn()
         .expect("every Unix has sh")

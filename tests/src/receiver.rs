@@ -1,4 +1,4 @@
-//! A receiver of webhooks: an HTTP server that notes what it is sent, and answers as it is told.
+//! A receiver of webhooks: an HTTP server that records deliveries, and answers as it is told.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,14 +10,14 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::wait::eventually;
 
-/// A delivery as it came.
+/// A delivery, as it was received.
 #[derive(Debug, Clone)]
 pub struct Received {
     /// The headers, by their names in lower case.
     pub headers: HashMap<String, String>,
-    /// The body, to the byte.
+    /// The body, byte for byte.
     pub body: String,
-    /// What it was answered; 0 where it was not.
+    /// The status that it was answered with; 0 if it was not answered.
     pub status: u16,
 }
 
@@ -48,7 +48,7 @@ fn position(event: &Value) -> u64 {
     sequence.unwrap_or_else(|| panic!("no position in {event}"))
 }
 
-/// A running receiver. It ends when dropped.
+/// A running receiver. It stops when dropped.
 #[derive(Debug)]
 pub struct Receiver {
     address: String,
@@ -59,14 +59,14 @@ pub struct Receiver {
 #[derive(Debug, Default)]
 struct Shared {
     received: Vec<Received>,
-    /// What the next deliveries are answered; 204 after that.
+    /// The answers to the next deliveries; 204 after those.
     answers: VecDeque<String>,
-    /// What all are answered, while it is set.
+    /// The answer to all deliveries, while it is set.
     always: Option<String>,
 }
 
 impl Receiver {
-    /// Starts one on a free port of the loopback interface.
+    /// Starts a receiver on a free port of the loopback interface.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("it is bound").to_string();
@@ -84,7 +84,7 @@ impl Receiver {
         Self { address, shared, _running: running.drop_guard() }
     }
 
-    /// Where it listens, as `IP:PORT`.
+    /// The address that it listens on, as `IP:PORT`.
     pub fn address(&self) -> &str {
         &self.address
     }
@@ -94,22 +94,24 @@ impl Receiver {
         format!("http://{}{path}", self.address)
     }
 
-    /// Answers the next deliveries with these heads, such as `500 Oops`; an empty one is none, and hangs up.
+    /// Answers the next deliveries with these status lines, such as `500 Oops`; for an empty one, it closes the
+    /// connection without an answer.
     pub fn answer_next<'a>(&self, heads: impl IntoIterator<Item = &'a str>) {
         self.shared().answers.extend(heads.into_iter().map(str::to_owned));
     }
 
-    /// Answers every delivery with this head, until it is told otherwise.
+    /// Answers every delivery with this status line, until it is told otherwise.
     pub fn answer_always(&self, head: Option<&str>) {
         self.shared().always = head.map(str::to_owned);
     }
 
-    /// What came so far.
+    /// The deliveries so far.
     pub fn received(&self) -> Vec<Received> {
         self.shared().received.clone()
     }
 
-    /// What `look` makes of what came so far. It looks again when more has come, so that it may read all of it.
+    /// Waits until `look` returns a value for the deliveries so far. It is called again only when more have come, so
+    /// it may read all of them.
     pub async fn eventually<T>(&self, what: &str, mut look: impl FnMut(&[Received]) -> Option<T>) -> T {
         let mut known = 0;
         eventually(what, async || {
@@ -125,7 +127,7 @@ impl Receiver {
         (shared.received.len() > known).then(|| shared.received.clone())
     }
 
-    /// What came last.
+    /// The last delivery.
     pub fn last(&self) -> Option<Received> {
         self.shared().received.last().cloned()
     }
@@ -135,7 +137,7 @@ impl Receiver {
     }
 }
 
-/// Requests of one connection, one after the other.
+/// Handles the requests of one connection, one after the other.
 async fn serve(mut connection: TcpStream, shared: &Mutex<Shared>) {
     let (reading, mut writing) = connection.split();
     let mut reading = BufReader::new(reading);

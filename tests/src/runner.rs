@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::server::{Server, program};
 
-/// The variable of the environment that tells a runner to end with its standard input.
+/// The environment variable that tells a runner to end when its standard input is closed.
 pub const LIFELINE: &str = "RIVET_UNDER_TEST_LIFELINE";
 
 /// A running runner.
@@ -17,7 +17,7 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Starts one that works for a server, with further flags of `runner`.
+    /// Starts a runner for a server, with further flags of `runner`.
     pub fn start(server: &Server, id: &str, flags: &[&str]) -> Self {
         let work_dir = tempfile::Builder::new()
             .prefix("rivet-runner-")

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::client::Client;
 
-/// A definition with this name and one stage; what `more` says is added to its table.
+/// A definition with this name and one stage; `more` is added to its table.
 pub fn script(name: &str, more: &str) -> String {
     format!(
         "return pipeline.define({{ name = '{name}', {more}\n  stages = {{ {{ name = 'only', script = function() end }} }} }})"
@@ -20,12 +20,12 @@ pub fn pipeline(name: &str) -> Value {
     })
 }
 
-/// The result of a job that went well.
+/// A successful result.
 pub fn success() -> Value {
     json!({"success": true, "exit_code": 0, "output": {"artifacts": 2}, "error_message": null})
 }
 
-/// The result of a job that did not.
+/// A failed result.
 pub fn failure() -> Value {
     json!({"success": false, "exit_code": 3, "output": null, "error_message": "exit code 3"})
 }
@@ -35,7 +35,7 @@ pub fn entry(message: &str) -> Value {
     json!({"timestamp": "2026-01-02T03:04:05.678Z", "level": "Info", "message": message})
 }
 
-/// An id that names nothing.
+/// An id that nothing has.
 pub const UNKNOWN: &str = "00000000-0000-7000-8000-000000000000";
 
 /// A new pipeline; its id.

@@ -1,7 +1,7 @@
 //! The server under test: the real program, in a process of its own, on a free port.
 //!
-//! It ends with the process of the test, however that ends: `rivet-under-test` is the orchestrator's own `main`,
-//! watching its standard input beside.
+//! It ends with the process of the test, in whatever way that ends: `rivet-under-test` is the orchestrator's own
+//! `main`, and also ends when its standard input is closed.
 
 use std::env;
 use std::fs;
@@ -21,11 +21,11 @@ use crate::wait::eventually;
 
 const FREE_PORT: &str = "127.0.0.1:0";
 
-/// What reads are given at most to show what was acknowledged before: far longer than a machine stands still.
+/// The `--read-wait` of servers under test: far longer than a busy machine pauses.
 pub const READ_WAIT: Duration = Duration::from_mins(1);
 
-/// Settings under which a machine that stands still for a while changes no answer, where a test has no flags of its
-/// own for them.
+/// Settings with which a machine that pauses for a while changes no answer; a test may override them with its own
+/// flags.
 fn patience() -> [(&'static str, String); 2] {
     [
         ("RIVET_READ_WAIT", format!("{}s", READ_WAIT.as_secs())),
@@ -47,8 +47,8 @@ impl Server {
         Self::start_at(FREE_PORT, store, flags).await
     }
 
-    /// As [`Self::start`], at an address that others have before or after it: for who knows one address only. See
-    /// [`crate::address`].
+    /// As [`Self::start`], at a given address that several servers use one after the other, for clients that know
+    /// only one address. See [`crate::address`].
     pub async fn start_at(address: &str, store: &Store, flags: &[&str]) -> Self {
         let mut process = Command::new(program())
             .args(["serve", "--listen", address, "--database-url", store.url()])
@@ -82,20 +82,20 @@ impl Server {
         Client::new(self.base.clone())
     }
 
-    /// Where it listens, as `IP:PORT`.
+    /// The address that it listens on, as `IP:PORT`.
     pub fn address(&self) -> &str {
         self.base.strip_prefix("http://").expect("it speaks HTTP")
     }
 
-    /// Its process.
+    /// The id of its process.
     pub fn pid(&self) -> Pid {
         i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a pid is positive")
     }
 
-    /// How many processes it has started that have not ended (where the system has `/proc`; 0 elsewhere).
+    /// Number of its child processes that have not ended (0 on systems without `/proc`).
     pub fn children(&self) -> usize {
         let is_child = |stat: &str| {
-            // pid (name) state parent …; the name may hold anything.
+            // pid (name) state parent …; the name may contain anything.
             let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
             parent.is_some_and(|parent| parent == self.process.id().to_string())
         };
@@ -104,7 +104,7 @@ impl Server {
         stats.filter(|stat| is_child(stat)).count()
     }
 
-    /// What it has said so far.
+    /// Its log lines so far.
     pub fn log(&self) -> String {
         self.said.lock().expect("no reader panics").join("\n")
     }
@@ -116,18 +116,18 @@ impl Server {
         }
     }
 
-    /// Ends it at once, as the kernel does.
+    /// Kills it, with `SIGKILL`.
     pub fn kill(mut self) {
         self.process.kill().expect("it can be killed");
         self.process.wait().expect("it is our child");
     }
 
-    /// Takes the processor away from it, as an overloaded machine does.
+    /// Stops it with `SIGSTOP`, like an overloaded machine.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// Lets it go on.
+    /// Lets it continue.
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
@@ -136,12 +136,12 @@ impl Server {
         kill_process(self.pid(), signal).expect("it runs");
     }
 
-    /// Asks it to end, and waits until it has.
+    /// Asks it to stop, and waits until it has ended.
     pub async fn terminate(mut self) -> ExitStatus {
         self.end().await
     }
 
-    /// As [`Self::terminate`], for who puts another one in its place.
+    /// As [`Self::terminate`], for a caller that puts another server in its place.
     pub async fn end(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
         eventually("the server to end", async || self.process.try_wait().expect("it is our child")).await
@@ -163,7 +163,7 @@ impl Drop for Server {
 pub struct TestApp {
     /// The server.
     pub server: Server,
-    /// What it keeps things in; goes after it.
+    /// Its store, which is dropped after it.
     pub store: Store,
 }
 
@@ -184,20 +184,20 @@ impl TestApp {
         self.server.client()
     }
 
-    /// Checks what holds at any time; see [`crate::verify`].
+    /// Checks what must always hold; see [`crate::verify`].
     pub async fn verify(&self) {
         verify(&self.client(), &self.store).await;
     }
 }
 
-/// The program under test: Cargo puts the programs of a package beside the folder of its tests.
+/// The program under test: Cargo puts the programs of a package next to the folder of its tests.
 pub fn program() -> PathBuf {
     let test = env::current_exe().expect("a test knows its own program");
     let folder = test.ancestors().nth(2).expect("it is target/PROFILE/deps/TEST");
     folder.join("rivet-under-test")
 }
 
-/// Reads what the server says, so that it never waits for us.
+/// Reads the log lines of the server, so that it never blocks on writing them.
 fn listen_to(process: &mut Child) -> Arc<Mutex<Vec<String>>> {
     let said = Arc::new(Mutex::new(Vec::new()));
     let (words, output) = (Arc::clone(&said), process.stderr.take().expect("it is piped"));

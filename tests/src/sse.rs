@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::client::Client;
 
-/// How long a stream may be silent: longer than its signs of life are apart.
+/// How long a stream may be silent: longer than the interval of its signs of life.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// An event.
@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub struct Message {
     /// The last id that the stream named.
     pub id: String,
-    /// Its type; `message` where it has none.
+    /// Its type; `message` if it has none.
     pub event: String,
     /// Its data.
     pub data: String,
@@ -41,9 +41,9 @@ impl Message {
 pub struct EventStream {
     response: Response,
     received: Vec<u8>,
-    /// How much of it is known to hold no end of a frame.
+    /// Number of bytes that are known to contain no end of a frame.
     searched: usize,
-    /// The last id, by which the next stream goes on.
+    /// The last id, after which the next stream continues.
     pub last_id: String,
 }
 
@@ -51,7 +51,7 @@ impl EventStream {
     /// Opens a stream at its beginning.
     ///
     /// # Panics
-    /// If it is no stream.
+    /// If the answer is not a stream.
     pub async fn open(client: &Client, path: &str) -> Self {
         let response = client.request(Method::GET, path).send().await.expect("the server answers");
         assert_eq!(response.status(), 200, "{path}");
@@ -59,7 +59,7 @@ impl EventStream {
         Self::of(response)
     }
 
-    /// As [`Self::open`], of a server that may be down.
+    /// As [`Self::open`], for a server that may be down.
     pub async fn try_open(client: &Client, path: &str) -> Option<Self> {
         let response = client.request(Method::GET, path).send().await.ok()?;
         response.status().is_success().then(|| Self::of(response))
@@ -69,12 +69,12 @@ impl EventStream {
         Self { response, received: Vec::new(), searched: 0, last_id: String::new() }
     }
 
-    /// Opens a stream that goes on after the event with this id.
+    /// Opens a stream that continues after the event with this id.
     pub async fn resume(client: &Client, path: &str, last_id: &str) -> Self {
         Self::open(&client.with("last-event-id", last_id), path).await
     }
 
-    /// The next event; `None` where the server ended the stream, or its connection broke.
+    /// The next event; `None` if the server ended the stream, or its connection broke.
     ///
     /// # Panics
     /// If there is no sign of life.
@@ -90,7 +90,7 @@ impl EventStream {
         }
     }
 
-    /// What was received up to the next empty line.
+    /// The bytes up to the next empty line.
     fn take_frame(&mut self) -> Option<Vec<u8>> {
         let rest = &self.received[self.searched..];
         if let Some(end) = rest.windows(2).position(|pair| pair == b"\n\n") {
@@ -120,10 +120,10 @@ impl EventStream {
         Some(Message { id: self.last_id.clone(), event, data })
     }
 
-    /// The next events, so many.
+    /// The next events, this many.
     ///
     /// # Panics
-    /// If the stream ends before.
+    /// If the stream ends earlier.
     pub async fn take(&mut self, count: usize) -> Vec<Message> {
         let mut messages = Vec::with_capacity(count);
         while messages.len() < count {

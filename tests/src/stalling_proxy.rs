@@ -1,4 +1,4 @@
-//! A network that falls silent: what is connected through it stays connected, and hears nothing any more.
+//! A proxy to PostgreSQL that can fall silent: its connections stay open, but pass nothing on any more.
 
 use std::future;
 use std::path::Path;
@@ -12,17 +12,17 @@ use tokio_util::task::TaskTracker;
 /// The name of PostgreSQL's socket in its directory.
 const SOCKET: &str = ".s.PGSQL.5432";
 
-/// Stands between a process and PostgreSQL until the runtime of its test ends.
+/// A proxy between a process and PostgreSQL, which runs until the runtime of its test ends.
 #[derive(Debug)]
 pub struct StallingProxy {
     url: String,
     stall: watch::Sender<()>,
-    /// Where its socket is.
+    /// The directory of its socket.
     _directory: TempDir,
 }
 
 impl StallingProxy {
-    /// One before the database of this URL.
+    /// Starts a proxy for the database with this URL.
     pub fn start(url: &str) -> Self {
         let (database, server) = url.split_once("?host=").expect("the URL is one of ours");
         let server = Path::new(server).join(SOCKET);
@@ -37,7 +37,7 @@ impl StallingProxy {
                     let mut server = UnixStream::connect(server).await?;
                     tokio::select! {
                         passed = copy_bidirectional(&mut client, &mut server) => passed.map(|_| ()),
-                        // Both ends are kept.
+                        // Both ends stay open.
                         _ = stalled.changed() => future::pending().await,
                     }
                 });
@@ -46,12 +46,12 @@ impl StallingProxy {
         Self { url: format!("{database}?host={}", directory.path().display()), stall, _directory: directory }
     }
 
-    /// The database through it.
+    /// The URL of the database through the proxy.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// What is connected now passes nothing any more; what connects later does.
+    /// Existing connections pass nothing on any more; new ones do.
     pub fn stall(&self) {
         self.stall.send_replace(());
     }

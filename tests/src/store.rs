@@ -1,15 +1,15 @@
-//! A database of either kind, fresh for each test, and the means to run one test text on both.
+//! A database of either kind, fresh for each test, and a macro that runs one test on both.
 
 use std::path::PathBuf;
 
 use crate::postgres::{Cluster, Durability};
 
-/// Which kind of database.
+/// The kinds of databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
-    /// One file, one process.
+    /// SQLite: one file, one process.
     Sqlite,
-    /// A server, any number of processes.
+    /// PostgreSQL: a server, any number of processes.
     Postgres,
 }
 
@@ -28,7 +28,7 @@ enum Place {
 }
 
 impl Store {
-    /// A new one.
+    /// Creates a new database.
     pub async fn create(kind: StoreKind) -> Self {
         match kind {
             StoreKind::Sqlite => {
@@ -46,17 +46,17 @@ impl Store {
         }
     }
 
-    /// One in a PostgreSQL of its own, which keeps what it committed when it is killed.
+    /// Creates a database in a PostgreSQL of its own, which keeps what it committed when it is killed.
     pub async fn in_own_cluster() -> Self {
         Self::in_cluster(Cluster::start(Durability::Full).await).await
     }
 
-    /// A new one in a cluster of its own, which goes with it.
+    /// Creates a database in a given cluster, which is dropped with it.
     pub async fn in_cluster(cluster: Cluster) -> Self {
         Self { url: cluster.create_database().await, place: Place::Own(Box::new(cluster)) }
     }
 
-    /// The cluster that it is in.
+    /// The cluster of this database.
     ///
     /// # Panics
     /// If it is a file.
@@ -68,7 +68,7 @@ impl Store {
         }
     }
 
-    /// What `--database-url` takes.
+    /// Its URL, for `--database-url`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -83,7 +83,7 @@ impl Drop for Store {
     }
 }
 
-/// Makes two tests of each function named, `sqlite::NAME` and `postgres::NAME`. Each is an `async fn(StoreKind)`.
+/// Makes two tests, `sqlite::NAME` and `postgres::NAME`, of each named function, which is an `async fn(StoreKind)`.
 ///
 /// ```text
 /// on_both_stores! { a_job_is_claimed_once, a_finished_job_stays_finished }

@@ -1,4 +1,4 @@
-//! What must hold of any server at any time: a dense log, and read models that equal a rebuild from it.
+//! What must hold for any server at any time: a dense log, and read models that equal a rebuild from it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,7 +11,7 @@ use crate::store::Store;
 use crate::wait::eventually;
 
 const PAGE: usize = 1_000;
-/// How often is tried to compare while the server itself writes nothing, as its sweeps may.
+/// How often the comparison is tried: the server itself may write meanwhile, for example when it expires a lease.
 const COMPARISONS: usize = 3;
 
 /// Checks the log and the read models through the API. No client may write meanwhile.
@@ -34,13 +34,13 @@ pub async fn verify(api: &Client, store: &Store) {
     }
 }
 
-/// The position of the last event there is.
+/// The position of the last event.
 pub async fn head(api: &Client) -> u64 {
     let page = api.get("/api/events?limit=1").await.expect(200);
     page["head"].as_u64().expect("the head is a position")
 }
 
-/// Every event there is, in order of position.
+/// All events, in order of position.
 pub async fn events(api: &Client) -> Vec<Value> {
     events_after(api, 0).await
 }
@@ -70,7 +70,7 @@ pub fn assert_dense(events: &[Value]) {
     }
 }
 
-/// Builds every read model anew from the log, and waits until it serves.
+/// Rebuilds every read model from the log, and waits until the new ones are live.
 pub async fn rebuild_all(api: &Client, store: &Store) {
     let database = Database::connect(store.url()).await.expect("a server uses it");
     let before = newest_generations(&database).await;
@@ -109,7 +109,7 @@ async fn projections(api: &Client) -> Vec<Value> {
     list.as_array().expect("projections are a list").clone()
 }
 
-/// Everything that GETs answer from read models, by path.
+/// All that GETs answer from read models, by path.
 async fn read_models(api: &Client) -> HashMap<String, Value> {
     let mut found = HashMap::new();
     for path in ["/api/runners", "/api/pipeline/list"] {
@@ -119,7 +119,7 @@ async fn read_models(api: &Client) -> HashMap<String, Value> {
     }
     for mut job in list(api, "/api/jobs").await {
         let path = format!("/api/jobs/{}", id(&job));
-        // Where it stands in the queue depends on who is online, which is a matter of time.
+        // Its place in the queue depends on which runners are online, and so on time.
         job.as_object_mut().expect("a job is an object").remove("waiting");
         let logs = format!("{path}/logs");
         found.insert(logs.clone(), api.get(&logs).await.expect(200));

@@ -1,4 +1,4 @@
-//! The one way to wait for something: look again and again, until a deadline. And the ways to let time pass.
+//! The only way to wait for something: check again and again, until a deadline. And ways to let time pass.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
 
-/// How long anything may take before a test gives up on it. Generous: only a failure ever waits this long.
+/// How long anything may take before a test fails. Generous: only a failing test waits this long.
 const DEADLINE: Duration = Duration::from_mins(2);
-/// Time between two looks.
+/// Time between two checks.
 const PAUSE: Duration = Duration::from_millis(10);
-/// Time between two signs of life.
+/// Time between two heartbeats.
 const BEAT: Duration = Duration::from_millis(100);
 
-/// The first value that `look` yields.
+/// The first value that `look` returns.
 ///
 /// # Panics
-/// With `what`, when there is none for too long.
+/// With `what`, if there is none before the deadline.
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {
@@ -28,7 +28,7 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
     }
 }
 
-/// Repeats `act` for at least this long: for what time alone must not change.
+/// Repeats `act` for at least this long, to check that time alone changes nothing.
 pub async fn throughout(duration: Duration, mut act: impl AsyncFnMut()) {
     let end = Instant::now() + duration;
     while Instant::now() < end {
@@ -37,7 +37,7 @@ pub async fn throughout(duration: Duration, mut act: impl AsyncFnMut()) {
     }
 }
 
-/// Does `work` while a runner gives signs of life.
+/// Does `work` while a runner sends heartbeats.
 pub async fn while_alive<T>(api: &Client, runner: &str, work: impl Future<Output = T>) -> T {
     let life = async {
         loop {

@@ -1,4 +1,4 @@
-//! What the archive makes of such a history: how fast, how small, and how fast a log is read from there.
+//! What archiving such a history costs: how fast, how small, and how fast an archived log is read.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,10 +10,10 @@ use rivet_tests::store::{Store, StoreKind};
 
 use super::{bytes, millis};
 
-/// When the first archiver is killed.
+/// How long after its start the first archiver is killed.
 const KILLED_AFTER: Duration = Duration::from_secs(20);
 
-/// Archives all logs, by an archiver that is killed and one that goes on; reads those of `jobs`.
+/// Archives all logs, with one archiver that is killed and one that goes on; then reads the logs of `jobs`.
 pub(super) async fn measure(kind: StoreKind, store: &Store, jobs: &[String]) {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("file://{}", directory.path().display());

@@ -1,8 +1,8 @@
-//! Chance that can be replayed.
+//! Random numbers that can be repeated.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-/// Numbers that depend on a seed alone (splitmix64).
+/// Numbers that depend only on a seed (splitmix64).
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -10,7 +10,7 @@ impl Dice {
         Self(seed)
     }
 
-    /// A seed that nobody foresees, short enough to be typed again.
+    /// A random seed, short enough to be typed again.
     pub(crate) fn any_seed() -> u64 {
         RandomState::new().build_hasher().finish() % 1_000_000
     }

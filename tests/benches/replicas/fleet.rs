@@ -1,4 +1,4 @@
-//! The replicas, some of them dead at times.
+//! The replicas, some of which are dead at times.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -9,7 +9,7 @@ use rivet_tests::server::Server;
 use rivet_tests::store::Store;
 use rivet_tests::wait::eventually;
 
-/// Replicas by number. A client of one that is dead gets no answer.
+/// Replicas by number. A client of a dead replica gets no answer.
 pub(crate) struct Fleet {
     replicas: Vec<RwLock<Replica>>,
     turn: AtomicUsize,
@@ -31,17 +31,18 @@ impl Fleet {
         Self { replicas: started, turn: AtomicUsize::new(0) }
     }
 
-    /// A client of one of them, dead or alive.
+    /// A client of one replica, dead or alive.
     pub(crate) fn client(&self, replica: usize) -> Client {
         self.replicas[replica].read().unwrap_or_else(PoisonError::into_inner).client.clone()
     }
 
-    /// A client of the next one, as a load balancer without health checks has it.
+    /// A client of the next replica, as behind a load balancer without health checks.
     pub(crate) fn any_client(&self) -> Client {
         self.client(self.turn.fetch_add(1, Ordering::Relaxed) % self.replicas.len())
     }
 
-    /// Kills one. How long it took until a read on each survivor showed what was written after the kill.
+    /// Kills one replica. Returns how long it took until a read on each survivor showed what was written after the
+    /// kill.
     pub(crate) async fn kill(&self, victim: usize) -> Duration {
         let server = self.replicas[victim].write().unwrap_or_else(PoisonError::into_inner).server.take();
         server.expect("it was restarted").kill();
@@ -59,7 +60,7 @@ impl Fleet {
         killed.elapsed()
     }
 
-    /// Starts a killed one again, on another port.
+    /// Starts a killed replica again, on another port.
     pub(crate) async fn restart(&self, store: &Store, replica: usize) {
         let server = Server::start(store, &[]).await;
         let mut place = self.replicas[replica].write().unwrap_or_else(PoisonError::into_inner);
@@ -67,7 +68,7 @@ impl Fleet {
         place.server = Some(server);
     }
 
-    /// Returns when each of them has acknowledged a write.
+    /// Waits until each replica has acknowledged a write.
     pub(crate) async fn wait_until_all_write(&self) {
         for replica in 0..self.replicas.len() {
             write_to(&self.client(replica)).await;
@@ -83,7 +84,7 @@ impl Fleet {
     }
 }
 
-/// Where a write stands that always has something to record, once the replica has taken it.
+/// The position of a write that always has something to record, once the replica has acknowledged it.
 async fn write_to(api: &Client) -> u64 {
     eventually("a replica to write", async || {
         let answer = api.register("witness", &[]).await;

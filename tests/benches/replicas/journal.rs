@@ -1,4 +1,4 @@
-//! What was acknowledged, and whether the log has all of it.
+//! What was acknowledged, and the check that the log has all of it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,23 +9,24 @@ use rivet_tests::client::Client;
 use rivet_tests::verify::{assert_dense, events};
 use serde_json::Value;
 
-/// What the load was told, and what the log says: the same shape, so that the two can be compared.
+/// What the clients were told of a job, and what the log says of it, in the same form, so that the two can be
+/// compared.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(crate) struct Lifecycle {
-    /// By attempt: lease and runner.
+    /// Lease and runner of each attempt.
     pub(crate) holders: BTreeMap<u64, (String, String)>,
-    /// The log's lines, in order.
+    /// The lines of the log, in order.
     pub(crate) lines: Vec<String>,
-    /// The output of the result that was accepted.
+    /// The output of the accepted result.
     pub(crate) result: Option<Value>,
 }
 
-/// What was acknowledged of each job, from the acknowledgement of its launch on.
+/// What was acknowledged of each job, beginning with its launch.
 #[derive(Default)]
 pub(crate) struct Journal {
     jobs: Mutex<HashMap<String, Lifecycle>>,
     ended: AtomicU64,
-    /// Requests that were sent again, for want of a good answer.
+    /// Requests that were repeated because they got no good answer.
     pub(crate) repeated: AtomicU64,
     /// Launches and claims that got the answer of an earlier try.
     pub(crate) replayed: AtomicU64,
@@ -40,7 +41,7 @@ impl Journal {
         self.jobs().entry(job.to_owned()).or_default();
     }
 
-    /// A runner may hear of a job before the launcher does.
+    /// A runner may get a job before its launch is acknowledged.
     pub(crate) fn claimed(&self, job: &str, attempt: u64, lease: &str, runner: &str) {
         let holder = (lease.to_owned(), runner.to_owned());
         let before = self.jobs().entry(job.to_owned()).or_default().holders.insert(attempt, holder);
@@ -73,8 +74,8 @@ impl Journal {
         )
     }
 
-    /// The log has just what was acknowledged: nothing less, and, since every request was repeated until it was
-    /// answered, nothing more.
+    /// Checks that the log has exactly what was acknowledged: not less, and not more either, since every request was
+    /// repeated until it was acknowledged.
     pub(crate) async fn assert_kept(&self, api: &Client) {
         let events = events(api).await;
         assert_dense(&events);
@@ -100,7 +101,7 @@ impl Journal {
                 }
                 "job.started" | "claim.answered" => {}
                 other if other.starts_with("runner.") || other.starts_with("pipeline.") => {}
-                // Nobody fell silent, so nobody was to lose anything.
+                // No runner was silent, so no lease may have been lost.
                 other => panic!("{other}: {event}"),
             }
         }

@@ -1,5 +1,4 @@
-//! Clients that take jobs through their whole lives, and say everything again, to whichever replica, until they are
-//! answered.
+//! Clients that take jobs through their whole lives, and repeat every request, at any replica, until it is answered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,25 +16,25 @@ use crate::journal::Journal;
 
 const LAUNCHERS: usize = 4;
 const RUNNERS: usize = 16;
-/// Jobs that wait or run at a time, at most.
+/// Maximum number of jobs that wait or run at a time.
 const OUTSTANDING: u64 = 200;
 const PAUSE: Duration = Duration::from_millis(20);
-/// Longest wait for an answer: what hangs is said again elsewhere.
+/// Longest wait for an answer; then the request is repeated at another replica.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest time without a good answer from anybody.
+/// Longest time without a good answer from any replica.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Longest time in which what was launched has to end.
+/// Longest time until every launched job has ended.
 const DRAIN_TIMEOUT: Duration = Duration::from_mins(1);
 const BATCHES: usize = 3;
 const BATCH: usize = 5;
 
-/// The clients at work.
+/// The running clients.
 pub(crate) struct Load {
     clients: JoinSet<()>,
     stop: Arc<AtomicBool>,
 }
 
-/// What every client works with.
+/// What all clients share.
 #[derive(Clone)]
 struct Context {
     fleet: Arc<Fleet>,
@@ -71,7 +70,7 @@ impl Load {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Returns when every job that was launched has ended.
+    /// Waits until every launched job has ended.
     pub(crate) async fn wait_until_all_ended(mut self, journal: &Journal) {
         let ended = timeout(DRAIN_TIMEOUT, async {
             while let Some(client) = self.clients.join_next().await {
@@ -91,7 +90,7 @@ impl Context {
         format!("key-{}", self.keys.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Sends a request until it is answered. 503 says: not now, or not known.
+    /// Sends a request until it is answered. 503 means not now, or that the outcome is not known.
     async fn insist(&self, request: impl Fn(&Client) -> RequestBuilder) -> Answer {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -158,7 +157,7 @@ impl Context {
         Some(answer.expect(200))
     }
 
-    /// Races for one of the jobs that are listed.
+    /// Races with others for one of the listed jobs.
     async fn claim_listed(&self, name: &str, runner: usize) -> Option<Value> {
         let path = format!("/api/jobs/scheduled?runner_id={name}");
         let listed = self.insist(|api| api.request(Method::GET, &path)).await.expect(200);
@@ -180,7 +179,7 @@ impl Context {
         Some(answer.expect(200))
     }
 
-    /// Logs, and ends the job.
+    /// Sends the log, and completes the job.
     async fn work(&self, claimed: &Value, name: &str) {
         let text = |member: &str| claimed[member].as_str().unwrap();
         let (job, lease) = (text("job_id"), text("lease_id"));

@@ -1,4 +1,4 @@
-//! nginx with the configuration of the repository; only the addresses are others.
+//! nginx with the configuration of the repository, in which only the addresses are replaced.
 
 use std::env;
 use std::fs::{self, Permissions};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 const CONFIGURATION: &str = include_str!("../../../deploy/nginx.conf");
 
-/// A running nginx; killed when dropped.
+/// A running nginx, which is killed when dropped.
 pub(crate) struct Balancer {
     process: Child,
     directory: TempDir,
@@ -22,11 +22,11 @@ pub(crate) struct Balancer {
 }
 
 impl Balancer {
-    /// Starts one before two replicas, and returns when it answers.
+    /// Starts nginx in front of two replicas, and returns when it answers.
     pub(crate) async fn start(replicas: [&str; 2]) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("rivet-nginx-")
-            // Its workers run as somebody else.
+            // The workers of nginx run as another user.
             .permissions(Permissions::from_mode(0o755))
             .tempdir()
             .unwrap();
@@ -52,12 +52,12 @@ impl Balancer {
         balancer
     }
 
-    /// Where it listens, as `IP:PORT`.
+    /// The address that it listens on, as `IP:PORT`.
     pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
-    /// What it had to say about the replicas.
+    /// The errors that it logged about the replicas.
     pub(crate) fn print_complaints(&self) {
         let said = fs::read_to_string(self.directory.path().join("error.log")).unwrap_or_default();
         let mut kinds: Vec<&str> = said.lines().filter_map(complaint).collect();
@@ -70,7 +70,7 @@ impl Balancer {
 
 impl Drop for Balancer {
     fn drop(&mut self) {
-        // Its workers go with it only where it is asked to end.
+        // The workers only end with it if it is asked to stop.
         if let Some(pid) = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         }
@@ -85,7 +85,7 @@ fn complaint(line: &str) -> Option<&str> {
     said.split(", client").next()
 }
 
-/// The server block of the repository within what nginx needs to run by itself in a directory.
+/// The server block of the repository, with what nginx needs around it to run by itself in a directory.
 fn configured(directory: &Path, address: &str, [one, other]: [&str; 2]) -> String {
     let site = [
         ("listen 8080;", format!("listen {address};")),

@@ -1,5 +1,5 @@
-//! Clients that take jobs through their lives, read them back and wait for work, each request sent once: what a restart
-//! breaks, they count.
+//! Clients that take jobs through their lives, read them back and wait for work. Each request is sent once, and the
+//! clients count those that a restart breaks.
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,25 +13,25 @@ use rivet_tests::sample::{entry, id, new_demanding_pipeline, success};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-/// Each comes from an address of its own: nginx spreads addresses over the replicas.
+/// Number of clients, each with an address of its own, since nginx distributes addresses over the replicas.
 const WRITERS: u8 = 12;
-/// So does each of these. They wait for work that never comes.
+/// Number of runners that wait for work that never comes, each with an address of its own too.
 const WAITERS: u8 = 4;
 const FIRST_ADDRESS: u8 = 2;
-/// Between two requests of a client.
+/// Pause between two requests of a client.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What the clients saw.
+/// What the clients observed.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) requests: u64,
     pub(crate) stale: u64,
-    /// Of requests that do not wait.
+    /// Longest time of a request that does not wait.
     pub(crate) slowest: Duration,
     pub(crate) failures: Vec<String>,
 }
 
-/// The clients at work.
+/// The running clients.
 pub(crate) struct Load {
     clients: JoinSet<()>,
     counts: Arc<Mutex<Counts>>,
@@ -60,7 +60,7 @@ impl Load {
         Self { clients, counts, stop }
     }
 
-    /// Returns when every client has had its last answer.
+    /// Waits until every client has got its last answer.
     pub(crate) async fn end(mut self) -> Counts {
         self.stop.store(true, Ordering::Relaxed);
         while let Some(client) = self.clients.join_next().await {
@@ -74,7 +74,7 @@ impl Load {
 struct User {
     api: Client,
     name: String,
-    /// Of its last write: its reads ask for it, since another replica may answer them.
+    /// The position of its last write: its reads send it, since another replica may answer them.
     position: u64,
     counts: Arc<Mutex<Counts>>,
     began: Instant,
@@ -83,7 +83,7 @@ struct User {
 impl User {
     async fn work(mut self, waits: bool, pipeline: &str, stop: &AtomicBool) {
         if waits {
-            // It lacks what the jobs demand; the others, never registered, have everything.
+            // This runner lacks what the jobs demand; the others never registered, and may run any job.
             let body = json!({"runner_id": self.name, "capabilities": []});
             self.send(Method::POST, "/api/runners/register", Some(&body), None, 200).await;
         }
@@ -97,7 +97,7 @@ impl User {
         }
     }
 
-    /// A job's life and what there is to read of it; ends with the first request that fails.
+    /// The life of a job, and reading it; ends with the first request that fails.
     async fn live(&mut self, pipeline: &str) -> Option<()> {
         let launch = json!({"pipeline_id": pipeline, "parameters": {}});
         let job =

@@ -1,6 +1,6 @@
-/** The API as a runner or a script uses it. */
+/** A client of the API, as a runner or a script uses it. */
 
-/** Lines of one batch: well below the largest body. */
+/** Lines per batch: well below the largest body. */
 const BATCH = 5_000;
 
 export class Api {
@@ -54,7 +54,7 @@ export class Api {
   }
 
   /**
-   * A job that runs, since somebody claimed it by hand.
+   * Launches a job and claims it by hand, so that it runs.
    * @param {string} runnerId
    * @param {string} pipelineId
    * @param {Record<string, unknown>} [parameters]

@@ -15,7 +15,7 @@ const OPTIONS = [
   "--disable-sync",
 ];
 
-/** The longest wait for something that is to be seen, in milliseconds. */
+/** The longest wait for something to become visible, in milliseconds. */
 const PATIENCE_MS = 15_000;
 
 export function launchBrowser() {
@@ -25,7 +25,7 @@ export function launchBrowser() {
 /**
  * @typedef {object} Opened
  * @property {import("playwright-core").Page} page
- * @property {string[]} problems what the console and the policy complained of
+ * @property {string[]} problems errors of the console, and violations of the content security policy
  */
 
 /**
@@ -46,7 +46,7 @@ export async function open(browser, address, options = {}) {
     void dialog.dismiss();
   });
   page.on("console", (message) => {
-    // What was not found is told below, with its address.
+    // Failed requests are reported below, with their addresses.
     const isOfNetwork = message.text().startsWith("Failed to load resource");
     if (message.type() === "error" && !isOfNetwork) problems.push(`console: ${message.text()}`);
   });
@@ -57,7 +57,7 @@ export async function open(browser, address, options = {}) {
 }
 
 /**
- * What a page sees when its tab is left, or looked at again.
+ * Tells a page that its tab was left, or is visible again.
  * @param {import("playwright-core").Page} page
  * @param {boolean} isHidden
  */

@@ -1,4 +1,4 @@
-/** Waiting for something that is about to be. */
+/** Waits until a condition becomes true. */
 
 import { setTimeout as pause } from "node:timers/promises";
 

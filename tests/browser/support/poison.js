@@ -1,4 +1,4 @@
-/** A fault that cannot be made through the API: an event that no build knows, as one that was withdrawn leaves behind. */
+/** A fault that the API cannot cause: an event that this build does not know, as a withdrawn build leaves behind. */
 
 import { readFile, writeFile } from "node:fs/promises";
 
@@ -11,8 +11,8 @@ const EVENT = `insert into events
   from events where aggregate_type = 'job' and aggregate_id = ? order by sequence desc limit 1`;
 
 /**
- * @param {string} file the log of a server that is halted
- * @param {string} jobId whose next event it is
+ * @param {string} file database of a stopped server
+ * @param {string} jobId the job to whose stream the event is appended
  */
 export async function poison(file, jobId) {
   const { Database } = await initSqlJs();

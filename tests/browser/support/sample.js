@@ -1,4 +1,4 @@
-/** A store in which every page has something to show. */
+/** Fills a store so that every page has something to show. */
 
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -8,7 +8,7 @@ import { eventually } from "./eventually.js";
 const EXAMPLES = resolve(import.meta.dirname, "../../../examples");
 const ESCAPE = "\u001b";
 
-/** What a terminal would show in colours. */
+/** Log lines with terminal colours. */
 const COLOURED = [
   `${ESCAPE}[32m✓ ok${ESCAPE}[0m  3 tests`,
   `${ESCAPE}[1;31merror:${ESCAPE}[0m something ${ESCAPE}[4munderlined${ESCAPE}[0m ${ESCAPE}[38;2;200;100;0mtruecolor${ESCAPE}[0m ${ESCAPE}[38;5;226;48;5;21mpalette${ESCAPE}[0m`,

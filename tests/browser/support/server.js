@@ -1,4 +1,4 @@
-/** A real server on a store of its own, and real runners beside it. */
+/** A real server with a store of its own, and real runners. */
 
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -39,12 +39,12 @@ export class Server {
     return new Server(directory, process, address);
   }
 
-  /** Where it keeps everything. */
+  /** The file of its database. */
   get file() {
     return join(this.directory, "rivet.db");
   }
 
-  /** Stops it as an operator would, and starts it again under the same address and on the same store. */
+  /** Stops the server as an operator would, and starts it again at the same address and over the same store. */
   async restart() {
     const { process } = await serve(this.directory, new URL(this.address).host, []);
     this.process = process;
@@ -93,7 +93,7 @@ async function serve(directory, listen, options) {
 
 /**
  * @param {import("node:child_process").ChildProcess} process
- * @returns {Promise<string>} where it listens, as it says
+ * @returns {Promise<string>} the address that its log line names
  */
 function announced(process) {
   return new Promise((found, failed) => {

@@ -6,7 +6,7 @@ import { launchBrowser, open } from "./browser.js";
 import { Server } from "./server.js";
 
 /**
- * Starts both before the tests of a file, and ends them after these.
+ * Starts both before the tests of a file, and stops them afterwards.
  * @template T
  * @param {(server: Server) => Promise<T>} prepare
  */

@@ -1,11 +1,11 @@
-//! The workspace as text: its files, and the paths that Rust code names.
+//! The workspace as text: its source files, and the paths that Rust code names.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// One source file.
 pub(super) struct Source {
-    /// From the root of the workspace, with `/`.
+    /// The path from the root of the workspace, with `/`.
     pub(super) path: String,
     pub(super) text: String,
 }
@@ -21,7 +21,7 @@ pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is a folder of the workspace").to_owned()
 }
 
-/// Every Rust file under a folder of the workspace, in order of path.
+/// Every Rust file under a folder of the workspace, ordered by path.
 pub(super) fn rust_files(folder: &str) -> Vec<Source> {
     let root = root();
     let mut files = Vec::new();
@@ -43,7 +43,8 @@ pub(super) fn rust_files(folder: &str) -> Vec<Source> {
     files
 }
 
-/// The code without its comments. (A `//` within a string cuts the line there, which no rule minds.)
+/// The code without its comments. A `//` within a string also cuts the line there, which makes no difference to any
+/// rule.
 pub(super) fn code(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }

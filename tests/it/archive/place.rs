@@ -1,4 +1,4 @@
-//! A store with an archive, and jobs to put there.
+//! A store with an archive, and jobs whose logs can be archived.
 
 use std::fs;
 use std::path::PathBuf;
@@ -39,12 +39,12 @@ impl Place {
         run_on(&self.store, &[args, &["--archive-url", &self.url]].concat()).await
     }
 
-    /// Archives what has ended, however short ago.
+    /// Archives every log of an ended job, however recently it ended.
     pub(super) async fn archive(&self) -> Output {
         self.run(&["archive", "--older-than", "1ms", "--log-grace", "1ms"]).await
     }
 
-    /// Begins to archive; the process ends with its value.
+    /// Starts `archive` as a process, which is killed when the value is dropped.
     pub(super) fn begin(&self, options: &[&str]) -> Child {
         let place = ["--database-url", self.store.url(), "--archive-url", &self.url];
         command(&[&["archive"], options, &place].concat()).spawn().unwrap()
@@ -62,7 +62,7 @@ impl Place {
         files
     }
 
-    /// The events of logs that the log's table holds.
+    /// The events of job logs in the table of the log.
     pub(super) async fn log_rows(&self) -> i64 {
         const COUNT: &str = "select count(*) from events where aggregate_type = 'job_log'";
         match Database::connect(self.store.url()).await.unwrap() {
@@ -71,7 +71,7 @@ impl Place {
         }
     }
 
-    /// Makes it look as if a read model was being rebuilt, or ends that.
+    /// Makes it look as if a read model were being rebuilt, or ends that.
     pub(super) async fn pretend_rebuild(&self, begins: bool) {
         let statement = if begins {
             "insert into checkpoints values ('jobs', 99, 1, 'rebuilding', 0, 9000000000000000)"
@@ -102,7 +102,7 @@ pub(super) fn assert_archived(output: &Output, what: &str) {
     assert!(output.status.success() && said(output).contains(what), "{output:?}");
 }
 
-/// A job that ended, with so many batches of a few long lines in its log.
+/// An ended job whose log has this number of batches, each with a few long lines.
 pub(super) async fn new_logged_job(client: &Client, batches: usize) -> String {
     let job = new_claimed_job(client, "r1").await;
     for batch in 0..batches {
@@ -113,7 +113,7 @@ pub(super) async fn new_logged_job(client: &Client, batches: usize) -> String {
     job
 }
 
-/// Jobs of years ago, as many as several transactions hold.
+/// Appends jobs that ended years ago; with enough of them, archiving takes several transactions.
 pub(super) async fn tell_stories(place: &Place, jobs: usize) {
     let database = Database::connect(place.store.url()).await.unwrap();
     database.migrate().await.unwrap();

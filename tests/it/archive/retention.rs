@@ -1,4 +1,4 @@
-//! Of jobs that ended longer ago than anything is kept, nothing is left.
+//! Retention: nothing is left of jobs that ended longer ago than `--keep`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::cli::{json_lines, printed};
 
 on_both_stores! { jobs_that_are_not_kept_are_forgotten, a_server_forgets_by_itself }
 
-/// Jobs by id, without what depends on who is online.
+/// All jobs by id, without what depends on which runners are online.
 async fn all_jobs(client: &Client) -> BTreeMap<String, Value> {
     let jobs = rivet_tests::verify::list(client, "/api/jobs").await;
     let without_wait = |mut job: Value| {
@@ -26,7 +26,7 @@ async fn all_jobs(client: &Client) -> BTreeMap<String, Value> {
     jobs.into_iter().map(without_wait).collect()
 }
 
-/// Those that ended years ago.
+/// The jobs that ended years ago.
 fn ended_long_ago(jobs: &BTreeMap<String, Value>) -> Vec<String> {
     let long_ago = |job: &&Value| job["completed_at"].as_str().is_some_and(|time| time < "2024");
     jobs.values().filter(long_ago).map(id).collect()
@@ -45,7 +45,7 @@ async fn assert_forgotten(place: &Place, client: &Client, jobs: &[String]) {
     }
 }
 
-/// What an archiver that was killed had not recorded yet may be there.
+/// No recorded segment is left. A killed archiver may have left objects that it had not recorded yet.
 async fn assert_no_segment_is_left(place: &Place, client: &Client) {
     let recorded =
         client.get("/api/events?after=0&limit=1000&type=archive.segment_archived").await.expect(200);
@@ -80,7 +80,7 @@ async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
     let archived = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
     assert!(archived.status.success(), "{archived:?}");
 
-    // The others may go on meanwhile.
+    // The other jobs remain, and may go on meanwhile.
     let left = || async { all_jobs(&client).await.into_keys().collect::<Vec<String>>() };
     let expected: Vec<String> = before.keys().filter(|job| !forgotten.contains(job)).cloned().collect();
     assert_eq!(left().await, expected);
@@ -95,7 +95,7 @@ async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
     assert_archived(&again, "archived 0 logs");
     assert!(!said(&again).contains("forgot"), "{again:?}");
 
-    // The purge is in the log, to the last event.
+    // The events of the purge are in the log, up to the last one.
     let events = client.get("/api/events?after=0&limit=1000&type=archive.jobs_purged").await.expect(200);
     let purged: u64 =
         events["events"].as_array().unwrap().iter().map(|e| e["payload"]["jobs"].as_u64().unwrap()).sum();

@@ -1,4 +1,4 @@
-//! The job's aggregate in a form that a checker can hash, and the commands to it.
+//! The job aggregate in a form that a model checker can hash, and the commands to it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::world::Client;
 
-/// Shorter than the default in proportion, so that few minutes reach every deadline.
+/// The default limits, shortened in proportion, so that a few minutes reach every deadline.
 pub(super) const RUN_TIMEOUT: Duration = Duration::from_mins(2);
 const POLICY: LeasePolicy = LeasePolicy {
     lease: Duration::from_mins(1),
@@ -29,7 +29,7 @@ const POLICY: LeasePolicy = LeasePolicy {
 };
 pub(super) const BACKOFF: Backoff = Backoff { jitter: 0.0 };
 
-/// The aggregate under test. A digest of its snapshot stands for it where worlds are compared.
+/// The aggregate under test. States are compared by a digest of its snapshot.
 #[derive(Debug, Clone)]
 pub(super) struct DigestedJob {
     job: Arc<Job>,
@@ -112,7 +112,7 @@ pub(super) fn lease(number: u8) -> LeaseId {
     Uuid::from_u128(number.into()).into()
 }
 
-/// Each runner reports a result of its own, so that two reports are never the same by chance.
+/// Each runner reports a different result, so that two reports are never equal by chance.
 pub(super) fn report(runner: usize, success: bool) -> Report {
     let status = if success { JobStatus::Succeeded } else { JobStatus::Failed };
     let exit_code = i32::try_from(runner).expect("there are two runners");

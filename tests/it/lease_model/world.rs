@@ -13,13 +13,13 @@ use rivet_orchestrator::domain::job::{
 use super::LeaseProtocol;
 use super::job::{BACKOFF, DigestedJob, RUN_TIMEOUT, at, claim, expire, lease, report};
 
-/// Which runners there are.
+/// Which kinds of runners there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Client {
-    /// Claims with a request key, echoes its lease, repeats what was not answered.
+    /// Claims with a request key, echoes its lease, and repeats a request until it is answered.
     Fencing,
-    /// Knows of no lease, and sends everything once: the next message when the one before was answered or given up,
-    /// on a connection that is closed then.
+    /// Knows no lease, and sends every message once, over a connection that is then closed: the next one when the one
+    /// before was answered or given up.
     Legacy,
 }
 
@@ -27,11 +27,11 @@ pub(super) enum Client {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Guard {
     LeasesCompared,
-    /// As if every sender echoed the lease that the job has just now.
+    /// Every write is treated as if its sender echoed the current lease of the job.
     LeasesIgnored,
 }
 
-/// One thing that happens.
+/// One step of the model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Action {
     /// A minute passes.
@@ -54,7 +54,7 @@ pub(super) enum Action {
         runner: usize,
         success: bool,
     },
-    /// The message arrives; its answer may get lost. A message that never arrives is a lost one.
+    /// The message arrives; its answer may be lost. A message that never arrives is a lost one.
     Deliver {
         message: Message,
         answered: bool,
@@ -67,7 +67,7 @@ pub(super) struct Message {
     body: Body,
 }
 
-/// What a runner says. The lease is the one that it works under, whether or not it echoes it.
+/// A message of a runner. The lease is the one under which it works, whether or not it echoes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Body {
     Claim { request: u8 },
@@ -78,7 +78,7 @@ enum Body {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Runner {
     pub(super) phase: Phase,
-    /// Claim requests made.
+    /// Number of claims requested.
     pub(super) requests: u8,
 }
 
@@ -95,20 +95,21 @@ pub(super) struct World {
     job: DigestedJob,
     pub(super) minute: i64,
     pub(super) runners: [Runner; 2],
-    /// Messages of a runner that repeats itself stay: they may arrive again at any time, in any order.
+    /// Messages of a runner that repeats its requests are never removed: they may arrive again at any time, in any
+    /// order.
     pub(super) network: BTreeSet<Message>,
-    /// Claims that won by runner and request, as the log's claim streams keep them.
+    /// Claims that won, by runner and request, as the claim streams of the log keep them.
     answers: BTreeMap<(usize, u8), u8>,
-    /// Leases given out.
+    /// The leases given out.
     leases: u8,
     /// When the holder was last heard of, in seconds.
     contact: Option<i64>,
     pub(super) cancels: u8,
-    /// Completes that ended the job.
+    /// Number of completes that ended the job.
     pub(super) completions: u8,
-    /// Writes that were recorded although their sender did not hold the job.
+    /// Number of writes that were recorded although their sender did not hold the job.
     pub(super) stale_writes: u8,
-    /// How the job ended first.
+    /// How the job first ended.
     pub(super) first_end: Option<(JobStatus, Option<i32>)>,
 }
 
@@ -133,7 +134,7 @@ impl World {
         &self.job
     }
 
-    /// Whether the runner works under the lease that the job has now.
+    /// Whether the runner works under the current lease of the job.
     pub(super) fn holds(&self, runner: Runner) -> bool {
         match runner.phase {
             Phase::Working { lease: own } | Phase::Reporting { lease: own } => {
@@ -152,7 +153,8 @@ impl World {
         }
     }
 
-    /// If everybody falls silent, the sweeper frees or ends the job; and if it waits, a new runner can claim it.
+    /// Whether the job can make progress: if all runners fall silent, the sweeper frees or ends it, and if it is
+    /// queued, a new runner can claim it.
     pub(super) fn can_go_on(&self) -> bool {
         let mut job = self.job.clone();
         if let Some(lease_id) = job.holder_lease() {
@@ -178,7 +180,7 @@ impl World {
                 let last_contact = self.contact.map(at);
                 let grace = Duration::from_mins(1);
                 let cancel = CancelJob { reason: None, force: false, grace, last_contact, now: at(now) };
-                // Refused of a job that has ended.
+                // A job that has ended refuses this.
                 self.server_handles(JobCommand::Cancel(cancel)).unwrap_or_default();
             }
             Action::Claim { runner } => {
@@ -241,7 +243,7 @@ impl World {
             Body::Start { lease } => {
                 let echoed = self.echoed(protocol, client, lease);
                 let start = JobCommand::Start(StartJob { lease: echoed, now: at(second) });
-                // A refusal tells the runner nothing that it has to act on.
+                // The runner need not react to a refusal.
                 self.write(lease, start, second).unwrap_or_default();
                 return;
             }
@@ -257,7 +259,7 @@ impl World {
             (Body::Complete { lease, .. }, Phase::Reporting { lease: own }) => lease == own,
             (Body::Claim { .. } | Body::Start { .. } | Body::Complete { .. }, _) => false,
         };
-        // A runner that sends everything once does not wait for ever either.
+        // A runner that sends everything once also stops waiting at some time.
         if waits && answered {
             runner.phase = phase;
         } else if waits && client == Client::Legacy {
@@ -283,7 +285,7 @@ impl World {
         }
     }
 
-    /// The lease that the server takes a write to come with.
+    /// The lease with which the server takes a write to come.
     fn echoed(&self, protocol: &LeaseProtocol, client: Client, own: u8) -> Option<LeaseId> {
         match (protocol.guard, client) {
             (Guard::LeasesIgnored, _) => self.job.holder_lease(),
@@ -306,7 +308,7 @@ impl World {
         }
     }
 
-    /// A write of a runner that works under lease `own`, whatever it echoes.
+    /// A write by a runner that works under lease `own`, whatever it echoes.
     fn write(&mut self, own: u8, command: JobCommand, second: i64) -> Result<Vec<JobEvent>, JobError> {
         let holder = self.job.holder_lease();
         let recorded = self.server_handles(command);

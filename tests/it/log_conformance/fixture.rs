@@ -1,4 +1,4 @@
-//! Stores to open logs on, and events to append.
+//! Stores in which a log can be opened, and events to append.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use serde_json::json;
 
 pub(super) type Log = Arc<dyn EventLog>;
 
-/// A store that logs can be opened on, more than once.
+/// A store in which a log can be opened several times.
 pub(super) enum Store {
     Memory,
     Sqlite(Database, #[expect(dead_code, reason = "keeps the file")] tempfile::TempDir),
@@ -40,7 +40,7 @@ impl Store {
         Self::Postgres(migrated(&Cluster::shared().await.create_database().await).await)
     }
 
-    /// Changes the tables behind the back of every log.
+    /// Changes the tables without any log noticing.
     pub(super) async fn tamper(&self, statement: &str) {
         match self {
             Self::Memory => unreachable!("memory has no tables"),
@@ -72,13 +72,13 @@ pub(super) async fn migrated(url: &str) -> Database {
     database
 }
 
-/// Settings whose memory is too short to serve any read.
+/// Settings that keep too few events in memory to serve any read.
 pub(super) fn table_only() -> LogSettings {
     LogSettings { recent_events: 0, ..LogSettings::default() }
 }
 
 pub(super) fn time() -> DateTime<Utc> {
-    // Finer than the databases keep it.
+    // Finer than the databases store a time.
     Utc.timestamp_opt(1_700_000_000, 123_456_789).unwrap()
 }
 

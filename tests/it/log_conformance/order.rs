@@ -1,4 +1,4 @@
-//! Positions are dense and in commit order: for any number of writers, readers and processes.
+//! Positions are dense and in commit order, for any number of writers, readers and processes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use rivet_events::{Envelope, Position};
 
 use super::fixture::{Log, append, assert_dense, claimed, launched, write};
 
-/// 64 writers over the given logs of one store, and a reader at each that follows its log to the end.
+/// Runs 64 writers over the given logs of one store, and one reader per log that follows it to the end.
 pub(super) async fn readers_never_see_a_gap_or_a_late_event(logs: Vec<Log>) {
     const WRITERS: usize = 64;
     const APPENDS: usize = 30;
@@ -26,7 +26,7 @@ pub(super) async fn readers_never_see_a_gap_or_a_late_event(logs: Vec<Log>) {
                 let own = vec![write(job, 2 * n, vec![launched(job), claimed(job, 1)])];
                 log.append(append(own)).await.unwrap();
                 stored.fetch_add(2, Ordering::Relaxed);
-                // And one that may be stale, in a stream that all write.
+                // Also an append that may be stale, to a stream that all writers share.
                 let expected = shared_version.load(Ordering::Relaxed);
                 let raced = log.append(append(vec![write(shared, expected, vec![claimed(shared, 1)])])).await;
                 match raced {

@@ -1,4 +1,4 @@
-//! What holds where several processes append to one log, or others change its tables. On SQLite the other process is a
+//! What holds when several processes append to one log, or change its tables. On SQLite the other process is a
 //! command beside the server.
 
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn a_stream_that_another_process_moved_conflicts_alone(kind: StoreKind) {
     let store = Store::of(kind).await;
     let (one, other) = (store.open(LogSettings::default()).await, store.open(LogSettings::default()).await);
     let (moved, unseen, kept) = (JobId::generate(), JobId::generate(), JobId::generate());
-    // All three are as the first process last knew them, when its batch comes.
+    // The batch of the first process expects all three at the versions that it last knew.
     for job in [moved, kept] {
         one.append(launch(job)).await.unwrap();
     }
@@ -98,7 +98,7 @@ async fn a_stream_that_was_purged_begins_anew(kind: StoreKind) {
     one.append(launch(JobId::generate())).await.unwrap();
     store.tamper(&format!("delete from events where aggregate_id = '{job}'")).await;
 
-    // Who knows of its former life may be refused, but once.
+    // A process that knows the former stream may get a conflict, but only once.
     for (log, next) in [(&one, launch(job)), (&other, claim())] {
         let outcome = match log.append(next.clone()).await {
             Err(AppendError::Conflict { .. }) => log.append(next).await,
@@ -168,7 +168,7 @@ async fn an_append_that_does_not_get_its_turn_is_not_stored_later() {
 #[tokio::test]
 async fn a_replica_learns_of_the_appends_of_another() {
     let store = Store::postgres().await;
-    // Far apart polls: it is the hint that brings the news.
+    // The poll is far too slow, so it is the notification that brings the news.
     let settings = LogSettings { poll_interval: Duration::from_hours(1), ..LogSettings::default() };
     let (one, other) = (store.open(settings).await, store.open(settings).await);
     let mut watch = other.watch();

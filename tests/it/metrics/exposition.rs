@@ -1,10 +1,10 @@
-//! Reads the text format of Prometheus, and refuses whatever it does not allow.
+//! Parses the text format of Prometheus, and rejects whatever the format does not allow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 type Labels = BTreeMap<String, String>;
 
-/// One line with a value.
+/// One sample.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sample {
     pub(super) name: String,
@@ -12,7 +12,7 @@ pub(super) struct Sample {
     pub(super) value: f64,
 }
 
-/// A scrape: its samples, and the type of each family.
+/// A scrape: its samples, and the type of each metric family.
 #[derive(Debug, Default)]
 pub(super) struct Exposition {
     pub(super) samples: Vec<Sample>,
@@ -20,7 +20,7 @@ pub(super) struct Exposition {
 }
 
 impl Exposition {
-    /// The value of the one sample of this name that has these labels, whatever others it has.
+    /// The value of the one sample with this name and these labels, whatever other labels it has.
     #[track_caller]
     pub(super) fn value(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let has = |sample: &Sample| {
@@ -32,7 +32,7 @@ impl Exposition {
         sample.value
     }
 
-    /// As [`Self::value`], of one that is a whole number.
+    /// As [`Self::value`], for a whole number.
     #[track_caller]
     pub(super) fn count(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         let value = self.value(name, labels).to_string();
@@ -44,7 +44,7 @@ impl Exposition {
     }
 }
 
-/// Reads a scrape.
+/// Parses a scrape.
 pub(super) fn parse(text: &str) -> Result<Exposition, String> {
     if !text.ends_with('\n') {
         return Err("the last line has no end".to_owned());
@@ -119,7 +119,7 @@ fn sample(line: &str) -> Option<Sample> {
     Some(Sample { name: name.to_owned(), labels, value })
 }
 
-/// A text up to its closing quote, and what follows.
+/// A quoted text up to its closing quote, and what follows.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut letters = text.char_indices();
@@ -137,7 +137,7 @@ fn quoted(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// The buckets of each histogram grow, and the last one is all.
+/// Checks that the buckets of each histogram grow, and that the last one is the total.
 fn check_histograms(read: &Exposition) -> Result<(), String> {
     let mut buckets: BTreeMap<(String, Labels), Vec<(f64, f64)>> = BTreeMap::new();
     for sample in &read.samples {

@@ -1,4 +1,5 @@
-//! What a job is to its clients, as `docs/semantics.md` has it: nobody falls silent, and no deadline passes.
+//! The model of a job as its clients see it, by `docs/semantics.md`; no runner is silent for too long, and no
+//! deadline passes.
 
 use std::collections::VecDeque;
 
@@ -10,7 +11,7 @@ pub(super) type Refusal = (u16, &'static str);
 
 const LEASE_LOST: Refusal = (409, "lease_lost");
 const NOT_RUNNING: Refusal = (409, "not_running");
-/// Batches whose repetition is recognised.
+/// Number of last batches in which a repetition is recognised.
 const REMEMBERED: usize = 8;
 
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(super) struct Job {
     pub(super) attempts: u64,
     pub(super) state: State,
     retries: usize,
-    /// The attempt that ended last.
+    /// The last attempt that ended.
     last: Option<Last>,
     log: Log,
 }
@@ -42,7 +43,7 @@ pub(super) struct Holder {
     pub(super) fencing: bool,
     pub(super) key: Option<u8>,
     pub(super) started: bool,
-    /// Whether it is to stop, and by force.
+    /// Whether a cancel was requested, and whether with force.
     pub(super) cancel: Option<bool>,
 }
 
@@ -50,13 +51,13 @@ pub(super) struct Holder {
 struct Last {
     lease: String,
     fencing: bool,
-    /// What was reported, if the job went on.
+    /// The reported result of an attempt after which the job was queued again.
     report: Option<(&'static str, Value)>,
 }
 
 #[derive(Debug, Default)]
 struct Log {
-    /// Attempt and message.
+    /// Attempt and message of each line.
     lines: Vec<(u64, String)>,
     recent: VecDeque<(u64, Vec<u8>)>,
 }
@@ -66,7 +67,7 @@ impl Job {
         Self {
             id,
             pipeline,
-            // The pipelines are numbered so.
+            // Pipeline number n has `max_retries` n.
             max_retries: pipeline,
             queued_at: now,
             due_at: now,
@@ -78,7 +79,7 @@ impl Job {
         }
     }
 
-    /// Whether a claim wins (true), or is the repetition of the one that has won.
+    /// Whether a claim is accepted: true if it wins, false if it repeats the claim that won.
     pub(super) fn may_claim(&self, runner: &str, key: Option<u8>, now: u32) -> Result<bool, Refusal> {
         match &self.state {
             State::Queued if self.due_at > now => Err((409, "not_due")),
@@ -161,7 +162,7 @@ impl Job {
         }
     }
 
-    /// How many lines of the attempt are stored then.
+    /// Appends lines, and returns how many lines of the attempt are stored then.
     pub(super) fn append(
         &mut self,
         lease: Option<&str>,
@@ -195,7 +196,7 @@ impl Job {
         if is_holder { (409, otherwise) } else { LEASE_LOST }
     }
 
-    /// What a client reads.
+    /// The job as a client reads it.
     pub(super) fn body(&self, now: u32) -> Value {
         let (status, phase, runner, result) = match &self.state {
             State::Queued if self.due_at > now => ("Queued", "backoff", None, &Value::Null),
@@ -216,7 +217,7 @@ impl Job {
         })
     }
 
-    /// The job and its holder, if that is this runner.
+    /// The job and its holder, if this runner is the holder.
     pub(super) fn held_by(&self, runner: &str) -> Option<(&Self, &Holder)> {
         match &self.state {
             State::Running(holder) if holder.runner == runner => Some((self, holder)),
@@ -224,20 +225,20 @@ impl Job {
         }
     }
 
-    /// The lines that a client reads.
+    /// The lines as a client reads them.
     pub(super) fn lines(&self) -> &[(u64, String)] {
         &self.log.lines
     }
 }
 
 impl Holder {
-    /// Who won with this answer.
+    /// Notes the runner whose claim won with this answer.
     pub(super) fn new(runner: String, answer: &Answer, fencing: bool, key: Option<u8>) -> Self {
         let lease = answer.json()["lease_id"].as_str().unwrap_or_default().to_owned();
         Self { runner, lease, fencing, key, started: false, cancel: None }
     }
 
-    /// Whoever sends its lease can be told from others, from then on.
+    /// A runner that sends its lease fences from then on.
     fn show_work(&mut self, lease: Option<&str>) -> Result<(), Refusal> {
         match lease {
             Some(lease) if lease != self.lease => Err(LEASE_LOST),

@@ -1,4 +1,4 @@
-//! What is said to the server, by chance.
+//! Random operations.
 
 use proptest::bool::weighted;
 use proptest::collection::vec;
@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// One command. Jobs are named by a number that is taken modulo those there are.
+/// One operation. A job is named by a number, taken modulo the number of jobs.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Launch {
@@ -55,29 +55,29 @@ pub(super) enum Operation {
     Wait,
 }
 
-/// Whose lease of the job is sent along.
+/// Which lease of the job is sent.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Sender {
-    /// Nobody's: a client that does not echo leases.
+    /// None: a client that does not echo leases.
     Nobody,
     Last,
     First,
-    /// One that the server never gave out.
+    /// A lease that the server never gave out.
     Stranger,
 }
 
-/// How a job went, by its runner.
+/// The result that a runner reports.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Outcome {
     Success,
     Failure,
-    /// The same, and yet not equal.
+    /// Another failure, whose result differs from the first one.
     OtherFailure,
 }
 
-/// Jobs that most is said about.
+/// Number of jobs that most operations choose from.
 const JOBS: usize = 3;
-/// What PUT status takes, and a word that it does not.
+/// Statuses for `PUT status`, including one that it refuses.
 const WORDS: &[&str] = &["Running", "Running", "Succeeded", "Failed", "Cancelled", "Queued"];
 
 pub(super) fn any_operation() -> impl Strategy<Value = Operation> {

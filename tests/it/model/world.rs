@@ -12,18 +12,18 @@ use super::job::{Holder, Job, Refusal, State};
 use super::operation::{Operation, Outcome, Sender};
 use super::{PIPELINES, RUNNERS, WAIT, WAITS};
 
-/// One sequence. Its runners have a capability of their own, and its jobs demand that: other sequences keep out.
+/// One sequence. Its runners have a capability of their own that its jobs demand, which keeps sequences apart.
 pub(super) struct World<'a> {
     api: &'a Client,
     clock: &'a ManualClock,
     case: u32,
     pipelines: Vec<String>,
     jobs: Vec<Job>,
-    /// Every lease of a job, by its id.
+    /// Every lease given out, by the id of its job.
     leases: HashMap<String, Vec<String>>,
-    /// Launches by pipeline and key: the job, and the body.
+    /// Launches by pipeline and key: the job, and the body of the request.
     keys: HashMap<(usize, u8), (usize, u8)>,
-    /// How often time has passed.
+    /// How many steps of time have passed.
     now: u32,
 }
 
@@ -57,7 +57,7 @@ impl<'a> World<'a> {
         format!("runner-{}-{runner}", self.case)
     }
 
-    /// Says one thing to both, and compares what they answer and how they stand then.
+    /// Applies one operation to both, and compares their answers and the states after it.
     pub(super) async fn step(&mut self, operation: &Operation) -> Result<(), String> {
         match *operation {
             Operation::Launch { pipeline, key, body } => self.launch(pipeline, key, body).await?,
@@ -111,7 +111,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The first of the queue, by when it was queued.
+    /// The job that was queued first, of those that are due.
     async fn claim_next(&mut self, runner: usize) -> Result<(), String> {
         let name = self.name(runner);
         let answer = self.api.claim_next(&name, 0).await;
@@ -126,7 +126,7 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Says one thing about a job.
+    /// Applies an operation to a job.
     async fn say(&mut self, place: usize, operation: &Operation) -> Result<(), String> {
         let now = self.now;
         let id = self.jobs[place].id.clone();
@@ -238,7 +238,7 @@ impl<'a> World<'a> {
         equal("jobs to stop", &json!(told.collect::<BTreeSet<_>>()), &json!(stop.collect::<BTreeSet<_>>()))
     }
 
-    /// A client that sends a lease, and the lease.
+    /// A client that sends the lease of this sender, and that lease.
     fn sender(&self, place: usize, sender: Sender) -> (Client, Option<String>) {
         let leases = self.leases.get(&self.jobs[place].id);
         let lease = match sender {

@@ -1,4 +1,4 @@
-//! What each of `examples/` comes to: its status, its result, and its log to the last entry.
+//! The expected outcome of each of `examples/`: its status, its result, and every entry of its log.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,11 @@ pub(super) struct Example {
     pub(super) parameters: Value,
     pub(super) status: &'static str,
     pub(super) result: Value,
-    /// A line an entry: level and message.
+    /// Level and message, one line per entry.
     pub(super) log: &'static str,
 }
 
-/// The one that runs until it is cancelled.
+/// The example that runs until it is cancelled.
 pub(super) const SLOW: &str = "slow.lua";
 
 /// Launches of all examples that end by themselves.

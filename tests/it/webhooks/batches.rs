@@ -32,7 +32,7 @@ async fn a_batch_is_a_signed_array_of_events_in_order(kind: StoreKind) {
             (accepted >= expected.len()).then(|| came.to_vec())
         })
         .await;
-    // The one that failed came again as it was, and nothing else between.
+    // The failed batch was sent again unchanged, before any other.
     assert_eq!((came[0].status, came[1].status, &came[0].body), (500, 204, &came[1].body));
     assert_eq!(came[0].headers["webhook-id"], came[1].headers["webhook-id"]);
     let seen: Vec<u64> = came[1..].iter().flat_map(Received::positions).collect();

@@ -1,4 +1,4 @@
-//! What deliveries are signed with: nobody gets to see it, and it goes with its webhook.
+//! Secrets of webhooks: they are never shown to anybody, and are deleted with their webhook.
 
 use rivet_events::Position;
 use rivet_events::database::Database;
@@ -42,7 +42,7 @@ async fn nobody_gets_to_see_the_secret(kind: StoreKind) {
     }
 }
 
-/// As after a crash between its row and its event.
+/// As after a crash between storing the row and appending the event.
 async fn a_secret_without_a_webhook_is_forgotten(kind: StoreKind) {
     let store = Store::create(kind).await;
     let receiver = Receiver::start().await;

@@ -1,4 +1,4 @@
-//! The orchestrator as tests start it: its own `main`, in a process that does not outlive the test.
+//! The orchestrator as tests start it: its own `main`, in a process that ends with the test.
 
 use std::env;
 use std::io::{self, Read};
@@ -8,8 +8,9 @@ use std::thread;
 use rivet_tests::runner::LIFELINE;
 
 fn main() -> ExitCode {
-    // A server waits for nothing else on its standard input, which ends with the process of the test; a runner that a
-    // test started says so, unlike one that a shell put into the background, whose input is empty.
+    // A server uses its standard input for nothing else, and it is closed when the process of the test ends. A runner
+    // ends with its standard input only if a test asks for it: the input of a runner that a shell put into the
+    // background is empty.
     if env::args().nth(1).as_deref() == Some("serve") || env::var_os(LIFELINE).is_some() {
         thread::spawn(|| {
             let _ = io::stdin().read_to_end(&mut Vec::new());

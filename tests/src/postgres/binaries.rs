@@ -1,4 +1,4 @@
-//! Finds PostgreSQL's programs, or fetches Debian's where there are none.
+//! Finds the programs of PostgreSQL, or fetches Debian's package.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use super::host;
 
 /// The oldest release that Rivet supports.
 const OLDEST: u32 = 15;
-/// What is run of an installation.
+/// The programs that are needed.
 const PROGRAMS: [&str; 4] = ["initdb", "pg_ctl", "postgres", "dropdb"];
 const FETCH: &str = include_str!("fetch.sh");
 const ADVICE: &str = "the tests need PostgreSQL 15 or newer: install it (apt-get install postgresql, dnf install \
@@ -22,15 +22,16 @@ const ADVICE: &str = "the tests need PostgreSQL 15 or newer: install it (apt-get
 #[derive(Debug, Clone)]
 pub(super) struct Binaries {
     directory: PathBuf,
-    /// Where the loader finds the libraries that came with a fetched one.
+    /// Where the loader finds the libraries of a fetched installation.
     libraries: Option<OsString>,
 }
 
 impl Binaries {
-    /// The newest installed one of the first place that has any, else Debian's, unpacked in the temporary directory.
+    /// The newest installation in the first place that has any, else Debian's package, unpacked in the temporary
+    /// directory.
     ///
     /// # Panics
-    /// With a line that says what to install, where there is none to be had.
+    /// If none can be found or fetched, with a message that says what to install.
     pub(super) fn find() -> &'static Self {
         static FOUND: OnceLock<Binaries> = OnceLock::new();
         FOUND.get_or_init(Self::look)
@@ -49,7 +50,7 @@ impl Binaries {
         Self { directory, libraries }
     }
 
-    /// One of the programs, to be run without input.
+    /// One of the programs, without standard input.
     pub(super) fn command(&self, program: &str) -> Command {
         command(&self.directory, program, self.libraries.as_ref())
     }
@@ -67,7 +68,7 @@ fn command(directory: &Path, program: &str, libraries: Option<&OsString>) -> Com
 fn installed_places() -> Vec<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut places: Vec<PathBuf> = env::split_paths(&path).collect();
-    // Debian and its kin, Red Hat's, Homebrew's on both kinds of Mac.
+    // Debian and its derivatives, Red Hat, and Homebrew on both kinds of Mac.
     places.extend(newest_first(Path::new("/usr/lib/postgresql"), "bin"));
     for prefix in ["/usr", "/opt/homebrew/opt", "/usr/local/opt"] {
         let named = newest_first(Path::new(prefix), "bin").into_iter();
@@ -104,7 +105,7 @@ fn major_version(text: &str) -> Option<u32> {
     text.split(") ").nth(1)?.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
 }
 
-/// Unpacks Debian's package once a machine and user; answers with the root of the unpacked tree.
+/// Unpacks Debian's package, once per machine and user; returns the root of the unpacked files.
 fn fetch() -> Result<PathBuf, String> {
     let base = host::temporary_directory();
     let tree = base.join(format!("rivet-postgresql-{}", host::user_id()));
@@ -127,7 +128,7 @@ fn fetch() -> Result<PathBuf, String> {
     if !output.status.success() {
         return Err(last_line(&output));
     }
-    // Another process may have been faster: its tree is as good.
+    // If another process has unpacked it meanwhile, that copy is used.
     if fs::rename(&work, &tree).is_err() && !tree.is_dir() {
         return Err(format!("cannot write {}", tree.display()));
     }
@@ -139,7 +140,7 @@ fn last_line(output: &Output) -> String {
     text.trim_end().lines().last().unwrap_or("the package could not be unpacked").to_owned()
 }
 
-/// `usr/lib` and its folder of this machine's kind, such as `x86_64-linux-gnu`.
+/// `usr/lib`, and its folder for this kind of machine, such as `x86_64-linux-gnu`.
 fn libraries_under(root: &Path) -> Option<OsString> {
     let usr_lib = root.join("usr/lib");
     let of_this_machine =

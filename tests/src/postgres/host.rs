@@ -1,4 +1,4 @@
-//! What the machine allows: where temporary things go, and as whom PostgreSQL runs.
+//! What the machine allows: where temporary files go, and which user runs PostgreSQL.
 
 use std::env;
 use std::fs;
@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Longest path of a Unix socket on every system, less the socket's own name and that of its directory.
+/// Longest path of a Unix socket that every system allows, without the name of the socket and of its directory.
 const LONGEST_BASE: usize = 104 - "/rivet-postgres-XXXXXX/.s.PGSQL.5432".len() - 1;
 
 /// A user and its group.
@@ -16,7 +16,7 @@ pub(super) struct Account {
     pub(super) group: u32,
 }
 
-/// Who runs PostgreSQL: nobody where we are root, which it refuses; else ourselves (`None`).
+/// The user that runs PostgreSQL: `nobody` if we are root, which PostgreSQL refuses, else ourselves (`None`).
 pub(super) fn unprivileged_account() -> Option<Account> {
     (user_id() == 0).then(|| Account { user: id_of_nobody("-u"), group: id_of_nobody("-g") })
 }
@@ -26,7 +26,8 @@ pub(super) fn user_id() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The temporary directory; `/tmp` where that one is too deep for a socket's path, or closed to the account above.
+/// The temporary directory; `/tmp` if that one is too deep for the path of a socket, or not accessible to the user
+/// that runs PostgreSQL.
 pub(super) fn temporary_directory() -> PathBuf {
     let asked_for = env::temp_dir();
     if asked_for.as_os_str().len() <= LONGEST_BASE && (user_id() != 0 || is_open_to_all(&asked_for)) {
@@ -36,7 +37,7 @@ pub(super) fn temporary_directory() -> PathBuf {
     }
 }
 
-/// Whether everybody may pass through every directory down to this one.
+/// Whether every user may pass through all directories down to this one.
 fn is_open_to_all(directory: &Path) -> bool {
     directory.ancestors().all(|step| fs::metadata(step).is_ok_and(|found| found.mode() & 0o001 != 0))
 }
