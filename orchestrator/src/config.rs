@@ -38,7 +38,7 @@ pub struct Config {
     #[arg(long, env = "RIVET_LEASE", value_name = "DURATION", default_value = "120s", value_parser = positive_duration, help_heading = "Leases and deadlines")]
     pub lease: Duration,
 
-    /// How long a runner that does not echo its lease may be silent before its job fails as `runner_lost`
+    /// How long a runner that does not echo its lease may be silent before its attempt fails as `runner_lost`
     #[arg(long, env = "RIVET_LEGACY_LEASE", value_name = "DURATION", default_value = "15m", value_parser = positive_duration, help_heading = "Leases and deadlines")]
     pub legacy_lease: Duration,
 

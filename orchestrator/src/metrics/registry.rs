@@ -6,7 +6,7 @@ use prometheus::{
     IntGaugeVec, Opts, TextEncoder,
 };
 
-/// The content type of what [`super::scrape`] returns.
+/// The content type of what [`super::scrape()`] returns.
 pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
 /// A set of metrics with distinct names.

@@ -52,7 +52,7 @@ impl ClaimLoop {
         while let Some(slot) = drain.run_until_cancelled(Arc::clone(&slots).acquire_owned()).await {
             let slot = slot.expect("invariant: the semaphore is never closed");
             let claimed = match drain.run_until_cancelled(self.claim()).await {
-                Some(job) => job,
+                Some(job) => Some(job),
                 None => self.last_answer().await,
             };
             if let Some(job) = claimed {
@@ -65,8 +65,8 @@ impl ClaimLoop {
         }
     }
 
-    /// Claims until a job is won, however long that takes, so the answer is always `Some`.
-    async fn claim(&mut self) -> Option<JobExecution> {
+    /// Claims until a job is won, however long that takes.
+    async fn claim(&mut self) -> JobExecution {
         let mut backoff = Backoff::new();
         let mut told = false;
         loop {
@@ -74,7 +74,7 @@ impl ClaimLoop {
             match self.claim_once(CLAIM_WAIT).await {
                 Ok(Some(job)) => {
                     self.key = CommandId::generate();
-                    return Some(job);
+                    return job;
                 }
                 Ok(None) => {
                     self.key = CommandId::generate();
@@ -96,7 +96,7 @@ impl ClaimLoop {
     }
 
     async fn claim_once(&mut self, wait: Duration) -> anyhow::Result<Option<JobExecution>> {
-        if self.polls_until.is_none_or(|until| until < Instant::now()) {
+        if !self.polls() {
             match self.client.claim_next(self.key, wait).await? {
                 NextClaim::Job(job) => return Ok(Some(*job)),
                 NextClaim::Nothing => return Ok(None),
@@ -104,6 +104,11 @@ impl ClaimLoop {
             }
         }
         self.claim_scheduled().await
+    }
+
+    /// Whether the server counts as one without next-claim.
+    fn polls(&self) -> bool {
+        self.polls_until.is_some_and(|until| Instant::now() < until)
     }
 
     /// Claims from a server without next-claim: tries the jobs that it lists, in order, until one claim wins.
@@ -131,18 +136,27 @@ impl ClaimLoop {
 
     /// Repeats the claim that was in flight when the runner began to drain: the server may have granted it a job,
     /// and it is better to run that than to leave it until its lease expires.
-    async fn last_answer(&mut self) -> Option<JobExecution> {
-        if self.polls_until.is_some() {
-            return None;
+    async fn last_answer(&self) -> Option<JobExecution> {
+        let repeated = timeout(LAST_ANSWER_TIMEOUT, self.repeat_claim()).await;
+        repeated.map_err(anyhow::Error::from).flatten().unwrap_or_else(|error| {
+            tracing::debug!("no answer to the last claim: {error:#}");
+            None
+        })
+    }
+
+    async fn repeat_claim(&self) -> anyhow::Result<Option<JobExecution>> {
+        if let Some(job_id) = self.unanswered {
+            return self.client.claim(job_id, self.key).await;
         }
-        let asked = timeout(LAST_ANSWER_TIMEOUT, self.client.claim_next(self.key, Duration::ZERO)).await;
-        match asked.map_err(anyhow::Error::from).and_then(|answer| answer) {
-            Ok(NextClaim::Job(job)) => Some(*job),
-            Ok(NextClaim::Nothing | NextClaim::Unsupported) => None,
-            Err(error) => {
-                tracing::debug!("no answer to the last claim: {error:#}");
-                None
-            }
+        if self.polls() {
+            return Ok(None);
+        }
+        match self.client.claim_next(self.key, Duration::ZERO).await? {
+            NextClaim::Job(job) => Ok(Some(*job)),
+            NextClaim::Nothing | NextClaim::Unsupported => Ok(None),
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
