@@ -334,5 +334,8 @@ async fn shells_and_manuals_know_the_commands() {
     let page = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
     assert!(page("rivet-orchestrator-runner-list.1").contains("List the runners of a server"));
     let page = page("rivet-orchestrator-job-logs.1");
-    assert!(page.contains("Go on until the job has ended") && page.contains("RIVET_SERVER"), "{page}");
+    assert!(
+        page.contains("Follow the log until the job has ended") && page.contains("RIVET_SERVER"),
+        "{page}"
+    );
 }

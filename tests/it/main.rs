@@ -51,6 +51,7 @@ mod replicas;
 mod retries;
 mod runners;
 mod search;
+mod stale_caches;
 mod stats;
 mod sweeps;
 mod time_travel;

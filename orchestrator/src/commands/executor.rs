@@ -252,6 +252,12 @@ where
         self.reload_stream(&stream_of::<A>(id)).await
     }
 
+    /// Whether the aggregate is still at the version at which it was loaded. For a caller that appends nothing on what it
+    /// has loaded, so that no conflict tells.
+    pub async fn is_current(&self, loaded: &Loaded<A>) -> Result<bool, CommandError<A::Error>> {
+        Ok(loaded.fresh || self.reload_stream(&loaded.stream).await?.version == loaded.version)
+    }
+
     pub(super) fn log(&self) -> &Arc<dyn EventLog> {
         &self.journal.log
     }

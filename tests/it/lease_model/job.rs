@@ -132,6 +132,7 @@ pub(super) fn claim(
         lease_id: lease(number),
         fencing,
         request_key: fencing.then(|| format!("request-{request}")),
+        has_place: false,
         now,
     })
 }

@@ -57,6 +57,8 @@ pub struct ClaimJob {
     pub fencing: bool,
     /// Idempotency key of the request, by which a repeated claim is recognised.
     pub request_key: Option<String>,
+    /// Whether a place in the concurrency group of the job is taken in the same append.
+    pub has_place: bool,
     /// Time of the command.
     pub now: DateTime<Utc>,
 }

@@ -46,6 +46,9 @@ pub enum JobError {
     /// The job is a retry whose backoff is not over.
     #[error("the job is not due before {0}")]
     NotDue(DateTime<Utc>),
+    /// The job belongs to a concurrency group, and the claim does not come with a place in it.
+    #[error("a claim of the job needs a place in its concurrency group")]
+    PlaceMissing,
     /// The sender does not hold the job.
     #[error("the lease is lost: the job is not this sender's any more")]
     LeaseLost,

@@ -286,6 +286,7 @@ fn claim(attempt: u32, second: i64) -> ClaimJob {
         lease_id: lease(attempt),
         fencing: true,
         request_key: None,
+        has_place: false,
         now: at(second),
     }
 }

@@ -45,6 +45,7 @@ impl From<JobError> for ApiError {
             JobError::CapabilityMissing { .. } => Self::conflict("capability_missing", detail),
             JobError::NeedsFencing => Self::conflict("needs_fencing", detail),
             JobError::NotDue(_) => Self::conflict("not_due", detail),
+            JobError::PlaceMissing => Self::conflict("concurrency_limit", detail),
             JobError::LeaseLost => Self::conflict("lease_lost", detail),
             JobError::AlreadyCompleted(_) => Self::conflict("already_completed", detail),
             JobError::AlreadyEnded(_) => Self::conflict("already_ended", detail),

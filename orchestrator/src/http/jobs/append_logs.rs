@@ -77,13 +77,22 @@ pub(in crate::http) async fn append(
     for _ in 0..MAX_TRIES {
         let (job, attempt) = sender.attempt(&state, job_id).await?;
         sender.check_not_archived(&state, &job).await?;
-        match sender.store(&state, &job, attempt, &entries, &digest).await {
-            Err(CommandError::Stale(_)) => {}
-            stored => {
-                let stored = stored?;
-                state.note_holder(&job.aggregate.state, &sender.metadata).await;
-                return answer(&state, &job.aggregate, attempt, &stored);
+        let stored = sender.store(&state, &job, attempt, &entries, &digest).await;
+        let still_holds = match &stored {
+            Err(CommandError::Stale(_)) => {
+                state.commands.jobs.forget(job_id);
+                false
             }
+            // Nothing was appended on the condition that the job has not moved.
+            Err(CommandError::Refused(_)) | Ok(Stored { position: None, .. }) => {
+                state.commands.jobs.is_current(&job).await?
+            }
+            Ok(_) | Err(_) => true,
+        };
+        if still_holds {
+            let stored = stored?;
+            state.note_holder(&job.aggregate.state, &sender.metadata).await;
+            return answer(&state, &job.aggregate, attempt, &stored);
         }
     }
     Err(ApiError::unavailable("contended", "the job changes too fast"))
@@ -133,23 +142,25 @@ impl Sender {
         job_id: JobId,
     ) -> Result<(Loaded<Job>, LogAttempt), ApiError> {
         let now = state.clock.now();
-        let grace = state.config.log_grace;
-        let job = state.commands.jobs.load(job_id).await?;
+        let log_attempt =
+            |job: &Loaded<Job>| job.aggregate.log_attempt(self.lease, now, state.config.log_grace);
+        let mut job = state.commands.jobs.load(job_id).await?;
+        if log_attempt(&job).is_err() {
+            job = state.commands.jobs.load_fresh(job_id).await?;
+        }
+        let attempt = log_attempt(&job)?;
         self.metadata = AppState::of_holder(take(&mut self.metadata), &job.aggregate.state, self.lease);
-        let attempt = match job.aggregate.log_attempt(self.lease, now, grace) {
-            Ok(attempt) if !attempt.starts => return Ok((job, attempt)),
-            Ok(_) => {
-                let start = JobCommand::Start(StartJob { lease: self.lease, now });
-                match state.commands.jobs.execute(job_id, start, &self.metadata).await {
-                    // Refused if the job has ended at another replica; then its last lines are taken all the same.
-                    Ok(_) | Err(CommandError::Refused(_)) => state.commands.jobs.load(job_id).await?,
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            Err(_) => state.commands.jobs.load_fresh(job_id).await?,
-        };
-        let log_attempt = attempt.aggregate.log_attempt(self.lease, now, grace)?;
-        Ok((attempt, log_attempt))
+        if !attempt.starts {
+            return Ok((job, attempt));
+        }
+        let start = JobCommand::Start(StartJob { lease: self.lease, now });
+        match state.commands.jobs.execute(job_id, start, &self.metadata).await {
+            // Refused if the job has ended at another replica; then its last lines are taken all the same.
+            Ok(_) | Err(CommandError::Refused(_)) => job = state.commands.jobs.load(job_id).await?,
+            Err(error) => return Err(error.into()),
+        }
+        let attempt = log_attempt(&job)?;
+        Ok((job, attempt))
     }
 
     /// Refuses the batch if the log is in the archive, whatever grace it was archived with.

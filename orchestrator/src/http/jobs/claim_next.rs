@@ -171,7 +171,7 @@ impl Request {
                 Ok(None)
             }
             // A copy of this request has won a job at another replica: this one is for the next in line.
-            Err(ClaimError::Stale(_)) => {
+            Err(ClaimError::Stale) => {
                 drop(offered);
                 self.first_answer(state).await
             }

@@ -34,7 +34,7 @@ pub(super) enum ClaimError {
     /// The job, or its concurrency group, refuses it.
     Refused(ApiError),
     /// Another stream in the same append has moved.
-    Stale(StreamId),
+    Stale,
     /// The job, its group or its pipeline cannot be read.
     Corrupt(StreamId, StoreError),
     /// Anything else.
@@ -51,7 +51,7 @@ impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for 
     fn from(error: CommandError<E>) -> Self {
         match error {
             CommandError::Refused(refusal) => Self::Refused(refusal.into()),
-            CommandError::Stale(stream) => Self::Stale(stream),
+            CommandError::Stale(_) => Self::Stale,
             CommandError::Corrupt(stream, error) => Self::Corrupt(stream, error),
             CommandError::Contended(_) | CommandError::Overloaded | CommandError::Unavailable(_) => {
                 Self::Failed(error.into())
@@ -63,7 +63,7 @@ impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for 
 impl From<ClaimError> for ApiError {
     fn from(error: ClaimError) -> Self {
         match error {
-            ClaimError::Stale(_) => Self::unavailable("contended", "the job changes too fast"),
+            ClaimError::Stale => Self::unavailable("contended", "the job changes too fast"),
             ClaimError::Corrupt(stream, error) => CommandError::<JobError>::Corrupt(stream, error).into(),
             ClaimError::Refused(error) | ClaimError::Failed(error) => error,
         }
@@ -82,22 +82,18 @@ pub(super) async fn claim(
     let launch = job.state.launch().ok_or_else(|| ClaimError::Refused(unknown_job(job_id)))?.clone();
     // Loaded before the claim, so that a claim that succeeds can be answered.
     let definition = state.definition_of(&launch).await?;
-    let lease_id = claim.lease_id;
-    let command = JobCommand::Claim(ClaimJob {
+    let command = ClaimJob {
         runner_id: claim.runner_id,
         capabilities: claim.capabilities,
-        lease_id,
+        lease_id: claim.lease_id,
         fencing: claim.fencing,
         request_key: claim.request_key,
+        has_place: false,
         now: state.clock.now(),
-    });
+    };
     let committed = match &launch.concurrency {
-        // A job that is not queued needs no place in the group: it refuses the claim by itself.
-        Some(concurrency) if matches!(job.state, JobState::Queued(_)) => {
-            let place = Place { job_id, lease_id };
-            claim_with_place(state, place, concurrency, command, along, metadata).await?
-        }
-        Some(_) | None => execute(state, job_id, command, along, metadata).await?,
+        Some(concurrency) => claim_in_group(state, &job, command, concurrency, along, metadata).await?,
+        None => execute(state, job_id, command, along, metadata).await?,
     };
     let info = execution_info(&committed.aggregate.state, &definition)?;
     let position = match committed.position {
@@ -110,11 +106,33 @@ pub(super) async fn claim(
 async fn execute(
     state: &AppState,
     job_id: JobId,
-    command: JobCommand,
+    claim: ClaimJob,
+    along: &[StreamWrite],
+    metadata: &Metadata,
+) -> Result<Committed<Job>, CommandError<JobError>> {
+    state.commands.jobs.execute_along(job_id, JobCommand::Claim(claim), metadata, along).await
+}
+
+/// Claims a job of a concurrency group. `job` may be stale: whether the claim needs a place in the group, the job
+/// decides as it is in the log.
+async fn claim_in_group(
+    state: &AppState,
+    job: &Job,
+    claim: ClaimJob,
+    concurrency: &Concurrency,
     along: &[StreamWrite],
     metadata: &Metadata,
 ) -> Result<Committed<Job>, ClaimError> {
-    Ok(state.commands.jobs.execute_along(job_id, command, metadata, along).await?)
+    let launch = job.state.launch().expect("invariant: a job with a group was launched");
+    let place = Place { job_id: launch.job_id, lease_id: claim.lease_id };
+    // A job that is not queued refuses the claim, or recognises it as a repeated one, without a place.
+    if !matches!(job.state, JobState::Queued(_)) {
+        match execute(state, place.job_id, claim.clone(), along, metadata).await {
+            Err(CommandError::Refused(JobError::PlaceMissing)) => {}
+            claimed => return Ok(claimed?),
+        }
+    }
+    claim_with_place(state, place, concurrency, claim, along, metadata).await
 }
 
 /// Claims a job and a place in its group, in one append.
@@ -122,7 +140,7 @@ async fn claim_with_place(
     state: &AppState,
     place: Place,
     concurrency: &Concurrency,
-    command: JobCommand,
+    claim: ClaimJob,
     along: &[StreamWrite],
     metadata: &Metadata,
 ) -> Result<Committed<Job>, ClaimError> {
@@ -136,14 +154,26 @@ async fn claim_with_place(
             ended: ended(state, &group.aggregate.state.places).await?,
             now: state.clock.now(),
         });
-        let write = groups.decide(&group, take).await?;
+        let write = match groups.decide(&group, take).await {
+            // Perhaps full because of this very job, which was claimed before. Then the job answers without a place.
+            Err(CommandError::Refused(full)) => {
+                return match execute(state, place.job_id, claim, along, metadata).await {
+                    Err(CommandError::Refused(JobError::PlaceMissing)) => {
+                        Err(ClaimError::Refused(full.into()))
+                    }
+                    claimed => Ok(claimed?),
+                };
+            }
+            decided => decided?,
+        };
         let stream = write.stream.clone();
         let writes: Vec<StreamWrite> = std::iter::once(write).chain(along.iter().cloned()).collect();
-        let claimed = execute(state, place.job_id, command.clone(), &writes, metadata).await;
+        let claim = ClaimJob { has_place: true, ..claim.clone() };
+        let claimed = execute(state, place.job_id, claim, &writes, metadata).await;
         groups.forget(&concurrency.group);
         match claimed {
-            Err(ClaimError::Stale(moved)) if moved == stream => {}
-            claimed => return claimed,
+            Err(CommandError::Stale(moved)) if moved == stream => {}
+            claimed => return Ok(claimed?),
         }
     }
     Err(ApiError::unavailable("contended", "the concurrency group changes too fast").into())

@@ -17,6 +17,9 @@ pub(super) fn claim_queued(queued: &Queued, claim: ClaimJob) -> Result<Vec<JobEv
     if !queued.is_due(claim.now) {
         return Err(JobError::NotDue(queued.due_at));
     }
+    if queued.launch.concurrency.is_some() && !claim.has_place {
+        return Err(JobError::PlaceMissing);
+    }
     Ok(vec![JobEvent::Claimed(JobClaimed {
         job_id: queued.launch.job_id,
         pipeline_id: queued.launch.pipeline_id,

@@ -1,5 +1,8 @@
 //! Who wins a waiting job.
 
+use rivet_events::job::Concurrency;
+use rivet_events::pipeline::ConcurrencyPolicy;
+
 use super::*;
 
 fn demanding(demands: &[&str]) -> JobEvent {
@@ -95,6 +98,16 @@ fn a_runner_with_an_empty_list_may_claim_only_what_demands_nothing() {
 #[test]
 fn a_runner_without_a_list_is_unrestricted() {
     given([demanding(&["docker"])]).when(claim(1, 1)).then([claimed(1, 1)]);
+}
+
+#[test]
+fn a_job_of_a_group_is_claimed_together_with_a_place() {
+    let concurrency = Concurrency { group: "g".to_owned(), limit: 1, policy: ConcurrencyPolicy::Queue };
+    let grouped = JobEvent::Launched(JobLaunched { concurrency: Some(concurrency), ..launch() });
+    given([grouped.clone()]).when(claim(1, 1)).then_refused(JobError::PlaceMissing);
+    given([grouped.clone()]).when(ClaimJob { has_place: true, ..claim(1, 1) }).then([claimed(1, 1)]);
+    // A repeated claim takes no place.
+    given([grouped, claimed_with_key("k")]).when(keyed("k")).then([]);
 }
 
 #[test]

@@ -1,0 +1,143 @@
+//! A replica has the state of a job in its cache, and another one moves the job: what a client is answered goes by the
+//! log, not by the cache.
+
+use rivet_tests::client::Client;
+use rivet_tests::sample::{entry, history, id, new_pipeline, new_pipeline_with, success};
+use rivet_tests::server::Server;
+use rivet_tests::store::{Store, StoreKind};
+use serde_json::{Value, json};
+
+/// Two replicas over one PostgreSQL.
+struct Replicas {
+    _store: Store,
+    servers: [Server; 2],
+}
+
+impl Replicas {
+    async fn start() -> Self {
+        let store = Store::create(StoreKind::Postgres).await;
+        let servers = [Server::start(&store, &[]).await, Server::start(&store, &[]).await];
+        Self { _store: store, servers }
+    }
+
+    fn clients(&self) -> [Client; 2] {
+        self.servers.each_ref().map(Server::client)
+    }
+}
+
+/// Launched through `first`, which so has it in its cache as queued.
+async fn launched_at(first: &Client) -> String {
+    let pipeline = new_pipeline(first).await;
+    id(&first.launch(&pipeline, &json!({})).await.expect(200))
+}
+
+/// Registers a runner as a new process: the jobs that its former one held are queued again.
+async fn boot(api: &Client, runner: &str, boot_id: &str) {
+    let body = json!({"runner_id": runner, "capabilities": [], "boot_id": boot_id});
+    api.post("/api/runners/register", &body).await.expect(200);
+}
+
+async fn types(api: &Client, job: &str) -> Vec<String> {
+    history(api, job).await.0
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_goes_on_after_another_replica_has_moved_the_job() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    let job = launched_at(&one).await;
+    let holder = one.holding(&one.claim_fencing(&job, "r").await.expect(200));
+    holder.append_logs(&job, &json!([entry("a")])).await.expect(201);
+
+    other.cancel(&job).await.expect(204);
+    let told = holder.append_logs(&job, &json!([entry("b")])).await;
+    told.expect(201);
+    assert_eq!(told.header("rivet-cancel"), Some(&*job));
+
+    let elsewhere = other.with("rivet-lease", &lease_of(&other, &job).await);
+    elsewhere.complete(&job, &success()).await.expect(204);
+    holder.append_logs(&job, &json!([entry("c")])).await.expect(201);
+    assert_eq!(one.logs(&job).await.expect(200).as_array().map(Vec::len), Some(3));
+}
+
+/// The lease of the last claim in the history of a job.
+async fn lease_of(api: &Client, job: &str) -> String {
+    let (types, events) = history(api, job).await;
+    let claimed = types.iter().rposition(|kind| kind == "job.claimed").expect("it was claimed");
+    events[claimed]["payload"]["lease_id"].as_str().expect("a claim has a lease").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_log_starts_an_attempt_that_another_replica_has_granted() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    for offset in [0, 5] {
+        let job = launched_at(&one).await;
+        let claimed = other.claim_fencing(&job, "r").await.expect(200);
+        let logged = one.holding(&claimed).with("rivet-log-offset", &offset);
+        let answer = logged.append_logs(&job, &json!([entry("a")])).await;
+        assert_eq!(answer.status, if offset == 0 { 201 } else { 416 }, "{answer:?}");
+        assert!(types(&one, &job).await.contains(&"job.started".to_owned()), "at offset {offset}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_was_lost_at_another_replica_takes_no_log() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    let first = json!([entry("a")]);
+    let batches: [(u64, &Value); 4] = [(0, &first), (1, &json!([])), (9, &first), (1, &json!([entry("b")]))];
+    for (runner, (offset, batch)) in ["r0", "r1", "r2", "r3"].into_iter().zip(batches) {
+        let job = launched_at(&one).await;
+        boot(&one, runner, "first").await;
+        let holder = one.holding(&one.claim_fencing(&job, runner).await.expect(200));
+        holder.with("rivet-log-offset", "0").append_logs(&job, &first).await.expect(201);
+
+        boot(&other, runner, "second").await;
+        assert!(types(&other, &job).await.contains(&"job.requeued".to_owned()));
+        let answer = holder.with("rivet-log-offset", &offset).append_logs(&job, batch).await;
+        answer.expect_refusal(409, "lease_lost");
+    }
+}
+
+async fn grouped(api: &Client) -> String {
+    let pipeline = new_pipeline_with(api, &json!({"concurrency_group": "g", "concurrency_limit": 1})).await;
+    id(&api.launch(&pipeline, &json!({})).await.expect(200))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_another_replica_has_requeued_needs_a_place_in_its_group() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    let (first, second) = (grouped(&one).await, grouped(&one).await);
+    boot(&one, "r", "first").await;
+    one.claim_fencing(&first, "r").await.expect(200);
+    boot(&other, "r", "second").await;
+    let holder = other.holding(&other.claim_fencing(&second, "r").await.expect(200));
+
+    one.claim_fencing(&first, "r").await.expect_refusal(409, "concurrency_limit");
+    holder.complete(&second, &success()).await.expect(204);
+    one.claim_fencing(&first, "r").await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_of_a_full_group_that_was_won_at_another_replica_is_answered_again() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    let job = grouped(&one).await;
+    let claimed = other.with("rivet-request-key", "k").claim(&job, "r").await.expect(200);
+    let again = one.with("rivet-request-key", "k").claim(&job, "r").await.expect(200);
+    assert_eq!(again["lease_id"], claimed["lease_id"]);
+
+    let job = grouped(&one).await;
+    one.claim(&job, "r").await.expect_refusal(409, "concurrency_limit");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_of_a_full_group_that_runs_is_claimed_already() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    let job = grouped(&one).await;
+    other.claim(&job, "r").await.expect(200);
+    one.claim(&job, "s").await.expect_refusal(409, "already_claimed");
+}
