@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rivet_events::Position;
 use rivet_events::database::Database;
 use rivet_events::id::PipelineId;
-use rivet_events::log::EventLog;
+use rivet_events::log::{EventLog, ReadError};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
@@ -122,6 +122,20 @@ impl Commands {
     #[must_use]
     pub fn acknowledged(&self) -> Position {
         Position(self.journal.acknowledged.load(Ordering::Acquire))
+    }
+
+    /// Counts everything up to `position`, which is in the log, as acknowledged to a client.
+    pub(crate) fn acknowledge(&self, position: Position) {
+        self.journal.acknowledge(position);
+    }
+
+    /// The head of the log, after every event that a command was decided on. Where other processes append, the log is
+    /// asked for it: an aggregate that was loaded from there may have events that this process has not heard of yet.
+    ///
+    /// # Errors
+    /// If the log cannot be read.
+    pub async fn head(&self) -> Result<Position, ReadError> {
+        if self.shared() { self.log().head().await } else { Ok(*self.log().watch().borrow()) }
     }
 
     /// The backoff before a retry of a job of this pipeline; `None` if the pipeline was deleted, so that no retry

@@ -1,5 +1,7 @@
 //! A GET reflects every command that its server acknowledged before (I9).
 
+mod repeated;
+
 use futures_util::future::join_all;
 use reqwest::Method;
 use rivet_tests::client::Client;

@@ -10,7 +10,7 @@ use rivet_projections::AsOf;
 
 use super::error::ApiError;
 use super::extract::header_value;
-use super::header::{MIN_POSITION, STALE};
+use super::header::{MIN_POSITION, POSITION, STALE};
 use super::state::AppState;
 
 /// The position that the answer to a GET must reflect, and how long the GET waits for it: the higher one of what this
@@ -50,6 +50,14 @@ pub(super) async fn wait_for_read_models(
     let fresh = state.read_models.wait_for(position, timeout).await;
     let response = next.run(request).await;
     if fresh { response } else { stale(response) }
+}
+
+/// Counts the position of an answer as acknowledged. For what this server records, the append has done so; this is for
+/// a command that was a replay, or had nothing to record, after events that another replica may have recorded.
+pub(super) fn acknowledge(state: &AppState, response: &Response) {
+    if let Ok(Some(position)) = header_value(response.headers(), &POSITION) {
+        state.commands.acknowledge(Position(position));
+    }
 }
 
 /// Marks an answer that may not reflect what it has to. A 404 becomes a 503: what is not found may be in the events

@@ -11,11 +11,13 @@ use futures_util::FutureExt;
 
 use super::cross_site;
 use super::error::{self, ProblemContext};
+use super::fresh::acknowledge;
 use super::state::AppState;
 
 /// Middleware: refuses commands of other web sites, answers for a handler that panics, and writes the body of every
-/// [`ApiError`](error::ApiError), for which it takes the path and the id of the request. While the server drains,
-/// each answer ends its connection, so that no request is on its way when the connection closes.
+/// [`ApiError`](error::ApiError), for which it takes the path and the id of the request. The position of an answer counts
+/// as acknowledged from here on. While the server drains, each answer ends its connection, so that no request is on its
+/// way when the connection closes.
 pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let context = ProblemContext::by(&request);
     let response = match cross_site::check(&request) {
@@ -26,6 +28,7 @@ pub(super) async fn guard(State(state): State<AppState>, request: Request, next:
         Err(refusal) => refusal.into_response(),
     };
     let mut response = context.render_problem(response);
+    acknowledge(&state, &response);
     if state.draining.is_cancelled() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -24,7 +24,7 @@ use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
 use crate::domain::job::{Backoff, JobState, Running};
 use crate::domain::pipeline::{Pipeline, PipelineError};
-use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerState};
+use crate::domain::runner::{RecordHeartbeat, Runner, RunnerCommand, RunnerState};
 use crate::feed::Feed;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
@@ -118,8 +118,11 @@ impl AppState {
     }
 
     /// The position to answer a command with: that of its last event, or the head of the log if it recorded nothing.
-    pub(super) fn position_of<A>(&self, committed: &Committed<A>) -> Position {
-        committed.position.unwrap_or_else(|| *self.commands.log().watch().borrow())
+    pub(super) async fn position_of<A>(&self, committed: &Committed<A>) -> Result<Position, ApiError> {
+        match committed.position {
+            Some(position) => Ok(position),
+            None => Ok(self.commands.head().await?),
+        }
     }
 
     /// The condition that an answer reflects every event up to `position`, with the usual timeout.
@@ -128,12 +131,12 @@ impl AppState {
     }
 
     /// Notes a contact of a runner: in memory always, in the log once in the heartbeat resolution. This registers a
-    /// runner that never registered. Returns the position of the event, if one was recorded.
+    /// runner that never registered. Returns the outcome of the command, if the log had to be asked.
     pub(super) async fn heard_from(
         &self,
         runner_id: &RunnerId,
         metadata: &Metadata,
-    ) -> Result<Option<Position>, ApiError> {
+    ) -> Result<Option<Committed<Runner>>, ApiError> {
         self.record_contact(runner_id, metadata, self.config.heartbeat_resolution).await
     }
 
@@ -148,7 +151,7 @@ impl AppState {
         runner_id: &RunnerId,
         metadata: &Metadata,
         resolution: Duration,
-    ) -> Result<Option<Position>, ApiError> {
+    ) -> Result<Option<Committed<Runner>>, ApiError> {
         let now = self.clock.now();
         if !self.liveness.touch(runner_id, now, resolution) {
             return Ok(None);
@@ -156,10 +159,10 @@ impl AppState {
         let heartbeat = RecordHeartbeat { runner_id: runner_id.clone(), resolution, now };
         let committed =
             self.commands.runners.execute(runner_id, RunnerCommand::Heartbeat(heartbeat), metadata).await?;
-        if let RunnerState::Registered(runner) = committed.aggregate.state {
+        if let RunnerState::Registered(runner) = &committed.aggregate.state {
             self.liveness.recorded(runner_id, runner.heard_at);
         }
-        Ok(committed.position)
+        Ok(Some(committed))
     }
 
     /// As [`Self::polled_by`], but a failure to record is only logged: the contact is in memory in any case.

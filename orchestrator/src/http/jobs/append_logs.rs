@@ -92,7 +92,7 @@ pub(in crate::http) async fn append(
         if still_holds {
             let stored = stored?;
             state.note_holder(&job.aggregate.state, &sender.metadata).await;
-            return answer(&state, &job.aggregate, attempt, &stored);
+            return answer(&state, &job.aggregate, attempt, &stored).await;
         }
     }
     Err(ApiError::unavailable("contended", "the job changes too fast"))
@@ -196,8 +196,13 @@ impl Sender {
     }
 }
 
-fn answer(state: &AppState, job: &Job, attempt: LogAttempt, stored: &Stored) -> Result<Response, ApiError> {
-    let position = state.position_of(stored);
+async fn answer(
+    state: &AppState,
+    job: &Job,
+    attempt: LogAttempt,
+    stored: &Stored,
+) -> Result<Response, ApiError> {
+    let position = state.position_of(stored).await?;
     let acknowledged = stored.aggregate.state.acknowledged(attempt.attempt);
     let mut response = Recorded(position, StatusCode::CREATED).into_response();
     response.headers_mut().insert(LOG_ACK, acknowledged.into());

@@ -57,5 +57,5 @@ pub(in crate::http) async fn cancel(
         now,
     });
     let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
-    Ok(done(state.position_of(&committed)))
+    Ok(done(state.position_of(&committed).await?))
 }

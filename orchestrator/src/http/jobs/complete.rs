@@ -107,7 +107,7 @@ pub(super) async fn finish(
     match state.commands.jobs.execute(job_id, complete, &metadata).await {
         Ok(committed) => {
             state.note_holder(&before, &metadata).await;
-            Ok(done(state.position_of(&committed)))
+            Ok(done(state.position_of(&committed).await?))
         }
         Err(CommandError::Refused(JobError::LeaseLost)) => {
             if let Some(lease) = lease {

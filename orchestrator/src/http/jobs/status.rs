@@ -63,7 +63,7 @@ pub(in crate::http) async fn set_status(
             let command = JobCommand::Start(StartJob { lease, now });
             let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
             state.note_holder(&committed.aggregate.state, &metadata).await;
-            Ok(done(state.position_of(&committed)))
+            Ok(done(state.position_of(&committed).await?))
         }
         JobStatus::Queued => Err(JobError::NotTerminal(body.status).into()),
         JobStatus::Succeeded | JobStatus::Failed | JobStatus::Cancelled | JobStatus::TimedOut => {

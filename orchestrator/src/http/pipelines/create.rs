@@ -37,5 +37,5 @@ pub(in crate::http) async fn create(
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let create = CreatePipeline { pipeline_id: id, definition: Box::new(definition.clone()), now };
     let committed = state.commands.pipelines.execute(id, PipelineCommand::Create(create), &metadata).await?;
-    Ok(Recorded(state.position_of(&committed), JsonBody(Pipeline::new(id, 1, definition, now, now))))
+    Ok(Recorded(state.position_of(&committed).await?, JsonBody(Pipeline::new(id, 1, definition, now, now))))
 }

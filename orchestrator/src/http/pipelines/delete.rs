@@ -37,5 +37,5 @@ pub(in crate::http) async fn delete(
     if let Err(error) = state.commands.cancel_waiting(&state.read_models, id, state.clock.now()).await {
         tracing::warn!(pipeline.id = %id, error = %chain(&error), "waiting jobs are cancelled later");
     }
-    Ok(done(state.position_of(&committed)))
+    Ok(done(state.position_of(&committed).await?))
 }

@@ -46,7 +46,7 @@ pub(in crate::http) async fn revise(
     let revise = PipelineCommand::Revise(RevisePipeline { definition, expected, now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, revise, &metadata).await?;
     let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
-    Ok(Recorded(state.position_of(&committed), JsonBody(pipeline)))
+    Ok(Recorded(state.position_of(&committed).await?, JsonBody(pipeline)))
 }
 
 /// The version that a client has seen, as an entity tag: `"3"`.

@@ -46,5 +46,5 @@ pub(in crate::http) async fn roll_back(
     let roll_back = PipelineCommand::RollBack(RollBackPipeline { version, now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, roll_back, &metadata).await?;
     let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
-    Ok(Recorded(state.position_of(&committed), JsonBody(pipeline)))
+    Ok(Recorded(state.position_of(&committed).await?, JsonBody(pipeline)))
 }

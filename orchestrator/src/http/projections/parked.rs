@@ -76,7 +76,7 @@ pub(in crate::http) async fn decide(
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let committed = state.commands.projections.execute(name, command, &metadata).await?;
     begin_rebuild(&state, name).await?;
-    Ok(Recorded(state.position_of(&committed), StatusCode::ACCEPTED))
+    Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))
 }
 
 /// Try the parked streams of a read model again.

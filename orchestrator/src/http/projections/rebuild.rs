@@ -40,5 +40,5 @@ pub(in crate::http) async fn rebuild(
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let committed = state.commands.projections.execute(name, rebuild, &metadata).await?;
     begin_rebuild(&state, name).await?;
-    Ok(Recorded(state.position_of(&committed), StatusCode::ACCEPTED))
+    Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))
 }

@@ -36,5 +36,5 @@ pub(in crate::http) async fn delete(
     let command = RunnerCommand::Remove(RemoveRunner { now: state.clock.now() });
     let committed = state.commands.runners.execute(&runner_id, command, &metadata).await?;
     state.liveness.forget(&runner_id);
-    Ok(done(state.position_of(&committed)))
+    Ok(done(state.position_of(&committed).await?))
 }

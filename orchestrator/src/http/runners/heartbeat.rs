@@ -43,7 +43,11 @@ pub(in crate::http) async fn heartbeat(
     };
     let runner_id = runner_id(id)?;
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&runner_id));
-    let mut recorded = state.heard_from(&runner_id, &metadata).await?;
+    let mut position = match state.heard_from(&runner_id, &metadata).await? {
+        Some(noted) => state.position_of(&noted).await?,
+        // Only noted in memory: nothing was decided on the log, so the head as this process knows it will do.
+        None => *state.commands.log().watch().borrow(),
+    };
     // The answer reflects what this server acknowledged before, such as a cancellation, as a GET would.
     let acknowledged = state.as_of(state.commands.acknowledged());
     let (runner, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
@@ -53,12 +57,11 @@ pub(in crate::http) async fn heartbeat(
             Some(job) => {
                 let show = JobCommand::ShowLease(ShowLease { lease });
                 let shown = state.commands.jobs.execute(job.job_id, show, &metadata).await?;
-                recorded = shown.position.or(recorded);
+                position = state.position_of(&shown).await?;
             }
             None => check_lease(&state, &runner_id, lease).await?,
         }
     }
-    let position = recorded.unwrap_or_else(|| *state.commands.log().watch().borrow());
     let mut response = done(position).into_response();
     if let Some(jobs) = runner.as_ref().and_then(jobs_to_stop) {
         response.headers_mut().insert(CANCEL, jobs);

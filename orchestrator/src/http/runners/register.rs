@@ -57,7 +57,7 @@ pub(in crate::http) async fn register(
     });
     let committed = state.commands.runners.execute(&runner_id, command, &metadata).await?;
     state.liveness.recorded(&runner_id, now);
-    let position = state.position_of(&committed);
+    let position = state.position_of(&committed).await?;
     // Only the read model knows what the runner holds.
     let registered = state.as_of(position);
     let (mut runner, seen) = runners::find_as_of(&state.read_models, &runner_id, registered).await?;

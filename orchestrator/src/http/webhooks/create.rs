@@ -123,7 +123,7 @@ pub(in crate::http) async fn create(
         created_at: now,
         resumed_at: None,
     };
-    Ok(Recorded(state.position_of(&committed), (StatusCode::CREATED, JsonBody(webhook.into()))))
+    Ok(Recorded(state.position_of(&committed).await?, (StatusCode::CREATED, JsonBody(webhook.into()))))
 }
 
 /// The URL in its normal form, if it is allowed.

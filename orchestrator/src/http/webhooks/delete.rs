@@ -33,5 +33,5 @@ pub(in crate::http) async fn delete(
     let command = WebhookCommand::Delete(DeleteWebhook { now: state.clock.now() });
     let committed = state.commands.webhooks.execute(id, command, &metadata).await?;
     state.deliveries.forget(id).await.map_err(|error| ApiError::store(&error))?;
-    Ok(done(state.position_of(&committed)))
+    Ok(done(state.position_of(&committed).await?))
 }

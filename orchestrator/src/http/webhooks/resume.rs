@@ -32,5 +32,5 @@ pub(in crate::http) async fn resume(
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let command = WebhookCommand::Resume(ResumeWebhook { now: state.clock.now() });
     let committed = state.commands.webhooks.execute(id, command, &metadata).await?;
-    Ok(done(state.position_of(&committed)))
+    Ok(done(state.position_of(&committed).await?))
 }
