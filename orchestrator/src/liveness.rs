@@ -76,9 +76,12 @@ impl Liveness {
             .or_insert(contact);
     }
 
-    /// Forgets a runner, so that its next contact is recorded in the log, however soon it comes.
-    pub(crate) fn forget(&self, runner: &RunnerId) {
-        self.contacts().remove(runner);
+    /// Notes that the log shows the runner as removed or lost, so that its next contact is recorded there, however
+    /// soon it comes. Its last contact stays known: it may still hold jobs, and their leases count from it.
+    pub(crate) fn unrecorded(&self, runner: &RunnerId) {
+        if let Some(contact) = self.contacts().get_mut(runner) {
+            contact.recorded_at = None;
+        }
     }
 
     /// When the runner last made contact with this process.
@@ -111,8 +114,7 @@ impl Liveness {
         }
     }
 
-    /// Forgets runners that have been silent for longer than any lease. A lost one is forgotten at once, but only by the
-    /// replica that records the loss.
+    /// Forgets runners that have been silent for longer than any lease.
     fn forget_silent(&self, now: DateTime<Utc>) {
         self.contacts().retain(|_, contact| !is_older(now, contact.heard_at, FORGET_AFTER));
     }
@@ -165,8 +167,17 @@ mod tests {
         assert!(!liveness.touch(&runner, at(29), resolution));
         assert_eq!(liveness.last_contact(&runner), Some(at(29)));
         assert!(liveness.touch(&runner, at(30), resolution));
-        liveness.forget(&runner);
-        assert_eq!(liveness.last_contact(&runner), None);
+    }
+
+    #[test]
+    fn who_is_removed_or_lost_keeps_its_last_contact_and_is_recorded_by_the_next() {
+        let liveness = Liveness::new(Duration::from_secs(90));
+        let runner: RunnerId = "r".parse().unwrap();
+        liveness.recorded(&runner, at(0));
+        assert!(!liveness.touch(&runner, at(24), Duration::MAX));
+        liveness.unrecorded(&runner);
+        assert_eq!(liveness.last_contact(&runner), Some(at(24)));
+        assert!(liveness.touch(&runner, at(25), Duration::MAX));
     }
 
     #[test]
