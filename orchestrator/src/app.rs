@@ -166,7 +166,8 @@ fn spawn_workers(
     workers.spawn(async move { read_models.run(stop).await });
 
     let (commands, head, stop) = (state.commands.clone(), state.began_at, drained.clone());
-    workers.spawn(async move { commands.follow(head, stop).await });
+    let liveness = state.liveness.clone();
+    workers.spawn(async move { commands.follow(head, &liveness, stop).await });
 
     let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
     let (log, queue, stop) = (state.commands.log().clone(), state.read_models.clone(), drained.clone());

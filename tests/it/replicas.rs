@@ -6,8 +6,8 @@ use futures_util::future::join;
 use reqwest::Method;
 use rivet_events::database::BEGIN_DERIVED;
 use rivet_tests::sample::{
-    self, entry, failure, id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job, new_pipeline,
-    success,
+    self, entry, failure, id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job,
+    new_pipeline, success,
 };
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
@@ -240,4 +240,18 @@ async fn a_runner_that_registers_again_elsewhere_is_offered_what_it_can_do_now()
     assert!(!offered().await.contains(&job));
     other.register("r", &["gpu"]).await.expect(200);
     eventually("an offer", async || offered().await.contains(&job).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_that_one_replica_removed_is_registered_by_a_poll_of_another() {
+    let (_store, one, other) = two(&[]).await;
+    let (one, other) = (one.client(), other.client());
+    one.register("r", &[]).await.expect(200);
+    one.claim_next("r", 0).await.expect(204);
+    other.delete("/api/runners/r").await.expect(204);
+    eventually("the runner to be registered", async || {
+        one.claim_next("r", 0).await.expect(204);
+        (one.get("/api/runners/r").await.status == 200).then_some(())
+    })
+    .await;
 }

@@ -2,15 +2,18 @@
 //!
 //! The appends of this process update the cache themselves, and a command notices a stale state by its conflict. But
 //! some states are only read, with no append that would conflict: the capabilities of a runner, the versions of a
-//! pipeline. For these, each process follows the log.
+//! pipeline. For these, each process follows the log. It also learns there that a runner was removed or lost, so that the
+//! next contact with it is recorded, with whatever process that is.
 
 use std::time::Duration;
 
-use rivet_events::{Envelope, Position, StreamType};
+use rivet_events::runner::{RunnerEvent, RunnerLost, RunnerRemoved};
+use rivet_events::{Envelope, Event, Position, StreamType};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Commands;
+use crate::liveness::Liveness;
 use crate::telemetry::chain;
 
 /// Events read from the log at once.
@@ -19,12 +22,13 @@ const BATCH: usize = 1_000;
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Commands {
-    /// Follows the log from after `seen` until `stop`, and drops the cached states that it makes stale.
-    pub async fn follow(&self, seen: Position, stop: CancellationToken) {
-        stop.run_until_cancelled(self.follow_from(seen)).await;
+    /// Follows the log from after `seen` until `stop`, drops the cached states that it makes stale, and tells
+    /// `liveness` which runners it shows as removed or lost.
+    pub(crate) async fn follow(&self, seen: Position, liveness: &Liveness, stop: CancellationToken) {
+        stop.run_until_cancelled(self.follow_from(seen, liveness)).await;
     }
 
-    async fn follow_from(&self, mut seen: Position) {
+    async fn follow_from(&self, mut seen: Position, liveness: &Liveness) {
         let log = &self.journal.log;
         let mut heads = log.watch();
         while let Ok(head) = heads.wait_for(|head| *head > seen).await.map(|head| *head) {
@@ -32,6 +36,13 @@ impl Commands {
                 Ok(events) => {
                     for envelope in &events {
                         self.invalidate(envelope);
+                        if let Event::Runner(
+                            RunnerEvent::Removed(RunnerRemoved { runner_id, .. })
+                            | RunnerEvent::Lost(RunnerLost { runner_id, .. }),
+                        ) = &envelope.event
+                        {
+                            liveness.unrecorded(runner_id);
+                        }
                     }
                     // An empty page: the events up to `head` have been archived or purged.
                     seen = events.last().map_or(head, |last| last.position);
