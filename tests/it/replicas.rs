@@ -6,7 +6,7 @@ use futures_util::future::join;
 use reqwest::Method;
 use rivet_events::database::BEGIN_DERIVED;
 use rivet_tests::sample::{
-    self, entry, failure, id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job,
+    self, entry, failure, history, id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job,
     new_pipeline, success,
 };
 use rivet_tests::server::Server;
@@ -254,4 +254,40 @@ async fn a_runner_that_one_replica_removed_is_registered_by_a_poll_of_another() 
         (one.get("/api/runners/r").await.status == 200).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_counts_for_the_runner_that_sent_it_whatever_a_replica_remembers() {
+    let (_store, one, other) = two(&[]).await;
+    let (one, other) = (one.client(), other.client());
+    let boot = async |boot_id: &str| {
+        let body = json!({"runner_id": "former", "boot_id": boot_id});
+        one.post("/api/runners/register", &body).await.expect(200);
+    };
+    boot("a").await;
+    let job = new_job(&one).await;
+    let former = other.holding(&other.claim_fencing(&job, "former").await.expect(200));
+    // The other replica goes on to remember this attempt.
+    boot("b").await;
+    former.complete(&job, &success()).await.expect_refusal(409, "lease_lost");
+
+    let job_of_both = new_job(&one).await;
+    other.claim_fencing(&job_of_both, "former").await.expect(200);
+    boot("c").await;
+    let claimed = one.claim_fencing(&job_of_both, "next").await.expect(200);
+    one.delete("/api/runners/former").await.expect(204);
+    other.holding(&claimed).complete(&job_of_both, &success()).await.expect(204);
+
+    let actor_of = async |job: &str, event_type: &str| {
+        let (types, events) = history(&one, job).await;
+        let place = types.iter().position(|found| found == event_type).expect("it is recorded");
+        events[place]["metadata"]["actor"].clone()
+    };
+    assert_eq!(actor_of(&job, "job.report_refused").await, "client");
+    assert_eq!(actor_of(&job_of_both, "job.completed").await, "runner:next");
+    let position = other.post("/api/runners/next/heartbeat", &json!({})).await.position();
+    one.with("rivet-min-position", &position)
+        .get("/api/runners/former")
+        .await
+        .expect_refusal(404, "runner_not_found");
 }

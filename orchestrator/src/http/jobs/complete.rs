@@ -13,7 +13,9 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::commands::CommandError;
-use crate::domain::job::{CompleteJob, JobCommand, JobError, RefuseReport, Report};
+use crate::domain::job::{
+    CompleteJob, Ended, JobCommand, JobError, JobState, Queued, RefuseReport, Report, Running,
+};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
 use crate::http::extract::{Json, Path, header_value};
@@ -99,23 +101,56 @@ pub(super) async fn finish(
     metadata: Metadata,
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let now = state.clock.now();
-    let before = state.commands.jobs.load(job_id).await?.aggregate.state;
-    let metadata = AppState::of_holder(metadata, &before, lease);
+    let before = before_report(state, job_id, lease).await?;
+    let by_holder = AppState::of_holder(metadata.clone(), &before, lease);
     // A success is never retried, so its pipeline is not asked for a backoff.
     let backoff = if report.status == JobStatus::Succeeded { None } else { state.backoff(&before).await };
     let complete = JobCommand::Complete(CompleteJob { lease, report: report.clone(), backoff, now });
-    match state.commands.jobs.execute(job_id, complete, &metadata).await {
+    match state.commands.jobs.execute(job_id, complete, &by_holder).await {
         Ok(committed) => {
-            state.note_holder(&before, &metadata).await;
+            if is_end_of(&before, &committed.aggregate.state) {
+                state.note_holder(&before, &by_holder).await;
+            }
             Ok(done(state.position_of(&committed).await?))
         }
         Err(CommandError::Refused(JobError::LeaseLost)) => {
             if let Some(lease) = lease {
+                // Whatever the cached state said: the sender does not hold the job.
                 let refuse = JobCommand::RefuseReport(RefuseReport { lease, report, now });
                 state.commands.jobs.execute(job_id, refuse, &metadata).await?;
             }
             Err(JobError::LeaseLost.into())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The job as it is before a report. If a report shows a lease that the cached holder does not have, another replica may
+/// have moved the job on, so it is loaded from the log.
+pub(super) async fn before_report(
+    state: &AppState,
+    job_id: JobId,
+    lease: Option<LeaseId>,
+) -> Result<JobState, ApiError> {
+    let jobs = &state.commands.jobs;
+    let cached = jobs.load(job_id).await?.aggregate.state;
+    let is_trusted = match (&cached, lease) {
+        (JobState::Running(Running { holder, .. }), Some(lease)) => holder.lease_id == lease,
+        (JobState::Absent | JobState::Queued(_) | JobState::Ended(_), Some(_)) => false,
+        // Without a lease the sender is nobody that the state could name.
+        (_, None) => true,
+    };
+    if is_trusted { Ok(cached) } else { Ok(jobs.load_fresh(job_id).await?.aggregate.state) }
+}
+
+/// Whether `after` shows the end of the attempt that runs in `before`. If not, the report was of another attempt: one
+/// that is reported again, or one that began at another replica.
+fn is_end_of(before: &JobState, after: &JobState) -> bool {
+    match (before, after) {
+        (
+            JobState::Running(Running { holder, .. }),
+            JobState::Queued(Queued { history, .. }) | JobState::Ended(Ended { history, .. }),
+        ) => history.last.as_ref().is_some_and(|last| last.lease_id == holder.lease_id),
+        (JobState::Absent | JobState::Queued(_) | JobState::Running(_) | JobState::Ended(_), _) => false,
     }
 }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
 
-use super::complete::finish;
+use super::complete::{before_report, finish};
 use crate::domain::job::{JobCommand, JobError, Report, StartJob};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
@@ -58,7 +58,7 @@ pub(in crate::http) async fn set_status(
     match body.status {
         JobStatus::Running => {
             let now = state.clock.now();
-            let before = state.commands.jobs.load(job_id).await?.aggregate.state;
+            let before = before_report(&state, job_id, lease).await?;
             let metadata = AppState::of_holder(metadata, &before, lease);
             let command = JobCommand::Start(StartJob { lease, now });
             let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
