@@ -15,9 +15,13 @@ use serde_json::value::RawValue;
 use fixture::{
     Store, append, assert_dense, cancel_requested, claimed, launch, launched, read_to_end, table_only, write,
 };
+use large_events::{
+    a_range_of_large_events_goes_on_past_those_that_were_taken_out, a_read_is_bounded_in_bytes,
+};
 use order::readers_never_see_a_gap_or_a_late_event;
 
 mod fixture;
+mod large_events;
 mod order;
 mod replicas;
 
@@ -309,52 +313,6 @@ async fn memory_and_table_tell_the_same(store: Store) {
     let inside = log.read_all(Position(72), 100).await.unwrap();
     let again = log.read_all(Position(72), 100).await.unwrap();
     assert!(Arc::ptr_eq(&inside[0], &again[0]), "served from memory");
-}
-
-async fn a_read_is_bounded_in_bytes(store: Store) {
-    let log = store.open(LogSettings { read_bytes: 4_096, ..table_only() }).await;
-    for bytes in [10, 1_500, 1_500, 1_500, 9_000, 10, 10, 3_000].repeat(5) {
-        let job = JobId::generate();
-        log.append(append(vec![write(job, 0, vec![cancel_requested(job, "x".repeat(bytes))])]))
-            .await
-            .unwrap();
-    }
-    let all = read_to_end(&log).await;
-    assert_dense(&all);
-    assert_eq!(all.len(), 40);
-    // The last few are read whatever their size.
-    for after in 0..24 {
-        let events = log.read_all(Position(after as u64), 100).await.unwrap();
-        assert_eq!(events, all[after..after + events.len()]);
-        let (range, reached) = log.read_range(Position(after as u64), Position(40)).await.unwrap();
-        assert_eq!(range, all[after..usize::try_from(reached.0).unwrap()]);
-        for read in [events, range] {
-            let bytes: usize = read.iter().map(|e| serde_json::to_string(&e.event).unwrap().len()).sum();
-            assert!(bytes <= 4_096 || read.len() == 1, "{bytes} bytes of {} events", read.len());
-            assert!(!read.is_empty());
-        }
-    }
-}
-
-async fn a_range_of_large_events_goes_on_past_those_that_were_taken_out(store: Store) {
-    let log = store.open(LogSettings { read_bytes: 4_096, ..table_only() }).await;
-    for _ in 0..100 {
-        let job = JobId::generate();
-        let event = cancel_requested(job, "x".repeat(1_000));
-        log.append(append(vec![write(job, 0, vec![event])])).await.unwrap();
-    }
-    store.tamper("delete from events where position between 5 and 80").await;
-    let (mut reached, mut positions) = (Position(0), Vec::new());
-    for reads in 1.. {
-        let (events, to) = log.read_range(reached, Position(90)).await.unwrap();
-        assert!(to > reached && reads < 10, "from {reached} to {to}");
-        positions.extend(events.iter().map(|event| event.position.0));
-        reached = to;
-        if reached == Position(90) {
-            break;
-        }
-    }
-    assert_eq!(positions, [1..=4, 81..=90].into_iter().flatten().collect::<Vec<u64>>());
 }
 
 async fn a_caller_that_leaves_does_not_undo_its_append(store: Store) {
