@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use rivet_events::id::JobId;
+use rustix::process::{getegid, geteuid};
 use serde::{Deserialize, Serialize};
 
 /// A container engine.
@@ -11,47 +12,63 @@ use serde::{Deserialize, Serialize};
 pub(super) enum Engine {
     /// `podman`.
     Podman,
-    /// `docker`.
+    /// `docker`, where root in a container is the runner's user outside of it, as with podman: it runs without root, or
+    /// that user is root.
     Docker,
+    /// `docker`, whose daemon is root while the runner is not: files that root writes in a container would be root's
+    /// outside of it, too, and the runner could not even delete them.
+    DockerOfRoot,
 }
 
 impl Engine {
     /// Finds a working engine: one whose `info` command succeeds, so that an engine without its daemon does not
     /// count.
     pub(super) fn find() -> Option<Self> {
-        [Self::Podman, Self::Docker].into_iter().find(|engine| {
-            let mut info = Command::new(engine.program());
-            info.arg("info").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            info.status().is_ok_and(|status| status.success())
-        })
+        if output("podman", &["info"]).is_some() {
+            return Some(Self::Podman);
+        }
+        let security = output("docker", &["info", "--format", "{{.SecurityOptions}}"])?;
+        let same_user = geteuid().is_root() || security.contains("name=rootless");
+        Some(if same_user { Self::Docker } else { Self::DockerOfRoot })
     }
 
     /// The program to run.
     pub(super) fn program(self) -> &'static str {
         match self {
             Self::Podman => "podman",
-            Self::Docker => "docker",
+            Self::Docker | Self::DockerOfRoot => "docker",
+        }
+    }
+
+    /// Whom commands have to run as so that what they write belongs to the runner's user, unless that is so anyway.
+    pub(super) fn user(self) -> Option<String> {
+        match self {
+            Self::Podman | Self::Docker => None,
+            Self::DockerOfRoot => Some(format!("{}:{}", geteuid().as_raw(), getegid().as_raw())),
         }
     }
 
     /// Removes the containers of a job. They are not children of the job's processes, so killing those leaves them
     /// running.
     pub(super) fn remove_containers_of(self, job_id: JobId) {
-        let listed = Command::new(self.program())
-            .args(["ps", "--all", "--quiet", "--filter", &format!("label={}", label(job_id))])
-            .stdin(Stdio::null())
-            .output();
-        let Ok(listed) = listed else { return };
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let of_job = format!("label={}", label(job_id));
+        let Some(listed) = output(self.program(), &["ps", "--all", "--quiet", "--filter", &of_job]) else {
+            return;
+        };
         let containers: Vec<&str> = listed.split_whitespace().collect();
         if containers.is_empty() {
             return;
         }
-        let removed = Command::new(self.program()).args(["rm", "--force"]).args(&containers).output();
-        if !removed.is_ok_and(|output| output.status.success()) {
+        if output(self.program(), &[&["rm", "--force"], &*containers].concat()).is_none() {
             tracing::warn!(%job_id, ?containers, "containers of the job are left over");
         }
     }
+}
+
+/// What a command prints, if it succeeds.
+fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The label by which the containers of a job are found.

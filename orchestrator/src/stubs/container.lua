@@ -1,7 +1,7 @@
 ---@meta
 
 ---Commands in containers, on a runner that has a container engine. The job's workspace is mounted, and is where
----commands start; the pipeline's `config.env_vars` are set.
+---commands start. The variables of `env` are set, but `PATH`, `LANG` and `HOME` are the image's own.
 ---
 ---Exists only while a job runs: call it inside a stage's `script` or `condition`.
 ---@class rivet.container

@@ -301,23 +301,25 @@ async fn commands_of_a_stage_with_a_container_run_in_it() {
     let _runner = Runner::start(&server, &[]);
     let source = "return { name = 'box', config = { env_vars = { GREETING = 'hi' } }, stages = {
         { name = 'in', container = 'alpine:3', script = function()
-            process.run('echo $GREETING', { cwd = 'sub' })
+            process.run('echo $GREETING from $RIVET_JOB_ID', { cwd = 'sub' })
             container.run('rust:1', { 'echo', 'a b' })
         end },
         { name = 'out', script = function() process.run('echo outside') end },
     } }";
     let job = server.launch(source, &json!({}));
     assert_eq!(server.completion(job).await["status"], "Succeeded", "{:?}", server.messages(job));
+    let run = |directory| {
+        format!(
+            "podman run --rm --interactive --init --label rivet.job_id={job} --volume WORKSPACE:/workspace:z \
+             --workdir {directory} --env CI --env GREETING --env RIVET_ATTEMPT --env RIVET_JOB_ID --env RIVET_PIPELINE_ID"
+        )
+    };
     let expected = [
         "stage in",
-        &format!(
-            "podman run --rm --interactive --init --label rivet.job_id={job} --volume WORKSPACE:/workspace --workdir /workspace/sub --env GREETING=hi"
-        ),
-        "alpine:3: sh -c echo $GREETING",
-        "hi",
-        &format!(
-            "podman run --rm --interactive --init --label rivet.job_id={job} --volume WORKSPACE:/workspace --workdir /workspace --env GREETING=hi"
-        ),
+        &run("/workspace/sub"),
+        "alpine:3: sh -c echo $GREETING from $RIVET_JOB_ID",
+        &format!("hi from {job}"),
+        &run("/workspace"),
         "rust:1: echo a b",
         "a b",
         "stage out",

@@ -43,12 +43,17 @@ pub(super) fn command(job: &Job, image: &str, invocation: &Invocation) -> Result
     };
     let mut command = Command::new(engine.program());
     command.args(["run", "--rm", "--interactive", "--init", "--label", &label(job.id)]);
-    command.arg("--volume").arg(format!("{}:{WORKSPACE}", job.workspace.display()));
+    // The z lets containers use the workspace where SELinux is enforced.
+    command.arg("--volume").arg(format!("{}:{WORKSPACE}:z", job.workspace.display()));
     let directory =
         invocation.cwd.as_ref().map_or_else(|| WORKSPACE.to_owned(), |cwd| format!("{WORKSPACE}/{cwd}"));
     command.args(["--workdir", &directory]);
-    let declared = job.declared.borrow();
-    for (name, value) in declared.iter().chain(&invocation.env) {
+    if let Some(user) = engine.user() {
+        // The image does not know this user, who thus has no home in it.
+        command.args(["--user", &user, "--env", &format!("HOME={WORKSPACE}")]);
+    }
+    let environment = job.container_environment.borrow();
+    for (name, value) in environment.iter().chain(&invocation.env) {
         command.arg("--env").arg(format!("{name}={value}"));
     }
     command.arg(image).args(&invocation.words);

@@ -18,6 +18,8 @@ use crate::definition::sandbox;
 use crate::runner::execution::JobResult;
 use crate::runner::job_process::JobOrder;
 
+/// Variables that describe the machine: an image has its own.
+const OF_THE_MACHINE: [&str; 3] = ["PATH", "LANG", "HOME"];
 /// Largest output of the stages that a result keeps, in bytes of JSON; a larger one is left out.
 const MAX_OUTPUT_BYTES: usize = 1 << 20;
 /// Longest error text of a result, in bytes; the log has the whole text.
@@ -26,14 +28,17 @@ const MAX_ERROR_BYTES: usize = 1 << 14;
 /// Runs the ordered job to its end.
 pub(super) fn run(order: JobOrder, reporter: Reporter, cancelled: Arc<AtomicBool>) -> JobResult {
     let JobOrder { execution, workspace, engine } = order;
+    let environment: BTreeMap<String, String> = std::env::vars_os().filter_map(text_pair).collect();
+    let mut container_environment = environment.clone();
+    container_environment.retain(|name, _| !OF_THE_MACHINE.contains(&name.as_str()));
     let job = Rc::new(Job {
         id: execution.job_id,
         workspace,
         engine,
         reporter,
         cancelled,
-        environment: RefCell::new(std::env::vars_os().filter_map(text_pair).collect()),
-        declared: RefCell::default(),
+        environment: RefCell::new(environment),
+        container_environment: RefCell::new(container_environment),
         image: RefCell::default(),
     });
     let run = || {

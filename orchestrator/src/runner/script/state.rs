@@ -29,8 +29,8 @@ pub(super) struct Job {
     pub(super) cancelled: Arc<AtomicBool>,
     /// What commands find in their environment, and `env.get` answers.
     pub(super) environment: RefCell<BTreeMap<String, String>>,
-    /// The part of it that the pipeline declares: the only part that is passed into containers.
-    pub(super) declared: RefCell<BTreeMap<String, String>>,
+    /// What commands in containers find in theirs, beside what the image sets.
+    pub(super) container_environment: RefCell<BTreeMap<String, String>>,
     /// The container image that the commands of the current stage run in, if it has one.
     pub(super) image: RefCell<Option<String>>,
 }
@@ -44,7 +44,7 @@ impl Job {
     /// Adds variables to the environment, and overrides those that are there.
     pub(super) fn declare(&self, variables: BTreeMap<String, String>) {
         self.environment.borrow_mut().extend(variables.clone());
-        self.declared.borrow_mut().extend(variables);
+        self.container_environment.borrow_mut().extend(variables);
     }
 
     /// Fails once the job has been cancelled.
