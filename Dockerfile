@@ -1,4 +1,3 @@
-# syntax=docker/dockerfile:1
 # The program on a small Debian, run by a user without rights. What must be kept (the SQLite file) is in /data.
 
 FROM rust:1.95-bookworm AS build
@@ -10,7 +9,8 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && cp target/release/rivet-orchestrator /usr/local/bin/
 
 FROM debian:bookworm-slim
-RUN useradd --system --uid 10001 --home-dir /data --create-home --shell /usr/sbin/nologin rivet
+RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin rivet \
+    && install --directory --owner=rivet /data
 COPY --from=build /usr/local/bin/rivet-orchestrator /usr/local/bin/
 COPY deploy/healthcheck /usr/local/bin/rivet-healthcheck
 USER rivet
