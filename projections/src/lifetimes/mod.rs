@@ -3,8 +3,8 @@
 //! Each stream lives from its first event to the one that ends it: an interval of positions. To find the intervals
 //! that contain a position, each ended one is stored at one node of an implicit binary tree over all positions: the
 //! highest node within it. Only the nodes on the path to a position, one for each level, can have intervals around
-//! it, and an index finds those alone. So a query costs as much as there were streams alive then, plus the logarithm
-//! of the log's length.
+//! it, and an index finds those alone. So a query costs as much as there were streams alive then, plus one look into
+//! the index for each level.
 
 mod fold;
 mod queries;
@@ -40,12 +40,14 @@ fn node_of(first: u64, last: u64) -> u64 {
     }
 }
 
-/// The nodes that may have intervals around a position: those at or before it, and those after it. There are as many
-/// levels as positions up to `head` have bits.
-fn nodes_around(position: u64, head: u64) -> (Vec<u64>, Vec<u64>) {
-    let levels = head.checked_ilog2().map_or(0, |level| level + 1);
+/// The levels of the tree: as many as the largest position has bits. Fewer would do for a short log, but its length is
+/// not known: another process may store rows that are newer than what this one knows of the log.
+const LEVELS: u32 = i64::BITS - 1;
+
+/// The nodes that may have intervals around a position: those at or before it, and those after it.
+fn nodes_around(position: u64) -> (Vec<u64>, Vec<u64>) {
     let (mut up_to, mut after) = (Vec::new(), Vec::new());
-    for level in 0..levels {
+    for level in 0..LEVELS {
         let prefix = position >> level;
         if prefix & 1 == 1 {
             up_to.push(prefix << level);

@@ -15,7 +15,7 @@ pub(crate) async fn alive(
     limit: usize,
 ) -> Result<Vec<StreamId>, QueryError> {
     let at = i64::try_from(position.0).unwrap_or(i64::MAX);
-    let (up_to, after) = nodes_around(position.0, read_models.position().max(position).0);
+    let (up_to, after) = nodes_around(position.0);
     let of_kind = |query: Query| query.push("select document from {rows} where kind = ").bind(kind.as_str());
     let query = of_kind(Query::new(""));
     let query = among(query, &up_to).push(" and ended > ").bind(at).push(" union all ");
