@@ -62,7 +62,8 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
         if !present.iter().any(is_live) {
             // A read model that is new to a store with a history begins where the others are, marked with no version.
             // So it is rebuilt, and meanwhile nobody waits for it to read the whole history.
-            let position = present.iter().map(|c| c.position).min().unwrap_or_default();
+            let live = present.iter().filter(|c| c.state == State::Live);
+            let position = live.map(|c| c.position).min().unwrap_or_default();
             let version = if position == Position(0) { projection.version() } else { NO_VERSION };
             let created = insert(connection, *projection, State::Live, version, position).await?;
             for statement in create_indexes(&created.table(), projection.schema()) {

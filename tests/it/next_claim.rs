@@ -237,7 +237,7 @@ async fn the_last_copy_of_a_request_speaks_for_all(kind: StoreKind) {
         };
         let (long_poll, took) = join(keyed.claim_next("r", 25_000), last_word).await;
         long_poll.expect(204);
-        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert!(took < Duration::from_secs(20), "{took:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use rivet_events::database::Database;
 use rivet_events::log::LogSettings;
 use rivet_projections::ReadModels;
 use rivet_projections::rebuild::RebuildError;
+use rivet_tests::wait::eventually;
 use sqlx::Executor as _;
 
 use fixture::LONG;
@@ -150,13 +151,13 @@ async fn a_process_that_dies_is_succeeded(store: Store) {
 
 /// Appends events until every read model is rebuilt by this build.
 async fn until_renewed(process: &Process) {
-    for seed in 100.. {
-        process.tell_all(&stories(seed, 1), 1).await;
+    let mut seeds = 100..;
+    eventually("every read model to be rebuilt", async || {
+        process.tell_all(&stories(seeds.next()?, 1), 1).await;
         process.caught_up().await;
-        if process.status().await.iter().all(|s| s.state == "live" && s.version > 0) {
-            return;
-        }
-    }
+        process.status().await.iter().all(|s| s.state != "live" || s.version > 0).then_some(())
+    })
+    .await;
 }
 
 async fn a_new_read_model_is_built_while_the_others_serve(store: Store) {
@@ -167,6 +168,10 @@ async fn a_new_read_model_is_built_while_the_others_serve(store: Store) {
     running.stop().await;
     process.tamper("delete from checkpoints where projection = 'pipeline_activity'").await;
     process.tamper("drop table pipeline_activity_g1").await;
+    // As a rebuild leaves it that was killed at its beginning.
+    process
+        .tamper("insert into checkpoints select projection, 2, version, 'rebuilding', 0, updated_at from checkpoints where projection = 'webhooks'")
+        .await;
 
     let process = store.process().await;
     assert_eq!(process.read_models.position(), process.log.head().await.unwrap());
@@ -201,9 +206,10 @@ async fn read_models_ahead_of_a_restored_log_are_rebuilt(store: Store) {
     process.tell_all(&stories(14, 5), 1).await;
     process.tamper("update checkpoints set position = 1000000").await;
     let running = process.start();
-    while process.status().await.iter().any(|s| s.state != "live" || s.position != s.head) {
-        tokio::task::yield_now().await;
-    }
+    eventually("every read model to be live at the end of the log", async || {
+        process.status().await.iter().all(|s| s.state == "live" && s.position == s.head).then_some(())
+    })
+    .await;
     running.stop().await;
     assert_proven(&process).await;
 }
