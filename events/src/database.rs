@@ -70,8 +70,12 @@ impl Database {
             let options = PgConnectOptions::from_str(url)
                 .map_err(connect_error)?
                 .application_name("rivet-orchestrator")
-                // Suppresses notices such as "already exists, skipping".
-                .options([("client_min_messages", "warning")])
+                .options([
+                    // Suppresses notices such as "already exists, skipping".
+                    ("client_min_messages", "warning"),
+                    // Whatever the server's default: each statement after a lock needs a fresh snapshot.
+                    ("default_transaction_isolation", r"read\ committed"),
+                ])
                 .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
             let pool = PgPoolOptions::new()
                 .max_connections(10)

@@ -33,16 +33,15 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Settings that the append relies on, whatever the server's defaults.
 ///
-/// - An acknowledged commit is durable, and each statement after the lock has a fresh snapshot.
-/// - A batch that does not get the append lock gives up before [`COMMIT_TIMEOUT`]. Otherwise, behind a commit that hangs
-///   (for a standby that is gone, for example), batches would pile up in the server, use up its connections, and be stored
-///   after their callers were told of a failure.
+/// - An acknowledged commit is durable.
+/// - A batch that does not get the append lock gives up well before [`COMMIT_TIMEOUT`], which it may have had to share
+///   with connecting. Otherwise, behind a commit that hangs (for a standby that is gone, for example), batches would
+///   pile up in the server, use up its connections, and be stored after their callers were told of a failure.
 /// - Plans are made once for each connection, perhaps while the table is small. They must still be right when it is large,
 ///   so only index scans and nested loops are allowed.
 const WRITER_SESSION: &str = "
     set synchronous_commit = on;
-    set default_transaction_isolation = 'read committed';
-    set lock_timeout = '9s';
+    set lock_timeout = '5s';
     set jit = off;
     set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off;
