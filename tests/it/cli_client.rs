@@ -129,6 +129,8 @@ async fn a_job_goes_through_its_life() {
 
     api.complete(&job, &failure()).await.expect(204);
     assert!(printed(&app, &["job", "get", &job]).await.contains("error       exit code 3\n"));
+    let failed = printed(&app, &["job", "list", "--status", "Failed"]).await;
+    assert!(failed.lines().nth(1).is_some_and(|line| line.ends_with("exit code 3")), "{failed}");
     let retried = json_of(&app, &["job", "retry", &job, "--key", "one"]).await;
     assert_eq!(retried["retry_of"], job);
     assert_eq!(json_of(&app, &["job", "retry", &job, "--key", "one"]).await["id"], retried["id"]);

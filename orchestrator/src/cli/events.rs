@@ -1,6 +1,7 @@
 //! `events list` and `events tail`: print the log, as it is and as it grows.
 
 use std::io::{self, BufWriter, Write};
+use std::mem;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
@@ -12,6 +13,7 @@ use super::output::{one_line, summary, write_json};
 use super::store::open_log;
 use crate::config::DatabaseOptions;
 use crate::feed::EventBody;
+use crate::telemetry::chain;
 
 /// Events read at a time.
 const PAGE: usize = 500;
@@ -105,6 +107,7 @@ struct Printer {
 }
 
 impl Printer {
+    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
     async fn print_to(
         mut self,
         log: &dyn EventLog,
@@ -113,8 +116,21 @@ impl Printer {
     ) -> anyhow::Result<()> {
         let mut out = BufWriter::new(io::stdout().lock());
         let mut growth = log.watch();
+        let mut is_reachable = true;
         while self.left > 0 {
-            let events = log.read_all(after, PAGE).await?;
+            let events = match (log.read_all(after, PAGE).await, at_end) {
+                (Ok(events), _) => events,
+                (Err(error), AtEnd::Stop) => return Err(error.into()),
+                (Err(error), AtEnd::Wait) => {
+                    // Once for each outage, however long it takes.
+                    if mem::replace(&mut is_reachable, false) {
+                        eprintln!("waiting: {}", chain(&error));
+                    }
+                    tokio::time::sleep(POLL_INTERVAL).await;
+                    continue;
+                }
+            };
+            is_reachable = true;
             for event in &events {
                 self.print(&mut out, event)?;
             }

@@ -1,6 +1,6 @@
 //! `job …`: commands about the jobs of a server.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use anyhow::ensure;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
@@ -132,6 +132,7 @@ pub(super) async fn run(command: JobSubcommand) -> anyhow::Result<()> {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 async fn list(options: ListOptions) -> anyhow::Result<()> {
     let client = Client::new(&options.client)?;
     let pipeline = match &options.pipeline {
@@ -155,9 +156,13 @@ async fn list(options: ListOptions) -> anyhow::Result<()> {
     for (job, id) in items(&list).iter().zip(shown(&list)) {
         let (requested, took) = (time(&job["requested_at"]), took(job));
         let (status, phase) = (text(job, "status"), text(job, "phase"));
-        table.row([id, status, phase, &requested, &took, text(job, "runner_id"), text(job, "reason")]);
+        table.row([id, status, phase, &requested, &took, text(job, "runner_id"), why(job)]);
     }
-    Ok(table.print("there are no such jobs")?)
+    table.print("there are no such jobs")?;
+    if items(&list).len() == options.limit && io::stdout().is_terminal() {
+        eprintln!("these are the newest {}: --limit lists more", options.limit);
+    }
+    Ok(())
 }
 
 /// How long the job ran, from its claim to its end; a dash if it has not ended.
@@ -258,6 +263,7 @@ pub(super) async fn follow_to_success(client: &Client, id: &str, json: bool) -> 
     Ok(())
 }
 
+/// Why a job ended: what the server decided, or else what its runner reported.
 fn why(job: &Value) -> &str {
     match text(job, "reason") {
         "-" => text(&job["result"], "error_message"),
