@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 on_both_stores! {
     bad_input_is_refused_and_nothing_is_stored,
     what_may_be_left_out_may_be_null,
+    what_a_url_has_wrong_is_named,
     an_array_is_no_object_and_the_member_is_named,
     a_whole_number_may_be_spelled_with_a_point,
     a_wrong_method_is_told_the_right_ones,
@@ -157,6 +158,19 @@ async fn bad_input_is_refused_and_nothing_is_stored(kind: StoreKind) {
         answer.assert_problem();
     }
     assert_eq!(head(&api).await, before);
+}
+
+async fn what_a_url_has_wrong_is_named(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    for (path, code, said) in [
+        ("/api/events?after=-1", "invalid_query", "after: invalid digit"),
+        ("/api/jobs?limit=0", "invalid_query", "limit: must be from 1 to 1000"),
+        ("/api/jobs/xyz", "invalid_path", "Cannot parse `id` with value `xyz`"),
+    ] {
+        let problem = api.send_raw(Method::GET, path, JSON, Vec::new()).await.expect_refusal(400, code);
+        assert!(problem["error"].as_str().is_some_and(|error| error.starts_with(said)), "{problem}");
+    }
 }
 
 async fn an_array_is_no_object_and_the_member_is_named(kind: StoreKind) {

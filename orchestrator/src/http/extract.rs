@@ -84,7 +84,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match axum::extract::Path::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::malformed("invalid_path", rejection.body_text())),
+            Err(rejection) => Err(ApiError::malformed("invalid_path", reason(&rejection.body_text()))),
         }
     }
 }
@@ -95,9 +95,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match axum::extract::Query::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::malformed("invalid_query", rejection.body_text())),
+            Err(rejection) => Err(ApiError::malformed("invalid_query", reason(&rejection.body_text()))),
         }
     }
+}
+
+/// What is wrong, without the beginning by which axum says where: the problem's code says that.
+fn reason(rejection: &str) -> &str {
+    let beginnings = ["Failed to deserialize query string: ", "Invalid URL: "];
+    beginnings.iter().find_map(|beginning| rejection.strip_prefix(beginning)).unwrap_or(rejection)
 }
 
 /// The value of a header, if it is present. One that does not parse is refused with the header's name.
