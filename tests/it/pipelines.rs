@@ -1,5 +1,6 @@
 //! Pipelines: what a definition declares, what a launch checks against it, versions, deletion.
 
+use futures_util::future::join_all;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{UNKNOWN, id, ids, new_pipeline, pipeline, script};
@@ -14,6 +15,7 @@ on_both_stores! {
     a_named_script_need_not_be_a_definition,
     an_unnamed_script_must_be_a_definition,
     a_deleted_pipeline_is_gone_and_its_jobs_stay,
+    a_deleted_pipeline_has_its_whole_queue_cancelled,
     lists_are_newest_first,
     a_launch_with_a_key_happens_once,
 }
@@ -122,6 +124,23 @@ async fn a_deleted_pipeline_is_gone_and_its_jobs_stay(kind: StoreKind) {
     assert!(cancelled["reason"].is_string(), "{cancelled}");
     assert_eq!(ids(&api.get(&format!("/api/jobs/pipeline/{pipeline}")).await.expect(200)), [job]);
     api.get(&format!("/api/jobs/pipeline/{UNKNOWN}")).await.expect_refusal(404, "pipeline_not_found");
+}
+
+async fn a_deleted_pipeline_has_its_whole_queue_cancelled(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &["--sweep-interval", "1h"]).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let parameters = json!({});
+    // More than one page of them.
+    for _ in 0..17 {
+        join_all((0..32).map(|_| api.launch(&pipeline, &parameters)))
+            .await
+            .iter()
+            .for_each(|launched| drop(launched.expect(200)));
+    }
+    api.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
+    assert_eq!(api.get("/api/jobs?status=Queued").await.expect(200), json!([]));
+    assert_eq!(ids(&api.get("/api/jobs?status=Cancelled&limit=1000").await.expect(200)).len(), 17 * 32);
 }
 
 async fn lists_are_newest_first(kind: StoreKind) {

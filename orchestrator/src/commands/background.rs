@@ -8,6 +8,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures_util::stream::{self, TryStreamExt as _};
 use rivet_events::id::{CommandId, JobId, PipelineId};
 use rivet_events::pipeline::ConcurrencyPolicy;
 use rivet_events::{Metadata, StreamId};
@@ -18,8 +19,10 @@ use super::{CommandError, Commands};
 use crate::domain::job::{CancelJob, JobCommand};
 use crate::telemetry::chain;
 
-/// Jobs that one call cancels at most.
+/// Jobs that are read at a time.
 const PAGE: usize = 500;
+/// Commands that are sent at a time: they are committed together.
+const CONCURRENT: usize = 32;
 
 /// Why a round of commands ended early. The next round starts over.
 #[derive(Debug, thiserror::Error)]
@@ -78,18 +81,27 @@ impl Commands {
         done_or_skipped(process, &StreamId::job(job_id), done).map(drop)
     }
 
-    /// Cancels one page of the queued jobs of a deleted pipeline.
+    /// Cancels the queued jobs of a deleted pipeline.
     pub(crate) async fn cancel_waiting(
         &self,
         read_models: &ReadModels,
         pipeline_id: PipelineId,
         now: DateTime<Utc>,
     ) -> Result<(), ReconcileError> {
-        for job in job_queue::of_pipeline(read_models, pipeline_id, PAGE).await? {
-            let cancel = cancel("its pipeline was deleted".to_owned(), now);
-            self.reconcile_job("deleted_pipelines", job.job_id, cancel).await?;
+        let mut last = None;
+        loop {
+            let page = job_queue::of_pipeline(read_models, pipeline_id, last.as_ref(), PAGE).await?;
+            stream::iter(page.iter().map(Ok))
+                .try_for_each_concurrent(CONCURRENT, |job| {
+                    let cancel = cancel("its pipeline was deleted".to_owned(), now);
+                    self.reconcile_job("deleted_pipelines", job.job_id, cancel)
+                })
+                .await?;
+            last = page.into_iter().next_back();
+            if last.is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Finds the newest job of a concurrency group with the policy `cancel_older`, and cancels the queued and running

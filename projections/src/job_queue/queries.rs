@@ -208,16 +208,21 @@ pub async fn pipelines(read_models: &ReadModels) -> Result<Vec<PipelineId>, Quer
     Ok(ids.collect())
 }
 
-/// The waiting jobs of a pipeline, in claim order.
+/// The waiting jobs of a pipeline, in claim order, from the one that follows `after`.
 pub async fn of_pipeline(
     read_models: &ReadModels,
     pipeline_id: PipelineId,
+    after: Option<&QueuedJob>,
     limit: usize,
 ) -> Result<Vec<QueuedJob>, QueryError> {
-    let query = Query::new("select document from {rows} where pipeline_id = ")
-        .bind(pipeline_id.to_string())
-        .push(" and claim_order is not null order by claim_order, key limit ")
-        .bind_count(limit);
+    let mut query =
+        Query::new("select document from {rows} where claim_order is not null and pipeline_id = ")
+            .bind(pipeline_id.to_string());
+    if let Some((job, claim_order)) = after.and_then(|job| Some((job, job.claim_order?))) {
+        query = query.push(" and (claim_order, key) > (").bind(claim_order).push(", ");
+        query = query.bind(job.job_id.to_string()).push(")");
+    }
+    let query = query.push(" order by claim_order, key limit ").bind_count(limit);
     read_models.select::<JobQueue>(&query).await
 }
 
