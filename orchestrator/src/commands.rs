@@ -141,7 +141,8 @@ impl Commands {
     /// The backoff before a retry of a job of this pipeline; `None` if the pipeline was deleted, so that no retry
     /// follows. A pipeline that cannot be loaded counts as not deleted: its jobs are still retried.
     pub(crate) async fn backoff(&self, pipeline_id: PipelineId) -> Option<Backoff> {
-        let loaded = self.pipelines.load(pipeline_id).await;
+        // Not the cached one, which another replica may have deleted.
+        let loaded = self.pipelines.load_fresh(pipeline_id).await;
         let is_deleted = loaded.is_ok_and(|pipeline| pipeline.aggregate.state.deleted);
         (!is_deleted).then(|| Backoff { jitter: random::draw() })
     }

@@ -2,7 +2,7 @@
 //! log, not by the cache.
 
 use rivet_tests::client::Client;
-use rivet_tests::sample::{entry, history, id, new_pipeline, new_pipeline_with, success};
+use rivet_tests::sample::{entry, failure, history, id, new_pipeline, new_pipeline_with, success};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use serde_json::{Value, json};
@@ -65,6 +65,20 @@ async fn lease_of(api: &Client, job: &str) -> String {
     let (types, events) = history(api, job).await;
     let claimed = types.iter().rposition(|kind| kind == "job.claimed").expect("it was claimed");
     events[claimed]["payload"]["lease_id"].as_str().expect("a claim has a lease").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_is_not_retried_after_another_replica_has_deleted_the_pipeline() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    for _ in 0..5 {
+        let pipeline = new_pipeline_with(&one, &json!({"max_retries": 1})).await;
+        let job = id(&other.launch(&pipeline, &json!({})).await.expect(200));
+        other.claim(&job, "r").await.expect(200);
+        one.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
+        other.complete(&job, &failure()).await.expect(204);
+        assert_eq!(other.job(&job).await.expect(200)["status"], "Failed");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
