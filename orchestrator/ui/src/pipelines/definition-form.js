@@ -29,6 +29,11 @@ import { Environment, variablesOf } from "./environment.js";
  * @property {string} back where to go without saving
  */
 
+const DROPPED = "What was said beside the script until now is dropped.";
+const KEPT =
+  "What is said below wins over the script, and needs and tags are added to the script's. " +
+  "If you changed one of them in the script, tick the box.";
+
 /** @param {FormProps} props */
 export function DefinitionForm({ script, pipeline, action, onSave, back }) {
   // What was said beside the script cannot be told from what the script said: it is kept until somebody decides.
@@ -56,7 +61,7 @@ export function DefinitionForm({ script, pipeline, action, onSave, back }) {
       <input type="checkbox" checked=${isWhole} onChange=${() => setWhole(!isWhole)} />
       The script says everything: name, inputs, needs and configuration
     </label>
-    ${pipeline && isWhole && html`<p class="notice" role="status">What was said beside the script until now is dropped.</p>`}
+    ${pipeline && html`<p class="notice" role="status">${isWhole ? DROPPED : KEPT}</p>`}
     <${Beside}
       pipeline=${pipeline}
       isHidden=${isWhole}
