@@ -81,7 +81,8 @@ pub struct LogSettings {
     pub batch_appends: usize,
     /// Most bytes of payload in one batch. A single larger append is a batch of its own.
     pub batch_bytes: usize,
-    /// Most bytes of payload that one read returns. A single larger event is returned alone.
+    /// Most bytes of payload that [`EventLog::read_all`] and [`EventLog::read_range`] return. A single larger event is
+    /// returned alone.
     pub read_bytes: usize,
     /// Events in the cache of the newest ones.
     pub recent_events: usize,

@@ -51,7 +51,15 @@ pub(super) trait Keeper: Send + Sync + 'static {
         &self,
         after: Position,
         until: Position,
-    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send {
+        async move {
+            let count = usize::try_from(until.0.saturating_sub(after.0))?;
+            let mut events = self.read_all(after, count).await?;
+            // Where events of the range were archived, the limit went past its end.
+            events.truncate(events.partition_point(|envelope| envelope.position <= until));
+            Ok(events)
+        }
+    }
 
     /// The events at these positions, in order; positions without an event are skipped.
     fn read_at(

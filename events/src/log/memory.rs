@@ -72,10 +72,6 @@ impl Keeper for MemoryKeeper {
         self.read_all(after, limit).await?.iter().map(length).sum()
     }
 
-    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        self.read_all(after, index(until.0.saturating_sub(after.0))).await
-    }
-
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let events = self.events();
         let at = |position: &Position| events.all.get(index(position.0.checked_sub(1)?)).cloned();

@@ -132,15 +132,6 @@ impl Keeper for PostgresKeeper {
         Ok(bytes.try_into()?)
     }
 
-    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        // Not by `position <= until`: with outdated statistics the planner may expect so many rows that it prefers a sort.
-        let count = usize::try_from(until.0.saturating_sub(after.0))?;
-        let mut events = self.read_all(after, count).await?;
-        // Where events of the range were archived, the limit went past its end.
-        events.truncate(events.partition_point(|envelope| envelope.position <= until));
-        Ok(events)
-    }
-
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let positions: Vec<i64> =
             positions.iter().map(|position| i64::try_from(position.0)).collect::<Result<_, _>>()?;

@@ -47,10 +47,6 @@ impl Keeper for Overtaking {
         self.memory.payload_bytes(after, limit).await
     }
 
-    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        self.memory.read_range(after, until).await
-    }
-
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
         self.memory.read_at(positions).await
     }
