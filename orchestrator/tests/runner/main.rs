@@ -1,5 +1,6 @@
 //! The reference runner as a process, against a server that is told what to do.
 
+mod results;
 mod scripted_server;
 
 use std::fs::File;

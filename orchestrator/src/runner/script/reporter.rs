@@ -32,8 +32,7 @@ impl Reporter {
         let mut rest = message;
         loop {
             let (part, following) = rest.split_at(rest.floor_char_boundary(MAX_MESSAGE_BYTES));
-            // A log entry may not contain NUL.
-            let message = part.replace('\0', "\u{fffd}");
+            let message = super::without_nul(part);
             self.send(&Message::Log(LogEntry { timestamp: crate::runner::now(), level, message }));
             rest = following;
             if rest.is_empty() {

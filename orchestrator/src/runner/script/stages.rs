@@ -55,7 +55,7 @@ pub(super) fn run(order: JobOrder, reporter: Reporter, cancelled: Arc<AtomicBool
     match run() {
         Ok(output) => JobResult::succeeded(kept(&job, output)),
         Err(error) => {
-            let mut why = explanation(&error);
+            let mut why = super::without_nul(&explanation(&error));
             job.reporter.log(LogLevel::Error, &why);
             why.truncate(why.floor_char_boundary(MAX_ERROR_BYTES));
             JobResult::failed(exit_code(&error), why)

@@ -47,7 +47,7 @@ fn to_json_within(value: &Value, depth: usize) -> Option<serde_json::Value> {
         Value::Boolean(flag) => Some((*flag).into()),
         Value::Integer(integer) => Some((*integer).into()),
         Value::Number(number) => Number::from_f64(*number).map(serde_json::Value::Number),
-        Value::String(text) => Some(text.to_string_lossy().into()),
+        Value::String(text) => Some(text_to_json(text).into()),
         Value::Table(table) => table_to_json(table, depth.checked_sub(1)?),
         Value::LightUserData(_)
         | Value::Function(_)
@@ -65,9 +65,13 @@ fn table_to_json(table: &Table, depth: usize) -> Option<serde_json::Value> {
     }
     let field = |pair: Result<(mlua::String, Value)>| {
         let (name, value) = pair.ok()?;
-        Some((name.to_string_lossy(), to_json_within(&value, depth)?))
+        Some((text_to_json(&name), to_json_within(&value, depth)?))
     };
     table.pairs().map(field).collect::<Option<Map<_, _>>>().map(serde_json::Value::Object)
+}
+
+fn text_to_json(text: &mlua::String) -> String {
+    super::without_nul(&text.to_string_lossy())
 }
 
 #[cfg(test)]
@@ -92,6 +96,13 @@ mod tests {
                 if value == json!({"a": {"b": []}}) { json!({"a": {"b": {}}}) } else { value.clone() };
             assert_eq!(to_json(&to_lua(&lua, &value).unwrap()), Some(expected));
         }
+    }
+
+    #[test]
+    fn a_text_that_a_server_refuses_is_made_readable() {
+        let lua = Lua::new();
+        let text: Value = lua.load(r"return { ['k\0'] = 'a\0b', bytes = '\255' }").eval().unwrap();
+        assert_eq!(to_json(&text), Some(json!({"k\u{fffd}": "a\u{fffd}b", "bytes": "\u{fffd}"})));
     }
 
     #[test]

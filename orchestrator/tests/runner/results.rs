@@ -1,0 +1,29 @@
+//! What a job's result and log say of what its stages return, print and raise.
+
+use serde_json::{Value, json};
+
+use crate::Runner;
+use crate::scripted_server::{Misbehaviour, ScriptedServer};
+
+/// The result of a job whose stages are `stages`, and its log.
+async fn run(stages: &str) -> (Value, Vec<String>) {
+    let server = ScriptedServer::start(Misbehaviour::default()).await;
+    let _runner = Runner::start(&server, &[]);
+    let job = server.launch(&format!("return {{ name = 'x', stages = {{ {stages} }} }}"), &json!({}));
+    let completion = server.completion(job).await;
+    (completion["result"].clone(), server.messages(job))
+}
+
+/// One stage, `s`, with this script.
+fn stage(script: &str) -> String {
+    format!("{{ name = 's', script = function() {script} end }}")
+}
+
+#[tokio::test]
+async fn a_result_is_free_of_nul() {
+    let (result, _) = run(&stage(r#"return { files = process.run("printf 'a\\0b'").stdout }"#)).await;
+    assert_eq!((&result["success"], &result["output"]["s"]["files"]), (&json!(true), &json!("a\u{fffd}b")));
+    let (result, _) = run(&stage(r"process.run({ 'no\0program' })")).await;
+    let error = result["error_message"].as_str().unwrap();
+    assert!(error.contains("`no\u{fffd}program` cannot be run"), "{error}");
+}
