@@ -27,3 +27,12 @@ async fn a_result_is_free_of_nul() {
     let error = result["error_message"].as_str().unwrap();
     assert!(error.contains("`no\u{fffd}program` cannot be run"), "{error}");
 }
+
+#[tokio::test]
+async fn text_that_is_not_utf_8_can_be_logged_and_raised() {
+    let script =
+        r"log.info('a\255', 7, nil, true) print(process.run([[printf '\377']]).stdout) error('no\255', 0)";
+    let (result, log) = run(&stage(script)).await;
+    assert_eq!(result["error_message"], "stage s: no\u{fffd}");
+    assert_eq!(log[1..], ["a\u{fffd}\t7\tnil\ttrue", "\u{fffd}", "\u{fffd}", "stage s: no\u{fffd}"]);
+}

@@ -10,7 +10,7 @@ use rivet_events::job_log::LogLevel;
 
 use super::reporter::Reporter;
 
-/// Most bytes of each output stream that the script gets back.
+/// Most bytes of each output stream that the script gets back, but for the beginning of a character at their end.
 const CAPTURED_BYTES: usize = 1 << 20;
 /// Longest line of one entry, in bytes; a longer one is split.
 const MAX_LINE_BYTES: u64 = 1 << 18;
@@ -54,18 +54,32 @@ fn exit_code(status: ExitStatus) -> i32 {
 fn stream(output: impl Read, level: LogLevel, reporter: &Reporter) -> io::Result<Vec<u8>> {
     let mut output = BufReader::new(output);
     let mut captured = Vec::new();
+    let mut written = 0;
     let mut line = Vec::new();
     loop {
         line.clear();
         if output.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
+            if written > CAPTURED_BYTES {
+                captured.truncate(captured.len() - begun_character(&captured));
+            }
             return Ok(captured);
         }
+        written += line.len();
         let room = CAPTURED_BYTES - captured.len();
         captured.extend_from_slice(&line[..line.len().min(room)]);
         let text = line.strip_suffix(b"\n").unwrap_or(&line);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
         reporter.log(level, &String::from_utf8_lossy(text));
     }
+}
+
+/// How many bytes at the end of `bytes` begin a character of UTF-8 that they do not end.
+fn begun_character(bytes: &[u8]) -> usize {
+    let begins = |&count: &usize| {
+        let end = std::str::from_utf8(&bytes[bytes.len() - count..]);
+        end.is_err_and(|error| error.error_len().is_none())
+    };
+    (1..=bytes.len().min(3)).find(begins).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -94,6 +108,29 @@ mod tests {
     fn a_captured_output_is_bounded() {
         let outcome = shell("head -c 3000000 /dev/zero | tr '\\0' x", b"");
         assert_eq!(outcome.stdout.len(), CAPTURED_BYTES);
+    }
+
+    #[test]
+    fn a_captured_output_ends_with_a_whole_character() {
+        let outcome = shell("printf x; yes äöü | tr -d '\n' | head -c 1048576", b"");
+        assert_eq!(outcome.stdout.len(), CAPTURED_BYTES - 1);
+        assert!(str::from_utf8(&outcome.stdout).is_ok());
+    }
+
+    #[test]
+    fn the_beginning_of_a_character_is_told_from_other_bytes() {
+        for (bytes, count) in [
+            (&b""[..], 0),
+            (b"abc", 0),
+            ("aä".as_bytes(), 0),
+            (b"a\xc3", 1),
+            (b"\xe2\x82", 2),
+            (b"a\xf0\x9f\x92", 3),
+            (b"a\xff", 0),
+            (b"\x82\x82\x82", 0),
+        ] {
+            assert_eq!(begun_character(bytes), count, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -33,10 +33,15 @@ fn write(lua: &Lua, job: &Rc<Job>, level: LogLevel) -> Result<Function> {
     let job = Rc::clone(job);
     lua.create_function(move |_, values: Variadic<Value>| {
         job.check_cancelled()?;
-        let words: Vec<String> = values.iter().map(Value::to_string).collect::<Result<_>>()?;
+        let words: Vec<String> = values.iter().map(shown).collect::<Result<_>>()?;
         job.reporter.log(level, &words.join("\t"));
         Ok(())
     })
+}
+
+/// A value as text. Output of commands need not be UTF-8, and is logged all the same.
+fn shown(value: &Value) -> Result<String> {
+    value.as_string().map_or_else(|| value.to_string(), |text| Ok(text.to_string_lossy()))
 }
 
 /// `input.get(name, default)` and `input.NAME`: the parameters of the job, with their types.
