@@ -12,8 +12,8 @@ use super::reporter::Reporter;
 
 /// Most bytes of each output stream that the script gets back, but for the beginning of a character at their end.
 const CAPTURED_BYTES: usize = 1 << 20;
-/// Longest line of one entry, in bytes; a longer one is split.
-const MAX_LINE_BYTES: u64 = 1 << 18;
+/// Longest line of one entry, in bytes; a longer one is split between two characters.
+const MAX_LINE_BYTES: usize = 1 << 18;
 
 /// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -55,21 +55,32 @@ fn stream(output: impl Read, level: LogLevel, reporter: &Reporter) -> io::Result
     let mut output = BufReader::new(output);
     let mut captured = Vec::new();
     let mut written = 0;
-    let mut line = Vec::new();
+    // A whole line, or a piece of a long one.
+    let mut piece = Vec::new();
+    let mut goes_on = false;
     loop {
-        line.clear();
-        if output.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)? == 0 {
+        let begun = piece.len();
+        output.by_ref().take((MAX_LINE_BYTES - begun) as u64).read_until(b'\n', &mut piece)?;
+        if piece.is_empty() {
             if written > CAPTURED_BYTES {
                 captured.truncate(captured.len() - begun_character(&captured));
             }
             return Ok(captured);
         }
-        written += line.len();
+        let new = &piece[begun..];
+        written += new.len();
         let room = CAPTURED_BYTES - captured.len();
-        captured.extend_from_slice(&line[..line.len().min(room)]);
-        let text = line.strip_suffix(b"\n").unwrap_or(&line);
+        captured.extend_from_slice(&new[..new.len().min(room)]);
+        let is_cut = piece.len() == MAX_LINE_BYTES && !piece.ends_with(b"\n");
+        let end = piece.len() - if is_cut { begun_character(&piece) } else { 0 };
+        let text = piece[..end].strip_suffix(b"\n").unwrap_or(&piece[..end]);
         let text = text.strip_suffix(b"\r").unwrap_or(text);
-        reporter.log(level, &String::from_utf8_lossy(text));
+        // When the pieces before are the whole line, only its end is left.
+        if !(goes_on && text.is_empty()) {
+            reporter.log(level, &String::from_utf8_lossy(text));
+        }
+        goes_on = is_cut;
+        piece.drain(..end);
     }
 }
 
@@ -85,11 +96,18 @@ fn begun_character(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runner::script::reporter::tests::logged;
 
     fn shell(script: &str, input: &[u8]) -> Outcome {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         run(command, input, &Reporter::to(io::sink())).unwrap()
+    }
+
+    fn entries(output: &[u8]) -> Vec<String> {
+        logged(|reporter| {
+            stream(output, LogLevel::Info, reporter).unwrap();
+        })
     }
 
     #[test]
@@ -131,6 +149,27 @@ mod tests {
         ] {
             assert_eq!(begun_character(bytes), count, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn a_long_line_is_split_between_characters_and_leaves_no_empty_entry() {
+        let full = "x".repeat(MAX_LINE_BYTES);
+        for (line, pieces) in [
+            (format!("a{}", "ä".repeat(200_000)), 2),
+            (full.clone(), 1),
+            (format!("{full}\r"), 1),
+            (format!("{full}x"), 2),
+        ] {
+            let entries = entries(format!("{line}\n\nnext").as_bytes());
+            assert_eq!(entries[pieces..], ["", "next"]);
+            assert!(entries[..pieces].concat() == line.trim_end());
+        }
+    }
+
+    #[test]
+    fn an_output_may_end_inside_a_character() {
+        let entries = entries(&[&vec![b'x'; MAX_LINE_BYTES - 1][..], b"\xc3"].concat());
+        assert_eq!(entries[1..], ["\u{fffd}"]);
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Reporter {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::mpsc::{Sender, channel};
 
     use super::*;
@@ -74,9 +74,10 @@ mod tests {
         }
     }
 
-    fn logged(message: &str) -> Vec<String> {
+    /// The messages that `write` logs.
+    pub(in crate::runner::script) fn logged(write: impl FnOnce(&Reporter)) -> Vec<String> {
         let (sender, lines) = channel();
-        Reporter::to(Channel(sender)).log(LogLevel::Info, message);
+        write(&Reporter::to(Channel(sender)));
         let messages = lines.into_iter().map(|line| match serde_json::from_slice(&line).unwrap() {
             Message::Log(entry) => entry.message,
             Message::Result(result) => panic!("{result:?}"),
@@ -86,14 +87,15 @@ mod tests {
 
     #[test]
     fn a_message_is_one_entry_without_nul() {
-        assert_eq!(logged("two\nlines\0"), ["two\nlines\u{fffd}"]);
-        assert_eq!(logged(""), [""]);
+        for (message, entry) in [("two\nlines\0", "two\nlines\u{fffd}"), ("", "")] {
+            assert_eq!(logged(|reporter| reporter.log(LogLevel::Info, message)), [entry]);
+        }
     }
 
     #[test]
     fn a_very_long_message_goes_on_in_a_further_entry() {
         let message = "ä".repeat(MAX_MESSAGE_BYTES);
-        let entries = logged(&message);
+        let entries = logged(|reporter| reporter.log(LogLevel::Info, &message));
         assert_eq!((entries.len(), entries.concat() == message), (2, true));
     }
 }
