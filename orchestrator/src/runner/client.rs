@@ -85,7 +85,8 @@ impl Reply {
         body.get(name)?.as_str().map(ToOwned::to_owned)
     }
 
-    fn verdict(&self) -> Verdict {
+    /// What it means for the request.
+    pub(super) fn verdict(&self) -> Verdict {
         Verdict::of(self.status.as_u16(), self.code().as_deref())
     }
 }
@@ -112,11 +113,11 @@ impl Client {
         self.write("register", || self.post(&["runners", "register"]).json(&body)).await.map(drop)
     }
 
-    /// Sends one heartbeat, without retries. With a lease it also renews that lease, and the verdict says whether the
+    /// Sends one heartbeat, without retries. With a lease it also renews that lease, and the answer says whether the
     /// lease is lost.
-    pub(super) async fn heartbeat(&self, lease_id: Option<LeaseId>) -> Result<Verdict, reqwest::Error> {
+    pub(super) async fn heartbeat(&self, lease_id: Option<LeaseId>) -> Result<Reply, reqwest::Error> {
         let request = self.post(&["runners", &self.runner_id, "heartbeat"]);
-        Ok(self.send(with_lease(request, lease_id).timeout(TRY_TIMEOUT)).await?.verdict())
+        self.send(with_lease(request, lease_id).timeout(TRY_TIMEOUT)).await
     }
 
     /// Asks for the next job; the server holds the request open for up to `wait`. Repeating `key` gets the answer

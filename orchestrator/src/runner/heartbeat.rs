@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
+use super::retry::Verdict;
 use crate::telemetry::chain;
 
 /// Starts the thread, which sends a heartbeat every `interval` until `stop` is cancelled. `client` must be used by
@@ -23,20 +24,25 @@ pub(super) fn spawn(
     })
 }
 
+/// Sends heartbeats, and logs when what becomes of them changes.
 async fn beat(client: &Client, interval: Duration) {
-    let mut reachable = true;
+    let mut before = None;
     loop {
-        match client.heartbeat(None).await {
-            Ok(_) if !reachable => {
-                reachable = true;
-                tracing::info!("the server is back");
+        let problem = match client.heartbeat(None).await {
+            Ok(reply) if reply.verdict() == Verdict::Accepted => None,
+            Ok(reply) => {
+                Some(format!("the server refuses heartbeats: {}; silent jobs will be lost", reply.status))
             }
-            Err(error) if reachable => {
-                reachable = false;
-                tracing::warn!("the server cannot be reached, trying on: {}", chain(&error));
+            Err(error) => Some(format!("the server cannot be reached, trying on: {}", chain(&error))),
+        };
+        if problem != before {
+            if let Some(problem) = &problem {
+                tracing::warn!("{problem}");
+            } else {
+                tracing::info!("the server takes heartbeats again");
             }
-            Ok(_) | Err(_) => {}
         }
+        before = problem;
         tokio::time::sleep(interval).await;
     }
 }

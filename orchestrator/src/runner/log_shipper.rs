@@ -32,8 +32,14 @@ pub(super) async fn ship(
     mut entries: mpsc::Receiver<LogEntry>,
     lost: &CancellationToken,
 ) {
-    let mut shipper =
-        Shipper { client, job, buffer: LogBuffer::default(), last_contact: Instant::now(), open: true };
+    let mut shipper = Shipper {
+        client,
+        job,
+        buffer: LogBuffer::default(),
+        last_contact: Instant::now(),
+        open: true,
+        heartbeat_refused: false,
+    };
     let mut ticks = interval(FLUSH_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -65,6 +71,8 @@ struct Shipper<'a> {
     last_contact: Instant,
     /// Whether the server still accepts this log. If not, the rest of it is dropped, and the job goes on.
     open: bool,
+    /// Whether the last heartbeat was answered, but not accepted.
+    heartbeat_refused: bool,
 }
 
 impl Shipper<'_> {
@@ -86,7 +94,19 @@ impl Shipper<'_> {
         }
         self.last_contact = Instant::now();
         match self.client.heartbeat(self.job.lease_id).await {
-            Ok(verdict) => verdict,
+            Ok(reply) => {
+                let verdict = reply.verdict();
+                let refused = matches!(verdict, Verdict::TryAgain | Verdict::Refused);
+                if refused && !self.heartbeat_refused {
+                    tracing::warn!(
+                        job_id = %self.job.job_id,
+                        "the server refuses a heartbeat of the job: {}; it will be lost if it stays silent",
+                        reply.explanation()
+                    );
+                }
+                self.heartbeat_refused = refused;
+                verdict
+            }
             Err(error) => {
                 tracing::debug!(job_id = %self.job.job_id, %error, "no contact");
                 Verdict::TryAgain

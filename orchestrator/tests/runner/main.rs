@@ -1,5 +1,6 @@
 //! The reference runner as a process, against a server that is told what to do.
 
+mod heartbeats;
 mod results;
 mod scripted_server;
 
@@ -23,6 +24,11 @@ struct Runner {
 
 impl Runner {
     fn start(server: &ScriptedServer, arguments: &[&str]) -> Self {
+        Self::start_with(server, arguments, Stdio::null())
+    }
+
+    /// A runner whose own log goes to `stderr`.
+    fn start_with(server: &ScriptedServer, arguments: &[&str], stderr: Stdio) -> Self {
         let work_dir = tempfile::tempdir().expect("a directory");
         let process = Command::new(env!("CARGO_BIN_EXE_rivet-orchestrator"))
             .args(["runner", "--server", &server.url, "--id", "läufer 1/a", "--work-dir"])
@@ -30,7 +36,7 @@ impl Runner {
             .args(arguments)
             .env("PATH", path_with_container_engine())
             .env("RUNNER_SECRET", "do not tell")
-            .stderr(Stdio::null())
+            .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
             .expect("a runner");

@@ -45,6 +45,8 @@ pub(crate) struct Misbehaviour {
 pub(crate) struct Knowledge {
     /// Jobs by id.
     pub(crate) jobs: HashMap<JobId, Job>,
+    /// Whether heartbeats are refused, as a proxy with a rule of its own does.
+    pub(crate) refuses_heartbeats: bool,
     /// What the runners registered.
     pub(crate) registrations: Vec<Value>,
     /// Keys of the claims that wait for a job.
@@ -191,6 +193,9 @@ async fn register(State(shared): State<Shared>, Json(body): Json<Value>) -> Json
 }
 
 async fn heartbeat(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    if shared.0.borrow().refuses_heartbeats {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     let lost =
         shared.0.borrow().jobs.values().any(|job| job.lost && Some(job.lease.as_str()) == lease(&headers));
     if lost {
