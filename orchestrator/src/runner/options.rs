@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use reqwest::Url;
-use rivet_events::id::RunnerId;
+use rivet_events::id::{RunnerId, RunnerIdError};
 
 use crate::config::positive_duration;
 
@@ -16,7 +16,7 @@ pub struct RunnerOptions {
     #[arg(long, env = "RIVET_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = parse_server)]
     pub server: Url,
     /// Name of this runner; no other running process may have it.
-    #[arg(long, env = "RIVET_RUNNER_ID", value_name = "NAME")]
+    #[arg(long, env = "RIVET_RUNNER_ID", value_name = "NAME", value_parser = parse_id)]
     pub id: RunnerId,
     /// Capability of this runner in addition to the modules that it provides, such as `os=linux`; may be repeated.
     #[arg(long = "capability", value_name = "CAPABILITY", value_parser = NonEmptyStringValueParser::new())]
@@ -39,6 +39,15 @@ pub struct RunnerOptions {
     /// How long a cancelled job may take to end by itself, such as 5s; then it is killed.
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
     pub termination_grace: Duration,
+}
+
+/// The name of a runner. An HTTP client resolves the segments `.` and `..` of a path, so the heartbeats of a runner
+/// with such a name would not arrive.
+fn parse_id(text: &str) -> Result<RunnerId, String> {
+    if matches!(text, "." | "..") {
+        return Err("a runner cannot be named . or ..: it is part of a path".to_owned());
+    }
+    text.parse().map_err(|error: RunnerIdError| error.to_string())
 }
 
 /// An address that a server can be reached at.
@@ -72,6 +81,15 @@ fn parse_parallel(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_runner_has_a_name_that_may_stand_in_a_path() {
+        assert!(parse_id("läufer 1/a").is_ok());
+        assert!(parse_id("...").is_ok());
+        for name in ["", ".", ".."] {
+            assert!(parse_id(name).is_err(), "{name}");
+        }
+    }
 
     #[test]
     fn a_server_is_an_http_url() {
