@@ -26,9 +26,10 @@ pub(super) struct JobExecution {
     /// Which attempt of the job this is: 1, 2, …
     #[serde(default = "first_attempt")]
     pub(super) attempt: u32,
-    /// Environment variables of the pipeline's stored configuration, if the server sends them.
+    /// Environment variables of the pipeline's stored configuration, those of its script among them; absent from a
+    /// server that leaves it to the runner to take them from the script.
     #[serde(default)]
-    pub(super) env_vars: BTreeMap<String, String>,
+    pub(super) env_vars: Option<BTreeMap<String, String>>,
 }
 
 fn first_attempt() -> u32 {

@@ -34,7 +34,7 @@ pipeline = {}
 ---@field key string|number
 ---@field value string|number
 
----What the request that stores the pipeline says wins over these, field by field.
+---What the request that stores the pipeline says wins over these, field by field; `env_vars` counts as one field.
 ---@class rivet.Config
 ---@field timeout_seconds? integer       longest run of one attempt, from 1 to 86400
 ---@field max_retries? integer           further attempts after a failure

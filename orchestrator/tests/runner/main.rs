@@ -278,6 +278,24 @@ async fn a_job_sees_nothing_of_the_runners_environment() {
 }
 
 #[tokio::test]
+async fn variables_of_the_script_count_only_where_the_server_sends_none() {
+    let server = ScriptedServer::start(Misbehaviour::default()).await;
+    let _runner = Runner::start(&server, &[]);
+    let source = "return { name = 'env', config = { env_vars = { A = 'script', B = 'script' } }, stages = {
+        { name = 'env', script = function() log.info(env.A, env.B) end }
+    } }";
+    for (members, said) in [
+        (json!({}), "script\tscript"),
+        (json!({"env_vars": {"A": "request"}}), "request\tnil"),
+        (json!({"env_vars": {}}), "nil\tnil"),
+    ] {
+        let job = server.launch_with(source, &json!({}), &members);
+        assert_eq!(server.completion(job).await["status"], "Succeeded");
+        assert_eq!(server.messages(job)[1..], [said], "{members}");
+    }
+}
+
+#[tokio::test]
 async fn a_script_that_breaks_fails_its_job_and_says_where() {
     let server = ScriptedServer::start(Misbehaviour::default()).await;
     let _runner = Runner::start(&server, &[]);

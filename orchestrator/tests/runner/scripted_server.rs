@@ -107,11 +107,20 @@ impl ScriptedServer {
 
     /// Queues a job.
     pub(crate) fn launch(&self, source: &str, parameters: &Value) -> JobId {
+        self.launch_with(source, parameters, &json!({}))
+    }
+
+    /// Queues a job whose claim is answered with further members.
+    pub(crate) fn launch_with(&self, source: &str, parameters: &Value, members: &Value) -> JobId {
         let job_id = JobId::generate();
-        let execution = json!({
+        let mut execution = json!({
             "job_id": job_id, "pipeline_id": PipelineId::generate(), "pipeline_source": source,
             "parameters": parameters, "lease_id": LeaseId::generate(), "attempt": 1,
         });
+        execution
+            .as_object_mut()
+            .expect("an object")
+            .extend(members.as_object().cloned().expect("an object"));
         let lease = execution["lease_id"].as_str().expect("a text").to_owned();
         self.change(|knowledge| {
             knowledge.jobs.insert(job_id, Job { lease, execution, ..Job::default() });

@@ -43,12 +43,18 @@ pub(super) fn run(order: JobOrder, reporter: Reporter, cancelled: Arc<AtomicBool
     });
     let run = || {
         let lua = state::new(&job, &execution.parameters)?;
-        job.declare(execution.env_vars.clone());
+        let declared = execution.env_vars.is_some();
+        job.declare(execution.env_vars.unwrap_or_default());
         let chunk =
             lua.load(&execution.pipeline_source).set_name(sandbox::CHUNK_NAME).set_mode(ChunkMode::Text);
         // A script that returns nothing has no stages: running it was the whole job.
         match chunk.call::<Option<Table>>(())? {
-            Some(definition) => run_stages(&job, &definition, execution.env_vars),
+            Some(definition) => {
+                if !declared {
+                    declare_env_vars(&job, &definition)?;
+                }
+                run_stages(&job, &definition)
+            }
             None => Ok(Map::new()),
         }
     };
@@ -76,17 +82,16 @@ fn kept(job: &Job, output: Map<String, serde_json::Value>) -> Option<serde_json:
     Some(output)
 }
 
-/// Runs the stages, and returns what they returned, by the name of the stage.
-fn run_stages(
-    job: &Job,
-    definition: &Table,
-    stored_env_vars: BTreeMap<String, String>,
-) -> Result<Map<String, serde_json::Value>> {
+/// Adds the variables that the script's own `config` has to the environment.
+fn declare_env_vars(job: &Job, definition: &Table) -> Result<()> {
     if let Some(config) = definition.get::<Option<Table>>("config")? {
         job.declare(config.get::<Option<_>>("env_vars")?.unwrap_or_default());
-        // Variables of the request that stored the pipeline override those of the script.
-        job.declare(stored_env_vars);
     }
+    Ok(())
+}
+
+/// Runs the stages, and returns what they returned, by the name of the stage.
+fn run_stages(job: &Job, definition: &Table) -> Result<Map<String, serde_json::Value>> {
     let stages: Table = definition.get("stages")?;
     let mut output = Map::new();
     for (number, stage) in (1..).zip(stages.sequence_values::<Table>()) {
