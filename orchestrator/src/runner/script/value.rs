@@ -6,7 +6,7 @@ use serde_json::{Map, Number};
 /// Deepest nesting of a Lua table that is converted: a table may contain itself.
 const MAX_DEPTH: usize = 32;
 
-/// The Lua value of a JSON value; null is nil.
+/// The Lua value of a JSON value; null is nil, also as an element of a list, where the others keep their places.
 pub(super) fn to_lua(lua: &Lua, value: &serde_json::Value) -> Result<Value> {
     Ok(match value {
         serde_json::Value::Null => Value::Nil,
@@ -17,9 +17,10 @@ pub(super) fn to_lua(lua: &Lua, value: &serde_json::Value) -> Result<Value> {
         },
         serde_json::Value::String(text) => Value::String(lua.create_string(text)?),
         serde_json::Value::Array(items) => {
-            let table = lua.create_table()?;
-            for item in items {
-                table.raw_push(to_lua(lua, item)?)?;
+            // With room for all of them, `#` is the place of the last element even if there are nils before it.
+            let table = lua.create_table_with_capacity(items.len(), 0)?;
+            for (index, item) in (1_u64..).zip(items) {
+                table.raw_set(index, to_lua(lua, item)?)?;
             }
             Value::Table(table)
         }
@@ -103,6 +104,15 @@ mod tests {
         let lua = Lua::new();
         let text: Value = lua.load(r"return { ['k\0'] = 'a\0b', bytes = '\255' }").eval().unwrap();
         assert_eq!(to_json(&text), Some(json!({"k\u{fffd}": "a\u{fffd}b", "bytes": "\u{fffd}"})));
+    }
+
+    #[test]
+    fn null_in_a_list_shifts_no_other_element() {
+        let lua = Lua::new();
+        let list = to_lua(&lua, &json!([1, null, 3])).unwrap();
+        let places: (i64, Option<i64>, i64, usize) =
+            lua.load("local list = ... return list[1], list[2], list[3], #list").call(list).unwrap();
+        assert_eq!(places, (1, None, 3, 3));
     }
 
     #[test]
