@@ -46,7 +46,7 @@ pipeline = {}
 ---@field retry_on_runner_lost? boolean  whether a retry after a lost runner may go to any runner
 
 ---@class rivet.Stage
----@field name string|number
+---@field name string|number          where two stages share a name, the output of the later is kept as `name 2`
 ---@field script fun(): any           a table, string, number or boolean it returns is kept in the job's result
 ---@field container? string           image that the stage's commands run in
 ---@field condition? fun(): boolean   the stage is skipped where it returns false

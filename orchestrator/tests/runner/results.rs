@@ -36,3 +36,17 @@ async fn text_that_is_not_utf_8_can_be_logged_and_raised() {
     assert_eq!(result["error_message"], "stage s: no\u{fffd}");
     assert_eq!(log[1..], ["a\u{fffd}\t7\tnil\ttrue", "\u{fffd}", "\u{fffd}", "stage s: no\u{fffd}"]);
 }
+
+#[tokio::test]
+async fn what_json_cannot_say_is_not_kept_and_the_log_says_so() {
+    let (result, log) = run(&stage("return { ok = 1, ratio = 0/0 }")).await;
+    assert_eq!((&result["success"], &result["output"]), (&json!(true), &Value::Null));
+    assert_eq!(log[1..], ["stage s: what it returned cannot be written as JSON, and is not kept"]);
+}
+
+#[tokio::test]
+async fn stages_of_one_name_keep_what_each_returned() {
+    let stages: Vec<String> = (1..=3).map(|number| stage(&format!("return {number}"))).collect();
+    let (result, _) = run(&stages.join(", ")).await;
+    assert_eq!(result["output"], json!({"s": 1, "s 2": 2, "s 3": 3}));
+}

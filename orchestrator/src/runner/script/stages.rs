@@ -99,14 +99,22 @@ fn run_stages(job: &Job, definition: &Table) -> Result<Map<String, serde_json::V
         let name: Option<String> = stage.get("name")?;
         let name = name.unwrap_or_else(|| format!("stage {number}"));
         let returned = run_stage(job, &name, &stage).map_err(|error| in_stage(&name, error))?;
-        if let Some(value) = returned.filter(|value| !value.is_null()) {
-            output.insert(name, value);
+        if !returned.is_null() {
+            output.insert(key(&output, &super::without_nul(&name)), returned);
         }
     }
     Ok(output)
 }
 
-fn run_stage(job: &Job, name: &str, stage: &Table) -> Result<Option<serde_json::Value>> {
+/// The key under which the output of a stage is kept: its name, and a number if an earlier stage has that name.
+fn key(output: &Map<String, serde_json::Value>, name: &str) -> String {
+    let numbered = (2..).map(|number| format!("{name} {number}"));
+    let mut keys = std::iter::once(name.to_owned()).chain(numbered);
+    keys.find(|key| !output.contains_key(key)).expect("invariant: there are more numbers than stages")
+}
+
+/// Runs a stage, and returns what it returned; null if that is nothing.
+fn run_stage(job: &Job, name: &str, stage: &Table) -> Result<serde_json::Value> {
     job.check_cancelled()?;
     let image: Option<String> = stage.get("container")?;
     job.image.replace(image);
@@ -115,12 +123,16 @@ fn run_stage(job: &Job, name: &str, stage: &Table) -> Result<Option<serde_json::
         && !condition.call::<bool>(())?
     {
         job.reporter.log(LogLevel::Info, &format!("stage {name}: skipped by its condition"));
-        return Ok(None);
+        return Ok(serde_json::Value::Null);
     }
     job.reporter.log(LogLevel::Info, &format!("stage {name}"));
     let script: Function = stage.get("script")?;
-    let returned = script.call::<Value>(())?;
-    Ok(value::to_json(&returned))
+    let returned = value::to_json(&script.call::<Value>(())?);
+    if returned.is_none() {
+        let message = format!("stage {name}: what it returned cannot be written as JSON, and is not kept");
+        job.reporter.log(LogLevel::Warning, &message);
+    }
+    Ok(returned.unwrap_or_default())
 }
 
 /// An error in a stage, with the stage's name.
