@@ -52,12 +52,9 @@ fn parse_id(text: &str) -> Result<RunnerId, String> {
 
 /// An address that a server can be reached at.
 pub(crate) fn parse_server(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse().map_err(|error| format!("{error}"))?;
-    if matches!(url.scheme(), "http" | "https") && url.has_host() {
-        Ok(url)
-    } else {
-        Err("a server is an http or https URL".to_owned())
-    }
+    let url =
+        text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    url.ok_or_else(|| "a server is an http or https URL, such as http://127.0.0.1:8080".to_owned())
 }
 
 /// The URL of a path below `/api` of a server. The path is given in segments, which may contain any character.
@@ -94,6 +91,8 @@ mod tests {
     #[test]
     fn a_server_is_an_http_url() {
         assert!(parse_server("https://ci.example/rivet/").is_ok());
-        assert!(parse_server("ci.example:8080").is_err());
+        for text in ["ci.example:8080", "127.0.0.1:8080", "unix:/run/rivet"] {
+            assert!(parse_server(text).unwrap_err().contains("such as http://"), "{text}");
+        }
     }
 }
