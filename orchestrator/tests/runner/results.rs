@@ -50,3 +50,24 @@ async fn stages_of_one_name_keep_what_each_returned() {
     let (result, _) = run(&stages.join(", ")).await;
     assert_eq!(result["output"], json!({"s": 1, "s 2": 2, "s 3": 3}));
 }
+
+#[tokio::test]
+async fn an_error_without_place_or_text_gets_them() {
+    for (script, expected) in [
+        ("\nlog.info(env.get(true))", "stage s: line 2: bad argument #1"),
+        ("\n\nerror({ code = 3 })", "stage s: line 3: an error that is a table, without text"),
+        ("error()", "stage s: line 1: an error that is nil, without text"),
+        (
+            "process.run('pwd', { cwd = 'nope' })",
+            "stage s: line 1: `pwd` cannot be run in nope: there is no such directory",
+        ),
+        (
+            "\nprocess.run({ 'sh', '-c', 'exit 3\\n' .. (' '):rep(20000) .. '#' })",
+            "stage s: `exit 3…` exited with 3",
+        ),
+    ] {
+        let (result, _) = run(&stage(script)).await;
+        let error = result["error_message"].as_str().unwrap();
+        assert!(error.starts_with(expected), "{script}: {error}");
+    }
+}

@@ -5,6 +5,7 @@
 
 mod command;
 mod containers;
+mod failure;
 mod modules;
 mod process;
 mod reporter;

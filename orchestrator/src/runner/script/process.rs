@@ -15,6 +15,9 @@ use super::command::{self, Outcome};
 use super::containers;
 use super::state::Job;
 
+/// Longest name of a command in an error, in bytes.
+const MAX_NAME_BYTES: usize = 1 << 10;
+
 /// A command ended with an exit code other than 0.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("`{command}` exited with {exit_code}")]
@@ -50,7 +53,7 @@ pub(super) fn module(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
             let image = job.image.borrow().clone();
             let command = match image {
                 Some(image) => containers::command(&job, &image, &invocation)?,
-                None => local(&job, &invocation),
+                None => local(&job, &invocation)?,
             };
             run(lua, &job, &invocation, command)
         })?,
@@ -61,24 +64,29 @@ pub(super) fn module(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
 /// Runs `command`, which was built from `invocation`, and returns its outcome as a Lua table.
 pub(super) fn run(lua: &Lua, job: &Job, invocation: &Invocation, command: Command) -> Result<Table> {
     job.check_cancelled()?;
-    let shown = invocation.shown();
-    job.reporter.log(LogLevel::Debug, &format!("$ {shown}"));
+    job.reporter.log(LogLevel::Debug, &format!("$ {}", invocation.shown()));
     let outcome = command::run(command, &invocation.input, &job.reporter)
-        .map_err(|error| Error::runtime(format!("`{shown}` cannot be run: {error}")))?;
+        .map_err(|error| Error::runtime(format!("`{}` cannot be run: {error}", invocation.name())))?;
     job.check_cancelled()?;
     if outcome.exit_code != 0 && !invocation.tolerant {
-        return Err(Error::external(CommandFailed { command: shown, exit_code: outcome.exit_code }));
+        let failed = CommandFailed { command: invocation.name(), exit_code: outcome.exit_code };
+        return Err(Error::external(failed));
     }
     answer(lua, &outcome)
 }
 
-fn local(job: &Job, invocation: &Invocation) -> Command {
+fn local(job: &Job, invocation: &Invocation) -> Result<Command> {
     let mut command = Command::new(&invocation.words[0]);
     let directory =
         invocation.cwd.as_ref().map_or_else(|| job.workspace.clone(), |cwd| job.workspace.join(cwd));
+    // Otherwise the error would be that of a missing program.
+    if let Some(cwd) = invocation.cwd.as_ref().filter(|_| !directory.is_dir()) {
+        let name = invocation.name();
+        return Err(Error::runtime(format!("`{name}` cannot be run in {cwd}: there is no such directory")));
+    }
     command.args(&invocation.words[1..]).current_dir(directory);
     command.env_clear().envs(&*job.environment.borrow()).envs(&invocation.env);
-    command
+    Ok(command)
 }
 
 fn answer(lua: &Lua, outcome: &Outcome) -> Result<Table> {
@@ -112,6 +120,16 @@ impl Invocation {
         Ok(invocation)
     }
 
+    /// The command as errors name it: one line, so short that the rest of the error is not cut off.
+    fn name(&self) -> String {
+        let shown = self.shown();
+        let whole = shown.trim();
+        let first = whole.lines().next().unwrap_or_default();
+        let name = &first[..first.floor_char_boundary(MAX_NAME_BYTES)];
+        if name == whole { name.to_owned() } else { format!("{name}…") }
+    }
+
+    /// The whole command, as the log shows it.
     fn shown(&self) -> String {
         match self.words.as_slice() {
             [sh, c, line] if sh == "sh" && c == "-c" => line.clone(),
@@ -181,6 +199,14 @@ mod tests {
             };
             assert_eq!(parse(arguments).unwrap(), expected, "{arguments}");
         }
+    }
+
+    #[test]
+    fn an_error_names_a_command_by_its_first_line() {
+        let name = |line: &str| Invocation { words: shell(line.to_owned()), ..Invocation::default() }.name();
+        assert_eq!(name("make test\n"), "make test");
+        assert_eq!(name("\n  set -e\n  make test"), "set -e…");
+        assert_eq!(name(&"ä".repeat(MAX_NAME_BYTES)), format!("{}…", "ä".repeat(MAX_NAME_BYTES / 2)));
     }
 
     #[test]

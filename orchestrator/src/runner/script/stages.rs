@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use mlua::{ChunkMode, Error, Function, Result, Table, Value};
+use mlua::{ChunkMode, Function, Result, Table, Value};
 use rivet_events::job_log::LogLevel;
 use serde_json::Map;
 
-use super::process::CommandFailed;
+use super::failure::{exit_code, explanation, in_stage};
 use super::reporter::Reporter;
 use super::state::{self, Job};
 use super::value;
@@ -133,39 +133,6 @@ fn run_stage(job: &Job, name: &str, stage: &Table) -> Result<serde_json::Value> 
         job.reporter.log(LogLevel::Warning, &message);
     }
     Ok(returned.unwrap_or_default())
-}
-
-/// An error in a stage, with the stage's name.
-#[derive(Debug, thiserror::Error)]
-#[error("stage {stage}: {}", explanation(.error))]
-struct StageFailed {
-    stage: String,
-    error: Error,
-}
-
-fn in_stage(stage: &str, error: Error) -> Error {
-    Error::external(StageFailed { stage: stage.to_owned(), error })
-}
-
-/// The exit code of the failed command that caused an error, or 1.
-fn exit_code(error: &Error) -> i32 {
-    if let Some(failed) = error.downcast_ref::<StageFailed>() {
-        return exit_code(&failed.error);
-    }
-    error.chain().find_map(|cause| cause.downcast_ref::<CommandFailed>()).map_or(1, |failed| failed.exit_code)
-}
-
-/// The message of an error, without Lua's stack traces.
-fn explanation(error: &Error) -> String {
-    if let Error::CallbackError { cause, .. } = error {
-        return explanation(cause);
-    }
-    let text = if let Error::RuntimeError(message) | Error::SyntaxError { message, .. } = error {
-        message.clone()
-    } else {
-        error.to_string()
-    };
-    text.split_once("\nstack traceback:").map_or(text.as_str(), |(message, _)| message).to_owned()
 }
 
 fn text_pair((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
