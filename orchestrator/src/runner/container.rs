@@ -1,5 +1,6 @@
 //! The container engine of this machine: podman if it works, else docker.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rivet_events::id::JobId;
@@ -51,8 +52,18 @@ impl Engine {
     /// Removes the containers of a job. They are not children of the job's processes, so killing those leaves them
     /// running.
     pub(super) fn remove_containers_of(self, job_id: JobId) {
-        let of_job = format!("label={}", label(job_id));
-        let Some(listed) = output(self.program(), &["ps", "--all", "--quiet", "--filter", &of_job]) else {
+        self.remove_labelled(&label(job_id));
+    }
+
+    /// Removes the containers that work in a workspace: those of one attempt, and not of a later one that may run on
+    /// this machine by now.
+    pub(super) fn remove_containers_in(self, workspace: &Path) {
+        self.remove_labelled(&label_of_workspace(workspace));
+    }
+
+    fn remove_labelled(self, label: &str) {
+        let labelled = format!("label={label}");
+        let Some(listed) = output(self.program(), &["ps", "--all", "--quiet", "--filter", &labelled]) else {
             return;
         };
         let containers: Vec<&str> = listed.split_whitespace().collect();
@@ -60,7 +71,7 @@ impl Engine {
             return;
         }
         if output(self.program(), &[&["rm", "--force"], &*containers].concat()).is_none() {
-            tracing::warn!(%job_id, ?containers, "containers of the job are left over");
+            tracing::warn!(label, ?containers, "containers of a job are left over");
         }
     }
 }
@@ -74,4 +85,9 @@ fn output(program: &str, arguments: &[&str]) -> Option<String> {
 /// The label by which the containers of a job are found.
 pub(super) fn label(job_id: JobId) -> String {
     format!("rivet.job_id={job_id}")
+}
+
+/// The label by which the containers are found that work in a workspace.
+pub(super) fn label_of_workspace(workspace: &Path) -> String {
+    format!("rivet.workspace={}", workspace.display())
 }

@@ -59,7 +59,7 @@ pub async fn run(options: RunnerOptions, shutdown: impl Future<Output = ()>) -> 
     let jobs = JobRunner {
         client: client.clone(),
         held_jobs: held_jobs.clone(),
-        work_dir,
+        work_dir: work_dir.clone(),
         engine,
         termination_grace: options.termination_grace,
         stop_now: stop_now.clone(),
@@ -72,6 +72,9 @@ pub async fn run(options: RunnerOptions, shutdown: impl Future<Output = ()>) -> 
         };
         registered?;
         let heart = heartbeat::spawn(new_client()?, options.heartbeat_interval, stop_now.clone())?;
+        // Before the first job, which may need the room.
+        let left_over = move || workspace::remove_left_over(&work_dir, engine);
+        tokio::task::spawn_blocking(left_over).await.context("removing what a killed runner left")?;
         ClaimLoop::new(client.clone(), jobs, running.clone()).run(options.parallel, &drain).await;
         running.close();
         tracing::info!(jobs = running.len(), "draining: no new claims");

@@ -29,7 +29,11 @@ impl Runner {
 
     /// A runner whose own log goes to `stderr`.
     fn start_with(server: &ScriptedServer, arguments: &[&str], stderr: Stdio) -> Self {
-        let work_dir = tempfile::tempdir().expect("a directory");
+        Self::start_in(tempfile::tempdir().expect("a directory"), server, arguments, stderr)
+    }
+
+    /// A runner with the work directory of another one.
+    fn start_in(work_dir: TempDir, server: &ScriptedServer, arguments: &[&str], stderr: Stdio) -> Self {
         let process = Command::new(env!("CARGO_BIN_EXE_rivet-orchestrator"))
             .args(["runner", "--server", &server.url, "--id", "läufer 1/a", "--work-dir"])
             .arg(work_dir.path())
@@ -204,15 +208,21 @@ async fn a_job_whose_lease_is_lost_stops_and_reports_nothing() {
 }
 
 #[tokio::test]
-async fn a_killed_runner_leaves_no_job_behind() {
+async fn a_killed_runner_leaves_no_job_and_its_successor_no_workspace() {
     let server = ScriptedServer::start(Misbehaviour::default()).await;
     let directory = tempfile::tempdir().unwrap();
     let lock = directory.path().join("lock");
-    let runner = Runner::start(&server, &[]);
+    let mut runner = Runner::start(&server, &[]);
     let job = server.launch(&holding(&lock), &json!({}));
     held(&server, job).await;
     runner.signal(Signal::KILL);
     unlocked(&lock).await;
+    runner.process.wait().await.unwrap();
+    assert_eq!(runner.workspaces(), 2, "the workspace, and its lock");
+    let successor = Runner::start_in(runner.work_dir, &server, &[], Stdio::null());
+    let next = server.launch(&example("hello.lua"), &json!({}));
+    server.completion(next).await;
+    assert_eq!(successor.workspaces(), 0);
 }
 
 #[tokio::test]
@@ -335,8 +345,8 @@ async fn commands_of_a_stage_with_a_container_run_in_it() {
     assert_eq!(server.completion(job).await["status"], "Succeeded", "{:?}", server.messages(job));
     let run = |directory| {
         format!(
-            "podman run --rm --interactive --init --label rivet.job_id={job} --volume WORKSPACE:/workspace:z \
-             --workdir {directory} --env CI --env GREETING --env RIVET_ATTEMPT --env RIVET_JOB_ID --env RIVET_PIPELINE_ID"
+            "podman run --rm --interactive --init --label rivet.job_id={job} \
+             --label rivet.workspace=WORKSPACE --volume WORKSPACE:/workspace:z --workdir {directory} --env CI --env GREETING --env RIVET_ATTEMPT --env RIVET_JOB_ID --env RIVET_PIPELINE_ID"
         )
     };
     let expected = [

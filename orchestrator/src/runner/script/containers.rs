@@ -1,8 +1,8 @@
 //! Runs commands in containers: for the Lua module `container` (`container.run(image, command, options)`), and for
 //! `process.run` in a stage that has a `container`.
 //!
-//! The workspace is mounted, and commands start in it. Containers carry the job's id as a label, by which the runner
-//! finds those of a job that was stopped.
+//! The workspace is mounted, and commands start in it. Containers carry the job's id and the workspace as labels, by
+//! which the runner finds those of a job that was stopped, and those that a killed runner left.
 
 use std::process::Command;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use mlua::{Error, FromLua, Lua, Result, Table, Value};
 
 use super::process::{self, Invocation};
 use super::state::Job;
-use crate::runner::container::label;
+use crate::runner::container::{label, label_of_workspace};
 
 /// Where the workspace is mounted in a container.
 const WORKSPACE: &str = "/workspace";
@@ -43,6 +43,7 @@ pub(super) fn command(job: &Job, image: &str, invocation: &Invocation) -> Result
     };
     let mut command = Command::new(engine.program());
     command.args(["run", "--rm", "--interactive", "--init", "--label", &label(job.id)]);
+    command.args(["--label", &label_of_workspace(&job.workspace)]);
     // The z lets containers use the workspace where SELinux is enforced.
     command.arg("--volume").arg(format!("{}:{WORKSPACE}:z", job.workspace.display()));
     let directory =
