@@ -1,5 +1,6 @@
 //! The process in which one job runs: a child of the runner, from the same binary, that leads a process group of
-//! its own. Whatever the job starts is in that group, so stopping the group stops the job.
+//! its own. Whatever the job starts is in that group, so stopping the group stops the job, unless it leaves the group
+//! (`setsid`): such a process is not stopped.
 //!
 //! The child gets its [`JobOrder`] as the first line of its standard input, and an environment in which nothing of
 //! the runner's is left but `PATH` and `LANG`. It writes [`Message`]s to its standard output, one JSON document a

@@ -30,6 +30,9 @@ process = {}
 ---Runs a command to its end. Its output goes to the job's log line by line as it comes. A command that exits with
 ---another code than 0 raises an error, which fails the stage with that code, unless `check = false`.
 ---
+---It ends when the command has ended and its output is closed: a process left in the background needs
+---`>/dev/null 2>&1`.
+---
 ---    process.run("make test | tee report")
 ---    process.run({ "git", "tag", input.version })
 ---    if not process.run("git diff --quiet", { check = false }).success then log.warning("dirty") end
