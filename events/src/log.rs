@@ -189,6 +189,13 @@ pub trait EventLog: Send + Sync {
     /// events where the log has an archive.
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
+    /// One event of a stream; `None` if the stream has no such event, or it was archived.
+    async fn read_event(
+        &self,
+        stream: &StreamId,
+        sequence: Version,
+    ) -> Result<Option<Arc<Envelope>>, ReadError>;
+
     /// Up to `limit` events after position `after`, in order, without gaps except for events that were archived or purged.
     /// Fewer where the payloads would exceed [`LogSettings::read_bytes`]; empty only at the end of the log.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError>;

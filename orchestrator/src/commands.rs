@@ -15,10 +15,11 @@ mod loader;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rivet_events::Position;
 use rivet_events::database::Database;
 use rivet_events::id::PipelineId;
 use rivet_events::log::{EventLog, ReadError};
+use rivet_events::pipeline::{PipelineDefinition, PipelineEvent};
+use rivet_events::{Event, Position, StreamId, Version};
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
@@ -26,7 +27,7 @@ use crate::domain::archive::Archive;
 use crate::domain::group::Group;
 use crate::domain::job::{Backoff, Job};
 use crate::domain::job_log::JobLog;
-use crate::domain::pipeline::Pipeline;
+use crate::domain::pipeline::{Pipeline, PipelineState};
 use crate::domain::projection::Projection;
 use crate::domain::runner::Runner;
 use crate::domain::webhook::Webhook;
@@ -143,8 +144,25 @@ impl Commands {
     pub(crate) async fn backoff(&self, pipeline_id: PipelineId) -> Option<Backoff> {
         // Not the cached one, which another replica may have deleted.
         let loaded = self.pipelines.load_fresh(pipeline_id).await;
-        let is_deleted = loaded.is_ok_and(|pipeline| pipeline.aggregate.state.deleted);
+        let is_deleted =
+            loaded.is_ok_and(|pipeline| matches!(pipeline.aggregate.state, PipelineState::Deleted(_)));
         (!is_deleted).then(|| Backoff { jitter: random::draw() })
+    }
+
+    /// What a version of a pipeline was recorded as; `None` if there is no such version. It never changes.
+    pub(crate) async fn recorded_version(
+        &self,
+        pipeline_id: PipelineId,
+        version: u32,
+    ) -> Result<Option<PipelineDefinition>, ReadError> {
+        // A pipeline is only revised until it is deleted, so version n is event n of its stream.
+        let recorded =
+            self.log().read_event(&StreamId::pipeline(pipeline_id), Version(version.into())).await?;
+        Ok(match recorded.map(|envelope| envelope.event.clone()) {
+            Some(Event::Pipeline(PipelineEvent::Created(created))) => Some(created.definition),
+            Some(Event::Pipeline(PipelineEvent::Revised(revised))) => Some(revised.definition),
+            Some(_) | None => None,
+        })
     }
 }
 

@@ -59,6 +59,11 @@ async fn what_is_appended_is_read_back(store: Store) {
     assert_eq!(log.read_stream(&StreamId::job(one), Version(0)).await.unwrap(), stream);
     assert_eq!(log.read_stream(&StreamId::job(one), Version(2)).await.unwrap(), stream[2..]);
     assert_eq!(log.read_stream(&StreamId::job_log(one), Version(0)).await.unwrap(), []);
+    for (sequence, event) in (0..).zip([None, Some(&stream[0]), Some(&stream[1]), Some(&stream[2]), None]) {
+        let found = log.read_event(&StreamId::job(one), Version(sequence)).await.unwrap();
+        assert_eq!(found.as_ref(), event, "event {sequence}");
+    }
+    assert_eq!(log.read_event(&StreamId::job_log(one), Version(1)).await.unwrap(), None);
 }
 
 async fn a_stale_append_is_refused_whole(store: Store) {

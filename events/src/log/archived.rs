@@ -36,6 +36,14 @@ impl EventLog for ArchivedLog {
         Ok(whole)
     }
 
+    async fn read_event(
+        &self,
+        stream: &StreamId,
+        sequence: Version,
+    ) -> Result<Option<Arc<Envelope>>, ReadError> {
+        self.log.read_event(stream, sequence).await
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError> {
         self.log.read_all(after, limit).await
     }

@@ -121,6 +121,14 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         Ok(self.keeper.read_stream(stream, after).await?)
     }
 
+    async fn read_event(
+        &self,
+        stream: &StreamId,
+        sequence: Version,
+    ) -> Result<Option<Arc<Envelope>>, ReadError> {
+        Ok(self.keeper.read_event(stream, sequence).await?)
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError> {
         let recent = self.published.recent.lock().unwrap_or_else(PoisonError::into_inner).after(after, limit);
         if let Some(envelopes) = recent {

@@ -32,6 +32,13 @@ pub(super) trait Keeper: Send + Sync + 'static {
         after: Version,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 
+    /// One event of a stream.
+    fn read_event(
+        &self,
+        stream: &StreamId,
+        sequence: Version,
+    ) -> impl Future<Output = Result<Option<Arc<Envelope>>, StoreError>> + Send;
+
     /// Up to `limit` events after `after`, in order of their positions.
     fn read_all(
         &self,

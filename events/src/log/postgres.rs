@@ -120,6 +120,16 @@ impl Keeper for PostgresKeeper {
         self.read(query).await
     }
 
+    async fn read_event(
+        &self,
+        stream: &StreamId,
+        sequence: Version,
+    ) -> Result<Option<Arc<Envelope>>, StoreError> {
+        let query = sqlx::query(select!("where aggregate_type = $1 and aggregate_id = $2 and sequence = $3"));
+        let query = query.bind(stream.kind.as_str()).bind(&stream.id).bind(i64::try_from(sequence.0)?);
+        Ok(self.read(query).await?.pop())
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let query = sqlx::query(select!("where position > $1 order by position limit $2"));
         self.read(query.bind(i64::try_from(after.0)?).bind(i64::try_from(limit)?)).await

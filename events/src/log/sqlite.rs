@@ -94,6 +94,20 @@ impl Keeper for SqliteKeeper {
         rows.iter().map(decode).collect()
     }
 
+    async fn read_event(
+        &self,
+        stream: &StreamId,
+        sequence: Version,
+    ) -> Result<Option<Arc<Envelope>>, StoreError> {
+        let row = sqlx::query(select!("where aggregate_type = ?1 and aggregate_id = ?2 and sequence = ?3"))
+            .bind(stream.kind.as_str())
+            .bind(&stream.id)
+            .bind(i64::try_from(sequence.0)?)
+            .fetch_optional(&self.database.readers)
+            .await?;
+        row.as_ref().map(decode).transpose()
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let rows = sqlx::query(select!("where position > ?1 order by position limit ?2"))
             .bind(i64::try_from(after.0)?)

@@ -35,7 +35,7 @@ impl Weigh for Job {
 
 impl Weigh for Pipeline {
     fn weight(&self) -> usize {
-        self.state.versions.iter().map(|version| of_definition(&version.definition)).sum()
+        self.state.newest().map_or(0, |newest| of_definition(&newest.definition))
     }
 }
 

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 
 use super::jobs::waiting::Waiting;
 use crate::domain::job::JobState;
-use crate::domain::pipeline::PipelineState;
+use crate::domain::pipeline::{PipelineState, Revision};
 
 /// A job.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -250,10 +250,9 @@ impl Pipeline {
 
     /// From the aggregate; `None` for a pipeline that never existed or was deleted.
     pub(super) fn from_state(state: &PipelineState) -> Option<Self> {
-        let (number, definition) = state.current()?;
-        let (first, current) = (state.version(1)?, state.version(number)?);
+        let Revision { pipeline_id, version, definition, created_at, revised_at } = state.current()?;
         let definition = PipelineDefinition::clone(definition);
-        Some(Self::new(state.pipeline_id?, number, definition, first.created_at, current.created_at))
+        Some(Self::new(*pipeline_id, *version, definition, *created_at, *revised_at))
     }
 
     /// From its parts.

@@ -18,12 +18,12 @@ use tokio_util::task::TaskTracker;
 use super::error::ApiError;
 use super::header::RequestId;
 use crate::clock::Clock;
-use crate::commands::{CommandError, Commands, Committed, Loaded};
+use crate::commands::{CommandError, Commands, Committed};
 use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
 use crate::domain::job::{Backoff, JobState, Running};
-use crate::domain::pipeline::{Pipeline, PipelineError};
+use crate::domain::pipeline::PipelineError;
 use crate::domain::runner::{RecordHeartbeat, Runner, RunnerCommand, RunnerState};
 use crate::feed::Feed;
 use crate::liveness::Liveness;
@@ -203,31 +203,20 @@ impl AppState {
         })
     }
 
-    /// A pipeline with all its versions; also a deleted one.
-    pub(super) async fn pipeline(&self, id: PipelineId) -> Result<Loaded<Pipeline>, ApiError> {
-        let loaded = self.commands.pipelines.load(id).await?;
-        if loaded.aggregate.state.pipeline_id.is_some() {
-            Ok(loaded)
-        } else {
-            Err(PipelineError::NotFound.into())
-        }
-    }
-
-    /// The version of the pipeline that a job was launched with. A cached pipeline without that version is loaded
-    /// again from the log, since another replica may have just recorded it.
+    /// The version of the pipeline that a job was launched with; also of a deleted pipeline. One that is not the newest,
+    /// as far as is known here, is read from the log.
     pub(super) async fn definition_of(
         &self,
         launch: &JobLaunched,
     ) -> Result<Arc<PipelineDefinition>, CommandError<PipelineError>> {
         let (id, version) = (launch.pipeline_id, launch.pipeline_version);
-        let pipelines = &self.commands.pipelines;
-        let mut loaded = pipelines.load(id).await?;
-        if loaded.aggregate.state.version(version).is_none() {
-            loaded = pipelines.load_fresh(id).await?;
+        let pipeline = self.commands.pipelines.load(id).await?.aggregate.state;
+        if let Some(newest) = pipeline.newest().filter(|newest| newest.version == version) {
+            return Ok(newest.definition.clone());
         }
-        let version = loaded.aggregate.state.version(version);
-        let version = version.ok_or(CommandError::Refused(PipelineError::NotFound))?;
-        Ok(version.definition.clone())
+        let recorded = self.commands.recorded_version(id, version).await;
+        let recorded = recorded.map_err(|error| CommandError::Unavailable(error.0))?;
+        recorded.map(Arc::new).ok_or(CommandError::Refused(PipelineError::NotFound))
     }
 }
 

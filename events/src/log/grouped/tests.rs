@@ -39,6 +39,14 @@ impl Keeper for Overtaking {
         self.memory.read_stream(stream, after).await
     }
 
+    async fn read_event(
+        &self,
+        stream: &StreamId,
+        sequence: Version,
+    ) -> Result<Option<Arc<Envelope>>, StoreError> {
+        self.memory.read_event(stream, sequence).await
+    }
+
     async fn read_all(&self, _after: Position, _limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
         Err("the table was read".into())
     }

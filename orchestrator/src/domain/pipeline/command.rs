@@ -50,6 +50,8 @@ pub struct RevisePipeline {
 pub struct RollBackPipeline {
     /// The earlier version.
     pub version: u32,
+    /// Its definition, as it was recorded; `None` if the pipeline has no such version.
+    pub definition: Option<Box<PipelineDefinition>>,
     /// Time of the command.
     pub now: DateTime<Utc>,
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline, RollBackPipeline};
 pub use decide::PipelineError;
 pub use parameters::{ParameterError, check as check_parameters};
-pub use state::{PipelineState, PipelineVersion};
+pub use state::{PipelineState, Revision};
 
 /// The aggregate behind a pipeline's stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

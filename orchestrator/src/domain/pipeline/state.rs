@@ -7,56 +7,76 @@ use rivet_events::id::PipelineId;
 use rivet_events::pipeline::{PipelineDefinition, PipelineEvent};
 use serde::{Deserialize, Serialize};
 
-/// A pipeline with all of its versions. They are kept after its deletion, since jobs refer to them.
+/// A pipeline, by whether it exists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct PipelineState {
-    /// `None` before the first event.
-    pub pipeline_id: Option<PipelineId>,
-    /// All versions, version 1 first.
-    pub versions: Vec<PipelineVersion>,
-    /// Whether it was deleted.
-    pub deleted: bool,
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum PipelineState {
+    /// Never created.
+    #[default]
+    Absent,
+    /// Takes launches.
+    Current(Revision),
+    /// Deleted, at its last revision: jobs that were launched before still refer to it.
+    Deleted(Revision),
 }
 
-/// One version of a pipeline.
+/// The newest version of a pipeline. Earlier ones are only in its stream, whose event n recorded version n: a script
+/// can be large, and a pipeline can have many.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PipelineVersion {
+pub struct Revision {
+    /// The pipeline.
+    pub pipeline_id: PipelineId,
+    /// The number of the version.
+    pub version: u32,
     /// Its definition.
     pub definition: Arc<PipelineDefinition>,
-    /// When it was created.
+    /// When version 1 was created.
     pub created_at: DateTime<Utc>,
+    /// When this version was.
+    pub revised_at: DateTime<Utc>,
 }
 
 impl PipelineState {
-    /// Applies one event.
+    /// Applies one event. An event that does not fit the state changes nothing.
     #[must_use]
-    pub fn evolve(mut self, event: PipelineEvent) -> Self {
-        match event {
-            PipelineEvent::Created(e) => {
-                self.pipeline_id = Some(e.pipeline_id);
-                self.push(e.definition, e.created_at);
-            }
-            PipelineEvent::Revised(e) => self.push(e.definition, e.revised_at),
-            PipelineEvent::Deleted(_) => self.deleted = true,
+    pub fn evolve(self, event: PipelineEvent) -> Self {
+        match (self, event) {
+            (_, PipelineEvent::Created(e)) => Self::Current(Revision {
+                pipeline_id: e.pipeline_id,
+                version: 1,
+                definition: Arc::new(e.definition),
+                created_at: e.created_at,
+                revised_at: e.created_at,
+            }),
+            (Self::Current(revision), PipelineEvent::Revised(e)) => Self::Current(Revision {
+                version: e.version,
+                definition: Arc::new(e.definition),
+                revised_at: e.revised_at,
+                ..revision
+            }),
+            (Self::Current(revision), PipelineEvent::Deleted(_)) => Self::Deleted(revision),
+            (
+                state @ (Self::Absent | Self::Deleted(_)),
+                PipelineEvent::Revised(_) | PipelineEvent::Deleted(_),
+            ) => state,
         }
-        self
     }
 
-    fn push(&mut self, definition: PipelineDefinition, created_at: DateTime<Utc>) {
-        self.versions.push(PipelineVersion { definition: Arc::new(definition), created_at });
-    }
-
-    /// The number and the definition of the current version, which a launch takes; `None` for a pipeline that does
-    /// not exist or was deleted.
+    /// The current version, which a launch takes; `None` for a pipeline that does not exist or was deleted.
     #[must_use]
-    pub fn current(&self) -> Option<(u32, &Arc<PipelineDefinition>)> {
-        let version = self.versions.last().filter(|_| !self.deleted)?;
-        Some((u32::try_from(self.versions.len()).unwrap_or(u32::MAX), &version.definition))
+    pub fn current(&self) -> Option<&Revision> {
+        match self {
+            Self::Current(revision) => Some(revision),
+            Self::Absent | Self::Deleted(_) => None,
+        }
     }
 
-    /// A version by its number, even if the pipeline was deleted.
+    /// The newest version, even if the pipeline was deleted.
     #[must_use]
-    pub fn version(&self, number: u32) -> Option<&PipelineVersion> {
-        self.versions.get(usize::try_from(number).ok()?.checked_sub(1)?)
+    pub fn newest(&self) -> Option<&Revision> {
+        match self {
+            Self::Current(revision) | Self::Deleted(revision) => Some(revision),
+            Self::Absent => None,
+        }
     }
 }

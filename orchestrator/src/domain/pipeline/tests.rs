@@ -14,6 +14,7 @@ use super::{
     CreatePipeline, DeletePipeline, Pipeline, PipelineCommand, PipelineError, PipelineState, RevisePipeline,
     RollBackPipeline,
 };
+use crate::domain::Weigh;
 use crate::domain::spec::Given;
 
 fn given(events: impl Into<Vec<PipelineEvent>>) -> Given<Pipeline> {
@@ -84,8 +85,13 @@ fn revise(name: &str, second: i64) -> PipelineCommand {
     PipelineCommand::Revise(RevisePipeline { definition, expected: None, now: at(second) })
 }
 
-fn roll_back(version: u32, second: i64) -> PipelineCommand {
-    PipelineCommand::RollBack(RollBackPipeline { version, now: at(second) })
+fn roll_back(version: u32, name: &str, second: i64) -> PipelineCommand {
+    let definition = Some(Box::new(definition(name)));
+    PipelineCommand::RollBack(RollBackPipeline { version, definition, now: at(second) })
+}
+
+fn roll_back_to_none(version: u32) -> PipelineCommand {
+    PipelineCommand::RollBack(RollBackPipeline { version, definition: None, now: at(10) })
 }
 
 fn restored(version: u32, restores: u32, name: &str) -> PipelineEvent {
@@ -143,7 +149,7 @@ fn nothing_can_be_revised_or_deleted_that_is_not_there() {
 fn a_launch_takes_the_last_version_and_none_of_a_pipeline_that_is_not_there() {
     let current = |events: &[PipelineEvent]| {
         let state = state_after(events.iter().cloned());
-        state.current().map(|(version, definition)| (version, definition.name.clone()))
+        state.current().map(|current| (current.version, current.definition.name.clone()))
     };
     assert_eq!(current(&[]), None);
     assert_eq!(current(&[created()]), Some((1, "one".to_owned())));
@@ -152,29 +158,40 @@ fn a_launch_takes_the_last_version_and_none_of_a_pipeline_that_is_not_there() {
 }
 
 #[test]
-fn every_version_stays_readable_also_of_a_deleted_pipeline() {
+fn the_newest_version_stays_known_also_of_a_deleted_pipeline() {
     let state = state_after([created(), revised(2, "two"), deleted()]);
-    let name = |number| state.version(number).map(|version| version.definition.name.as_str());
-    assert_eq!((name(0), name(1), name(2), name(3)), (None, Some("one"), Some("two"), None));
+    let newest = state.newest().unwrap();
+    assert_eq!((newest.version, newest.definition.name.as_str()), (2, "two"));
+    assert_eq!((newest.created_at, newest.revised_at), (at(0), at(2)));
+}
+
+#[test]
+fn what_is_kept_in_memory_does_not_grow_with_each_version() {
+    let of_one_version = Pipeline { state: state_after([created()]) }.weight();
+    let revisions = (2..=100).map(|version| revised(version, "two"));
+    let of_many = Pipeline { state: state_after(std::iter::once(created()).chain(revisions)) }.weight();
+    assert_eq!(of_many, of_one_version);
 }
 
 #[test]
 fn a_rollback_is_a_version_of_its_own_that_names_the_one_it_brings_back() {
-    given([created(), revised(2, "two")]).when(roll_back(1, 3)).then([restored(3, 1, "one")]);
+    given([created(), revised(2, "two")]).when(roll_back(1, "one", 3)).then([restored(3, 1, "one")]);
     let back_and_forth = [created(), revised(2, "two"), restored(3, 1, "one")];
-    given(back_and_forth).when(roll_back(2, 4)).then([restored(4, 2, "two")]);
+    given(back_and_forth).when(roll_back(2, "two", 4)).then([restored(4, 2, "two")]);
 }
 
 #[test]
 fn a_rollback_to_what_runs_already_is_no_version() {
-    given([created(), revised(2, "two")]).when(roll_back(2, 3)).then([]);
-    given([created(), revised(2, "two"), restored(3, 1, "one")]).when(roll_back(1, 4)).then([]);
+    given([created(), revised(2, "two")]).when(roll_back(2, "two", 3)).then([]);
+    given([created(), revised(2, "two"), restored(3, 1, "one")]).when(roll_back(1, "one", 4)).then([]);
 }
 
 #[test]
 fn a_rollback_needs_a_version_that_was() {
     for version in [0, 2, u32::MAX] {
-        given([created()]).when(roll_back(version, 1)).then_refused(PipelineError::NoVersion(version));
+        given([created()]).when(roll_back_to_none(version)).then_refused(PipelineError::NoVersion(version));
     }
-    given([created(), deleted()]).when(roll_back(1, 10)).then_refused(PipelineError::NotFound);
+    for command in [roll_back(1, "one", 10), roll_back_to_none(9)] {
+        given([created(), deleted()]).when(command).then_refused(PipelineError::NotFound);
+    }
 }

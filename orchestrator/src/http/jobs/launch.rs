@@ -22,7 +22,7 @@ use crate::definition::MAX_PRIORITY;
 use crate::digest;
 use crate::domain;
 use crate::domain::job::{JobCommand, JobError, JobState, LaunchJob};
-use crate::domain::pipeline::{PipelineError, PipelineState, check_parameters};
+use crate::domain::pipeline::{PipelineError, PipelineState, Revision, check_parameters};
 use crate::http::answer::Recorded;
 use crate::http::body::Job;
 use crate::http::error::ApiError;
@@ -109,7 +109,7 @@ async fn execute(
     metadata: &Metadata,
 ) -> Result<Committed<domain::job::Job>, ApiError> {
     for _ in 0..MAX_TRIES {
-        let pipeline = state.pipeline(body.pipeline_id).await?;
+        let pipeline = state.commands.pipelines.load(body.pipeline_id).await?;
         let launch = launched(body, job_id, digest, &pipeline.aggregate.state, state.clock.now())?;
         let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
         let on_condition = [pipeline.unmoved()];
@@ -133,11 +133,11 @@ fn launched(
     pipeline: &PipelineState,
     now: DateTime<Utc>,
 ) -> Result<JobLaunched, ApiError> {
-    let (version, definition) = pipeline.current().ok_or(PipelineError::NotFound)?;
+    let Revision { version, definition, .. } = pipeline.current().ok_or(PipelineError::NotFound)?;
     Ok(JobLaunched {
         job_id,
         pipeline_id: body.pipeline_id,
-        pipeline_version: version,
+        pipeline_version: *version,
         parameters: check_parameters(&definition.inputs, body.parameters.clone().unwrap_or_default())?,
         demands: definition.demands.clone(),
         priority: body.priority.or(definition.config.priority).unwrap_or(DEFAULT_PRIORITY),

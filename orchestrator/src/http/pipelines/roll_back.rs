@@ -43,7 +43,9 @@ pub(in crate::http) async fn roll_back(
     Json(RollBack { version }): Json<RollBack>,
 ) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
-    let roll_back = PipelineCommand::RollBack(RollBackPipeline { version, now: state.clock.now() });
+    let definition = state.commands.recorded_version(id, version).await?.map(Box::new);
+    let roll_back = RollBackPipeline { version, definition, now: state.clock.now() };
+    let roll_back = PipelineCommand::RollBack(roll_back);
     let committed = state.commands.pipelines.execute(id, roll_back, &metadata).await?;
     let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
     Ok(Recorded(state.position_of(&committed).await?, JsonBody(pipeline)))

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Schema, SchemaType, Type};
 
+use crate::domain::pipeline::PipelineError;
 use crate::domain::webhook::{CreateWebhook, WebhookCommand};
 use crate::http::answer::Recorded;
 use crate::http::body::Webhook;
@@ -89,8 +90,10 @@ pub(in crate::http) async fn create(
     if body.batch_size.is_some_and(|size| !(1..=MAX_BATCH).contains(&size)) {
         return Err(refused(&format!("batch_size: must be from 1 to {MAX_BATCH}")));
     }
-    if let Some(pipeline_id) = body.pipeline_id {
-        state.pipeline(pipeline_id).await?;
+    if let Some(pipeline_id) = body.pipeline_id
+        && state.commands.pipelines.load(pipeline_id).await?.aggregate.state.newest().is_none()
+    {
+        return Err(PipelineError::NotFound.into());
     }
     let head = state.feed.head().await?;
     let after = body.after.map_or(head, Position);
