@@ -1,15 +1,15 @@
 //! The write side: loads an aggregate, lets it decide on a command, and appends the events at the version decided on.
 //!
 //! [`Executor`] does this for one kind of aggregate, with optimistic concurrency: on a conflict it loads and decides
-//! again, a bounded number of times. `cache` keeps recent states in memory; `invalidation` drops those that another
-//! process has moved past. `background` sends the commands that no client has sent.
+//! again, a bounded number of times. `cache` keeps recent states in memory; `following` brings those of pipelines
+//! and runners up to what other processes append. `background` sends the commands that no client has sent.
 
 mod background;
 mod cache;
 mod error;
 mod event_store;
 mod executor;
-mod invalidation;
+mod following;
 mod loader;
 
 use std::sync::Arc;
@@ -97,8 +97,8 @@ impl Commands {
             jobs: Executor::new(database, journal.clone(), counts)
                 .observed(move |before, after| of_jobs.count(before, after)),
             job_logs: Executor::new(database, journal.clone(), counts),
-            pipelines: Executor::new(database, journal.clone(), counts),
-            runners: Executor::new(database, journal.clone(), counts),
+            pipelines: Executor::new(database, journal.clone(), counts).reading_on(),
+            runners: Executor::new(database, journal.clone(), counts).reading_on(),
             groups: Executor::new(database, journal.clone(), counts),
             projections: Executor::new(database, journal.clone(), counts),
             webhooks: Executor::new(database, journal.clone(), counts),

@@ -1,15 +1,17 @@
-//! A replica has the state of a job in its cache, and another one moves the job: what a client is answered goes by the
-//! log, not by the cache.
+//! A replica has the state of a job, a pipeline or a runner in its cache, and another one moves it: what a client is
+//! answered goes by the log, not by the cache.
 
+use reqwest::Method;
 use rivet_tests::client::Client;
-use rivet_tests::sample::{entry, failure, history, id, new_pipeline, new_pipeline_with, success};
+use rivet_tests::sample::{entry, failure, history, id, new_pipeline, new_pipeline_with, script, success};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
 
 /// Two replicas over one PostgreSQL.
 struct Replicas {
-    _store: Store,
+    store: Store,
     servers: [Server; 2],
 }
 
@@ -17,7 +19,7 @@ impl Replicas {
     async fn start() -> Self {
         let store = Store::create(StoreKind::Postgres).await;
         let servers = [Server::start(&store, &[]).await, Server::start(&store, &[]).await];
-        Self { _store: store, servers }
+        Self { store, servers }
     }
 
     fn clients(&self) -> [Client; 2] {
@@ -154,4 +156,34 @@ async fn a_job_of_a_full_group_that_runs_is_claimed_already() {
     let job = grouped(&one).await;
     other.claim(&job, "r").await.expect(200);
     one.claim(&job, "s").await.expect_refusal(409, "already_claimed");
+}
+
+async fn revise(api: &Client, pipeline: &str, script: &str) {
+    let request = api.request(Method::PUT, &format!("/api/pipeline/{pipeline}"));
+    api.send(request.json(&json!({"script": script}))).await.expect(200);
+}
+
+/// The streams of pipelines and runners become long. Their first events are made unreadable here, to show that nobody
+/// reads them again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_reads_only_what_another_one_has_added_to_a_pipeline_or_a_runner() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    let pipeline = new_pipeline(&one).await;
+    one.register("r", &[]).await.expect(200);
+    other.launch(&pipeline, &json!({})).await.expect(200);
+    other.register("r", &[]).await.expect(200);
+    let unreadable = "update events set payload = '{}' where sequence = 1 and aggregate_type in";
+    let mut database = PgConnection::connect(replicas.store.url()).await.unwrap();
+    let unreadable = format!("{unreadable} ('pipeline', 'runner')");
+    assert_eq!(sqlx::query(&unreadable).execute(&mut database).await.unwrap().rows_affected(), 2);
+    for n in 2..20 {
+        one.register("r", &[&n.to_string()]).await.expect(200);
+        other.register("r", &[&n.to_string()]).await.expect(200);
+        let text = script(&n.to_string(), "");
+        revise(&one, &pipeline, &text).await;
+        let job = other.launch(&pipeline, &json!({})).await.expect(200);
+        assert_eq!(job["pipeline_version"], n);
+        revise(&other, &pipeline, &text).await;
+    }
 }

@@ -72,11 +72,18 @@ impl<A> StateCache<A> {
         self.entries().remove(id);
     }
 
-    /// Drops the aggregate from the cache if its version is below `reached`.
-    pub(super) fn remove_before(&self, id: &str, reached: Version) {
-        let mut entries = self.entries();
-        if entries.states.peek(id).is_some_and(|cached| cached.version < reached) {
-            entries.remove(id);
+    /// Brings the aggregate from the version before `reached` to it, as `next` does. Drops it if it is at an even earlier
+    /// one, or if there is no next state.
+    pub(super) fn advance(&self, id: &str, reached: Version, next: impl FnOnce(&A) -> Option<A>)
+    where
+        A: Clone + Weigh,
+    {
+        let cached = self.entries().states.peek(id).cloned();
+        let Some(cached) = cached.filter(|cached| cached.version < reached) else { return };
+        let is_next = cached.version.0 + 1 == reached.0;
+        match is_next.then(|| next(&cached.aggregate)).flatten() {
+            Some(aggregate) => self.put(id, &aggregate, reached),
+            None => self.remove(id),
         }
     }
 }
@@ -126,12 +133,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_is_forgotten() {
+    fn a_state_goes_on_to_the_next_version_and_not_over_a_gap() {
         let states = StateCache::default();
         states.put("a", &"second", Version(2));
-        states.remove_before("a", Version(2));
-        assert_eq!(cached(&states, "a"), Some(("second", 2)));
-        states.remove_before("a", Version(3));
+        states.advance("a", Version(2), |_| panic!("it is there already"));
+        states.advance("a", Version(3), |&cached| (cached == "second").then_some("third"));
+        assert_eq!(cached(&states, "a"), Some(("third", 3)));
+        states.advance("a", Version(5), |_| panic!("there is one between"));
+        assert_eq!(cached(&states, "a"), None);
+        states.advance("a", Version(6), |_| panic!("it is not cached"));
+        states.put("a", &"sixth", Version(6));
+        states.advance("a", Version(7), |_| None);
         assert_eq!(cached(&states, "a"), None);
     }
 
@@ -144,6 +156,7 @@ mod tests {
         }
         assert!(states.get("0").is_some() && states.get("1").is_none());
     }
+
     #[test]
     fn the_least_recently_used_leaves_also_where_there_are_few_large_ones() {
         let states = StateCache::default();
@@ -154,7 +167,7 @@ mod tests {
         let versions = ["a", "b", "c", "d"].map(|id| cached(&states, id).map(|(_, version)| version));
         assert_eq!(versions, [Some(4), None, Some(3), Some(5)]);
         states.remove("a");
-        states.remove_before("c", Version(9));
+        states.advance("c", Version(9), |_| None);
         states.put("b", &large, Version(1));
         assert_eq!(states.entries().bytes, 2 * large.len());
     }

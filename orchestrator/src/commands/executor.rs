@@ -1,7 +1,8 @@
 //! Executes the commands of one kind of aggregate: load, decide, append at the version decided on.
 //!
-//! States come from a cache. A stale one is harmless: the append would conflict, and where other processes append to
-//! the log, a refusal or "nothing to do" is believed only after a load from the log.
+//! States come from a cache, where one may be stale if other processes append to the log. To a command this does no
+//! harm: the append would conflict, and a refusal or "nothing to do" is believed only after a load from the log.
+//! Whoever only reads a state has to reckon with a stale one ([`Executor::load`], [`Executor::load_fresh`]).
 
 use std::error::Error;
 use std::fmt::Display;
@@ -13,7 +14,7 @@ use rivet_events::cqrs::AggregateEvent;
 use rivet_events::database::Database;
 use rivet_events::id::CommandId;
 use rivet_events::log::{Append, AppendError, EventLog, StreamWrite};
-use rivet_events::{Metadata, Position, StreamId, StreamType, Version};
+use rivet_events::{Envelope, Metadata, Position, StreamId, StreamType, Version};
 
 use super::cache::{State, StateCache};
 use super::loader::{LoadError, Loader};
@@ -33,6 +34,8 @@ pub struct Executor<A: Aggregate> {
     loader: Arc<Loader<A>>,
     cache: StateCache<A>,
     counts: Arc<CommandCounts>,
+    /// Whether a load from the log reads on from the cached state.
+    reads_on: bool,
     /// Called with the aggregate before and after each append.
     observer: Option<Arc<Observer<A>>>,
 }
@@ -84,6 +87,7 @@ impl<A: Aggregate> Clone for Executor<A> {
             loader: self.loader.clone(),
             cache: self.cache.clone(),
             counts: self.counts.clone(),
+            reads_on: self.reads_on,
             observer: self.observer.clone(),
         }
     }
@@ -102,8 +106,15 @@ where
             journal,
             cache: StateCache::default(),
             counts: Arc::new(metrics.of(A::TYPE, A::Command::NAMES)),
+            reads_on: false,
             observer: None,
         }
+    }
+
+    /// For streams that become long, and are never purged and begun anew: a load from the log reads only what follows
+    /// the cached state.
+    pub(super) fn reading_on(self) -> Self {
+        Self { reads_on: true, ..self }
     }
 
     /// Adds an observer, which is called with the aggregate before and after each append.
@@ -228,9 +239,14 @@ where
         self.cache.remove(&stream_of::<A>(id).id);
     }
 
-    /// Drops the aggregate from the cache if it is cached below version `reached`.
-    pub(super) fn forget_before(&self, id: &str, reached: Version) {
-        self.cache.remove_before(id, reached);
+    /// Brings the aggregate in the cache up to an event of the log. If the cached state is not the one just before that
+    /// event, it is dropped instead.
+    pub(super) fn follow(&self, Envelope { stream, sequence, event, .. }: &Envelope) {
+        self.cache.advance(&stream.id, *sequence, |cached| {
+            let mut aggregate = cached.clone();
+            aggregate.apply(A::Event::from_event(event)?.clone());
+            Some(aggregate)
+        });
     }
 
     /// The aggregate from the cache, or else from the log. It may be stale where other processes append.
@@ -283,7 +299,12 @@ where
     }
 
     async fn reload_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
-        let (aggregate, version) = self.loader.load(stream).await.map_err(|error| match error {
+        let cached = if self.reads_on { self.cache.get(&stream.id) } else { None };
+        let loaded = match cached {
+            Some(state) => self.loader.read_on(stream, state.aggregate.clone(), state.version).await,
+            None => self.loader.load(stream).await,
+        };
+        let (aggregate, version) = loaded.map_err(|error| match error {
             LoadError::Unavailable(error) => CommandError::Unavailable(error),
             LoadError::Corrupt(error) => CommandError::Corrupt(stream.clone(), error),
         })?;

@@ -1,4 +1,5 @@
-//! Loads an aggregate by replaying its stream: on PostgreSQL through postgres-es, elsewhere from the [`EventLog`].
+//! Loads an aggregate by replaying its stream: a whole one on PostgreSQL through postgres-es, and else from the
+//! [`EventLog`].
 
 use std::sync::Arc;
 
@@ -11,11 +12,10 @@ use rivet_events::log::{EventLog, StoreError};
 use rivet_events::{Event, StreamId, StreamType, Version};
 
 /// Reads the events of one kind of aggregate.
-pub(super) enum Loader<A: Aggregate> {
-    /// Through postgres-es, whose table layout our events table has.
-    Repository(Box<PersistedEventStore<PostgresEventRepository, A>>),
-    /// Through the log itself, whatever stores it.
-    Log(Arc<dyn EventLog>),
+pub(super) struct Loader<A: Aggregate> {
+    log: Arc<dyn EventLog>,
+    /// postgres-es, whose table layout our events table has; `None` where only the log can read whole streams.
+    repository: Option<PersistedEventStore<PostgresEventRepository, A>>,
 }
 
 /// Why a stream could not be loaded.
@@ -26,39 +26,45 @@ pub(super) enum LoadError {
 
 impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
     pub(super) fn new(database: &Database, log: Arc<dyn EventLog>) -> Self {
-        match database {
+        let repository = match database {
             // Events of job logs may be in the archive, where only the log can read them.
-            Database::Postgres(_) if A::TYPE == StreamType::JobLog.as_str() => Self::Log(log),
+            Database::Postgres(_) if A::TYPE == StreamType::JobLog.as_str() => None,
             Database::Postgres(pool) => {
                 let repository = PostgresEventRepository::new(pool.clone());
-                let store = PersistedEventStore::new_event_store(repository).with_upcasters(upcasters());
-                Self::Repository(Box::new(store))
+                Some(PersistedEventStore::new_event_store(repository).with_upcasters(upcasters()))
             }
-            Database::Sqlite(_) => Self::Log(log),
-        }
+            Database::Sqlite(_) => None,
+        };
+        Self { log, repository }
     }
 
     /// The aggregate after all of its events, and its version. A stream that does not exist gives the default state
     /// at version 0.
     pub(super) async fn load(&self, stream: &StreamId) -> Result<(A, Version), LoadError> {
-        let mut aggregate = A::default();
-        let mut version = Version::default();
-        match self {
-            Self::Repository(store) => {
-                for envelope in store.load_events(&stream.id).await.map_err(repository_error)? {
-                    version = Version(envelope.sequence as u64);
-                    aggregate.apply(envelope.payload);
-                }
-            }
-            Self::Log(log) => {
-                let envelopes = log.read_stream(stream, version).await;
-                for envelope in envelopes.map_err(|error| LoadError::Unavailable(error.0))? {
-                    let event = A::Event::from_event(&envelope.event)
-                        .ok_or_else(|| LoadError::Corrupt(unreadable(&envelope.event).into()))?;
-                    version = envelope.sequence;
-                    aggregate.apply(event.clone());
-                }
-            }
+        let (mut aggregate, mut version) = (A::default(), Version::default());
+        let Some(repository) = &self.repository else {
+            return self.read_on(stream, aggregate, version).await;
+        };
+        for envelope in repository.load_events(&stream.id).await.map_err(repository_error)? {
+            version = Version(envelope.sequence as u64);
+            aggregate.apply(envelope.payload);
+        }
+        Ok((aggregate, version))
+    }
+
+    /// The aggregate, which is known as of `version`, after all events that follow, and its version.
+    pub(super) async fn read_on(
+        &self,
+        stream: &StreamId,
+        mut aggregate: A,
+        mut version: Version,
+    ) -> Result<(A, Version), LoadError> {
+        let envelopes = self.log.read_stream(stream, version).await;
+        for envelope in envelopes.map_err(|error| LoadError::Unavailable(error.0))? {
+            let event = A::Event::from_event(&envelope.event)
+                .ok_or_else(|| LoadError::Corrupt(unreadable(&envelope.event).into()))?;
+            version = envelope.sequence;
+            aggregate.apply(event.clone());
         }
         Ok((aggregate, version))
     }

@@ -1,9 +1,10 @@
-//! Drops cached states that the log has moved past, because another replica appended to their streams.
+//! Brings cached states up to what other replicas append to their streams.
 //!
 //! The appends of this process update the cache themselves, and a command notices a stale state by its conflict. But
-//! some states are only read, with no append that would conflict: the capabilities of a runner, the versions of a
-//! pipeline. For these, each process follows the log. It also learns there that a runner was removed or lost, so that the
-//! next contact with it is recorded, with whatever process that is.
+//! the states of runners and pipelines are often only read, with no append that would conflict: the capabilities of the
+//! one, the definition of the other. And their streams can be so long that they should not be read again for each event
+//! of another replica. So each process follows the log for these. It also learns there that a runner was removed or
+//! lost, so that the next contact with it is recorded, with whatever process that is.
 
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ const BATCH: usize = 1_000;
 const PAUSE: Duration = Duration::from_secs(1);
 
 impl Commands {
-    /// Follows the log from after `seen` until `stop`, drops the cached states that it makes stale, and tells
-    /// `liveness` which runners it shows as removed or lost.
+    /// Follows the log from after `seen` until `stop`, keeps the cached states of pipelines and runners up to date, and
+    /// tells `liveness` which runners it shows as removed or lost.
     pub(crate) async fn follow(&self, seen: Position, liveness: &Liveness, stop: CancellationToken) {
         stop.run_until_cancelled(self.follow_from(seen, liveness)).await;
     }
@@ -35,7 +36,7 @@ impl Commands {
             match log.read_all(seen, BATCH).await {
                 Ok(events) => {
                     for envelope in &events {
-                        self.invalidate(envelope);
+                        self.follow_event(envelope);
                         if let Event::Runner(
                             RunnerEvent::Removed(RunnerRemoved { runner_id, .. })
                             | RunnerEvent::Lost(RunnerLost { runner_id, .. }),
@@ -55,11 +56,12 @@ impl Commands {
         }
     }
 
-    fn invalidate(&self, Envelope { stream, sequence, .. }: &Envelope) {
-        match stream.kind {
-            StreamType::Pipeline => self.pipelines.forget_before(&stream.id, *sequence),
-            StreamType::Runner => self.runners.forget_before(&stream.id, *sequence),
-            // Loaded only to execute a command on them, which notices a stale state by its conflict.
+    fn follow_event(&self, envelope: &Envelope) {
+        match envelope.stream.kind {
+            StreamType::Pipeline => self.pipelines.follow(envelope),
+            StreamType::Runner => self.runners.follow(envelope),
+            // Read only for a command that notices a stale state by its conflict, or whose handler asks the log again
+            // where it matters.
             StreamType::Job
             | StreamType::JobLog
             | StreamType::Claim
