@@ -163,6 +163,19 @@ async fn revise(api: &Client, pipeline: &str, script: &str) {
     api.send(request.json(&json!({"script": script}))).await.expect(200);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_launch_is_refused_only_by_the_version_that_is_current_at_all_replicas() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    let pipeline = new_pipeline(&one).await;
+    for n in 0..20 {
+        let only = format!("inputs = {{ x = {{ type = 'number', options = {{ {n} }} }} }},");
+        revise(&one, &pipeline, &script("build", &only)).await;
+        other.launch(&pipeline, &json!({"x": n})).await.expect(200);
+    }
+    other.launch(&pipeline, &json!({"x": 0})).await.expect_refusal(422, "invalid_parameters");
+}
+
 /// The streams of pipelines and runners become long. Their first events are made unreadable here, to show that nobody
 /// reads them again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

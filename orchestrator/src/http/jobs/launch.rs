@@ -108,9 +108,15 @@ async fn execute(
     digest: Option<&String>,
     metadata: &Metadata,
 ) -> Result<Committed<domain::job::Job>, ApiError> {
+    let pipelines = &state.commands.pipelines;
     for _ in 0..MAX_TRIES {
-        let pipeline = state.commands.pipelines.load(body.pipeline_id).await?;
-        let launch = launched(body, job_id, digest, &pipeline.aggregate.state, state.clock.now())?;
+        let pipeline = pipelines.load(body.pipeline_id).await?;
+        let launch = match launched(body, job_id, digest, &pipeline.aggregate.state, state.clock.now()) {
+            Ok(launch) => launch,
+            // Refused by a version that another replica has replaced.
+            Err(_) if !pipelines.is_current(&pipeline).await? => continue,
+            Err(refusal) => return Err(refusal),
+        };
         let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
         let on_condition = [pipeline.unmoved()];
         let executed = if digest.is_some() {
@@ -119,7 +125,7 @@ async fn execute(
             state.commands.jobs.execute_first(job_id, command, metadata, &on_condition).await
         };
         match executed {
-            Err(CommandError::Stale(_)) => state.commands.pipelines.forget(body.pipeline_id),
+            Err(CommandError::Stale(_)) => drop(pipelines.reload(body.pipeline_id).await?),
             executed => return Ok(executed?),
         }
     }
