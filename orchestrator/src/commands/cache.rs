@@ -29,6 +29,8 @@ struct Entries<A> {
     states: LruCache<String, Arc<State<A>>>,
     /// Total weight of `states`.
     bytes: usize,
+    /// How often a state was removed; those that were evicted do not count.
+    removals: u64,
 }
 
 impl<A> Clone for StateCache<A> {
@@ -39,7 +41,7 @@ impl<A> Clone for StateCache<A> {
 
 impl<A> Default for StateCache<A> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Entries { states: LruCache::new(CAPACITY), bytes: 0 })))
+        Self(Arc::new(Mutex::new(Entries { states: LruCache::new(CAPACITY), bytes: 0, removals: 0 })))
     }
 }
 
@@ -54,16 +56,31 @@ impl<A> StateCache<A> {
     }
 
     /// Inserts the aggregate, unless the cache has it at the same or a higher version. Puts may arrive out of order;
-    /// the check keeps the cache, where no other process appends, from ever being older than an acknowledged append.
+    /// this check, and that of [`Self::put_loaded`], keep the cache, where no other process appends, from being older
+    /// than an acknowledged append.
     pub(super) fn put(&self, id: &str, aggregate: &A, version: Version)
     where
         A: Clone + Weigh,
     {
-        let weight = aggregate.weight();
-        let state = Arc::new(State { aggregate: aggregate.clone(), version, weight });
+        let state = State::new(aggregate, version);
+        self.entries().put_newer(id, state);
+    }
+
+    /// How often an aggregate was removed so far, for [`Self::put_loaded`].
+    pub(super) fn removals(&self) -> u64 {
+        self.entries().removals
+    }
+
+    /// As [`Self::put`], for an aggregate that was loaded from the log after `removals` were counted. If there was one
+    /// since, nothing is inserted: perhaps it removed this aggregate at a version that the load came too early for.
+    pub(super) fn put_loaded(&self, id: &str, aggregate: &A, version: Version, removals: u64)
+    where
+        A: Clone + Weigh,
+    {
+        let state = State::new(aggregate, version);
         let mut entries = self.entries();
-        if entries.states.peek(id).is_none_or(|cached| cached.version < version) {
-            entries.put(id, state);
+        if entries.removals == removals {
+            entries.put_newer(id, state);
         }
     }
 
@@ -88,7 +105,19 @@ impl<A> StateCache<A> {
     }
 }
 
+impl<A: Clone + Weigh> State<A> {
+    fn new(aggregate: &A, version: Version) -> Arc<Self> {
+        Arc::new(Self { aggregate: aggregate.clone(), version, weight: aggregate.weight() })
+    }
+}
+
 impl<A> Entries<A> {
+    fn put_newer(&mut self, id: &str, state: Arc<State<A>>) {
+        if self.states.peek(id).is_none_or(|cached| cached.version < state.version) {
+            self.put(id, state);
+        }
+    }
+
     fn put(&mut self, id: &str, state: Arc<State<A>>) {
         self.bytes += state.weight;
         if let Some((_, evicted)) = self.states.push(id.to_owned(), state) {
@@ -102,6 +131,7 @@ impl<A> Entries<A> {
     }
 
     fn remove(&mut self, id: &str) {
+        self.removals += 1;
         if let Some(removed) = self.states.pop(id) {
             self.bytes -= removed.weight;
         }
@@ -130,6 +160,18 @@ mod tests {
         assert_eq!(cached(&states, "a"), Some(("second", 2)));
         states.put("a", &"third", Version(3));
         assert_eq!(cached(&states, "a"), Some(("third", 3)));
+    }
+
+    #[test]
+    fn what_was_loaded_before_a_removal_does_not_come_after_it() {
+        let states = StateCache::default();
+        let removals = states.removals();
+        states.put("a", &"second", Version(2));
+        states.remove("a");
+        states.put_loaded("a", &"first", Version(1), removals);
+        assert_eq!(cached(&states, "a"), None);
+        states.put_loaded("a", &"second", Version(2), states.removals());
+        assert_eq!(cached(&states, "a"), Some(("second", 2)));
     }
 
     #[test]

@@ -299,6 +299,7 @@ where
     }
 
     async fn reload_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
+        let removals = self.cache.removals();
         let cached = if self.reads_on { self.cache.get(&stream.id) } else { None };
         let loaded = match cached {
             Some(state) => self.loader.read_on(stream, state.aggregate.clone(), state.version).await,
@@ -309,7 +310,7 @@ where
             LoadError::Corrupt(error) => CommandError::Corrupt(stream.clone(), error),
         })?;
         if version > Version::default() {
-            self.cache.put(&stream.id, &aggregate, version);
+            self.cache.put_loaded(&stream.id, &aggregate, version, removals);
         }
         Ok(Loaded { aggregate, version, stream: stream.clone(), fresh: true })
     }
