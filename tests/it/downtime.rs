@@ -140,9 +140,11 @@ async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
     ];
     let [one, other] = servers.each_ref().map(LocalServer::client);
     let pipeline = new_pipeline(&one).await;
-    for (here, there) in [(&one, &other), (&other, &one)] {
-        let launch = here.launch(&pipeline, &json!({})).await;
+    for (key, here, there) in [("a", &one, &other), ("b", &other, &one)] {
+        let launch = here.with("idempotency-key", key).launch(&pipeline, &json!({})).await;
         let job = id(&launch.expect(200));
+        let again = there.with("idempotency-key", key).launch(&pipeline, &json!({})).await;
+        assert_eq!(again.expect(200), launch.json());
         // The job is offered at once, by either replica, whatever its clock says.
         let reader = there.with("rivet-min-position", &launch.position());
         assert_eq!(ids(&reader.scheduled(None).await.expect(200)), [&*job]);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId, WebhookId};
-use rivet_events::job::{JobResult, JobStatus};
+use rivet_events::job::{JobLaunched, JobResult, JobStatus};
 use rivet_events::job_log::LogEntry;
 use rivet_events::pipeline::{InputSpec, PipelineConfig, PipelineDefinition, Tag};
 use rivet_events::webhook::PauseCause;
@@ -20,7 +20,6 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::jobs::waiting::Waiting;
-use crate::domain::job::JobState;
 use crate::domain::pipeline::{PipelineState, Revision};
 
 /// A job.
@@ -93,10 +92,9 @@ impl Job {
         }
     }
 
-    /// From the aggregate; `None` for a job that was never launched.
-    pub(super) fn from_state(state: &JobState, now: DateTime<Utc>) -> Option<Self> {
-        let launch = state.launch()?;
-        let waiting = Self {
+    /// A job that was just launched.
+    pub(super) fn launched(launch: &JobLaunched) -> Self {
+        Self {
             id: launch.job_id,
             pipeline_id: launch.pipeline_id,
             pipeline_version: launch.pipeline_version,
@@ -113,37 +111,6 @@ impl Job {
             retry_of: launch.retry_of,
             reason: None,
             waiting: None,
-        };
-        match state {
-            JobState::Absent => None,
-            JobState::Queued(queued) => Some(Self {
-                phase: if queued.due_at > now { JobPhase::Backoff } else { JobPhase::Queued },
-                attempt: queued.history.attempts,
-                ..waiting
-            }),
-            JobState::Running(running) => Some(Self {
-                status: JobStatus::Running,
-                phase: match (&running.cancel, running.holder.started_at) {
-                    (Some(_), _) => JobPhase::Cancelling,
-                    (None, Some(_)) => JobPhase::Started,
-                    (None, None) => JobPhase::Claimed,
-                },
-                started_at: Some(running.holder.claimed_at),
-                runner_id: Some(running.holder.runner_id.clone()),
-                attempt: running.holder.attempt,
-                ..waiting
-            }),
-            JobState::Ended(ended) => Some(Self {
-                status: ended.status,
-                phase: JobPhase::Ended,
-                started_at: ended.holder.as_ref().map(|holder| holder.claimed_at),
-                completed_at: Some(ended.ended_at),
-                runner_id: ended.holder.as_ref().map(|holder| holder.runner_id.clone()),
-                result: ended.result.clone(),
-                attempt: ended.history.attempts,
-                reason: ended.reason.clone(),
-                ..waiting
-            }),
         }
     }
 }

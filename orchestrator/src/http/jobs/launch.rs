@@ -10,9 +10,12 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json as JsonBody};
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId};
-use rivet_events::job::{Concurrency, JobLaunched};
+use rivet_events::job::{Concurrency, JobEvent, JobLaunched};
+use rivet_events::log::StreamWrite;
 use rivet_events::pipeline::{ConcurrencyPolicy, PipelineDefinition};
-use rivet_events::{Metadata, Position, StreamId, Version};
+use rivet_events::{Event, Metadata, StreamId, Version};
+use rivet_projections::jobs::Jobs;
+use rivet_projections::projection::Projection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -21,7 +24,7 @@ use crate::commands::{CommandError, Committed};
 use crate::definition::MAX_PRIORITY;
 use crate::digest;
 use crate::domain;
-use crate::domain::job::{JobCommand, JobError, JobState, LaunchJob};
+use crate::domain::job::{JobCommand, JobError, LaunchJob};
 use crate::domain::pipeline::{PipelineError, PipelineState, Revision, check_parameters};
 use crate::http::answer::Recorded;
 use crate::http::body::Job;
@@ -84,19 +87,12 @@ pub(in crate::http) async fn launch(
         Some(key) => JobId::for_idempotency_key(body.pipeline_id, key),
         None => JobId::generate(),
     };
-    if digest.is_some() && was_launched(&state, job_id).await? {
-        return replay(&state, job_id, digest.as_ref()).await;
+    if let Some(replayed) = replayed(&state, job_id, digest.as_ref()).await? {
+        return Ok(replayed);
     }
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let committed = execute(&state, job_id, &body, digest.as_ref(), &metadata).await?;
-    let Some(position) = committed.position else { return replay(&state, job_id, digest.as_ref()).await };
-    if digest.is_none() {
-        state.commands.job_logs.expect_first(job_id);
-    }
-    let job =
-        Job::from_state(&committed.aggregate.state, state.clock.now()).ok_or_else(|| unknown_job(job_id))?;
-    supersede(&state, &committed.aggregate.state).await;
-    Ok(Recorded(position, JsonBody(job)).into_response())
+    answer(&state, &committed).await
 }
 
 /// Launches the job on the condition that its pipeline has not moved since it was loaded: another replica may have
@@ -117,19 +113,29 @@ async fn execute(
             Err(_) if !pipelines.is_current(&pipeline).await? => continue,
             Err(refusal) => return Err(refusal),
         };
-        let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
-        let on_condition = [pipeline.unmoved()];
-        let executed = if digest.is_some() {
-            state.commands.jobs.execute_along(job_id, command, metadata, &on_condition).await
-        } else {
-            state.commands.jobs.execute_first(job_id, command, metadata, &on_condition).await
-        };
-        match executed {
+        match record(state, launch, metadata, &[pipeline.unmoved()]).await {
             Err(CommandError::Stale(_)) => drop(pipelines.reload(body.pipeline_id).await?),
-            executed => return Ok(executed?),
+            recorded => return Ok(recorded?),
         }
     }
     Err(ApiError::unavailable("contended", "the pipeline changes too fast"))
+}
+
+/// Records the launch, on the condition that other streams have not moved. Without an idempotency key, the id of the
+/// job was just generated.
+pub(super) async fn record(
+    state: &AppState,
+    launch: JobLaunched,
+    metadata: &Metadata,
+    on_condition: &[StreamWrite],
+) -> Result<Committed<domain::job::Job>, CommandError<JobError>> {
+    let (jobs, job_id, has_key) = (&state.commands.jobs, launch.job_id, launch.request_digest.is_some());
+    let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
+    if has_key {
+        jobs.execute_along(job_id, command, metadata, on_condition).await
+    } else {
+        jobs.execute_first(job_id, command, metadata, on_condition).await
+    }
 }
 
 fn launched(
@@ -157,26 +163,47 @@ fn launched(
     })
 }
 
-/// Whether the job exists. From the cache where it is there: a launch that is missed meets the stream of the first one.
-pub(super) async fn was_launched(state: &AppState, job_id: JobId) -> Result<bool, ApiError> {
-    Ok(state.commands.jobs.load(job_id).await?.aggregate.state.launch().is_some())
-}
-
 /// The answer to a launch with a key that was used before: the job, whatever has become of it and of its pipeline
-/// since.
-pub(super) async fn replay(
+/// since. `None` for a launch without a key, or with a new one.
+pub(super) async fn replayed(
     state: &AppState,
     job_id: JobId,
     digest: Option<&String>,
-) -> Result<Response, ApiError> {
-    let job = state.commands.jobs.load_fresh(job_id).await?.aggregate.state;
-    if job.launch().is_none_or(|first| first.request_digest.as_ref() != digest) {
+) -> Result<Option<Response>, ApiError> {
+    if digest.is_none() {
+        return Ok(None);
+    }
+    let events = state.commands.log().read_stream(&StreamId::job(job_id), Version::default()).await?;
+    let first = events.first().map(|first| (first.position, &first.event));
+    let Some((position, Event::Job(JobEvent::Launched(launch)))) = first else { return Ok(None) };
+    if launch.request_digest.as_ref() != digest {
         return Err(JobError::KeyReused.into());
     }
-    let job = Job::from_state(&job, state.clock.now()).ok_or_else(|| unknown_job(job_id))?;
-    let first = Recorded(launched_at(state, job_id).await?, JsonBody(job));
+    // That it is purged ends a job only when its events are deleted.
+    let purged = |event: &Event| matches!(event, Event::Job(JobEvent::Purged(_)));
+    let kept = events.iter().filter(|envelope| !purged(&envelope.event));
+    let row =
+        kept.fold(None, |row, envelope| Jobs::apply(row, envelope)).ok_or_else(|| unknown_job(job_id))?;
+    let first = Recorded(position, JsonBody(Job::from_row(row, state.clock.now())));
     let replayed = [(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"))];
-    Ok((replayed, first).into_response())
+    Ok(Some((replayed, first).into_response()))
+}
+
+/// The answer to a launch: the new job, or the one that a concurrent launch with the same key has launched.
+pub(super) async fn answer(
+    state: &AppState,
+    committed: &Committed<domain::job::Job>,
+) -> Result<Response, ApiError> {
+    let launch = committed.aggregate.state.launch().expect("invariant: a launch was recorded, now or before");
+    let (job_id, digest) = (launch.job_id, launch.request_digest.as_ref());
+    let Some(position) = committed.position else {
+        return replayed(state, job_id, digest).await?.ok_or_else(|| unknown_job(job_id));
+    };
+    if digest.is_none() {
+        state.commands.job_logs.expect_first(job_id);
+    }
+    supersede(state, launch).await;
+    Ok(Recorded(position, JsonBody(Job::launched(launch))).into_response())
 }
 
 fn check(body: &Launch) -> Result<(), ApiError> {
@@ -199,8 +226,8 @@ fn concurrency(asked: Option<String>, definition: &PipelineDefinition) -> Option
 }
 
 /// Cancels older jobs of the group, where the job's policy says so. A reconciler cancels those that this misses.
-pub(super) async fn supersede(state: &AppState, job: &JobState) {
-    let Some(concurrency) = job.launch().and_then(|launch| launch.concurrency.as_ref()) else { return };
+async fn supersede(state: &AppState, launch: &JobLaunched) {
+    let Some(concurrency) = &launch.concurrency else { return };
     if concurrency.policy != ConcurrencyPolicy::CancelOlder {
         return;
     }
@@ -209,10 +236,4 @@ pub(super) async fn supersede(state: &AppState, job: &JobState) {
     if let Err(error) = state.commands.cancel_older(&state.read_models, group, now).await {
         tracing::warn!(group, error = %chain(&error), "older jobs are cancelled later");
     }
-}
-
-/// The position of a job's launch.
-async fn launched_at(state: &AppState, job_id: JobId) -> Result<Position, ApiError> {
-    let events = state.commands.log().read_stream(&StreamId::job(job_id), Version::default()).await?;
-    Ok(events.first().map_or(Position::default(), |first| first.position))
 }

@@ -1,17 +1,16 @@
 //! `POST /api/jobs/{id}/retry`: launches an ended job again, as a new job.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json as JsonBody};
+use axum::response::Response;
 use rivet_events::id::JobId;
 use rivet_events::job::JobLaunched;
 
-use super::launch::{replay, supersede, was_launched};
+use super::launch::{answer, record, replayed};
 use crate::digest;
-use crate::domain::job::{JobCommand, JobState, LaunchJob};
+use crate::domain::job::JobState;
 use crate::domain::pipeline::PipelineError;
-use crate::http::answer::Recorded;
 use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, request_key};
@@ -44,8 +43,8 @@ pub(in crate::http) async fn retry(
     let key = request_key(&headers, &IDEMPOTENCY_KEY)?;
     let digest = key.is_some().then(|| digest::of_json(&job_id));
     let id = key.map_or_else(JobId::generate, |key| JobId::for_retry_key(job_id, &key));
-    if digest.is_some() && was_launched(&state, id).await? {
-        return replay(&state, id, digest.as_ref()).await;
+    if let Some(replayed) = replayed(&state, id, digest.as_ref()).await? {
+        return Ok(replayed);
     }
     let ended = match state.commands.jobs.load_fresh(job_id).await?.aggregate.state {
         JobState::Ended(ended) => ended,
@@ -58,19 +57,14 @@ pub(in crate::http) async fn retry(
     if pipeline.aggregate.state.current().is_none() {
         return Err(PipelineError::NotFound.into());
     }
-    let now = state.clock.now();
     let launch = JobLaunched {
         job_id: id,
         retry_of: Some(job_id),
-        request_digest: digest.clone(),
-        requested_at: now,
+        request_digest: digest,
+        requested_at: state.clock.now(),
         ..JobLaunched::clone(&ended.launch)
     };
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
-    let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
-    let committed = state.commands.jobs.execute(id, command, &metadata).await?;
-    let Some(position) = committed.position else { return replay(&state, id, digest.as_ref()).await };
-    let job = Job::from_state(&committed.aggregate.state, now).ok_or_else(|| unknown_job(id))?;
-    supersede(&state, &committed.aggregate.state).await;
-    Ok(Recorded(position, JsonBody(job)).into_response())
+    let committed = record(&state, launch, &metadata, &[]).await?;
+    answer(&state, &committed).await
 }
