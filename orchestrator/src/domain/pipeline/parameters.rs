@@ -47,19 +47,6 @@ pub enum ParameterError {
     },
 }
 
-impl ParameterError {
-    /// Name of the input that the refusal is about.
-    #[must_use]
-    pub fn input(&self) -> &str {
-        match self {
-            Self::Missing { input }
-            | Self::WrongType { input, .. }
-            | Self::NotAnOption { input, .. }
-            | Self::UnknownType { input, .. } => input,
-        }
-    }
-}
-
 /// The parameters that a job runs with: those `given`, checked, with defaults filled in. Undeclared parameters are
 /// kept as they are. Inputs are checked in the order of their names; the first error is returned.
 pub fn check(

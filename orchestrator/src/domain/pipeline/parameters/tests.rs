@@ -173,7 +173,6 @@ fn every_refusal_names_the_input() {
     ]
     .map(Result::unwrap_err);
 
-    assert!(errors.iter().all(|error| error.input() == "x"));
     assert_eq!(
         errors.map(|error| error.to_string()),
         [
