@@ -5,14 +5,18 @@ mod strict;
 
 use std::str::FromStr;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
+use rivet_events::Metadata;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
+use super::header::RequestId;
+use super::state::{Actor, AppState};
 use strict::Strict;
 
 /// The largest body: a log batch can be the whole output of a job.
@@ -42,6 +46,10 @@ pub(super) struct Path<T>(pub(super) T);
 /// Values of the query.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Query<T>(pub(super) T);
+
+/// The metadata of a command whose sender does not say that it is a runner.
+#[derive(Debug, Clone)]
+pub(super) struct Client(pub(super) Metadata);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
@@ -97,6 +105,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
             Err(rejection) => Err(ApiError::malformed("invalid_query", reason(&rejection.body_text()))),
         }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Client {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let Extension(request_id) = Extension::<RequestId>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| ApiError::internal(&rejection))?;
+        Ok(Self(AppState::metadata(&parts.headers, &request_id, &Actor::Client)))
     }
 }
 

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::mem::take;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -28,9 +27,9 @@ use crate::domain::job::{Job, JobCommand, JobError, JobState, LogAttempt, StartJ
 use crate::domain::job_log::{AppendLog, JobLogCommand};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
-use crate::http::extract::{JsonWithNul, Path, header_value};
-use crate::http::header::{CANCEL, LEASE, LOG_ACK, LOG_OFFSET, RequestId};
-use crate::http::state::{Actor, AppState, unknown_job};
+use crate::http::extract::{Client, JsonWithNul, Path, header_value};
+use crate::http::header::{CANCEL, LEASE, LOG_ACK, LOG_OFFSET};
+use crate::http::state::{AppState, unknown_job};
 
 /// Most tries of a batch whose job changes meanwhile.
 const MAX_TRIES: usize = 4;
@@ -60,7 +59,7 @@ pub(in crate::http) struct Batch {
 )]
 pub(in crate::http) async fn append(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
+    Client(metadata): Client,
     headers: HeaderMap,
     Path(job_id): Path<JobId>,
     JsonWithNul(sent): JsonWithNul<Batch>,
@@ -72,7 +71,7 @@ pub(in crate::http) async fn append(
     let mut sender = Sender {
         lease: header_value(&headers, &LEASE)?,
         offset: header_value(&headers, &LOG_OFFSET)?,
-        metadata: AppState::metadata(&headers, &request_id, &Actor::Client),
+        metadata,
     };
     for _ in 0..MAX_TRIES {
         let (job, attempt) = sender.attempt(&state, job_id).await?;

@@ -1,8 +1,7 @@
 //! `POST /api/jobs/{id}/cancel`: ends a queued job, and asks the holder of a running one to stop it.
 
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use rivet_events::id::JobId;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -10,9 +9,8 @@ use utoipa::ToSchema;
 use crate::domain::job::{CancelJob, JobCommand};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
-use crate::http::extract::{OptionalJson, Path};
-use crate::http::header::RequestId;
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, OptionalJson, Path};
+use crate::http::state::AppState;
 
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(example = json!({"force": false, "reason": "not needed any more"}))]
@@ -39,13 +37,11 @@ pub(in crate::http) struct Cancel {
 )]
 pub(in crate::http) async fn cancel(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Path(job_id): Path<JobId>,
     OptionalJson(body): OptionalJson<Cancel>,
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let Cancel { force, reason } = body.unwrap_or_default();
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let now = state.clock.now();
     let command = JobCommand::Cancel(CancelJob {
         reason,

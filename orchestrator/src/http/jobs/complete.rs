@@ -1,6 +1,5 @@
 //! `POST /api/jobs/{id}/complete`: ends an attempt with its result.
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use rivet_events::Metadata;
@@ -18,10 +17,10 @@ use crate::domain::job::{
 };
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, Path, header_value};
-use crate::http::header::{LEASE, RequestId};
+use crate::http::extract::{Client, Json, Path, header_value};
+use crate::http::header::LEASE;
 use crate::http::openapi::one_of;
-use crate::http::state::{Actor, AppState};
+use crate::http::state::AppState;
 
 /// A result (dialect A), or a status and most often a result (dialect B).
 #[derive(Debug, Deserialize)]
@@ -51,7 +50,7 @@ pub(in crate::http) struct Complete {
 )]
 pub(in crate::http) async fn complete(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
+    Client(metadata): Client,
     headers: HeaderMap,
     Path(job_id): Path<JobId>,
     Json(body): Json<Complete>,
@@ -62,7 +61,6 @@ pub(in crate::http) async fn complete(
         (None, Some(_)) => JobStatus::Failed,
         (None, None) => return Err(ApiError::refused("invalid_body", "missing field `result`")),
     };
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let lease = header_value(&headers, &LEASE)?;
     finish(&state, job_id, lease, Report { status, result: body.result }, metadata).await
 }

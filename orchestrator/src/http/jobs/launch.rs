@@ -4,10 +4,10 @@
 //! replica has replaced. With an `Idempotency-Key` the id of the job is made from the key, so a repeated launch finds
 //! the job.
 
+use axum::Json as JsonBody;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json as JsonBody};
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::{Concurrency, JobEvent, JobLaunched};
@@ -29,9 +29,9 @@ use crate::domain::pipeline::{PipelineError, PipelineState, Revision, check_para
 use crate::http::answer::Recorded;
 use crate::http::body::Job;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, request_key};
-use crate::http::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED, RequestId};
-use crate::http::state::{Actor, AppState, unknown_job};
+use crate::http::extract::{Client, Json, request_key};
+use crate::http::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED};
+use crate::http::state::{AppState, unknown_job};
 use crate::telemetry::chain;
 
 /// Priority of a job where neither the launch nor its pipeline has one.
@@ -76,7 +76,7 @@ pub(in crate::http) struct Launch {
 )]
 pub(in crate::http) async fn launch(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
+    Client(metadata): Client,
     headers: HeaderMap,
     Json(body): Json<Launch>,
 ) -> Result<Response, ApiError> {
@@ -90,7 +90,6 @@ pub(in crate::http) async fn launch(
     if let Some(replayed) = replayed(&state, job_id, digest.as_ref()).await? {
         return Ok(replayed);
     }
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let committed = execute(&state, job_id, &body, digest.as_ref(), &metadata).await?;
     answer(&state, &committed).await
 }

@@ -1,6 +1,5 @@
 //! `POST /api/jobs/{id}/retry`: launches an ended job again, as a new job.
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -13,9 +12,9 @@ use crate::domain::job::JobState;
 use crate::domain::pipeline::PipelineError;
 use crate::http::body::Job;
 use crate::http::error::ApiError;
-use crate::http::extract::{Path, request_key};
-use crate::http::header::{IDEMPOTENCY_KEY, RequestId};
-use crate::http::state::{Actor, AppState, unknown_job};
+use crate::http::extract::{Client, Path, request_key};
+use crate::http::header::IDEMPOTENCY_KEY;
+use crate::http::state::{AppState, unknown_job};
 
 /// Launch an ended job again.
 ///
@@ -36,7 +35,7 @@ use crate::http::state::{Actor, AppState, unknown_job};
 )]
 pub(in crate::http) async fn retry(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
+    Client(metadata): Client,
     headers: HeaderMap,
     Path(job_id): Path<JobId>,
 ) -> Result<Response, ApiError> {
@@ -64,7 +63,6 @@ pub(in crate::http) async fn retry(
         requested_at: state.clock.now(),
         ..JobLaunched::clone(&ended.launch)
     };
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let committed = record(&state, launch, &metadata, &[]).await?;
     answer(&state, &committed).await
 }

@@ -1,6 +1,5 @@
 //! `PUT /api/jobs/{id}/status`: starts an attempt, or ends it without a result.
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use rivet_events::id::JobId;
@@ -13,10 +12,10 @@ use super::complete::{before_report, finish};
 use crate::domain::job::{JobCommand, JobError, Report, StartJob};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, Path, header_value};
-use crate::http::header::{LEASE, RequestId};
+use crate::http::extract::{Client, Json, Path, header_value};
+use crate::http::header::LEASE;
 use crate::http::openapi::one_of;
-use crate::http::state::{Actor, AppState};
+use crate::http::state::AppState;
 
 /// The schema of what can be reported: every status but `Queued`.
 fn reported() -> Schema {
@@ -48,12 +47,11 @@ pub(in crate::http) struct SetStatus {
 )]
 pub(in crate::http) async fn set_status(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
+    Client(metadata): Client,
     headers: HeaderMap,
     Path(job_id): Path<JobId>,
     Json(body): Json<SetStatus>,
 ) -> Result<Recorded<StatusCode>, ApiError> {
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let lease = header_value(&headers, &LEASE)?;
     match body.status {
         JobStatus::Running => {

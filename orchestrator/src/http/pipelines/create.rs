@@ -1,8 +1,7 @@
 //! `POST /api/pipeline/create`
 
+use axum::Json as JsonBody;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::{Extension, Json as JsonBody};
 use rivet_events::id::PipelineId;
 
 use super::define::{PipelineRequest, define};
@@ -10,9 +9,8 @@ use crate::domain::pipeline::{CreatePipeline, PipelineCommand};
 use crate::http::answer::Recorded;
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
-use crate::http::extract::Json;
-use crate::http::header::RequestId;
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, Json};
+use crate::http::state::AppState;
 
 /// Create a pipeline.
 ///
@@ -28,13 +26,11 @@ use crate::http::state::{Actor, AppState};
 )]
 pub(in crate::http) async fn create(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Json(request): Json<PipelineRequest>,
 ) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
     let definition = define(&state.evaluator, request).await?;
     let (id, now) = (PipelineId::generate(), state.clock.now());
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let create = CreatePipeline { pipeline_id: id, definition: Box::new(definition.clone()), now };
     let committed = state.commands.pipelines.execute(id, PipelineCommand::Create(create), &metadata).await?;
     Ok(Recorded(state.position_of(&committed).await?, JsonBody(Pipeline::new(id, 1, definition, now, now))))

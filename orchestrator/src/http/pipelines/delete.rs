@@ -1,16 +1,14 @@
 //! `DELETE /api/pipeline/{id}`
 
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use rivet_events::id::PipelineId;
 
 use crate::domain::pipeline::{DeletePipeline, PipelineCommand};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
-use crate::http::extract::Path;
-use crate::http::header::RequestId;
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, Path};
+use crate::http::state::AppState;
 use crate::telemetry::chain;
 
 /// Delete a pipeline.
@@ -26,11 +24,9 @@ use crate::telemetry::chain;
 )]
 pub(in crate::http) async fn delete(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Path(id): Path<PipelineId>,
 ) -> Result<Recorded<StatusCode>, ApiError> {
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let command = PipelineCommand::Delete(DeletePipeline { now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, command, &metadata).await?;
     state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;

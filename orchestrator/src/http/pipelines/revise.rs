@@ -2,9 +2,9 @@
 
 use std::str::FromStr;
 
+use axum::Json as JsonBody;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
-use axum::{Extension, Json as JsonBody};
 use rivet_events::id::PipelineId;
 
 use super::define::{PipelineRequest, define};
@@ -12,9 +12,8 @@ use crate::domain::pipeline::{PipelineCommand, RevisePipeline};
 use crate::http::answer::Recorded;
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, Path, header_value};
-use crate::http::header::RequestId;
-use crate::http::state::{Actor, AppState, unknown_pipeline};
+use crate::http::extract::{Client, Json, Path, header_value};
+use crate::http::state::{AppState, unknown_pipeline};
 
 /// Revise a pipeline: record its next version.
 ///
@@ -35,14 +34,13 @@ use crate::http::state::{Actor, AppState, unknown_pipeline};
 )]
 pub(in crate::http) async fn revise(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
+    Client(metadata): Client,
     headers: HeaderMap,
     Path(id): Path<PipelineId>,
     Json(request): Json<PipelineRequest>,
 ) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
     let expected = header_value(&headers, &header::IF_MATCH)?.map(|IfVersion(version)| version);
     let definition = Box::new(define(&state.evaluator, request).await?);
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let revise = PipelineCommand::Revise(RevisePipeline { definition, expected, now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, revise, &metadata).await?;
     let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;

@@ -1,8 +1,7 @@
 //! `POST /api/pipeline/{id}/rollback`
 
+use axum::Json as JsonBody;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::{Extension, Json as JsonBody};
 use rivet_events::id::PipelineId;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -11,9 +10,8 @@ use crate::domain::pipeline::{PipelineCommand, RollBackPipeline};
 use crate::http::answer::Recorded;
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, Path};
-use crate::http::header::RequestId;
-use crate::http::state::{Actor, AppState, unknown_pipeline};
+use crate::http::extract::{Client, Json, Path};
+use crate::http::state::{AppState, unknown_pipeline};
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"version": 1}))]
@@ -37,12 +35,10 @@ pub(in crate::http) struct RollBack {
 )]
 pub(in crate::http) async fn roll_back(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Path(id): Path<PipelineId>,
     Json(RollBack { version }): Json<RollBack>,
 ) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let definition = state.commands.recorded_version(id, version).await?.map(Box::new);
     let roll_back = RollBackPipeline { version, definition, now: state.clock.now() };
     let roll_back = PipelineCommand::RollBack(roll_back);

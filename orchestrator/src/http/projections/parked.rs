@@ -1,9 +1,9 @@
 //! `GET /api/projections/{name}/parked`, `POST /api/projections/{name}/parked/{stream}/retry` and `…/skip`: the
 //! streams that a read model has given up since it could not apply an event, and what an operator decides about them.
 
+use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::{Extension, Json};
+use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use rivet_events::{Position, StreamId, StreamType};
 use rivet_projections::parked::ParkedStream;
@@ -14,9 +14,8 @@ use super::{Decision, begin_rebuild, known};
 use crate::domain::projection::{Parked, ProjectionCommand, RetryStream, SkipEvent};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
-use crate::http::extract::{OptionalJson, Path};
-use crate::http::header::RequestId;
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, OptionalJson, Path};
+use crate::http::state::AppState;
 
 /// A stream that a read model has given up.
 #[derive(Debug, Serialize, ToSchema)]
@@ -57,8 +56,7 @@ pub(in crate::http) async fn list(
 /// several streams, so the missing events of one cannot just be added at the end.
 pub(in crate::http) async fn decide(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Path((name, path)): Path<(String, String)>,
     OptionalJson(decision): OptionalJson<Decision>,
 ) -> Result<Recorded<StatusCode>, ApiError> {
@@ -73,7 +71,6 @@ pub(in crate::http) async fn decide(
         "skip" => skip(parked, reason, now),
         _ => return Err(ApiError::not_found("unknown_path", "a parked stream takes retry or skip")),
     };
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let committed = state.commands.projections.execute(name, command, &metadata).await?;
     begin_rebuild(&state, name).await?;
     Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))

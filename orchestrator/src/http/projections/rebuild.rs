@@ -1,16 +1,14 @@
 //! `POST /api/projections/{name}/rebuild`
 
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 
 use super::{Decision, begin_rebuild, known};
 use crate::domain::projection::{ProjectionCommand, RebuildProjection};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
-use crate::http::extract::{OptionalJson, Path};
-use crate::http::header::RequestId;
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, OptionalJson, Path};
+use crate::http::state::AppState;
 
 /// Build a read model anew from the log.
 ///
@@ -26,8 +24,7 @@ use crate::http::state::{Actor, AppState};
 )]
 pub(in crate::http) async fn rebuild(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Path(name): Path<String>,
     OptionalJson(decision): OptionalJson<Decision>,
 ) -> Result<Recorded<StatusCode>, ApiError> {
@@ -37,7 +34,6 @@ pub(in crate::http) async fn rebuild(
         reason: decision.unwrap_or_default().reason,
         now: state.clock.now(),
     });
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let committed = state.commands.projections.execute(name, rebuild, &metadata).await?;
     begin_rebuild(&state, name).await?;
     Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))

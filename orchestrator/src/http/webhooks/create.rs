@@ -1,8 +1,8 @@
 //! `POST /api/webhooks`: creates a webhook. Its secret and its progress are stored aside from the log.
 
+use axum::Json as JsonBody;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::{Extension, Json as JsonBody};
+use axum::http::StatusCode;
 use reqwest::Url;
 use rivet_events::deliveries::WebhookSecret;
 use rivet_events::id::{PipelineId, WebhookId};
@@ -18,10 +18,9 @@ use crate::domain::webhook::{CreateWebhook, WebhookCommand};
 use crate::http::answer::Recorded;
 use crate::http::body::Webhook;
 use crate::http::error::ApiError;
-use crate::http::extract::Json;
-use crate::http::header::RequestId;
+use crate::http::extract::{Client, Json};
 use crate::http::openapi::one_of;
-use crate::http::state::{Actor, AppState};
+use crate::http::state::AppState;
 use crate::webhooks::address;
 use crate::webhooks::progress::Progress;
 use crate::webhooks::signature::SigningKey;
@@ -76,8 +75,7 @@ pub(in crate::http) struct CreateRequest {
 )]
 pub(in crate::http) async fn create(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Json(body): Json<CreateRequest>,
 ) -> Result<Recorded<(StatusCode, JsonBody<Webhook>)>, ApiError> {
     let url = checked_url(&body.url, state.config.allow_private_webhooks)?;
@@ -112,7 +110,6 @@ pub(in crate::http) async fn create(
         batch_size: body.batch_size,
         now,
     };
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let committed =
         state.commands.webhooks.execute(webhook_id, WebhookCommand::Create(create), &metadata).await?;
     let webhook = rows::Webhook {

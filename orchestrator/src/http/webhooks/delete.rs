@@ -1,16 +1,14 @@
 //! `DELETE /api/webhooks/{id}`
 
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use rivet_events::id::WebhookId;
 
 use crate::domain::webhook::{DeleteWebhook, WebhookCommand};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
-use crate::http::extract::Path;
-use crate::http::header::RequestId;
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, Path};
+use crate::http::state::AppState;
 
 /// Delete a webhook.
 ///
@@ -25,11 +23,9 @@ use crate::http::state::{Actor, AppState};
 )]
 pub(in crate::http) async fn delete(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Path(id): Path<WebhookId>,
 ) -> Result<Recorded<StatusCode>, ApiError> {
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let command = WebhookCommand::Delete(DeleteWebhook { now: state.clock.now() });
     let committed = state.commands.webhooks.execute(id, command, &metadata).await?;
     state.deliveries.forget(id).await.map_err(|error| ApiError::store(&error))?;
