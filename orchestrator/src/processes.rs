@@ -64,6 +64,17 @@ pub(crate) enum SweepError {
     Reconcile(#[from] ReconcileError),
 }
 
+impl SweepError {
+    /// Whether runners may have spoken without being heard: the contacts with other replicas were not read, or the log
+    /// takes no commands, so that those of runners are refused, too.
+    fn may_miss_contacts(&self) -> bool {
+        match self {
+            Self::Contacts(_) | Self::Reconcile(ReconcileError::Command(_)) => true,
+            Self::Query(_) | Self::Deliveries(_) | Self::Reconcile(ReconcileError::Query(_)) => false,
+        }
+    }
+}
+
 impl Processes {
     /// Sweeps until `shutdown`, while this process is the leader. After a start or a takeover, no runner and no lease
     /// counts as lost before a grace period has passed, in which every runner had the time to make contact.
@@ -89,8 +100,13 @@ impl Processes {
             last = now;
             if let Err(error) = self.sweep(now, since).await {
                 tracing::warn!(error = %chain(&error), "a sweep ended early");
-                // The contacts with other replicas may not have been read: begin a new grace period.
-                since = self.clock.now();
+                if error.may_miss_contacts() {
+                    since = self.clock.now();
+                }
+            }
+            // Apart from the sweep, since nothing depends on it, and its table can fail while the others work.
+            if let Err(error) = orphaned_secrets::reconcile(self, now).await {
+                tracing::warn!(error = %chain(&error), "secrets without a webhook are forgotten later");
             }
         }
     }
@@ -105,16 +121,16 @@ impl Processes {
 
     async fn sweep(&self, now: DateTime<Utc>, since: DateTime<Utc>) -> Result<(), SweepError> {
         let grace_is_over = (now - since).to_std().is_ok_and(|time| time >= self.config.startup_grace());
+        // First, so that they are read in every sweep that gets as far as the store.
+        let contacts = self.contacts(now, since).await?;
         deleted_pipelines::reconcile(self, now).await?;
         superseded::reconcile(self, now).await?;
         deadlines::reconcile_queued(self, now).await?;
-        let contacts = self.contacts(now, since).await?;
         self.sweep_running(&contacts, grace_is_over).await?;
         if grace_is_over {
             lost_runners::reconcile(self, &contacts, now).await?;
         }
-        // Last, since nothing depends on it, and it uses a table of its own that can fail while the others work.
-        orphaned_secrets::reconcile(self, now).await
+        Ok(())
     }
 
     /// Pages through the running jobs once, and applies each reconciler of running jobs to each of them.
