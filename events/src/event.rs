@@ -207,6 +207,7 @@ event_types!(JobEvent {
     Launched => ("job.launched", 1),
     Claimed => ("job.claimed", 1),
     Started => ("job.started", 1),
+    LeaseShown => ("job.lease_shown", 1),
     LeaseExpired => ("job.lease_expired", 1),
     Requeued => ("job.requeued", 1),
     CancelRequested => ("job.cancel_requested", 1),

@@ -21,6 +21,8 @@ pub enum JobEvent {
     Claimed(JobClaimed),
     #[serde(rename = "job.started")]
     Started(JobStarted),
+    #[serde(rename = "job.lease_shown")]
+    LeaseShown(JobLeaseShown),
     #[serde(rename = "job.lease_expired")]
     LeaseExpired(JobLeaseExpired),
     #[serde(rename = "job.requeued")]
@@ -128,6 +130,22 @@ pub struct JobStarted {
     pub fencing: bool,
     /// When.
     pub started_at: DateTime<Utc>,
+}
+
+/// A holder that was not known to fence has echoed its lease, so it fences from now on. If that comes with
+/// the first sign of work, the start says it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct JobLeaseShown {
+    /// The job.
+    pub job_id: JobId,
+    /// Its pipeline.
+    pub pipeline_id: PipelineId,
+    /// The holder.
+    pub runner_id: RunnerId,
+    /// The attempt.
+    pub attempt: u32,
+    /// When.
+    pub shown_at: DateTime<Utc>,
 }
 
 /// The holder was silent for longer than its lease, or never started. What becomes of the job is another event.

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::{EventId, JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent, JobLaunched,
-    JobLeaseExpired, JobPurged, JobRequeued, JobStarted, JobStatus, JobTimedOut, RequeueCause,
+    JobLeaseExpired, JobLeaseShown, JobPurged, JobRequeued, JobStarted, JobStatus, JobTimedOut, RequeueCause,
 };
 use rivet_events::{Envelope, Event, Metadata, Position, StreamId, Version};
 use uuid::Uuid;
@@ -85,6 +85,16 @@ impl Scene {
             attempt,
             fencing: true,
             started_at: at(seconds),
+        }))
+    }
+
+    pub(crate) fn show_lease(&self, attempt: u32, seconds: i64) -> Event {
+        Event::Job(JobEvent::LeaseShown(JobLeaseShown {
+            job_id: self.job_id,
+            pipeline_id: self.pipeline_id,
+            runner_id: self.runner_id.clone(),
+            attempt,
+            shown_at: at(seconds),
         }))
     }
 

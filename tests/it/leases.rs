@@ -17,6 +17,7 @@ use rivet_tests::wait::{eventually, throughout, while_alive};
 use serde_json::{Value, json};
 
 on_both_stores! {
+    a_holder_that_has_shown_its_lease_before_its_start_is_lost_as_one_that_fences,
     a_silent_holder_loses_its_job_and_its_say,
     any_contact_keeps_a_job,
     an_end_that_was_acknowledged_ends_the_lease,
@@ -58,6 +59,18 @@ async fn a_heartbeat_with_its_lease_makes_a_holder_one_that_fences(kind: StoreKi
     let app = TestApp::start(kind).await;
     let api = app.client();
     let job = new_job(&api).await;
+async fn a_holder_that_has_shown_its_lease_before_its_start_is_lost_as_one_that_fences(kind: StoreKind) {
+    let app = start(kind, &["--lease", "1s"]).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let holder = api.holding(&api.claim(&job, "r").await.expect(200));
+    holder.heartbeat("r").await.expect(204);
+    assert_eq!(api.job(&job).await.expect(200)["phase"], "claimed");
+    until_queued(&api, &job).await;
+    assert_eq!(history(&api, &job).await.0[2..], ["job.lease_shown", "job.lease_expired", "job.requeued"]);
+    app.verify().await;
+}
+
     let holder = api.holding(&api.claim(&job, "r").await.expect(200));
     api.set_status(&job, "Running").await.expect(204);
     holder.heartbeat("r").await.expect(204);

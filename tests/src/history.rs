@@ -5,8 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{
     Concurrency, ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent,
-    JobLaunched, JobLeaseExpired, JobReportRefused, JobRequeued, JobResult, JobStarted, JobStatus,
-    JobTimedOut, RequeueCause,
+    JobLaunched, JobLeaseExpired, JobLeaseShown, JobReportRefused, JobRequeued, JobResult, JobStarted,
+    JobStatus, JobTimedOut, RequeueCause,
 };
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use rivet_events::log::{Append, EventLog, StreamWrite};
@@ -209,6 +209,15 @@ impl Storyteller {
             ready_at: None,
             claimed_at: self.tick(),
         }));
+        if self.roll(8) == 0 {
+            events.push(JobEvent::LeaseShown(JobLeaseShown {
+                job_id,
+                pipeline_id,
+                runner_id: runner_id.clone(),
+                attempt,
+                shown_at: self.tick(),
+            }));
+        }
         if self.roll(4) > 0 {
             events.push(JobEvent::Started(JobStarted {
                 job_id,

@@ -100,6 +100,7 @@ fn frees_a_job(event: &Event) -> bool {
         | JobEvent::TimedOut(_) => true,
         JobEvent::Claimed(_)
         | JobEvent::Started(_)
+        | JobEvent::LeaseShown(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_)

@@ -43,6 +43,7 @@ fn pipeline_of(event: &Event) -> Option<PipelineId> {
             JobEvent::Launched(launched) => launched.pipeline_id,
             JobEvent::Claimed(claimed) => claimed.pipeline_id,
             JobEvent::Started(started) => started.pipeline_id,
+            JobEvent::LeaseShown(shown) => shown.pipeline_id,
             JobEvent::LeaseExpired(expired) => expired.pipeline_id,
             JobEvent::Requeued(requeued) => requeued.pipeline_id,
             JobEvent::CancelRequested(requested) => requested.pipeline_id,

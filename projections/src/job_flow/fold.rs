@@ -52,6 +52,7 @@ fn moves(event: &JobEvent) -> bool {
         | JobEvent::Cancelled(_)
         | JobEvent::TimedOut(_) => true,
         JobEvent::Started(_)
+        | JobEvent::LeaseShown(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_)
@@ -75,6 +76,7 @@ fn count(mut row: Minute, event: &JobEvent) -> Minute {
         }
         JobEvent::TimedOut(timed_out) => end(&mut row, JobStatus::TimedOut, timed_out.runner_id.is_some()),
         JobEvent::Started(_)
+        | JobEvent::LeaseShown(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_)

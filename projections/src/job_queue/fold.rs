@@ -68,6 +68,7 @@ fn evolve(row: Option<QueuedJob>, event: &JobEvent) -> Option<QueuedJob> {
             waiting(job, requeued.requeued_at)
         }),
         JobEvent::Started(_)
+        | JobEvent::LeaseShown(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_) => row,

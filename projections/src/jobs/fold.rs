@@ -14,7 +14,7 @@ pub struct Jobs;
 
 impl Projection for Jobs {
     const NAME: &'static str = "jobs";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const STREAMS: &'static [StreamType] = &[StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[
@@ -97,6 +97,7 @@ fn evolve(job: Job, event: &JobEvent) -> Job {
             started_at: Some(started.started_at),
             ..job
         },
+        JobEvent::LeaseShown(_) => Job { fencing: true, ..job },
         JobEvent::LeaseExpired(_) => Job { lease_id: None, ..job },
         JobEvent::Requeued(requeued) => Job {
             status: JobStatus::Queued,

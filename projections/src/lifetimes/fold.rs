@@ -76,6 +76,7 @@ fn turn(event: &Event) -> Option<Turn> {
         | Event::Job(
             JobEvent::Claimed(_)
             | JobEvent::Started(_)
+            | JobEvent::LeaseShown(_)
             | JobEvent::LeaseExpired(_)
             | JobEvent::Requeued(_)
             | JobEvent::CancelRequested(_)

@@ -103,6 +103,7 @@ fn transition(event: &JobEvent) -> Option<Transition> {
             return Some(Transition { pipeline_id: purged.pipeline_id, from: Some(purged.status), to: None });
         }
         JobEvent::Started(_)
+        | JobEvent::LeaseShown(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_) => return None,

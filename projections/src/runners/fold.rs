@@ -48,6 +48,7 @@ fn runner_of(event: &JobEvent) -> Option<&RunnerId> {
         JobEvent::Launched(_) | JobEvent::ReportRefused(_) | JobEvent::Purged(_) => None,
         JobEvent::Claimed(claimed) => Some(&claimed.runner_id),
         JobEvent::Started(started) => Some(&started.runner_id),
+        JobEvent::LeaseShown(shown) => Some(&shown.runner_id),
         JobEvent::LeaseExpired(expired) => Some(&expired.runner_id),
         JobEvent::Requeued(requeued) => Some(&requeued.runner_id),
         JobEvent::CancelRequested(request) => Some(&request.runner_id),
@@ -144,6 +145,12 @@ fn hold(row: Option<Runner>, event: &JobEvent) -> Option<Runner> {
         JobEvent::CancelRequested(request) => row.map(|mut runner| {
             for held in runner.held.iter_mut().filter(|held| held.job_id == request.job_id) {
                 held.cancelling = true;
+        JobEvent::LeaseShown(shown) => row.map(|mut runner| {
+            for held in runner.held.iter_mut().filter(|held| held.job_id == shown.job_id) {
+                held.fencing = true;
+            }
+            runner
+        }),
             }
             runner
         }),

@@ -77,6 +77,8 @@ pub struct StartJob {
 pub struct ShowLease {
     /// The lease that the sender echoed.
     pub lease: LeaseId,
+    /// Time of the command.
+    pub now: DateTime<Utc>,
 }
 
 /// How an attempt ended, as reported by its holder.

@@ -104,7 +104,9 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
             Err(ended_refusal(ended, lease, JobError::AlreadyEnded(ended.status)))
         }
 
-        (JobState::Running(running), JobCommand::ShowLease(show)) => show_lease(running, show.lease),
+        (JobState::Running(running), JobCommand::ShowLease(show)) => {
+            show_lease(running, show.lease, show.now)
+        }
 
         (_, JobCommand::Complete(CompleteJob { report, .. })) if !report.status.is_terminal() => {
             Err(JobError::NotTerminal(report.status))

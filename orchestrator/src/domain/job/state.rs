@@ -184,6 +184,7 @@ impl Running {
             }
             JobEvent::LeaseExpired(expired) => self.history.void_leases.push(expired.lease_id),
             JobEvent::CancelRequested(asked) => {
+            JobEvent::LeaseShown(_) => self.holder.fencing = true,
                 let first = self.cancel.as_ref().map_or(asked.requested_at, |earlier| earlier.requested_at);
                 self.cancel =
                     Some(CancelRequest { requested_at: first, force: asked.force, reason: asked.reason });
@@ -302,6 +303,7 @@ impl JobState {
                 | JobEvent::LeaseExpired(_)
                 | JobEvent::CancelRequested(_)
                 | JobEvent::Requeued(_)
+                | JobEvent::LeaseShown(_)
                 | JobEvent::Purged(_),
             ) => state,
         }

@@ -17,8 +17,8 @@ use cqrs_es::Aggregate;
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent, JobLaunched,
-    JobLeaseExpired, JobPurged, JobReportRefused, JobRequeued, JobResult, JobStarted, JobStatus, JobTimedOut,
-    RequeueCause,
+    JobLeaseExpired, JobLeaseShown, JobPurged, JobReportRefused, JobRequeued, JobResult, JobStarted,
+    JobStatus, JobTimedOut, RequeueCause,
 };
 use uuid::Uuid;
 
@@ -139,6 +139,17 @@ fn started(attempt: u32, second: i64) -> JobEvent {
 
 fn started_unfenced(attempt: u32, second: i64) -> JobEvent {
     JobEvent::Started(JobStarted { fencing: false, ..start_recorded(attempt, second) })
+}
+
+/// Known to echo its lease.
+fn shown(attempt: u32, second: i64) -> JobEvent {
+    JobEvent::LeaseShown(JobLeaseShown {
+        job_id: job(),
+        pipeline_id: pipeline(),
+        runner_id: runner(attempt),
+        attempt,
+        shown_at: at(second),
+    })
 }
 
 fn expired(attempt: u32, cause: ExpiryCause, second: i64) -> JobEvent {
@@ -295,8 +306,8 @@ fn start(lease: Option<LeaseId>, second: i64) -> JobCommand {
     JobCommand::Start(StartJob { lease, now: at(second) })
 }
 
-fn show_lease(attempt: u32) -> JobCommand {
-    JobCommand::ShowLease(ShowLease { lease: lease(attempt) })
+fn show_lease(attempt: u32, second: i64) -> JobCommand {
+    JobCommand::ShowLease(ShowLease { lease: lease(attempt), now: at(second) })
 }
 
 fn complete(lease: Option<LeaseId>, report: Report, second: i64) -> JobCommand {
@@ -356,7 +367,7 @@ fn every_command(second: i64) -> Vec<JobCommand> {
         LaunchJob { launch: Box::new(launch()) }.into(),
         claim(9, second).into(),
         start(None, second),
-        show_lease(9),
+        show_lease(9, second),
         complete(None, success(), second),
         refuse(9, second),
         cancel(second).into(),

@@ -241,6 +241,7 @@ impl End {
             JobEvent::Launched(_)
             | JobEvent::Claimed(_)
             | JobEvent::Started(_)
+            | JobEvent::LeaseShown(_)
             | JobEvent::LeaseExpired(_)
             | JobEvent::Requeued(_)
             | JobEvent::CancelRequested(_)

@@ -55,7 +55,7 @@ pub(in crate::http) async fn heartbeat(
         match held(runner.as_ref(), lease) {
             Some(job) if job.fencing => {}
             Some(job) => {
-                let show = JobCommand::ShowLease(ShowLease { lease });
+                let show = JobCommand::ShowLease(ShowLease { lease, now: state.clock.now() });
                 let shown = state.commands.jobs.execute(job.job_id, show, &metadata).await?;
                 position = state.position_of(&shown).await?;
             }

@@ -29,6 +29,7 @@ const SENTENCES = {
     p.retry_of ? `Launched again, as a retry, with priority ${p.priority}` : `Launched with priority ${p.priority}`,
   "job.claimed": (p) => `Attempt ${p.attempt} claimed by ${p.runner_id}`,
   "job.started": (p) => `Attempt ${p.attempt} started on ${p.runner_id}`,
+  "job.lease_shown": (p) => `${p.runner_id} echoes the lease of attempt ${p.attempt}`,
   "job.lease_expired": (p) => `Attempt ${p.attempt} lost: ${named(EXPIRY, p.cause)}`,
   "job.requeued": (p) => `Back in the queue after attempt ${p.attempt}: ${named(REQUEUE, p.cause)}`,
   "job.cancel_requested": (p) => `${p.runner_id} was asked to stop${p.force ? ", by force" : ""}${because(p.reason)}`,

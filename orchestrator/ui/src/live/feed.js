@@ -21,6 +21,7 @@ const TYPES = [
   "job.launched",
   "job.claimed",
   "job.started",
+  "job.lease_shown",
   "job.lease_expired",
   "job.requeued",
   "job.cancel_requested",

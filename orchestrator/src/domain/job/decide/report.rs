@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::LeaseId;
-use rivet_events::job::{JobEvent, JobLaunched, JobReportRefused, JobStarted, JobStatus, RequeueCause};
+use rivet_events::job::{
+    JobEvent, JobLaunched, JobLeaseShown, JobReportRefused, JobStarted, JobStatus, RequeueCause,
+};
 
 use super::JobError;
 use super::ending::elapsed;
@@ -25,27 +27,42 @@ pub(super) fn begin(
         None if holder.fencing => return Err(JobError::LeaseLost),
         Some(_) | None => {}
     }
-    let shows_fencing = lease.is_some() && !holder.fencing;
-    if holder.started_at.is_some() && !shows_fencing {
-        return Ok(vec![]);
+    Ok(match (holder.started_at, lease) {
+        (None, _) => vec![JobEvent::Started(JobStarted {
+            job_id: running.launch.job_id,
+            pipeline_id: running.launch.pipeline_id,
+            runner_id: holder.runner_id.clone(),
+            attempt: holder.attempt,
+            fencing: holder.fencing || lease.is_some(),
+            started_at: now,
+        })],
+        (Some(_), Some(_)) => shown(running, now),
+        (Some(_), None) => vec![],
+    })
+}
+
+/// Records that the holder fences, if that is news. This is no sign of work.
+pub(super) fn show_lease(
+    running: &Running,
+    lease: LeaseId,
+    now: DateTime<Utc>,
+) -> Result<Vec<JobEvent>, JobError> {
+    if lease == running.holder.lease_id { Ok(shown(running, now)) } else { Err(JobError::LeaseLost) }
+}
+
+/// The holder has echoed its lease.
+fn shown(running: &Running, now: DateTime<Utc>) -> Vec<JobEvent> {
+    let holder = &running.holder;
+    if holder.fencing {
+        return vec![];
     }
-    Ok(vec![JobEvent::Started(JobStarted {
+    vec![JobEvent::LeaseShown(JobLeaseShown {
         job_id: running.launch.job_id,
         pipeline_id: running.launch.pipeline_id,
         runner_id: holder.runner_id.clone(),
         attempt: holder.attempt,
-        fencing: holder.fencing || lease.is_some(),
-        started_at: holder.started_at.unwrap_or(now),
-    })])
-}
-
-/// Records that the holder fences, if that is news. Before the first sign of work nothing is recorded, since that
-/// sign will come with the lease too.
-pub(super) fn show_lease(running: &Running, lease: LeaseId) -> Result<Vec<JobEvent>, JobError> {
-    match running.holder.started_at {
-        Some(started_at) => begin(running, Some(lease), started_at),
-        None => Ok(vec![]),
-    }
+        shown_at: now,
+    })]
 }
 
 /// While the job is queued, only a repetition of the last report is accepted, since no runner holds the job.

@@ -149,9 +149,14 @@ fn a_silent_holder_that_cannot_be_fenced_has_fifteen_minutes_and_then_ends_the_j
 
 #[test]
 fn a_holder_that_has_sent_its_lease_is_expired_as_one_that_fences() {
-    given([running_unfenced(launch()), vec![started(1, 10)]].concat())
-        .when(expire(1, 131))
-        .then([expired(1, ExpiryCause::Silent, 131), requeued_lost(1, 131)]);
+    for shown in [shown(1, 11), started(1, 10)] {
+        given([running_unfenced(launch()), vec![shown]].concat())
+            .when(expire(1, 131))
+            .then([expired(1, ExpiryCause::Silent, 131), requeued_lost(1, 131)]);
+    }
+    given([launched(), claimed_unfenced(1, 0), shown(1, 10)])
+        .when(expire(1, 121))
+        .then([expired(1, ExpiryCause::NotStarted, 121), requeued_lost(1, 121)]);
 }
 
 #[test]

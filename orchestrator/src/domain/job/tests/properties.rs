@@ -154,7 +154,7 @@ fn command(step: &Step, claimed: &[JobClaimed], fresh: u32, now: i64) -> JobComm
             }
         }
         Step::Start(token) => start(echoed(*token), now),
-        Step::ShowLease(earlier) => JobCommand::ShowLease(ShowLease { lease: given(*earlier) }),
+        Step::ShowLease(earlier) => JobCommand::ShowLease(ShowLease { lease: given(*earlier), now: at(now) }),
         Step::Complete(token, report) => complete(echoed(*token), report.clone(), now),
         Step::Refuse(earlier) => {
             JobCommand::RefuseReport(RefuseReport { lease: given(*earlier), report: success(), now: at(now) })
@@ -203,7 +203,7 @@ fn random_lives_reach_every_event_and_every_refusal_that_they_can() {
             refusals.extend(moment.recorded.err().map(|error| std::mem::discriminant(&error)));
         }
     }
-    assert_eq!(types.len(), 11, "{types:?}");
+    assert_eq!(types.len(), 12, "{types:?}");
     // All but NotFound and CapabilityMissing: these jobs were launched, and demand nothing.
     assert_eq!(refusals.len(), 9, "{refusals:?}");
 }
@@ -265,6 +265,7 @@ proptest! {
                     holder = Some(claimed.attempt);
                 }
                 JobEvent::Started(started) => prop_assert_eq!(holder, Some(started.attempt)),
+                JobEvent::LeaseShown(shown) => prop_assert_eq!(holder, Some(shown.attempt)),
                 JobEvent::LeaseExpired(expired) => prop_assert_eq!(holder, Some(expired.attempt)),
                 JobEvent::Requeued(requeued) => prop_assert_eq!(holder.take(), Some(requeued.attempt)),
                 JobEvent::Completed(completed) => prop_assert_eq!(holder.take(), Some(completed.attempt)),
