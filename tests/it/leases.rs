@@ -3,11 +3,6 @@
 use std::time::Duration;
 
 use futures_util::future::join3;
-use rivet_events::database::Database;
-use rivet_events::log::{self, Append, LogSettings, StreamWrite};
-use rivet_events::runner::{RunnerEvent, RunnerRegistered};
-use rivet_events::{Event, Metadata, StreamId, Version};
-use rivet_orchestrator::clock::{Clock, SystemClock};
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, failure, history, launched, new_job, new_pipeline_with, success};
@@ -17,12 +12,12 @@ use rivet_tests::wait::{eventually, throughout, while_alive};
 use serde_json::{Value, json};
 
 on_both_stores! {
-    a_holder_that_has_shown_its_lease_before_its_start_is_lost_as_one_that_fences,
     a_silent_holder_loses_its_job_and_its_say,
     any_contact_keeps_a_job,
     an_end_that_was_acknowledged_ends_the_lease,
     a_lost_holder_that_cannot_fence_fails_its_job,
     a_heartbeat_with_its_lease_makes_a_holder_one_that_fences,
+    a_holder_that_has_shown_its_lease_before_its_start_is_lost_as_one_that_fences,
     after_an_unfenced_loss_only_fencing_runners_may_follow,
     a_job_that_needs_fencing_waits_for_a_runner_that_fences,
     a_pipeline_may_let_anybody_follow_a_lost_runner,
@@ -31,8 +26,6 @@ on_both_stores! {
     a_claim_without_a_start_of_a_holder_that_cannot_fence_is_lost,
     a_restart_gives_everybody_time_to_speak,
     a_holder_that_fell_silent_while_the_server_was_down_is_lost,
-    another_boot_id_is_another_process,
-    a_registration_that_was_cut_short_is_finished_by_the_next,
     the_loss_and_the_return_of_a_runner_are_events,
 }
 
@@ -59,6 +52,13 @@ async fn a_heartbeat_with_its_lease_makes_a_holder_one_that_fences(kind: StoreKi
     let app = TestApp::start(kind).await;
     let api = app.client();
     let job = new_job(&api).await;
+    let holder = api.holding(&api.claim(&job, "r").await.expect(200));
+    api.set_status(&job, "Running").await.expect(204);
+    holder.heartbeat("r").await.expect(204);
+    api.complete(&job, &success()).await.expect_refusal(409, "lease_lost");
+    holder.complete(&job, &success()).await.expect(204);
+}
+
 async fn a_holder_that_has_shown_its_lease_before_its_start_is_lost_as_one_that_fences(kind: StoreKind) {
     let app = start(kind, &["--lease", "1s"]).await;
     let api = app.client();
@@ -69,13 +69,6 @@ async fn a_holder_that_has_shown_its_lease_before_its_start_is_lost_as_one_that_
     until_queued(&api, &job).await;
     assert_eq!(history(&api, &job).await.0[2..], ["job.lease_shown", "job.lease_expired", "job.requeued"]);
     app.verify().await;
-}
-
-    let holder = api.holding(&api.claim(&job, "r").await.expect(200));
-    api.set_status(&job, "Running").await.expect(204);
-    holder.heartbeat("r").await.expect(204);
-    api.complete(&job, &success()).await.expect_refusal(409, "lease_lost");
-    holder.complete(&job, &success()).await.expect(204);
 }
 
 async fn until_queued(api: &Client, job: &str) {
@@ -93,7 +86,8 @@ async fn ended(api: &Client, job: &str) -> Value {
     .await
 }
 
-async fn assert_lost(holder: &Client, runner: &str, job: &str) {
+/// Refuses everything that the former holder of a job sends.
+pub(crate) async fn assert_lost(holder: &Client, runner: &str, job: &str) {
     holder.set_status(job, "Running").await.expect_refusal(409, "lease_lost");
     holder.append_logs(job, &json!([entry("late")])).await.expect_refusal(409, "lease_lost");
     holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
@@ -322,73 +316,6 @@ async fn a_holder_that_fell_silent_while_the_server_was_down_is_lost(kind: Store
     let api = server.client();
     until_queued(&api, &job).await;
     assert_lost(&api.holding(&claimed), "r", &job).await;
-}
-
-async fn another_boot_id_is_another_process(kind: StoreKind) {
-    let app = TestApp::start(kind).await;
-    let api = app.client();
-    let boot = async |boot_id: &str| {
-        let body = json!({"runner_id": "r", "capabilities": [], "boot_id": boot_id});
-        api.post("/api/runners/register", &body).await.expect(200)
-    };
-    boot("one").await;
-    let (fenced, unfenced) = (new_job(&api).await, new_job(&api).await);
-    let claimed = api.claim_fencing(&fenced, "r").await.expect(200);
-    api.claim(&unfenced, "r").await.expect(200);
-    boot("one").await;
-    for job in [&fenced, &unfenced] {
-        assert_eq!(api.job(job).await.expect(200)["status"], "Running");
-    }
-    assert_eq!(boot("two").await["status"], "Online");
-    assert_eq!(api.job(&fenced).await.expect(200)["status"], "Queued");
-    assert_eq!(api.job(&unfenced).await.expect(200)["reason"], "runner_lost");
-    assert_lost(&api.holding(&claimed), "r", &fenced).await;
-    assert_eq!(api.claim_fencing(&fenced, "r").await.expect(200)["attempt"], 2);
-}
-
-/// The server dies after it recorded the new boot id, and before it ended the leases of the old process.
-async fn a_registration_that_was_cut_short_is_finished_by_the_next(kind: StoreKind) {
-    let store = Store::create(kind).await;
-    let server = Server::start(&store, &[]).await;
-    let api = server.client();
-    let boot = |boot_id: &str| json!({"runner_id": "r", "capabilities": [], "boot_id": boot_id});
-    api.post("/api/runners/register", &boot("one")).await.expect(200);
-    let job = new_job(&api).await;
-    let claimed = api.claim_fencing(&job, "r").await.expect(200);
-    server.kill();
-
-    let registered = RunnerEvent::Registered(RunnerRegistered {
-        runner_id: "r".parse().unwrap(),
-        capabilities: Some(vec![]),
-        boot_id: Some("two".to_owned()),
-        registered_at: SystemClock.now(),
-    });
-    record(&store, StreamId::runner(&"r".parse().unwrap()), Event::Runner(registered)).await;
-
-    let server = Server::start(&store, &[]).await;
-    let api = server.client();
-    assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
-    assert_eq!(api.post("/api/runners/register", &boot("two")).await.expect(200)["status"], "Online");
-    assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
-    assert_lost(&api.holding(&claimed), "r", &job).await;
-    // Jobs that the new process claims stay its own, even if it repeats its registration.
-    assert_eq!(api.claim_fencing(&job, "r").await.expect(200)["attempt"], 2);
-    api.post("/api/runners/register", &boot("two")).await.expect(200);
-    assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
-}
-
-/// Appends an event to the log while the server is down.
-async fn record(store: &Store, stream: StreamId, event: Event) {
-    let database = Database::connect(store.url()).await.unwrap();
-    let log = log::open(&database, LogSettings::default()).await.unwrap();
-    let before = log.read_stream(&stream, Version::default()).await.unwrap();
-    let expected = before.last().map(|envelope| envelope.sequence).unwrap_or_default();
-    let writes = vec![StreamWrite { stream, expected, events: vec![event] }];
-    log.append(Append { writes, metadata: Metadata::default(), recorded_at: SystemClock.now() })
-        .await
-        .unwrap();
-    log.close().await;
-    database.close().await;
 }
 
 async fn the_loss_and_the_return_of_a_runner_are_events(kind: StoreKind) {

@@ -43,6 +43,7 @@ mod queue;
 mod read_models;
 mod read_your_writes;
 mod readme;
+mod reboots;
 mod rebuild;
 mod rebuild_requests;
 mod recovery;

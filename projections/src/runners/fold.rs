@@ -14,7 +14,7 @@ pub(crate) struct Runners;
 
 impl Projection for Runners {
     const NAME: &'static str = "runners";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const STREAMS: &'static [StreamType] = &[StreamType::Runner, StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[Column::text("status"), Column::integer("registered_at")],
@@ -86,8 +86,8 @@ fn evolve(row: Option<Runner>, event: &RunnerEvent) -> Option<Runner> {
     match event {
         RunnerEvent::Registered(registered) => {
             let mut runner = row.unwrap_or_else(|| unknown(&registered.runner_id));
-            if is_another_process(runner.boot_id.as_deref(), registered.boot_id.as_deref()) {
-                runner.held.iter_mut().for_each(|held| held.orphaned = true);
+            if let Some(boot_id) = &registered.boot_id {
+                runner.held.iter_mut().for_each(|held| compare_process(held, boot_id));
             }
             Some(Runner {
                 capabilities: registered.capabilities.clone(),
@@ -117,9 +117,11 @@ fn evolve(row: Option<Runner>, event: &RunnerEvent) -> Option<Runner> {
     }
 }
 
-/// Whether these boot ids are of two processes. False if one is missing, as it cannot be known then.
-fn is_another_process(before: Option<&str>, after: Option<&str>) -> bool {
-    before.zip(after).is_some_and(|(before, after)| before != after)
+/// Marks a held job as orphaned if the process that registers now is not the one that claimed it. Where that one is
+/// not known, it may be this one.
+fn compare_process(held: &mut HeldJob, boot_id: &str) {
+    let claimed_by = held.boot_id.get_or_insert_with(|| boot_id.to_owned());
+    held.orphaned |= claimed_by != boot_id;
 }
 
 fn hold(row: Option<Runner>, event: &JobEvent) -> Option<Runner> {
@@ -132,6 +134,7 @@ fn hold(row: Option<Runner>, event: &JobEvent) -> Option<Runner> {
                 lease_id: claimed.lease_id,
                 fencing: claimed.fencing,
                 cancelling: false,
+                boot_id: runner.boot_id.clone(),
                 orphaned: false,
             });
             Some(runner)
@@ -142,15 +145,15 @@ fn hold(row: Option<Runner>, event: &JobEvent) -> Option<Runner> {
             }
             runner
         }),
-        JobEvent::CancelRequested(request) => row.map(|mut runner| {
-            for held in runner.held.iter_mut().filter(|held| held.job_id == request.job_id) {
-                held.cancelling = true;
         JobEvent::LeaseShown(shown) => row.map(|mut runner| {
             for held in runner.held.iter_mut().filter(|held| held.job_id == shown.job_id) {
                 held.fencing = true;
             }
             runner
         }),
+        JobEvent::CancelRequested(request) => row.map(|mut runner| {
+            for held in runner.held.iter_mut().filter(|held| held.job_id == request.job_id) {
+                held.cancelling = true;
             }
             runner
         }),

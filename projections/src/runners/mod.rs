@@ -75,6 +75,9 @@ pub struct HeldJob {
     pub fencing: bool,
     /// Whether the runner is to stop it.
     pub cancelling: bool,
+    /// Identifies the process that claimed it, if the runner has told that by then, or since.
+    #[serde(default)]
+    pub boot_id: Option<String>,
     /// Whether another process has registered under the runner's name since the claim: the process that claimed the
     /// job is gone.
     #[serde(default)]

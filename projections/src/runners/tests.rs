@@ -105,6 +105,30 @@ fn another_process_of_the_same_name_orphans_what_the_former_one_holds() {
 }
 
 #[test]
+fn a_process_is_known_by_its_claim_whatever_came_between() {
+    let s = Scene::new(1);
+    let orphaned = |before: Event, between: Event, after: Event| {
+        let row = runner([before, s.launch(0), s.claim(1, 5), between, after]).unwrap();
+        row.held.iter().map(|held| held.orphaned).collect::<Vec<_>>()
+    };
+    for between in [removed(6), registered(None, 6)] {
+        assert_eq!(orphaned(booted("one", 0), between.clone(), booted("two", 7)), [true]);
+        assert_eq!(orphaned(booted("one", 0), between, booted("one", 7)), [false]);
+    }
+    // It was the first that told its boot id, or an earlier one.
+    assert_eq!(orphaned(registered(None, 0), booted("one", 6), booted("two", 7)), [true]);
+}
+
+#[test]
+fn a_lease_that_is_shown_before_the_start_makes_a_holder_one_that_fences() {
+    let s = Scene::new(1);
+    let fencing = |events: Vec<Event>| runner(events).unwrap().held[0].fencing;
+    let claimed = vec![s.launch(0), s.claim(1, 5)];
+    assert!(!fencing(claimed.clone()));
+    assert!(fencing([claimed, vec![s.show_lease(1, 6)]].concat()));
+}
+
+#[test]
 fn what_is_orphaned_stays_so_and_what_is_claimed_later_is_not() {
     let (s, later) = (Scene::new(1), Scene::new(2));
     let row = runner([

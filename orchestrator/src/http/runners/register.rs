@@ -5,11 +5,12 @@ use axum::http::HeaderMap;
 use axum::{Extension, Json as JsonBody};
 use rivet_events::Metadata;
 use rivet_events::id::RunnerId;
-use rivet_projections::runners;
+use rivet_projections::runners::{self, HeldJob};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::domain::job::{ExpireLease, JobCommand};
+use crate::commands::CommandError;
+use crate::domain::job::{ExpireLease, JobCommand, JobError};
 use crate::domain::runner::{RegisterRunner, RunnerCommand};
 use crate::http::answer::Recorded;
 use crate::http::body::Runner;
@@ -17,6 +18,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::Json;
 use crate::http::header::RequestId;
 use crate::http::state::{Actor, AppState};
+use crate::telemetry::chain;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"runner_id": "build-1", "capabilities": ["docker", "os=linux"]}))]
@@ -77,23 +79,38 @@ fn not_ready() -> ApiError {
 }
 
 /// Expires the leases of the runner's former process. They are looked for at every registration, so that one that
-/// failed half-way is completed when its client repeats it.
+/// failed half-way is completed when its client repeats it. A job that cannot be read is passed over: it must not keep
+/// the runner from ever registering.
 async fn void_orphaned_leases(
     state: &AppState,
     runner: &runners::Runner,
     metadata: &Metadata,
 ) -> Result<(), ApiError> {
     for held in runner.held.iter().filter(|held| held.orphaned) {
-        let job = state.commands.jobs.load(held.job_id).await?.aggregate.state;
-        let expire = JobCommand::ExpireLease(ExpireLease {
-            lease_id: held.lease_id,
-            last_contact: None,
-            rebooted: true,
-            policy: state.config.lease_policy(),
-            backoff: state.backoff(&job).await,
-            now: state.clock.now(),
-        });
-        state.commands.jobs.execute(held.job_id, expire, metadata).await?;
+        match void_lease(state, held, metadata).await {
+            Err(error @ CommandError::Corrupt(..)) => {
+                tracing::warn!(runner.id = %runner.id, error = %chain(&error), "its lease cannot be ended");
+            }
+            done => done?,
+        }
     }
+    Ok(())
+}
+
+async fn void_lease(
+    state: &AppState,
+    held: &HeldJob,
+    metadata: &Metadata,
+) -> Result<(), CommandError<JobError>> {
+    let job = state.commands.jobs.load(held.job_id).await?.aggregate.state;
+    let expire = JobCommand::ExpireLease(ExpireLease {
+        lease_id: held.lease_id,
+        last_contact: None,
+        rebooted: true,
+        policy: state.config.lease_policy(),
+        backoff: state.backoff(&job).await,
+        now: state.clock.now(),
+    });
+    state.commands.jobs.execute(held.job_id, expire, metadata).await?;
     Ok(())
 }
