@@ -1,10 +1,12 @@
 //! Runners: registration, contacts, the list, and what a runner may do without registering.
 
+use std::time::Duration;
+
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{id, new_claimed_job, new_job, success};
+use rivet_tests::sample::{id, launched, new_claimed_job, new_demanding_pipeline, new_job, success};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
-use rivet_tests::wait::eventually;
+use rivet_tests::wait::{eventually, throughout};
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -14,6 +16,8 @@ on_both_stores! {
     a_silent_runner_goes_offline_and_comes_back,
     a_deleted_runner_is_gone,
     a_runner_may_have_the_name_of_a_route,
+    a_deleted_runner_that_is_alive_comes_back_as_what_it_was,
+    a_deleted_runner_that_polls_keeps_its_job,
     an_unregistered_runner_may_claim,
     runners_are_listed_newest_first,
 }
@@ -85,6 +89,37 @@ async fn a_runner_may_have_the_name_of_a_route(kind: StoreKind) {
     api.heartbeat("register").await.expect(204);
     api.delete("/api/runners/register").await.expect(204);
     api.get("/api/runners/register").await.expect_refusal(404, "runner_not_found");
+async fn a_deleted_runner_that_is_alive_comes_back_as_what_it_was(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.register("r", &["linux"]).await.expect(200);
+    let pipeline = new_demanding_pipeline(&api, &["gpu"]).await;
+    let job = launched(&api, &pipeline).await;
+    api.delete("/api/runners/r").await.expect(204);
+    api.claim_next("r", 0).await.expect(204);
+    assert_eq!(api.get("/api/runners/r").await.expect(200)["capabilities"], json!(["linux"]));
+    api.delete("/api/runners/r").await.expect(204);
+    assert_eq!(api.scheduled(Some("r")).await.expect(200), json!([]));
+    assert_eq!(api.get("/api/runners/r").await.expect(200)["capabilities"], json!(["linux"]));
+    api.claim(&job, "r").await.expect_refusal(409, "capability_missing");
+    app.verify().await;
+}
+
+async fn a_deleted_runner_that_polls_keeps_its_job(kind: StoreKind) {
+    let flags = ["--lease", "2s", "--sweep-interval", "100ms", "--startup-grace", "0s"];
+    let app = TestApp::start_with(kind, &flags).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
+    holder.set_status(&job, "Running").await.expect(204);
+    api.delete("/api/runners/r").await.expect(204);
+    throughout(Duration::from_secs(6), async || {
+        api.scheduled(Some("r")).await.expect(200);
+    })
+    .await;
+    holder.complete(&job, &success()).await.expect(204);
+}
+
 }
 
 async fn an_unregistered_runner_may_claim(kind: StoreKind) {

@@ -3,7 +3,9 @@
 
 use reqwest::Method;
 use rivet_tests::client::Client;
-use rivet_tests::sample::{entry, failure, history, id, new_pipeline, new_pipeline_with, script, success};
+use rivet_tests::sample::{
+    entry, failure, history, id, ids, launched, new_demanding_pipeline, new_pipeline, new_pipeline_with, script, success,
+};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use serde_json::{Value, json};
@@ -113,6 +115,20 @@ async fn a_lease_that_was_lost_at_another_replica_takes_no_log() {
         assert!(types(&other, &job).await.contains(&"job.requeued".to_owned()));
         let answer = holder.with("rivet-log-offset", &offset).append_logs(&job, batch).await;
         answer.expect_refusal(409, "lease_lost");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poll_shows_what_a_runner_may_claim_since_it_registered_at_another_replica() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    let job = launched(&one, &new_demanding_pipeline(&one, &["gpu"]).await).await;
+    one.register("r", &[]).await.expect(200);
+    for capabilities in [&["gpu"][..], &[]].repeat(5) {
+        one.scheduled(Some("r")).await.expect(200);
+        let registered = other.register("r", capabilities).await.position();
+        let offered = one.with("rivet-min-position", &registered).scheduled(Some("r")).await.expect(200);
+        assert_eq!(ids(&offered).contains(&job), !capabilities.is_empty());
     }
 }
 

@@ -24,7 +24,7 @@ use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
 use crate::domain::job::{Backoff, JobState, Running};
 use crate::domain::pipeline::PipelineError;
-use crate::domain::runner::{RecordHeartbeat, Runner, RunnerCommand, RunnerState};
+use crate::domain::runner::{RecordHeartbeat, Registered, Runner, RunnerCommand, RunnerState};
 use crate::feed::Feed;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
@@ -188,19 +188,18 @@ impl AppState {
         self.commands.backoff(job.launch()?.pipeline_id).await
     }
 
-    /// Whether the runner is registered.
-    pub(super) async fn is_registered(&self, runner_id: &RunnerId) -> Result<bool, ApiError> {
+    /// The runner as it last registered, even if it was removed since; `None` if it never did.
+    pub(super) async fn registration(&self, runner_id: &RunnerId) -> Result<Option<Registered>, ApiError> {
         let runner = self.commands.runners.load(runner_id).await?;
-        Ok(matches!(runner.aggregate.state, RunnerState::Registered(_)))
+        Ok(match runner.aggregate.state {
+            RunnerState::Registered(runner) | RunnerState::Removed(runner) => Some(runner),
+            RunnerState::Absent => None,
+        })
     }
 
     /// The capabilities of a runner; `None` where it never told any, and so may take every job.
     pub(super) async fn capabilities(&self, runner_id: &RunnerId) -> Result<Option<Vec<String>>, ApiError> {
-        let runner = self.commands.runners.load(runner_id).await?;
-        Ok(match runner.aggregate.state {
-            RunnerState::Registered(runner) => runner.capabilities,
-            RunnerState::Absent => None,
-        })
+        Ok(self.registration(runner_id).await?.and_then(|runner| runner.capabilities))
     }
 
     /// The version of the pipeline that a job was launched with; also of a deleted pipeline. One that is not the newest,

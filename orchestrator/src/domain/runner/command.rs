@@ -37,7 +37,8 @@ pub struct RegisterRunner {
     pub now: DateTime<Utc>,
 }
 
-/// The runner made contact. A runner that never registered is registered by it, with all capabilities.
+/// The runner made contact. A runner that never registered is registered by it, with all capabilities; one that was
+/// removed, with those that it had.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordHeartbeat {
     /// Its name.

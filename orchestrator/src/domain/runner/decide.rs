@@ -19,7 +19,9 @@ pub enum RunnerError {
 /// Decides a command: returns the events to record, or why it is refused. No events means that there is nothing new.
 pub(super) fn decide(state: &RunnerState, command: RunnerCommand) -> Result<Vec<RunnerEvent>, RunnerError> {
     match (state, command) {
-        (RunnerState::Absent, RunnerCommand::Register(register)) => Ok(vec![registered(register)]),
+        (RunnerState::Absent | RunnerState::Removed(_), RunnerCommand::Register(register)) => {
+            Ok(vec![registered(register)])
+        }
         (RunnerState::Registered(runner), RunnerCommand::Register(register)) => {
             let changed = runner.capabilities != register.capabilities || runner.boot_id != register.boot_id;
             // Recorded regardless of the heartbeat resolution: a runner that registers wants to be seen online.
@@ -31,6 +33,11 @@ pub(super) fn decide(state: &RunnerState, command: RunnerCommand) -> Result<Vec<
             let register = RegisterRunner { runner_id, capabilities: None, boot_id: None, now };
             Ok(vec![registered(register)])
         }
+        // It registered as what it is before it was removed, and does not do so again.
+        (RunnerState::Removed(runner), RunnerCommand::Heartbeat(RecordHeartbeat { runner_id, now, .. })) => {
+            let (capabilities, boot_id) = (runner.capabilities.clone(), runner.boot_id.clone());
+            Ok(vec![registered(RegisterRunner { runner_id, capabilities, boot_id, now })])
+        }
         (RunnerState::Registered(runner), RunnerCommand::Heartbeat(heartbeat)) => {
             let age = (heartbeat.now - runner.heard_at).to_std().unwrap_or_default();
             let worth_it = runner.lost || age >= heartbeat.resolution;
@@ -38,14 +45,16 @@ pub(super) fn decide(state: &RunnerState, command: RunnerCommand) -> Result<Vec<
         }
         (RunnerState::Registered(runner), RunnerCommand::Lose(lose)) => Ok(lose_if_silent(runner, &lose)),
         // It was removed in between: there is nothing to record as lost.
-        (RunnerState::Absent, RunnerCommand::Lose(_)) => Ok(vec![]),
+        (RunnerState::Absent | RunnerState::Removed(_), RunnerCommand::Lose(_)) => Ok(vec![]),
         (RunnerState::Registered(runner), RunnerCommand::Remove(remove)) => {
             Ok(vec![RunnerEvent::Removed(RunnerRemoved {
                 runner_id: runner.runner_id.clone(),
                 removed_at: remove.now,
             })])
         }
-        (RunnerState::Absent, RunnerCommand::Remove(_)) => Err(RunnerError::NotFound),
+        (RunnerState::Absent | RunnerState::Removed(_), RunnerCommand::Remove(_)) => {
+            Err(RunnerError::NotFound)
+        }
     }
 }
 

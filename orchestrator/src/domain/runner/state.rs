@@ -9,11 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum RunnerState {
-    /// Never registered, or removed since.
+    /// Never registered.
     #[default]
     Absent,
     /// Registered.
     Registered(Registered),
+    /// Removed from the list. If it is alive, its next contact registers it again as what it was.
+    Removed(Registered),
 }
 
 /// A registered runner.
@@ -52,11 +54,14 @@ impl RunnerState {
             (Self::Registered(runner), RunnerEvent::Returned(e)) => {
                 Self::Registered(Registered { heard_at: e.returned_at, lost: false, ..runner })
             }
-            (_, RunnerEvent::Removed(_))
-            | (
-                Self::Absent,
-                RunnerEvent::HeartbeatRecorded(_) | RunnerEvent::Lost(_) | RunnerEvent::Returned(_),
-            ) => Self::Absent,
+            (Self::Registered(runner), RunnerEvent::Removed(_)) => Self::Removed(runner),
+            (
+                state @ (Self::Absent | Self::Removed(_)),
+                RunnerEvent::HeartbeatRecorded(_)
+                | RunnerEvent::Lost(_)
+                | RunnerEvent::Returned(_)
+                | RunnerEvent::Removed(_),
+            ) => state,
         }
     }
 }

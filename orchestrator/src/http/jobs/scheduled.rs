@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use rivet_events::Metadata;
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobStatus;
 use rivet_projections::{Room, job_queue, jobs, runners};
@@ -54,11 +55,8 @@ pub(in crate::http) async fn scheduled(
     let now = state.clock.now();
     let capabilities = match &poll.runner_id {
         Some(runner_id) => {
-            if state.is_registered(runner_id).await? {
-                let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(runner_id));
-                state.polled_by(runner_id, &metadata).await?;
-            }
-            state.capabilities(runner_id).await?
+            let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(runner_id));
+            polled(&state, runner_id, &metadata).await?
         }
         None => None,
     };
@@ -72,6 +70,24 @@ pub(in crate::http) async fn scheduled(
     jobs.sort_by_key(|job| (job.requested_at, job.id));
     let jobs: Vec<Job> = jobs.into_iter().map(|row| Job::from_row(row, now)).collect();
     Ok(Json(jobs).into_response())
+}
+
+/// Notes the poll of a runner, unless it never registered, and returns its capabilities. Those of a registered runner
+/// are taken from the read model, which has all that this answer must reflect, also from other replicas.
+async fn polled(
+    state: &AppState,
+    runner_id: &RunnerId,
+    metadata: &Metadata,
+) -> Result<Option<Vec<String>>, ApiError> {
+    let capabilities = match runners::find(&state.read_models, runner_id).await? {
+        Some(row) => row.capabilities,
+        None => match state.registration(runner_id).await? {
+            Some(removed) => removed.capabilities,
+            None => return Ok(None),
+        },
+    };
+    state.polled_by(runner_id, metadata).await?;
+    Ok(capabilities)
 }
 
 /// What the runner would have been answered then. A question about the past is not noted as contact of the runner.

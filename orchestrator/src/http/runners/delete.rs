@@ -15,7 +15,7 @@ use crate::http::state::{Actor, AppState};
 
 /// Remove a runner from the list.
 ///
-/// If it makes contact again, it is registered again.
+/// If it makes contact again, it is registered again, with the capabilities that it had.
 #[utoipa::path(
     delete, path = "/api/runners/{id}", operation_id = "deleteRunner", tag = "Runners",
     params(("id" = RunnerId, Path, description = "The runner; slashes may stay as they are")),
