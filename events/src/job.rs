@@ -234,7 +234,8 @@ pub struct JobCancelRequested {
     pub requested_at: DateTime<Utc>,
 }
 
-/// Somebody who does not hold the job sent a report of it. It is kept once, for the history, and never applied.
+/// A former holder, whose lease has ended, sent a report, which was refused. It is kept once for each lease, for the
+/// history, and never applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct JobReportRefused {
     /// The job.

@@ -87,9 +87,11 @@ pub struct History {
     pub needs_fencing: bool,
     /// The attempt that ended last.
     pub last: Option<EndedAttempt>,
+    /// The leases of all attempts that have ended.
+    pub past_leases: Vec<LeaseId>,
     /// Leases that have been revoked while their holders may still be at work.
     pub void_leases: Vec<LeaseId>,
-    /// Void leases of which a late report has been recorded.
+    /// Past leases of which a refused report has been recorded.
     pub refused_leases: Vec<LeaseId>,
 }
 
@@ -182,9 +184,9 @@ impl Running {
                 self.holder.started_at.get_or_insert(started.started_at);
                 self.holder.fencing |= started.fencing;
             }
+            JobEvent::LeaseShown(_) => self.holder.fencing = true,
             JobEvent::LeaseExpired(expired) => self.history.void_leases.push(expired.lease_id),
             JobEvent::CancelRequested(asked) => {
-            JobEvent::LeaseShown(_) => self.holder.fencing = true,
                 let first = self.cancel.as_ref().map_or(asked.requested_at, |earlier| earlier.requested_at);
                 self.cancel =
                     Some(CancelRequest { requested_at: first, force: asked.force, reason: asked.reason });
@@ -231,6 +233,7 @@ impl Running {
 
     fn end_attempt(self, report: Option<(JobStatus, Option<JobResult>)>) -> (Arc<JobLaunched>, History) {
         let Self { launch, mut history, holder, cancel: _ } = self;
+        history.past_leases.push(holder.lease_id);
         history.last = Some(EndedAttempt {
             lease_id: holder.lease_id,
             attempt: holder.attempt,
@@ -300,10 +303,10 @@ impl JobState {
                 JobEvent::Launched(_)
                 | JobEvent::Claimed(_)
                 | JobEvent::Started(_)
+                | JobEvent::LeaseShown(_)
                 | JobEvent::LeaseExpired(_)
                 | JobEvent::CancelRequested(_)
                 | JobEvent::Requeued(_)
-                | JobEvent::LeaseShown(_)
                 | JobEvent::Purged(_),
             ) => state,
         }

@@ -151,7 +151,7 @@ pub(super) fn ended_refusal(ended: &Ended, lease: Option<LeaseId>, otherwise: Jo
 pub(super) fn refuse_report(launch: &JobLaunched, history: &History, refused: RefuseReport) -> Vec<JobEvent> {
     // Once for each lease, and only for leases that this job has granted: invented ones cannot fill its history.
     let once =
-        history.void_leases.contains(&refused.lease) && !history.refused_leases.contains(&refused.lease);
+        history.past_leases.contains(&refused.lease) && !history.refused_leases.contains(&refused.lease);
     if !once {
         return vec![];
     }

@@ -203,7 +203,21 @@ fn a_refused_report_is_kept_also_while_the_job_waits_and_after_its_end() {
 }
 
 #[test]
-fn a_report_under_a_lease_that_is_not_void_leaves_no_trace() {
+fn a_refused_report_is_kept_also_of_an_attempt_that_ended_by_another_report() {
+    let mut history = vec![launched_with_retries(2)];
+    for attempt in 1..=3 {
+        let second = i64::from(attempt) * 10;
+        history.extend([claimed(attempt, second), started(attempt, second)]);
+        given(history.clone()).when(refuse(attempt, second)).then_nothing();
+        history.push(if attempt < 3 { requeued_failed(attempt, second) } else { succeeded(attempt, second) });
+        for attempt in 1..=attempt {
+            given(history.clone()).when(refuse(attempt, 300)).then([refused(attempt, 300)]);
+        }
+    }
+}
+
+#[test]
+fn a_report_under_a_lease_that_is_not_a_past_one_leaves_no_trace() {
     for attempt in [2, 7] {
         given(lost_and_claimed_again()).when(refuse(attempt, 300)).then_nothing();
     }
