@@ -70,6 +70,7 @@ async fn an_unknown_job_is_unknown_everywhere(kind: StoreKind) {
         api.claim(UNKNOWN, "r").await,
         api.execute(UNKNOWN, "r").await,
         api.set_status(UNKNOWN, "Running").await,
+        api.set_status(UNKNOWN, "Queued").await,
         api.append_logs(UNKNOWN, &json!([entry("lost")])).await,
         api.append_bare_logs(UNKNOWN, &json!([entry("lost")])).await,
         api.complete(UNKNOWN, &success()).await,

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
 
 use super::complete::{before_report, finish};
-use crate::domain::job::{JobCommand, JobError, Report, StartJob};
+use crate::domain::job::{JobCommand, Report, StartJob};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path, header_value};
@@ -63,8 +63,12 @@ pub(in crate::http) async fn set_status(
             state.note_holder(&committed.aggregate.state, &metadata).await;
             Ok(done(state.position_of(&committed).await?))
         }
-        JobStatus::Queued => Err(JobError::NotTerminal(body.status).into()),
-        JobStatus::Succeeded | JobStatus::Failed | JobStatus::Cancelled | JobStatus::TimedOut => {
+        // The job refuses `Queued`.
+        JobStatus::Queued
+        | JobStatus::Succeeded
+        | JobStatus::Failed
+        | JobStatus::Cancelled
+        | JobStatus::TimedOut => {
             let report = Report { status: body.status, result: None };
             finish(&state, job_id, lease, report, metadata).await
         }
