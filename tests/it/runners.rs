@@ -11,13 +11,14 @@ use serde_json::{Value, json};
 
 on_both_stores! {
     a_heartbeat_registers_an_unknown_runner,
+    a_heartbeat_that_is_malformed_registers_nobody,
     registering_again_replaces_the_capabilities,
     a_runner_is_busy_while_it_holds_a_job,
     a_silent_runner_goes_offline_and_comes_back,
     a_deleted_runner_is_gone,
-    a_runner_may_have_the_name_of_a_route,
     a_deleted_runner_that_is_alive_comes_back_as_what_it_was,
     a_deleted_runner_that_polls_keeps_its_job,
+    a_runner_may_have_the_name_of_a_route,
     an_unregistered_runner_may_claim,
     runners_are_listed_newest_first,
 }
@@ -29,6 +30,13 @@ async fn a_heartbeat_registers_an_unknown_runner(kind: StoreKind) {
     let runner = api.get("/api/runners/fresh").await.expect(200);
     assert_eq!(runner["status"], "Online");
     assert!(runner["registered_at"].is_string() && runner["last_heartbeat_at"].is_string(), "{runner}");
+}
+
+async fn a_heartbeat_that_is_malformed_registers_nobody(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.with("rivet-lease", "no uuid").heartbeat("fresh").await.expect_refusal(400, "invalid_header");
+    api.get("/api/runners/fresh").await.expect_refusal(404, "runner_not_found");
 }
 
 async fn registering_again_replaces_the_capabilities(kind: StoreKind) {
@@ -81,14 +89,6 @@ async fn a_deleted_runner_is_gone(kind: StoreKind) {
     assert_eq!(api.get("/api/runners").await.expect(200), json!([]));
 }
 
-async fn a_runner_may_have_the_name_of_a_route(kind: StoreKind) {
-    let app = TestApp::start(kind).await;
-    let api = app.client();
-    api.register("register", &[]).await.expect(200);
-    assert_eq!(api.get("/api/runners/register").await.expect(200)["id"], "register");
-    api.heartbeat("register").await.expect(204);
-    api.delete("/api/runners/register").await.expect(204);
-    api.get("/api/runners/register").await.expect_refusal(404, "runner_not_found");
 async fn a_deleted_runner_that_is_alive_comes_back_as_what_it_was(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
@@ -120,6 +120,14 @@ async fn a_deleted_runner_that_polls_keeps_its_job(kind: StoreKind) {
     holder.complete(&job, &success()).await.expect(204);
 }
 
+async fn a_runner_may_have_the_name_of_a_route(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.register("register", &[]).await.expect(200);
+    assert_eq!(api.get("/api/runners/register").await.expect(200)["id"], "register");
+    api.heartbeat("register").await.expect(204);
+    api.delete("/api/runners/register").await.expect(204);
+    api.get("/api/runners/register").await.expect_refusal(404, "runner_not_found");
 }
 
 async fn an_unregistered_runner_may_claim(kind: StoreKind) {

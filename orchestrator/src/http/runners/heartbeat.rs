@@ -43,6 +43,7 @@ pub(in crate::http) async fn heartbeat(
     };
     let runner_id = runner_id(id)?;
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&runner_id));
+    let lease = header_value(&headers, &LEASE)?;
     let mut position = match state.heard_from(&runner_id, &metadata).await? {
         Some(noted) => state.position_of(&noted).await?,
         // Only noted in memory: nothing was decided on the log, so the head as this process knows it will do.
@@ -51,7 +52,7 @@ pub(in crate::http) async fn heartbeat(
     // The answer reflects what this server acknowledged before, such as a cancellation, as a GET would.
     let acknowledged = state.as_of(state.commands.acknowledged());
     let (runner, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
-    if let Some(lease) = header_value(&headers, &LEASE)? {
+    if let Some(lease) = lease {
         match held(runner.as_ref(), lease) {
             Some(job) if job.fencing => {}
             Some(job) => {
