@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::ApiError;
-use super::header::RequestId;
+use super::header::{RequestId, is_traceparent};
 use crate::clock::Clock;
 use crate::commands::{CommandError, Commands, Committed};
 use crate::config::Config;
@@ -103,7 +103,7 @@ impl AppState {
             command_id: None,
             request_id: Some(request_id.0.clone()),
             user_agent: text("user-agent").map(|name| name.chars().take(MAX_USER_AGENT).collect()),
-            traceparent: text("traceparent").map(str::to_owned),
+            traceparent: text("traceparent").filter(|value| is_traceparent(value)).map(str::to_owned),
         }
     }
 
