@@ -26,7 +26,6 @@ use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
 use crate::feed::Feed;
 use crate::http::{self, AppState, Parts};
-use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::processes::Processes;
 use crate::server::{self, ServerLimits};
@@ -100,7 +99,7 @@ impl App {
             metrics,
             read_models,
             evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
-            liveness: Arc::new(Liveness::new(config.runner_offline_after)),
+            liveness: Arc::default(),
             dispatcher: Arc::new(Dispatcher::default()),
             feed: Feed::new(log.clone()),
             deliveries: Deliveries::new(&database),

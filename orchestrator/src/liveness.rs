@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use rivet_events::Version;
 use rivet_events::contacts::Contacts;
 use rivet_events::id::RunnerId;
 use tokio_util::sync::CancellationToken;
@@ -24,63 +25,52 @@ const FORGET_EVERY: Duration = Duration::from_hours(1);
 const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
 
 /// The last contact of every runner that made contact with this process.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Liveness {
     contacts: Mutex<HashMap<RunnerId, Contact>>,
-    /// After a silence this long, another replica may have recorded the runner as lost.
-    suspicious: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Contact {
     heard_at: DateTime<Utc>,
-    /// The last contact that is known to be recorded in the log.
+    /// The last contact that is known to be recorded in the log, unless the runner was removed or lost since.
     recorded_at: Option<DateTime<Utc>>,
+    /// The version of the runner that the above was last learned from.
+    version: Version,
     /// Whether it is in the table that the replicas share.
     told: bool,
 }
 
 impl Liveness {
-    /// Knows no contacts yet. Runners that are silent for `offline_after` are recorded as lost.
-    pub(crate) fn new(offline_after: Duration) -> Self {
-        // Half of it, since the other replicas learn of contacts made here a little later.
-        Self { contacts: Mutex::default(), suspicious: offline_after / 2 }
-    }
-
-    /// Notes a contact. True if it should also be recorded in the log: the last one known to be recorded is at least
-    /// `resolution` old, or the runner was silent for so long that another replica may have recorded it as lost.
+    /// Notes a contact. True if it should also be recorded in the log: none is known to be recorded, or the last one that
+    /// is, is at least `resolution` old.
     pub(crate) fn touch(&self, runner: &RunnerId, now: DateTime<Utc>, resolution: Duration) -> bool {
         let mut contacts = self.contacts();
-        if let Some(contact) = contacts.get_mut(runner) {
-            if is_older(now, contact.heard_at, self.suspicious) {
-                contact.recorded_at = None;
-            }
-            contact.heard_at = contact.heard_at.max(now);
-            contact.told = false;
-            contact.recorded_at.is_none_or(|recorded| is_older(now, recorded, resolution))
-        } else {
-            contacts.insert(runner.clone(), Contact { heard_at: now, recorded_at: None, told: false });
-            true
+        let contact = contacts.entry(runner.clone()).or_insert_with(|| Contact::first(now));
+        contact.heard_at = contact.heard_at.max(now);
+        contact.told = false;
+        contact.recorded_at.is_none_or(|recorded| is_older(now, recorded, resolution))
+    }
+
+    /// Notes that the runner's contact at `at` is recorded in the log, at this version of the runner.
+    pub(crate) fn recorded(&self, runner: &RunnerId, at: DateTime<Utc>, version: Version) {
+        let mut contacts = self.contacts();
+        let contact = contacts.entry(runner.clone()).or_insert_with(|| Contact::first(at));
+        contact.heard_at = contact.heard_at.max(at);
+        if contact.version <= version {
+            contact.recorded_at = contact.recorded_at.max(Some(at));
+            contact.version = version;
         }
     }
 
-    /// Notes that the contact at `at` is recorded in the log.
-    pub(crate) fn recorded(&self, runner: &RunnerId, at: DateTime<Utc>) {
-        let contact = Contact { heard_at: at, recorded_at: Some(at), told: false };
-        self.contacts()
-            .entry(runner.clone())
-            .and_modify(|known| {
-                known.heard_at = known.heard_at.max(at);
-                known.recorded_at = known.recorded_at.max(Some(at));
-            })
-            .or_insert(contact);
-    }
-
-    /// Notes that the log shows the runner as removed or lost, so that its next contact is recorded there, however
-    /// soon it comes. Its last contact stays known: it may still hold jobs, and their leases count from it.
-    pub(crate) fn unrecorded(&self, runner: &RunnerId) {
-        if let Some(contact) = self.contacts().get_mut(runner) {
+    /// Notes that the log shows the runner as removed or lost, at this version of it, so that its next contact is
+    /// recorded there, however soon it comes. Its last contact stays known: it may still hold jobs, and their leases
+    /// count from it.
+    pub(crate) fn unrecorded(&self, runner: &RunnerId, version: Version) {
+        let mut contacts = self.contacts();
+        if let Some(contact) = contacts.get_mut(runner).filter(|contact| contact.version < version) {
             contact.recorded_at = None;
+            contact.version = version;
         }
     }
 
@@ -144,6 +134,12 @@ impl Liveness {
     }
 }
 
+impl Contact {
+    fn first(at: DateTime<Utc>) -> Self {
+        Self { heard_at: at, recorded_at: None, version: Version::default(), told: false }
+    }
+}
+
 /// Whether `at` is at least `age` before `now`.
 fn is_older(now: DateTime<Utc>, at: DateTime<Utc>, age: Duration) -> bool {
     (now - at).to_std().is_ok_and(|is| is >= age)
@@ -159,11 +155,11 @@ mod tests {
 
     #[test]
     fn only_a_sign_of_life_after_the_resolution_is_worth_recording() {
-        let liveness = Liveness::new(Duration::from_secs(90));
+        let liveness = Liveness::default();
         let runner: RunnerId = "r".parse().unwrap();
         let resolution = Duration::from_secs(30);
         assert!(liveness.touch(&runner, at(0), resolution));
-        liveness.recorded(&runner, at(0));
+        liveness.recorded(&runner, at(0), Version(1));
         assert!(!liveness.touch(&runner, at(29), resolution));
         assert_eq!(liveness.last_contact(&runner), Some(at(29)));
         assert!(liveness.touch(&runner, at(30), resolution));
@@ -171,32 +167,33 @@ mod tests {
 
     #[test]
     fn who_is_removed_or_lost_keeps_its_last_contact_and_is_recorded_by_the_next() {
-        let liveness = Liveness::new(Duration::from_secs(90));
+        let liveness = Liveness::default();
         let runner: RunnerId = "r".parse().unwrap();
-        liveness.recorded(&runner, at(0));
+        liveness.recorded(&runner, at(0), Version(1));
         assert!(!liveness.touch(&runner, at(24), Duration::MAX));
-        liveness.unrecorded(&runner);
+        liveness.unrecorded(&runner, Version(2));
         assert_eq!(liveness.last_contact(&runner), Some(at(24)));
         assert!(liveness.touch(&runner, at(25), Duration::MAX));
     }
 
     #[test]
-    fn a_sign_of_life_after_a_silence_is_worth_recording_whatever_is_recorded() {
-        let liveness = Liveness::new(Duration::from_secs(90));
+    fn what_is_learned_out_of_order_goes_by_the_version_of_the_runner() {
+        let liveness = Liveness::default();
         let runner: RunnerId = "r".parse().unwrap();
-        liveness.recorded(&runner, at(0));
-        assert!(!liveness.touch(&runner, at(44), Duration::MAX));
-        assert!(!liveness.touch(&runner, at(88), Duration::MAX));
-        assert!(liveness.touch(&runner, at(133), Duration::MAX));
-        // This stays so until it is known to be recorded.
-        assert!(liveness.touch(&runner, at(134), Duration::MAX));
-        liveness.recorded(&runner, at(134));
-        assert!(!liveness.touch(&runner, at(135), Duration::MAX));
+        liveness.touch(&runner, at(0), Duration::MAX);
+        // It was removed just after its contact was recorded, and this is learned first.
+        liveness.unrecorded(&runner, Version(2));
+        liveness.recorded(&runner, at(0), Version(1));
+        assert!(liveness.touch(&runner, at(1), Duration::MAX));
+        // It has registered again before its removal is learned from the log.
+        liveness.recorded(&runner, at(1), Version(3));
+        liveness.unrecorded(&runner, Version(2));
+        assert!(!liveness.touch(&runner, at(2), Duration::MAX));
     }
 
     #[test]
     fn who_was_silent_for_longer_than_any_lease_is_forgotten() {
-        let liveness = Liveness::new(Duration::from_secs(90));
+        let liveness = Liveness::default();
         let [old, young]: [RunnerId; 2] = ["old", "young"].map(|id| id.parse().unwrap());
         liveness.touch(&old, at(0), Duration::MAX);
         liveness.touch(&young, at(1), Duration::MAX);
@@ -206,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_contact_is_told_once_and_by_its_age() {
-        let liveness = Liveness::new(Duration::from_secs(90));
+        let liveness = Liveness::default();
         let runner: RunnerId = "r".parse().unwrap();
         liveness.touch(&runner, at(10), Duration::MAX);
         let news = liveness.take_untold(at(12));

@@ -329,6 +329,9 @@ async fn the_loss_and_the_return_of_a_runner_are_events(kind: StoreKind) {
     // On a slow machine, the runner may be lost again before this check.
     eventually("the loss", async || (count("runner.lost").await >= 1).then_some(())).await;
     // A poll is a contact too.
-    api.claim_next("r", 0).await.expect(204);
-    eventually("the return", async || (count("runner.returned").await >= 1).then_some(())).await;
+    eventually("the return", async || {
+        api.claim_next("r", 0).await.expect(204);
+        (count("runner.returned").await >= 1).then_some(())
+    })
+    .await;
 }

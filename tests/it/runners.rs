@@ -70,8 +70,8 @@ async fn a_silent_runner_goes_offline_and_comes_back(kind: StoreKind) {
         .await;
     };
     status("Offline").await;
-    api.heartbeat("r").await;
     let events = eventually("the return to be recorded", async || {
+        api.heartbeat("r").await;
         let feed = api.get("/api/events").await.expect(200);
         feed["events"].as_array().filter(|events| events.len() >= 3).cloned()
     })

@@ -42,7 +42,7 @@ impl Commands {
                             | RunnerEvent::Lost(RunnerLost { runner_id, .. }),
                         ) = &envelope.event
                         {
-                            liveness.unrecorded(runner_id);
+                            liveness.unrecorded(runner_id, envelope.sequence);
                         }
                     }
                     // An empty page: the events up to `head` have been archived or purged.

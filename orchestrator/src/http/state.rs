@@ -160,7 +160,7 @@ impl AppState {
         let committed =
             self.commands.runners.execute(runner_id, RunnerCommand::Heartbeat(heartbeat), metadata).await?;
         if let RunnerState::Registered(runner) = &committed.aggregate.state {
-            self.liveness.recorded(runner_id, runner.heard_at);
+            self.liveness.recorded(runner_id, runner.heard_at, committed.version);
         }
         Ok(Some(committed))
     }

@@ -30,8 +30,6 @@ pub(super) async fn reconcile(
             let runners = &processes.commands.runners;
             let done = runners.execute(&runner.id, lose, &metadata(PROCESS)).await;
             done_or_skipped(PROCESS, &StreamId::runner(&runner.id), done)?;
-            // So that its next contact is recorded, and brings it back online.
-            processes.liveness.unrecorded(&runner.id);
         }
         match page.next {
             Some(next) => after = Some(next),

@@ -35,6 +35,6 @@ pub(in crate::http) async fn delete(
     let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let command = RunnerCommand::Remove(RemoveRunner { now: state.clock.now() });
     let committed = state.commands.runners.execute(&runner_id, command, &metadata).await?;
-    state.liveness.unrecorded(&runner_id);
+    state.liveness.unrecorded(&runner_id, committed.version);
     Ok(done(state.position_of(&committed).await?))
 }

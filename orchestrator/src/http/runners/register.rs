@@ -58,7 +58,7 @@ pub(in crate::http) async fn register(
         now,
     });
     let committed = state.commands.runners.execute(&runner_id, command, &metadata).await?;
-    state.liveness.recorded(&runner_id, now);
+    state.liveness.recorded(&runner_id, now, committed.version);
     let position = state.position_of(&committed).await?;
     // Only the read model knows what the runner holds.
     let registered = state.as_of(position);
