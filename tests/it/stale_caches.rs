@@ -4,7 +4,8 @@
 use reqwest::Method;
 use rivet_tests::client::Client;
 use rivet_tests::sample::{
-    entry, failure, history, id, ids, launched, new_demanding_pipeline, new_pipeline, new_pipeline_with, script, success,
+    entry, failure, history, id, ids, launched, new_demanding_pipeline, new_pipeline, new_pipeline_with,
+    script, success,
 };
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
