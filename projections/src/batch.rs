@@ -2,32 +2,53 @@
 //! checkpoints in one transaction. The projector, a rebuild and a verification all use it.
 //!
 //! [`advance`] does all of it. The others are its parts, for callers that store a batch while the next one is folded.
+//! Where the rows are large, only the first of the events are folded, and the caller goes on from where they end.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
+mod lookup;
+
 use std::sync::Arc;
 
 use rivet_events::log::StoreError;
 use rivet_events::{Envelope, Position};
 
+use self::lookup::Lookups;
 use crate::checkpoint::{self, Checkpoint};
-use crate::folding::{Changes, Touched};
-use crate::row_cache::Cached;
+use crate::folding::Changes;
 use crate::rows::{Advance, Connection, Prepared, Store};
 
-/// Advances `checkpoints`, which are all at one position, to the position `to`, by the `events` in between. False if
+/// Events that follow each other in the log.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    pub(crate) events: &'a [Arc<Envelope>],
+    /// The position that they lead to.
+    pub(crate) to: Position,
+    /// Most bytes of the rows that they change, as these are before. Beyond it, the rest of the events are left for a
+    /// next batch; one event may change larger rows.
+    pub(crate) row_bytes: usize,
+}
+
+/// What a batch changes.
+pub(crate) struct Folded {
+    /// The changes to each of the checkpoints.
+    pub(crate) changes: Vec<Changes>,
+    /// How many of the events are folded: at least one.
+    pub(crate) events: usize,
+    /// The position that they lead to.
+    pub(crate) to: Position,
+}
+
+/// Advances `checkpoints`, which are all at the position before the batch, by as much of it as is folded. False if
 /// another process has moved one of them: then nothing was written, and the checkpoints must be read again.
 pub(crate) async fn advance(
     store: &Store,
     checkpoints: &mut [Checkpoint],
-    events: &[Arc<Envelope>],
-    to: Position,
+    batch: Batch<'_>,
 ) -> Result<bool, StoreError> {
-    let Some(changes) = fold(store, checkpoints, events).await? else { return Ok(false) };
-    let moved = commit(store, checkpoints, &changes, to).await?;
+    let Some(folded) = fold(store, checkpoints, batch).await? else { return Ok(false) };
+    let moved = commit(store, checkpoints, &folded.changes, folded.to).await?;
     if moved {
-        remember(checkpoints, &changes, to);
-        stored(checkpoints, to);
+        remember(checkpoints, &folded);
+        stored(checkpoints, folded.to);
     }
     Ok(moved)
 }
@@ -36,17 +57,16 @@ pub(crate) async fn advance(
 pub(crate) async fn advance_in(
     connection: &mut Connection<'_>,
     checkpoints: &mut [Checkpoint],
-    events: &[Arc<Envelope>],
-    to: Position,
+    batch: Batch<'_>,
 ) -> Result<bool, StoreError> {
-    let mut lookups = look_up(checkpoints, events);
-    load(connection, checkpoints, &mut lookups).await?;
-    let changes = apply(checkpoints, lookups);
-    let Some(advance) = Advance::new(checkpoints, &changes, to) else { return Ok(true) };
+    let mut lookups = Lookups::new(checkpoints, batch);
+    lookups.load(connection, checkpoints).await?;
+    let folded = apply(lookups, checkpoints, batch);
+    let Some(advance) = Advance::new(checkpoints, &folded.changes, folded.to) else { return Ok(true) };
     let moved = connection.advance(advance).await?;
     if moved {
-        remember(checkpoints, &changes, to);
-        stored(checkpoints, to);
+        remember(checkpoints, &folded);
+        stored(checkpoints, folded.to);
     }
     Ok(moved)
 }
@@ -56,18 +76,25 @@ pub(crate) async fn advance_in(
 pub(crate) async fn fold(
     store: &Store,
     checkpoints: &mut [Checkpoint],
-    events: &[Arc<Envelope>],
-) -> Result<Option<Vec<Changes>>, StoreError> {
-    let mut lookups = look_up(checkpoints, events);
-    if lookups.iter().any(|lookup| !lookup.missing.is_empty()) {
+    batch: Batch<'_>,
+) -> Result<Option<Folded>, StoreError> {
+    let mut lookups = Lookups::new(checkpoints, batch);
+    if lookups.is_incomplete() {
         let mut reader = store.reader().await?;
         let mut connection = reader.connection();
-        load(&mut connection, checkpoints, &mut lookups).await?;
+        lookups.load(&mut connection, checkpoints).await?;
         if checkpoint::are_overtaken(&mut connection, checkpoints).await? {
             return Ok(None);
         }
     }
-    Ok(Some(apply(checkpoints, lookups)))
+    Ok(Some(apply(lookups, checkpoints, batch)))
+}
+
+fn apply(lookups: Lookups<'_>, checkpoints: &[Checkpoint], batch: Batch<'_>) -> Folded {
+    let events = lookups.events();
+    let is_whole = events.len() == batch.events.len();
+    let to = events.last().filter(|_| !is_whole).map_or(batch.to, |last| last.position);
+    Folded { events: events.len(), to, changes: lookups.fold(checkpoints) }
 }
 
 /// Writes the changes that [`fold`] made to each of the checkpoints, in one transaction. False as in [`advance`].
@@ -93,65 +120,8 @@ pub(crate) fn prepare(
     Advance::new(checkpoints, changes, to).map(|advance| store.prepare(advance)).transpose()
 }
 
-/// The events and rows of a batch, for one generation.
-struct Lookup<'a> {
-    events: Cow<'a, [Arc<Envelope>]>,
-    touched: Touched,
-    /// Keys of the rows that must be loaded, as they are not cached.
-    missing: Vec<String>,
-}
-
-fn look_up<'a>(checkpoints: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> Vec<Lookup<'a>> {
-    let look_up = |checkpoint: &mut Checkpoint| {
-        let events = without(events, &checkpoint.skipped);
-        let mut touched = checkpoint.projection.touched(&events, &checkpoint.parked);
-        let mut missing = Vec::new();
-        for row in touched.rows.iter_mut().filter(|row| row.may_be_stored) {
-            match checkpoint.row_cache.get(&row.key) {
-                Some(Cached::Row(document)) => row.document = Some(document.to_owned()),
-                Some(Cached::NoRow) => {}
-                None => missing.push(row.key.clone()),
-            }
-        }
-        Lookup { events, touched, missing }
-    };
-    checkpoints.iter_mut().map(look_up).collect()
-}
-
-async fn load(
-    connection: &mut Connection<'_>,
-    checkpoints: &[Checkpoint],
-    lookups: &mut [Lookup<'_>],
-) -> Result<(), StoreError> {
-    for (checkpoint, lookup) in checkpoints.iter().zip(lookups) {
-        let mut stored = connection.load(&checkpoint.table(), &lookup.missing).await?;
-        if !stored.is_empty() {
-            for row in &mut lookup.touched.rows {
-                row.document = row.document.take().or_else(|| stored.remove(&row.key));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn apply(checkpoints: &[Checkpoint], lookups: Vec<Lookup<'_>>) -> Vec<Changes> {
-    let apply = |(checkpoint, lookup): (&Checkpoint, Lookup<'_>)| {
-        checkpoint.projection.fold(lookup.touched, &lookup.events)
-    };
-    checkpoints.iter().zip(lookups).map(apply).collect()
-}
-
-/// The events of a batch without those that operators decided to skip.
-fn without<'a>(events: &'a [Arc<Envelope>], skipped: &BTreeSet<Position>) -> Cow<'a, [Arc<Envelope>]> {
-    let (Some(first), Some(last)) = (events.first(), events.last()) else { return events.into() };
-    if skipped.range(first.position..=last.position).next().is_none() {
-        return events.into();
-    }
-    events.iter().filter(|envelope| !skipped.contains(&envelope.position)).cloned().collect()
-}
-
-/// Moves the checkpoints to the position `to` in memory, and caches the changed rows. They may not be stored yet.
-pub(crate) fn remember(checkpoints: &mut [Checkpoint], changes: &[Changes], to: Position) {
+/// Moves the checkpoints in memory to where the batch leads, and caches the changed rows. They may not be stored yet.
+pub(crate) fn remember(checkpoints: &mut [Checkpoint], &Folded { ref changes, to, .. }: &Folded) {
     for (checkpoint, changes) in checkpoints.iter_mut().zip(changes) {
         checkpoint.position = to;
         for upsert in &changes.upserts {

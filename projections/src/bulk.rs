@@ -10,7 +10,7 @@ use rivet_events::{Envelope, Position};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::batch;
+use crate::batch::{self, Batch};
 use crate::checkpoint::Checkpoint;
 use crate::read_models::ReadModels;
 use crate::rebuild::{Progress, RebuildError};
@@ -44,23 +44,27 @@ impl ReadModels {
         let (sender, mut ahead) = mpsc::channel(READ_AHEAD);
         reading.spawn(self.clone().read_ahead(from, until, sender));
         let mut stored = from;
-        while let Some(batch) = ahead.recv().await {
-            let batch = batch?;
-            let folded = batch::fold(store, generations, &batch.0).await?;
-            let changes = folded.ok_or(RebuildError::Superseded)?;
-            let step = batch::prepare(store, generations, &changes, batch.1)?;
-            batch::remember(generations, &changes, batch.1);
-            written(&mut writing).await?;
-            batch::stored(generations, stored);
-            stored = batch.1;
-            if let Some(step) = step {
-                writing.spawn(step.store());
+        while let Some(read) = ahead.recv().await {
+            let read = read?;
+            let (mut events, to) = (&read.0[..], read.1);
+            // Large rows take more than one step.
+            while stored < to {
+                let batch = Batch { events, to, row_bytes: self.inner.log.read_bytes() };
+                let folded = batch::fold(store, generations, batch).await?.ok_or(RebuildError::Superseded)?;
+                let step = batch::prepare(store, generations, &folded.changes, folded.to)?;
+                batch::remember(generations, &folded);
+                written(&mut writing).await?;
+                batch::stored(generations, stored);
+                (events, stored) = (&events[folded.events..], folded.to);
+                if let Some(step) = step {
+                    writing.spawn(step.store());
+                }
+                for generation in generations.iter() {
+                    let (projection, position) = (generation.projection.name(), generation.position);
+                    progress(Progress { projection, position, head: until });
+                }
             }
-            seen(&batch);
-            for generation in generations.iter() {
-                let (projection, position) = (generation.projection.name(), generation.position);
-                progress(Progress { projection, position, head: until });
-            }
+            seen(&read);
         }
         written(&mut writing).await?;
         match reading.join_next().await {

@@ -30,6 +30,20 @@ pub(crate) struct TouchedRow {
     pub(crate) may_be_stored: bool,
     /// The stored document; `None` if there is no such row.
     pub(crate) document: Option<String>,
+    /// The length of the stored document, which is known before it is loaded.
+    pub(crate) bytes: usize,
+}
+
+impl Touched {
+    /// Each row, with the index of the first event that changes it.
+    pub(crate) fn first_changes(&self) -> impl Iterator<Item = (usize, &TouchedRow)> {
+        // The rows are in the order of these events.
+        let mut rows = self.rows.iter().enumerate().peekable();
+        self.of_events.iter().enumerate().filter_map(move |(n, row)| {
+            let (_, row) = rows.next_if(|(place, _)| *row == Ok(Some(*place)))?;
+            Some((n, row))
+        })
+    }
 }
 
 /// The index of the row that an event changes, if it changes any; or why the event cannot be applied.
@@ -64,7 +78,7 @@ pub(crate) fn touched<P: Projection>(events: &[Arc<Envelope>], parked: &HashSet<
             Entry::Occupied(place) => *place.get(),
             Entry::Vacant(free) => {
                 let (key, may_be_stored) = (free.key().clone(), !P::begins(envelope));
-                rows.push(TouchedRow { key, may_be_stored, document: None });
+                rows.push(TouchedRow { key, may_be_stored, document: None, bytes: 0 });
                 *free.insert(rows.len() - 1)
             }
         };

@@ -155,15 +155,16 @@ impl Query {
         query.documents(&format!("place{direction}, key{direction}")).push(" limit ").bind_count(limit)
     }
 
-    /// Selects the documents of the rows whose `key` and `bytes` this query selects, in an order; null from the first
-    /// one on that does not fit into [`MAX_PAGE_BYTES`]. A database knows the length of a document without reading
+    /// Selects the documents and keys of the rows whose `key` and `bytes` this query selects, in an order; no document
+    /// from the first one on that does not fit into [`MAX_PAGE_BYTES`]. A database knows the length of a document without reading
     /// it. So documents are looked up by their keys once their lengths are known, and never more than a page of them
     /// is in memory.
     pub(crate) fn documents(self, order: &str) -> Self {
         let Self { text, args } = self;
         let text = format!(
             "select (select document from {{rows}} as whole
-                     where whole.key = page.key and (page.total <= {MAX_PAGE_BYTES} or page.total = page.bytes))
+                     where whole.key = page.key and (page.total <= {MAX_PAGE_BYTES} or page.total = page.bytes)),
+                 key
              from (select listed.*, sum(bytes) over (order by {order} rows unbounded preceding) as total
                    from ({text}) as listed) as page
              order by {order}"

@@ -12,7 +12,7 @@ use rivet_events::log::{ReadError, StoreError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch;
+use crate::batch::{self, Batch};
 use crate::bulk::BATCH;
 use crate::checkpoint::{self, Checkpoint};
 use crate::generation;
@@ -267,7 +267,8 @@ impl ReadModels {
     ) -> Result<(), RebuildError> {
         while checkpoint.position < until {
             let (events, to) = self.read_batch(checkpoint.position, until).await?;
-            if !batch::advance_in(connection, std::slice::from_mut(checkpoint), &events, to).await? {
+            let batch = Batch { events: &events, to, row_bytes: self.inner.log.read_bytes() };
+            if !batch::advance_in(connection, std::slice::from_mut(checkpoint), batch).await? {
                 return Err(RebuildError::Superseded);
             }
         }

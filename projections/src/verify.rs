@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::bulk::Events;
 use crate::checkpoint::{self, Checkpoint, State};
 use crate::density::{Density, check_archive};
+use crate::page::MAX_PAGE_BYTES;
 use crate::projection::ALL;
 use crate::query::{Query, Value};
 use crate::read_models::ReadModels;
@@ -34,7 +35,8 @@ pub struct Report {
     /// Live read models that another version of their fold has made. They were not compared: a server of this build
     /// rebuilds them.
     pub outdated: Vec<&'static str>,
-    /// Rows of live read models that differ from what the log says; the first thousand.
+    /// Rows of live read models that differ from what the log says; the first thousand, or fewer where their documents
+    /// are large.
     pub differences: Vec<Difference>,
     /// Places where positions or sequences are not dense, or the archive differs from what the log says; the first
     /// thousand.
@@ -141,13 +143,13 @@ impl ReadModels {
             // Compares up to the key at which both pages are complete.
             let until = [&expected, &found]
                 .into_iter()
-                .filter(|page| page.len() == BATCH)
-                .filter_map(|page| page.last().map(|(key, _)| key.clone()))
+                .filter(|page| !page.is_last)
+                .filter_map(|page| page.rows.last().map(|(key, _)| key.clone()))
                 .min();
             let within = |key: &String| until.as_ref().is_none_or(|until| key <= until);
             let mut found: HashMap<String, String> =
-                found.into_iter().filter(|(key, _)| within(key)).collect();
-            for (key, document) in expected.into_iter().filter(|(key, _)| within(key)) {
+                found.rows.into_iter().filter(|(key, _)| within(key)).collect();
+            for (key, document) in expected.rows.into_iter().filter(|(key, _)| within(key)) {
                 report.rows += 1;
                 let live_document = found.remove(&key);
                 if live_document.as_ref() != Some(&document) {
@@ -178,22 +180,50 @@ impl Report {
         if live.iter().chain(&expected).all(has_lapsed) {
             return;
         }
-        if self.differences.len() < MAX_REPORTED {
-            self.differences.push(Difference { projection: of.projection.name(), key, live, expected });
+        let difference = Difference { projection: of.projection.name(), key, live, expected };
+        let bytes = self.differences.iter().chain([&difference]).map(Difference::bytes).sum::<usize>();
+        let is_first = self.differences.is_empty();
+        if is_first || (self.differences.len() < MAX_REPORTED && bytes <= MAX_PAGE_BYTES) {
+            self.differences.push(difference);
         }
     }
+}
+
+impl Difference {
+    /// The length of its documents.
+    fn bytes(&self) -> usize {
+        self.live.iter().chain(&self.expected).map(String::len).sum()
+    }
+}
+
+/// Rows in the order of their keys, bounded in number and in bytes. There is at least one, unless it is the last page.
+struct Rows {
+    /// Keys and documents.
+    rows: Vec<(String, String)>,
+    is_last: bool,
 }
 
 async fn rows_after(
     connection: &mut Connection<'_>,
     of: &Checkpoint,
     after: &str,
-) -> Result<Vec<(String, String)>, RebuildError> {
-    let query = Query::new(&format!("select key, document from {} where key > ", of.table()))
+) -> Result<Rows, RebuildError> {
+    let query = Query::new("select key, octet_length(document) as bytes from {rows} where key > ")
         .bind(after)
         .push(" order by key limit ")
-        .bind_count(BATCH);
-    let rows = connection.query(&query.text, &query.args).await?;
-    let texts = rows.into_iter().map(|row| row.into_iter().filter_map(Value::into_text));
-    Ok(texts.filter_map(|mut texts| Some((texts.next()?, texts.next()?))).collect())
+        .bind_count(BATCH)
+        .documents("key");
+    let found = connection.query(&query.text.replace("{rows}", &of.table()), &query.args).await?;
+    let mut page = Rows { rows: Vec::with_capacity(found.len()), is_last: found.len() < BATCH };
+    for row in found {
+        let mut row = row.into_iter().map(Value::into_text);
+        let document = row.next().flatten();
+        let Some(key) = row.next().flatten() else { continue };
+        if document.is_none() && !page.rows.is_empty() {
+            page.is_last = false;
+            break;
+        }
+        page.rows.push((key, document.unwrap_or_default()));
+    }
+    Ok(page)
 }

@@ -13,6 +13,7 @@ use fixture::LONG;
 pub(crate) use fixture::{Process, Store, assert_proven, stories};
 
 mod fixture;
+mod large_rows;
 
 async fn live_equals_a_fold_of_the_whole_log(store: Store) {
     let process = store.process().await;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::storing::Storing;
-use crate::batch;
+use crate::batch::{self, Batch};
 use crate::checkpoint::Checkpoint;
 use crate::generation;
 use crate::lease;
@@ -139,16 +139,17 @@ impl<'a> Projector<'a> {
         let inner = &self.read_models.inner;
         let events = inner.log.read_all(self.folded(), BATCH).await?;
         let Some(to) = events.last().map(|last| last.position) else { return Ok(()) };
+        let batch = Batch { events: &events, to, row_bytes: inner.log.read_bytes() };
         let began = Instant::now();
-        let Some(changes) = batch::fold(&inner.store, &mut self.live, &events).await? else {
+        let Some(folded) = batch::fold(&inner.store, &mut self.live, batch).await? else {
             self.forget().await;
             return Ok(());
         };
-        batch::remember(&mut self.live, &changes, to);
-        inner.unstored.put(&self.live, changes, to);
+        batch::remember(&mut self.live, &folded);
+        inner.unstored.put(&self.live, folded.changes, folded.to);
         self.since.get_or_insert(began);
         let mut work = inner.work.lock().unwrap_or_else(PoisonError::into_inner);
-        work.events += events.len() as u64;
+        work.events += folded.events as u64;
         work.busy += began.elapsed();
         Ok(())
     }
@@ -200,11 +201,12 @@ impl<'a> Projector<'a> {
             let gap = ahead.map_or(u64::MAX, |ahead| ahead.0.saturating_sub(from.0));
             let limit = usize::try_from(gap).unwrap_or(BATCH).min(BATCH);
             let events = inner.log.read_all(from, limit).await?;
-            if let Some(to) = events.last().map(|last| last.position)
-                && !batch::advance(&inner.store, group, &events, to).await?
-            {
-                self.forget().await;
-                return Ok(Remaining::More);
+            if let Some(to) = events.last().map(|last| last.position) {
+                let batch = Batch { events: &events, to, row_bytes: inner.log.read_bytes() };
+                if !batch::advance(&inner.store, group, batch).await? {
+                    self.forget().await;
+                    return Ok(Remaining::More);
+                }
             }
             ahead = group.first().map(|first| first.position);
         }

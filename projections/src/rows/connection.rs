@@ -15,6 +15,16 @@ pub(crate) enum Connection<'a> {
     Sqlite(&'a mut SqliteConnection),
 }
 
+/// A row as it is stored.
+pub(crate) struct StoredRow {
+    /// The length of its document.
+    pub(crate) bytes: usize,
+    pub(crate) document: Option<String>,
+}
+
+/// A key, the length of the document stored under it, and the document, if it was asked for.
+pub(super) type LoadedRow = (String, i64, Option<String>);
+
 impl Connection<'_> {
     /// Runs a query and returns its rows. In its text, `{now}` stands for the time by the clock of the database, in
     /// microseconds since 1970 UTC.
@@ -70,19 +80,25 @@ impl Connection<'_> {
         Ok(())
     }
 
-    /// The documents stored under these keys.
+    /// The rows stored under these keys, without their documents if these have more than `bytes` together.
     pub(crate) async fn load(
         &mut self,
         table: &str,
         keys: &[String],
-    ) -> Result<HashMap<String, String>, StoreError> {
+        bytes: usize,
+    ) -> Result<HashMap<String, StoredRow>, StoreError> {
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
-        Ok(match self {
-            Self::Postgres(connection) => postgres::load(connection, table, keys).await?,
-            Self::Sqlite(connection) => sqlite::load(connection, table, keys).await?,
-        })
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        let rows = match self {
+            Self::Postgres(connection) => postgres::load(connection, table, keys, bytes).await?,
+            Self::Sqlite(connection) => sqlite::load(connection, table, keys, bytes).await?,
+        };
+        let row = |(key, bytes, document): LoadedRow| {
+            Ok((key, StoredRow { bytes: usize::try_from(bytes)?, document }))
+        };
+        rows.into_iter().map(row).collect()
     }
 
     /// Deletes the rows with these keys.

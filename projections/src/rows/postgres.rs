@@ -1,7 +1,6 @@
 //! Rows in PostgreSQL.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::mem;
 
@@ -11,6 +10,7 @@ use sqlx::query::Query;
 use sqlx::{Arguments as _, Column as _, PgConnection, Postgres, Row as _, TypeInfo as _, ValueRef as _};
 
 use super::advance::{Advance, Parked, TableChanges};
+use super::connection::LoadedRow;
 use crate::projection::{Column, ColumnKind, Schema};
 use crate::query::Value;
 
@@ -88,10 +88,15 @@ pub(super) async fn load(
     connection: &mut PgConnection,
     table: &str,
     keys: &[String],
-) -> sqlx::Result<HashMap<String, String>> {
-    let text = format!("select key, document from {table} where key = any($1)");
-    let rows: Vec<(String, String)> = sqlx::query_as(&text).bind(keys).fetch_all(connection).await?;
-    Ok(rows.into_iter().collect())
+    bytes: i64,
+) -> sqlx::Result<Vec<LoadedRow>> {
+    let rows = format!("from {table} where key = any($1)");
+    let text = format!(
+        "select key, octet_length(document)::bigint,
+             case when (select sum(octet_length(document)) {rows}) <= $2 then document end
+         {rows}"
+    );
+    sqlx::query_as(&text).bind(keys).bind(bytes).fetch_all(connection).await
 }
 
 pub(super) async fn delete(connection: &mut PgConnection, table: &str, keys: &[String]) -> sqlx::Result<()> {

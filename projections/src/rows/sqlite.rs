@@ -1,7 +1,6 @@
 //! Rows in SQLite. Many of them are passed as one JSON text, which `json_each` takes apart.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use rivet_events::database::{Durability, PackedTexts, SqliteDatabase};
@@ -12,6 +11,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, Row as _, Sqlite, SqliteConnection, TypeInfo as _, ValueRef as _};
 
 use super::advance::{Advance, Parked, TableChanges};
+use super::connection::LoadedRow;
 use crate::projection::{Column, ColumnKind, Schema};
 use crate::query::Value;
 
@@ -80,11 +80,15 @@ pub(super) async fn load(
     connection: &mut SqliteConnection,
     table: &str,
     keys: &[String],
-) -> sqlx::Result<HashMap<String, String>> {
-    let text = format!("select key, document from {table} where key in (select value from json_each($1))");
-    let rows: Vec<(String, String)> =
-        sqlx::query_as(&text).bind(quoted_array(keys)).fetch_all(connection).await?;
-    Ok(rows.into_iter().collect())
+    bytes: i64,
+) -> sqlx::Result<Vec<LoadedRow>> {
+    let rows = format!("from {table} where key in (select value from json_each($1))");
+    let text = format!(
+        "select key, octet_length(document),
+             case when (select sum(octet_length(document)) {rows}) <= $2 then document end
+         {rows}"
+    );
+    sqlx::query_as(&text).bind(quoted_array(keys)).bind(bytes).fetch_all(connection).await
 }
 
 pub(super) async fn delete(

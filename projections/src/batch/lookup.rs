@@ -1,0 +1,156 @@
+//! The rows that the events of a batch change, from the cache or from the database, and where a batch ends because
+//! they are large: a small event, the end of a job for example, can change a row of many megabytes.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rivet_events::log::StoreError;
+use rivet_events::{Envelope, Position};
+
+use super::Batch;
+use crate::checkpoint::Checkpoint;
+use crate::folding::{Changes, Touched};
+use crate::row_cache::Cached;
+use crate::rows::Connection;
+
+/// The rows that the events of a batch change in several generations.
+pub(super) struct Lookups<'a> {
+    /// As many as their rows allow, at least one.
+    events: &'a [Arc<Envelope>],
+    /// As in [`Batch`].
+    row_bytes: usize,
+    of_generations: Vec<Lookup<'a>>,
+}
+
+/// The events and rows of a batch, for one generation.
+struct Lookup<'a> {
+    events: Cow<'a, [Arc<Envelope>]>,
+    touched: Touched,
+    /// Keys of the rows that must be loaded, as they are not cached.
+    missing: Vec<String>,
+}
+
+impl<'a> Lookups<'a> {
+    /// Looks the rows up in the caches.
+    pub(super) fn new(checkpoints: &mut [Checkpoint], batch: Batch<'a>) -> Self {
+        let Batch { events, row_bytes, .. } = batch;
+        let mut lookups = Self { events, row_bytes, of_generations: look_up(checkpoints, events) };
+        lookups.cut(checkpoints);
+        lookups
+    }
+
+    /// The events to fold.
+    pub(super) fn events(&self) -> &'a [Arc<Envelope>] {
+        self.events
+    }
+
+    /// Whether there are rows to load.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.of_generations.iter().any(|lookup| !lookup.missing.is_empty())
+    }
+
+    /// Loads the rows that are not cached.
+    pub(super) async fn load(
+        &mut self,
+        connection: &mut Connection<'_>,
+        checkpoints: &mut [Checkpoint],
+    ) -> Result<(), StoreError> {
+        self.load_within(self.row_bytes, connection, checkpoints).await?;
+        if self.cut(checkpoints) {
+            self.load_within(usize::MAX, connection, checkpoints).await?;
+        }
+        Ok(())
+    }
+
+    async fn load_within(
+        &mut self,
+        bytes: usize,
+        connection: &mut Connection<'_>,
+        checkpoints: &[Checkpoint],
+    ) -> Result<(), StoreError> {
+        for (checkpoint, lookup) in checkpoints.iter().zip(&mut self.of_generations) {
+            let mut stored = connection.load(&checkpoint.table(), &lookup.missing, bytes).await?;
+            if stored.is_empty() {
+                continue;
+            }
+            for row in &mut lookup.touched.rows {
+                if let Some(found) = stored.remove(&row.key) {
+                    (row.bytes, row.document) = (found.bytes, found.document);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// If the rows are too large together, begins again with fewer events, and returns true.
+    fn cut(&mut self, checkpoints: &mut [Checkpoint]) -> bool {
+        let rows = self.of_generations.iter().flat_map(|lookup| &lookup.touched.rows);
+        if rows.map(|row| row.bytes).sum::<usize>() <= self.row_bytes {
+            return false;
+        }
+        self.events = &self.events[..self.fitting()];
+        self.of_generations = look_up(checkpoints, self.events);
+        true
+    }
+
+    /// The number of events whose rows are not too large together, at least one.
+    fn fitting(&self) -> usize {
+        let first_changes = |lookup: &Lookup<'_>| -> Vec<(Position, usize)> {
+            let changes = lookup.touched.first_changes();
+            changes.map(|(n, row)| (lookup.events[n].position, row.bytes)).collect()
+        };
+        let mut rows: Vec<_> = self.of_generations.iter().flat_map(first_changes).collect();
+        rows.sort_unstable_by_key(|(position, _)| *position);
+        let mut total = 0;
+        let too_much = rows.into_iter().find(|(_, bytes)| {
+            total += bytes;
+            total > self.row_bytes
+        });
+        let Some((end, _)) = too_much else { return self.events.len() };
+        self.events.partition_point(|envelope| envelope.position < end).max(1)
+    }
+
+    /// Folds the events into the rows.
+    pub(super) fn fold(self, checkpoints: &[Checkpoint]) -> Vec<Changes> {
+        let fold = |(checkpoint, lookup): (&Checkpoint, Lookup<'_>)| {
+            checkpoint.projection.fold(lookup.touched, &lookup.events)
+        };
+        checkpoints.iter().zip(self.of_generations).map(fold).collect()
+    }
+}
+
+fn look_up<'a>(checkpoints: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> Vec<Lookup<'a>> {
+    checkpoints.iter_mut().map(|checkpoint| Lookup::new(checkpoint, events)).collect()
+}
+
+impl<'a> Lookup<'a> {
+    fn new(checkpoint: &mut Checkpoint, events: &'a [Arc<Envelope>]) -> Self {
+        let events = without(events, &checkpoint.skipped);
+        let mut touched = checkpoint.projection.touched(&events, &checkpoint.parked);
+        let mut missing = Vec::new();
+        for row in touched.rows.iter_mut().filter(|row| row.may_be_stored) {
+            match checkpoint.row_cache.get(&row.key) {
+                Some(Cached::Row(document)) => {
+                    row.bytes = document.len();
+                    row.document = Some(document.to_owned());
+                }
+                Some(Cached::NoRow) => {}
+                None => missing.push(row.key.clone()),
+            }
+        }
+        Self { events, touched, missing }
+    }
+}
+
+/// The events of a batch without those that operators decided to skip.
+fn without<'a>(events: &'a [Arc<Envelope>], skipped: &BTreeSet<Position>) -> Cow<'a, [Arc<Envelope>]> {
+    let (Some(first), Some(last)) = (events.first(), events.last()) else { return events.into() };
+    if skipped.range(first.position..=last.position).next().is_none() {
+        return events.into();
+    }
+    events.iter().filter(|envelope| !skipped.contains(&envelope.position)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Small events that change large rows: the rows of one batch are bounded, and so are the pages and the report of a
+//! verification.
+
+use std::sync::Mutex;
+
+use chrono::DateTime;
+use rivet_events::job::{JobCancelled, JobEvent};
+use rivet_events::log::{Append, LogSettings, StreamWrite};
+use rivet_events::{Event, Metadata, Position, Version};
+
+use super::{Process, Store, assert_proven, on_both, stories};
+
+/// Launches jobs with parameters of that length. Returns what cancels them all at once.
+async fn launch_large(process: &Process, jobs: usize, bytes: usize) -> Append {
+    let mut told = stories(32, jobs);
+    let mut cancelled = Vec::new();
+    for (stream, events) in &mut told {
+        let Some(Event::Job(JobEvent::Launched(launched))) = events.first_mut() else { continue };
+        launched.parameters.insert("large".to_owned(), "x".repeat(bytes).into());
+        let end = JobCancelled {
+            job_id: launched.job_id,
+            pipeline_id: launched.pipeline_id,
+            runner_id: None,
+            attempt: 0,
+            result: None,
+            reason: None,
+            cancelled_at: launched.requested_at,
+        };
+        let end = vec![Event::Job(JobEvent::Cancelled(end))];
+        cancelled.push(StreamWrite { stream: stream.clone(), expected: Version(1), events: end });
+        events.truncate(1);
+    }
+    process.tell_all(&told, 1).await;
+    Append { writes: cancelled, metadata: Metadata::default(), recorded_at: DateTime::UNIX_EPOCH }
+}
+
+async fn large_rows_are_folded_in_smaller_batches(store: Store) {
+    // Room for four rows.
+    let process = store.process_with(LogSettings { read_bytes: 100_000, ..LogSettings::default() }).await;
+    let running = process.start();
+    let cancel_all = launch_large(&process, 40, 20_000).await;
+    let launched = process.caught_up().await;
+    running.stop().await;
+    process.log.append(cancel_all).await.unwrap();
+    let running = process.start();
+    process.caught_up().await;
+    running.stop().await;
+    assert_proven(&process).await;
+    let batches = Mutex::new(vec![]);
+    let see = |to: Position| batches.lock().unwrap().push(to.0);
+    process.read_models.rebuild(&["jobs"], |batch| see(batch.position)).await.unwrap();
+    let batches = batches.into_inner().unwrap();
+    let are_small = batches.windows(2).all(|ends| ends[0] < launched.0 || ends[1] - ends[0] <= 4);
+    assert!(are_small, "{batches:?}, where jobs end from {launched} on");
+    assert_proven(&process).await;
+}
+
+async fn large_rows_are_verified_in_smaller_pages(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    launch_large(&process, 12, 1_000_000).await;
+    process.caught_up().await;
+    running.stop().await;
+    assert_proven(&process).await;
+    process.tamper("update jobs_g1 set document = document || ' '").await;
+    let report = process.read_models.verify(|_| {}).await.unwrap();
+    assert_eq!(report.differences.len(), 4, "with documents of 2 MB each, in 8 MiB");
+}
+
+on_both! {
+    large_rows_are_folded_in_smaller_batches,
+    large_rows_are_verified_in_smaller_pages,
+}
