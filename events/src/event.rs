@@ -52,7 +52,7 @@ pub struct UnreadableEvent {
     /// The stored type.
     #[serde(skip)]
     pub event_type: String,
-    /// The stored version.
+    /// The stored version; 0 if that is no number.
     #[serde(skip)]
     pub event_version: u32,
     /// What is wrong with it.
@@ -85,14 +85,16 @@ impl Event {
             StreamType::Archive => ArchiveEvent::read(event_type, version, &current).map(Self::Archive),
             StreamType::Unknown(_) => Err(Error::custom("this build knows no stream of this kind")),
         };
-        read.unwrap_or_else(|error| {
-            Self::Unreadable(UnreadableEvent {
-                payload: RawValue::from_string(payload.to_owned())
-                    .unwrap_or_else(|_| RawValue::NULL.to_owned()),
-                event_type: event_type.to_owned(),
-                event_version,
-                error: error.to_string(),
-            })
+        read.unwrap_or_else(|error| Self::unreadable(event_type, event_version, payload, error.to_string()))
+    }
+
+    /// An event that cannot be read, with its stored payload.
+    pub(crate) fn unreadable(event_type: &str, event_version: u32, payload: &str, error: String) -> Self {
+        Self::Unreadable(UnreadableEvent {
+            payload: RawValue::from_string(payload.to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned()),
+            event_type: event_type.to_owned(),
+            event_version,
+            error,
         })
     }
 

@@ -88,16 +88,6 @@ pub(super) trait Keeper: Send + Sync + 'static {
     }
 }
 
-/// A row that neither this build nor an earlier one can have stored.
-#[derive(Debug, thiserror::Error)]
-#[error("the event at position {position} has an unreadable {column}")]
-pub(crate) struct CorruptRow {
-    position: Position,
-    column: &'static str,
-    #[source]
-    source: StoreError,
-}
-
 /// An event as both databases store it, before its texts are parsed.
 #[derive(Debug)]
 pub(crate) struct EventRow<'r> {
@@ -114,22 +104,67 @@ pub(crate) struct EventRow<'r> {
 }
 
 impl EventRow<'_> {
-    /// Parses the texts. A payload or stream type that this build does not know becomes [`Event::Unreadable`]; that is no
-    /// error.
-    pub(crate) fn decode(self) -> Result<Envelope, CorruptRow> {
-        let position = self.position;
-        let corrupt = |column, source| CorruptRow { position, column, source };
+    /// Parses the texts. What this build cannot read, by its payload, its stream type, its version or its metadata, becomes
+    /// [`Event::Unreadable`]: one damaged row must not keep anybody from reading the others. Metadata that cannot be read is
+    /// left out.
+    pub(crate) fn decode(self) -> Envelope {
         let kind = StreamType::stored(self.aggregate_type);
-        let version = self.event_version.parse().map_err(|e| corrupt("event_version", Box::from(e)))?;
-        let metadata = serde_json::from_str(self.metadata).map_err(|e| corrupt("metadata", e.into()))?;
-        Ok(Envelope {
-            position,
+        let version = self.event_version.parse();
+        let metadata = serde_json::from_str(self.metadata);
+        let error = match (&version, &metadata) {
+            (Err(error), _) => Some(format!("its version: {error}")),
+            (_, Err(error)) => Some(format!("its metadata: {error}")),
+            (Ok(_), Ok(_)) => None,
+        };
+        let version = version.unwrap_or_default();
+        Envelope {
+            position: self.position,
             event_id: self.event_id,
             stream: StreamId { kind, id: self.aggregate_id },
             sequence: self.sequence,
             recorded_at: self.recorded_at,
+            metadata: metadata.unwrap_or_default(),
+            event: match error {
+                Some(error) => Event::unreadable(self.event_type, version, self.payload, error),
+                None => Event::decode(kind, self.event_type, version, self.payload),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn decoded(event_version: &str, metadata: &str) -> Envelope {
+        let row = EventRow {
+            position: Position(7),
+            aggregate_type: "claim",
+            aggregate_id: "a".to_owned(),
+            sequence: Version(1),
+            event_type: "claim.answered",
+            event_version,
+            payload: include_str!("../../golden/claim.answered.v1.json"),
             metadata,
-            event: Event::decode(kind, self.event_type, version, self.payload),
-        })
+            event_id: EventId::generate(),
+            recorded_at: DateTime::UNIX_EPOCH,
+        };
+        row.decode()
+    }
+
+    #[test]
+    fn an_event_with_a_damaged_version_or_metadata_cannot_be_read_and_no_other() {
+        for (version, metadata, error) in
+            [("1.0", "{}", "its version: "), ("1", "x", "its metadata: "), ("1", "[1]", "its metadata: ")]
+        {
+            let envelope = decoded(version, metadata);
+            let Event::Unreadable(unreadable) = &envelope.event else { panic!("{envelope:?}") };
+            assert!(unreadable.error.starts_with(error), "{}", unreadable.error);
+            assert_eq!((envelope.position, envelope.event.event_type()), (Position(7), "claim.answered"));
+            assert!(unreadable.payload.get().contains("job_id"));
+        }
+        assert!(!matches!(decoded("1", "{}").event, Event::Unreadable(_)));
     }
 }

@@ -94,7 +94,7 @@ impl PostgresKeeper {
 
     async fn read(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let rows = self.readers.run(async |connection| query.fetch_all(connection).await).await?;
-        rows.iter().map(|row| Ok(Arc::new(stored(row)?.decode()?))).collect()
+        rows.iter().map(|row| Ok(Arc::new(stored(row)?.decode()))).collect()
     }
 }
 

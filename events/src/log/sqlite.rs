@@ -135,7 +135,7 @@ impl Keeper for SqliteKeeper {
         while let Some(row) = rows.try_next().await? {
             // Null where all events of the part were archived.
             for event in row.try_get::<Option<&str>, _>(0)?.into_iter().flat_map(Texts) {
-                events.push(Arc::new(event?.decode()?));
+                events.push(Arc::new(event?.decode()));
             }
         }
         events.sort_by_key(|envelope| envelope.position);
@@ -160,7 +160,7 @@ impl Keeper for SqliteKeeper {
 }
 
 fn decode(row: &SqliteRow) -> Result<Arc<Envelope>, StoreError> {
-    Ok(Arc::new(stored(row)?.decode()?))
+    Ok(Arc::new(stored(row)?.decode()))
 }
 
 pub(crate) fn stored(row: &SqliteRow) -> Result<EventRow<'_>, StoreError> {

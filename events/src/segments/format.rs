@@ -73,7 +73,17 @@ pub enum SegmentError {
 
 impl StoredEvent {
     /// Copies a row of the log's table.
-    pub(super) fn of(row: keeper::EventRow<'_>) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// [`SegmentError::Unreadable`] if its payload or its metadata is no JSON.
+    pub(super) fn of(row: keeper::EventRow<'_>) -> Result<Self, SegmentError> {
+        let json = |text: &str| {
+            RawValue::from_string(text.to_owned()).map_err(|_| SegmentError::Unreadable {
+                log: row.aggregate_id.clone(),
+                position: row.position,
+            })
+        };
+        let (payload, metadata) = (json(row.payload)?, json(row.metadata)?);
         Ok(Self {
             position: row.position,
             event_id: row.event_id,
@@ -83,13 +93,14 @@ impl StoredEvent {
             stream_id: row.aggregate_id,
             sequence: row.sequence,
             recorded_at: row.recorded_at,
-            payload: RawValue::from_string(row.payload.to_owned())?,
-            metadata: RawValue::from_string(row.metadata.to_owned())?,
+            payload,
+            metadata,
         })
     }
 
     /// Decodes the event.
-    pub fn decode(&self) -> Result<Envelope, StoreError> {
+    #[must_use]
+    pub fn decode(&self) -> Envelope {
         let stored = keeper::EventRow {
             position: self.position,
             aggregate_type: &self.stream_type,
@@ -102,7 +113,7 @@ impl StoredEvent {
             event_id: self.event_id,
             recorded_at: self.recorded_at,
         };
-        Ok(stored.decode()?)
+        stored.decode()
     }
 
     /// The batch of log entries that it records.
@@ -110,12 +121,10 @@ impl StoredEvent {
     /// # Errors
     /// [`SegmentError::Unreadable`] if it is another event, or cannot be decoded.
     pub fn batch(&self) -> Result<JobLogAppended, SegmentError> {
-        match self.decode().map(|envelope| envelope.event) {
-            Ok(Event::JobLog(JobLogEvent::Appended(appended))) => Ok(appended),
-            Ok(_) | Err(_) => {
-                Err(SegmentError::Unreadable { log: self.stream_id.clone(), position: self.position })
-            }
-        }
+        let Event::JobLog(JobLogEvent::Appended(appended)) = self.decode().event else {
+            return Err(SegmentError::Unreadable { log: self.stream_id.clone(), position: self.position });
+        };
+        Ok(appended)
     }
 }
 

@@ -83,7 +83,7 @@ impl Archive {
         let (mut page, mut bytes) = (Vec::new(), 0);
         for place in index::after_index(&self.0.database, job, after_index).await? {
             let block = self.block(&place).await?;
-            page.extend(decoded(&block, job)?);
+            page.extend(decoded(&block, job));
             bytes += size(&block);
             if bytes >= PAGE_BYTES {
                 break;
@@ -101,7 +101,7 @@ impl Archive {
     }
 
     async fn events(&self, place: &BlockPlace, job: JobId) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        decoded(&self.block(place).await?, job)
+        Ok(decoded(&self.block(place).await?, job))
     }
 
     async fn block(
@@ -119,9 +119,9 @@ impl Archive {
     }
 }
 
-fn decoded(block: &[StoredEvent], job: JobId) -> Result<Vec<Arc<Envelope>>, StoreError> {
+fn decoded(block: &[StoredEvent], job: JobId) -> Vec<Arc<Envelope>> {
     let id = job.to_string();
-    block.iter().filter(|event| event.stream_id == id).map(|event| Ok(Arc::new(event.decode()?))).collect()
+    block.iter().filter(|event| event.stream_id == id).map(|event| Arc::new(event.decode())).collect()
 }
 
 fn size(events: &[StoredEvent]) -> usize {

@@ -100,16 +100,16 @@ impl Archive {
             Database::Postgres(pool) => {
                 let mut rows = sqlx::query(postgres::JOB_LOGS).bind(&ids).fetch(pool);
                 while let Some(row) = rows.try_next().await? {
-                    let stored = postgres::stored(&row).and_then(StoredEvent::of);
-                    into.push(&stored.map_err(GatherError::Unavailable)?)?;
+                    let stored = postgres::stored(&row).map_err(GatherError::Unavailable)?;
+                    into.push(&StoredEvent::of(stored)?)?;
                 }
             }
             Database::Sqlite(sqlite) => {
                 let ids = serde_json::to_string(&ids).expect("invariant: texts are JSON");
                 let mut rows = sqlx::query(sqlite::JOB_LOGS).bind(ids).fetch(&sqlite.readers);
                 while let Some(row) = rows.try_next().await? {
-                    let stored = sqlite::stored(&row).and_then(StoredEvent::of);
-                    into.push(&stored.map_err(GatherError::Unavailable)?)?;
+                    let stored = sqlite::stored(&row).map_err(GatherError::Unavailable)?;
+                    into.push(&StoredEvent::of(stored)?)?;
                 }
             }
         }
