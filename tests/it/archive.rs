@@ -15,7 +15,7 @@ use rivet_tests::verify::rebuild_all;
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
-use self::place::{Place, assert_archived, new_logged_job, said, tell_stories};
+use self::place::{ARCHIVE, Place, assert_archived, new_logged_job, said, tell_stories};
 use crate::cli::{json_lines, printed, run_on};
 
 on_both_stores! {
@@ -147,15 +147,7 @@ async fn a_segment_that_is_damaged_before_its_release_loses_nothing(kind: StoreK
 
     // Nothing is deleted from the log while a read model is being rebuilt, so the archiver waits between recording
     // the segment and releasing it. It is killed there.
-    place.pretend_rebuild(true).await;
-    let mut archiver = place.begin(&["--older-than", "1ms", "--log-grace", "1ms"]);
-    eventually("the segment to be recorded", async || {
-        let events = client.get("/api/events?type=archive.segment_archived").await.expect(200);
-        (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
-    })
-    .await;
-    archiver.kill().await.unwrap();
-    place.pretend_rebuild(false).await;
+    place.kill_after(&client, &ARCHIVE, "archive.segment_archived").await;
     assert_eq!(place.log_rows().await, 5);
 
     let segment = place.segments()[0].clone();
@@ -219,10 +211,13 @@ async fn an_archiver_that_is_killed_is_succeeded(kind: StoreKind) {
     let client = server.client();
     let before = all_logs(&client).await;
     let rows = place.log_rows().await;
+    place.kill_after(&client, &["--older-than", "30d"], "archive.segment_archived").await;
+    assert_eq!(place.log_rows().await, rows);
     for kill in 1..=6 {
         let mut archiver = place.begin(&["--older-than", "30d"]);
         // Each archiver is killed a little later than the one before, wherever it is then.
-        let _ = tokio::time::timeout(Duration::from_millis(150 * kill), archiver.wait()).await;
+        let ended = tokio::time::timeout(Duration::from_millis(150 * kill), archiver.wait()).await;
+        assert!(kill > 1 || ended.is_err(), "the first one is killed at work");
         archiver.kill().await.unwrap();
     }
     let archived = place.run(&["archive", "--older-than", "30d"]).await;

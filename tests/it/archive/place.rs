@@ -13,9 +13,15 @@ use rivet_tests::history::{Storyteller, tell};
 use rivet_tests::sample::{entry, new_claimed_job, success};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::wait::eventually;
+use serde_json::Value;
+use sqlx::Executor as _;
 use tokio::process::Child;
 
 use crate::cli::{command, printed, run_on};
+
+/// Archives every log of an ended job, however recently it ended.
+pub(super) const ARCHIVE: [&str; 4] = ["--older-than", "1ms", "--log-grace", "1ms"];
 
 /// A store, and where its archive is.
 pub(super) struct Place {
@@ -39,9 +45,9 @@ impl Place {
         run_on(&self.store, &[args, &["--archive-url", &self.url]].concat()).await
     }
 
-    /// Archives every log of an ended job, however recently it ended.
+    /// Archives as [`ARCHIVE`] says.
     pub(super) async fn archive(&self) -> Output {
-        self.run(&["archive", "--older-than", "1ms", "--log-grace", "1ms"]).await
+        self.run(&[&["archive"], &ARCHIVE[..]].concat()).await
     }
 
     /// Starts `archive` as a process, which is killed when the value is dropped.
@@ -64,10 +70,15 @@ impl Place {
 
     /// The events of job logs in the table of the log.
     pub(super) async fn log_rows(&self) -> i64 {
-        const COUNT: &str = "select count(*) from events where aggregate_type = 'job_log'";
+        self.count("events where aggregate_type = 'job_log'").await
+    }
+
+    /// The number of rows of a table, or of those that meet a condition.
+    pub(super) async fn count(&self, rows: &str) -> i64 {
+        let text = format!("select count(*) from {rows}");
         match Database::connect(self.store.url()).await.unwrap() {
-            Database::Sqlite(sqlite) => sqlx::query_scalar(COUNT).fetch_one(&sqlite.readers).await.unwrap(),
-            Database::Postgres(pool) => sqlx::query_scalar(COUNT).fetch_one(&pool).await.unwrap(),
+            Database::Sqlite(sqlite) => sqlx::query_scalar(&text).fetch_one(&sqlite.readers).await.unwrap(),
+            Database::Postgres(pool) => sqlx::query_scalar(&text).fetch_one(&pool).await.unwrap(),
         }
     }
 
@@ -78,19 +89,37 @@ impl Place {
         } else {
             "delete from checkpoints where generation = 99"
         };
+        self.tamper(statement).await;
+    }
+
+    /// Changes the database behind the back of all processes.
+    pub(super) async fn tamper(&self, statements: &str) {
         match Database::connect(self.store.url()).await.unwrap() {
             Database::Sqlite(sqlite) => {
                 let mut writer = sqlite.write().await;
-                sqlx::query(statement)
-                    .execute(writer.statements(Durability::Synced).await.unwrap())
-                    .await
-                    .unwrap();
+                writer.statements(Durability::Synced).await.unwrap().execute(statements).await.unwrap();
             }
             Database::Postgres(pool) => {
-                sqlx::query(statement).execute(&pool).await.unwrap();
+                pool.execute(statements).await.unwrap();
             }
         }
     }
+
+    /// Starts `archive` while nothing may be deleted from the log, as if a read model were being rebuilt, and kills it
+    /// once it has recorded an event of this type.
+    pub(super) async fn kill_after(&self, client: &Client, options: &[&str], event_type: &str) {
+        self.pretend_rebuild(true).await;
+        let mut archiver = self.begin(options);
+        eventually(event_type, async || (!recorded(client, event_type).await.is_empty()).then_some(())).await;
+        archiver.kill().await.unwrap();
+        self.pretend_rebuild(false).await;
+    }
+}
+
+/// The payloads of all events of a type.
+pub(super) async fn recorded(client: &Client, event_type: &str) -> Vec<Value> {
+    let page = client.get(&format!("/api/events?after=0&limit=1000&type={event_type}")).await.expect(200);
+    page["events"].as_array().unwrap().iter().map(|event| event["payload"].clone()).collect()
 }
 
 pub(super) fn said(output: &Output) -> String {
