@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::{EventId, JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent, JobLaunched,
-    JobLeaseExpired, JobLeaseShown, JobPurged, JobRequeued, JobStarted, JobStatus, JobTimedOut, RequeueCause,
+    JobLeaseExpired, JobLeaseShown, JobPurged, JobReportRefused, JobRequeued, JobStarted, JobStatus,
+    JobTimedOut, RequeueCause,
 };
 use rivet_events::{Envelope, Event, Metadata, Position, StreamId, Version};
 use uuid::Uuid;
@@ -132,6 +133,17 @@ impl Scene {
             reason: None,
             force,
             requested_at: at(seconds),
+        }))
+    }
+
+    pub(crate) fn refuse_report(&self, attempt: u32, status: JobStatus, seconds: i64) -> Event {
+        Event::Job(JobEvent::ReportRefused(JobReportRefused {
+            job_id: self.job_id,
+            pipeline_id: self.pipeline_id,
+            lease_id: self.lease(attempt),
+            status,
+            result: None,
+            refused_at: at(seconds),
         }))
     }
 

@@ -1,24 +1,16 @@
-//! Laws of every fold, and what happens to events that cannot be applied.
+//! What happens to events that cannot be applied; in `laws`, what holds for every fold.
 
-use std::cell::Cell;
-use std::collections::BTreeMap;
+mod laws;
+
 use std::sync::Arc;
 
-use proptest::prelude::*;
 use rivet_events::event::UnreadableEvent;
-use rivet_events::job::JobStatus;
-use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
-use rivet_events::pipeline::{
-    PipelineConfig, PipelineCreated, PipelineDefinition, PipelineDeleted, PipelineEvent, PipelineRevised,
-};
-use rivet_events::webhook::{WebhookCreated, WebhookDeleted, WebhookEvent, WebhookResumed};
 use rivet_events::{Envelope, Event, Position, StreamId, StreamType};
-use uuid::Uuid;
 
 use super::*;
-use crate::projection::{ALL, AnyProjection, Schema};
+use crate::projection::{AnyProjection, Schema};
 use crate::rows::memory::MemoryRows;
-use crate::testing::{Scene, at, envelope, log_of};
+use crate::testing::{Scene, envelope, log_of};
 
 /// Counts the events of each job; panics at a cancellation.
 struct Counter;
@@ -118,120 +110,4 @@ fn a_row_that_cannot_be_read_parks_the_stream_and_stays() {
     rows.advance(&Counter, &log_of([scene.launch(0)]));
     assert_eq!(rows.documents[&scene.job_id.to_string()], "\"damaged\"");
     assert_eq!(rows.parked.len(), 1);
-}
-
-/// Any events in any order, of a few jobs on two runners, of their pipelines and logs, and of webhooks: folds must
-/// also withstand what no aggregate would allow.
-fn any_history() -> impl Strategy<Value = Vec<Event>> {
-    let step = (1..5_u128, 0..2_usize, 0..16_u8, 1..4_u32);
-    prop::collection::vec(step, 0..60).prop_map(|steps| {
-        let seconds = Cell::new(0);
-        steps
-            .into_iter()
-            .map(|(job, runner, kind, attempt)| {
-                let now = seconds.replace(seconds.get() + 1);
-                let runner_id = ["runner-1", "runner-2"][runner].parse().expect("a name");
-                let scene = Scene { runner_id, ..Scene::new(job) };
-                match kind {
-                    0 => scene.launch(now),
-                    1 | 2 => scene.claim(attempt, now),
-                    3 => scene.start(attempt, now),
-                    4 => scene.requeue(attempt, now, now + 2),
-                    5 => scene.complete(attempt, JobStatus::Succeeded, now),
-                    6 => scene.cancel(attempt, now),
-                    7 => scene.ask_to_cancel(false, now),
-                    8 => scene.expire(attempt, now),
-                    9 => scene.time_out(attempt, now),
-                    10 => scene.purge(JobStatus::Succeeded, now),
-                    11 | 12 => appended(&scene, attempt, now),
-                    13 => pipeline_event(&scene, attempt, now),
-                    _ => webhook_event(job, attempt, now),
-                }
-            })
-            .collect()
-    })
-}
-
-fn appended(scene: &Scene, attempt: u32, now: i64) -> Event {
-    let entry = LogEntry { timestamp: at(now), level: LogLevel::Info, message: "a line".to_owned() };
-    Event::JobLog(JobLogEvent::Appended(JobLogAppended {
-        job_id: scene.job_id,
-        pipeline_id: scene.pipeline_id,
-        attempt,
-        offset: 0,
-        first_index: now.unsigned_abs() + 1,
-        entries: LogEntries::new(&[entry]),
-        digest: String::new(),
-        appended_at: at(now),
-    }))
-}
-
-fn pipeline_event(scene: &Scene, kind: u32, now: i64) -> Event {
-    let pipeline_id = scene.pipeline_id;
-    let definition = PipelineDefinition {
-        name: format!("at {now}"),
-        description: None,
-        script: "return 1".to_owned(),
-        tags: vec![],
-        required_modules: vec![],
-        demands: vec![],
-        inputs: BTreeMap::new(),
-        config: PipelineConfig::default(),
-    };
-    Event::Pipeline(match kind {
-        1 => PipelineEvent::Created(PipelineCreated { pipeline_id, definition, created_at: at(now) }),
-        2 => PipelineEvent::Revised(PipelineRevised {
-            pipeline_id,
-            version: 2,
-            definition,
-            restores: None,
-            revised_at: at(now),
-        }),
-        _ => PipelineEvent::Deleted(PipelineDeleted { pipeline_id, deleted_at: at(now) }),
-    })
-}
-
-fn webhook_event(webhook: u128, kind: u32, now: i64) -> Event {
-    let webhook_id = Uuid::from_u128(webhook).into();
-    Event::Webhook(match kind {
-        1 => WebhookEvent::Created(WebhookCreated {
-            webhook_id,
-            url: "https://example.com/".to_owned(),
-            types: vec![],
-            pipeline_id: None,
-            batch_size: None,
-            created_at: at(now),
-        }),
-        2 => WebhookEvent::Resumed(WebhookResumed { webhook_id, resumed_at: at(now) }),
-        _ => WebhookEvent::Deleted(WebhookDeleted { webhook_id, deleted_at: at(now) }),
-    })
-}
-
-/// The events in their places, some seconds after each other.
-fn spread(history: Vec<Event>) -> Vec<Arc<Envelope>> {
-    let at_its_time = |envelope: Arc<Envelope>| {
-        let recorded_at = at(20 * i64::try_from(envelope.position.0).expect("a few"));
-        Arc::new(Envelope { recorded_at, ..Arc::unwrap_or_clone(envelope) })
-    };
-    log_of(history).into_iter().map(at_its_time).collect()
-}
-
-proptest! {
-    #[test]
-    fn batches_of_any_size_make_the_same_rows(history in any_history(), size in 1..20_usize) {
-        let log = spread(history);
-        for projection in ALL.iter().copied().chain([&Counter as &dyn AnyProjection, &Total]) {
-            let (mut single, mut batched, mut whole) =
-                (MemoryRows::default(), MemoryRows::default(), MemoryRows::default());
-            for event in log.chunks(1) {
-                single.advance(projection, event);
-            }
-            for events in log.chunks(size) {
-                batched.advance(projection, events);
-            }
-            whole.advance(projection, &log);
-            prop_assert_eq!(&single, &batched);
-            prop_assert_eq!(&single, &whole);
-        }
-    }
 }
