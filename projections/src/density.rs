@@ -1,16 +1,19 @@
 //! Checks that the log is complete: each position, and each sequence of a stream, is in the log's table or in a
-//! segment of the archive.
+//! segment of the archive. On the way it collects the events that cannot be read.
+
+mod archive;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::RangeInclusive;
 
-use rivet_events::archive::{ArchiveEvent, SegmentArchived};
+use rivet_events::archive::SegmentArchived;
 use rivet_events::log::{EventLog, ReadError};
-use rivet_events::segments::{Archive, format};
-use rivet_events::{Event, Position, StreamId, StreamType, Version};
+use rivet_events::{Envelope, Event, Position, StreamId, StreamType, Version};
 
-use crate::verify::MAX_REPORTED;
+pub(crate) use self::archive::check_archive;
+use self::archive::{Segments, segments};
+use crate::verify::{self, MAX_REPORTED};
 
 /// The part of the log that was seen so far, and the faults in it.
 #[derive(Default)]
@@ -24,6 +27,8 @@ pub(crate) struct Density {
     /// those up to there.
     begun: HashMap<StreamId, Version>,
     faults: Vec<String>,
+    /// Events that this build cannot read.
+    unreadable: Vec<String>,
 }
 
 impl Density {
@@ -38,13 +43,21 @@ impl Density {
     }
 
     /// Records an event of the log's table.
-    pub(crate) fn see(&mut self, position: Position, stream: &StreamId, sequence: Version) {
+    pub(crate) fn see(&mut self, envelope: &Envelope) {
+        let Envelope { position, ref stream, sequence, .. } = *envelope;
         if position.0 <= self.position {
             // Seen before, when another read model was folded.
             return;
         }
         self.position = position.0;
         set(&mut self.seen, position);
+        if let Event::Unreadable(event) = &envelope.event {
+            let (name, error) = (&event.event_type, &event.error);
+            verify::report(
+                &mut self.unreadable,
+                format!("{name} of {stream} at position {position} cannot be read: {error}"),
+            );
+        }
         match self.sequences.entry(stream.clone()) {
             Entry::Occupied(mut last) => {
                 let before = last.insert(sequence);
@@ -64,18 +77,21 @@ impl Density {
         }
     }
 
-    /// Reads the whole archive too, and returns all faults of the log. For a segment that cannot be read, that is one
-    /// fault, and not one for each of its events.
-    pub(crate) async fn all_faults(mut self, log: &dyn EventLog) -> Result<Vec<String>, ReadError> {
+    /// Reads the whole archive too, and returns all faults of the log, and the events that cannot be read. For a
+    /// segment that cannot be read, that is one fault, and not one for each of its events.
+    pub(crate) async fn all_faults(
+        mut self,
+        log: &dyn EventLog,
+    ) -> Result<(Vec<String>, Vec<String>), ReadError> {
         let (mut archived, mut unread) = (Vec::new(), Vec::new());
         let Segments { kept, removed_events } = segments(log).await?;
-        for Segment { recorded, released } in kept {
-            if let Err(fault) = self.see_segment(log.archive(), &recorded, released, &mut archived).await {
-                let SegmentArchived { segment, events, first_position, last_position, .. } = &recorded;
+        for segment in kept {
+            if let Err(fault) = self.see_segment(log.archive(), &segment, &mut archived).await? {
+                let SegmentArchived { segment, events, first_position, last_position, .. } = segment.recorded;
                 self.report(format!(
                     "segment {segment} of the archive, with {events} events of positions {first_position} to {last_position}: {fault}"
                 ));
-                unread.push(*first_position..=*last_position);
+                unread.push(first_position..=last_position);
             }
         }
         if unread.is_empty() {
@@ -88,7 +104,7 @@ impl Density {
             None => removed_events,
         };
         self.count_missing(&archived, &unread, purged);
-        Ok(self.faults)
+        Ok((self.faults, self.unreadable))
     }
 
     /// Checks that as many positions are missing as were purged: which ones were purged is not recorded.
@@ -98,109 +114,22 @@ impl Density {
                 && !is_set(archived, *position)
                 && !unread.iter().any(|segment| segment.contains(position))
         };
-        let missing: Vec<Position> = (1..=self.position).map(Position).filter(is_missing).collect();
-        if purged > 0 && unread.is_empty() && missing.len() as u64 != purged {
-            self.report(format!("{} positions are missing, and {purged} were purged", missing.len()));
-        } else if purged == 0 {
-            for position in missing {
+        let missing = (1..=self.position).map(Position).filter(is_missing);
+        if purged == 0 {
+            for position in missing.take(MAX_REPORTED).collect::<Vec<_>>() {
                 self.report(format!("position {position} is missing"));
             }
-        }
-    }
-
-    async fn see_segment(
-        &mut self,
-        archive: Option<&Archive>,
-        recorded: &SegmentArchived,
-        released: bool,
-        archived: &mut Vec<u64>,
-    ) -> Result<(), String> {
-        let archive = archive.ok_or("this process was not told where it is")?;
-        let objects = archive.objects().map_err(|error| error.to_string())?;
-        let bytes = objects.get(&recorded.object).await.map_err(|error| error.to_string())?;
-        let sha256 = format::sha256(&bytes);
-        if sha256 != recorded.sha256 {
-            return Err(format!("its SHA-256 is {sha256}, and was {} when it was archived", recorded.sha256));
-        }
-        let (mut events, mut last) = (0, None::<(StreamId, Version)>);
-        for block in format::blocks(&bytes) {
-            for event in block.map_err(|error| error.to_string())?.events {
-                events += 1;
-                set(archived, event.position);
-                if released && is_set(&self.seen, event.position) {
-                    self.report(format!("position {} is in the log and in the archive", event.position));
-                }
-                let stream = StreamId::new(StreamType::JobLog, &event.stream_id);
-                let before = last.take().filter(|(log, _)| *log == stream).map_or(0, |(_, before)| before.0);
-                if event.sequence.0 != before + 1 {
-                    self.report(format!("sequence {} of {stream} follows {before}", event.sequence));
-                }
-                if self.begun.get(&stream) == Some(&event.sequence) {
-                    self.begun.remove(&stream);
-                }
-                last = Some((stream, event.sequence));
+        } else if unread.is_empty() {
+            let missing = missing.count() as u64;
+            if missing != purged {
+                self.report(format!("{missing} positions are missing, and {purged} were purged"));
             }
         }
-        if events != recorded.events {
-            self.report(format!(
-                "segment {} has {events} events instead of {}",
-                recorded.segment, recorded.events
-            ));
-        }
-        Ok(())
     }
 
     fn report(&mut self, fault: String) {
-        if self.faults.len() < MAX_REPORTED {
-            self.faults.push(fault);
-        }
+        verify::report(&mut self.faults, fault);
     }
-}
-
-/// Fails if the log has segments and this process was not told where they are: they could not be checked.
-pub(crate) async fn check_archive(log: &dyn EventLog) -> Result<(), ReadError> {
-    let Some(archive) = log.archive() else { return Ok(()) };
-    if !segments(log).await?.kept.is_empty() {
-        archive.objects()?;
-    }
-    Ok(())
-}
-
-/// A segment as the events of the archive describe it.
-struct Segment {
-    recorded: SegmentArchived,
-    /// Whether its events were deleted from the log's table.
-    released: bool,
-}
-
-/// The segments that exist, and the number of events that were in deleted ones.
-struct Segments {
-    kept: Vec<Segment>,
-    removed_events: u64,
-}
-
-async fn segments(log: &dyn EventLog) -> Result<Segments, ReadError> {
-    let mut removed_events = 0;
-    let mut segments: Vec<Segment> = Vec::new();
-    for envelope in log.read_stream(&StreamId::archive(), Version::default()).await? {
-        let Event::Archive(event) = &envelope.event else { continue };
-        match event {
-            ArchiveEvent::SegmentArchived(recorded) => {
-                segments.push(Segment { recorded: recorded.clone(), released: false });
-            }
-            ArchiveEvent::SegmentReleased(released) => {
-                for segment in segments.iter_mut().filter(|s| s.recorded.segment == released.segment) {
-                    segment.released = true;
-                }
-            }
-            ArchiveEvent::SegmentRemoved(removed) => {
-                segments.retain(|segment| segment.recorded.segment != removed.segment);
-                removed_events += removed.events;
-            }
-            ArchiveEvent::PurgeBegun(_) | ArchiveEvent::JobsPurged(_) => {}
-        }
-    }
-    Ok(Segments { kept: segments, removed_events })
 }
 
 fn set(bits: &mut Vec<u64>, position: Position) {

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use rivet_events::log::ReadError;
+use rivet_events::log::{ReadError, StoreError};
 use rivet_events::projection::ProjectionEvent;
 use rivet_events::{Event, Position, StreamId, Version};
 
 use crate::query::{Query, QueryError, Value};
 use crate::read_models::ReadModels;
+use crate::rows::Connection;
 
 /// A stream that a read model has parked, at an event that it could not apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,17 +30,11 @@ impl ReadModels {
     /// of the generation that queries of this process read: a stream must not be listed as recovered while these
     /// still read its old rows.
     pub async fn parked(&self, projection: &str) -> Result<Vec<ParkedStream>, QueryError> {
-        let query = Query::new("select stream, position, error from parked_streams where projection = ")
-            .bind(projection)
-            .push(" and generation = ")
-            .bind(self.generation(projection))
-            .push(" order by position");
-        let rows = async {
+        let parked = async {
             let mut reader = self.inner.store.reader().await?;
-            reader.connection().query(&query.text, &query.args).await
+            of(&mut reader.connection(), projection, self.generation(projection)).await
         };
-        let rows = rows.await.map_err(QueryError::Unavailable)?;
-        Ok(rows.into_iter().filter_map(parked).collect())
+        parked.await.map_err(QueryError::Unavailable)
     }
 
     /// The events that a read model has to skip, as decided in the log.
@@ -55,6 +50,21 @@ impl ReadModels {
         });
         Ok(skipped.collect())
     }
+}
+
+/// The streams that a generation has parked, in the order of the events that they are parked at.
+pub(crate) async fn of(
+    connection: &mut Connection<'_>,
+    projection: &str,
+    generation: i64,
+) -> Result<Vec<ParkedStream>, StoreError> {
+    let query = Query::new("select stream, position, error from parked_streams where projection = ")
+        .bind(projection)
+        .push(" and generation = ")
+        .bind(generation)
+        .push(" order by position");
+    let rows = connection.query(&query.text, &query.args).await?;
+    Ok(rows.into_iter().filter_map(parked).collect())
 }
 
 fn parked(row: Vec<Value>) -> Option<ParkedStream> {

@@ -152,19 +152,20 @@ impl Query {
                 .bind_count(limit)
                 .push(&format!(") as way_{n}"));
         }
-        query.documents(&format!("place{direction}, key{direction}")).push(" limit ").bind_count(limit)
+        query.documents(&format!("place{direction}, key{direction}"), &[]).push(" limit ").bind_count(limit)
     }
 
-    /// Selects the documents and keys of the rows whose `key` and `bytes` this query selects, in an order; no document
-    /// from the first one on that does not fit into [`MAX_PAGE_BYTES`]. A database knows the length of a document without reading
-    /// it. So documents are looked up by their keys once their lengths are known, and never more than a page of them
-    /// is in memory.
-    pub(crate) fn documents(self, order: &str) -> Self {
+    /// Selects the documents and keys of the rows whose `key` and `bytes` this query selects, in an order, and further
+    /// `columns` that it selects; no document from the first one on that does not fit into [`MAX_PAGE_BYTES`]. A database
+    /// knows the length of a document without reading it. So documents are looked up by their keys once their lengths
+    /// are known, and never more than a page of them is in memory.
+    pub(crate) fn documents(self, order: &str, columns: &[&str]) -> Self {
         let Self { text, args } = self;
+        let selected = ["key"].iter().chain(columns).copied().collect::<Vec<_>>().join(", ");
         let text = format!(
             "select (select document from {{rows}} as whole
                      where whole.key = page.key and (page.total <= {MAX_PAGE_BYTES} or page.total = page.bytes)),
-                 key
+                 {selected}
              from (select listed.*, sum(bytes) over (order by {order} rows unbounded preceding) as total
                    from ({text}) as listed) as page
              order by {order}"

@@ -155,7 +155,7 @@ async fn a_damaged_read_model_is_found_and_rebuilt(kind: StoreKind) {
     let report = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert!(report.starts_with(&format!("jobs {job}\n    live:     no row\n    expected: {{")), "{report}");
     let said = String::from_utf8_lossy(&verified.stderr).into_owned();
-    assert!(said.ends_with("error: 0 faults in the log, 1 rows differ from it\n"), "{said}");
+    assert!(said.ends_with("error: found 1 rows that differ from the log\n"), "{said}");
     let verified = run_on(&app.store, &["verify", "--json"]).await;
     let report: Value = serde_json::from_slice(&verified.stdout).expect("it is JSON");
     assert_eq!((&report["differences"][0]["key"], verified.status.code()), (&job.as_str().into(), Some(1)));

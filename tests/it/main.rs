@@ -56,5 +56,6 @@ mod stale_caches;
 mod stats;
 mod sweeps;
 mod time_travel;
+mod verification;
 mod versions;
 mod webhooks;

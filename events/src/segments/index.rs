@@ -1,14 +1,9 @@
 //! The index of the archive: which blocks of which segments hold the log of a job.
-//!
-//! [`Release`] moves events out of the log's table: it writes the index and deletes the events in one transaction, so
-//! each event is always in one of the two places.
 
+use std::fmt;
 use std::ops::Range;
 
-use sqlx::{PgConnection, SqliteConnection};
-use uuid::Uuid;
-
-use super::format::{Block, SegmentError};
+use super::reader::Archive;
 use crate::database::Database;
 use crate::id::JobId;
 use crate::log::StoreError;
@@ -92,128 +87,52 @@ pub(super) async fn last(database: &Database, job: JobId) -> Result<Option<Block
     Ok(rows.into_iter().next().map(block_place))
 }
 
-/// The release of some blocks of a segment: their events are deleted from the log's table, and the index is written.
-#[derive(Debug)]
-pub struct Release<'a> {
-    /// The segment.
-    segment: i64,
-    /// The name of its object in the store.
-    object: &'a str,
-    parts: Vec<Part>,
-    positions: Vec<i64>,
-    batches: Vec<(JobId, u64)>,
+/// The part of a log that is in one block, as the index has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Part {
+    /// The job.
+    pub job: JobId,
+    /// The index of its first log entry in the block.
+    pub first_index: i64,
+    /// The sequence of its first event in the block.
+    pub first_sequence: i64,
+    /// The sequence of its last event in the block.
+    pub last_sequence: i64,
+    /// Where the block is in the segment, in bytes.
+    pub offset: i64,
+    /// How long it is, in bytes.
+    pub length: i64,
 }
 
-/// The part of a log that is in one block.
-#[derive(Debug)]
-struct Part {
-    job: Uuid,
-    first_index: i64,
-    first_sequence: i64,
-    last_sequence: i64,
-    offset: i64,
-    length: i64,
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { job, first_index, first_sequence, last_sequence, offset, length } = self;
+        write!(
+            f,
+            "events {first_sequence} to {last_sequence} of job_log/{job}, from entry {first_index} on, in {length} bytes from byte {offset} on"
+        )
+    }
 }
 
-impl<'a> Release<'a> {
-    /// Prepares the release of these blocks of a segment.
-    ///
-    /// # Errors
-    /// If an event in them is not a batch of log entries.
-    pub fn of(segment: u64, object: &'a str, blocks: &[Block]) -> Result<Self, SegmentError> {
-        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let (mut parts, mut positions, mut batches): (Vec<Part>, _, _) = (Vec::new(), Vec::new(), Vec::new());
-        for Block { place, events } in blocks {
-            let offset = number(place.start);
-            for event in events {
-                let batch = event.batch()?;
-                let (job, sequence) = (batch.job_id.as_uuid(), number(event.sequence.0));
-                positions.push(number(event.position.0));
-                batches.push((batch.job_id, batch.first_index));
-                match parts.last_mut().filter(|last| last.job == job && last.offset == offset) {
-                    Some(part) => part.last_sequence = sequence,
-                    None => parts.push(Part {
-                        job,
-                        first_index: number(batch.first_index),
-                        first_sequence: sequence,
-                        last_sequence: sequence,
-                        offset,
-                        length: number(place.end - place.start),
-                    }),
-                }
+impl Archive {
+    /// What the index has of a segment with this number and object, as readers of logs find it.
+    pub async fn indexed(&self, segment: u64, object: &str) -> Result<Vec<Part>, StoreError> {
+        const TEXT: &str =
+            "select cast(job_id as text), first_index, first_sequence, last_sequence, block_offset, block_length
+             from archived_logs join archive_segments using (segment) where segment = $1 and object = $2";
+        let number = i64::try_from(segment)?;
+        let rows: Vec<(String, i64, i64, i64, i64, i64)> = match self.database() {
+            Database::Postgres(pool) => {
+                sqlx::query_as(TEXT).bind(number).bind(object).fetch_all(pool).await?
             }
-        }
-        Ok(Self { segment: number(segment), object, parts, positions, batches })
-    }
-
-    /// The batches of log entries in the blocks, each as its job and the index of its first entry.
-    #[must_use]
-    pub fn batches(&self) -> &[(JobId, u64)] {
-        &self.batches
-    }
-
-    fn column<T>(&self, of: impl Fn(&Part) -> T) -> Vec<T> {
-        self.parts.iter().map(of).collect()
-    }
-
-    /// Performs the release as part of a PostgreSQL transaction. Repeating it does no harm.
-    pub async fn on_postgres(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        sqlx::query("insert into archive_segments values ($1, $2) on conflict do nothing")
-            .bind(self.segment)
-            .bind(self.object)
-            .execute(&mut *connection)
-            .await?;
-        sqlx::query(
-            "insert into archived_logs
-             select job_id, first_index, first_sequence, last_sequence, $7, block_offset, block_length
-             from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-                 as p (job_id, first_index, first_sequence, last_sequence, block_offset, block_length)
-             on conflict do nothing",
-        )
-        .bind(self.column(|part| part.job))
-        .bind(self.column(|part| part.first_index))
-        .bind(self.column(|part| part.first_sequence))
-        .bind(self.column(|part| part.last_sequence))
-        .bind(self.column(|part| part.offset))
-        .bind(self.column(|part| part.length))
-        .bind(self.segment)
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query("delete from events where position = any($1) and aggregate_type = 'job_log'")
-            .bind(&self.positions)
-            .execute(connection)
-            .await?;
-        Ok(())
-    }
-
-    /// Performs the release as part of a SQLite transaction. Repeating it does no harm.
-    pub async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        sqlx::query("insert into archive_segments values (?1, ?2) on conflict do nothing")
-            .bind(self.segment)
-            .bind(self.object)
-            .execute(&mut *connection)
-            .await?;
-        let parts = self.column(|part| {
-            let Part { job, first_index, first_sequence, last_sequence, offset, length } = part;
-            (job.to_string(), *first_index, *first_sequence, *last_sequence, *offset, *length)
-        });
-        sqlx::query(
-            "insert into archived_logs
-             select part ->> 0, part ->> 1, part ->> 2, part ->> 3, ?2, part ->> 4, part ->> 5
-             from (select value as part from json_each(?1) limit -1) where true
-             on conflict do nothing",
-        )
-        .bind(serde_json::to_string(&parts)?)
-        .bind(self.segment)
-        .execute(&mut *connection)
-        .await?;
-        sqlx::query(
-            "delete from events
-             where position in (select value from json_each(?1)) and +aggregate_type = 'job_log'",
-        )
-        .bind(serde_json::to_string(&self.positions)?)
-        .execute(connection)
-        .await?;
-        Ok(())
+            Database::Sqlite(sqlite) => {
+                sqlx::query_as(TEXT).bind(number).bind(object).fetch_all(&sqlite.readers).await?
+            }
+        };
+        let part =
+            |(job, first_index, first_sequence, last_sequence, offset, length): (String, _, _, _, _, _)| {
+                Ok(Part { job: job.parse()?, first_index, first_sequence, last_sequence, offset, length })
+            };
+        rows.into_iter().map(part).collect()
     }
 }

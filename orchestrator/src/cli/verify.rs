@@ -48,20 +48,39 @@ pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
             "{outdated} is not of this build's version, and was not compared: serve or rebuild makes it anew"
         );
     }
-    match (report.log_faults.len(), report.differences.len()) {
-        (0, 0) => Ok(()),
-        (faults, differences) => bail!("{faults} faults in the log, {differences} rows differ from it"),
+    if report.is_clean() {
+        return Ok(());
     }
+    let found = [
+        (report.log_faults.len(), "faults in the log"),
+        (report.unreadable_events.len(), "events that cannot be read"),
+        (report.parking_faults.len(), "streams or events that are wrongly parked or skipped"),
+        (report.differences.len(), "rows that differ from the log"),
+    ];
+    let found = found.iter().filter(|(number, _)| *number > 0);
+    let found: Vec<String> = found.map(|(number, what)| format!("{number} {what}")).collect();
+    bail!("found {}", found.join(", "))
 }
 
 fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
     for fault in &report.log_faults {
         writeln!(out, "log: {fault}")?;
     }
+    for event in &report.unreadable_events {
+        writeln!(out, "event: {event}")?;
+    }
+    for fault in &report.parking_faults {
+        writeln!(out, "parking: {fault}")?;
+    }
     for difference in &report.differences {
         writeln!(out, "{} {}", difference.projection, difference.key)?;
-        writeln!(out, "    live:     {}", difference.live.as_deref().unwrap_or("no row"))?;
-        writeln!(out, "    expected: {}", difference.expected.as_deref().unwrap_or("no row"))?;
+        for column in &difference.columns {
+            writeln!(out, "    column {column}")?;
+        }
+        if difference.columns.is_empty() {
+            writeln!(out, "    live:     {}", difference.live.as_deref().unwrap_or("no row"))?;
+            writeln!(out, "    expected: {}", difference.expected.as_deref().unwrap_or("no row"))?;
+        }
     }
     writeln!(out, "verified {} rows against the log up to position {}", report.rows, report.position)
 }

@@ -133,5 +133,5 @@ pub async fn first_of(read_models: &ReadModels, ids: &[JobId]) -> Result<Vec<Job
          select key, place, (select octet_length(document) from {rows} as whole where whole.key = asked.key) as bytes
          from asked",
     );
-    read_models.select::<Jobs>(&query.documents("place")).await
+    read_models.select::<Jobs>(&query.documents("place", &[])).await
 }

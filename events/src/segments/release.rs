@@ -1,0 +1,130 @@
+//! Moves events out of the log's table: writes the index and deletes the events in one transaction, so that each event
+//! is always in one of the two places.
+
+use sqlx::{PgConnection, SqliteConnection};
+
+use super::format::{Block, SegmentError};
+use super::index::Part;
+use crate::id::JobId;
+use crate::log::StoreError;
+
+/// The release of some blocks of a segment: their events are deleted from the log's table, and the index is written.
+#[derive(Debug)]
+pub struct Release<'a> {
+    /// The segment.
+    segment: i64,
+    /// The name of its object in the store.
+    object: &'a str,
+    parts: Vec<Part>,
+    positions: Vec<i64>,
+    batches: Vec<(JobId, u64)>,
+}
+
+impl<'a> Release<'a> {
+    /// Prepares the release of these blocks of a segment.
+    ///
+    /// # Errors
+    /// If an event in them is not a batch of log entries.
+    pub fn of(segment: u64, object: &'a str, blocks: &[Block]) -> Result<Self, SegmentError> {
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (mut parts, mut positions, mut batches): (Vec<Part>, _, _) = (Vec::new(), Vec::new(), Vec::new());
+        for Block { place, events } in blocks {
+            let offset = number(place.start);
+            for event in events {
+                let batch = event.batch()?;
+                let (job, sequence) = (batch.job_id, number(event.sequence.0));
+                positions.push(number(event.position.0));
+                batches.push((job, batch.first_index));
+                match parts.last_mut().filter(|last| last.job == job && last.offset == offset) {
+                    Some(part) => part.last_sequence = sequence,
+                    None => parts.push(Part {
+                        job,
+                        first_index: number(batch.first_index),
+                        first_sequence: sequence,
+                        last_sequence: sequence,
+                        offset,
+                        length: number(place.end - place.start),
+                    }),
+                }
+            }
+        }
+        Ok(Self { segment: number(segment), object, parts, positions, batches })
+    }
+
+    /// The batches of log entries in the blocks, each as its job and the index of its first entry.
+    #[must_use]
+    pub fn batches(&self) -> &[(JobId, u64)] {
+        &self.batches
+    }
+
+    /// The parts of logs in the blocks.
+    #[must_use]
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    fn column<T>(&self, of: impl Fn(&Part) -> T) -> Vec<T> {
+        self.parts.iter().map(of).collect()
+    }
+
+    /// Performs the release as part of a PostgreSQL transaction. Repeating it does no harm.
+    pub async fn on_postgres(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
+        sqlx::query("insert into archive_segments values ($1, $2) on conflict do nothing")
+            .bind(self.segment)
+            .bind(self.object)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::query(
+            "insert into archived_logs
+             select job_id, first_index, first_sequence, last_sequence, $7, block_offset, block_length
+             from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
+                 as p (job_id, first_index, first_sequence, last_sequence, block_offset, block_length)
+             on conflict do nothing",
+        )
+        .bind(self.column(|part| part.job.as_uuid()))
+        .bind(self.column(|part| part.first_index))
+        .bind(self.column(|part| part.first_sequence))
+        .bind(self.column(|part| part.last_sequence))
+        .bind(self.column(|part| part.offset))
+        .bind(self.column(|part| part.length))
+        .bind(self.segment)
+        .execute(&mut *connection)
+        .await?;
+        sqlx::query("delete from events where position = any($1) and aggregate_type = 'job_log'")
+            .bind(&self.positions)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+
+    /// Performs the release as part of a SQLite transaction. Repeating it does no harm.
+    pub async fn on_sqlite(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        sqlx::query("insert into archive_segments values (?1, ?2) on conflict do nothing")
+            .bind(self.segment)
+            .bind(self.object)
+            .execute(&mut *connection)
+            .await?;
+        let parts = self.column(|part| {
+            let Part { job, first_index, first_sequence, last_sequence, offset, length } = part;
+            (job.to_string(), *first_index, *first_sequence, *last_sequence, *offset, *length)
+        });
+        sqlx::query(
+            "insert into archived_logs
+             select part ->> 0, part ->> 1, part ->> 2, part ->> 3, ?2, part ->> 4, part ->> 5
+             from (select value as part from json_each(?1) limit -1) where true
+             on conflict do nothing",
+        )
+        .bind(serde_json::to_string(&parts)?)
+        .bind(self.segment)
+        .execute(&mut *connection)
+        .await?;
+        sqlx::query(
+            "delete from events
+             where position in (select value from json_each(?1)) and +aggregate_type = 'job_log'",
+        )
+        .bind(serde_json::to_string(&self.positions)?)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! What a verification finds: each kind of damage to the log and to the read models, and nothing else.
+
+use chrono::DateTime;
+use rivet_events::claim::{ClaimAnswered, ClaimEvent};
+use rivet_events::id::{JobId, LeaseId};
+use rivet_events::{Event, Position, StreamId, StreamType};
+use rivet_projections::verify::Report;
+use rivet_tests::history::tell;
+
+use crate::read_models::told;
+use crate::rebuild::{Process, Store, assert_proven, on_both, stories};
+
+async fn verified(process: &Process) -> Report {
+    process.read_models.verify(|_| {}).await.unwrap()
+}
+
+async fn a_verification_finds_damage_and_a_rebuild_repairs_it(store: Store) {
+    let process = told(&store).await;
+    for damage in [
+        "delete from jobs_g1 where key = (select min(key) from jobs_g1)",
+        "update runners_g1 set document = '{}' where key = (select max(key) from runners_g1)",
+        "insert into job_logs_g1 (key, document) values ('nobody', '{}')",
+    ] {
+        process.tamper(damage).await;
+    }
+    let report = verified(&process).await;
+    assert!(!report.is_clean());
+    let found: Vec<_> =
+        report.differences.iter().map(|d| (d.projection, d.live.is_some(), d.expected.is_some())).collect();
+    assert_eq!(found, [("job_logs", true, false), ("jobs", false, true), ("runners", true, true)]);
+    process.read_models.rebuild(&["jobs", "runners", "job_logs"], |_| {}).await.unwrap();
+    assert_proven(&process).await;
+    assert!(process.read_models.rebuild(&["jbos"], |_| {}).await.is_err());
+}
+
+async fn a_verification_compares_every_column(store: Store) {
+    let process = told(&store).await;
+    process.tamper("update jobs_g1 set status = null where key = (select min(key) from jobs_g1)").await;
+    process.tamper("update pipeline_activity_g1 set queued = -1, deleted = null").await;
+    let report = verified(&process).await;
+    let (jobs, rest): (Vec<_>, Vec<_>) = report.differences.iter().partition(|d| d.projection == "jobs");
+    let [job] = &jobs[..] else { panic!("{jobs:?}") };
+    let [status] = &job.columns[..] else { panic!("{job:?}") };
+    assert!(status.starts_with("status is null instead of \""), "{status}");
+    assert_eq!(job.live, job.expected);
+    for activity in &rest {
+        let [queued, deleted] = &activity.columns[..] else { panic!("{activity:?}") };
+        assert!(queued.starts_with("queued is -1 instead of "), "{queued}");
+        assert!(deleted.starts_with("deleted is null instead of "), "{deleted}");
+    }
+    assert!(!rest.is_empty() && rest.iter().all(|d| d.projection == "pipeline_activity"));
+    process.read_models.rebuild(&["jobs", "pipeline_activity"], |_| {}).await.unwrap();
+    assert_proven(&process).await;
+}
+
+async fn a_verification_compares_what_is_parked_and_skipped(store: Store) {
+    let process = told(&store).await;
+    process.tamper("insert into parked_streams values ('webhooks', 1, 'webhook/1', 5, 'x')").await;
+    process.tamper("insert into skipped_events values ('runners', 1, 7)").await;
+    let report = verified(&process).await;
+    assert!(!report.is_clean());
+    assert_eq!(
+        report.parking_faults,
+        [
+            "runners skips the event at position 7, which nobody decided",
+            "webhooks has parked webhook/1 at position 5, which can be applied",
+        ]
+    );
+    process.read_models.rebuild(&["webhooks", "runners"], |_| {}).await.unwrap();
+    assert_proven(&process).await;
+}
+
+/// No read model uses the streams of claims.
+async fn a_verification_reads_every_event(store: Store) {
+    let process = told(&store).await;
+    let answered = ClaimAnswered {
+        runner_id: "r".parse().unwrap(),
+        request_key: "k".to_owned(),
+        job_id: JobId::generate(),
+        lease_id: LeaseId::generate(),
+        answered_at: DateTime::UNIX_EPOCH,
+    };
+    let claim = StreamId::new(StreamType::Claim, "a");
+    tell(&*process.log, &(claim, vec![Event::Claim(ClaimEvent::Answered(answered))]), 1).await;
+    let running = process.start();
+    process.caught_up().await;
+    running.stop().await;
+    assert_proven(&process).await;
+    process.tamper("update events set payload = '{}' where aggregate_type = 'claim'").await;
+    let report = verified(&process).await;
+    assert!(!report.is_clean());
+    let [unreadable] = &report.unreadable_events[..] else { panic!("{report:?}") };
+    let expected = format!("claim.answered of claim/a at position {} cannot be read: ", report.position);
+    assert!(unreadable.starts_with(&expected), "{unreadable}");
+    assert_eq!(report.differences, vec![]);
+}
+
+async fn a_damaged_row_of_the_log_holds_up_its_stream_alone(store: Store) {
+    let other = store.process().await;
+    other.tell_all(&stories(14, 10), 1).await;
+    // A process has in memory what it has appended itself.
+    let process = store.process().await;
+    process.tamper("update events set metadata = '[1]' where position = 3").await;
+    process.tamper("update events set event_version = 'one' where position = 5").await;
+    let running = process.start();
+    let head = process.caught_up().await;
+    let read = process.log.read_all(Position(0), 5).await.unwrap();
+    assert_eq!(read.len(), 5);
+    let report = verified(&process).await;
+    assert_eq!(report.position, head);
+    let found: Vec<bool> = report
+        .unreadable_events
+        .iter()
+        .zip(["its metadata: ", "its version: "])
+        .map(|(event, what)| event.contains(what))
+        .collect();
+    assert_eq!((found, report.differences), (vec![true, true], vec![]));
+    process.read_models.rebuild(&["pipelines", "jobs"], |_| {}).await.unwrap();
+    running.stop().await;
+}
+
+on_both! {
+    a_verification_finds_damage_and_a_rebuild_repairs_it,
+    a_verification_compares_every_column,
+    a_verification_compares_what_is_parked_and_skipped,
+    a_verification_reads_every_event,
+    a_damaged_row_of_the_log_holds_up_its_stream_alone,
+}
