@@ -4,7 +4,7 @@
 //! reads it back; an event records what is in it; [`release`] deletes those events from the event log. Each step can
 //! be repeated, so after a crash the next archiver continues: with the release if the event was recorded, with a new
 //! segment if not. Of two concurrent archivers, one records its segment; the other is refused, discards its own and
-//! goes on with the next.
+//! goes on with the next. So is one that gathered logs while another began or ended a purge.
 //!
 //! It relies on no read model: that a job has ended is read from the log, where it stays true. [`purge`] deletes jobs
 //! of which nothing is to be kept.
@@ -135,12 +135,14 @@ impl<'a> Archiver<'a> {
         if let Some(pending) = state.pending {
             return self.release(pending).await;
         }
-        let after = state.through.max(self.scanned_through);
+        // The logs of jobs that are being purged are deleted where they are.
+        let after = state.through.max(self.scanned_through).max(state.purging_through.unwrap_or_default());
         let Some(segment) = self.gather(state.segments + 1, after, until).await? else {
             return Ok(Step::Idle);
         };
         let object = segment.object.clone();
-        let record = RecordSegment { archived: Box::new(segment) };
+        let ArchiveState { purged_through, purging_through, .. } = state;
+        let record = RecordSegment { archived: Box::new(segment), purged_through, purging_through };
         match self.execute(ArchiveCommand::RecordSegment(record)).await {
             Ok(_) => Ok(Step::Archived),
             Err(CommandError::Refused(ArchiveError::Overtaken)) => {

@@ -1,5 +1,8 @@
 //! Moves events out of the log's table: writes the index and deletes the events in one transaction, so that each event
 //! is always in one of the two places.
+//!
+//! A job that was purged gets no index: another archiver may have released the segment and purged the job since this
+//! one has read the segment.
 
 use sqlx::{PgConnection, SqliteConnection};
 
@@ -79,6 +82,9 @@ impl<'a> Release<'a> {
              select job_id, first_index, first_sequence, last_sequence, $7, block_offset, block_length
              from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
                  as p (job_id, first_index, first_sequence, last_sequence, block_offset, block_length)
+             where exists (
+                 select from events where aggregate_type = 'job' and aggregate_id = p.job_id::text
+             )
              on conflict do nothing",
         )
         .bind(self.column(|part| part.job.as_uuid()))
@@ -111,7 +117,8 @@ impl<'a> Release<'a> {
         sqlx::query(
             "insert into archived_logs
              select part ->> 0, part ->> 1, part ->> 2, part ->> 3, ?2, part ->> 4, part ->> 5
-             from (select value as part from json_each(?1) limit -1) where true
+             from (select value as part from json_each(?1) limit -1)
+             where exists (select 1 from events where aggregate_type = 'job' and aggregate_id = part ->> 0)
              on conflict do nothing",
         )
         .bind(serde_json::to_string(&parts)?)

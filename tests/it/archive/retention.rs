@@ -1,8 +1,16 @@
 //! Retention: nothing is left of jobs that ended longer ago than `--keep`.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use rivet_events::Position;
+use rivet_events::database::Database;
+use rivet_events::log::{self, LogSettings};
+use rivet_events::segments::{Block, format};
+use rivet_projections::{ReadModels, Released};
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::id;
@@ -14,7 +22,15 @@ use serde_json::Value;
 use super::place::{Place, assert_archived, new_logged_job, recorded, said, tell_stories};
 use crate::cli::{json_lines, printed};
 
-on_both_stores! { jobs_that_are_not_kept_are_forgotten, a_server_forgets_by_itself }
+on_both_stores! {
+    jobs_that_are_not_kept_are_forgotten,
+    a_server_forgets_by_itself,
+    what_is_being_forgotten_is_not_archived,
+    a_release_that_comes_after_the_purge_leaves_nothing,
+}
+
+/// How long an archiver may take that has nothing to do.
+const LONG: Duration = Duration::from_mins(1);
 
 /// All jobs by id, without what depends on which runners are online.
 async fn all_jobs(client: &Client) -> BTreeMap<String, Value> {
@@ -114,5 +130,47 @@ async fn a_server_forgets_by_itself(kind: StoreKind) {
     rebuild_all(&client, &place.store).await;
     // Deadlines of the others may have passed meanwhile.
     assert!(all_jobs(&client).await.keys().eq(left.keys()));
+    place.assert_proven().await;
+}
+
+async fn what_is_being_forgotten_is_not_archived(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 60).await;
+    // Nothing is deleted while a read model is being rebuilt: the server begins a purge, and cannot end it.
+    place.pretend_rebuild(true).await;
+    let server = place.server(&["--keep", "60d"]).await;
+    let client = server.client();
+    eventually("the purge to begin", async || {
+        (!recorded(&client, "archive.purge_begun").await.is_empty()).then_some(())
+    })
+    .await;
+    // Without a segment there is nothing that it would have to wait for.
+    let archived = tokio::time::timeout(LONG, place.run(&["archive", "--older-than", "30d"])).await;
+    assert_archived(&archived.expect("it ends"), "archived 0 logs");
+    place.pretend_rebuild(false).await;
+    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert_archived(&forgotten, "archived 0 logs");
+    assert_eq!(ended_long_ago(&all_jobs(&client).await), Vec::<String>::new());
+    assert_eq!(place.segments(), Vec::<PathBuf>::new());
+    place.assert_proven().await;
+}
+
+/// An archiver that hangs may release a segment that another one has released since, and whose jobs it has purged.
+async fn a_release_that_comes_after_the_purge_leaves_nothing(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 60).await;
+    assert_archived(&place.run(&["archive", "--older-than", "30d"]).await, "in 1 segments");
+    let bytes = fs::read(&place.segments()[0]).unwrap();
+    let blocks: Vec<Block> = format::blocks(&bytes).collect::<Result<_, _>>().unwrap();
+    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(said(&forgotten).contains("forgot"), "{forgotten:?}");
+
+    let database = Database::connect(place.store.url()).await.unwrap();
+    let log = log::open(&database, LogSettings::default()).await.unwrap();
+    let read_models = ReadModels::open(database.clone(), Arc::clone(&log)).await.unwrap();
+    let released = read_models.release(1, "1", &blocks, Position(1)).await.unwrap();
+    assert_eq!((released, place.count("archived_logs").await), (Released::Done, 0));
+    log.close().await;
+    database.close().await;
     place.assert_proven().await;
 }

@@ -30,6 +30,10 @@ command_names! {
 pub struct RecordSegment {
     /// The event to record.
     pub archived: Box<SegmentArchived>,
+    /// The position up to which jobs had been purged when its logs were gathered.
+    pub purged_through: Position,
+    /// The position up to which a purge was under way then.
+    pub purging_through: Option<Position>,
 }
 
 /// Record that the events of a segment have been deleted from the event log: only the segment has them now.

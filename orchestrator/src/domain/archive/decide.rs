@@ -8,7 +8,7 @@ use super::state::ArchiveState;
 /// Why a command to the archive was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ArchiveError {
-    /// Another process was faster with this segment or purge: what was made is not needed.
+    /// Another process was faster with this segment or with a purge: what was made is not needed.
     #[error("another process has archived meanwhile")]
     Overtaken,
     /// The events of the previous segment have not been deleted from the event log yet.
@@ -37,7 +37,11 @@ pub(super) fn decide(
 }
 
 fn record_segment(state: &ArchiveState, record: RecordSegment) -> Result<Vec<ArchiveEvent>, ArchiveError> {
-    if record.archived.segment != state.segments + 1 {
+    // Logs that were gathered before a purge may be those of purged jobs.
+    let purges = (state.purged_through, state.purging_through);
+    if record.archived.segment != state.segments + 1
+        || (record.purged_through, record.purging_through) != purges
+    {
         return Err(ArchiveError::Overtaken);
     }
     if state.pending.is_some() {

@@ -44,7 +44,16 @@ fn released(segment: u64) -> ArchiveEvent {
 }
 
 fn record(number: u64) -> ArchiveCommand {
-    ArchiveCommand::RecordSegment(RecordSegment { archived: Box::new(segment(number)) })
+    record_gathered(number, 0, None)
+}
+
+/// Records a segment whose logs were gathered while jobs were purged up to there.
+fn record_gathered(number: u64, purged: u64, purging: Option<u64>) -> ArchiveCommand {
+    ArchiveCommand::RecordSegment(RecordSegment {
+        archived: Box::new(segment(number)),
+        purged_through: Position(purged),
+        purging_through: purging.map(Position),
+    })
 }
 
 fn release(segment: u64) -> ArchiveCommand {
@@ -118,6 +127,20 @@ fn of_two_archivers_one_purges() {
     given([begun(9)]).when(begin(0, 8)).then_refused(ArchiveError::Overtaken);
     given([begun(9), purged(5, 50, 9)]).when(begin(0, 9)).then_refused(ArchiveError::Overtaken);
     given([begun(9), purged(5, 50, 9)]).when(purge(5, 50, 9)).then_refused(ArchiveError::Overtaken);
+}
+
+#[test]
+fn logs_that_were_gathered_before_a_purge_are_not_recorded() {
+    for since in [vec![begun(9)], vec![begun(9), purged(5, 50, 9)]] {
+        given(since).when(record(1)).then_refused(ArchiveError::Overtaken);
+    }
+    given([begun(9)]).when(record_gathered(1, 0, Some(9))).then([archived(1)]);
+    let over = [begun(9), purged(5, 50, 9)];
+    given(over.clone()).when(record_gathered(1, 0, Some(9))).then_refused(ArchiveError::Overtaken);
+    given(over.clone()).when(record_gathered(1, 9, None)).then([archived(1)]);
+    given([&over[..], &[begun(20)]].concat())
+        .when(record_gathered(1, 9, None))
+        .then_refused(ArchiveError::Overtaken);
 }
 
 #[test]
