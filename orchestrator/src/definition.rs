@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 use rivet_events::pipeline::{InputSpec, Tag};
 use serde::{Deserialize, Serialize};
 
-pub use config::{InvalidConfig, MAX_PRIORITY, MAX_TIMEOUT_SECONDS, PartialConfig};
+pub use config::{InvalidConfig, MAX_GROUP_BYTES, MAX_PRIORITY, MAX_TIMEOUT_SECONDS, PartialConfig};
 pub use error::{DefinitionError, Limit};
 pub use evaluator::{Evaluator, Timeouts};
 

@@ -4,7 +4,7 @@
 use futures_util::future::join_all;
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{id, new_pipeline_with, success};
+use rivet_tests::sample::{self, id, new_pipeline_with, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ on_both_stores! {
     a_claim_beyond_the_limit_is_refused_until_a_place_is_free,
     racing_claims_of_a_group_stop_at_its_limit,
     a_newer_job_replaces_the_older_ones_of_its_group,
+    a_name_that_is_too_long_is_refused,
 }
 
 async fn jobs(api: &Client, count: usize, config: &serde_json::Value) -> Vec<String> {
@@ -92,4 +93,20 @@ async fn a_newer_job_replaces_the_older_ones_of_its_group(kind: StoreKind) {
     api.post(&format!("/api/jobs/{waiting}/retry"), &Value::Null).await.expect(200);
     assert_eq!(api.job(&newest).await.expect(200)["phase"], "cancelling");
     app.verify().await;
+}
+
+async fn a_name_that_is_too_long_is_refused(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let (longest, too_long) = ("g".repeat(255), "g".repeat(256));
+    let pipeline = new_pipeline_with(&api, &json!({"concurrency_group": longest})).await;
+    let launch = async |group: &str| {
+        let launch = json!({"pipeline_id": pipeline, "concurrency_group": group});
+        api.post("/api/pipeline/launch", &launch).await
+    };
+    launch(&longest).await.expect(200);
+    launch(&too_long).await.expect_refusal(422, "invalid_body");
+    let mut request = sample::pipeline("build");
+    request["config"] = json!({"concurrency_group": too_long});
+    api.create_pipeline(&request).await.expect_refusal(422, "invalid_body");
 }

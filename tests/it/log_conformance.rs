@@ -23,6 +23,7 @@ use order::readers_never_see_a_gap_or_a_late_event;
 mod fixture;
 mod large_events;
 mod order;
+mod refused;
 mod replicas;
 
 async fn what_is_appended_is_read_back(store: Store) {

@@ -109,7 +109,8 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         let room =
             Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| AppendError::Overloaded)?;
         let (answer, outcome) = oneshot::channel();
-        self.queue.try_send(Queued { append, answer, room }).map_err(|refused| match refused {
+        let queued = Queued { append, answer, room, batch_appends: usize::MAX };
+        self.queue.try_send(queued).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable(Box::new(Closed)),
         })?;

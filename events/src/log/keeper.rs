@@ -25,6 +25,11 @@ pub(super) trait Keeper: Send + Sync + 'static {
     /// left out. Called at most [`Self::CONCURRENT_COMMITS`] times concurrently.
     fn commit(&self, batch: Batch<'_>) -> impl Future<Output = Result<Committed, StoreError>> + Send;
 
+    /// Whether a batch was not stored because of what it contains: without the append at fault, it could be.
+    fn is_refusal(_error: &StoreError) -> bool {
+        false
+    }
+
     /// The events of a stream after `after`, in order.
     fn read_stream(
         &self,

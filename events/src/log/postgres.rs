@@ -51,6 +51,10 @@ const WRITER_SESSION: &str = "
 /// A query whose reader gave up (after [`READ_TIMEOUT`]) ends in the server as well.
 const READER_SESSION: &str = "set statement_timeout = '30s'; set jit = off";
 
+/// Classes of errors about the data of a statement: invalid values, violated constraints, and exceeded limits of the
+/// server, such as the length of an index entry.
+const REFUSALS: [&str; 3] = ["22", "23", "54"];
+
 /// Connections of the writer, and of the readers.
 const WRITERS: usize = PostgresKeeper::CONCURRENT_COMMITS;
 const READERS: usize = 8;
@@ -110,6 +114,11 @@ impl Keeper for PostgresKeeper {
             .await?;
         raise(&self.committed, committed.head(batch));
         Ok(committed)
+    }
+
+    fn is_refusal(error: &StoreError) -> bool {
+        let Some(sqlx::Error::Database(error)) = error.downcast_ref() else { return false };
+        error.code().is_some_and(|code| REFUSALS.iter().any(|class| code.starts_with(class)))
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, StoreError> {

@@ -14,7 +14,7 @@ use crate::stream::StreamId;
 
 /// Takes the next batch out of `waiting`. No stream that one append moves is named by another one, neither in this
 /// batch nor in a batch under way, and the appends of each stream keep their order of arrival. `max_bytes` bounds the
-/// batch, but not its first append.
+/// batch, but not its first append; each append bounds their number.
 pub(super) fn take_batch(
     waiting: &mut VecDeque<Queued>,
     under_way: &VecDeque<Arc<Vec<Queued>>>,
@@ -26,6 +26,7 @@ pub(super) fn take_batch(
     }
     let mut bytes = 0;
     let mut chosen = 0;
+    let mut most = usize::MAX;
     let choices: Vec<bool> = waiting
         .iter()
         .map(|queued| {
@@ -33,10 +34,12 @@ pub(super) fn take_batch(
             // An append that has to wait marks its streams too, so that no later one overtakes it.
             let free =
                 append.writes.iter().filter(|write| mark(&mut moves, write)).count() == append.writes.len();
-            let fits = chosen == 0 || bytes + append.bytes <= max_bytes;
+            let fits =
+                chosen == 0 || (bytes + append.bytes <= max_bytes && chosen < most.min(queued.batch_appends));
             if free && fits {
                 bytes += append.bytes;
                 chosen += 1;
+                most = most.min(queued.batch_appends);
             }
             free && fits
         })
@@ -127,6 +130,7 @@ mod tests {
                 append: EncodedAppend::encode(append).unwrap(),
                 answer: oneshot::channel().0,
                 room: Arc::clone(&room).try_acquire_owned().unwrap(),
+                batch_appends: usize::MAX,
             }
         });
         queued.into()
@@ -176,6 +180,16 @@ mod tests {
         let one_event = waiting[1].append.bytes;
         assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), one_event)), ["ab"]);
         assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), one_event)), ["c"]);
+        assert_eq!(streams(&waiting), ["d"]);
+    }
+
+    #[test]
+    fn a_batch_is_as_small_as_one_of_its_appends_asks() {
+        let mut waiting = queue(["a", "b", "c", "d", "e"]);
+        waiting[1].batch_appends = 2;
+        assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), usize::MAX)), ["a", "b"]);
+        waiting[1].batch_appends = 1;
+        assert_eq!(streams(&take_batch(&mut waiting, &VecDeque::new(), usize::MAX)), ["c", "e"]);
         assert_eq!(streams(&waiting), ["d"]);
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Queued {
     pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
     /// Its share of the bytes that the queue may hold, released with the answer.
     pub(super) room: OwnedSemaphorePermit,
+    /// How many appends its batch may have: fewer each time that the database has refused a batch with it.
+    pub(super) batch_appends: usize,
 }
 
 /// What the writer shares with the readers of its process: the last events, and the head of the log.
@@ -188,11 +190,13 @@ impl<K: Keeper> Writer<K> {
     /// it then also ends first. So events are published in the order of their positions, as [`Recent`] needs it.
     fn answer(&mut self, Outcome { batch, committed, took }: Outcome) {
         self.under_way.retain(|other| !Arc::ptr_eq(other, &batch));
-        let (appends, callers): (Vec<_>, Vec<_>) = Arc::into_inner(batch)
-            .expect("invariant: a batch that has ended is nobody else's")
-            .into_iter()
-            .map(|queued| (queued.append, (queued.answer, queued.room)))
-            .unzip();
+        let batch = Arc::into_inner(batch).expect("invariant: a batch that has ended is nobody else's");
+        if batch.len() > 1 && committed.as_ref().is_err_and(K::is_refusal) {
+            self.halve(batch);
+            return;
+        }
+        let (appends, callers): (Vec<_>, Vec<_>) =
+            batch.into_iter().map(|queued| (queued.append, (queued.answer, queued.room))).unzip();
         let answers = match committed {
             Ok(committed) => self.settle(appends, &committed, took),
             Err(error) => {
@@ -210,6 +214,15 @@ impl<K: Keeper> Writer<K> {
             drop(room);
             // A caller that has left does not want its answer; its events are in the log all the same.
             let _ = answer.send(outcome);
+        }
+    }
+
+    /// Puts the appends of a batch that the database has refused back in front, for batches of half its size: one that
+    /// cannot be stored fails alone in the end.
+    fn halve(&mut self, batch: Vec<Queued>) {
+        let batch_appends = batch.len() / 2;
+        for queued in batch.into_iter().rev() {
+            self.waiting.push_front(Queued { batch_appends, ..queued });
         }
     }
 

@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 pub const MAX_TIMEOUT_SECONDS: u64 = 24 * 60 * 60;
 /// The highest priority, which is served first.
 pub const MAX_PRIORITY: u8 = 9;
+/// Longest name of a concurrency group, in bytes.
+pub const MAX_GROUP_BYTES: usize = 255;
 
 /// The fields of a [`PipelineConfig`] that a request or a definition sets; an absent one means "not said".
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -27,7 +29,7 @@ pub struct PartialConfig {
     #[schema(maximum = 9)]
     pub priority: Option<u8>,
     /// The concurrency group: its jobs share a limit on how many of them run at the same time.
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 255)]
     pub concurrency_group: Option<String>,
     /// The limit of the group; 1 where absent.
     #[schema(minimum = 1)]
@@ -49,7 +51,7 @@ pub struct InvalidConfig {
 }
 
 impl PartialConfig {
-    /// Checks what the types do not express: ranges, and names that must not be empty.
+    /// Checks what the types do not express: ranges, and the length of names.
     pub fn check(&self) -> Result<(), InvalidConfig> {
         let refuse = |field, problem: String| Err(InvalidConfig { field, problem });
         if self.timeout_seconds.is_some_and(|seconds| !(1..=MAX_TIMEOUT_SECONDS).contains(&seconds)) {
@@ -58,8 +60,9 @@ impl PartialConfig {
         if self.priority.is_some_and(|priority| priority > MAX_PRIORITY) {
             return refuse("priority", format!("must be from 0 to {MAX_PRIORITY}"));
         }
-        if self.concurrency_group.as_ref().is_some_and(String::is_empty) {
-            return refuse("concurrency_group", "must not be empty".to_owned());
+        if self.concurrency_group.as_ref().is_some_and(|group| !(1..=MAX_GROUP_BYTES).contains(&group.len()))
+        {
+            return refuse("concurrency_group", format!("must be 1 to {MAX_GROUP_BYTES} bytes long"));
         }
         if self.concurrency_limit == Some(0) {
             return refuse("concurrency_limit", "must be at least 1".to_owned());
@@ -142,9 +145,10 @@ mod tests {
             field(PartialConfig { concurrency_limit: Some(0), ..Default::default() }),
             Err("concurrency_limit")
         );
-        assert_eq!(
-            field(PartialConfig { concurrency_group: Some(String::new()), ..Default::default() }),
-            Err("concurrency_group")
-        );
+        let with_group =
+            |bytes| field(PartialConfig { concurrency_group: Some("g".repeat(bytes)), ..Default::default() });
+        assert_eq!(with_group(0), Err("concurrency_group"));
+        assert_eq!(with_group(MAX_GROUP_BYTES), Ok(()));
+        assert_eq!(with_group(MAX_GROUP_BYTES + 1), Err("concurrency_group"));
     }
 }

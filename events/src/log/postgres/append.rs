@@ -5,7 +5,6 @@ use std::num::TryFromIntError;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use sqlx::error::DatabaseError;
 use uuid::Uuid;
 
 use crate::envelope::Position;
@@ -63,7 +62,10 @@ impl Attempt for PostgresAttempt<'_> {
 }
 
 fn is_stream_conflict(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(DatabaseError::constraint) == Some(STREAM_KEY)
+    // Not every error that names the constraint: its index also refuses ids that are too long.
+    error
+        .as_database_error()
+        .is_some_and(|error| error.is_unique_violation() && error.constraint() == Some(STREAM_KEY))
 }
 
 /// Streams with their expected versions, as one vector for each column.

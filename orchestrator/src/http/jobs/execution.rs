@@ -145,8 +145,9 @@ async fn claim_with_place(
     metadata: &Metadata,
 ) -> Result<Committed<Job>, ClaimError> {
     let groups = &state.commands.groups;
+    let group_id = StreamId::group(&concurrency.group).id;
     for _ in 0..MAX_TRIES {
-        let group = groups.load_fresh(&concurrency.group).await?;
+        let group = groups.load_fresh(&group_id).await?;
         let take = GroupCommand::TakePlace(TakePlace {
             group: concurrency.group.clone(),
             place,
@@ -170,7 +171,7 @@ async fn claim_with_place(
         let writes: Vec<StreamWrite> = std::iter::once(write).chain(along.iter().cloned()).collect();
         let claim = ClaimJob { has_place: true, ..claim.clone() };
         let claimed = execute(state, place.job_id, claim, &writes, metadata).await;
-        groups.forget(&concurrency.group);
+        groups.forget(&group_id);
         match claimed {
             Err(CommandError::Stale(moved)) if moved == stream => {}
             claimed => return Ok(claimed?),

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::commands::{CommandError, Committed};
-use crate::definition::MAX_PRIORITY;
+use crate::definition::{MAX_GROUP_BYTES, MAX_PRIORITY};
 use crate::digest;
 use crate::domain;
 use crate::domain::job::{JobCommand, JobError, LaunchJob};
@@ -54,7 +54,7 @@ pub(in crate::http) struct Launch {
     priority: Option<u8>,
     /// The concurrency group: its jobs share a limit. The pipeline's where absent.
     #[serde(default)]
-    #[schema(min_length = 1)]
+    #[schema(min_length = 1, max_length = 255)]
     concurrency_group: Option<String>,
 }
 
@@ -209,8 +209,9 @@ fn check(body: &Launch) -> Result<(), ApiError> {
     if body.priority.is_some_and(|priority| priority > MAX_PRIORITY) {
         return Err(ApiError::refused("invalid_body", format!("priority: must be from 0 to {MAX_PRIORITY}")));
     }
-    if body.concurrency_group.as_ref().is_some_and(String::is_empty) {
-        return Err(ApiError::refused("invalid_body", "concurrency_group: must not be empty"));
+    if body.concurrency_group.as_ref().is_some_and(|group| !(1..=MAX_GROUP_BYTES).contains(&group.len())) {
+        let problem = format!("concurrency_group: must be 1 to {MAX_GROUP_BYTES} bytes long");
+        return Err(ApiError::refused("invalid_body", problem));
     }
     Ok(())
 }
