@@ -6,21 +6,21 @@
 //! whether there is a job for it, and leaves the rest of the line alone if not. An offer is only a hint, since the
 //! queue is a read model: the runner's claim still has to win, and one that loses goes back to its place in the line.
 //!
-//! `log_watcher` tells when the queue may have changed, `reservations` keeps a job from being offered twice, and
-//! `copies` handles requests that arrive more than once.
+//! `log_watcher` tells when the queue may have changed, `offers` queries it, `reservations` keeps a job from being
+//! offered twice, and `copies` handles requests that arrive more than once.
 
 mod copies;
 mod log_watcher;
+mod offers;
 mod reservations;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rivet_events::id::RunnerId;
 use rivet_events::log::EventLog;
-use rivet_projections::job_queue;
 use rivet_projections::{QueryError, ReadModels};
 use tokio::sync::{Notify, oneshot};
 use tokio_stream::StreamExt;
@@ -32,16 +32,15 @@ use crate::telemetry::chain;
 use copies::Requests;
 pub(crate) use copies::{RequestCopy, RequestName, Turn};
 use log_watcher::LogWatcher;
+use offers::{Offers, Places};
 pub(crate) use reservations::Reservation;
-use reservations::{Offer, Reservations};
+use reservations::Reservations;
 
 /// How often the queue is polled without a reason: for hints that were lost, and for retries that were scheduled
 /// before this process started.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest wait until the read model shows what has just been recorded.
-const READ_WAIT: Duration = Duration::from_secs(1);
-/// Jobs that one query returns at most for a set of capabilities, besides those that are reserved.
-const CANDIDATES: usize = 200;
+pub(crate) const READ_WAIT: Duration = Duration::from_secs(1);
 
 /// The capabilities of a runner; `None` means all.
 type Capabilities = Option<Vec<String>>;
@@ -124,6 +123,7 @@ impl Dispatcher {
         let mut heads = log.watch();
         let mut watcher = LogWatcher::after(*heads.borrow_and_update(), log);
         let mut heads = WatchStream::from_changes(heads);
+        let mut positions = read_models.watch();
         let mut reason = Reason::Queue;
         while !shutdown.is_cancelled() {
             while !self.line().places.is_empty() {
@@ -146,6 +146,7 @@ impl Dispatcher {
                     () = &mut pause => break Reason::Queue,
                     () = self.arrived.notified() => break Reason::Arrival,
                     () = self.reservations.returned() => break Reason::Queue,
+                    () = self.reservations.shown(&mut positions) => break Reason::Queue,
                     () = shutdown.cancelled() => return,
                     head = heads.next() => {
                         let Some(head) = head else { return };
@@ -186,45 +187,22 @@ impl Dispatcher {
         reservations.forget_old();
         if reason == Reason::Arrival {
             let arrivals = self.line().arrivals();
-            let offers = offers(&arrivals, read_models, clock, reservations).await?;
-            if offers.values().all(VecDeque::is_empty) {
-                self.line().nothing_for(&arrivals);
+            let offers = Offers::to(arrivals, read_models, clock, reservations).await?;
+            if offers.is_empty() {
+                self.line().nothing_for(&offers);
                 return Ok(0);
             }
         }
         // There is something for an arrival, but an earlier claim that may have it goes first.
         let everybody = self.line().everybody();
-        let mut offers = offers(&everybody, read_models, clock, reservations).await?;
+        let mut offers = Offers::to(everybody, read_models, clock, reservations).await?;
         let mut line = self.line();
-        let count = line.hand_out(&everybody, &mut offers, reservations);
+        let count = line.hand_out(&mut offers, reservations);
         if count == 0 {
-            line.nothing_for(&everybody);
+            line.nothing_for(&offers);
         }
         Ok(count)
     }
-}
-
-/// Places in the line, in order, with the capabilities of their runners, as they were before a query. A claim that
-/// arrives during the query has to wait for the next one.
-type Places = Vec<(u64, Arc<Capabilities>)>;
-/// The jobs that may be claimed with each set of capabilities, in the order of the queue.
-type Offers = HashMap<Arc<Capabilities>, VecDeque<Offer>>;
-
-async fn offers(
-    places: &Places,
-    read_models: &ReadModels,
-    clock: &dyn Clock,
-    reservations: &Reservations,
-) -> Result<Offers, QueryError> {
-    let sets: HashSet<&Arc<Capabilities>> = places.iter().map(|(_, capabilities)| capabilities).collect();
-    let mut offers = Offers::new();
-    for set in sets {
-        let limit = CANDIDATES + reservations.len();
-        let jobs = job_queue::candidates(read_models, set.as_deref(), true, clock.now(), limit).await?;
-        let free = jobs.iter().map(Offer::of).filter(|offer| !reservations.contains(offer));
-        offers.insert(Arc::clone(set), free.collect());
-    }
-    Ok(offers)
 }
 
 impl Line {
@@ -238,15 +216,14 @@ impl Line {
     }
 
     /// Reserves each job for the first claim in the line that may have it, and wakes that claim.
-    fn hand_out(&mut self, places: &Places, offers: &mut Offers, reservations: &Arc<Reservations>) -> usize {
+    fn hand_out(&mut self, offers: &mut Offers, reservations: &Arc<Reservations>) -> usize {
         let mut count = 0;
-        for (place, capabilities) in places {
-            let Some(queue) = offers.get_mut(capabilities) else { continue };
-            while queue.front().is_some_and(|offer| reservations.contains(offer)) {
-                queue.pop_front();
+        for (place, queue) in offers.places.clone() {
+            if !self.places.contains_key(&place) {
+                continue;
             }
-            let Some(offer) = queue.front().copied() else { continue };
-            let Some(waiting) = self.remove(*place) else { continue };
+            let Some(offer) = offers.take(queue, reservations) else { continue };
+            let Some(waiting) = self.remove(place) else { continue };
             // Where the claim has gone away, the reservation is dropped, and the job is there for the next.
             if waiting.offer.send(reservations.reserve(offer)).is_ok() {
                 count += 1;
@@ -255,9 +232,10 @@ impl Line {
         count
     }
 
-    /// Notes that the queue has nothing for these places. Those whose deadline has passed leave the line.
-    fn nothing_for(&mut self, places: &Places) {
-        for (place, _) in places {
+    /// Notes that the queue has nothing for the places of these offers. Those whose deadline has passed leave the
+    /// line.
+    fn nothing_for(&mut self, offers: &Offers) {
+        for (place, _) in &offers.places {
             self.arrivals.remove(place);
             if self.places.get(place).is_some_and(|waiting| waiting.is_last_query) {
                 self.places.remove(place);

@@ -1,12 +1,16 @@
 //! Concurrency groups: a group never runs more jobs than its limit, whoever claims, and newer jobs can replace older
 //! ones.
 
-use futures_util::future::join_all;
+use std::cell::RefCell;
+use std::pin::pin;
+
+use futures_util::future::{join_all, select};
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{self, id, new_pipeline_with, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -14,6 +18,8 @@ on_both_stores! {
     racing_claims_of_a_group_stop_at_its_limit,
     a_newer_job_replaces_the_older_ones_of_its_group,
     a_name_that_is_too_long_is_refused,
+    waiting_runners_are_given_the_jobs_of_a_group_in_order,
+    a_full_group_does_not_hold_back_other_jobs,
 }
 
 async fn jobs(api: &Client, count: usize, config: &serde_json::Value) -> Vec<String> {
@@ -109,4 +115,44 @@ async fn a_name_that_is_too_long_is_refused(kind: StoreKind) {
     let mut request = sample::pipeline("build");
     request["config"] = json!({"concurrency_group": too_long});
     api.create_pipeline(&request).await.expect_refusal(422, "invalid_body");
+}
+
+async fn waiting_runners_are_given_the_jobs_of_a_group_in_order(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let jobs = jobs(&api, 24, &json!({"concurrency_group": "g"})).await;
+    let served = RefCell::new(Vec::new());
+    let runners = (0..6).map(|n| {
+        let (api, served) = (&api, &served);
+        async move {
+            loop {
+                let claimed = api.claim_next(&format!("r{n}"), 50_000).await.expect(200);
+                let job = claimed["job_id"].as_str().unwrap().to_owned();
+                served.borrow_mut().push(job.clone());
+                api.holding(&claimed).complete(&job, &success()).await.expect(204);
+            }
+        }
+    });
+    let all_served =
+        eventually("all jobs to be served", async || (served.borrow().len() == jobs.len()).then_some(()));
+    select(pin!(join_all(runners)), pin!(all_served)).await;
+    assert_eq!(served.into_inner(), jobs);
+    let refused = "rivet_commands_total{aggregate=\"job\",command=\"claim\",outcome=\"refused\"} 0";
+    assert!(api.get("/metrics").await.text.lines().any(|line| line == refused), "no runner was sent in vain");
+}
+
+/// Many more jobs of one group wait than one query returns.
+async fn a_full_group_does_not_hold_back_other_jobs(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let grouped = jobs(&api, 250, &json!({"concurrency_group": "g", "concurrency_limit": 2})).await;
+    let free = id(&api.launch(&new_pipeline_with(&api, &json!({})).await, &json!({})).await.expect(200));
+    let runners = ["r0", "r1", "r2"];
+    let claimed: Vec<Answer> = join_all(runners.map(|runner| api.claim_next(runner, 50_000))).await;
+    let claimed: Vec<Value> = claimed.iter().map(|answer| answer.expect(200)).collect();
+    let mut given: Vec<&str> = claimed.iter().map(|claimed| claimed["job_id"].as_str().unwrap()).collect();
+    given.sort_unstable();
+    let mut expected = vec![&*grouped[0], &*grouped[1], &*free];
+    expected.sort_unstable();
+    assert_eq!(given, expected);
 }

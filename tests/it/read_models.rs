@@ -177,7 +177,7 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(store: Store) {
     let due: Vec<_> = all.iter().filter(|job| job.is_due(early)).cloned().collect();
     assert!(due.len() < all.len());
     assert_eq!(offered, due);
-    assert_eq!(job_queue::demands(read_models).await.unwrap().len(), 3);
+    assert_eq!(job_queue::demands(read_models).await.unwrap().count(), 3);
 
     let of_pipeline = job_queue::of_pipeline(read_models, all[0].pipeline_id, None, 1000).await.unwrap();
     assert!(of_pipeline.iter().any(|job| job.job_id == all[0].job_id));

@@ -5,6 +5,7 @@
 //! priority goes first, within one priority the oldest goes first, and no job waits for ever. The claim order is one
 //! number that never changes while the job waits, so that an index holds the queue in order.
 
+mod candidates;
 mod fold;
 mod queries;
 #[cfg(test)]
@@ -16,10 +17,11 @@ use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::Concurrency;
 use serde::{Deserialize, Serialize};
 
+pub use candidates::{Covered, Demands, candidates, candidates_at, demands, offered};
 pub(crate) use fold::JobQueue;
 pub use queries::{
-    ahead_of, candidates, candidates_at, demands, depth_by_demands, find, groups, of_group, of_pipeline,
-    oldest_queued_at, pipelines, queued_before, running_of_group,
+    ahead_of, depth_by_demands, find, groups, of_group, of_pipeline, oldest_queued_at, pipelines,
+    queued_before, running_of_group, running_of_groups,
 };
 
 /// The head start that one level of priority gives.

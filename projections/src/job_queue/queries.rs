@@ -1,138 +1,21 @@
 //! Queries for the queue.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use rivet_events::Position;
 use rivet_events::id::{JobId, PipelineId};
 
 use super::fold::{SEPARATOR, indexable};
 use super::{JobQueue, QueuedJob};
-use crate::past::PastError;
 use crate::query::{self, Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
-/// Most sets of demands in one statement.
-const DEMANDS_PER_QUERY: usize = 100;
-
-/// The jobs that a runner may claim now, in claim order.
-///
-/// `capabilities` of `None` means an unrestricted runner; `fencing` says whether the runner echoes its lease. Jobs of
-/// a full concurrency group are left out.
-pub async fn candidates(
-    read_models: &ReadModels,
-    capabilities: Option<&[String]>,
-    fencing: bool,
-    now: DateTime<Utc>,
-    limit: usize,
-) -> Result<Vec<QueuedJob>, QueryError> {
-    let offer = Offer { fencing, now, limit };
-    let Some(capabilities) = capabilities else {
-        return read_models.select::<JobQueue>(&offer.unrestricted()).await;
-    };
-    let covered: Vec<String> = distinct_demands(read_models)
-        .await?
-        .into_iter()
-        .filter(|job| job.demands.iter().all(|demand| capabilities.contains(demand)))
-        .filter_map(|job| job.demands_key)
-        .collect();
-    let mut jobs = Vec::new();
-    for keys in covered.chunks(DEMANDS_PER_QUERY) {
-        jobs.extend(read_models.select::<JobQueue>(&offer.restricted_to(keys)).await?);
-    }
-    jobs.sort_unstable_by_key(|job| (job.claim_order, job.job_id));
-    jobs.truncate(limit);
-    Ok(jobs)
-}
-
-/// The jobs that a runner may get.
-struct Offer {
-    fencing: bool,
-    now: DateTime<Utc>,
-    limit: usize,
-}
-
-impl Offer {
-    fn unrestricted(&self) -> Query {
-        let query = Query::new("select document from {rows} as job where claim_order is not null");
-        self.claimable(query)
-    }
-
-    /// One branch for each set of demands, so that each scans the index of its own queue and stops at the limit.
-    fn restricted_to(&self, demands_keys: &[String]) -> Query {
-        let mut query = Query::new("select document from (");
-        for (n, demands_key) in demands_keys.iter().enumerate() {
-            query = query
-                .push(if n == 0 { "" } else { " union all " })
-                .push("select * from (select key, claim_order, document from {rows} as job where demands_key = ")
-                .bind(&**demands_key);
-            query = self.claimable(query).push(&format!(") as queue_{n}"));
-        }
-        query.push(") as queues order by claim_order, key limit ").bind_count(self.limit)
-    }
-
-    fn claimable(&self, query: Query) -> Query {
-        query
-            .push(if self.fencing { "" } else { " and needs_fencing = 0" })
-            // As `QueuedJob::is_due`.
-            .push(" and (due_at <= queued_at or due_at <= ")
-            .bind(self.now.timestamp_micros())
-            .push(
-                ") and (concurrency_group is null or concurrency_limit > (
-                     select count(*) from {rows} as held
-                     where held.concurrency_group = job.concurrency_group and held.claim_order is null))
-                 order by claim_order, key limit ",
-            )
-            .bind_count(self.limit)
-    }
-}
-
-/// As [`candidates`], at a position that the read models have reached; `now` is the time of that position.
-pub async fn candidates_at(
-    read_models: &ReadModels,
-    position: Position,
-    capabilities: Option<&[String]>,
-    fencing: bool,
-    now: DateTime<Utc>,
-    limit: usize,
-) -> Result<Vec<QueuedJob>, PastError> {
-    let mut jobs = read_models.rows_at::<JobQueue>(position).await?;
-    let mut running: HashMap<String, u32> = HashMap::new();
-    for held in jobs.iter().filter(|job| job.claim_order.is_none()) {
-        *running.entry(held.concurrency_group.clone().unwrap_or_default()).or_default() += 1;
-    }
-    let is_full = |job: &QueuedJob| match (&job.concurrency_group, job.concurrency_limit) {
-        (Some(group), Some(limit)) => running.get(group).is_some_and(|running| *running >= limit),
-        (Some(_) | None, _) => false,
-    };
-    let covers = |demands: &[String]| {
-        capabilities.is_none_or(|capabilities| demands.iter().all(|demand| capabilities.contains(demand)))
-    };
-    jobs.retain(|job| {
-        job.claim_order.is_some()
-            && job.is_due(now)
-            && (fencing || !job.needs_fencing)
-            && covers(&job.demands)
-            && !is_full(job)
-    });
-    jobs.sort_unstable_by_key(|job| (job.claim_order, job.job_id));
-    jobs.truncate(limit);
-    Ok(jobs)
-}
-
-/// Each set of demands that a waiting job has.
-pub async fn demands(read_models: &ReadModels) -> Result<Vec<Vec<String>>, QueryError> {
-    Ok(distinct_demands(read_models).await?.into_iter().map(|job| job.demands).collect())
-}
-
-/// One waiting job for each set of demands.
-async fn distinct_demands(read_models: &ReadModels) -> Result<Vec<QueuedJob>, QueryError> {
-    one_of_each(read_models, "demands_key").await
-}
-
 /// One job for each distinct value of an indexed column. The query jumps from one value to the next in the index, so
 /// its cost does not depend on the length of the queue.
-async fn one_of_each(read_models: &ReadModels, column: &'static str) -> Result<Vec<QueuedJob>, QueryError> {
+pub(super) async fn one_of_each(
+    read_models: &ReadModels,
+    column: &'static str,
+) -> Result<Vec<QueuedJob>, QueryError> {
     let query = Query::new(&format!(
         "with recursive distinct_values(value) as (
              select min({column}) from {{rows}}
@@ -252,6 +135,29 @@ pub async fn running_of_group(read_models: &ReadModels, group: &str) -> Result<u
     let query = Query::new("select count(*) from {rows} where claim_order is null and concurrency_group = ")
         .bind(indexable(group));
     read_models.count::<JobQueue>(&query).await
+}
+
+/// How many jobs of each of these concurrency groups run, where any do.
+pub async fn running_of_groups(
+    read_models: &ReadModels,
+    groups: &BTreeSet<&str>,
+) -> Result<HashMap<String, u64>, QueryError> {
+    if groups.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let names: HashMap<String, &str> = groups.iter().map(|group| (indexable(group), *group)).collect();
+    let mut query = Query::new("select concurrency_group, count(*) from {rows} where concurrency_group in (");
+    for (n, name) in names.keys().enumerate() {
+        query = query.push(if n == 0 { "" } else { ", " }).bind(&**name);
+    }
+    let query = query.push(") and claim_order is null group by concurrency_group");
+    let rows = read_models.values::<JobQueue>(&query).await?;
+    let running = rows.into_iter().filter_map(|row| {
+        let count = row.get(1)?.count()?;
+        let name = row.into_iter().next()?.into_text()?;
+        Some(((*names.get(&name)?).to_owned(), count))
+    });
+    Ok(running.collect())
 }
 
 /// Jobs that were last queued before this time and still wait, longest wait first.

@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 
 use super::execution::{self, Claim, ClaimError, answer_again};
 use crate::digest;
-use crate::dispatch::{Place, RequestCopy, RequestName, Reservation, Turn};
+use crate::dispatch::{Place, READ_WAIT, RequestCopy, RequestName, Reservation, Turn};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
@@ -157,8 +157,15 @@ impl Request {
     ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
         match self.try_claim(state, offered.job_id()).await {
             Ok(claimed) => {
-                offered.tried();
+                offered.won(claimed.0);
                 Ok(Some(claimed))
+            }
+            Err(ClaimError::Full(_)) => {
+                // Another claim took the place. Until the queue shows that, the job would be offered again and again.
+                let head = state.commands.head().await?;
+                state.read_models.wait_for(head, READ_WAIT).await;
+                drop(offered);
+                Ok(None)
             }
             Err(ClaimError::Refused(_)) => {
                 offered.tried();

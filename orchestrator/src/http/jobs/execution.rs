@@ -31,8 +31,10 @@ pub(super) struct Claim {
 /// Why a claim was not won.
 #[derive(Debug)]
 pub(super) enum ClaimError {
-    /// The job, or its concurrency group, refuses it.
+    /// The job refuses it.
     Refused(ApiError),
+    /// The job's concurrency group has no place left.
+    Full(ApiError),
     /// Another stream in the same append has moved.
     Stale,
     /// The job, its group or its pipeline cannot be read.
@@ -65,7 +67,7 @@ impl From<ClaimError> for ApiError {
         match error {
             ClaimError::Stale => Self::unavailable("contended", "the job changes too fast"),
             ClaimError::Corrupt(stream, error) => CommandError::<JobError>::Corrupt(stream, error).into(),
-            ClaimError::Refused(error) | ClaimError::Failed(error) => error,
+            ClaimError::Refused(error) | ClaimError::Full(error) | ClaimError::Failed(error) => error,
         }
     }
 }
@@ -159,9 +161,7 @@ async fn claim_with_place(
             // Perhaps full because of this very job, which was claimed before. Then the job answers without a place.
             Err(CommandError::Refused(full)) => {
                 return match execute(state, place.job_id, claim, along, metadata).await {
-                    Err(CommandError::Refused(JobError::PlaceMissing)) => {
-                        Err(ClaimError::Refused(full.into()))
-                    }
+                    Err(CommandError::Refused(JobError::PlaceMissing)) => Err(ClaimError::Full(full.into())),
                     claimed => Ok(claimed?),
                 };
             }
