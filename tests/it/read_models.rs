@@ -188,6 +188,7 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(store: Store) {
             let running = job_queue::running_of_group(read_models, &concurrency.group).await.unwrap();
             assert!(running < u64::from(concurrency.limit), "a full group is not offered");
             let group = job_queue::of_group(read_models, &concurrency.group, 100).await.unwrap();
+            assert!(group.is_sorted_by_key(|member| member.launched_at), "in the order of the log");
             assert!(group.iter().any(|member| member.job_id == job.job_id));
         }
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::job::{JobEvent, JobLaunched};
-use rivet_events::{Envelope, Event, StreamType, Version};
+use rivet_events::{Envelope, Event, Position, StreamType, Version};
 use uuid::Uuid;
 
 use super::{PRIORITY_STEP, QueuedJob};
@@ -20,7 +20,7 @@ pub(crate) struct JobQueue;
 
 impl Projection for JobQueue {
     const NAME: &'static str = "job_queue";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const STREAMS: &'static [StreamType] = &[StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[
@@ -49,13 +49,13 @@ impl Projection for JobQueue {
 
     fn apply(row: Option<QueuedJob>, envelope: &Envelope) -> Option<QueuedJob> {
         let Event::Job(event) = &envelope.event else { return row };
-        evolve(row, event)
+        evolve(row, event, envelope.position)
     }
 }
 
-fn evolve(row: Option<QueuedJob>, event: &JobEvent) -> Option<QueuedJob> {
+fn evolve(row: Option<QueuedJob>, event: &JobEvent, position: Position) -> Option<QueuedJob> {
     match event {
-        JobEvent::Launched(launched) => Some(waiting(launch(launched), launched.requested_at)),
+        JobEvent::Launched(launched) => Some(waiting(launch(launched, position), launched.requested_at)),
         JobEvent::Claimed(claimed) => row.map(|job| QueuedJob {
             attempt: claimed.attempt,
             queued_at: None,
@@ -76,7 +76,7 @@ fn evolve(row: Option<QueuedJob>, event: &JobEvent) -> Option<QueuedJob> {
     }
 }
 
-fn launch(launched: &JobLaunched) -> QueuedJob {
+fn launch(launched: &JobLaunched, launched_at: Position) -> QueuedJob {
     let mut demands = launched.demands.clone();
     demands.sort_unstable();
     demands.dedup();
@@ -84,6 +84,7 @@ fn launch(launched: &JobLaunched) -> QueuedJob {
         job_id: launched.job_id,
         pipeline_id: launched.pipeline_id,
         priority: launched.priority,
+        launched_at,
         requested_at: launched.requested_at,
         queued_at: None,
         due_at: launched.requested_at,

@@ -13,6 +13,7 @@ mod tests;
 
 use chrono::serde::{ts_microseconds, ts_microseconds_option};
 use chrono::{DateTime, TimeDelta, Utc};
+use rivet_events::Position;
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::Concurrency;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub struct QueuedJob {
     pub pipeline_id: PipelineId,
     /// 0 (last) to 9 (first).
     pub priority: u8,
+    /// The position of its launch: by it the launches of all replicas have one order, whatever their clocks say.
+    pub launched_at: Position,
     /// When it was launched.
     #[serde(with = "ts_microseconds")]
     pub requested_at: DateTime<Utc>,

@@ -126,7 +126,7 @@ pub async fn of_group(
         .push(" order by key limit ")
         .bind_count(limit);
     let mut jobs = read_models.select::<JobQueue>(&query).await?;
-    jobs.sort_by_key(|job| (job.requested_at, job.job_id));
+    jobs.sort_unstable_by_key(|job| job.launched_at);
     Ok(jobs)
 }
 

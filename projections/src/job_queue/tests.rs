@@ -1,7 +1,7 @@
 //! Given events, then the queue.
 
-use rivet_events::Event;
 use rivet_events::job::{JobEvent, JobStatus};
+use rivet_events::{Event, Position};
 
 use super::fold::indexable;
 use super::{JobQueue, QueuedJob};
@@ -49,6 +49,14 @@ fn a_requeued_job_waits_again_with_what_it_was_launched_with() {
     assert_eq!((job.queued_at, job.due_at, job.needs_fencing), (Some(at(60)), at(62), true));
     assert_eq!((job.requested_at, job.demands.len(), job.attempt), (at(0), 2, 1));
     assert!(job.claim_order.is_some() && job.demands_key.is_some());
+}
+
+#[test]
+fn a_job_keeps_the_position_of_its_launch() {
+    let s = Scene::new(1);
+    let launched = queued([s.launch(0)]).unwrap().launched_at;
+    let requeued = queued([s.launch(0), s.claim(1, 5), s.requeue(1, 60, 62)]).unwrap().launched_at;
+    assert_eq!((launched, requeued), (Position(1), Position(1)));
 }
 
 #[test]
