@@ -98,6 +98,12 @@ impl Event {
         })
     }
 
+    /// Whether the state of the aggregate after this event can be told from it alone.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Group(GroupEvent::PlaceTaken(taken)) if taken.places.is_some())
+    }
+
     /// The stable names of all events that this build writes.
     pub fn types() -> impl Iterator<Item = &'static str> {
         [

@@ -29,6 +29,20 @@ pub struct GroupPlaceTaken {
     pub lease_id: LeaseId,
     /// When.
     pub taken_at: DateTime<Utc>,
+    /// All places that are taken after this event, in the order in which they were taken; only now and then, so that
+    /// a group can be loaded from the end of its stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub places: Option<Vec<Place>>,
+}
+
+/// One of the places for running jobs of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = GroupPlace)]
+pub struct Place {
+    /// The running job.
+    pub job_id: JobId,
+    /// The lease under which it is held.
+    pub lease_id: LeaseId,
 }
 
 /// A lease was found to have ended when another job needed its place.

@@ -196,6 +196,10 @@ pub trait EventLog: Send + Sync {
         sequence: Version,
     ) -> Result<Option<Arc<Envelope>>, ReadError>;
 
+    /// The last events of a stream, `count` at most, in order. Without those that were archived.
+    async fn read_stream_end(&self, stream: &StreamId, count: usize)
+    -> Result<Vec<Arc<Envelope>>, ReadError>;
+
     /// Up to `limit` events after position `after`, in order, without gaps except for events that were archived or purged.
     /// Fewer where the payloads would exceed [`LogSettings::read_bytes`]; empty only at the end of the log.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError>;

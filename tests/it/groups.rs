@@ -4,13 +4,22 @@
 use std::cell::RefCell;
 use std::pin::pin;
 
+use chrono::DateTime;
 use futures_util::future::{join_all, select};
+use rivet_events::database::Database;
+use rivet_events::event::UnreadableEvent;
+use rivet_events::group::{GroupEvent, GroupPlaceTaken};
+use rivet_events::id::{JobId, LeaseId};
+use rivet_events::log::{self, LogSettings};
+use rivet_events::{Event, StreamId};
 use rivet_tests::client::{Answer, Client};
+use rivet_tests::history::tell;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{self, id, new_pipeline_with, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -20,6 +29,8 @@ on_both_stores! {
     a_name_that_is_too_long_is_refused,
     waiting_runners_are_given_the_jobs_of_a_group_in_order,
     a_full_group_does_not_hold_back_other_jobs,
+    a_job_that_cannot_be_read_only_keeps_its_own_place,
+    a_long_history_of_a_group_leads_to_its_places,
 }
 
 async fn jobs(api: &Client, count: usize, config: &serde_json::Value) -> Vec<String> {
@@ -155,4 +166,66 @@ async fn a_full_group_does_not_hold_back_other_jobs(kind: StoreKind) {
     let mut expected = vec![&*grouped[0], &*grouped[1], &*free];
     expected.sort_unstable();
     assert_eq!(given, expected);
+}
+
+fn taken(job_id: JobId) -> Event {
+    Event::Group(GroupEvent::PlaceTaken(GroupPlaceTaken {
+        group: "g".to_owned(),
+        job_id,
+        lease_id: LeaseId::generate(),
+        taken_at: DateTime::UNIX_EPOCH,
+        places: None,
+    }))
+}
+
+/// A server over a log that has these streams.
+async fn server_with(kind: StoreKind, streams: Vec<(StreamId, Vec<Event>)>) -> (Store, Server) {
+    let store = Store::create(kind).await;
+    let database = Database::connect(store.url()).await.unwrap();
+    database.migrate().await.unwrap();
+    let log = log::open(&database, LogSettings::default()).await.unwrap();
+    for stream in &streams {
+        tell(&*log, stream, 100).await;
+    }
+    log.close().await;
+    database.close().await;
+    let server = Server::start(&store, &[]).await;
+    (store, server)
+}
+
+/// Of the three jobs that hold a place, one cannot be read, and the leases of the others have ended.
+async fn a_job_that_cannot_be_read_only_keeps_its_own_place(kind: StoreKind) {
+    let unreadable = JobId::generate();
+    let payload = r#"{"type":"job.teleported"}"#.to_owned();
+    let unknown = Event::Unreadable(UnreadableEvent {
+        payload: RawValue::from_string(payload).unwrap(),
+        event_type: "job.teleported".to_owned(),
+        event_version: 1,
+        error: String::new(),
+    });
+    let places = vec![taken(JobId::generate()), taken(unreadable), taken(JobId::generate())];
+    let streams = vec![(StreamId::group("g"), places), (StreamId::job(unreadable), vec![unknown])];
+    let (_store, server) = server_with(kind, streams).await;
+    let api = server.client();
+    let jobs = jobs(&api, 3, &json!({"concurrency_group": "g", "concurrency_limit": 3})).await;
+    api.claim(&jobs[0], "r").await.expect(200);
+    api.claim(&jobs[1], "r").await.expect(200);
+    api.claim(&jobs[2], "r").await.expect_refusal(409, "concurrency_limit");
+}
+
+/// The history is that of an older build, without an event that lists all places. The next claims write such events.
+async fn a_long_history_of_a_group_leads_to_its_places(kind: StoreKind) {
+    let places = (0..300).map(|_| taken(JobId::generate())).collect();
+    let (store, server) = server_with(kind, vec![(StreamId::group("g"), places)]).await;
+    let api = server.client();
+    let jobs = jobs(&api, 3, &json!({"concurrency_group": "g", "concurrency_limit": 2})).await;
+    api.claim(&jobs[0], "r").await.expect(200);
+    let events = api.get("/api/events?type=group.place_taken&after=300").await.expect(200);
+    let places = &events["events"][0]["payload"]["places"];
+    assert_eq!(places.as_array().map(Vec::len), Some(1), "{events}");
+    server.terminate().await;
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    api.claim(&jobs[1], "r").await.expect(200);
+    api.claim(&jobs[2], "r").await.expect_refusal(409, "concurrency_limit");
 }

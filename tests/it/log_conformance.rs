@@ -65,6 +65,9 @@ async fn what_is_appended_is_read_back(store: Store) {
         assert_eq!(found.as_ref(), event, "event {sequence}");
     }
     assert_eq!(log.read_event(&StreamId::job_log(one), Version(1)).await.unwrap(), None);
+    assert_eq!(log.read_stream_end(&StreamId::job(one), 2).await.unwrap(), stream[1..]);
+    assert_eq!(log.read_stream_end(&StreamId::job(one), 9).await.unwrap(), stream);
+    assert_eq!(log.read_stream_end(&StreamId::job_log(one), 9).await.unwrap(), []);
 }
 
 async fn a_stale_append_is_refused_whole(store: Store) {

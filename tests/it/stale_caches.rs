@@ -167,6 +167,22 @@ async fn a_claim_of_a_full_group_that_was_won_at_another_replica_is_answered_aga
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_goes_by_what_its_runner_has_registered_at_another_replica() {
+    let replicas = Replicas::start().await;
+    let [one, other] = replicas.clients();
+    let pipeline = new_demanding_pipeline(&one, &["gpu"]).await;
+    for _ in 0..8 {
+        let [first, second] = [launched(&one, &pipeline).await, launched(&one, &pipeline).await];
+        one.register("r", &["docker"]).await.expect(200);
+        other.claim(&first, "r").await.expect_refusal(409, "capability_missing");
+        one.register("r", &["docker", "gpu"]).await.expect(200);
+        other.claim(&first, "r").await.expect(200);
+        one.register("r", &["docker"]).await.expect(200);
+        other.claim(&second, "r").await.expect_refusal(409, "capability_missing");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_a_full_group_that_runs_is_claimed_already() {
     let replicas = Replicas::start().await;
     let [one, other] = replicas.clients();

@@ -44,6 +44,14 @@ impl EventLog for ArchivedLog {
         self.log.read_event(stream, sequence).await
     }
 
+    async fn read_stream_end(
+        &self,
+        stream: &StreamId,
+        count: usize,
+    ) -> Result<Vec<Arc<Envelope>>, ReadError> {
+        self.log.read_stream_end(stream, count).await
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError> {
         self.log.read_all(after, limit).await
     }

@@ -130,6 +130,14 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         Ok(self.keeper.read_event(stream, sequence).await?)
     }
 
+    async fn read_stream_end(
+        &self,
+        stream: &StreamId,
+        count: usize,
+    ) -> Result<Vec<Arc<Envelope>>, ReadError> {
+        Ok(self.keeper.read_stream_end(stream, count).await?)
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError> {
         let recent = self.published.recent.lock().unwrap_or_else(PoisonError::into_inner).after(after, limit);
         if let Some(envelopes) = recent {

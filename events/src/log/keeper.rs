@@ -44,6 +44,13 @@ pub(super) trait Keeper: Send + Sync + 'static {
         sequence: Version,
     ) -> impl Future<Output = Result<Option<Arc<Envelope>>, StoreError>> + Send;
 
+    /// The last `count` events of a stream, in order.
+    fn read_stream_end(
+        &self,
+        stream: &StreamId,
+        count: usize,
+    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
+
     /// Up to `limit` events after `after`, in order of their positions.
     fn read_all(
         &self,

@@ -70,6 +70,16 @@ impl Keeper for MemoryKeeper {
         Ok(sequence.0.checked_sub(1).and_then(|place| events.stream(stream).get(index(place))).cloned())
     }
 
+    async fn read_stream_end(
+        &self,
+        stream: &StreamId,
+        count: usize,
+    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let events = self.events();
+        let stream = events.stream(stream);
+        Ok(stream[stream.len().saturating_sub(count)..].to_vec())
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let events = self.events();
         let rest = events.all.get(index(after.0)..).unwrap_or_default();

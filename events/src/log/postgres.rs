@@ -139,6 +139,20 @@ impl Keeper for PostgresKeeper {
         Ok(self.read(query).await?.pop())
     }
 
+    async fn read_stream_end(
+        &self,
+        stream: &StreamId,
+        count: usize,
+    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let query = sqlx::query(select!(
+            "where aggregate_type = $1 and aggregate_id = $2 order by sequence desc limit $3"
+        ));
+        let query = query.bind(stream.kind.as_str()).bind(&stream.id).bind(i64::try_from(count)?);
+        let mut events = self.read(query).await?;
+        events.reverse();
+        Ok(events)
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let query = sqlx::query(select!("where position > $1 order by position limit $2"));
         self.read(query.bind(i64::try_from(after.0)?).bind(i64::try_from(limit)?)).await

@@ -108,6 +108,22 @@ impl Keeper for SqliteKeeper {
         row.as_ref().map(decode).transpose()
     }
 
+    async fn read_stream_end(
+        &self,
+        stream: &StreamId,
+        count: usize,
+    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let rows = sqlx::query(select!(
+            "where aggregate_type = ?1 and aggregate_id = ?2 order by sequence desc limit ?3"
+        ))
+        .bind(stream.kind.as_str())
+        .bind(&stream.id)
+        .bind(i64::try_from(count)?)
+        .fetch_all(&self.database.readers)
+        .await?;
+        rows.iter().rev().map(decode).collect()
+    }
+
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let rows = sqlx::query(select!("where position > ?1 order by position limit ?2"))
             .bind(i64::try_from(after.0)?)

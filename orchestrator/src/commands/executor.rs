@@ -211,17 +211,25 @@ where
         Err(CommandError::Contended(stream))
     }
 
-    /// The events of a command, as a write to go along with the command of another aggregate. This executor does not
-    /// see that append: [`Self::forget`] the aggregate afterwards.
+    /// The events of a command, as a write to go along with the command of another aggregate, and the aggregate after
+    /// them. This executor does not see that append: the caller says afterwards to [`Self::remember`] the aggregate, or
+    /// to [`Self::forget`] it.
     pub async fn decide(
         &self,
         loaded: &Loaded<A>,
         command: A::Command,
-    ) -> Result<StreamWrite, CommandError<A::Error>> {
+    ) -> Result<(StreamWrite, Loaded<A>), CommandError<A::Error>> {
         let sink = EventSink::default();
-        loaded.aggregate.clone().handle(command, &(), &sink).await.map_err(CommandError::Refused)?;
-        let events = sink.collect().await.into_iter().map(Into::into).collect();
-        Ok(StreamWrite { events, ..loaded.unmoved() })
+        let mut after = loaded.clone();
+        after.aggregate.handle(command, &(), &sink).await.map_err(CommandError::Refused)?;
+        let events: Vec<_> = sink.collect().await.into_iter().map(Into::into).collect();
+        after.version = Version(loaded.version.0 + events.len() as u64);
+        Ok((StreamWrite { events, ..loaded.unmoved() }, after))
+    }
+
+    /// Caches the aggregate.
+    pub fn remember(&self, loaded: &Loaded<A>) {
+        self.cache.put(&loaded.stream.id, &loaded.aggregate, loaded.version);
     }
 
     /// Caches the empty state under an id that was just generated, so that the first command to it loads nothing.

@@ -1,4 +1,4 @@
-//! Loads an aggregate by replaying its stream: a whole one on PostgreSQL through postgres-es, and else from the
+//! Loads an aggregate by replaying its stream: a whole one on PostgreSQL mostly through postgres-es, and else from the
 //! [`EventLog`].
 
 use std::sync::Arc;
@@ -8,8 +8,11 @@ use cqrs_es::{Aggregate, AggregateError, EventStore};
 use postgres_es::PostgresEventRepository;
 use rivet_events::cqrs::{AggregateEvent, upcasters};
 use rivet_events::database::Database;
-use rivet_events::log::{EventLog, StoreError};
-use rivet_events::{Event, StreamId, StreamType, Version};
+use rivet_events::log::{EventLog, ReadError, StoreError};
+use rivet_events::{Envelope, Event, StreamId, StreamType, Version};
+
+/// Events that are read first from the end of a stream that has events with its whole state.
+const AT_THE_END: usize = 128;
 
 /// Reads the events of one kind of aggregate.
 pub(super) struct Loader<A: Aggregate> {
@@ -27,8 +30,13 @@ pub(super) enum LoadError {
 impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
     pub(super) fn new(database: &Database, log: Arc<dyn EventLog>) -> Self {
         let repository = match database {
-            // Events of job logs may be in the archive, where only the log can read them.
-            Database::Postgres(_) if A::TYPE == StreamType::JobLog.as_str() => None,
+            // Events of job logs may be in the archive, where only the log can read them. And only the log can read
+            // the end of a group's stream.
+            Database::Postgres(_)
+                if [StreamType::JobLog, StreamType::Group].map(StreamType::as_str).contains(&A::TYPE) =>
+            {
+                None
+            }
             Database::Postgres(pool) => {
                 let repository = PostgresEventRepository::new(pool.clone());
                 Some(PersistedEventStore::new_event_store(repository).with_upcasters(upcasters()))
@@ -42,6 +50,9 @@ impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
     /// at version 0.
     pub(super) async fn load(&self, stream: &StreamId) -> Result<(A, Version), LoadError> {
         let (mut aggregate, mut version) = (A::default(), Version::default());
+        if stream.kind == StreamType::Group {
+            return replay(aggregate, version, read_from_whole(&*self.log, stream).await);
+        }
         let Some(repository) = &self.repository else {
             return self.read_on(stream, aggregate, version).await;
         };
@@ -56,17 +67,38 @@ impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
     pub(super) async fn read_on(
         &self,
         stream: &StreamId,
-        mut aggregate: A,
-        mut version: Version,
+        aggregate: A,
+        version: Version,
     ) -> Result<(A, Version), LoadError> {
-        let envelopes = self.log.read_stream(stream, version).await;
-        for envelope in envelopes.map_err(|error| LoadError::Unavailable(error.0))? {
-            let event = A::Event::from_event(&envelope.event)
-                .ok_or_else(|| LoadError::Corrupt(unreadable(&envelope.event).into()))?;
-            version = envelope.sequence;
-            aggregate.apply(event.clone());
+        replay(aggregate, version, self.log.read_stream(stream, version).await)
+    }
+}
+
+/// The aggregate, which is known as of `version`, after these events, and its version.
+fn replay<A: Aggregate<Event: AggregateEvent>>(
+    mut aggregate: A,
+    mut version: Version,
+    events: Result<Vec<Arc<Envelope>>, ReadError>,
+) -> Result<(A, Version), LoadError> {
+    for envelope in events.map_err(|error| LoadError::Unavailable(error.0))? {
+        let event = A::Event::from_event(&envelope.event)
+            .ok_or_else(|| LoadError::Corrupt(unreadable(&envelope.event).into()))?;
+        version = envelope.sequence;
+        aggregate.apply(event.clone());
+    }
+    Ok((aggregate, version))
+}
+
+/// The events of a stream from the last one on that holds the whole state, or all of them.
+async fn read_from_whole(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Arc<Envelope>>, ReadError> {
+    let mut count = AT_THE_END;
+    loop {
+        let mut events = log.read_stream_end(stream, count).await?;
+        let whole = events.iter().rposition(|envelope| envelope.event.is_whole());
+        if whole.is_some() || events.len() < count {
+            return Ok(events.split_off(whole.unwrap_or_default()));
         }
-        Ok((aggregate, version))
+        count *= 4;
     }
 }
 

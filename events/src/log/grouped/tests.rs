@@ -47,6 +47,14 @@ impl Keeper for Overtaking {
         self.memory.read_event(stream, sequence).await
     }
 
+    async fn read_stream_end(
+        &self,
+        stream: &StreamId,
+        count: usize,
+    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        self.memory.read_stream_end(stream, count).await
+    }
+
     async fn read_all(&self, _after: Position, _limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
         Err("the table was read".into())
     }

@@ -1,8 +1,7 @@
 //! The commands to a concurrency group.
 
 use chrono::{DateTime, Utc};
-
-use super::state::Place;
+use rivet_events::group::Place;
 
 /// A command to one group.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,9 +1,12 @@
 //! The rules of a concurrency group.
 
-use rivet_events::group::{GroupEvent, GroupPlaceFreed, GroupPlaceTaken};
+use rivet_events::group::{GroupEvent, GroupPlaceFreed, GroupPlaceTaken, Place};
 
 use super::command::{GroupCommand, TakePlace};
 use super::state::GroupState;
+
+/// At most so many events follow one that lists all places, or as many as there are places.
+const WHOLE_EVERY: usize = 64;
 
 /// Why a command to a group was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,11 +30,14 @@ pub(super) fn decide(state: &GroupState, command: GroupCommand) -> Result<Vec<Gr
 
 fn take_place(state: &GroupState, take: TakePlace) -> Result<Vec<GroupEvent>, GroupError> {
     let TakePlace { group, place, limit, ended, now } = take;
-    let ended: Vec<_> = state.places.iter().filter(|place| ended.contains(place)).collect();
-    let running = state.places.len() - ended.len();
+    let (ended, mut places): (Vec<Place>, Vec<Place>) =
+        state.places.iter().partition(|place| ended.contains(place));
+    let running = places.len();
     if u32::try_from(running).unwrap_or(u32::MAX) >= limit {
         return Err(GroupError::Full { group, limit });
     }
+    places.push(place);
+    let is_whole = state.since_whole + ended.len() >= WHOLE_EVERY.max(places.len());
     let freed = ended.into_iter().map(|place| {
         GroupEvent::PlaceFreed(GroupPlaceFreed {
             group: group.clone(),
@@ -45,6 +51,7 @@ fn take_place(state: &GroupState, take: TakePlace) -> Result<Vec<GroupEvent>, Gr
         job_id: place.job_id,
         lease_id: place.lease_id,
         taken_at: now,
+        places: is_whole.then_some(places),
     });
     Ok(freed.chain([taken]).collect())
 }

@@ -14,11 +14,12 @@ use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
 use rivet_events::StreamType;
 use rivet_events::group::GroupEvent;
+pub use rivet_events::group::Place;
 use serde::{Deserialize, Serialize};
 
 pub use command::{GroupCommand, TakePlace};
 pub use decide::GroupError;
-pub use state::{GroupState, Place};
+pub use state::GroupState;
 
 /// The aggregate behind a group's stream.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

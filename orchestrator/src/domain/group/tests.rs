@@ -15,7 +15,14 @@ fn place(n: u128) -> Place {
 
 fn taken(n: u128) -> GroupEvent {
     let Place { job_id, lease_id } = place(n);
-    GroupEvent::PlaceTaken(GroupPlaceTaken { group: "deploy".to_owned(), job_id, lease_id, taken_at: NOW })
+    let group = "deploy".to_owned();
+    GroupEvent::PlaceTaken(GroupPlaceTaken { group, job_id, lease_id, taken_at: NOW, places: None })
+}
+
+fn taken_whole(n: u128, places: &[u128]) -> GroupEvent {
+    let GroupEvent::PlaceTaken(taken) = taken(n) else { unreachable!() };
+    let places = Some(places.iter().map(|n| place(*n)).collect());
+    GroupEvent::PlaceTaken(GroupPlaceTaken { places, ..taken })
 }
 
 fn freed(n: u128) -> GroupEvent {
@@ -63,4 +70,21 @@ fn the_end_of_a_stranger_frees_nothing() {
 #[test]
 fn a_smaller_limit_holds_for_the_jobs_that_were_launched_with_it() {
     given::<Group>([taken(1), taken(2)]).when(take(3, 1, &[1])).then_refused(full(1));
+}
+
+#[test]
+fn now_and_then_all_places_are_listed() {
+    let mut events = vec![taken(1)];
+    events.extend((2..=32).flat_map(|n| [taken(n), freed(n)]));
+    given::<Group>(events.clone()).when(take(33, 2, &[])).then([taken(33)]);
+    events.push(taken(33));
+    given::<Group>(events.clone()).when(take(34, 2, &[33])).then([freed(33), taken_whole(34, &[1, 34])]);
+    events.extend([freed(33), taken_whole(34, &[1, 34])]);
+    given::<Group>(events).when(take(35, 2, &[34])).then([freed(34), taken(35)]);
+}
+
+#[test]
+fn what_went_before_a_list_of_all_places_does_not_matter() {
+    given::<Group>([taken_whole(34, &[1, 34])]).when(take(35, 2, &[])).then_refused(full(2));
+    given::<Group>([taken_whole(34, &[1, 34])]).when(take(35, 2, &[1])).then([freed(1), taken(35)]);
 }

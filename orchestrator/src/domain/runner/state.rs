@@ -34,6 +34,15 @@ pub struct Registered {
 }
 
 impl RunnerState {
+    /// Its capabilities; `None` where it never told any, and so may take every job.
+    #[must_use]
+    pub fn capabilities(&self) -> Option<&[String]> {
+        match self {
+            Self::Registered(runner) | Self::Removed(runner) => runner.capabilities.as_deref(),
+            Self::Absent => None,
+        }
+    }
+
     /// Applies one event. An event that does not fit the state changes nothing.
     #[must_use]
     pub fn evolve(self, event: RunnerEvent) -> Self {

@@ -47,12 +47,11 @@ pub(in crate::http) async fn claim(
     state.heard_from(&body.runner_id, &metadata).await?;
     let claim = Claim {
         job_id,
-        capabilities: state.capabilities(&body.runner_id).await?,
         runner_id: body.runner_id,
         lease_id: LeaseId::generate(),
         fencing: body.fencing.unwrap_or_default(),
         request_key: key,
     };
-    let Recorded(position, info) = execution::claim(&state, claim, &[], &metadata).await?;
+    let Recorded(position, info) = execution::claim(&state, &claim, &[], &metadata).await?;
     Ok(Recorded(position, JsonBody(info)))
 }

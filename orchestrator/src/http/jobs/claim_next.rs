@@ -178,7 +178,7 @@ impl Request {
                 Ok(None)
             }
             // A copy of this request has won a job at another replica: this one is for the next in line.
-            Err(ClaimError::Stale) => {
+            Err(ClaimError::Stale(_)) => {
                 drop(offered);
                 self.first_answer(state).await
             }
@@ -221,15 +221,13 @@ impl Request {
         let claim = Claim {
             job_id,
             runner_id: self.runner_id.clone(),
-            // The runner may have registered again since the offer.
-            capabilities: state.capabilities(&self.runner_id).await?,
             lease_id,
             fencing: true,
             request_key: self.key.clone(),
         };
         let answer: Vec<StreamWrite> =
             self.stream().map(|stream| self.keep(state, stream, job_id, lease_id)).into_iter().collect();
-        execution::claim(state, claim, &answer, &self.metadata).await
+        execution::claim(state, &claim, &answer, &self.metadata).await
     }
 
     /// The write that records the answer. It is appended together with the claim, so one request can never get two

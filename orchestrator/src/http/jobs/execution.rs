@@ -6,23 +6,26 @@ use rivet_events::log::{StoreError, StreamWrite};
 use rivet_events::pipeline::PipelineDefinition;
 use rivet_events::{Event, Metadata, Position, StreamId, Version};
 
-use crate::commands::{CommandError, Committed};
-use crate::domain::group::{GroupCommand, Place, TakePlace};
+use crate::commands::{CommandError, Committed, Loaded};
+use crate::domain::group::{Group, GroupCommand, GroupError, Place, TakePlace};
 use crate::domain::job::{ClaimJob, Job, JobCommand, JobError, JobState};
+use crate::domain::runner::RunnerState;
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
 use crate::http::state::{AppState, unknown_job};
+use crate::telemetry::chain;
 
-/// Most tries of a claim whose concurrency group changes meanwhile.
+/// Most tries of a claim whose runner or concurrency group changes meanwhile.
 const MAX_TRIES: usize = 16;
+/// Places of a full group that are given back at once.
+const FREED_AT_ONCE: usize = 32;
 
 /// A claim on a job.
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
     pub(super) job_id: JobId,
     pub(super) runner_id: RunnerId,
-    pub(super) capabilities: Option<Vec<String>>,
     pub(super) lease_id: LeaseId,
     pub(super) fencing: bool,
     pub(super) request_key: Option<String>,
@@ -36,7 +39,7 @@ pub(super) enum ClaimError {
     /// The job's concurrency group has no place left.
     Full(ApiError),
     /// Another stream in the same append has moved.
-    Stale,
+    Stale(StreamId),
     /// The job, its group or its pipeline cannot be read.
     Corrupt(StreamId, StoreError),
     /// Anything else.
@@ -53,7 +56,7 @@ impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for 
     fn from(error: CommandError<E>) -> Self {
         match error {
             CommandError::Refused(refusal) => Self::Refused(refusal.into()),
-            CommandError::Stale(_) => Self::Stale,
+            CommandError::Stale(moved) => Self::Stale(moved),
             CommandError::Corrupt(stream, error) => Self::Corrupt(stream, error),
             CommandError::Contended(_) | CommandError::Overloaded | CommandError::Unavailable(_) => {
                 Self::Failed(error.into())
@@ -65,7 +68,7 @@ impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for 
 impl From<ClaimError> for ApiError {
     fn from(error: ClaimError) -> Self {
         match error {
-            ClaimError::Stale => Self::unavailable("contended", "the job changes too fast"),
+            ClaimError::Stale(_) => Self::unavailable("contended", "the job changes too fast"),
             ClaimError::Corrupt(stream, error) => CommandError::<JobError>::Corrupt(stream, error).into(),
             ClaimError::Refused(error) | ClaimError::Full(error) | ClaimError::Failed(error) => error,
         }
@@ -75,7 +78,32 @@ impl From<ClaimError> for ApiError {
 /// Claims the job. `along` is what is written to other streams in the same append.
 pub(super) async fn claim(
     state: &AppState,
-    claim: Claim,
+    claim: &Claim,
+    along: &[StreamWrite],
+    metadata: &Metadata,
+) -> Result<Recorded<JobExecutionInfo>, ClaimError> {
+    let runners = &state.commands.runners;
+    for _ in 0..MAX_TRIES {
+        let runner = runners.load(&claim.runner_id).await?;
+        // The runner may have registered again at another replica, with other capabilities.
+        let unmoved = runner.unmoved();
+        let stream = unmoved.stream.clone();
+        let along: Vec<StreamWrite> = along.iter().cloned().chain([unmoved]).collect();
+        match claim_as(state, claim, &runner.aggregate.state, &along, metadata).await {
+            Err(ClaimError::Stale(moved)) if moved == stream => runners.forget(&claim.runner_id),
+            Err(ClaimError::Refused(error))
+                if error.code() == "capability_missing" && !runners.is_current(&runner).await? => {}
+            claimed => return claimed,
+        }
+    }
+    Err(ApiError::unavailable("contended", "the runner changes too fast").into())
+}
+
+/// Claims the job for a runner that is in this state.
+async fn claim_as(
+    state: &AppState,
+    claim: &Claim,
+    runner: &RunnerState,
     along: &[StreamWrite],
     metadata: &Metadata,
 ) -> Result<Recorded<JobExecutionInfo>, ClaimError> {
@@ -85,16 +113,16 @@ pub(super) async fn claim(
     // Loaded before the claim, so that a claim that succeeds can be answered.
     let definition = state.definition_of(&launch).await?;
     let command = ClaimJob {
-        runner_id: claim.runner_id,
-        capabilities: claim.capabilities,
+        runner_id: claim.runner_id.clone(),
+        capabilities: runner.capabilities().map(<[String]>::to_vec),
         lease_id: claim.lease_id,
         fencing: claim.fencing,
-        request_key: claim.request_key,
+        request_key: claim.request_key.clone(),
         has_place: false,
         now: state.clock.now(),
     };
     let committed = match &launch.concurrency {
-        Some(concurrency) => claim_in_group(state, &job, command, concurrency, along, metadata).await?,
+        Some(concurrency) => claim_with_place(state, job_id, concurrency, command, along, metadata).await?,
         None => execute(state, job_id, command, along, metadata).await?,
     };
     let info = execution_info(&committed.aggregate.state, &definition)?;
@@ -115,32 +143,10 @@ async fn execute(
     state.commands.jobs.execute_along(job_id, JobCommand::Claim(claim), metadata, along).await
 }
 
-/// Claims a job of a concurrency group. `job` may be stale: whether the claim needs a place in the group, the job
-/// decides as it is in the log.
-async fn claim_in_group(
-    state: &AppState,
-    job: &Job,
-    claim: ClaimJob,
-    concurrency: &Concurrency,
-    along: &[StreamWrite],
-    metadata: &Metadata,
-) -> Result<Committed<Job>, ClaimError> {
-    let launch = job.state.launch().expect("invariant: a job with a group was launched");
-    let place = Place { job_id: launch.job_id, lease_id: claim.lease_id };
-    // A job that is not queued refuses the claim, or recognises it as a repeated one, without a place.
-    if !matches!(job.state, JobState::Queued(_)) {
-        match execute(state, place.job_id, claim.clone(), along, metadata).await {
-            Err(CommandError::Refused(JobError::PlaceMissing)) => {}
-            claimed => return Ok(claimed?),
-        }
-    }
-    claim_with_place(state, place, concurrency, claim, along, metadata).await
-}
-
-/// Claims a job and a place in its group, in one append.
+/// Claims a job and a place in its concurrency group, in one append.
 async fn claim_with_place(
     state: &AppState,
-    place: Place,
+    job_id: JobId,
     concurrency: &Concurrency,
     claim: ClaimJob,
     along: &[StreamWrite],
@@ -148,51 +154,90 @@ async fn claim_with_place(
 ) -> Result<Committed<Job>, ClaimError> {
     let groups = &state.commands.groups;
     let group_id = StreamId::group(&concurrency.group).id;
+    let place = Place { job_id, lease_id: claim.lease_id };
     for _ in 0..MAX_TRIES {
-        let group = groups.load_fresh(&group_id).await?;
-        let take = GroupCommand::TakePlace(TakePlace {
-            group: concurrency.group.clone(),
-            place,
-            limit: concurrency.limit,
-            ended: ended(state, &group.aggregate.state.places).await?,
-            now: state.clock.now(),
-        });
-        let write = match groups.decide(&group, take).await {
+        let group = groups.load(&group_id).await?;
+        let (write, group) = match take_place(state, &group, place, concurrency).await? {
+            Ok(taken) => taken,
             // Perhaps full because of this very job, which was claimed before. Then the job answers without a place.
-            Err(CommandError::Refused(full)) => {
-                return match execute(state, place.job_id, claim, along, metadata).await {
+            Err(full) => {
+                return match execute(state, job_id, claim, along, metadata).await {
                     Err(CommandError::Refused(JobError::PlaceMissing)) => Err(ClaimError::Full(full.into())),
                     claimed => Ok(claimed?),
                 };
             }
-            decided => decided?,
         };
         let stream = write.stream.clone();
         let writes: Vec<StreamWrite> = std::iter::once(write).chain(along.iter().cloned()).collect();
         let claim = ClaimJob { has_place: true, ..claim.clone() };
-        let claimed = execute(state, place.job_id, claim, &writes, metadata).await;
-        groups.forget(&group_id);
-        match claimed {
-            Err(CommandError::Stale(moved)) if moved == stream => {}
-            claimed => return Ok(claimed?),
+        match execute(state, job_id, claim, &writes, metadata).await {
+            Err(CommandError::Stale(moved)) if moved == stream => groups.forget(&group_id),
+            claimed => {
+                // A repeated claim appends nothing.
+                if claimed.as_ref().is_ok_and(|claimed| claimed.position.is_some()) {
+                    groups.remember(&group);
+                }
+                return Ok(claimed?);
+            }
         }
     }
     Err(ApiError::unavailable("contended", "the concurrency group changes too fast").into())
 }
 
-/// The places whose leases have ended. Jobs are read from the log, as the group was: it may have a place of a claim
-/// that this process has appended, but does not have in its cache yet.
-async fn ended(state: &AppState, places: &[Place]) -> Result<Vec<Place>, CommandError<JobError>> {
+/// Lets the group decide on one more place. It may be stale: what it takes for a running job either is one or has
+/// ended, which is looked up, so it is never full by mistake. A place that it gives by mistake meets a conflict.
+async fn take_place(
+    state: &AppState,
+    group: &Loaded<Group>,
+    place: Place,
+    concurrency: &Concurrency,
+) -> Result<Result<(StreamWrite, Loaded<Group>), GroupError>, ClaimError> {
+    let groups = &state.commands.groups;
+    let take = |ended| {
+        let (group, limit) = (concurrency.group.clone(), concurrency.limit);
+        GroupCommand::TakePlace(TakePlace { group, place, limit, ended, now: state.clock.now() })
+    };
+    let mut decided = groups.decide(group, take(vec![])).await;
+    if let Err(CommandError::Refused(GroupError::Full { .. })) = decided {
+        let ended = ended(state, &group.aggregate.state.places, concurrency.limit).await?;
+        decided = groups.decide(group, take(ended)).await;
+    }
+    match decided {
+        Ok(taken) => Ok(Ok(taken)),
+        Err(CommandError::Refused(full)) => Ok(Err(full)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Places whose leases have ended, the oldest ones: enough for this claim and for some that follow.
+async fn ended(state: &AppState, places: &[Place], limit: u32) -> Result<Vec<Place>, CommandError<JobError>> {
+    let enough = places.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX)) + FREED_AT_ONCE;
     let mut ended = Vec::new();
     for place in places {
-        let job = state.commands.jobs.reload(place.job_id).await?.aggregate;
-        let held =
-            matches!(&job.state, JobState::Running(running) if running.holder.lease_id == place.lease_id);
-        if !held {
+        if !is_held(state, place).await? {
             ended.push(*place);
+        }
+        if ended.len() == enough {
+            break;
         }
     }
     Ok(ended)
+}
+
+/// Whether the lease of a place holds. Jobs are read from the log: the group may have a place of a claim that this
+/// process has appended, but does not have in its cache yet.
+async fn is_held(state: &AppState, place: &Place) -> Result<bool, CommandError<JobError>> {
+    match state.commands.jobs.reload(place.job_id).await {
+        Ok(job) => Ok(matches!(&job.aggregate.state,
+            JobState::Running(running) if running.holder.lease_id == place.lease_id)),
+        // It may run. The other places can still be given.
+        Err(CommandError::Corrupt(stream, error)) => {
+            let error = chain(&*error);
+            tracing::warn!(stream.id = %stream, %error, "a job that cannot be read keeps the place in its group");
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The answer of a claim that was won before, if its lease still holds.
