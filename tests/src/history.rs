@@ -209,13 +209,13 @@ impl Storyteller {
             ready_at: None,
             claimed_at: self.tick(),
         }));
-        if self.roll(8) == 0 {
+        if self.jobs.is_multiple_of(8) {
             events.push(JobEvent::LeaseShown(JobLeaseShown {
                 job_id,
                 pipeline_id,
                 runner_id: runner_id.clone(),
                 attempt,
-                shown_at: self.tick(),
+                shown_at: self.now,
             }));
         }
         if self.roll(4) > 0 {
