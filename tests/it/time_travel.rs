@@ -104,6 +104,7 @@ async fn what_was_seen_is_seen_again(kind: StoreKind) {
         "/api/runners",
         "/api/runners?status=Busy",
         "/api/runners/r1",
+        "/api/runners/r2",
         "/api/pipeline/list",
         "/api/jobs/scheduled",
         "/api/jobs/scheduled?fencing=true",
@@ -114,6 +115,7 @@ async fn what_was_seen_is_seen_again(kind: StoreKind) {
     recording.look().await;
 
     api.register("r1", &["docker"]).await.expect(200);
+    api.register("r2", &["docker"]).await.expect(200);
     recording.look().await;
     let config = json!({"max_retries": 1, "concurrency_group": "deploy", "concurrency_limit": 1});
     let grouped = new_pipeline_with(&api, &config).await;
@@ -140,9 +142,10 @@ async fn what_was_seen_is_seen_again(kind: StoreKind) {
     api.complete(&jobs[0], &success()).await.expect(204);
     recording.look().await;
     api.delete(&format!("/api/pipeline/{demanding}")).await.expect(204);
-    api.delete("/api/runners/r1").await.expect(204);
+    // Not the one whose polls are looked at, since a poll would register it again.
+    api.delete("/api/runners/r2").await.expect(204);
     recording.look().await;
-    api.register("r1", &[]).await.expect(200);
+    api.register("r2", &[]).await.expect(200);
     recording.look().await;
 
     recording.is_seen_again().await;
