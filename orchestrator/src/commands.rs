@@ -2,7 +2,8 @@
 //!
 //! [`Executor`] does this for one kind of aggregate, with optimistic concurrency: on a conflict it loads and decides
 //! again, a bounded number of times. `cache` keeps recent states in memory; `following` brings those of pipelines
-//! and runners up to what other processes append. `background` sends the commands that no client has sent.
+//! and runners up to what other processes append. `turns` puts the claims of one group in a line. `background` sends the
+//! commands that no client has sent.
 
 mod background;
 mod cache;
@@ -11,6 +12,7 @@ mod event_store;
 mod executor;
 mod following;
 mod loader;
+mod turns;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +22,7 @@ use rivet_events::id::PipelineId;
 use rivet_events::log::{EventLog, ReadError};
 use rivet_events::pipeline::{PipelineDefinition, PipelineEvent};
 use rivet_events::{Event, Position, StreamId, Version};
+use tokio::sync::MutexGuard;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
@@ -37,6 +40,7 @@ use crate::random;
 pub(crate) use background::{ReconcileError, done_or_skipped, metadata};
 pub use error::CommandError;
 pub use executor::{Committed, Executor, Loaded};
+use turns::Turns;
 
 /// The entry point for all commands: one executor per kind of aggregate, over one log.
 #[derive(Clone)]
@@ -70,6 +74,7 @@ pub(crate) struct Journal {
     acknowledged: AtomicU64,
     /// Runs the appends whose clients have disconnected.
     tasks: TaskTracker,
+    turns: Turns,
 }
 
 impl Commands {
@@ -91,6 +96,7 @@ impl Commands {
             shared: matches!(database, Database::Postgres(_)),
             acknowledged: AtomicU64::new(head.0),
             tasks: tasks.clone(),
+            turns: Turns::default(),
         });
         let (counts, of_jobs) = (&metrics.commands, metrics.jobs.clone());
         Self {
@@ -137,6 +143,12 @@ impl Commands {
     /// If the log cannot be read.
     pub async fn head(&self) -> Result<Position, ReadError> {
         if self.shared() { self.log().head().await } else { Ok(*self.log().watch().borrow()) }
+    }
+
+    /// Waits until no other claim of this process takes a place in this concurrency group; none does as long as the
+    /// guard lives.
+    pub(crate) async fn turn_in_group(&self, group_id: &str) -> MutexGuard<'_, ()> {
+        self.journal.turns.of(group_id).await
     }
 
     /// The backoff before a retry of a job of this pipeline; `None` if the pipeline was deleted, so that no retry

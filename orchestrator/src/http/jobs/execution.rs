@@ -155,6 +155,7 @@ async fn claim_with_place(
     let groups = &state.commands.groups;
     let group_id = StreamId::group(&concurrency.group).id;
     let place = Place { job_id, lease_id: claim.lease_id };
+    let _turn = state.commands.turn_in_group(&group_id).await;
     for _ in 0..MAX_TRIES {
         let group = groups.load(&group_id).await?;
         let (write, group) = match take_place(state, &group, place, concurrency).await? {
