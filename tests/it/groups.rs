@@ -25,7 +25,9 @@ use serde_json::{Value, json};
 on_both_stores! {
     a_claim_beyond_the_limit_is_refused_until_a_place_is_free,
     racing_claims_of_a_group_stop_at_its_limit,
+    many_claims_of_a_wide_group_at_once_all_win,
     a_newer_job_replaces_the_older_ones_of_its_group,
+    a_newer_job_replaces_a_long_queue,
     a_name_that_is_too_long_is_refused,
     waiting_runners_are_given_the_jobs_of_a_group_in_order,
     a_full_group_does_not_hold_back_other_jobs,
@@ -69,6 +71,15 @@ async fn a_group_keeps_its_limit_across_replicas() {
     race(&[one.client(), other.client()]).await;
 }
 
+async fn many_claims_of_a_wide_group_at_once_all_win(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let jobs = jobs(&api, 64, &json!({"concurrency_group": "wide", "concurrency_limit": 100})).await;
+    for claimed in join_all(jobs.iter().map(|job| api.claim(job, "r"))).await {
+        claimed.expect(200);
+    }
+}
+
 /// Three rounds, each of which fills the group and empties it again.
 async fn race(replicas: &[Client]) {
     let api = &replicas[0];
@@ -110,6 +121,23 @@ async fn a_newer_job_replaces_the_older_ones_of_its_group(kind: StoreKind) {
     api.post(&format!("/api/jobs/{waiting}/retry"), &Value::Null).await.expect(200);
     assert_eq!(api.job(&newest).await.expect(200)["phase"], "cancelling");
     app.verify().await;
+}
+
+async fn a_newer_job_replaces_a_long_queue(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let patient = new_pipeline_with(&api, &json!({"concurrency_group": "long"})).await;
+    let parameters = json!({});
+    // More than are read at a time.
+    for _ in 0..17 {
+        for launched in join_all((0..32).map(|_| api.launch(&patient, &parameters))).await {
+            launched.expect(200);
+        }
+    }
+    let config = json!({"concurrency_group": "long", "concurrency_policy": "cancel_older"});
+    let hasty = new_pipeline_with(&api, &config).await;
+    let newest = id(&api.launch(&hasty, &parameters).await.expect(200));
+    assert_eq!(sample::ids(&api.get("/api/jobs?status=Queued").await.expect(200)), [newest]);
 }
 
 async fn a_name_that_is_too_long_is_refused(kind: StoreKind) {

@@ -112,13 +112,25 @@ impl Commands {
         group: &str,
         now: DateTime<Utc>,
     ) -> Result<(), ReconcileError> {
-        let jobs = job_queue::of_group(read_models, group, PAGE).await?;
-        let Some(newest) = jobs.iter().rposition(cancels_older) else { return Ok(()) };
-        for older in &jobs[..newest] {
-            let cancel = cancel(format!("superseded by job {}", jobs[newest].job_id), now);
-            self.reconcile_job("superseded", older.job_id, cancel).await?;
+        let (mut members, mut newest, mut last) = (Vec::new(), None, None);
+        loop {
+            let page = job_queue::of_group(read_models, group, last, PAGE).await?;
+            let place = |job: &QueuedJob| (job.launched_at, job.job_id);
+            members.extend(page.iter().map(place));
+            newest = newest.max(page.iter().filter(|job| cancels_older(job)).map(place).max());
+            match page.last() {
+                Some(job) => last = Some(job.job_id),
+                None => break,
+            }
         }
-        Ok(())
+        let Some((launched_at, newest)) = newest else { return Ok(()) };
+        let older = members.into_iter().filter(|(position, _)| *position < launched_at);
+        stream::iter(older.map(Ok))
+            .try_for_each_concurrent(CONCURRENT, |(_, older)| {
+                let cancel = cancel(format!("superseded by job {newest}"), now);
+                self.reconcile_job("superseded", older, cancel)
+            })
+            .await
     }
 }
 

@@ -115,19 +115,20 @@ pub async fn groups(read_models: &ReadModels) -> Result<Vec<String>, QueryError>
     Ok(jobs.into_iter().filter_map(|job| job.concurrency).map(|concurrency| concurrency.group).collect())
 }
 
-/// The jobs of a concurrency group that wait or run, oldest launch first.
+/// The jobs of a concurrency group that wait or run, in the order of their ids, from the one that follows `after`.
 pub async fn of_group(
     read_models: &ReadModels,
     group: &str,
+    after: Option<JobId>,
     limit: usize,
 ) -> Result<Vec<QueuedJob>, QueryError> {
     let query = Query::new("select document from {rows} where concurrency_group = ")
         .bind(indexable(group))
+        .push(" and key > ")
+        .bind(after.map(|id| id.to_string()).unwrap_or_default())
         .push(" order by key limit ")
         .bind_count(limit);
-    let mut jobs = read_models.select::<JobQueue>(&query).await?;
-    jobs.sort_unstable_by_key(|job| job.launched_at);
-    Ok(jobs)
+    read_models.select::<JobQueue>(&query).await
 }
 
 /// How many jobs of a concurrency group run.
