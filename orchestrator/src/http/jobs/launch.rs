@@ -37,7 +37,7 @@ use crate::telemetry::chain;
 /// Priority of a job where neither the launch nor its pipeline has one.
 const DEFAULT_PRIORITY: u8 = 5;
 /// Most tries of a launch whose pipeline changes meanwhile.
-const MAX_TRIES: usize = 4;
+pub(super) const MAX_TRIES: usize = 4;
 
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(example = json!({"pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab", "parameters": {"who": "world"}, "priority": 5}))]

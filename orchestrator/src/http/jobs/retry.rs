@@ -6,7 +6,8 @@ use axum::response::Response;
 use rivet_events::id::JobId;
 use rivet_events::job::JobLaunched;
 
-use super::launch::{answer, record, replayed};
+use super::launch::{MAX_TRIES, answer, record, replayed};
+use crate::commands::CommandError;
 use crate::digest;
 use crate::domain::job::JobState;
 use crate::domain::pipeline::PipelineError;
@@ -52,10 +53,6 @@ pub(in crate::http) async fn retry(
             return Err(ApiError::conflict("not_ended", "the job has not ended: there is nothing to repeat"));
         }
     };
-    let pipeline = state.commands.pipelines.load_fresh(ended.launch.pipeline_id).await?;
-    if pipeline.aggregate.state.current().is_none() {
-        return Err(PipelineError::NotFound.into());
-    }
     let launch = JobLaunched {
         job_id: id,
         retry_of: Some(job_id),
@@ -63,6 +60,16 @@ pub(in crate::http) async fn retry(
         requested_at: state.clock.now(),
         ..JobLaunched::clone(&ended.launch)
     };
-    let committed = record(&state, launch, &metadata, &[]).await?;
-    answer(&state, &committed).await
+    let pipelines = &state.commands.pipelines;
+    for _ in 0..MAX_TRIES {
+        let pipeline = pipelines.load_fresh(launch.pipeline_id).await?;
+        if pipeline.aggregate.state.current().is_none() {
+            return Err(PipelineError::NotFound.into());
+        }
+        match record(&state, launch.clone(), &metadata, &[pipeline.unmoved()]).await {
+            Err(CommandError::Stale(_)) => {}
+            recorded => return answer(&state, &recorded?).await,
+        }
+    }
+    Err(ApiError::unavailable("contended", "the pipeline changes too fast"))
 }
