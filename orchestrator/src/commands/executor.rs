@@ -300,10 +300,16 @@ where
         stream: &StreamId,
         than: Version,
     ) -> Result<Loaded<A>, CommandError<A::Error>> {
-        match self.cache.get(&stream.id).filter(|state| state.version > than) {
-            Some(state) => Ok(self.cached(stream, &state)),
-            None => self.reload_stream(stream).await,
+        if let Some(state) = self.cache.get(&stream.id).filter(|state| state.version > than) {
+            return Ok(self.cached(stream, &state));
         }
+        let loaded = self.reload_stream(stream).await?;
+        if loaded.version > than {
+            return Ok(loaded);
+        }
+        // Nothing follows it, so the database has lost the end of the stream in a failover.
+        self.cache.remove(&stream.id);
+        self.reload_stream(stream).await
     }
 
     async fn reload_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
@@ -319,6 +325,9 @@ where
         })?;
         if version > Version::default() {
             self.cache.put_loaded(&stream.id, &aggregate, version, removals);
+        } else if self.cache.get(&stream.id).is_some() {
+            // Purged meanwhile, by another process.
+            self.cache.remove(&stream.id);
         }
         Ok(Loaded { aggregate, version, stream: stream.clone(), fresh: true })
     }

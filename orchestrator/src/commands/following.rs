@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use rivet_events::job::JobEvent;
 use rivet_events::runner::{RunnerEvent, RunnerLost, RunnerRemoved};
 use rivet_events::{Envelope, Event, Position, StreamType};
 use tokio::time::sleep;
@@ -60,6 +61,11 @@ impl Commands {
         match envelope.stream.kind {
             StreamType::Pipeline => self.pipelines.follow(envelope),
             StreamType::Runner => self.runners.follow(envelope),
+            // What is about to be purged is not to be found in the cache afterwards.
+            StreamType::Job if matches!(envelope.event, Event::Job(JobEvent::Purged(_))) => {
+                self.jobs.forget(&envelope.stream.id);
+                self.job_logs.forget(&envelope.stream.id);
+            }
             // Read only for a command that notices a stale state by its conflict, or whose handler asks the log again
             // where it matters.
             StreamType::Job
