@@ -36,6 +36,9 @@ use crate::telemetry::chain;
 const MAX_WAIT: Duration = Duration::from_secs(50);
 /// Shortest pause between two contacts that are noted for a runner that waits.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
+/// After this time, this process knows what a runner registered at another one before it asked. The dispatcher, which
+/// follows the log by itself, may have passed the registration before there was a place to tell of it.
+const HEARD_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"runner_id": "build-1", "wait_ms": 1000}))]
@@ -201,10 +204,17 @@ impl Request {
         let pause = (state.config.lease.min(state.config.runner_offline_after) / 3).max(MIN_PAUSE);
         let mut pauses = interval_at(Instant::now() + pause, pause);
         let capabilities = state.capabilities(&self.runner_id).await?;
-        let mut offer = std::pin::pin!(place.next_offer(capabilities, deadline));
+        let mut offer = std::pin::pin!(place.next_offer(capabilities.clone(), deadline));
+        let mut heard = std::pin::pin!(tokio::time::sleep(HEARD_WITHIN));
         loop {
             tokio::select! {
                 offered = &mut offer => return Ok(offered),
+                () = &mut heard, if !heard.is_elapsed() => {
+                    let since = state.capabilities(&self.runner_id).await?;
+                    if since != capabilities {
+                        offer.set(place.next_offer(since, deadline));
+                    }
+                }
                 () = state.draining.cancelled() => return Ok(None),
                 () = copy.superseded() => return Ok(None),
                 _ = pauses.tick() => state.note_poll_by(&self.runner_id, &self.metadata).await,
