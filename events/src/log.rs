@@ -189,16 +189,13 @@ pub trait EventLog: Send + Sync {
     /// events where the log has an archive.
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
-    /// One event of a stream; `None` if the stream has no such event, or it was archived.
-    async fn read_event(
+    /// The last `count` events of a stream up to version `until`, in order. Without those that were archived.
+    async fn read_stream_end(
         &self,
         stream: &StreamId,
-        sequence: Version,
-    ) -> Result<Option<Arc<Envelope>>, ReadError>;
-
-    /// The last events of a stream, `count` at most, in order. Without those that were archived.
-    async fn read_stream_end(&self, stream: &StreamId, count: usize)
-    -> Result<Vec<Arc<Envelope>>, ReadError>;
+        until: Version,
+        count: usize,
+    ) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
     /// Up to `limit` events after position `after`, in order, without gaps except for events that were archived or purged.
     /// Fewer where the payloads would exceed [`LogSettings::read_bytes`]; empty only at the end of the log.

@@ -168,8 +168,9 @@ impl Commands {
         version: u32,
     ) -> Result<Option<PipelineDefinition>, ReadError> {
         // A pipeline is only revised until it is deleted, so version n is event n of its stream.
-        let recorded =
-            self.log().read_event(&StreamId::pipeline(pipeline_id), Version(version.into())).await?;
+        let sequence = Version(version.into());
+        let found = self.log().read_stream_end(&StreamId::pipeline(pipeline_id), sequence, 1).await?;
+        let recorded = found.first().filter(|envelope| envelope.sequence == sequence);
         Ok(match recorded.map(|envelope| envelope.event.clone()) {
             Some(Event::Pipeline(PipelineEvent::Created(created))) => Some(created.definition),
             Some(Event::Pipeline(PipelineEvent::Revised(revised))) => Some(revised.definition),

@@ -60,14 +60,13 @@ async fn what_is_appended_is_read_back(store: Store) {
     assert_eq!(log.read_stream(&StreamId::job(one), Version(0)).await.unwrap(), stream);
     assert_eq!(log.read_stream(&StreamId::job(one), Version(2)).await.unwrap(), stream[2..]);
     assert_eq!(log.read_stream(&StreamId::job_log(one), Version(0)).await.unwrap(), []);
-    for (sequence, event) in (0..).zip([None, Some(&stream[0]), Some(&stream[1]), Some(&stream[2]), None]) {
-        let found = log.read_event(&StreamId::job(one), Version(sequence)).await.unwrap();
-        assert_eq!(found.as_ref(), event, "event {sequence}");
+    for (until, count, end) in
+        [(Version::MAX, 2, 1..3), (Version::MAX, 9, 0..3), (Version(2), 1, 1..2), (Version(0), 9, 0..0)]
+    {
+        let found = log.read_stream_end(&StreamId::job(one), until, count).await.unwrap();
+        assert_eq!(found, stream[end], "{count} up to {until}");
     }
-    assert_eq!(log.read_event(&StreamId::job_log(one), Version(1)).await.unwrap(), None);
-    assert_eq!(log.read_stream_end(&StreamId::job(one), 2).await.unwrap(), stream[1..]);
-    assert_eq!(log.read_stream_end(&StreamId::job(one), 9).await.unwrap(), stream);
-    assert_eq!(log.read_stream_end(&StreamId::job_log(one), 9).await.unwrap(), []);
+    assert_eq!(log.read_stream_end(&StreamId::job_log(one), Version::MAX, 9).await.unwrap(), []);
 }
 
 async fn a_stale_append_is_refused_whole(store: Store) {

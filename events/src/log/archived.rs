@@ -36,20 +36,13 @@ impl EventLog for ArchivedLog {
         Ok(whole)
     }
 
-    async fn read_event(
-        &self,
-        stream: &StreamId,
-        sequence: Version,
-    ) -> Result<Option<Arc<Envelope>>, ReadError> {
-        self.log.read_event(stream, sequence).await
-    }
-
     async fn read_stream_end(
         &self,
         stream: &StreamId,
+        until: Version,
         count: usize,
     ) -> Result<Vec<Arc<Envelope>>, ReadError> {
-        self.log.read_stream_end(stream, count).await
+        self.log.read_stream_end(stream, until, count).await
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError> {

@@ -122,20 +122,13 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         Ok(self.keeper.read_stream(stream, after).await?)
     }
 
-    async fn read_event(
-        &self,
-        stream: &StreamId,
-        sequence: Version,
-    ) -> Result<Option<Arc<Envelope>>, ReadError> {
-        Ok(self.keeper.read_event(stream, sequence).await?)
-    }
-
     async fn read_stream_end(
         &self,
         stream: &StreamId,
+        until: Version,
         count: usize,
     ) -> Result<Vec<Arc<Envelope>>, ReadError> {
-        Ok(self.keeper.read_stream_end(stream, count).await?)
+        Ok(self.keeper.read_stream_end(stream, until, count).await?)
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError> {

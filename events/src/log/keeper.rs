@@ -37,17 +37,11 @@ pub(super) trait Keeper: Send + Sync + 'static {
         after: Version,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 
-    /// One event of a stream.
-    fn read_event(
-        &self,
-        stream: &StreamId,
-        sequence: Version,
-    ) -> impl Future<Output = Result<Option<Arc<Envelope>>, StoreError>> + Send;
-
-    /// The last `count` events of a stream, in order.
+    /// The last `count` events of a stream up to version `until`, in order.
     fn read_stream_end(
         &self,
         stream: &StreamId,
+        until: Version,
         count: usize,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 

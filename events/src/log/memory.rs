@@ -61,22 +61,15 @@ impl Keeper for MemoryKeeper {
         Ok(self.events().stream(stream).get(index(after.0)..).unwrap_or_default().to_vec())
     }
 
-    async fn read_event(
-        &self,
-        stream: &StreamId,
-        sequence: Version,
-    ) -> Result<Option<Arc<Envelope>>, StoreError> {
-        let events = self.events();
-        Ok(sequence.0.checked_sub(1).and_then(|place| events.stream(stream).get(index(place))).cloned())
-    }
-
     async fn read_stream_end(
         &self,
         stream: &StreamId,
+        until: Version,
         count: usize,
     ) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let events = self.events();
         let stream = events.stream(stream);
+        let stream = &stream[..stream.len().min(index(until.0))];
         Ok(stream[stream.len().saturating_sub(count)..].to_vec())
     }
 

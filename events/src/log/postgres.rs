@@ -129,25 +129,17 @@ impl Keeper for PostgresKeeper {
         self.read(query).await
     }
 
-    async fn read_event(
-        &self,
-        stream: &StreamId,
-        sequence: Version,
-    ) -> Result<Option<Arc<Envelope>>, StoreError> {
-        let query = sqlx::query(select!("where aggregate_type = $1 and aggregate_id = $2 and sequence = $3"));
-        let query = query.bind(stream.kind.as_str()).bind(&stream.id).bind(i64::try_from(sequence.0)?);
-        Ok(self.read(query).await?.pop())
-    }
-
     async fn read_stream_end(
         &self,
         stream: &StreamId,
+        until: Version,
         count: usize,
     ) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let query = sqlx::query(select!(
-            "where aggregate_type = $1 and aggregate_id = $2 order by sequence desc limit $3"
+            "where aggregate_type = $1 and aggregate_id = $2 and sequence <= $3 order by sequence desc limit $4"
         ));
-        let query = query.bind(stream.kind.as_str()).bind(&stream.id).bind(i64::try_from(count)?);
+        let query = query.bind(stream.kind.as_str()).bind(&stream.id);
+        let query = query.bind(i64::try_from(until.0)?).bind(i64::try_from(count)?);
         let mut events = self.read(query).await?;
         events.reverse();
         Ok(events)

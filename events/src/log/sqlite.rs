@@ -94,30 +94,18 @@ impl Keeper for SqliteKeeper {
         rows.iter().map(decode).collect()
     }
 
-    async fn read_event(
-        &self,
-        stream: &StreamId,
-        sequence: Version,
-    ) -> Result<Option<Arc<Envelope>>, StoreError> {
-        let row = sqlx::query(select!("where aggregate_type = ?1 and aggregate_id = ?2 and sequence = ?3"))
-            .bind(stream.kind.as_str())
-            .bind(&stream.id)
-            .bind(i64::try_from(sequence.0)?)
-            .fetch_optional(&self.database.readers)
-            .await?;
-        row.as_ref().map(decode).transpose()
-    }
-
     async fn read_stream_end(
         &self,
         stream: &StreamId,
+        until: Version,
         count: usize,
     ) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let rows = sqlx::query(select!(
-            "where aggregate_type = ?1 and aggregate_id = ?2 order by sequence desc limit ?3"
+            "where aggregate_type = ?1 and aggregate_id = ?2 and sequence <= ?3 order by sequence desc limit ?4"
         ))
         .bind(stream.kind.as_str())
         .bind(&stream.id)
+        .bind(i64::try_from(until.0)?)
         .bind(i64::try_from(count)?)
         .fetch_all(&self.database.readers)
         .await?;

@@ -93,7 +93,7 @@ fn replay<A: Aggregate<Event: AggregateEvent>>(
 async fn read_from_whole(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Arc<Envelope>>, ReadError> {
     let mut count = AT_THE_END;
     loop {
-        let mut events = log.read_stream_end(stream, count).await?;
+        let mut events = log.read_stream_end(stream, Version::MAX, count).await?;
         let whole = events.iter().rposition(|envelope| envelope.event.is_whole());
         if whole.is_some() || events.len() < count {
             return Ok(events.split_off(whole.unwrap_or_default()));

@@ -39,20 +39,13 @@ impl Keeper for Overtaking {
         self.memory.read_stream(stream, after).await
     }
 
-    async fn read_event(
-        &self,
-        stream: &StreamId,
-        sequence: Version,
-    ) -> Result<Option<Arc<Envelope>>, StoreError> {
-        self.memory.read_event(stream, sequence).await
-    }
-
     async fn read_stream_end(
         &self,
         stream: &StreamId,
+        until: Version,
         count: usize,
     ) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        self.memory.read_stream_end(stream, count).await
+        self.memory.read_stream_end(stream, until, count).await
     }
 
     async fn read_all(&self, _after: Position, _limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
