@@ -66,6 +66,8 @@ pub(super) trait Keeper: Send + Sync + 'static {
         until: Position,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send {
         async move {
+            // Not by `position <= until`: with outdated statistics, the planner of PostgreSQL may expect so many rows that it
+            // prefers a sort.
             let count = usize::try_from(until.0.saturating_sub(after.0))?;
             let mut events = self.read_all(after, count).await?;
             // Where events of the range were archived, the limit went past its end.
