@@ -91,12 +91,8 @@ impl Commands {
         let mut last = None;
         loop {
             let page = job_queue::of_pipeline(read_models, pipeline_id, last.as_ref(), PAGE).await?;
-            stream::iter(page.iter().map(Ok))
-                .try_for_each_concurrent(CONCURRENT, |job| {
-                    let cancel = cancel("its pipeline was deleted".to_owned(), now);
-                    self.reconcile_job("deleted_pipelines", job.job_id, cancel)
-                })
-                .await?;
+            let waiting = page.iter().map(|job| job.job_id);
+            self.cancel_all("deleted_pipelines", waiting, "its pipeline was deleted", now).await?;
             last = page.into_iter().next_back();
             if last.is_none() {
                 return Ok(());
@@ -124,26 +120,33 @@ impl Commands {
             }
         }
         let Some((launched_at, newest)) = newest else { return Ok(()) };
-        let older = members.into_iter().filter(|(position, _)| *position < launched_at);
-        stream::iter(older.map(Ok))
-            .try_for_each_concurrent(CONCURRENT, |(_, older)| {
-                let cancel = cancel(format!("superseded by job {newest}"), now);
-                self.reconcile_job("superseded", older, cancel)
+        let older =
+            members.into_iter().filter(|(position, _)| *position < launched_at).map(|(_, job_id)| job_id);
+        self.cancel_all("superseded", older, &format!("superseded by job {newest}"), now).await
+    }
+
+    /// Cancels queued jobs, and asks the runners of running ones to stop. It never ends a running job by itself: whether
+    /// the runner is silent is for the reconciler `cancellations` to judge, hence the endless grace.
+    async fn cancel_all(
+        &self,
+        process: &'static str,
+        jobs: impl Iterator<Item = JobId>,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), ReconcileError> {
+        let cancel = CancelJob {
+            reason: Some(reason.to_owned()),
+            force: false,
+            grace: Duration::MAX,
+            last_contact: None,
+            now,
+        };
+        stream::iter(jobs.map(Ok))
+            .try_for_each_concurrent(CONCURRENT, |job_id| {
+                self.reconcile_job(process, job_id, JobCommand::Cancel(cancel.clone()))
             })
             .await
     }
-}
-
-/// A cancel that asks the runner of a running job to stop. It never ends the job by itself: whether the runner is
-/// silent is for the reconciler `cancellations` to judge, hence the endless grace.
-fn cancel(reason: String, now: DateTime<Utc>) -> JobCommand {
-    JobCommand::Cancel(CancelJob {
-        reason: Some(reason),
-        force: false,
-        grace: Duration::MAX,
-        last_contact: None,
-        now,
-    })
 }
 
 fn cancels_older(job: &QueuedJob) -> bool {
