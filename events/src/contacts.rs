@@ -26,12 +26,6 @@ impl Contacts {
         }
     }
 
-    /// Whether other processes may share the table.
-    #[must_use]
-    pub fn is_shared(&self) -> bool {
-        self.0.is_some()
-    }
-
     /// Records that runners made contact so long ago, all in one statement. A later contact that is recorded already
     /// is kept.
     pub async fn tell(&self, contacts: &[(RunnerId, Duration)]) -> Result<(), StoreError> {

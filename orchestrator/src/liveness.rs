@@ -79,12 +79,9 @@ impl Liveness {
         self.contacts().get(runner).map(|contact| contact.heard_at)
     }
 
-    /// Writes new contacts to the table that the replicas share, once a second until `shutdown`, and then once more.
-    /// Does nothing where there are no other replicas (SQLite).
+    /// Writes new contacts to the table that the replicas share (over SQLite there is none), once a second until
+    /// `shutdown`, and then once more. Forgets, there and here, who was silent for longer than any lease.
     pub(crate) async fn tell(&self, contacts: Contacts, clock: &dyn Clock, shutdown: CancellationToken) {
-        if !contacts.is_shared() {
-            return;
-        }
         let mut forgotten: Option<Instant> = None;
         let mut stopping = false;
         while !stopping {
@@ -147,7 +144,10 @@ fn is_older(now: DateTime<Utc>, at: DateTime<Utc>, age: Duration) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rivet_events::database::Database;
+
     use super::*;
+    use crate::clock::SystemClock;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
@@ -199,6 +199,21 @@ mod tests {
         liveness.touch(&young, at(1), Duration::MAX);
         liveness.forget_silent(at(0) + FORGET_AFTER);
         assert_eq!([&old, &young].map(|runner| liveness.last_contact(runner)), [None, Some(at(1))]);
+    }
+
+    #[tokio::test]
+    async fn who_was_silent_is_forgotten_even_where_there_is_nobody_to_tell() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("rivet.db").display());
+        let database = Database::connect(&url).await.unwrap();
+        let liveness = Liveness::default();
+        let runner: RunnerId = "r".parse().unwrap();
+        liveness.touch(&runner, at(0), Duration::MAX);
+        let shutdown = CancellationToken::new();
+        shutdown.cancel();
+        liveness.tell(Contacts::new(&database), &SystemClock, shutdown).await;
+        assert_eq!(liveness.last_contact(&runner), None);
+        database.close().await;
     }
 
     #[test]
