@@ -27,15 +27,22 @@ const RECHECK_INTERVAL: Duration = Duration::from_mins(1);
 /// How long a draining runner waits for the answer to its last claim.
 const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A claim that was sent, or is about to be.
+#[derive(Debug, Clone, Copy)]
+struct Claim {
+    /// Its idempotency key.
+    key: CommandId,
+    /// The job that it names; `None` for a next-claim.
+    job_id: Option<JobId>,
+}
+
 /// Claims jobs for one runner.
 pub(super) struct ClaimLoop {
     client: Client,
     jobs: JobRunner,
     running: TaskTracker,
-    /// Idempotency key of the next claim, or of the one that is not answered yet.
-    key: CommandId,
-    /// The job that the unanswered claim named, if it named one.
-    unanswered: Option<JobId>,
+    /// The claim that is not answered yet.
+    unanswered: Option<Claim>,
     /// Until when the server counts as one without next-claim, and is polled.
     polls_until: Option<Instant>,
 }
@@ -43,7 +50,7 @@ pub(super) struct ClaimLoop {
 impl ClaimLoop {
     /// A loop that claims through `client`, runs what it gets with `jobs`, and tracks these tasks in `running`.
     pub(super) fn new(client: Client, jobs: JobRunner, running: TaskTracker) -> Self {
-        Self { client, jobs, running, key: CommandId::generate(), unanswered: None, polls_until: None }
+        Self { client, jobs, running, unanswered: None, polls_until: None }
     }
 
     /// Claims jobs and starts them, at most `parallel` at once, until `drain` is cancelled.
@@ -72,12 +79,8 @@ impl ClaimLoop {
         loop {
             let asked = Instant::now();
             match self.claim_once(CLAIM_WAIT).await {
-                Ok(Some(job)) => {
-                    self.key = CommandId::generate();
-                    return job;
-                }
+                Ok(Some(job)) => return job,
                 Ok(None) => {
-                    self.key = CommandId::generate();
                     backoff = Backoff::new();
                     told = false;
                     if asked.elapsed() < POLL_INTERVAL {
@@ -96,8 +99,14 @@ impl ClaimLoop {
     }
 
     async fn claim_once(&mut self, wait: Duration) -> anyhow::Result<Option<JobExecution>> {
+        // A job that was won, but whose answer was lost, is not listed any more. So its claim is repeated first.
+        if let Some(job_id) = self.unanswered.and_then(|claim| claim.job_id)
+            && let Some(job) = self.claim_by_id(job_id).await?
+        {
+            return Ok(Some(job));
+        }
         if !self.polls() {
-            match self.client.claim_next(self.key, wait).await? {
+            match self.claim_next(wait).await? {
                 NextClaim::Job(job) => return Ok(Some(*job)),
                 NextClaim::Nothing => return Ok(None),
                 NextClaim::Unsupported => self.polls_until = Some(Instant::now() + RECHECK_INTERVAL),
@@ -113,12 +122,6 @@ impl ClaimLoop {
 
     /// Claims from a server without next-claim: tries the jobs that it lists, in order, until one claim wins.
     async fn claim_scheduled(&mut self) -> anyhow::Result<Option<JobExecution>> {
-        // A job that was won, but whose answer was lost, is not listed any more. So its claim is repeated first.
-        if let Some(job_id) = self.unanswered
-            && let Some(job) = self.claim_by_id(job_id).await?
-        {
-            return Ok(Some(job));
-        }
         for job_id in self.client.scheduled().await? {
             if let Some(job) = self.claim_by_id(job_id).await? {
                 return Ok(Some(job));
@@ -127,31 +130,42 @@ impl ClaimLoop {
         Ok(None)
     }
 
+    async fn claim_next(&mut self, wait: Duration) -> anyhow::Result<NextClaim> {
+        let key = self.begin_claim(None);
+        let answer = self.client.claim_next(key, wait).await?;
+        self.unanswered = None;
+        Ok(answer)
+    }
+
     async fn claim_by_id(&mut self, job_id: JobId) -> anyhow::Result<Option<JobExecution>> {
-        self.unanswered = Some(job_id);
-        let claimed = self.client.claim(job_id, self.key).await?;
+        let key = self.begin_claim(Some(job_id));
+        let claimed = self.client.claim(job_id, key).await?;
         self.unanswered = None;
         Ok(claimed)
     }
 
-    /// Repeats the claim that was in flight when the runner began to drain: the server may have granted it a job,
-    /// and it is better to run that than to leave it until its lease expires.
+    /// Notes a claim that is about to be sent, and returns its key: that of the unanswered claim, if it repeats one.
+    fn begin_claim(&mut self, job_id: Option<JobId>) -> CommandId {
+        let key = self.unanswered.map_or_else(CommandId::generate, |claim| claim.key);
+        self.unanswered = Some(Claim { key, job_id });
+        key
+    }
+
+    /// Repeats the claim that was in flight when the runner began to drain, if there was one: the server may have
+    /// granted it a job, and it is better to run that than to leave it until its lease expires.
     async fn last_answer(&self) -> Option<JobExecution> {
-        let repeated = timeout(LAST_ANSWER_TIMEOUT, self.repeat_claim()).await;
+        let repeated = timeout(LAST_ANSWER_TIMEOUT, self.repeat(self.unanswered?)).await;
         repeated.map_err(anyhow::Error::from).flatten().unwrap_or_else(|error| {
             tracing::debug!("no answer to the last claim: {error:#}");
             None
         })
     }
 
-    async fn repeat_claim(&self) -> anyhow::Result<Option<JobExecution>> {
-        if let Some(job_id) = self.unanswered {
-            return self.client.claim(job_id, self.key).await;
+    async fn repeat(&self, claim: Claim) -> anyhow::Result<Option<JobExecution>> {
+        if let Some(job_id) = claim.job_id {
+            return self.client.claim(job_id, claim.key).await;
         }
-        if self.polls() {
-            return Ok(None);
-        }
-        match self.client.claim_next(self.key, Duration::ZERO).await? {
+        match self.client.claim_next(claim.key, Duration::ZERO).await? {
             NextClaim::Job(job) => Ok(Some(*job)),
             NextClaim::Nothing | NextClaim::Unsupported => Ok(None),
         }

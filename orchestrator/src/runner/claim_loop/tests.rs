@@ -1,9 +1,11 @@
 use std::future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -12,6 +14,10 @@ use super::*;
 use crate::runner::held_jobs::HeldJobs;
 
 const JOB: &str = "018f0000-0000-7000-8000-000000000001";
+
+fn execution() -> Json<Value> {
+    Json(json!({"job_id": JOB, "pipeline_id": JOB, "pipeline_source": "return {}", "parameters": {}}))
+}
 
 async fn claim_loop(server: Router, tasks: &mut JoinSet<()>) -> ClaimLoop {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -39,7 +45,7 @@ async fn a_claim_by_id_that_was_not_answered_is_repeated_when_the_runner_drains(
             arrived.notify_one();
             future::pending::<()>().await;
         }
-        Json(json!({"job_id": JOB, "pipeline_id": JOB, "pipeline_source": "return {}", "parameters": {}}))
+        execution()
     };
     // It has no next-claim.
     let server = Router::new()
@@ -54,4 +60,17 @@ async fn a_claim_by_id_that_was_not_answered_is_repeated_when_the_runner_drains(
     }
     let job = claim_loop.last_answer().await.map(|job| job.job_id.to_string());
     assert_eq!(job.as_deref(), Some(JOB));
+}
+
+#[tokio::test]
+async fn a_runner_whose_claims_are_all_answered_claims_nothing_more_when_it_drains() {
+    let claims = Arc::new(AtomicUsize::new(0));
+    let claim = async move || {
+        let is_first = claims.fetch_add(1, Ordering::Relaxed) == 0;
+        if is_first { StatusCode::NO_CONTENT.into_response() } else { execution().into_response() }
+    };
+    let mut tasks = JoinSet::new();
+    let mut claim_loop = claim_loop(Router::new().route("/api/jobs/claim", post(claim)), &mut tasks).await;
+    assert!(claim_loop.claim_once(CLAIM_WAIT).await.unwrap().is_none());
+    assert!(claim_loop.last_answer().await.is_none());
 }
