@@ -130,15 +130,18 @@ impl Archiver<'_> {
     }
 
     /// Deletes a segment that holds only logs of deleted jobs. [`Step::Idle`] if there is none.
+    ///
+    /// It is deleted before that is recorded: after a crash in between it is found again among the segments that are
+    /// kept, and deleting it once more does no harm. In the other order, nobody would ever delete it.
     async fn remove_segment(&mut self, state: &ArchiveState) -> Result<Step, ArchiverError> {
         for kept in state.kept.iter().filter(|kept| kept.through <= state.purged_through) {
             if self.archive.is_needed(kept.segment).await.map_err(ArchiverError::Purge)? {
                 continue;
             }
-            let now = self.clock.now();
-            self.execute(ArchiveCommand::RecordRemoval(RecordRemoval { segment: kept.segment, now })).await?;
             let objects = self.archive.objects().map_err(ArchiverError::Objects)?;
             objects.delete(&kept.object).await.map_err(ArchiverError::Objects)?;
+            let now = self.clock.now();
+            self.execute(ArchiveCommand::RecordRemoval(RecordRemoval { segment: kept.segment, now })).await?;
             return Ok(Step::SegmentRemoved);
         }
         Ok(Step::Idle)

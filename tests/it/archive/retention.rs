@@ -27,6 +27,7 @@ on_both_stores! {
     a_server_forgets_by_itself,
     what_is_being_forgotten_is_not_archived,
     a_release_that_comes_after_the_purge_leaves_nothing,
+    a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run,
 }
 
 /// How long an archiver may take that has nothing to do.
@@ -172,5 +173,24 @@ async fn a_release_that_comes_after_the_purge_leaves_nothing(kind: StoreKind) {
     assert_eq!((released, place.count("archived_logs").await), (Released::Done, 0));
     log.close().await;
     database.close().await;
+    place.assert_proven().await;
+}
+
+async fn a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 60).await;
+    assert_archived(&place.run(&["archive", "--older-than", "30d"]).await, "in 1 segments");
+    let segment = &place.segments()[0];
+    let bytes = fs::read(segment).unwrap();
+    // A directory cannot be deleted as a file.
+    fs::remove_file(segment).unwrap();
+    fs::create_dir(segment).unwrap();
+    let failed = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(!failed.status.success() && said(&failed).contains("archive failed"), "{failed:?}");
+
+    fs::remove_dir(segment).unwrap();
+    fs::write(segment, bytes).unwrap();
+    assert!(place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await.status.success());
+    assert_eq!(place.segments(), Vec::<PathBuf>::new());
     place.assert_proven().await;
 }

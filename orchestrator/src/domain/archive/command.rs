@@ -70,7 +70,7 @@ pub struct RecordPurge {
     pub now: DateTime<Utc>,
 }
 
-/// Record that a segment is being deleted.
+/// Record that a segment has been deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordRemoval {
     /// The segment.
