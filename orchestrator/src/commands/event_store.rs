@@ -1,19 +1,27 @@
 //! [`Executor`] as a cqrs-es [`EventStore`], so that the tools of that framework work on our log.
 
 use std::collections::HashMap;
-use std::fmt::Debug;
 
 use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore};
 use rivet_events::cqrs::AggregateEvent;
+use rivet_events::id::CommandId;
 use rivet_events::log::AppendError;
 use rivet_events::{Metadata, Version};
 
+use super::CommandError;
 use super::executor::{Executor, Loaded, stream_of};
 use crate::domain::{NamedCommand, Weigh};
 
-impl<A: Aggregate> AggregateContext<A> for Loaded<A> {
+/// An aggregate that a command of the framework changes in place, and as it was before.
+#[derive(Debug)]
+pub struct Context<A> {
+    loaded: Loaded<A>,
+    after: A,
+}
+
+impl<A: Aggregate> AggregateContext<A> for Context<A> {
     fn aggregate(&mut self) -> &mut A {
-        &mut self.aggregate
+        &mut self.after
     }
 }
 
@@ -21,11 +29,10 @@ impl<A> EventStore<A> for Executor<A>
 where
     A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone + NamedCommand>
         + Clone
-        + Debug
         + Weigh
         + 'static,
 {
-    type AC = Loaded<A>;
+    type AC = Context<A>;
 
     async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
         let envelopes = self.log().read_stream(&stream_of::<A>(id), Version::default()).await;
@@ -43,40 +50,56 @@ where
         events.collect()
     }
 
-    async fn load_aggregate(&self, id: &str) -> Result<Loaded<A>, AggregateError<A::Error>> {
-        self.load(id).await.map_err(|error| AggregateError::UnexpectedError(error.to_string().into()))
+    /// The aggregate as it is now: the framework does not decide again where a stale state has refused a command.
+    async fn load_aggregate(&self, id: &str) -> Result<Context<A>, AggregateError<A::Error>> {
+        let loaded = self.load_fresh(id).await.map_err(load_error)?;
+        Ok(Context { after: loaded.aggregate.clone(), loaded })
     }
 
-    /// Appends `events`. The aggregate in `context` has already applied them.
+    /// Appends `events`, which the aggregate in `context` has already applied.
     async fn commit(
         &self,
         events: Vec<A::Event>,
-        context: Loaded<A>,
+        context: Context<A>,
         metadata: HashMap<String, String>,
     ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
         if events.is_empty() {
             return Ok(vec![]);
         }
-        let aggregate = context.aggregate.clone();
-        let committed = events.clone();
-        let (id, first) = (context.id().to_owned(), sequence(context.version) + 1);
-        self.append(context, aggregate, events, Metadata::from_map(metadata.clone()), &[]).await.map_err(
-            |error| match error {
-                AppendError::Conflict { .. } => AggregateError::AggregateConflict,
-                AppendError::Overloaded => AggregateError::UnexpectedError(error.into()),
-                AppendError::Unavailable(error) => AggregateError::DatabaseConnectionError(error),
-            },
-        )?;
-        let envelopes = committed.into_iter().enumerate().map(|(index, payload)| EventEnvelope {
+        let mut metadata = Metadata::from_map(metadata);
+        metadata.command_id.get_or_insert_with(CommandId::generate);
+        let Context { loaded, after } = context;
+        let (id, first) = (loaded.id().to_owned(), sequence(loaded.version) + 1);
+        let appended = self.append(loaded, after, events.clone(), metadata.clone(), &[]).await;
+        appended.map_err(|error| match error {
+            AppendError::Conflict { .. } => AggregateError::AggregateConflict,
+            AppendError::Overloaded => AggregateError::UnexpectedError(error.into()),
+            AppendError::Unavailable(error) => AggregateError::DatabaseConnectionError(error),
+        })?;
+        let envelopes = events.into_iter().enumerate().map(|(index, payload)| EventEnvelope {
             aggregate_id: id.clone(),
             sequence: first + index,
             payload,
-            metadata: metadata.clone(),
+            metadata: metadata.to_map(),
         });
         Ok(envelopes.collect())
+    }
+}
+
+fn load_error<E: std::error::Error>(error: CommandError<E>) -> AggregateError<E> {
+    match error {
+        CommandError::Refused(refusal) => AggregateError::UserError(refusal),
+        CommandError::Unavailable(error) => AggregateError::DatabaseConnectionError(error),
+        CommandError::Corrupt(_, error) => AggregateError::DeserializationError(error),
+        CommandError::Contended(_) | CommandError::Stale(_) | CommandError::Overloaded => {
+            AggregateError::UnexpectedError(error.to_string().into())
+        }
     }
 }
 
 fn sequence(version: Version) -> usize {
     usize::try_from(version.0).unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! The framework of cqrs-es over an executor, whose log is in memory.
+
+use std::mem::discriminant;
+use std::sync::{Arc, Mutex};
+
+use chrono::DateTime;
+use cqrs_es::CqrsFramework;
+use rivet_events::database::Database;
+use rivet_events::id::{JobId, PipelineId};
+use rivet_events::job::JobLaunched;
+use rivet_events::log::{LogSettings, in_memory};
+use rivet_events::{Position, StreamId};
+use serde_json::Map;
+use tempfile::TempDir;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::commands::Commands;
+use crate::domain::job::{Job, JobCommand, JobError, JobState, LaunchJob, PurgeJob, StartJob};
+use crate::metrics::Metrics;
+
+/// Commands over a log in memory. The database, which is beside it, is not used.
+async fn commands() -> (Commands, TempDir) {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("rivet.db").display());
+    let database = Database::connect(&url).await.unwrap();
+    let log = in_memory(LogSettings::default()).await.unwrap();
+    let metrics = Metrics::new(DateTime::UNIX_EPOCH);
+    let clock = Arc::new(SystemClock);
+    let commands = Commands::new(&database, log, clock, Position(0), &metrics, &TaskTracker::new());
+    (commands, directory)
+}
+
+fn launch(job_id: JobId) -> JobCommand {
+    JobCommand::Launch(LaunchJob {
+        launch: Box::new(JobLaunched {
+            job_id,
+            pipeline_id: PipelineId::generate(),
+            pipeline_version: 1,
+            parameters: Map::new(),
+            demands: vec![],
+            priority: 5,
+            max_retries: 0,
+            timeout_seconds: None,
+            retry_on_runner_lost: false,
+            concurrency: None,
+            retry_of: None,
+            request_digest: None,
+            requested_at: DateTime::UNIX_EPOCH,
+        }),
+    })
+}
+
+#[tokio::test]
+async fn a_command_of_the_framework_is_recorded_in_the_log_and_observed() {
+    let (commands, _directory) = commands().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let seeing = Arc::clone(&seen);
+    let jobs = commands.jobs.clone().observed(move |before: &Job, after: &Job| {
+        seeing.lock().unwrap().push((before.clone(), after.clone()));
+    });
+    let framework = CqrsFramework::new(jobs.clone(), vec![], ());
+    let job_id = JobId::generate();
+    let metadata = Metadata { actor: Some("client".to_owned()), ..Metadata::default() };
+    framework.execute_with_metadata(&job_id.to_string(), launch(job_id), metadata.to_map()).await.unwrap();
+
+    let recorded = commands.log().read_stream(&StreamId::job(job_id), Version::default()).await.unwrap();
+    assert_eq!(recorded.len(), 1);
+    assert_eq!(
+        (recorded[0].event.event_type(), &recorded[0].metadata.actor),
+        ("job.launched", &metadata.actor)
+    );
+    assert!(recorded[0].metadata.command_id.is_some());
+    let events: Vec<EventEnvelope<Job>> = jobs.load_events(&job_id.to_string()).await.unwrap();
+    assert_eq!((events[0].sequence, &events[0].metadata), (1, &recorded[0].metadata.to_map()));
+    let [(before, after)] = &seen.lock().unwrap()[..] else { panic!("one append is observed") };
+    assert_eq!(before.state, JobState::Absent);
+    assert_ne!(discriminant(&before.state), discriminant(&after.state));
+    assert_eq!(jobs.load(job_id).await.unwrap().aggregate, *after);
+}
+
+#[tokio::test]
+async fn a_refusal_and_nothing_to_do_record_nothing() {
+    let (commands, _directory) = commands().await;
+    let framework = CqrsFramework::new(commands.jobs.clone(), vec![], ());
+    let (job_id, now) = (JobId::generate(), DateTime::UNIX_EPOCH);
+    framework.execute(&job_id.to_string(), launch(job_id)).await.unwrap();
+    let start = JobCommand::Start(StartJob { lease: None, now });
+    let refused = framework.execute(&job_id.to_string(), start).await;
+    assert!(matches!(refused, Err(AggregateError::UserError(JobError::NotRunning))), "{refused:?}");
+    let purge = JobCommand::Purge(PurgeJob { ended_until: now, now });
+    framework.execute(&job_id.to_string(), purge).await.unwrap();
+    assert_eq!(commands.log().head().await.unwrap(), Position(1));
+}
+
+#[tokio::test]
+async fn of_two_commits_on_one_version_the_second_is_a_conflict() {
+    let (commands, _directory) = commands().await;
+    let job_id = JobId::generate();
+    let mut outcomes = Vec::new();
+    let contexts = [
+        commands.jobs.load_aggregate(&job_id.to_string()).await.unwrap(),
+        commands.jobs.load_aggregate(&job_id.to_string()).await.unwrap(),
+    ];
+    for mut context in contexts {
+        let sink = cqrs_es::event_sink::EventSink::default();
+        context.aggregate().handle(launch(job_id), &(), &sink).await.unwrap();
+        let events = sink.collect().await;
+        outcomes.push(commands.jobs.commit(events, context, HashMap::new()).await);
+    }
+    assert!(matches!(outcomes[..], [Ok(_), Err(AggregateError::AggregateConflict)]), "{outcomes:?}");
+}
