@@ -48,7 +48,7 @@ impl Weigh for Webhook {}
 
 fn of_last_result(history: &History) -> usize {
     let report = history.last.as_ref().and_then(|attempt| attempt.report.as_ref());
-    report.and_then(|(_, result)| result.as_ref()).map_or(0, of_result)
+    report.and_then(|report| report.result.as_ref()).map_or(0, of_result)
 }
 
 fn of_result(result: &JobResult) -> usize {

@@ -57,8 +57,6 @@ pub struct Ended {
     pub launch: Arc<JobLaunched>,
     /// All attempts.
     pub history: History,
-    /// Who held it at the end, if it was running.
-    pub holder: Option<Holder>,
     /// How it ended.
     pub status: JobStatus,
     /// The result, if one was reported.
@@ -106,7 +104,7 @@ pub struct EndedAttempt {
     pub fencing: bool,
     /// What its holder reported, if the job went on after it: by this a repeated report is recognised. An attempt
     /// that ran too long counts as reported as timed out.
-    pub report: Option<(JobStatus, Option<JobResult>)>,
+    pub report: Option<Report>,
 }
 
 /// The runner that holds a job, with its lease.
@@ -161,9 +159,7 @@ impl EndedAttempt {
     /// Whether its holder reported exactly this.
     #[must_use]
     pub fn reported(&self, report: &Report) -> bool {
-        self.report
-            .as_ref()
-            .is_some_and(|(status, result)| *status == report.status && *result == report.result)
+        self.report.as_ref() == Some(report)
     }
 }
 
@@ -211,11 +207,12 @@ impl Running {
             RequeueCause::RunTimeout => requeued.result.is_none(),
             RequeueCause::RunnerLost => true,
         };
-        let report = match requeued.cause {
-            RequeueCause::Failed => Some((JobStatus::Failed, requeued.result)),
-            RequeueCause::RunTimeout => Some((JobStatus::TimedOut, requeued.result)),
+        let status = match requeued.cause {
+            RequeueCause::Failed => Some(JobStatus::Failed),
+            RequeueCause::RunTimeout => Some(JobStatus::TimedOut),
             RequeueCause::RunnerLost => None,
         };
+        let report = status.map(|status| Report { status, result: requeued.result });
         let lease_id = self.holder.lease_id;
         let (launch, mut history) = self.end_attempt(report);
         if may_be_at_work {
@@ -231,7 +228,7 @@ impl Running {
         Queued { launch, history, queued_at: requeued.requeued_at, due_at: requeued.due_at }
     }
 
-    fn end_attempt(self, report: Option<(JobStatus, Option<JobResult>)>) -> (Arc<JobLaunched>, History) {
+    fn end_attempt(self, report: Option<Report>) -> (Arc<JobLaunched>, History) {
         let Self { launch, mut history, holder, cancel: _ } = self;
         history.past_leases.push(holder.lease_id);
         history.last = Some(EndedAttempt {
@@ -319,19 +316,18 @@ impl JobState {
         reason: Option<String>,
         ended_at: DateTime<Utc>,
     ) -> Self {
-        let (launch, history, holder, was_to_stop) = match self {
-            Self::Queued(queued) => (queued.launch, queued.history, None, false),
+        let (launch, history, was_to_stop) = match self {
+            Self::Queued(queued) => (queued.launch, queued.history, false),
             Self::Running(running) => {
-                let (holder, was_to_stop) = (running.holder.clone(), running.cancel.is_some());
+                let was_to_stop = running.cancel.is_some();
                 let (launch, history) = running.end_attempt(None);
-                (launch, history, Some(holder), was_to_stop)
+                (launch, history, was_to_stop)
             }
             Self::Absent | Self::Ended(_) => return self,
         };
         Self::Ended(Ended {
             launch,
             history,
-            holder,
             status,
             result,
             reason,
