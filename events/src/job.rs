@@ -332,13 +332,13 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
+    /// The states that are final.
+    pub const TERMINAL: [Self; 4] = [Self::Succeeded, Self::Failed, Self::Cancelled, Self::TimedOut];
+
     /// Whether the state is final.
     #[must_use]
     pub fn is_terminal(self) -> bool {
-        match self {
-            Self::Queued | Self::Running => false,
-            Self::Succeeded | Self::Failed | Self::Cancelled | Self::TimedOut => true,
-        }
+        Self::TERMINAL.contains(&self)
     }
 
     /// The word on the wire.

@@ -43,7 +43,7 @@ impl JobMetrics {
             ),
         };
         // Creates the counters, so that the metrics show zeros for what has not happened yet.
-        for status in [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut] {
+        for status in JobStatus::TERMINAL {
             metrics.ended(status);
         }
         metrics

@@ -68,10 +68,9 @@ pub(in crate::http) async fn complete(
 /// At least one of the two members is required.
 impl PartialSchema for Complete {
     fn schema() -> RefOr<Schema> {
-        let ends = [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut];
         let object = || {
             ObjectBuilder::new()
-                .property("status", one_of(ends.map(JobStatus::as_str)))
+                .property("status", one_of(JobStatus::TERMINAL.map(JobStatus::as_str)))
                 .property("result", Ref::from_schema_name(JobResult::name()))
         };
         AnyOfBuilder::new()

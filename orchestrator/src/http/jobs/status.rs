@@ -19,8 +19,7 @@ use crate::http::state::AppState;
 
 /// The schema of what can be reported: every status but `Queued`.
 fn reported() -> Schema {
-    let ends = [JobStatus::Succeeded, JobStatus::Failed, JobStatus::Cancelled, JobStatus::TimedOut];
-    one_of([JobStatus::Running].into_iter().chain(ends).map(JobStatus::as_str))
+    one_of([JobStatus::Running].into_iter().chain(JobStatus::TERMINAL).map(JobStatus::as_str))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
