@@ -18,18 +18,21 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use rivet_events::archive::SegmentArchived;
-use rivet_events::id::{CommandId, JobId};
+use rivet_events::id::JobId;
 use rivet_events::log::{ReadError, StoreError};
 use rivet_events::segments::{Archive, GatherError};
-use rivet_events::{Metadata, Position, StreamId};
+use rivet_events::{Position, StreamId};
 use rivet_projections::{NotReleased, ReadModels};
 
 pub(crate) use background::BackgroundArchiver;
 pub(crate) use purge::Retention;
 
 use crate::clock::Clock;
-use crate::commands::{CommandError, Commands};
+use crate::commands::{CommandError, Commands, metadata};
 use crate::domain::archive::{ArchiveCommand, ArchiveError, ArchiveState, RecordRelease, RecordSegment};
+
+/// The name of the archiver, in the metadata of its commands.
+const PROCESS: &str = "archiver";
 
 /// How much the archiver throttles itself: after each transaction it pauses for this many times as long as that took.
 #[derive(Debug, Clone, Copy)]
@@ -172,18 +175,10 @@ impl<'a> Archiver<'a> {
         let id = StreamId::archive().id;
         // The cached state may be stale even over SQLite: the command line archives beside the server.
         self.commands.archive.forget(&id);
-        Ok(self.commands.archive.execute(id, command, &metadata()).await?.aggregate.state)
+        Ok(self.commands.archive.execute(id, command, &metadata(PROCESS)).await?.aggregate.state)
     }
 
     async fn pause_after(&self, took: Duration) {
         tokio::time::sleep(took.saturating_mul(self.throttle.0)).await;
-    }
-}
-
-fn metadata() -> Metadata {
-    Metadata {
-        actor: Some("process:archiver".to_owned()),
-        correlation_id: Some(CommandId::generate().to_string()),
-        ..Metadata::default()
     }
 }

@@ -9,13 +9,13 @@ use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt};
-use rivet_events::Position;
 use rivet_events::id::JobId;
 use rivet_events::segments::Purged;
+use rivet_events::{Position, StreamId};
 use rivet_projections::Released;
 
-use super::{ArchiveCommand, Archiver, ArchiverError, Step, Wait, metadata};
-use crate::commands::CommandError;
+use super::{ArchiveCommand, Archiver, ArchiverError, PROCESS, Step, Wait};
+use crate::commands::{CommandError, done_or_skipped, metadata};
 use crate::domain::archive::{ArchiveError, ArchiveState, BeginPurge, RecordPurge, RecordRemoval};
 use crate::domain::job::{JobCommand, PurgeJob};
 
@@ -106,7 +106,7 @@ impl Archiver<'_> {
     /// Marks jobs as purged. A job that does not exist any more was deleted before; one that cannot be read is kept.
     async fn mark(&self, jobs: &[JobId], ended_until: DateTime<Utc>) -> Result<(), ArchiverError> {
         let purge = JobCommand::Purge(PurgeJob { ended_until, now: self.clock.now() });
-        let metadata = metadata();
+        let metadata = metadata(PROCESS);
         let mut marked = stream::iter(jobs.to_vec())
             .map(|job| {
                 let (jobs, purge, metadata) = (self.commands.jobs.clone(), purge.clone(), metadata.clone());
@@ -114,17 +114,8 @@ impl Archiver<'_> {
             })
             .buffer_unordered(CONCURRENT);
         while let Some((job_id, outcome)) = marked.next().await {
-            match outcome {
-                Ok(_) | Err(CommandError::Refused(_)) => {}
-                Err(
-                    error @ (CommandError::Corrupt(..) | CommandError::Contended(_) | CommandError::Stale(_)),
-                ) => {
-                    tracing::warn!(job.id = %job_id, %error, "a job cannot be forgotten, and is kept");
-                }
-                Err(error @ (CommandError::Overloaded | CommandError::Unavailable(_))) => {
-                    return Err(ArchiverError::Purge(error.into()));
-                }
-            }
+            done_or_skipped(PROCESS, &StreamId::job(job_id), outcome)
+                .map_err(|error| ArchiverError::Purge(error.into()))?;
         }
         Ok(())
     }

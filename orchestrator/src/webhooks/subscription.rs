@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use reqwest::Url;
 use rivet_events::log::{ReadError, StoreError};
 use rivet_events::webhook::PauseCause;
-use rivet_events::{Metadata, Position, StreamId};
+use rivet_events::{Position, StreamId};
 use rivet_projections::webhooks::Webhook;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use super::progress::{Attempt, Progress};
 use super::sender::Answer;
 use super::signature::SigningKey;
 use super::{PAUSE, Webhooks};
+use crate::commands::metadata;
 use crate::domain::webhook::{PauseWebhook, WebhookCommand};
 use crate::feed::{FeedEvent, Filter, Follower};
 use crate::random;
@@ -239,9 +240,9 @@ impl Subscription {
     async fn pause(&self, cause: PauseCause, error: String, position: Position) -> Result<(), DeliveryError> {
         tracing::warn!(webhook.id = %self.webhook.id, ?cause, error, "a webhook is paused");
         let pause = PauseWebhook { cause, error, position, now: self.webhooks.clock.now() };
-        let metadata = Metadata { actor: Some("process:webhooks".to_owned()), ..Metadata::default() };
         let webhooks = &self.webhooks.commands.webhooks;
-        let paused = webhooks.execute(self.webhook.id, WebhookCommand::Pause(pause), &metadata).await;
+        let paused =
+            webhooks.execute(self.webhook.id, WebhookCommand::Pause(pause), &metadata("webhooks")).await;
         paused.map(|_| ()).map_err(|error| DeliveryError::Pause(error.into()))
     }
 }
