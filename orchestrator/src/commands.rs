@@ -2,7 +2,7 @@
 //!
 //! [`Executor`] does this for one kind of aggregate, with optimistic concurrency: on a conflict it loads and decides
 //! again, a bounded number of times. `cache` keeps recent states in memory; `following` brings those of pipelines
-//! and runners up to what other processes append. `turns` puts the claims of one group in a line. `background` sends the
+//! and runners up to what other processes append. `turns` puts the claims of one group in a line. `background` is for
 //! commands that no client has sent.
 
 mod background;
@@ -37,7 +37,7 @@ use crate::domain::webhook::Webhook;
 use crate::metrics::Metrics;
 use crate::random;
 
-pub(crate) use background::{ReconcileError, done_or_skipped, metadata};
+pub(crate) use background::{NotRecorded, done_or_skipped, metadata};
 pub use error::CommandError;
 pub use executor::{Committed, Executor, Loaded};
 use turns::Turns;

@@ -8,6 +8,7 @@
 pub mod app;
 mod archive;
 pub mod bench;
+mod cancelling;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -29,8 +29,9 @@ use rivet_projections::runners::{self, Runner};
 use rivet_projections::{QueryError, ReadModels, jobs};
 use tokio_util::sync::CancellationToken;
 
+use crate::cancelling::CancelError;
 use crate::clock::Clock;
-use crate::commands::{Commands, ReconcileError};
+use crate::commands::{Commands, NotRecorded};
 use crate::config::Config;
 use crate::leadership::Leadership;
 use crate::liveness::Liveness;
@@ -61,7 +62,7 @@ pub(crate) enum SweepError {
     #[error("the deliveries of webhooks cannot be read or written")]
     Deliveries(#[source] StoreError),
     #[error(transparent)]
-    Reconcile(#[from] ReconcileError),
+    NotRecorded(#[from] NotRecorded),
 }
 
 impl SweepError {
@@ -69,8 +70,17 @@ impl SweepError {
     /// takes no commands, so that those of runners are refused, too.
     fn may_miss_contacts(&self) -> bool {
         match self {
-            Self::Contacts(_) | Self::Reconcile(ReconcileError::Command(_)) => true,
-            Self::Query(_) | Self::Deliveries(_) | Self::Reconcile(ReconcileError::Query(_)) => false,
+            Self::Contacts(_) | Self::NotRecorded(_) => true,
+            Self::Query(_) | Self::Deliveries(_) => false,
+        }
+    }
+}
+
+impl From<CancelError> for SweepError {
+    fn from(error: CancelError) -> Self {
+        match error {
+            CancelError::Query(error) => Self::Query(error),
+            CancelError::NotRecorded(error) => Self::NotRecorded(error),
         }
     }
 }

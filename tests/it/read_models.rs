@@ -189,7 +189,7 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(store: Store) {
             assert!(running < u64::from(concurrency.limit), "a full group is not offered");
             let group = job_queue::of_group(read_models, &concurrency.group, None, 100).await.unwrap();
             let place = group.iter().position(|member| member.job_id == job.job_id).expect("it waits");
-            let rest = job_queue::of_group(read_models, &concurrency.group, Some(job.job_id), 100).await;
+            let rest = job_queue::of_group(read_models, &concurrency.group, Some(job), 100).await;
             assert_eq!(rest.unwrap(), group[place + 1..]);
         }
     }

@@ -119,13 +119,13 @@ pub async fn groups(read_models: &ReadModels) -> Result<Vec<String>, QueryError>
 pub async fn of_group(
     read_models: &ReadModels,
     group: &str,
-    after: Option<JobId>,
+    after: Option<&QueuedJob>,
     limit: usize,
 ) -> Result<Vec<QueuedJob>, QueryError> {
     let query = Query::new("select document from {rows} where concurrency_group = ")
         .bind(indexable(group))
         .push(" and key > ")
-        .bind(after.map(|id| id.to_string()).unwrap_or_default())
+        .bind(after.map(|job| job.job_id.to_string()).unwrap_or_default())
         .push(" order by key limit ")
         .bind_count(limit);
     read_models.select::<JobQueue>(&query).await

@@ -325,16 +325,7 @@ impl JobState {
             }
             Self::Absent | Self::Ended(_) => return self,
         };
-        Self::Ended(Ended {
-            launch,
-            history,
-            status,
-            result,
-            reason,
-            was_to_stop,
-            ended_at,
-            purged: false,
-        })
+        Self::Ended(Ended { launch, history, status, result, reason, was_to_stop, ended_at, purged: false })
     }
 
     fn history_mut(&mut self) -> Option<&mut History> {

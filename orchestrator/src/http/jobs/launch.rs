@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::cancelling::cancel_older;
 use crate::commands::{CommandError, Committed};
 use crate::definition::{MAX_GROUP_BYTES, MAX_PRIORITY};
 use crate::digest;
@@ -233,7 +234,7 @@ async fn supersede(state: &AppState, launch: &JobLaunched) {
     }
     state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
     let (group, now) = (&concurrency.group, state.clock.now());
-    if let Err(error) = state.commands.cancel_older(&state.read_models, group, now).await {
+    if let Err(error) = cancel_older(&state.commands, &state.read_models, group, now).await {
         tracing::warn!(group, error = %chain(&error), "older jobs are cancelled later");
     }
 }

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use rivet_events::id::PipelineId;
 
+use crate::cancelling::cancel_waiting;
 use crate::domain::pipeline::{DeletePipeline, PipelineCommand};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
@@ -30,7 +31,8 @@ pub(in crate::http) async fn delete(
     let command = PipelineCommand::Delete(DeletePipeline { now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, command, &metadata).await?;
     state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
-    if let Err(error) = state.commands.cancel_waiting(&state.read_models, id, state.clock.now()).await {
+    let now = state.clock.now();
+    if let Err(error) = cancel_waiting(&state.commands, &state.read_models, id, now).await {
         tracing::warn!(pipeline.id = %id, error = %chain(&error), "waiting jobs are cancelled later");
     }
     Ok(done(state.position_of(&committed).await?))

@@ -1,0 +1,99 @@
+//! Cancels many jobs: the waiting ones of a deleted pipeline, and those that a newer job of their concurrency group
+//! supersedes. A request does this at once, and a reconciler does what the request has missed.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::stream::{self, TryStreamExt as _};
+use rivet_events::id::{JobId, PipelineId};
+use rivet_events::pipeline::ConcurrencyPolicy;
+use rivet_projections::job_queue::{self, QueuedJob};
+use rivet_projections::{QueryError, ReadModels};
+
+use crate::commands::{Commands, NotRecorded};
+use crate::domain::job::{CancelJob, JobCommand};
+
+/// Jobs that are read at a time.
+const PAGE: usize = 500;
+/// Commands that are sent at a time: they are committed together.
+const CONCURRENT: usize = 32;
+
+/// Why not all of the jobs were cancelled.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CancelError {
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    NotRecorded(#[from] NotRecorded),
+}
+
+/// Cancels the queued jobs of a deleted pipeline.
+pub(crate) async fn cancel_waiting(
+    commands: &Commands,
+    read_models: &ReadModels,
+    pipeline_id: PipelineId,
+    now: DateTime<Utc>,
+) -> Result<(), CancelError> {
+    let mut last = None;
+    loop {
+        let page = job_queue::of_pipeline(read_models, pipeline_id, last.as_ref(), PAGE).await?;
+        let waiting = page.iter().map(|job| job.job_id);
+        cancel_all(commands, "deleted_pipelines", waiting, "its pipeline was deleted", now).await?;
+        last = page.into_iter().next_back();
+        if last.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Finds the newest job of a concurrency group with the policy `cancel_older`, and cancels the queued and running jobs
+/// of the group that are older than it.
+pub(crate) async fn cancel_older(
+    commands: &Commands,
+    read_models: &ReadModels,
+    group: &str,
+    now: DateTime<Utc>,
+) -> Result<(), CancelError> {
+    let (mut members, mut newest, mut last) = (Vec::new(), None, None);
+    loop {
+        let page = job_queue::of_group(read_models, group, last.as_ref(), PAGE).await?;
+        let place = |job: &QueuedJob| (job.launched_at, job.job_id);
+        members.extend(page.iter().map(place));
+        newest = newest.max(page.iter().filter(|job| cancels_older(job)).map(place).max());
+        last = page.into_iter().next_back();
+        if last.is_none() {
+            break;
+        }
+    }
+    let Some((launched_at, newest)) = newest else { return Ok(()) };
+    let older = members.into_iter().filter(|(position, _)| *position < launched_at).map(|(_, job_id)| job_id);
+    cancel_all(commands, "superseded", older, &format!("superseded by job {newest}"), now).await
+}
+
+/// Cancels queued jobs, and asks the runners of running ones to stop. It never ends a running job by itself: whether
+/// the runner is silent is for the reconciler `cancellations` to judge, hence the endless grace.
+async fn cancel_all(
+    commands: &Commands,
+    process: &'static str,
+    jobs: impl Iterator<Item = JobId>,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<(), CancelError> {
+    let cancel = CancelJob {
+        reason: Some(reason.to_owned()),
+        force: false,
+        grace: Duration::MAX,
+        last_contact: None,
+        now,
+    };
+    stream::iter(jobs.map(Ok))
+        .try_for_each_concurrent(CONCURRENT, |job_id| {
+            commands.reconcile_job(process, job_id, JobCommand::Cancel(cancel.clone()))
+        })
+        .await?;
+    Ok(())
+}
+
+fn cancels_older(job: &QueuedJob) -> bool {
+    job.concurrency.as_ref().is_some_and(|concurrency| concurrency.policy == ConcurrencyPolicy::CancelOlder)
+}
