@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use reqwest::Method;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{entry, failure, launched, new_demanding_pipeline, new_pipeline, success};
+use rivet_tests::sample::{entry, failure, launched, new_demanding_pipeline, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
+use rivet_tests::sse::EventStream;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
@@ -18,6 +19,7 @@ use exposition::{Exposition, parse};
 
 on_both_stores! {
     a_scrape_tells_of_what_happened,
+    a_client_of_a_stream_counts_until_it_leaves,
     the_dashboard_and_the_alerts_ask_for_what_there_is,
 }
 
@@ -98,6 +100,24 @@ async fn a_scrape_tells_of_what_happened(kind: StoreKind) {
     assert_eq!(requests("/api/jobs/{id}/claim", "409"), 2);
     // The scrape itself is in flight.
     assert_eq!(found.count("rivet_http_requests_in_flight", &[]), 1);
+}
+
+async fn a_client_of_a_stream_counts_until_it_leaves(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let paths =
+        [("events", "/api/events/stream".to_owned()), ("job_logs", format!("/api/jobs/{job}/logs/stream"))];
+    for (stream, path) in paths {
+        let clients = async || scrape(&api).await.count("rivet_sse_clients", &[("stream", stream)]);
+        assert_eq!(clients().await, 0, "{stream}");
+        let (first, second) = (EventStream::open(&api, &path).await, EventStream::open(&api, &path).await);
+        assert_eq!(clients().await, 2, "{stream}");
+        drop(first);
+        eventually("one to have left", async || (clients().await == 1).then_some(())).await;
+        drop(second);
+        eventually("both to have left", async || (clients().await == 0).then_some(())).await;
+    }
 }
 
 async fn the_dashboard_and_the_alerts_ask_for_what_there_is(kind: StoreKind) {

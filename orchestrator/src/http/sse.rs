@@ -11,8 +11,9 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, StreamExt};
-use tokio_util::sync::CancellationToken;
 
+use super::state::AppState;
+use crate::metrics::Stream;
 use crate::random;
 
 /// Longest silence: below the idle timeouts of load balancers, and short enough to notice a client that has gone.
@@ -108,11 +109,12 @@ impl Frames {
 }
 
 /// The streamed answer: `opening`, then what the source gives. It ends when the server drains: the client reconnects,
-/// to this server or another, and resumes where it was.
-pub(super) fn answer(opening: Frames, source: impl Source, draining: CancellationToken) -> Response {
-    let followed = stream::unfold((source, draining), async |(mut source, draining)| {
+/// to this server or another, and resumes where it was. Until then the client counts as one of this kind of stream.
+pub(super) fn answer(state: &AppState, kind: Stream, opening: Frames, source: impl Source) -> Response {
+    let (draining, client) = (state.draining.clone(), state.metrics.stream_client(kind));
+    let followed = stream::unfold((source, draining, client), async |(mut source, draining, client)| {
         let frames = draining.run_until_cancelled(source.next()).await??;
-        Some((frames, (source, draining)))
+        Some((frames, (source, draining, client)))
     });
     let frames = stream::iter([opening]).chain(followed);
     let body = Body::from_stream(frames.flat_map(|frames| stream::iter(frames.into_pieces())));

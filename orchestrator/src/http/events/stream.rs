@@ -14,6 +14,7 @@ use crate::http::extract::{Query, header_value};
 use crate::http::header::LAST_EVENT_ID;
 use crate::http::sse::{self, Frames, KEEP_ALIVE};
 use crate::http::state::AppState;
+use crate::metrics::Stream;
 use crate::telemetry::chain;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -49,7 +50,7 @@ pub(in crate::http) async fn stream(
         None => state.feed.head().await?,
     };
     let follower = state.feed.follow(filter.into(), after);
-    Ok(sse::answer(Frames::opening(after), follower, state.draining.clone()))
+    Ok(sse::answer(&state, Stream::Events, Frames::opening(after), follower))
 }
 
 impl sse::Source for Follower {

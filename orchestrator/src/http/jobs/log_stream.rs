@@ -25,6 +25,7 @@ use crate::http::extract::{Path, Query, header_value};
 use crate::http::header::LAST_EVENT_ID;
 use crate::http::sse::{self, Frames, KEEP_ALIVE};
 use crate::http::state::{AppState, unknown_job};
+use crate::metrics::Stream;
 use crate::telemetry::chain;
 
 /// Type and id of the server-sent event with which the stream of an ended job ends.
@@ -79,7 +80,7 @@ pub(in crate::http) async fn stream(
         end: End::of_row(&job),
         stage: Stage::Stored,
     };
-    Ok(sse::answer(Frames::opening(after), log, state.draining.clone()))
+    Ok(sse::answer(&state, Stream::JobLogs, Frames::opening(after), log))
 }
 
 /// The source of the stream: first what the read model has, then what comes in. What comes in is taken from the feed,
