@@ -38,7 +38,7 @@ use crate::telemetry::chain;
 /// Priority of a job where neither the launch nor its pipeline has one.
 const DEFAULT_PRIORITY: u8 = 5;
 /// Most tries of a launch whose pipeline changes meanwhile.
-pub(super) const MAX_TRIES: usize = 4;
+const MAX_TRIES: usize = 4;
 
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(example = json!({"pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab", "parameters": {"who": "world"}, "priority": 5}))]
@@ -91,31 +91,37 @@ pub(in crate::http) async fn launch(
     if let Some(replayed) = replayed(&state, job_id, digest.as_ref()).await? {
         return Ok(replayed);
     }
-    let committed = execute(&state, job_id, &body, digest.as_ref(), &metadata).await?;
-    answer(&state, &committed).await
+    execute(&state, body.pipeline_id, &metadata, |pipeline| {
+        launched(&body, job_id, digest.as_ref(), pipeline, state.clock.now())
+    })
+    .await
 }
 
-/// Launches the job on the condition that its pipeline has not moved since it was loaded: another replica may have
-/// revised or deleted it.
-async fn execute(
+/// Makes the launch from its pipeline, records it on the condition that the pipeline has not moved since it was loaded
+/// (another replica may have revised or deleted it), and answers it.
+pub(super) async fn execute(
     state: &AppState,
-    job_id: JobId,
-    body: &Launch,
-    digest: Option<&String>,
+    pipeline_id: PipelineId,
     metadata: &Metadata,
-) -> Result<Committed<domain::job::Job>, ApiError> {
+    launch: impl Fn(&PipelineState) -> Result<JobLaunched, ApiError>,
+) -> Result<Response, ApiError> {
     let pipelines = &state.commands.pipelines;
     for _ in 0..MAX_TRIES {
-        let pipeline = pipelines.load(body.pipeline_id).await?;
-        let launch = match launched(body, job_id, digest, &pipeline.aggregate.state, state.clock.now()) {
+        let pipeline = pipelines.load(pipeline_id).await?;
+        let launch = match launch(&pipeline.aggregate.state) {
             Ok(launch) => launch,
             // Refused by a version that another replica has replaced.
             Err(_) if !pipelines.is_current(&pipeline).await? => continue,
             Err(refusal) => return Err(refusal),
         };
         match record(state, launch, metadata, &[pipeline.unmoved()]).await {
-            Err(CommandError::Stale(_)) => drop(pipelines.reload(body.pipeline_id).await?),
-            recorded => return Ok(recorded?),
+            Err(CommandError::Stale(_)) => {
+                if pipelines.reload(pipeline_id).await?.version <= pipeline.version {
+                    // Nothing follows it, so the database has lost the end of its stream in a failover.
+                    pipelines.forget(pipeline_id);
+                }
+            }
+            recorded => return answer(state, &recorded?).await,
         }
     }
     Err(ApiError::unavailable("contended", "the pipeline changes too fast"))
@@ -123,7 +129,7 @@ async fn execute(
 
 /// Records the launch, on the condition that other streams have not moved. Without an idempotency key, the id of the
 /// job was just generated.
-pub(super) async fn record(
+async fn record(
     state: &AppState,
     launch: JobLaunched,
     metadata: &Metadata,
@@ -190,10 +196,7 @@ pub(super) async fn replayed(
 }
 
 /// The answer to a launch: the new job, or the one that a concurrent launch with the same key has launched.
-pub(super) async fn answer(
-    state: &AppState,
-    committed: &Committed<domain::job::Job>,
-) -> Result<Response, ApiError> {
+async fn answer(state: &AppState, committed: &Committed<domain::job::Job>) -> Result<Response, ApiError> {
     let launch = committed.aggregate.state.launch().expect("invariant: a launch was recorded, now or before");
     let (job_id, digest) = (launch.job_id, launch.request_digest.as_ref());
     let Some(position) = committed.position else {

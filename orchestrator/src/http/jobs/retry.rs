@@ -6,8 +6,7 @@ use axum::response::Response;
 use rivet_events::id::JobId;
 use rivet_events::job::JobLaunched;
 
-use super::launch::{MAX_TRIES, answer, record, replayed};
-use crate::commands::CommandError;
+use super::launch::{execute, replayed};
 use crate::digest;
 use crate::domain::job::JobState;
 use crate::domain::pipeline::PipelineError;
@@ -60,16 +59,9 @@ pub(in crate::http) async fn retry(
         requested_at: state.clock.now(),
         ..JobLaunched::clone(&ended.launch)
     };
-    let pipelines = &state.commands.pipelines;
-    for _ in 0..MAX_TRIES {
-        let pipeline = pipelines.load_fresh(launch.pipeline_id).await?;
-        if pipeline.aggregate.state.current().is_none() {
-            return Err(PipelineError::NotFound.into());
-        }
-        match record(&state, launch.clone(), &metadata, &[pipeline.unmoved()]).await {
-            Err(CommandError::Stale(_)) => {}
-            recorded => return answer(&state, &recorded?).await,
-        }
-    }
-    Err(ApiError::unavailable("contended", "the pipeline changes too fast"))
+    execute(&state, launch.pipeline_id, &metadata, |pipeline| {
+        pipeline.current().ok_or(PipelineError::NotFound)?;
+        Ok(launch.clone())
+    })
+    .await
 }
