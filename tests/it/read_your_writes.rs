@@ -19,6 +19,7 @@ const PAIRS: usize = 1_000;
 on_both_stores! {
     a_get_sees_what_was_acknowledged_before,
     what_may_have_been_launched_meanwhile_is_not_denied,
+    what_needs_no_read_model_does_not_wait_for_them,
 }
 
 async fn a_get_sees_what_was_acknowledged_before(kind: StoreKind) {
@@ -132,4 +133,27 @@ async fn what_may_have_been_launched_meanwhile_is_not_denied(kind: StoreKind) {
         }
     }
     api.job(UNKNOWN).await.expect_refusal(404, "job_not_found");
+}
+
+async fn what_needs_no_read_model_does_not_wait_for_them(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &["--read-wait", "50ms"]).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    let ahead = api.with("rivet-min-position", &1_000_000);
+    let found = [
+        format!("/api/jobs/{job}/events"),
+        format!("/api/pipeline/{pipeline}/versions"),
+        format!("/api/pipeline/{pipeline}/versions/1"),
+        format!("/api/pipeline/{pipeline}/diff"),
+        "/api/stubs".to_owned(),
+        "/api/stubs/log.lua".to_owned(),
+    ];
+    for path in found {
+        let read = ahead.get(&path).await;
+        assert_eq!((read.status, read.header("rivet-stale")), (200, None), "{path}");
+    }
+    ahead.history(UNKNOWN).await.expect_refusal(404, "job_not_found");
+    ahead.get(&format!("/api/pipeline/{UNKNOWN}/versions")).await.expect_refusal(404, "pipeline_not_found");
+    ahead.get("/api/stubs/none.lua").await.expect_refusal(404, "stub_not_found");
 }

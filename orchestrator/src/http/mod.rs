@@ -60,7 +60,6 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/jobs/{id}/complete", post(jobs::complete::complete))
         .route("/api/jobs/{id}/cancel", post(jobs::cancel::cancel))
         .route("/api/jobs/{id}/retry", post(jobs::retry::retry))
-        .route("/api/jobs/{id}/events", get(events::history::history))
         .route("/api/pipeline/create", post(pipelines::create::create))
         .route("/api/pipeline/launch", post(jobs::launch::launch))
         .route("/api/pipeline/list", get(pipelines::list::list))
@@ -68,9 +67,6 @@ pub(crate) fn router(state: AppState) -> Router {
             "/api/pipeline/{id}",
             get(pipelines::get::get).put(pipelines::revise::revise).delete(pipelines::delete::delete),
         )
-        .route("/api/pipeline/{id}/versions", get(pipelines::versions::list))
-        .route("/api/pipeline/{id}/versions/{version}", get(pipelines::versions::get))
-        .route("/api/pipeline/{id}/diff", get(pipelines::diff::diff))
         .route("/api/pipeline/{id}/rollback", post(pipelines::roll_back::roll_back))
         .route("/api/stats", get(stats::get::get))
         .route("/api/stats/history", get(stats::history::history))
@@ -78,8 +74,6 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/webhooks/{id}", get(webhooks::get::get).delete(webhooks::delete::delete))
         .route("/api/webhooks/{id}/resume", post(webhooks::resume::resume))
         .route("/api/webhooks/{id}/deliveries", get(webhooks::deliveries::deliveries))
-        .route("/api/stubs", get(stubs::list))
-        .route("/api/stubs/{name}", get(stubs::get))
         .route("/api/projections/{name}/rebuild", post(projections::rebuild::rebuild))
         .route("/api/projections/{name}/parked", get(projections::parked::list))
         // The text form of a stream has a slash, and a runner's name may have more.
@@ -89,7 +83,13 @@ pub(crate) fn router(state: AppState) -> Router {
         // These handlers wait by themselves: one job, and its log, can be read before its rows are stored.
         .route("/api/jobs/{id}", get(jobs::get::get))
         .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
-        // These do not wait for the read models.
+        // These use no read model, and do not wait for any.
+        .route("/api/jobs/{id}/events", get(events::history::history))
+        .route("/api/pipeline/{id}/versions", get(pipelines::versions::list))
+        .route("/api/pipeline/{id}/versions/{version}", get(pipelines::versions::get))
+        .route("/api/pipeline/{id}/diff", get(pipelines::diff::diff))
+        .route("/api/stubs", get(stubs::list))
+        .route("/api/stubs/{name}", get(stubs::get))
         .route("/api/health", get(health::health))
         .route("/livez", get(health::live))
         .route("/readyz", get(health::ready))

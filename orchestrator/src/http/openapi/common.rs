@@ -16,8 +16,19 @@ use utoipa::openapi::{OpenApi, Ref, RefOr, Required};
 const PROBLEM: &str = "application/problem+json";
 
 /// GETs that do not wait for the read models.
-const AT_ONCE: [&str; 5] =
-    ["/api/health", "/api/events", "/api/events/stream", "/api/projections", "/api/openapi.json"];
+const AT_ONCE: [&str; 11] = [
+    "/api/health",
+    "/api/events",
+    "/api/events/stream",
+    "/api/projections",
+    "/api/openapi.json",
+    "/api/jobs/{id}/events",
+    "/api/pipeline/{id}/versions",
+    "/api/pipeline/{id}/versions/{version}",
+    "/api/pipeline/{id}/diff",
+    "/api/stubs",
+    "/api/stubs/{name}",
+];
 /// Operations that use neither the log nor the read models, and so cannot be `unavailable`.
 const WITHOUT_STORE: [&str; 6] =
     ["/api/health", "/livez", "/metrics", "/api/openapi.json", "/api/stubs", "/api/stubs/{name}"];
