@@ -82,12 +82,12 @@ pub struct Config {
     #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Leases and deadlines")]
     pub log_grace: Duration,
 
-    /// How long after its end the log of a job goes into the archive; at least --log-grace [default: never]
+    /// How long after its end the log of a job goes into the archive; from --log-grace to --keep [default: never]
     #[arg(long, env = "RIVET_ARCHIVE_AFTER", value_name = "DURATION", value_parser = positive_duration, help_heading = "Archive")]
     pub archive_after: Option<Duration>,
 
-    /// How long after its end a job is kept: then it is forgotten, with its history and its log; at least 48h [default: for
-    /// ever]
+    /// How long after its end a job is kept: then it is forgotten, with its history and its log; at least 48h and
+    /// --log-grace [default: for ever]
     #[arg(long, env = "RIVET_KEEP", value_name = "DURATION", value_parser = retention, help_heading = "Archive")]
     pub keep: Option<Duration>,
 
@@ -141,16 +141,8 @@ impl Config {
 
     /// Checks the settings against each other; the error says which of them contradict.
     pub fn check(&self) -> Result<(), &'static str> {
-        let Some(archive_after) = self.archive_after else { return Ok(()) };
-        if archive_after < self.log_grace {
-            return Err(
-                "--archive-after must not be shorter than --log-grace: the log of such a job may still grow",
-            );
-        }
-        if self.keep.is_some_and(|keep| keep < archive_after) {
-            return Err("--keep must not be shorter than --archive-after");
-        }
-        if self.database.archive_url().is_none() {
+        check_ages(self.log_grace, self.archive_after, self.keep)?;
+        if self.archive_after.is_some() && self.database.archive_url().is_none() {
             return Err("--archive-after needs --archive-url with PostgreSQL");
         }
         Ok(())
@@ -282,6 +274,25 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
+/// Checks against each other how long after the end of a job its log may grow, when the log goes into the archive, and
+/// how long the job is kept.
+pub(crate) fn check_ages(
+    log_grace: Duration,
+    archive_after: Option<Duration>,
+    keep: Option<Duration>,
+) -> Result<(), &'static str> {
+    if archive_after.is_some_and(|after| after < log_grace) {
+        return Err("a log must not be archived before --log-grace is over: it may still grow");
+    }
+    if keep.is_some_and(|keep| keep < log_grace) {
+        return Err("--keep must not be shorter than --log-grace: the log of such a job may still grow");
+    }
+    if keep.zip(archive_after).is_some_and(|(keep, after)| keep < after) {
+        return Err("--keep must not be shorter than the time until a log is archived");
+    }
+    Ok(())
+}
+
 /// Parses how long jobs are kept. The minimum is longer than a launch can be repeated under its idempotency key, and
 /// than the job statistics reach back.
 pub(crate) fn retention(text: &str) -> Result<Duration, String> {
@@ -347,6 +358,13 @@ mod tests {
         assert!(check(&["--archive-after", "599s"]).unwrap_err().contains("--log-grace"));
         assert!(check(&["--keep", "72h", "--archive-after", "100h"]).unwrap_err().contains("--keep"));
         assert!(check(&postgres).unwrap_err().contains("--archive-url"));
+    }
+
+    #[test]
+    fn a_job_is_kept_as_long_as_it_takes_logs() {
+        let check = |flags: &[&str]| parse(flags).unwrap().check();
+        assert_eq!(check(&["--keep", "48h", "--log-grace", "48h"]), Ok(()));
+        assert!(check(&["--keep", "48h", "--log-grace", "72h"]).unwrap_err().contains("--log-grace"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use chrono::TimeDelta;
 use clap::Args;
 use indicatif::{BinaryBytes, HumanCount};
@@ -18,7 +18,7 @@ use super::store::open_all;
 use crate::archive::{Archiver, ArchiverError, Retention, Step, Throttle, Wait};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::Commands;
-use crate::config::{DatabaseOptions, duration, positive_duration, retention};
+use crate::config::{DatabaseOptions, check_ages, duration, positive_duration, retention};
 use crate::metrics::Metrics;
 use crate::telemetry::{self, LogOptions};
 use crate::timeline;
@@ -28,7 +28,7 @@ const WAIT: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
 pub(super) struct ArchiveOptions {
-    /// How long ago a job must have ended
+    /// How long ago a job must have ended; from --log-grace to --keep
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     older_than: Duration,
 
@@ -48,14 +48,7 @@ pub(super) struct ArchiveOptions {
 #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
-    ensure!(
-        options.older_than >= options.log_grace,
-        "--older-than must not be shorter than --log-grace: the log of such a job may still grow"
-    );
-    ensure!(
-        options.keep.is_none_or(|keep| keep >= options.older_than),
-        "--keep must not be shorter than --older-than"
-    );
+    check_ages(options.log_grace, Some(options.older_than), options.keep).map_err(anyhow::Error::msg)?;
     let (database, read_models, log) = open_all(&options.database).await?;
     let archive = log.archive().cloned().context("there is no archive")?;
     archive.objects().map_err(anyhow::Error::from_boxed)?;
