@@ -30,7 +30,8 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
     let claimed = new_claimed_job(&api, "r").await;
 
     until_rows_are_stored(&api).await;
-    limit(&server, Some(largest_file(&store) + ROOM));
+    let full = largest_file(&store) + ROOM;
+    limit(&server, Some(full));
     let mut keys = 0;
     let mut acknowledged = Vec::new();
     let refusal = loop {
@@ -57,6 +58,7 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
         assert_eq!(api.job(&claimed).await.expect(200)["status"], "Running");
         assert!(matches!(api.job(last).await.status, 200 | 503));
     }
+    assert!(events_can_be_listed(&store, full));
 
     limit(&server, None);
     eventually("a write with room again", async || {
@@ -102,6 +104,15 @@ async fn until_reads_are_fresh(api: &Client, job: &str) {
 
 fn limit(server: &Server, bytes: Option<u64>) {
     prlimit(Some(server.pid()), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+}
+
+/// Whether a program that starts while the disk is full can read the log.
+fn events_can_be_listed(store: &Store, bytes: u64) -> bool {
+    // In units of 512 bytes.
+    let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", bytes / 512);
+    let listing = ["events", "list", "--limit", "1", "--database-url", store.url()];
+    let output = Command::new("sh").args(["-c", &limited, "sh"]).arg(program()).args(listing).output().unwrap();
+    output.status.success() && !output.stdout.is_empty()
 }
 
 fn largest_file(store: &Store) -> u64 {

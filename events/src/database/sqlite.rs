@@ -1,6 +1,8 @@
 //! The SQLite file: a pool of connections that read, and one connection that writes, behind a fair lock.
 
 use std::borrow::Cow;
+use std::fs;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -174,14 +176,18 @@ impl SqliteDatabase {
             .busy_timeout(BUSY_TIMEOUT)
             .row_buffer_size(ROWS_AHEAD)
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
-        // In a new file, pages that the archive frees can be returned to the file system bit by bit. This pragma
-        // takes the write lock, so only the writing connection sets it: no reader may have to wait for that lock.
-        let writing =
-            options.clone().auto_vacuum(SqliteAutoVacuum::Incremental).pragma("cache_size", WRITER_CACHE);
-        let mut writer = SqliteWriter::connect(writing).await.map_err(connect_error)?;
+        let writing = options.clone().pragma("cache_size", WRITER_CACHE);
+        // In a new file, pages that the archive frees can be returned to the file system bit by bit. An old one stays as
+        // it is: there this pragma would only write, and a full disk could not be opened.
+        let creating = if is_new(options.get_filename()) {
+            writing.clone().auto_vacuum(SqliteAutoVacuum::Incremental)
+        } else {
+            writing.clone()
+        };
+        let mut writer = SqliteWriter::connect(creating).await.map_err(connect_error)?;
         // The file exists from here on. Should it vanish, a new empty one would only hide that.
         let options = options.create_if_missing(false);
-        writer.options = writer.options.create_if_missing(false);
+        writer.options = writing.create_if_missing(false);
         let readers = SqlitePoolOptions::new()
             .max_connections(8)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -268,4 +274,9 @@ pub(super) async fn close(connection: SqliteConnection) {
     if let Err(error) = connection.close().await {
         tracing::warn!(%error, "a connection was not closed in order");
     }
+}
+
+/// Whether the file has no database yet.
+fn is_new(file: &Path) -> bool {
+    fs::metadata(file).map_or(true, |file| file.len() == 0)
 }
