@@ -111,7 +111,8 @@ fn events_can_be_listed(store: &Store, bytes: u64) -> bool {
     // In units of 512 bytes.
     let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", bytes / 512);
     let listing = ["events", "list", "--limit", "1", "--database-url", store.url()];
-    let output = Command::new("sh").args(["-c", &limited, "sh"]).arg(program()).args(listing).output().unwrap();
+    let output =
+        Command::new("sh").args(["-c", &limited, "sh"]).arg(program()).args(listing).output().unwrap();
     output.status.success() && !output.stdout.is_empty()
 }
 

@@ -1,18 +1,23 @@
-//! Keeps events in a SQLite file, which only one process opens.
+//! Keeps events in a SQLite file, which one server opens, and now and then a command beside it.
 
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::DateTime;
 use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use crate::database::SqliteDatabase;
 use crate::envelope::{Envelope, Position, Version};
 use crate::log::StoreError;
 use crate::log::batch::{self, Batch, Committed};
 use crate::log::keeper::{EventRow, Keeper};
+use crate::log::writer::raise;
 use crate::stream::StreamId;
 use append::SqliteAttempt;
 
@@ -160,6 +165,21 @@ impl Keeper for SqliteKeeper {
             .fetch_one(&self.database.readers)
             .await?;
         Ok(Position(head.try_into()?))
+    }
+
+    /// Only commands beside the server append here, and seldom: a poll is enough.
+    async fn follow_others(
+        self: Arc<Self>,
+        head: Arc<watch::Sender<Position>>,
+        poll_interval: Duration,
+        stop: CancellationToken,
+    ) {
+        while timeout(poll_interval, stop.cancelled()).await.is_err() {
+            match self.head().await {
+                Ok(position) => raise(&head, position),
+                Err(error) => tracing::debug!(error, "following other processes was interrupted"),
+            }
+        }
     }
 }
 

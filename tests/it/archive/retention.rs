@@ -1,6 +1,6 @@
 //! Retention: nothing is left of jobs that ended longer ago than `--keep`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use rivet_projections::{ReadModels, Released};
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::id;
+use rivet_tests::sse::EventStream;
 use rivet_tests::store::StoreKind;
 use rivet_tests::verify::rebuild_all;
 use rivet_tests::wait::eventually;
@@ -25,6 +26,7 @@ use crate::cli::{json_lines, printed};
 on_both_stores! {
     jobs_that_are_not_kept_are_forgotten,
     a_server_forgets_by_itself,
+    a_server_learns_what_is_forgotten_beside_it,
     what_is_being_forgotten_is_not_archived,
     a_release_that_comes_after_the_purge_leaves_nothing,
     a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run,
@@ -132,6 +134,31 @@ async fn a_server_forgets_by_itself(kind: StoreKind) {
     // Deadlines of the others may have passed meanwhile.
     assert!(all_jobs(&client).await.keys().eq(left.keys()));
     place.assert_proven().await;
+}
+
+async fn a_server_learns_what_is_forgotten_beside_it(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 60).await;
+    let server = place.server(&[]).await;
+    let client = server.client();
+    let old = ended_long_ago(&all_jobs(&client).await);
+    for job in &old {
+        // Nothing is to be cancelled any more, but now it is cached.
+        assert!(matches!(client.cancel(job).await.status, 204 | 409));
+    }
+    let mut stream = EventStream::open(&client, "/api/events/stream?type=job.purged").await;
+
+    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(said(&forgotten).contains("forgot"), "{forgotten:?}");
+
+    // The server itself appends nothing meanwhile.
+    let purged = tokio::time::timeout(LONG, stream.take(old.len())).await.expect("all are told");
+    let purged: BTreeSet<String> =
+        purged.iter().map(|message| message.json()["stream_id"].as_str().unwrap().to_owned()).collect();
+    assert!(purged.iter().eq(old.iter()), "{purged:?} instead of {old:?}");
+    for job in &old {
+        client.cancel(job).await.expect_refusal(404, "job_not_found");
+    }
 }
 
 async fn what_is_being_forgotten_is_not_archived(kind: StoreKind) {
