@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::session::{Session, gone_condition};
-use crate::checkpoint;
+use crate::checkpoint::{self, State};
 use crate::query::{self, Query, Value};
 use crate::read_models::ReadModels;
 use crate::rows::{Connection, Store};
@@ -110,7 +110,9 @@ impl<'a> Lease<'a> {
         let mut reader = self.store().reader().await?;
         let mut connection = reader.connection();
         let checkpoints = checkpoint::load(&mut connection).await?;
-        let is_outdated = checkpoints.iter().any(|live| live.version > live.projection.version());
+        // Only the live ones: a newer build may also have filled others, to verify the log before an upgrade.
+        let mut live = checkpoints.iter().filter(|checkpoint| checkpoint.state == State::Live);
+        let is_outdated = live.any(|live| live.version > live.projection.version());
         let held = *self.held().borrow();
         if is_outdated && held && !self.taken_outdated.load(Ordering::Relaxed) {
             // A newer build has rebuilt the read models while this process held the lease: it should get the lease.

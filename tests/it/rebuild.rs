@@ -268,6 +268,31 @@ async fn a_lost_connection_is_made_again(store: Store) {
     assert_proven(&other).await;
 }
 
+/// As `verify` and `rebuild` of a newer build fill read models, perhaps for minutes.
+async fn a_read_model_that_a_newer_build_fills_takes_nobody_the_lease(store: Store) {
+    let process = store.process().await;
+    let running = process.start();
+    process.tell_all(&stories(26, 10), 1).await;
+    process.caught_up().await;
+    process
+        .tamper("insert into checkpoints select projection, 2, 99, 'rebuilding', 0, updated_at from checkpoints where projection = 'jobs'")
+        .await;
+    let Database::Postgres(pool) = &process.database else { unreachable!() };
+    let lease = async || -> (String, i64) {
+        sqlx::query_as("select owner, renewed_at from projector_lease").fetch_one(pool).await.unwrap()
+    };
+    let (owner, mut renewed_at) = lease().await;
+    // The first renewal may have begun before.
+    for _ in 0..2 {
+        (_, renewed_at) = eventually("the lease to be renewed or released", async || {
+            Some(lease().await).filter(|seen| *seen != (owner.clone(), renewed_at))
+        })
+        .await;
+    }
+    assert_eq!((lease().await.0, *process.read_models.leading().borrow()), (owner, true));
+    running.stop().await;
+}
+
 /// A backup holds such locks, perhaps for hours.
 async fn a_lock_on_a_retired_table_is_in_nobodys_way(store: Store) {
     let process = store.process().await;
@@ -293,6 +318,12 @@ mod postgres_only {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_lock_on_a_retired_table_is_in_nobodys_way() {
         super::a_lock_on_a_retired_table_is_in_nobodys_way(super::Store::postgres().await).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_read_model_that_a_newer_build_fills_takes_nobody_the_lease() {
+        super::a_read_model_that_a_newer_build_fills_takes_nobody_the_lease(super::Store::postgres().await)
+            .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
