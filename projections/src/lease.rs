@@ -65,10 +65,12 @@ impl<'a> Lease<'a> {
         let mut session = Session::new(pool, &self.owner);
         let mut renewed = Instant::now();
         while !shutdown.is_cancelled() {
+            // The lease counts from some time after this, not from the answer.
+            let asked = Instant::now();
             // The database may never answer.
             match timeout(LEASE, self.renew(&mut session)).await.map_err(StoreError::from).flatten() {
                 Ok(held) => {
-                    renewed = Instant::now();
+                    renewed = asked;
                     self.held().send_if_modified(|before| std::mem::replace(before, held) != held);
                 }
                 Err(error) => {
