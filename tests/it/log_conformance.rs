@@ -16,7 +16,8 @@ use fixture::{
     Store, append, assert_dense, cancel_requested, claimed, launch, launched, read_to_end, table_only, write,
 };
 use large_events::{
-    a_range_of_large_events_goes_on_past_those_that_were_taken_out, a_read_is_bounded_in_bytes,
+    a_range_of_large_events_goes_on_past_those_that_were_taken_out,
+    a_read_beyond_what_is_heard_of_is_bounded_in_bytes, a_read_is_bounded_in_bytes,
 };
 use order::readers_never_see_a_gap_or_a_late_event;
 
@@ -382,7 +383,8 @@ macro_rules! conformance {
     };
     (@durable $store:ident: $($rule:ident),+) => {
         conformance!(@of $store: $($rule),+, reopening_keeps_everything,
-            a_range_of_large_events_goes_on_past_those_that_were_taken_out);
+            a_range_of_large_events_goes_on_past_those_that_were_taken_out,
+            a_read_beyond_what_is_heard_of_is_bounded_in_bytes);
     };
     (@of $store:ident: $($rule:ident),+) => {
         mod $store {

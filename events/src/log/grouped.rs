@@ -35,7 +35,7 @@ pub(super) struct GroupedLog<K> {
 }
 
 /// So few events at the end of the log are read without measuring them first: not worth a query.
-const UNWEIGHED: u64 = 16;
+const UNWEIGHED: usize = 16;
 
 /// The append came after the log was closed.
 #[derive(Debug, thiserror::Error)]
@@ -82,10 +82,14 @@ impl<K: Keeper> GroupedLog<K> {
         })
     }
 
+    /// Whether only a few events follow, as far as this process knows: it may not have heard of many more.
+    fn is_near_end(&self, after: Position) -> bool {
+        self.published.head.borrow().0.saturating_sub(after.0) <= UNWEIGHED as u64
+    }
+
     /// How many of the next `limit` events to read so that their payloads stay within `read_bytes`. At least 1.
     async fn fitting(&self, after: Position, limit: usize) -> Result<usize, ReadError> {
-        let known = self.published.head.borrow().0.saturating_sub(after.0);
-        if known <= UNWEIGHED {
+        if limit <= UNWEIGHED && self.is_near_end(after) {
             return Ok(limit);
         }
         // Starts near what fitted last; starting at `limit` would measure large events many times over.
@@ -135,6 +139,13 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         let recent = self.published.recent.lock().unwrap_or_else(PoisonError::into_inner).after(after, limit);
         if let Some(envelopes) = recent {
             return Ok(envelopes);
+        }
+        if limit > UNWEIGHED && self.is_near_end(after) {
+            let envelopes = self.keeper.read_all(after, UNWEIGHED).await?;
+            // As many as that: there may be any number more.
+            if envelopes.len() < UNWEIGHED {
+                return Ok(envelopes);
+            }
         }
         let limit = self.fitting(after, limit).await?;
         Ok(self.keeper.read_all(after, limit).await?)

@@ -1,5 +1,7 @@
 //! What one read returns is bounded in bytes.
 
+use std::time::Duration;
+
 use rivet_events::Position;
 use rivet_events::id::JobId;
 use rivet_events::log::LogSettings;
@@ -29,6 +31,26 @@ pub(super) async fn a_read_is_bounded_in_bytes(store: Store) {
             assert!(!read.is_empty());
         }
     }
+}
+
+/// Over SQLite, a process hears of no append of another one; over PostgreSQL, it may not have heard of it yet.
+pub(super) async fn a_read_beyond_what_is_heard_of_is_bounded_in_bytes(store: Store) {
+    let settings = LogSettings { read_bytes: 4_096, poll_interval: Duration::from_hours(1), ..table_only() };
+    let (one, other) = (store.open(settings).await, store.open(settings).await);
+    for _ in 0..40 {
+        let job = JobId::generate();
+        let event = cancel_requested(job, "x".repeat(1_000));
+        other.append(append(vec![write(job, 0, vec![event])])).await.unwrap();
+    }
+    let events = one.read_all(Position(0), 100).await.unwrap();
+    let (range, reached) = one.read_range(Position(0), Position(40)).await.unwrap();
+    assert!((1..=4).contains(&events.len()), "{} events", events.len());
+    assert!(
+        (1..=4).contains(&range.len()) && reached.0 == range.len() as u64,
+        "{} to {reached}",
+        range.len()
+    );
+    assert_dense(&read_to_end(&one).await);
 }
 
 pub(super) async fn a_range_of_large_events_goes_on_past_those_that_were_taken_out(store: Store) {
