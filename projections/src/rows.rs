@@ -105,7 +105,9 @@ impl Store {
         }
     }
 
-    /// Begins a transaction whose commit does not wait for the disk, since the log has all that it writes.
+    /// Begins a transaction whose commit does not wait for the disk, since the log has all that it writes. Archiving
+    /// and purging also delete from the log in it: if such a deletion is lost, it is repeated, as it is only recorded
+    /// as done by an event of the log after it, whose commit is synced, and with it everything before.
     pub(crate) async fn begin(&self) -> Result<Transaction<'_>, StoreError> {
         Ok(match self {
             Self::Postgres { pool, .. } => Transaction::Postgres(pool.begin_with(BEGIN_DERIVED).await?),
