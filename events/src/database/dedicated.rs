@@ -59,6 +59,18 @@ impl DedicatedPool {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, StoreError> {
+        self.run_telling(async |connection, _is_new| work(connection).await).await
+    }
+
+    /// As [`Self::run`]. Tells `work` whether its connection is new: after a failover, that may be one to a database
+    /// which lacks what was last committed over the others.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub async fn run_telling<T, E: Into<StoreError>>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection, bool) -> Result<T, E>,
+    ) -> Result<T, StoreError> {
         let _permit = timeout(ACQUIRE_TIMEOUT, self.permits.acquire()).await?;
         let done = timeout(self.work_timeout, self.run_with_permit(work)).await;
         done.map_err(StoreError::from).flatten().inspect_err(|_| self.idle().clear())
@@ -66,14 +78,15 @@ impl DedicatedPool {
 
     async fn run_with_permit<T, E: Into<StoreError>>(
         &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+        work: impl AsyncFnOnce(&mut PgConnection, bool) -> Result<T, E>,
     ) -> Result<T, StoreError> {
         let idle = self.idle().pop();
+        let is_new = idle.is_none();
         let mut connection = match idle {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let done = work(&mut connection).await.map_err(Into::into)?;
+        let done = work(&mut connection, is_new).await.map_err(Into::into)?;
         self.idle().push(connection);
         Ok(done)
     }

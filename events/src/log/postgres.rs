@@ -110,7 +110,9 @@ impl Keeper for PostgresKeeper {
         let known_head = *self.committed.borrow();
         let committed = self
             .writers
-            .run(async |connection| batch::commit(PostgresAttempt { connection, batch, known_head }).await)
+            .run_telling(async |connection, is_new| {
+                batch::commit(PostgresAttempt { connection, is_new, batch, known_head }).await
+            })
             .await?;
         raise(&self.committed, committed.head(batch));
         Ok(committed)

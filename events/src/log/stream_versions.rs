@@ -2,7 +2,8 @@
 //! the stream needs no lookup.
 //!
 //! A stream never shrinks unless its job is purged, so a cached version stays a valid lower bound, whoever else
-//! appends. If a purged stream begins anew, the first append that the cache refuses also removes the entry.
+//! appends. If a purged stream begins anew, the first append that the cache refuses also removes the entry. A failover
+//! that loses events takes the connections with it, so the cache is cleared when one fails or a new one is used.
 
 use std::collections::HashMap;
 use std::mem;
@@ -32,6 +33,12 @@ impl StreamVersions {
             self.old = mem::take(&mut self.young);
         }
         self.young.insert(stream, version);
+    }
+
+    /// Removes all streams from the cache.
+    pub(super) fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
     }
 
     /// Removes the stream from the cache.

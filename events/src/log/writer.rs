@@ -187,7 +187,9 @@ impl<K: Keeper> Writer<K> {
     }
 
     /// Answers the callers of a batch that has ended. A batch can overtake an earlier one on its way to the database;
-    /// it then also ends first. So events are published in the order of their positions, as [`Recent`] needs it.
+    /// its answer then most often comes first too. So events are published in the order of their positions, as
+    /// [`Recent`] needs it. Where two answers come in the other order, `Recent` starts anew, and the events before are
+    /// read from the table.
     fn answer(&mut self, Outcome { batch, committed, took }: Outcome) {
         self.under_way.retain(|other| !Arc::ptr_eq(other, &batch));
         let batch = Arc::into_inner(batch).expect("invariant: a batch that has ended is nobody else's");
@@ -201,7 +203,7 @@ impl<K: Keeper> Writer<K> {
             Ok(committed) => self.settle(appends, &committed, took),
             Err(error) => {
                 // The database may be another one after a failover, one that lacks events that were acknowledged.
-                self.versions = StreamVersions::new(self.settings.known_streams);
+                self.versions.clear();
                 self.observer.failed(appends.len());
                 tracing::warn!(error, appends = appends.len(), "a batch of appends was not committed");
                 let error: Arc<dyn std::error::Error + Send + Sync> = error.into();
@@ -233,6 +235,9 @@ impl<K: Keeper> Writer<K> {
         committed: &Committed,
         took: Duration,
     ) -> Vec<Result<Appended, AppendError>> {
+        if committed.over_new_connection {
+            self.versions.clear();
+        }
         let mut stale_writes = committed.stale_writes.iter().copied().peekable();
         let mut position = committed.base;
         let mut first_write = 0;

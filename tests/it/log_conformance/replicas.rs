@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, join3};
 use rivet_events::database::Database;
 use rivet_events::id::JobId;
 use rivet_events::log::{AppendError, Appended, LogSettings};
@@ -12,6 +12,8 @@ use rivet_tests::on_both_stores;
 use rivet_tests::postgres::Cluster;
 use rivet_tests::stalling_proxy::StallingProxy;
 use rivet_tests::store::StoreKind;
+use rivet_tests::wait::eventually;
+use sqlx::PgPool;
 
 use super::fixture::{
     Store, append, assert_dense, cancel_requested, claimed, launch, launched, migrated, read_to_end,
@@ -144,6 +146,52 @@ async fn a_stream_that_a_failover_cut_short_gets_no_hole() {
     assert_dense(&read_to_end(&log).await);
 }
 
+/// As [`a_stream_that_a_failover_cut_short_gets_no_hole`], before the batch on the old connection has failed.
+#[tokio::test]
+async fn a_batch_over_a_new_connection_makes_no_hole_either() {
+    let store = Store::postgres().await;
+    let log = store.open(LogSettings::default()).await;
+    let job = JobId::generate();
+    log.append(launch(job)).await.unwrap();
+    log.append(append(vec![write(job, 1, vec![claimed(job, 1)])])).await.unwrap();
+    let Store::Postgres(Database::Postgres(pool)) = &store else { unreachable!() };
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("select pg_advisory_xact_lock(7248163301)").execute(&mut *holder).await.unwrap();
+
+    let hanging = log.append(launch(JobId::generate()));
+    let after_failover = async {
+        eventually("the first batch to hang", async || (waiting_batches(pool).await == 1).then_some(()))
+            .await;
+        store.tamper("delete from events where position > 1").await;
+        let next = log.append(append(vec![write(job, 2, vec![cancel_requested(job, String::new())])]));
+        let others = join_all((0..40).map(|_| log.append(launch(JobId::generate()))));
+        let release = async {
+            eventually("the second batch to hang", async || (waiting_batches(pool).await == 2).then_some(()))
+                .await;
+            holder.rollback().await.unwrap();
+        };
+        let (next, others, ()) = join3(next, others, release).await;
+        assert!(others.iter().all(Result::is_ok), "{others:?}");
+        next
+    };
+    let (hanging, next) = join(hanging, after_failover).await;
+
+    hanging.unwrap();
+    assert!(matches!(next, Err(AppendError::Conflict { .. })), "{next:?}");
+    assert_dense(&read_to_end(&log).await);
+}
+
+/// How many batches wait for the append lock.
+async fn waiting_batches(pool: &PgPool) -> i64 {
+    sqlx::query_scalar(
+        "select count(*) from pg_stat_activity
+         where datname = current_database() and state = 'active' and query like 'select append_events%'",
+    )
+    .fetch_one(pool)
+    .await
+    .unwrap()
+}
+
 #[tokio::test]
 async fn an_append_that_does_not_get_its_turn_is_not_stored_later() {
     let store = Store::postgres().await;
@@ -153,14 +201,7 @@ async fn an_append_that_does_not_get_its_turn_is_not_stored_later() {
     sqlx::query("select pg_advisory_xact_lock(7248163301)").execute(&mut *holder).await.unwrap();
     let refused = log.append(launch(JobId::generate())).await;
     assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
-    let waiting: i64 = sqlx::query_scalar(
-        "select count(*) from pg_stat_activity
-         where datname = current_database() and state = 'active' and query like 'select append_events%'",
-    )
-    .fetch_one(pool)
-    .await
-    .unwrap();
-    assert_eq!(waiting, 0);
+    assert_eq!(waiting_batches(pool).await, 0);
     holder.rollback().await.unwrap();
     assert_eq!(log.append(launch(JobId::generate())).await.unwrap().position(), Position(1));
 }
