@@ -47,7 +47,8 @@ async fn jobs(api: &Client, count: usize, config: &serde_json::Value) -> Vec<Str
 async fn a_claim_beyond_the_limit_is_refused_until_a_place_is_free(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    let jobs = jobs(&api, 2, &json!({"concurrency_group": "deploy/ä"})).await;
+    // A name may contain any character but NUL.
+    let jobs = jobs(&api, 2, &json!({"concurrency_group": "deploy/ä \u{1a}"})).await;
     api.claim(&jobs[0], "r").await.expect(200);
     api.claim(&jobs[1], "r").await.expect_refusal(409, "concurrency_limit");
     assert_eq!(api.scheduled(None).await.expect(200), json!([]), "what would be refused is not offered");

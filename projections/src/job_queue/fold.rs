@@ -20,7 +20,7 @@ pub(crate) struct JobQueue;
 
 impl Projection for JobQueue {
     const NAME: &'static str = "job_queue";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
     const STREAMS: &'static [StreamType] = &[StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[

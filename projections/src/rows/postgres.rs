@@ -18,8 +18,6 @@ pub(super) const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read r
 pub(super) const UNDEFINED_TABLE: &str = "42P01";
 /// The key of the advisory lock of [`lock_generations`]: "rivetgen" as a number.
 const GENERATIONS_LOCK: i64 = 0x7269_7665_7467_656e;
-/// The escape character of [`without_nul`].
-const SUBSTITUTE: char = '\u{1a}';
 
 pub(super) fn text(text: &str) -> Cow<'_, str> {
     if text.contains("{now}") {
@@ -67,7 +65,7 @@ pub(super) async fn execute(connection: &mut PgConnection, text: &str, args: &[V
 
 fn bound<'q>(text: &'q str, args: &'q [Value]) -> Query<'q, Postgres, PgArguments> {
     args.iter().fold(sqlx::query(text), |query, arg| match arg {
-        Value::Text(text) => query.bind(text.as_str()),
+        Value::Text(text) => query.bind(without_nul(text)),
         Value::Integer(number) => query.bind(*number),
         Value::Null => query.bind(None::<String>),
     })
@@ -160,7 +158,7 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
         let Parked { projection, generation, stream, position, error } = parked;
         args.add(stream)?;
         args.add(position)?;
-        args.add(error.replace('\0', "\u{fffd}"))?;
+        args.add(without_nul(error))?;
         let (stream, position, error) = (args.len() - 2, args.len() - 1, args.len());
         write!(
             statement,
@@ -187,7 +185,8 @@ fn upsert(changed: &TableChanges<'_>, args: &mut PgArguments) -> Result<String, 
         let values = rows.iter_mut().map(|row| mem::replace(&mut row[n], Value::Null));
         let kind = match column.kind {
             ColumnKind::Text => {
-                args.add(values.map(|value| value.into_text().map(without_nul)).collect::<Vec<_>>())?;
+                let texts: Vec<Option<String>> = values.map(Value::into_text).collect();
+                args.add(texts.iter().map(|text| text.as_deref().map(without_nul)).collect::<Vec<_>>())?;
                 "text"
             }
             ColumnKind::Integer | ColumnKind::Flag => {
@@ -207,12 +206,8 @@ fn upsert(changed: &TableChanges<'_>, args: &mut PgArguments) -> Result<String, 
     ))
 }
 
-/// Escapes NUL, which PostgreSQL does not allow in a text: it is stored as U+001A and `0`, and U+001A itself as
-/// U+001A and `1`. A document needs none of this: JSON escapes NUL by itself.
-fn without_nul(text: String) -> String {
-    if text.contains(['\0', SUBSTITUTE]) {
-        text.replace(SUBSTITUTE, "\u{1a}1").replace('\0', "\u{1a}0")
-    } else {
-        text
-    }
+/// Replaces NUL, which PostgreSQL does not allow in a text, in a column and in an argument that is compared with it. A
+/// document needs none of this: JSON escapes NUL by itself.
+fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
