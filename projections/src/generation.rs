@@ -186,6 +186,20 @@ pub(crate) async fn remove_unfinished(
     Ok(())
 }
 
+/// Shows that a generation that is not live yet is still needed. False if it was removed.
+pub(crate) async fn touch(
+    connection: &mut Connection<'_>,
+    projection: &str,
+    generation: i64,
+) -> Result<bool, StoreError> {
+    let query =
+        Query::new("update checkpoints set updated_at = {now} where state = 'rebuilding' and projection = ")
+            .bind(projection)
+            .push(" and generation = ")
+            .bind(generation);
+    Ok(connection.execute(&query.text, &query.args).await? == 1)
+}
+
 /// Removes generations that nobody reads or fills any more: those retired a while ago, and those that a failed
 /// process has left unfinished.
 pub(crate) async fn remove_abandoned(connection: &mut Connection<'_>) -> Result<(), StoreError> {

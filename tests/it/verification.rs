@@ -2,10 +2,14 @@
 
 use chrono::DateTime;
 use rivet_events::claim::{ClaimAnswered, ClaimEvent};
+use rivet_events::database::Database;
 use rivet_events::id::{JobId, LeaseId};
 use rivet_events::{Event, Position, StreamId, StreamType};
+use rivet_projections::status::Status;
 use rivet_projections::verify::Report;
 use rivet_tests::history::tell;
+use rivet_tests::wait::eventually;
+use sqlx::Executor as _;
 
 use crate::read_models::told;
 use crate::rebuild::{Process, Store, assert_proven, on_both, stories};
@@ -125,4 +129,36 @@ on_both! {
     a_verification_compares_what_is_parked_and_skipped,
     a_verification_reads_every_event,
     a_damaged_row_of_the_log_holds_up_its_stream_alone,
+}
+
+/// Otherwise the leading process would remove what it folds into, and let the archiver delete what it has seen.
+async fn a_verification_that_takes_long_is_not_abandoned(store: Store) {
+    let process = told(&store).await;
+    let Database::Postgres(pool) = &process.database else { unreachable!() };
+    let mut slow = pool.begin().await.unwrap();
+    slow.execute("lock table pipelines_g1 in access exclusive mode").await.unwrap();
+    let look = async {
+        let at_head = |status: &Status| status.state == "rebuilding" && status.position == status.head;
+        eventually("the comparison to begin", async || {
+            process.status().await.iter().any(at_head).then_some(())
+        })
+        .await;
+        process.tamper("update checkpoints set updated_at = 0 where state = 'rebuilding'").await;
+        eventually("every table to be kept", async || {
+            let oldest = "select min(updated_at) from checkpoints where state = 'rebuilding'";
+            let oldest: i64 = sqlx::query_scalar(oldest).fetch_one(pool).await.unwrap();
+            (oldest > 0).then_some(())
+        })
+        .await;
+        slow.rollback().await.unwrap();
+    };
+    let (report, ()) = tokio::join!(verified(&process), look);
+    assert!(report.is_clean(), "{report:?}");
+}
+
+mod postgres_only {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_verification_that_takes_long_is_not_abandoned() {
+        super::a_verification_that_takes_long_is_not_abandoned(super::Store::postgres().await).await;
+    }
 }

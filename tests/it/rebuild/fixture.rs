@@ -50,7 +50,7 @@ impl Store {
 }
 
 pub(crate) struct Process {
-    pub(super) database: Database,
+    pub(crate) database: Database,
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) read_models: ReadModels,
 }
@@ -70,7 +70,7 @@ impl Process {
         head
     }
 
-    pub(super) async fn status(&self) -> Vec<Status> {
+    pub(crate) async fn status(&self) -> Vec<Status> {
         self.read_models.status(DateTime::UNIX_EPOCH).await.unwrap()
     }
 
