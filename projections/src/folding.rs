@@ -65,8 +65,6 @@ pub(crate) struct Changes {
 pub(crate) struct Upsert {
     pub(crate) key: String,
     pub(crate) document: String,
-    /// Whether there was no such row before.
-    pub(crate) is_new: bool,
 }
 
 /// The rows that these events change. Events of a parked stream change none.
@@ -190,7 +188,7 @@ impl<P: Projection> Folding<'_, P> {
                     let document = serde_json::to_string(&row)
                         .expect("invariant: a row has text keys and no failing fields");
                     if before.as_ref() != Some(&document) {
-                        changes.upserts.push(Upsert { key, document, is_new: before.is_none() });
+                        changes.upserts.push(Upsert { key, document });
                     }
                 }
                 None if before.is_some() => changes.deletes.push(key),

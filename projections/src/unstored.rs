@@ -27,8 +27,6 @@ struct Tables {
     by_name: HashMap<String, Table>,
     /// Total length of all documents.
     bytes: usize,
-    /// Changes up to here are stored, or are being stored.
-    taken: Position,
 }
 
 /// The changes to one generation.
@@ -43,19 +41,11 @@ struct Row {
     position: Position,
     /// `None` if the row was deleted.
     document: Option<String>,
-    /// Whether the database did not have the row when it was first folded.
-    is_new: bool,
 }
 
 impl Row {
     fn bytes(&self) -> usize {
         self.document.as_ref().map_or(0, String::len)
-    }
-
-    /// Whether the row is only in this buffer: the database does not have it, and it is not among the changes up to
-    /// `taken`, which are being stored.
-    fn is_only_here(&self, taken: Position) -> bool {
-        self.is_new && self.position > taken
     }
 }
 
@@ -86,24 +76,15 @@ impl Unstored {
 
     /// Adds the changes that a batch, which ends at `to`, makes to these generations.
     pub(crate) fn put(&self, generations: &[Checkpoint], changes: Vec<Changes>, to: Position) {
-        let Tables { by_name, bytes, taken } = &mut *self.tables();
+        let Tables { by_name, bytes } = &mut *self.tables();
         for (generation, changes) in generations.iter().zip(changes) {
             let Table { rows, parked } = by_name.entry(generation.table()).or_default();
-            for Upsert { key, document, is_new } in changes.upserts {
-                let before = rows.remove(&key);
-                *bytes -= before.as_ref().map_or(0, Row::bytes);
-                let is_new = before.map_or(is_new, |before| before.is_only_here(*taken));
-                let row = Row { position: to, document: Some(document), is_new };
+            let upserts = changes.upserts.into_iter().map(|Upsert { key, document }| (key, Some(document)));
+            let deletes = changes.deletes.into_iter().map(|key| (key, None));
+            for (key, document) in upserts.chain(deletes) {
+                let row = Row { position: to, document };
                 *bytes += row.bytes();
-                rows.insert(key, row);
-            }
-            for key in changes.deletes {
-                let before = rows.remove(&key);
-                *bytes -= before.as_ref().map_or(0, Row::bytes);
-                // A row that was only in this buffer needs no delete in the database.
-                if !before.is_some_and(|before| before.is_only_here(*taken)) {
-                    rows.insert(key, Row { position: to, document: None, is_new: false });
-                }
+                *bytes -= rows.insert(key, row).as_ref().map_or(0, Row::bytes);
             }
             parked.extend(changes.parked);
         }
@@ -118,16 +99,14 @@ impl Unstored {
     /// Copies all changes to these generations, for storing them. Rows are in the order of their keys, which is that
     /// of the index that they go into.
     pub(crate) fn take(&self, generations: &[Checkpoint]) -> Vec<Changes> {
-        let mut tables = self.tables();
-        tables.taken = *self.folded.borrow();
+        let tables = self.tables();
         let changes = |generation: &Checkpoint| {
             let mut changes = Changes::default();
             let Some(table) = tables.by_name.get(&generation.table()) else { return changes };
             for (key, row) in &table.rows {
                 match &row.document {
                     Some(document) => {
-                        let (key, document) = (key.clone(), document.clone());
-                        changes.upserts.push(Upsert { key, document, is_new: row.is_new });
+                        changes.upserts.push(Upsert { key: key.clone(), document: document.clone() });
                     }
                     None => changes.deletes.push(key.clone()),
                 }
@@ -140,7 +119,7 @@ impl Unstored {
 
     /// Removes the changes up to `to`, which are stored now.
     pub(crate) fn stored(&self, to: Position) {
-        let Tables { by_name, bytes, .. } = &mut *self.tables();
+        let Tables { by_name, bytes } = &mut *self.tables();
         for table in by_name.values_mut() {
             table.parked.retain(|parked| parked.position > to);
             table.rows.retain(|_, row| {
