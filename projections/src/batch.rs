@@ -62,8 +62,7 @@ pub(crate) async fn advance_in(
     let mut lookups = Lookups::new(checkpoints, batch);
     lookups.load(connection, checkpoints).await?;
     let folded = apply(lookups, checkpoints, batch);
-    let Some(advance) = Advance::new(checkpoints, &folded.changes, folded.to) else { return Ok(true) };
-    let moved = connection.advance(advance).await?;
+    let moved = connection.advance(Advance::new(checkpoints, &folded.changes, folded.to)).await?;
     if moved {
         remember(checkpoints, &folded);
         stored(checkpoints, folded.to);
@@ -104,20 +103,17 @@ pub(crate) async fn commit(
     changes: &[Changes],
     to: Position,
 ) -> Result<bool, StoreError> {
-    match prepare(store, checkpoints, changes, to)? {
-        Some(step) => step.store().await,
-        None => Ok(true),
-    }
+    prepare(store, checkpoints, changes, to)?.store().await
 }
 
-/// Prepares what [`commit`] executes. `None` if there are no checkpoints.
+/// Prepares what [`commit`] executes.
 pub(crate) fn prepare(
     store: &Store,
     checkpoints: &[Checkpoint],
     changes: &[Changes],
     to: Position,
-) -> Result<Option<Prepared>, StoreError> {
-    Advance::new(checkpoints, changes, to).map(|advance| store.prepare(advance)).transpose()
+) -> Result<Prepared, StoreError> {
+    store.prepare(Advance::new(checkpoints, changes, to))
 }
 
 /// Moves the checkpoints in memory to where the batch leads, and caches the changed rows. They may not be stored yet.

@@ -56,9 +56,7 @@ impl ReadModels {
                 written(&mut writing).await?;
                 batch::stored(generations, stored);
                 (events, stored) = (&events[folded.events..], folded.to);
-                if let Some(step) = step {
-                    writing.spawn(step.store());
-                }
+                writing.spawn(step.store());
                 for generation in generations.iter() {
                     let (projection, position) = (generation.projection.name(), generation.position);
                     progress(Progress { projection, position, head: until });

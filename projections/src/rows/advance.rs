@@ -62,10 +62,9 @@ pub(super) struct Parked<'a> {
 }
 
 impl<'a> Advance<'a> {
-    /// `None` if there are no checkpoints.
-    pub(crate) fn new(checkpoints: &'a [Checkpoint], changes: &'a [Changes], to: Position) -> Option<Self> {
-        let first = checkpoints.first()?;
-        Some(Self { checkpoints, first, changes, to })
+    pub(crate) fn new(checkpoints: &'a [Checkpoint], changes: &'a [Changes], to: Position) -> Self {
+        let first = checkpoints.first().expect("invariant: a step moves at least one generation");
+        Self { checkpoints, first, changes, to }
     }
 
     /// The position before the step, and the one after it.
