@@ -17,7 +17,7 @@ mod source;
 pub use format::{Block, Segment, SegmentError, SegmentWriter, StoredEvent};
 pub use index::Part;
 pub use objects::{ArchiveUrl, ArchiveUrlError, Objects};
-pub use purge::{Purged, PurgedBatch, purge_on_postgres, purge_on_sqlite};
+pub use purge::{Purged, purge_on_postgres, purge_on_sqlite};
 pub use reader::Archive;
 pub use release::Release;
 pub use source::{EndedJobs, GatherError};

@@ -84,11 +84,9 @@ impl ReadModels {
             Connection::Postgres(connection) => purge_on_postgres(connection, jobs, lowest).await?,
             Connection::Sqlite(connection) => purge_on_sqlite(connection, jobs, lowest).await?,
         };
-        if purged.later > 0 {
-            return Ok(Released::Behind(lowest));
-        }
+        let Some(purged) = purged else { return Ok(Released::Behind(lowest)) };
         for live in live.iter().filter(|live| live.projection.name() == JobLogs.name()) {
-            for job in &purged.jobs {
+            for job in &purged {
                 let query = job_logs::delete_all(&live.table(), *job);
                 connection.execute(&query.text, &query.args).await?;
             }

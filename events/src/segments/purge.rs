@@ -21,16 +21,6 @@ pub struct Purged {
     pub events: u64,
 }
 
-/// What a purge of some jobs did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PurgedBatch {
-    /// The jobs that were deleted.
-    pub jobs: Vec<JobId>,
-    /// How many are to be purged, but not yet: they have an event after the given position, or the last one of the
-    /// log.
-    pub later: usize,
-}
-
 /// The last position. Its event is never deleted, as its position would be assigned again.
 const HEAD: &str = "select coalesce(max(position), 0) from events";
 
@@ -47,19 +37,20 @@ const COUNT: &str = "
     insert into purged as p (id, jobs, events) values (1, $1, $2)
     on conflict (id) do update set jobs = p.jobs + excluded.jobs, events = p.events + excluded.events";
 
-/// Deletes those of these jobs that are to be purged, and have neither an event after `passed` nor the last one of
-/// the log, as part of a PostgreSQL transaction: their events, their logs, and the index entries of their archived
-/// logs.
+/// Deletes those of these jobs that are to be purged, as part of a PostgreSQL transaction: their events, their logs,
+/// and the index entries of their archived logs. Returns which ones they are. If one of them has an event after
+/// `passed`, or the last one of the log, it deletes nothing yet, and returns `None`.
 pub async fn purge_on_postgres(
     connection: &mut PgConnection,
     jobs: &[JobId],
     passed: Position,
-) -> Result<PurgedBatch, StoreError> {
+) -> Result<Option<Vec<JobId>>, StoreError> {
     let ids: Vec<String> = jobs.iter().map(ToString::to_string).collect();
     let head: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut *connection).await?;
-    let streams = sqlx::query_as(CANDIDATES_ON_POSTGRES).bind(ids).fetch_all(&mut *connection).await?;
-    let purged = purgeable(streams, passed, head)?;
-    let ids: Vec<String> = purged.jobs.iter().map(ToString::to_string).collect();
+    let streams: Vec<(String, i64)> =
+        sqlx::query_as(CANDIDATES_ON_POSTGRES).bind(ids).fetch_all(&mut *connection).await?;
+    let Some(purged) = purgeable(&streams, passed, head)? else { return Ok(None) };
+    let ids: Vec<String> = purged.iter().map(ToString::to_string).collect();
     let mut events = 0;
     for kind in ["job", "job_log"] {
         let deleted = sqlx::query("delete from events where aggregate_type = $1 and aggregate_id = any($2)")
@@ -69,7 +60,7 @@ pub async fn purge_on_postgres(
             .await?;
         events += deleted.rows_affected();
     }
-    let ids: Vec<Uuid> = purged.jobs.iter().map(|job| job.as_uuid()).collect();
+    let ids: Vec<Uuid> = purged.iter().map(|job| job.as_uuid()).collect();
     sqlx::query("delete from archived_logs where job_id = any($1)")
         .bind(&ids)
         .execute(&mut *connection)
@@ -79,7 +70,7 @@ pub async fn purge_on_postgres(
         .bind(i64::try_from(events)?)
         .execute(connection)
         .await?;
-    Ok(purged)
+    Ok(Some(purged))
 }
 
 /// As [`purge_on_postgres`], as part of a SQLite transaction.
@@ -87,12 +78,13 @@ pub async fn purge_on_sqlite(
     connection: &mut SqliteConnection,
     jobs: &[JobId],
     passed: Position,
-) -> Result<PurgedBatch, StoreError> {
+) -> Result<Option<Vec<JobId>>, StoreError> {
     let ids = serde_json::to_string(jobs)?;
     let head: i64 = sqlx::query_scalar(HEAD).fetch_one(&mut *connection).await?;
-    let streams = sqlx::query_as(CANDIDATES_ON_SQLITE).bind(ids).fetch_all(&mut *connection).await?;
-    let purged = purgeable(streams, passed, head)?;
-    let ids = serde_json::to_string(&purged.jobs)?;
+    let streams: Vec<(String, i64)> =
+        sqlx::query_as(CANDIDATES_ON_SQLITE).bind(ids).fetch_all(&mut *connection).await?;
+    let Some(purged) = purgeable(&streams, passed, head)? else { return Ok(None) };
+    let ids = serde_json::to_string(&purged)?;
     let mut events = 0;
     for kind in ["job", "job_log"] {
         let deleted = sqlx::query(
@@ -109,19 +101,25 @@ pub async fn purge_on_sqlite(
         .execute(&mut *connection)
         .await?;
     sqlx::query(COUNT)
-        .bind(i64::try_from(purged.jobs.len())?)
+        .bind(i64::try_from(purged.len())?)
         .bind(i64::try_from(events)?)
         .execute(connection)
         .await?;
-    Ok(purged)
+    Ok(Some(purged))
 }
 
-/// Sorts the candidates into those that can be deleted now and those for later.
-fn purgeable(streams: Vec<(String, i64)>, passed: Position, head: i64) -> Result<PurgedBatch, StoreError> {
-    let (now, later): (Vec<_>, Vec<_>) =
-        streams.into_iter().partition(|(_, last)| *last < head && last.unsigned_abs() <= passed.0);
-    let jobs = now.iter().map(|(id, _)| id.parse()).collect::<Result<_, _>>()?;
-    Ok(PurgedBatch { jobs, later: later.len() })
+/// The candidates, if all of them can be deleted now.
+fn purgeable(
+    streams: &[(String, i64)],
+    passed: Position,
+    head: i64,
+) -> Result<Option<Vec<JobId>>, StoreError> {
+    let is_passed = |(_, last): &(String, i64)| *last < head && last.unsigned_abs() <= passed.0;
+    if !streams.iter().all(is_passed) {
+        return Ok(None);
+    }
+    let jobs = streams.iter().map(|(id, _)| id.parse()).collect::<Result<_, _>>()?;
+    Ok(Some(jobs))
 }
 
 impl Archive {
