@@ -26,9 +26,10 @@ pub(crate) struct Density {
     /// For job logs whose first event seen is not their first one: the sequence before it. The archive should have
     /// those up to there.
     begun: HashMap<StreamId, Version>,
-    faults: Vec<String>,
+    /// Places where the log is not complete.
+    pub(crate) faults: Vec<String>,
     /// Events that this build cannot read.
-    unreadable: Vec<String>,
+    pub(crate) unreadable: Vec<String>,
 }
 
 impl Density {
@@ -77,12 +78,9 @@ impl Density {
         }
     }
 
-    /// Reads the whole archive too, and returns all faults of the log, and the events that cannot be read. For a
-    /// segment that cannot be read, that is one fault, and not one for each of its events.
-    pub(crate) async fn all_faults(
-        mut self,
-        log: &dyn EventLog,
-    ) -> Result<(Vec<String>, Vec<String>), ReadError> {
+    /// Reads the whole archive too; then all faults are found. For a segment that cannot be read, that is one fault,
+    /// and not one for each of its events.
+    pub(crate) async fn complete(&mut self, log: &dyn EventLog) -> Result<(), ReadError> {
         let (mut archived, mut unread) = (Vec::new(), Vec::new());
         let Segments { kept, removed_events } = segments(log).await?;
         for segment in kept {
@@ -104,7 +102,7 @@ impl Density {
             None => removed_events,
         };
         self.count_missing(&archived, &unread, purged);
-        Ok((self.faults, self.unreadable))
+        Ok(())
     }
 
     /// Checks that as many positions are missing as were purged: which ones were purged is not recorded.

@@ -128,7 +128,9 @@ impl ReadModels {
                 }
             }
             report.position = density.position();
-            (report.log_faults, report.unreadable_events) = density.all_faults(&*self.inner.log).await?;
+            density.complete(&*self.inner.log).await?;
+            report.log_faults = density.faults;
+            report.unreadable_events = density.unreadable;
             return Ok(report);
         }
     }
