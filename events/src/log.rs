@@ -220,9 +220,6 @@ pub trait EventLog: Send + Sync {
     /// events of another process it may come late or not at all, so readers also poll.
     fn watch(&self) -> watch::Receiver<Position>;
 
-    /// [`LogSettings::read_bytes`]: a reader bounds by it what else it holds for the events of a read.
-    fn read_bytes(&self) -> usize;
-
     /// The archive, if this log was opened with one.
     fn archive(&self) -> Option<&Archive> {
         None

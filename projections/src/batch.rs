@@ -22,9 +22,6 @@ pub(crate) struct Batch<'a> {
     pub(crate) events: &'a [Arc<Envelope>],
     /// The position that they lead to.
     pub(crate) to: Position,
-    /// Most bytes of the rows that they change, as these are before. Beyond it, the rest of the events are left for a
-    /// next batch; one event may change larger rows.
-    pub(crate) row_bytes: usize,
 }
 
 /// What a batch changes.
@@ -59,7 +56,7 @@ pub(crate) async fn advance_in(
     checkpoints: &mut [Checkpoint],
     batch: Batch<'_>,
 ) -> Result<bool, StoreError> {
-    let mut lookups = Lookups::new(checkpoints, batch);
+    let mut lookups = Lookups::new(checkpoints, batch.events);
     lookups.load(connection, checkpoints).await?;
     let folded = apply(lookups, checkpoints, batch);
     let moved = connection.advance(Advance::new(checkpoints, &folded.changes, folded.to)).await?;
@@ -77,7 +74,7 @@ pub(crate) async fn fold(
     checkpoints: &mut [Checkpoint],
     batch: Batch<'_>,
 ) -> Result<Option<Folded>, StoreError> {
-    let mut lookups = Lookups::new(checkpoints, batch);
+    let mut lookups = Lookups::new(checkpoints, batch.events);
     if lookups.is_incomplete() {
         let mut reader = store.reader().await?;
         let mut connection = reader.connection();

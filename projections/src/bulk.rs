@@ -49,7 +49,7 @@ impl ReadModels {
             let (mut events, to) = (&read.0[..], read.1);
             // Large rows take more than one step.
             while stored < to {
-                let batch = Batch { events, to, row_bytes: self.inner.log.read_bytes() };
+                let batch = Batch { events, to };
                 let folded = batch::fold(store, generations, batch).await?.ok_or(RebuildError::Superseded)?;
                 let step = batch::prepare(store, generations, &folded.changes, folded.to)?;
                 batch::remember(generations, &folded);

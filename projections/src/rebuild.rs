@@ -267,7 +267,7 @@ impl ReadModels {
     ) -> Result<(), RebuildError> {
         while checkpoint.position < until {
             let (events, to) = self.read_batch(checkpoint.position, until).await?;
-            let batch = Batch { events: &events, to, row_bytes: self.inner.log.read_bytes() };
+            let batch = Batch { events: &events, to };
             if !batch::advance_in(connection, std::slice::from_mut(checkpoint), batch).await? {
                 return Err(RebuildError::Superseded);
             }

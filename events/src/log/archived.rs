@@ -65,10 +65,6 @@ impl EventLog for ArchivedLog {
         self.log.head().await
     }
 
-    fn read_bytes(&self) -> usize {
-        self.log.read_bytes()
-    }
-
     fn watch(&self) -> watch::Receiver<Position> {
         self.log.watch()
     }

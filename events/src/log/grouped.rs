@@ -194,10 +194,6 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         Ok(self.keeper.head().await?)
     }
 
-    fn read_bytes(&self) -> usize {
-        self.read_bytes
-    }
-
     fn watch(&self) -> watch::Receiver<Position> {
         self.published.head.subscribe()
     }

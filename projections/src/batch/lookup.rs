@@ -8,18 +8,19 @@ use std::sync::Arc;
 use rivet_events::log::StoreError;
 use rivet_events::{Envelope, Position};
 
-use super::Batch;
 use crate::checkpoint::Checkpoint;
 use crate::folding::{Changes, Touched};
 use crate::row_cache::Cached;
 use crate::rows::Connection;
 
+/// Most bytes of the rows that a batch changes, as these are before. Beyond it, the rest of the events are left for a
+/// next batch; one event may change larger rows.
+const ROW_BYTES: usize = 16 << 20;
+
 /// The rows that the events of a batch change in several generations.
 pub(super) struct Lookups<'a> {
     /// As many as their rows allow, at least one.
     events: &'a [Arc<Envelope>],
-    /// As in [`Batch`].
-    row_bytes: usize,
     of_generations: Vec<Lookup<'a>>,
 }
 
@@ -33,9 +34,8 @@ struct Lookup<'a> {
 
 impl<'a> Lookups<'a> {
     /// Looks the rows up in the caches.
-    pub(super) fn new(checkpoints: &mut [Checkpoint], batch: Batch<'a>) -> Self {
-        let Batch { events, row_bytes, .. } = batch;
-        let mut lookups = Self { events, row_bytes, of_generations: look_up(checkpoints, events) };
+    pub(super) fn new(checkpoints: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> Self {
+        let mut lookups = Self { events, of_generations: look_up(checkpoints, events) };
         lookups.cut(checkpoints);
         lookups
     }
@@ -56,7 +56,7 @@ impl<'a> Lookups<'a> {
         connection: &mut Connection<'_>,
         checkpoints: &mut [Checkpoint],
     ) -> Result<(), StoreError> {
-        self.load_within(self.row_bytes, connection, checkpoints).await?;
+        self.load_within(ROW_BYTES, connection, checkpoints).await?;
         if self.cut(checkpoints) {
             self.load_within(usize::MAX, connection, checkpoints).await?;
         }
@@ -86,7 +86,7 @@ impl<'a> Lookups<'a> {
     /// If the rows are too large together, begins again with fewer events, and returns true.
     fn cut(&mut self, checkpoints: &mut [Checkpoint]) -> bool {
         let rows = self.of_generations.iter().flat_map(|lookup| &lookup.touched.rows);
-        if rows.map(|row| row.bytes).sum::<usize>() <= self.row_bytes {
+        if rows.map(|row| row.bytes).sum::<usize>() <= ROW_BYTES {
             return false;
         }
         self.events = &self.events[..self.fitting()];
@@ -105,7 +105,7 @@ impl<'a> Lookups<'a> {
         let mut total = 0;
         let too_much = rows.into_iter().find(|(_, bytes)| {
             total += bytes;
-            total > self.row_bytes
+            total > ROW_BYTES
         });
         let Some((end, _)) = too_much else { return self.events.len() };
         self.events.partition_point(|envelope| envelope.position < end).max(1)

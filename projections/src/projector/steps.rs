@@ -139,7 +139,7 @@ impl<'a> Projector<'a> {
         let inner = &self.read_models.inner;
         let events = inner.log.read_all(self.folded(), BATCH).await?;
         let Some(to) = events.last().map(|last| last.position) else { return Ok(()) };
-        let batch = Batch { events: &events, to, row_bytes: inner.log.read_bytes() };
+        let batch = Batch { events: &events, to };
         let began = Instant::now();
         let Some(folded) = batch::fold(&inner.store, &mut self.live, batch).await? else {
             self.forget().await;
@@ -202,7 +202,7 @@ impl<'a> Projector<'a> {
             let limit = usize::try_from(gap).unwrap_or(BATCH).min(BATCH);
             let events = inner.log.read_all(from, limit).await?;
             if let Some(to) = events.last().map(|last| last.position) {
-                let batch = Batch { events: &events, to, row_bytes: inner.log.read_bytes() };
+                let batch = Batch { events: &events, to };
                 if !batch::advance(&inner.store, group, batch).await? {
                     self.forget().await;
                     return Ok(Remaining::More);

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use chrono::DateTime;
 use rivet_events::job::{JobCancelled, JobEvent};
-use rivet_events::log::{Append, LogSettings, StreamWrite};
+use rivet_events::log::{Append, StreamWrite};
 use rivet_events::{Event, Metadata, Position, Version};
 
 use super::{Process, Store, assert_proven, on_both, stories};
@@ -35,10 +35,10 @@ async fn launch_large(process: &Process, jobs: usize, bytes: usize) -> Append {
 }
 
 async fn large_rows_are_folded_in_smaller_batches(store: Store) {
-    // Room for four rows.
-    let process = store.process_with(LogSettings { read_bytes: 100_000, ..LogSettings::default() }).await;
+    let process = store.process().await;
     let running = process.start();
-    let cancel_all = launch_large(&process, 40, 20_000).await;
+    // Four rows have nearly 16 MiB.
+    let cancel_all = launch_large(&process, 12, 4_000_000).await;
     let launched = process.caught_up().await;
     running.stop().await;
     process.log.append(cancel_all).await.unwrap();

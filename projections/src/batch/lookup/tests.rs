@@ -7,7 +7,8 @@ use crate::row_cache::RowCache;
 use crate::testing::{Scene, log_of};
 use crate::{job_queue, jobs};
 
-const ROW_BYTES: usize = 160;
+/// A sixteenth of what a batch may change.
+const UNIT: usize = ROW_BYTES / 16;
 
 /// A generation that has cached the rows of these jobs, with documents of that length.
 fn generation(projection: &'static dyn AnyProjection, jobs: &[Scene], bytes: usize) -> Checkpoint {
@@ -37,17 +38,13 @@ fn claims(jobs: &[Scene]) -> Vec<Arc<Envelope>> {
     log_of(launches.chain(jobs.iter().map(|job| job.claim(1, 1)))).split_off(jobs.len())
 }
 
-fn looked_up<'a>(generations: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> Lookups<'a> {
-    Lookups::new(generations, Batch { events, to: Position(1000), row_bytes: ROW_BYTES })
-}
-
 #[test]
 fn a_batch_ends_before_the_rows_that_do_not_fit() {
-    let jobs = jobs(40);
+    let jobs = jobs(20);
     let claims = claims(&jobs);
-    let mut generations = [generation(&jobs::Jobs, &jobs, 10)];
-    assert_eq!(looked_up(&mut generations, &claims[..16]).events().len(), 16);
-    let lookups = looked_up(&mut generations, &claims);
+    let mut generations = [generation(&jobs::Jobs, &jobs, UNIT)];
+    assert_eq!(Lookups::new(&mut generations, &claims[..16]).events().len(), 16);
+    let lookups = Lookups::new(&mut generations, &claims);
     assert_eq!(lookups.events().len(), 16);
     let rows = &lookups.of_generations[0].touched.rows;
     assert!(rows.len() == 16 && rows.iter().all(|row| row.document.is_some()));
@@ -58,18 +55,19 @@ fn a_row_counts_once_however_often_it_changes() {
     let jobs = jobs(16);
     let mut events = claims(&jobs);
     events.extend_from_within(..);
-    let lookups = looked_up(&mut [generation(&jobs::Jobs, &jobs, 10)], &events);
+    let lookups = Lookups::new(&mut [generation(&jobs::Jobs, &jobs, UNIT)], &events);
     assert_eq!(lookups.events().len(), 32);
 }
 
 #[test]
 fn the_rows_of_all_read_models_count_together() {
-    let jobs = jobs(20);
+    let jobs = jobs(8);
     let claims = claims(&jobs);
-    let mut generations = [generation(&jobs::Jobs, &jobs, 10), generation(&job_queue::JobQueue, &jobs, 30)];
+    let mut generations =
+        [generation(&jobs::Jobs, &jobs, UNIT), generation(&job_queue::JobQueue, &jobs, 3 * UNIT)];
     // The queue skips two of them.
     generations[1].skipped = claims[..2].iter().map(|claim| claim.position).collect();
-    assert_eq!(looked_up(&mut generations, &claims).events().len(), 5);
+    assert_eq!(Lookups::new(&mut generations, &claims).events().len(), 5);
 }
 
 #[test]
@@ -77,9 +75,9 @@ fn one_event_is_folded_however_large_its_row_is() {
     let jobs = jobs(2);
     let claims = claims(&jobs);
     let mut generations = [generation(&jobs::Jobs, &jobs, ROW_BYTES + 1)];
-    let lookups = looked_up(&mut generations, &claims);
+    let lookups = Lookups::new(&mut generations, &claims);
     assert_eq!(lookups.events().len(), 1);
     assert!(lookups.of_generations[0].touched.rows[0].document.is_some());
-    let none = looked_up(&mut generations, &[]);
+    let none = Lookups::new(&mut generations, &[]);
     assert!(none.events().is_empty() && !none.is_incomplete());
 }
