@@ -20,7 +20,7 @@ impl Projection for JobFlow {
 
     fn key(envelope: &Envelope) -> Option<String> {
         let Event::Job(event) = &envelope.event else { return None };
-        moves(event).then(|| place(Minute::of(envelope.recorded_at)))
+        counted(Minute::default(), event).map(|_| place(Minute::of(envelope.recorded_at)))
     }
 
     fn has_lapsed(row: &Minute, at: DateTime<Utc>) -> bool {
@@ -33,8 +33,8 @@ impl Projection for JobFlow {
         match row {
             // By a clock that is a day or more behind: the row already belongs to a later minute.
             Some(row) if row.minute > minute => Some(row),
-            Some(row) if row.minute == minute => Some(count(row, event)),
-            Some(_) | None => Some(count(Minute { minute, ..Minute::default() }, event)),
+            Some(row) if row.minute == minute => counted(row, event),
+            Some(_) | None => counted(Minute { minute, ..Minute::default() }, event),
         }
     }
 }
@@ -43,24 +43,8 @@ fn place(minute: i64) -> String {
     format!("{:04}", minute.rem_euclid(i64::from(MINUTES)))
 }
 
-fn moves(event: &JobEvent) -> bool {
-    match event {
-        JobEvent::Launched(_)
-        | JobEvent::Claimed(_)
-        | JobEvent::Requeued(_)
-        | JobEvent::Completed(_)
-        | JobEvent::Cancelled(_)
-        | JobEvent::TimedOut(_) => true,
-        JobEvent::Started(_)
-        | JobEvent::LeaseShown(_)
-        | JobEvent::LeaseExpired(_)
-        | JobEvent::CancelRequested(_)
-        | JobEvent::ReportRefused(_)
-        | JobEvent::Purged(_) => false,
-    }
-}
-
-fn count(mut row: Minute, event: &JobEvent) -> Minute {
+/// The row with the event counted; `None` if it is none that is counted.
+fn counted(mut row: Minute, event: &JobEvent) -> Option<Minute> {
     match event {
         JobEvent::Launched(_) => row.launched += 1,
         JobEvent::Claimed(claimed) => {
@@ -80,9 +64,9 @@ fn count(mut row: Minute, event: &JobEvent) -> Minute {
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_)
-        | JobEvent::Purged(_) => {}
+        | JobEvent::Purged(_) => return None,
     }
-    row
+    Some(row)
 }
 
 fn end(row: &mut Minute, status: JobStatus, held: bool) {

@@ -40,11 +40,7 @@ impl Projection for Jobs {
 
     fn apply(row: Option<Job>, envelope: &Envelope) -> Option<Job> {
         let Event::Job(event) = &envelope.event else { return row };
-        match (row, event) {
-            (_, JobEvent::Launched(launched)) => Some(launch(launched)),
-            (_, JobEvent::Purged(_)) => None,
-            (row, event) => row.map(|job| evolve(job, event)),
-        }
+        evolve(row, event)
     }
 }
 
@@ -75,10 +71,10 @@ fn launch(launched: &JobLaunched) -> Job {
     }
 }
 
-fn evolve(job: Job, event: &JobEvent) -> Job {
+fn evolve(row: Option<Job>, event: &JobEvent) -> Option<Job> {
     match event {
-        JobEvent::Launched(launched) => launch(launched),
-        JobEvent::Claimed(claimed) => Job {
+        JobEvent::Launched(launched) => Some(launch(launched)),
+        JobEvent::Claimed(claimed) => row.map(|job| Job {
             status: JobStatus::Running,
             phase: JobPhase::Claimed,
             runner_id: Some(claimed.runner_id.clone()),
@@ -90,16 +86,16 @@ fn evolve(job: Job, event: &JobEvent) -> Job {
             due_at: None,
             cancel: None,
             ..job
-        },
-        JobEvent::Started(started) => Job {
+        }),
+        JobEvent::Started(started) => row.map(|job| Job {
             phase: if job.cancel.is_some() { JobPhase::Cancelling } else { JobPhase::Started },
             fencing: started.fencing,
             started_at: Some(started.started_at),
             ..job
-        },
-        JobEvent::LeaseShown(_) => Job { fencing: true, ..job },
-        JobEvent::LeaseExpired(_) => Job { lease_id: None, ..job },
-        JobEvent::Requeued(requeued) => Job {
+        }),
+        JobEvent::LeaseShown(_) => row.map(|job| Job { fencing: true, ..job }),
+        JobEvent::LeaseExpired(_) => row.map(|job| Job { lease_id: None, ..job }),
+        JobEvent::Requeued(requeued) => row.map(|job| Job {
             status: JobStatus::Queued,
             phase: if requeued.due_at > requeued.requeued_at { JobPhase::Backoff } else { JobPhase::Queued },
             queued_at: requeued.requeued_at,
@@ -111,15 +107,16 @@ fn evolve(job: Job, event: &JobEvent) -> Job {
             started_at: None,
             cancel: None,
             ..job
-        },
-        JobEvent::CancelRequested(request) => {
+        }),
+        JobEvent::CancelRequested(request) => row.map(|job| {
             let cancel = match job.cancel {
                 Some(first) => CancelRequest { force: first.force || request.force, ..first },
                 None => CancelRequest { requested_at: request.requested_at, force: request.force },
             };
             Job { phase: JobPhase::Cancelling, cancel: Some(cancel), ..job }
-        }
-        JobEvent::ReportRefused(_) | JobEvent::Purged(_) => job,
+        }),
+        JobEvent::ReportRefused(_) => row,
+        JobEvent::Purged(_) => None,
         JobEvent::Completed(completed) => Ending {
             status: completed.status,
             at: completed.completed_at,
@@ -127,7 +124,7 @@ fn evolve(job: Job, event: &JobEvent) -> Job {
             result: completed.result.as_ref(),
             reason: completed.reason.as_deref(),
         }
-        .of(job),
+        .of(row),
         JobEvent::Cancelled(cancelled) => Ending {
             status: JobStatus::Cancelled,
             at: cancelled.cancelled_at,
@@ -135,7 +132,7 @@ fn evolve(job: Job, event: &JobEvent) -> Job {
             result: cancelled.result.as_ref(),
             reason: cancelled.reason.as_deref(),
         }
-        .of(job),
+        .of(row),
         JobEvent::TimedOut(timed_out) => Ending {
             status: JobStatus::TimedOut,
             at: timed_out.timed_out_at,
@@ -143,7 +140,7 @@ fn evolve(job: Job, event: &JobEvent) -> Job {
             result: timed_out.result.as_ref(),
             reason: Some(&timed_out.reason),
         }
-        .of(job),
+        .of(row),
     }
 }
 
@@ -157,8 +154,8 @@ struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    fn of(&self, job: Job) -> Job {
-        Job {
+    fn of(&self, row: Option<Job>) -> Option<Job> {
+        row.map(|job| Job {
             status: self.status,
             phase: JobPhase::Ended,
             completed_at: Some(self.at),
@@ -169,6 +166,6 @@ impl Ending<'_> {
             result: self.result.cloned(),
             reason: self.reason.map(str::to_owned),
             ..job
-        }
+        })
     }
 }
