@@ -73,7 +73,7 @@ impl ReadModels {
     /// Deletes the events and logs of those of these jobs that have a `job.purged`. Read models that have passed this
     /// event have deleted the rows of the job already. If one of the jobs has the last event of the log, nothing is
     /// deleted yet, however far the read models are.
-    pub async fn forget(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
+    pub async fn purge(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
         let Some(live) = live_unless_rebuilding(&mut connection).await? else {

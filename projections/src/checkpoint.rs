@@ -68,7 +68,7 @@ impl Checkpoint {
             position: self.position,
             parked: self.parked.clone(),
             skipped: self.skipped.clone(),
-            row_cache: RowCache::with_capacity(self.projection.row_cache()),
+            row_cache: RowCache::with_capacity(self.projection.cached_rows()),
         }
     }
 
@@ -116,7 +116,7 @@ pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoi
                 position,
                 parked: HashSet::new(),
                 skipped: BTreeSet::new(),
-                row_cache: RowCache::with_capacity(projection.row_cache()),
+                row_cache: RowCache::with_capacity(projection.cached_rows()),
             });
             continue;
         }

@@ -124,7 +124,7 @@ async fn insert(
         position,
         parked: HashSet::new(),
         skipped: BTreeSet::new(),
-        row_cache: RowCache::with_capacity(projection.row_cache()),
+        row_cache: RowCache::with_capacity(projection.cached_rows()),
     };
     connection.create_table(&created.table(), projection.schema()).await?;
     Ok(created)

@@ -124,7 +124,7 @@ pub(crate) trait AnyProjection: Send + Sync {
     fn has_lapsed(&self, document: &str, at: DateTime<Utc>) -> bool;
 
     /// Capacity of the row cache.
-    fn row_cache(&self) -> usize;
+    fn cached_rows(&self) -> usize;
 
     /// The rows that these events change. Events of a parked stream change none.
     fn touched(&self, events: &[Arc<Envelope>], parked: &HashSet<StreamId>) -> Touched;
@@ -151,7 +151,7 @@ impl<P: Projection> AnyProjection for P {
         serde_json::from_str(document).is_ok_and(|row| P::has_lapsed(&row, at))
     }
 
-    fn row_cache(&self) -> usize {
+    fn cached_rows(&self) -> usize {
         P::CACHED_ROWS
     }
 

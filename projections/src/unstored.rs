@@ -98,7 +98,7 @@ impl Unstored {
 
     /// Copies all changes to these generations, for storing them. Rows are in the order of their keys, which is that
     /// of the index that they go into.
-    pub(crate) fn take(&self, generations: &[Checkpoint]) -> Vec<Changes> {
+    pub(crate) fn copied(&self, generations: &[Checkpoint]) -> Vec<Changes> {
         let tables = self.tables();
         let changes = |generation: &Checkpoint| {
             let mut changes = Changes::default();

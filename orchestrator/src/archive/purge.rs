@@ -75,7 +75,7 @@ impl Archiver<'_> {
             let ended = self.archive.ended_jobs(passed, through, JOBS).await.map_err(ArchiverError::Purge)?;
             for jobs in ended.ids.chunks(JOBS_DELETED) {
                 let began = Instant::now();
-                match self.read_models.forget(jobs).await.map_err(ArchiverError::Purge)? {
+                match self.read_models.purge(jobs).await.map_err(ArchiverError::Purge)? {
                     Released::Done => {}
                     Released::Rebuilding => return Ok(Step::Waiting(Wait::Rebuilding)),
                     // The last event of the log cannot be deleted: append one after it first.

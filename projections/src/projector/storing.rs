@@ -52,7 +52,7 @@ impl Storing {
     pub(super) fn begin(&mut self, inner: &Inner, to: Position) {
         let store = inner.store.clone();
         let generations: Vec<_> = self.generations.iter().map(Checkpoint::without_rows).collect();
-        let changes = inner.unstored.take(&generations);
+        let changes = inner.unstored.copied(&generations);
         self.to = to;
         self.step.spawn(async move {
             let began = Instant::now();

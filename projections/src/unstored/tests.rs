@@ -30,8 +30,8 @@ fn put(unstored: &Unstored, to: u64, upserts: &[&str], deletes: &[&str]) {
 }
 
 /// The documents to store, and the keys to delete.
-fn take(unstored: &Unstored) -> (Vec<String>, Vec<String>) {
-    let changes = unstored.take(&generations()).remove(0);
+fn to_store(unstored: &Unstored) -> (Vec<String>, Vec<String>) {
+    let changes = unstored.copied(&generations()).remove(0);
     (changes.upserts.into_iter().map(|upsert| upsert.document).collect(), changes.deletes)
 }
 
@@ -58,7 +58,7 @@ fn a_row_that_changes_again_is_stored_once() {
     let unstored = Unstored::default();
     put(&unstored, 2, &["a", "b"], &[]);
     put(&unstored, 4, &["a"], &["b"]);
-    assert_eq!(take(&unstored), (vec!["a at 4".to_owned()], vec!["b".to_owned()]));
+    assert_eq!(to_store(&unstored), (vec!["a at 4".to_owned()], vec!["b".to_owned()]));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn of_a_row_that_came_and_went_no_document_is_kept() {
     put(&unstored, 2, &["a", "b"], &[]);
     put(&unstored, 3, &["b"], &[]);
     put(&unstored, 4, &[], &["a", "b"]);
-    assert_eq!(take(&unstored), (vec![], vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(to_store(&unstored), (vec![], vec!["a".to_owned(), "b".to_owned()]));
     assert_eq!(unstored.bytes(), 0);
 }
 
@@ -75,21 +75,21 @@ fn of_a_row_that_came_and_went_no_document_is_kept() {
 fn a_row_that_goes_while_it_is_stored_is_deleted_after() {
     let unstored = Unstored::default();
     put(&unstored, 2, &["a"], &[]);
-    assert_eq!(take(&unstored).0, ["a at 2"]);
+    assert_eq!(to_store(&unstored).0, ["a at 2"]);
     put(&unstored, 3, &["a"], &[]);
     put(&unstored, 4, &[], &["a"]);
     unstored.stored(Position(2));
-    assert_eq!(take(&unstored), (vec![], vec!["a".to_owned()]));
+    assert_eq!(to_store(&unstored), (vec![], vec!["a".to_owned()]));
 }
 
 #[test]
 fn what_is_stored_leaves_and_what_changed_meanwhile_stays() {
     let unstored = Unstored::default();
     put(&unstored, 2, &["a", "b"], &[]);
-    take(&unstored);
+    to_store(&unstored);
     put(&unstored, 3, &["b"], &[]);
     unstored.stored(Position(2));
     assert_eq!(documents(&unstored, "a", 3), Some(vec![]));
     assert_eq!(unstored.bytes(), "b at 3".len());
-    assert_eq!(take(&unstored).0, ["b at 3"]);
+    assert_eq!(to_store(&unstored).0, ["b at 3"]);
 }
