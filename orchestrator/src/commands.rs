@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::domain::archive::Archive;
 use crate::domain::group::Group;
-use crate::domain::job::{Backoff, Job};
+use crate::domain::job::{Job, Retries};
 use crate::domain::job_log::JobLog;
 use crate::domain::pipeline::{Pipeline, PipelineState};
 use crate::domain::projection::Projection;
@@ -151,14 +151,14 @@ impl Commands {
         self.journal.turns.of(group_id).await
     }
 
-    /// The backoff before a retry of a job of this pipeline; `None` if the pipeline was deleted, so that no retry
-    /// follows. A pipeline that cannot be loaded counts as not deleted: its jobs are still retried.
-    pub(crate) async fn backoff(&self, pipeline_id: PipelineId) -> Option<Backoff> {
+    /// Whether jobs of this pipeline may be retried. A pipeline that cannot be loaded counts as not deleted: its jobs
+    /// still are.
+    pub(crate) async fn retries(&self, pipeline_id: PipelineId) -> Retries {
         // Not the cached one, which another replica may have deleted.
         let loaded = self.pipelines.load_fresh(pipeline_id).await;
         let is_deleted =
             loaded.is_ok_and(|pipeline| matches!(pipeline.aggregate.state, PipelineState::Deleted(_)));
-        (!is_deleted).then(|| Backoff { jitter: random::draw() })
+        if is_deleted { Retries::Forbidden } else { Retries::Allowed { jitter: random::draw() } }
     }
 
     /// What a version of a pipeline was recorded as; `None` if there is no such version. It never changes.

@@ -22,7 +22,7 @@ use crate::commands::{CommandError, Commands, Committed};
 use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
-use crate::domain::job::{Backoff, JobState, Running};
+use crate::domain::job::{JobState, Retries, Running};
 use crate::domain::pipeline::PipelineError;
 use crate::domain::runner::{RecordHeartbeat, Registered, Runner, RunnerCommand, RunnerState};
 use crate::feed::Feed;
@@ -183,9 +183,12 @@ impl AppState {
         }
     }
 
-    /// The backoff of the job's pipeline, for a command from which a retry may follow.
-    pub(super) async fn backoff(&self, job: &JobState) -> Option<Backoff> {
-        self.commands.backoff(job.launch()?.pipeline_id).await
+    /// Whether the job may be retried, for a command from which a retry may follow.
+    pub(super) async fn retries(&self, job: &JobState) -> Retries {
+        match job.launch() {
+            Some(launch) => self.commands.retries(launch.pipeline_id).await,
+            None => Retries::Forbidden,
+        }
     }
 
     /// The runner as it last registered, even if it was removed since; `None` if it never did.

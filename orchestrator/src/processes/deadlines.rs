@@ -5,15 +5,15 @@ use rivet_projections::job_queue;
 use rivet_projections::jobs::Job;
 
 use super::{PAGE, Processes, SweepError};
-use crate::domain::job::{Backoff, JobCommand, TimeOutJob, longest_run};
+use crate::domain::job::{JobCommand, Retries, TimeOutJob, longest_run};
 
 /// Times out queued jobs, one page per sweep, longest wait first. Jobs that it ends leave the queue, so the next
 /// sweep gets the next page.
 pub(super) async fn reconcile_queued(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
     let latest = now - processes.config.queue_timeout;
     for job in job_queue::queued_before(&processes.read_models, latest, PAGE).await? {
-        // A wait that was too long ends the job, so there is no retry to back off from.
-        let time_out = time_out(processes, None, now);
+        // A wait that was too long ends the job, so its pipeline is not asked.
+        let time_out = time_out(processes, Retries::Forbidden, now);
         processes.commands.reconcile_job("deadlines", job.job_id, time_out).await?;
     }
     Ok(())
@@ -28,18 +28,18 @@ pub(super) async fn reconcile_running(
     let longest = longest_run(job.timeout_seconds, processes.config.run_timeout);
     let age = job.claimed_at.and_then(|claimed_at| (now - claimed_at).to_std().ok());
     if age.is_some_and(|age| age > longest) {
-        let backoff = processes.commands.backoff(job.pipeline_id).await;
-        let time_out = time_out(processes, backoff, now);
+        let retries = processes.commands.retries(job.pipeline_id).await;
+        let time_out = time_out(processes, retries, now);
         processes.commands.reconcile_job("deadlines", job.id, time_out).await?;
     }
     Ok(())
 }
 
-fn time_out(processes: &Processes, backoff: Option<Backoff>, now: DateTime<Utc>) -> JobCommand {
+fn time_out(processes: &Processes, retries: Retries, now: DateTime<Utc>) -> JobCommand {
     JobCommand::TimeOut(TimeOutJob {
         queue_timeout: processes.config.queue_timeout,
         run_timeout: processes.config.run_timeout,
-        backoff,
+        retries,
         now,
     })
 }

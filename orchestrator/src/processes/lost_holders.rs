@@ -26,7 +26,7 @@ pub(super) async fn reconcile(
         last_contact: contacts.find(runner_id).await?.max(contacts.listening_since),
         rebooted: false,
         policy,
-        backoff: processes.commands.backoff(job.pipeline_id).await,
+        retries: processes.commands.retries(job.pipeline_id).await,
         now,
     };
     Ok(processes.commands.reconcile_job("lost_holders", job.id, JobCommand::ExpireLease(expire)).await?)

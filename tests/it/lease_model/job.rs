@@ -11,8 +11,8 @@ use futures_util::FutureExt;
 use rivet_events::id::LeaseId;
 use rivet_events::job::{JobEvent, JobLaunched, JobResult, JobStatus};
 use rivet_orchestrator::domain::job::{
-    Backoff, ClaimJob, ExpireLease, History, Job, JobCommand, JobError, JobState, LaunchJob, LeasePolicy,
-    Report,
+    ClaimJob, ExpireLease, History, Job, JobCommand, JobError, JobState, LaunchJob, LeasePolicy, Report,
+    Retries,
 };
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ const POLICY: LeasePolicy = LeasePolicy {
     legacy_start_timeout: Duration::from_mins(2),
     max_lost_attempts: 2,
 };
-pub(super) const BACKOFF: Backoff = Backoff { jitter: 0.0 };
+pub(super) const ALLOWED: Retries = Retries::Allowed { jitter: 0.0 };
 
 /// The aggregate under test. States are compared by a digest of its snapshot.
 #[derive(Debug, Clone)]
@@ -143,6 +143,6 @@ pub(super) fn expire(
     now: DateTime<Utc>,
 ) -> JobCommand {
     let expire =
-        ExpireLease { lease_id, last_contact, rebooted: false, policy: POLICY, backoff: Some(BACKOFF), now };
+        ExpireLease { lease_id, last_contact, rebooted: false, policy: POLICY, retries: ALLOWED, now };
     JobCommand::ExpireLease(expire)
 }

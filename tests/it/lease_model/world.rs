@@ -11,7 +11,7 @@ use rivet_orchestrator::domain::job::{
 };
 
 use super::LeaseProtocol;
-use super::job::{BACKOFF, DigestedJob, RUN_TIMEOUT, at, claim, expire, lease, report};
+use super::job::{ALLOWED, DigestedJob, RUN_TIMEOUT, at, claim, expire, lease, report};
 
 /// Which kinds of runners there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,8 +227,7 @@ impl World {
         }
         if protocol.run_timeout {
             let queue_timeout = Duration::from_hours(24);
-            let time_out =
-                TimeOutJob { queue_timeout, run_timeout: RUN_TIMEOUT, backoff: Some(BACKOFF), now };
+            let time_out = TimeOutJob { queue_timeout, run_timeout: RUN_TIMEOUT, retries: ALLOWED, now };
             self.server_handles(JobCommand::TimeOut(time_out)).expect("a reconciler is never refused");
         }
     }
@@ -296,7 +295,7 @@ impl World {
 
     fn complete(&mut self, own: u8, echoed: Option<LeaseId>, report: Report, second: i64) {
         let complete =
-            CompleteJob { lease: echoed, report: report.clone(), backoff: Some(BACKOFF), now: at(second) };
+            CompleteJob { lease: echoed, report: report.clone(), retries: ALLOWED, now: at(second) };
         let ended_before = self.end().is_some();
         let recorded = self.write(own, JobCommand::Complete(complete), second);
         if recorded.is_ok() && !ended_before && self.end().is_some() {

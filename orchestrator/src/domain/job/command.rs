@@ -98,8 +98,8 @@ pub struct CompleteJob {
     pub lease: Option<LeaseId>,
     /// How it ended.
     pub report: Report,
-    /// The backoff before a retry; `None` if no retry may follow, since the pipeline was deleted.
-    pub backoff: Option<Backoff>,
+    /// Whether a retry may follow.
+    pub retries: Retries,
     /// Time of the command.
     pub now: DateTime<Utc>,
 }
@@ -141,8 +141,8 @@ pub struct ExpireLease {
     pub rebooted: bool,
     /// The durations by which the lease expires.
     pub policy: LeasePolicy,
-    /// The backoff before a retry; `None` if no retry may follow, since the pipeline was deleted.
-    pub backoff: Option<Backoff>,
+    /// Whether a retry may follow.
+    pub retries: Retries,
     /// Time of the command.
     pub now: DateTime<Utc>,
 }
@@ -169,29 +169,36 @@ pub struct TimeOutJob {
     pub queue_timeout: Duration,
     /// Longest run of an attempt, if the pipeline sets none.
     pub run_timeout: Duration,
-    /// The backoff before a retry; `None` if no retry may follow, since the pipeline was deleted.
-    pub backoff: Option<Backoff>,
+    /// Whether a retry may follow.
+    pub retries: Retries,
     /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
-/// The exponential backoff before a retry: 1 s, doubled with each retry up to 100 s, plus a random jitter of up to a
-/// quarter, so that jobs that failed together do not come back together.
+/// Whether another attempt may follow one that has ended, as far as the pipeline goes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Backoff {
-    /// A random number from 0 to 1, drawn by the caller.
-    pub jitter: f64,
+pub enum Retries {
+    /// It may not: the pipeline was deleted.
+    Forbidden,
+    /// It may.
+    Allowed {
+        /// A random number from 0 to 1, drawn by the caller, for the backoff.
+        jitter: f64,
+    },
 }
 
-impl Backoff {
-    const FIRST: Duration = Duration::from_secs(1);
-    const LONGEST: Duration = Duration::from_secs(100);
+impl Retries {
+    const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+    const LONGEST_BACKOFF: Duration = Duration::from_secs(100);
 
-    /// The backoff after this many earlier retries.
+    /// The exponential backoff before a retry, after this many earlier ones: 1 s, doubled with each retry up to 100 s,
+    /// plus a random jitter of up to a quarter, so that jobs that failed together do not come back together. `None` if
+    /// no retry may follow.
     #[must_use]
-    pub fn after(self, retries: u32) -> Duration {
-        let doubled = Self::FIRST.saturating_mul(2_u32.saturating_pow(retries));
-        doubled.min(Self::LONGEST).mul_f64(1.0 + self.jitter.clamp(0.0, 1.0) / 4.0)
+    pub fn backoff(self, earlier: u32) -> Option<Duration> {
+        let Self::Allowed { jitter } = self else { return None };
+        let doubled = Self::FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(earlier));
+        Some(doubled.min(Self::LONGEST_BACKOFF).mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 4.0))
     }
 }
 

@@ -31,8 +31,8 @@ use rivet_events::job::JobEvent;
 use serde::{Deserialize, Serialize};
 
 pub use command::{
-    Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, LaunchJob, LeasePolicy, PurgeJob,
-    RefuseReport, Report, ShowLease, StartJob, TimeOutJob,
+    CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, LaunchJob, LeasePolicy, PurgeJob,
+    RefuseReport, Report, Retries, ShowLease, StartJob, TimeOutJob,
 };
 pub use decide::{JobError, longest_run};
 pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, LogAttempt, Queued, Running};

@@ -23,12 +23,12 @@ use rivet_events::job::{
 use uuid::Uuid;
 
 use super::{
-    Backoff, CancelJob, ClaimJob, CompleteJob, ExpireLease, Job, JobCommand, JobError, LaunchJob,
-    LeasePolicy, PurgeJob, RefuseReport, Report, ShowLease, StartJob, TimeOutJob,
+    CancelJob, ClaimJob, CompleteJob, ExpireLease, Job, JobCommand, JobError, LaunchJob, LeasePolicy,
+    PurgeJob, RefuseReport, Report, Retries, ShowLease, StartJob, TimeOutJob,
 };
 use crate::domain::spec::{self, Given};
 
-const BACKOFF: Backoff = Backoff { jitter: 0.0 };
+const ALLOWED: Retries = Retries::Allowed { jitter: 0.0 };
 const POLICY: LeasePolicy = LeasePolicy {
     lease: Duration::from_mins(2),
     legacy_lease: Duration::from_mins(15),
@@ -311,7 +311,7 @@ fn show_lease(attempt: u32, second: i64) -> JobCommand {
 }
 
 fn complete(lease: Option<LeaseId>, report: Report, second: i64) -> JobCommand {
-    JobCommand::Complete(CompleteJob { lease, report, backoff: Some(BACKOFF), now: at(second) })
+    JobCommand::Complete(CompleteJob { lease, report, retries: ALLOWED, now: at(second) })
 }
 
 fn refuse(attempt: u32, second: i64) -> JobCommand {
@@ -335,7 +335,7 @@ fn expire(attempt: u32, second: i64) -> ExpireLease {
         last_contact: None,
         rebooted: false,
         policy: POLICY,
-        backoff: Some(BACKOFF),
+        retries: ALLOWED,
         now: at(second),
     }
 }
@@ -344,7 +344,7 @@ fn time_out(second: i64) -> JobCommand {
     JobCommand::TimeOut(TimeOutJob {
         queue_timeout: Duration::from_hours(24),
         run_timeout: Duration::from_hours(1),
-        backoff: Some(BACKOFF),
+        retries: ALLOWED,
         now: at(second),
     })
 }

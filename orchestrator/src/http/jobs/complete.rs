@@ -13,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::commands::CommandError;
 use crate::domain::job::{
-    CompleteJob, Ended, JobCommand, JobError, JobState, Queued, RefuseReport, Report, Running,
+    CompleteJob, Ended, JobCommand, JobError, JobState, Queued, RefuseReport, Report, Retries, Running,
 };
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
@@ -100,9 +100,10 @@ pub(super) async fn finish(
     let now = state.clock.now();
     let before = before_report(state, job_id, lease).await?;
     let by_holder = AppState::of_holder(metadata.clone(), &before, lease);
-    // A success is never retried, so its pipeline is not asked for a backoff.
-    let backoff = if report.status == JobStatus::Succeeded { None } else { state.backoff(&before).await };
-    let complete = JobCommand::Complete(CompleteJob { lease, report: report.clone(), backoff, now });
+    // A success is never retried, so its pipeline is not asked.
+    let is_success = report.status == JobStatus::Succeeded;
+    let retries = if is_success { Retries::Forbidden } else { state.retries(&before).await };
+    let complete = JobCommand::Complete(CompleteJob { lease, report: report.clone(), retries, now });
     match state.commands.jobs.execute(job_id, complete, &by_holder).await {
         Ok(committed) => {
             if is_end_of(&before, &committed.aggregate.state) {

@@ -108,7 +108,7 @@ async fn void_lease(
         last_contact: None,
         rebooted: true,
         policy: state.config.lease_policy(),
-        backoff: state.backoff(&job).await,
+        retries: state.retries(&job).await,
         now: state.clock.now(),
     });
     state.commands.jobs.execute(held.job_id, expire, metadata).await?;

@@ -9,7 +9,7 @@ use rivet_events::job::{
 
 use super::JobError;
 use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
-use crate::domain::job::command::{CancelJob, ExpireLease, TimeOutJob};
+use crate::domain::job::command::{CancelJob, ExpireLease, Retries, TimeOutJob};
 use crate::domain::job::state::{Ended, Queued, Running};
 
 /// The `reason` of a job that failed because its holders were lost.
@@ -71,15 +71,9 @@ pub(super) fn expire_lease(running: &Running, expire: &ExpireLease) -> Vec<JobEv
     } else {
         return vec![];
     };
-    let goes_on = if holder.fencing {
-        expire.backoff.is_some() && running.history.lost_in_a_row + 1 < policy.max_lost_attempts
-    } else {
-        retry(running, expire.backoff).is_some()
-    };
     let fate = if let Some(request) = &running.cancel {
         cancelled_running(running, None, request.reason.clone(), expire.now)
-    } else if goes_on {
-        let backoff = expire.backoff.filter(|_| !holder.fencing);
+    } else if let Some(backoff) = retry_after_loss(running, expire) {
         requeued(running, RequeueCause::RunnerLost, None, backoff, expire.now)
     } else {
         completed(running, JobStatus::Failed, None, Some(RUNNER_LOST.to_owned()), expire.now)
@@ -94,6 +88,18 @@ pub(super) fn expire_lease(running: &Running, expire: &ExpireLease) -> Vec<JobEv
         expired_at: expire.now,
     });
     vec![expired, fate]
+}
+
+/// The backoff before the attempt that follows a lost one; `None` if none may follow. That of a holder that fences is
+/// bounded by the losses in a row instead of the retries, and needs no backoff.
+fn retry_after_loss(running: &Running, expire: &ExpireLease) -> Option<Duration> {
+    match expire.retries {
+        Retries::Allowed { .. } if running.holder.fencing => {
+            let lost_in_a_row = running.history.lost_in_a_row + 1;
+            (lost_in_a_row < expire.policy.max_lost_attempts).then_some(Duration::ZERO)
+        }
+        Retries::Allowed { .. } | Retries::Forbidden => retry(running, expire.retries),
+    }
 }
 
 pub(super) fn time_out_queued(queued: &Queued, time_out: &TimeOutJob) -> Vec<JobEvent> {
@@ -117,11 +123,10 @@ pub(super) fn time_out_running(running: &Running, time_out: &TimeOutJob) -> Vec<
         return vec![];
     }
     let reason = format!("it ran for longer than {} s", longest.as_secs());
-    let retry = retry(running, time_out.backoff);
-    vec![if running.cancel.is_none() && retry.is_some() {
-        requeued(running, RequeueCause::RunTimeout, None, retry, time_out.now)
-    } else {
-        timed_out_running(running, None, reason, time_out.now)
+    let retry = retry(running, time_out.retries).filter(|_| running.cancel.is_none());
+    vec![match retry {
+        Some(backoff) => requeued(running, RequeueCause::RunTimeout, None, backoff, time_out.now),
+        None => timed_out_running(running, None, reason, time_out.now),
     }]
 }
 

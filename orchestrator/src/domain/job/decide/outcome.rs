@@ -7,12 +7,13 @@ use rivet_events::job::{
     JobCancelled, JobCompleted, JobEvent, JobRequeued, JobResult, JobStatus, JobTimedOut, RequeueCause,
 };
 
-use crate::domain::job::command::Backoff;
+use crate::domain::job::command::Retries;
 use crate::domain::job::state::{Queued, Running};
 
 /// The backoff before a retry; `None` if no retry may follow, or none is left.
-pub(super) fn retry(running: &Running, backoff: Option<Backoff>) -> Option<Backoff> {
-    backoff.filter(|_| running.history.retries < running.launch.max_retries)
+pub(super) fn retry(running: &Running, retries: Retries) -> Option<Duration> {
+    let used = running.history.retries;
+    retries.backoff(used).filter(|_| used < running.launch.max_retries)
 }
 
 pub(super) fn completed(
@@ -38,7 +39,7 @@ pub(super) fn requeued(
     running: &Running,
     cause: RequeueCause,
     result: Option<JobResult>,
-    backoff: Option<Backoff>,
+    backoff: Duration,
     now: DateTime<Utc>,
 ) -> JobEvent {
     // A lost holder that does not fence may come back, and then cannot be told from the next holder. So from then on
@@ -54,7 +55,7 @@ pub(super) fn requeued(
         cause,
         result,
         needs_fencing,
-        due_at: now + backoff.map_or(Duration::ZERO, |backoff| backoff.after(running.history.retries)),
+        due_at: now + backoff,
         requeued_at: now,
     })
 }

@@ -87,24 +87,23 @@ pub(super) fn complete_running(running: &Running, complete: CompleteJob) -> Resu
 /// The event that ends the attempt as reported: cancelled if that was requested, else queued again if a retry is
 /// left.
 fn end_attempt(running: &Running, complete: CompleteJob) -> Result<JobEvent, JobError> {
-    let CompleteJob { report: Report { status, result }, backoff, now, .. } = complete;
+    let CompleteJob { report: Report { status, result }, retries, now, .. } = complete;
     if let Some(request) = &running.cancel {
         return Ok(cancelled_running(running, result, request.reason.clone(), now));
     }
-    let retry = retry(running, backoff);
-    match status {
-        JobStatus::Failed if retry.is_some() => {
-            Ok(requeued(running, RequeueCause::Failed, result, retry, now))
+    match (status, retry(running, retries)) {
+        (JobStatus::Failed, Some(backoff)) => {
+            Ok(requeued(running, RequeueCause::Failed, result, backoff, now))
         }
-        JobStatus::TimedOut if retry.is_some() => {
-            Ok(requeued(running, RequeueCause::RunTimeout, result, retry, now))
+        (JobStatus::TimedOut, Some(backoff)) => {
+            Ok(requeued(running, RequeueCause::RunTimeout, result, backoff, now))
         }
-        JobStatus::Succeeded | JobStatus::Failed => Ok(completed(running, status, result, None, now)),
-        JobStatus::TimedOut => {
+        (JobStatus::Succeeded | JobStatus::Failed, _) => Ok(completed(running, status, result, None, now)),
+        (JobStatus::TimedOut, None) => {
             Ok(timed_out_running(running, result, "reported by the runner".to_owned(), now))
         }
-        JobStatus::Cancelled => Ok(cancelled_running(running, result, None, now)),
-        JobStatus::Queued | JobStatus::Running => Err(JobError::NotTerminal(status)),
+        (JobStatus::Cancelled, _) => Ok(cancelled_running(running, result, None, now)),
+        (JobStatus::Queued | JobStatus::Running, _) => Err(JobError::NotTerminal(status)),
     }
 }
 

@@ -36,7 +36,7 @@ fn the_pipeline_being_deleted_the_loss_of_a_holder_ends_the_job() {
     let unfenced = running_unfenced(JobLaunched { max_retries: 1, ..launch() });
     for history in [running(), unfenced] {
         given(history)
-            .when(ExpireLease { backoff: None, ..expire(1, 1000) })
+            .when(ExpireLease { retries: Retries::Forbidden, ..expire(1, 1000) })
             .then([expired(1, ExpiryCause::Silent, 1000), failed_for("runner_lost", 1, 1000)]);
     }
 }

@@ -44,7 +44,7 @@ fn a_failure_after_the_last_retry_ends_the_job() {
 #[test]
 fn the_pipeline_being_deleted_a_failure_ends_the_job_with_its_result() {
     let report = failure();
-    let complete = CompleteJob { lease: Some(lease(1)), report, backoff: None, now: at(1005) };
+    let complete = CompleteJob { lease: Some(lease(1)), report, retries: Retries::Forbidden, now: at(1005) };
     let failed = JobCompleted { result: Some(result(1)), ..end_recorded(1, JobStatus::Failed, 1005) };
     given(running_after_failures(1, 0))
         .when(JobCommand::Complete(complete))
@@ -132,15 +132,14 @@ fn retries_wait_a_second_then_twice_as_long_each_time() {
 #[test]
 fn a_wait_never_exceeds_a_hundred_seconds_before_jitter() {
     for retries in [7, 8, 31, 32, 1000, u32::MAX] {
-        assert_eq!(BACKOFF.after(retries), Duration::from_secs(100));
+        assert_eq!(ALLOWED.backoff(retries), Some(Duration::from_secs(100)));
     }
 }
 
 #[test]
 fn chance_adds_up_to_a_quarter_to_a_wait() {
-    let after = |jitter| Backoff { jitter }.after(2);
-    assert_eq!(after(0.0), Duration::from_secs(4));
-    assert_eq!(after(0.5), Duration::from_millis(4500));
-    assert_eq!(after(1.0), Duration::from_secs(5));
-    assert_eq!((after(-3.0), after(7.0)), (Duration::from_secs(4), Duration::from_secs(5)));
+    for (jitter, millis) in [(0.0, 4000), (0.5, 4500), (1.0, 5000), (-3.0, 4000), (7.0, 5000)] {
+        let backoff = Retries::Allowed { jitter }.backoff(2);
+        assert_eq!(backoff, Some(Duration::from_millis(millis)), "{jitter}");
+    }
 }
