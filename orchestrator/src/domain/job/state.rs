@@ -246,8 +246,9 @@ impl Running {
 pub struct LogAttempt {
     /// Its number.
     pub attempt: u32,
-    /// Whether the batch is the first sign of work: then a start has to be recorded too.
-    pub starts: bool,
+    /// Whether the batch is the first sign of work, or the first sign that the holder fences: then that has to be
+    /// recorded too, by a start.
+    pub is_news: bool,
 }
 
 impl JobState {

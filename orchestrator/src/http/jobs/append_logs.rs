@@ -149,7 +149,7 @@ impl Sender {
         }
         let attempt = log_attempt(&job)?;
         self.metadata = AppState::of_holder(take(&mut self.metadata), &job.aggregate.state, self.lease);
-        if !attempt.starts {
+        if !attempt.is_news {
             return Ok((job, attempt));
         }
         let start = JobCommand::Start(StartJob { lease: self.lease, now });

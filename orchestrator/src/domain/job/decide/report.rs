@@ -164,7 +164,7 @@ pub(super) fn refuse_report(launch: &JobLaunched, history: &History, refused: Re
     })]
 }
 
-/// The attempt that a sender writes logs for, and whether this is its first sign of work. Logs are accepted for
+/// The attempt that a sender writes logs for, and whether that it does so is to be recorded. Logs are accepted for
 /// `grace` after the end of the job, since a runner may retry that long to deliver its last lines.
 pub(in crate::domain::job) fn log_attempt(
     state: &JobState,
@@ -176,8 +176,8 @@ pub(in crate::domain::job) fn log_attempt(
         JobState::Absent => Err(JobError::NotFound),
         JobState::Queued(queued) => Err(not_held(&queued.history, lease)),
         JobState::Running(running) => {
-            let starts = !begin(running, lease, now)?.is_empty();
-            Ok(LogAttempt { attempt: running.holder.attempt, starts })
+            let is_news = !begin(running, lease, now)?.is_empty();
+            Ok(LogAttempt { attempt: running.holder.attempt, is_news })
         }
         JobState::Ended(ended) => {
             let Some(last) = &ended.history.last else { return Err(JobError::NotRunning) };
@@ -186,7 +186,7 @@ pub(in crate::domain::job) fn log_attempt(
             } else if elapsed(ended.ended_at, now) > grace {
                 Err(JobError::LogSealed)
             } else {
-                Ok(LogAttempt { attempt: last.attempt, starts: false })
+                Ok(LogAttempt { attempt: last.attempt, is_news: false })
             }
         }
     }
