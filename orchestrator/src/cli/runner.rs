@@ -62,7 +62,7 @@ pub(super) async fn run(command: RunnerSubcommand) -> anyhow::Result<()> {
         RunnerSubcommand::Run(options) => {
             let _telemetry = telemetry::init(&options.log).map_err(anyhow::Error::from_boxed)?;
             let mut signals = EndSignals::listen()?;
-            runner::run(options.runner, async move {
+            runner::run(options.runner, async || {
                 signals.next().await;
             })
             .await

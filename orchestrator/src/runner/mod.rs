@@ -24,7 +24,6 @@ mod workspace;
 
 use anyhow::Context;
 use rivet_events::id::CommandId;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -44,9 +43,10 @@ const MODULES: [&str; 4] = ["env", "input", "log", "process"];
 /// The module that is provided only where there is a container engine.
 const CONTAINER_MODULE: &str = "container";
 
-/// Works for a server until `shutdown`, then claims no more and waits for the running jobs (drains). They are killed
-/// when that takes longer than the drain grace, or at a second SIGTERM or SIGINT.
-pub async fn run(options: RunnerOptions, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+/// Works for a server until it is told to end by the first signal, then claims no more and waits for the running jobs
+/// (drains). They are killed when that takes longer than the drain grace, or at the second signal. Each call of
+/// `next_signal` waits for one.
+pub async fn run(options: RunnerOptions, mut next_signal: impl AsyncFnMut()) -> anyhow::Result<()> {
     let work_dir = options.work_dir.clone().unwrap_or_else(|| std::env::temp_dir().join("rivet-runner"));
     Workspace::try_out(&work_dir)?;
     let held_jobs = HeldJobs::default();
@@ -85,11 +85,11 @@ pub async fn run(options: RunnerOptions, shutdown: impl Future<Output = ()>) -> 
     let mut work = std::pin::pin!(work);
     tokio::select! {
         ended = &mut work => return ended,
-        () = shutdown => drain.cancel(),
+        () = next_signal() => drain.cancel(),
     }
     tokio::select! {
         ended = &mut work => return ended,
-        () = second_signal() => tracing::warn!("a second signal: running jobs are killed"),
+        () = next_signal() => tracing::warn!("a second signal: running jobs are killed"),
         () = tokio::time::sleep(options.drain_grace) => tracing::warn!("the drain takes too long: jobs are killed"),
     }
     stop_now.cancel();
@@ -114,19 +114,6 @@ async fn register(client: &Client, options: &RunnerOptions, engine: Option<Engin
     }
     tracing::info!(server = %options.server, runner_id = %options.id, ?capabilities, "registered");
     Ok(())
-}
-
-async fn second_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        // If signals cannot be watched, the drain grace alone bounds the drain.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }
 
 /// The time by this machine's clock, for log entries.
