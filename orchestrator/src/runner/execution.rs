@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rivet_events::id::{JobId, LeaseId, PipelineId};
+use rivet_events::job::{JobResult, JobStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -36,44 +37,27 @@ fn first_attempt() -> u32 {
     1
 }
 
-/// How a job ended, as it is sent to the server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct JobResult {
-    /// Whether every stage ran to its end.
-    pub(super) success: bool,
-    /// 0, or the exit code of the command that failed the job, or 1.
-    pub(super) exit_code: i32,
-    /// What the stages returned, by stage.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) output: Option<Value>,
-    /// Why the job failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) error_message: Option<String>,
-}
-
 /// The body of the report that ends a job.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Completion {
-    status: &'static str,
+    status: JobStatus,
     result: JobResult,
 }
 
-impl JobResult {
-    /// A job that did what it should.
-    pub(super) fn succeeded(output: Option<Value>) -> Self {
-        Self { success: true, exit_code: 0, output, error_message: None }
-    }
+/// The result of a job that did what it should, with what its stages returned, by stage.
+pub(super) fn succeeded(output: Option<Value>) -> JobResult {
+    JobResult { success: true, exit_code: 0, output, error_message: None }
+}
 
-    /// A job that failed, and why.
-    pub(super) fn failed(exit_code: i32, error_message: impl Into<String>) -> Self {
-        Self { success: false, exit_code, output: None, error_message: Some(error_message.into()) }
-    }
+/// The result of a job that failed, and why. The exit code is that of the command that failed it, or 1.
+pub(super) fn failed(exit_code: i32, error_message: impl Into<String>) -> JobResult {
+    JobResult { success: false, exit_code, output: None, error_message: Some(error_message.into()) }
 }
 
 impl Completion {
     /// The report of a job that ended by itself.
     pub(super) fn of(result: JobResult) -> Self {
-        let status = if result.success { "Succeeded" } else { "Failed" };
+        let status = if result.success { JobStatus::Succeeded } else { JobStatus::Failed };
         Self { status, result }
     }
 
@@ -82,14 +66,14 @@ impl Completion {
         match result {
             Some(result) if result.success => Self::of(result),
             Some(_) | None => Self {
-                status: "Cancelled",
-                result: JobResult::failed(CANCELLED_EXIT_CODE, "cancelled on request"),
+                status: JobStatus::Cancelled,
+                result: failed(CANCELLED_EXIT_CODE, "cancelled on request"),
             },
         }
     }
 
     /// The reported status.
-    pub(super) fn status(&self) -> &'static str {
+    pub(super) fn status(&self) -> JobStatus {
         self.status
     }
 
@@ -113,8 +97,8 @@ mod tests {
 
     #[test]
     fn a_success_outruns_its_cancellation() {
-        assert_eq!(Completion::of_cancelled(Some(JobResult::succeeded(None))).status, "Succeeded");
-        assert_eq!(Completion::of_cancelled(Some(JobResult::failed(1, "stopped"))).status, "Cancelled");
+        assert_eq!(Completion::of_cancelled(Some(succeeded(None))).status, JobStatus::Succeeded);
+        assert_eq!(Completion::of_cancelled(Some(failed(1, "stopped"))).status, JobStatus::Cancelled);
         assert_eq!(Completion::of_cancelled(None).result.exit_code, 130);
     }
 }

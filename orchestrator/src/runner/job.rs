@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use rivet_events::id::JobId;
+use rivet_events::job::JobResult;
 use rivet_events::job_log::LogEntry;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{Client, WriteError};
 use super::container::Engine;
-use super::execution::{Completion, JobExecution, JobResult};
+use super::execution::{Completion, JobExecution, failed};
 use super::held_jobs::HeldJobs;
 use super::job_process::{JobOrder, JobProcess, Message, Messages};
 use super::log_shipper;
@@ -52,7 +53,7 @@ impl JobRunner {
         match ended {
             Some(Ok(completion)) => {
                 let why = completion.error_message().unwrap_or_default();
-                tracing::info!(%job_id, attempt, status = completion.status(), why, "job ended");
+                tracing::info!(%job_id, attempt, status = completion.status().as_str(), why, "job ended");
             }
             Some(Err(error)) => tracing::warn!(%job_id, attempt, "job dropped: {error}"),
             None => {
@@ -68,18 +69,18 @@ impl JobRunner {
         self.client.start(&job).await?;
         let completion = match self.execute(&job, &held.cancel).await {
             Ok(End::Ended { result, cancelled: true }) => Completion::of_cancelled(result),
-            Ok(End::Ended { result, cancelled: false }) => Completion::of(
-                result.unwrap_or_else(|| JobResult::failed(1, "the job ended without a result")),
-            ),
+            Ok(End::Ended { result, cancelled: false }) => {
+                Completion::of(result.unwrap_or_else(|| failed(1, "the job ended without a result")))
+            }
             Ok(End::LeaseLost) => return Err(WriteError::LeaseLost),
-            Err(error) => Completion::of(JobResult::failed(1, format!("{error:#}"))),
+            Err(error) => Completion::of(failed(1, format!("{error:#}"))),
         };
         match self.client.complete(&job, &completion).await {
             Ok(()) => Ok(completion),
             Err(WriteError::Refused(reply)) if reply.status != StatusCode::CONFLICT => {
                 // Without any result the job would hang until its lease expires, and then run again.
                 let why = format!("the server refused the result: {}", reply.explanation());
-                let completion = Completion::of(JobResult::failed(1, why));
+                let completion = Completion::of(failed(1, why));
                 self.client.complete(&job, &completion).await.map(|()| completion)
             }
             Err(error) => Err(error),
@@ -136,8 +137,7 @@ impl JobRunner {
         let status = process.reap().await;
         let cancelled = cancel.is_cancelled();
         let result = result.or_else(|| {
-            (!cancelled)
-                .then(|| JobResult::failed(1, format!("the job's process ended without a result: {status}")))
+            (!cancelled).then(|| failed(1, format!("the job's process ended without a result: {status}")))
         });
         End::Ended { result, cancelled }
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::Context;
+use rivet_events::job::JobResult;
 use rivet_events::job_log::LogEntry;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::container::Engine;
-use super::execution::{JobExecution, JobResult};
+use super::execution::JobExecution;
 
 /// The hidden subcommand of the binary that runs [`super::script::main`].
 pub const JOB_PROCESS_COMMAND: &str = "runner-job";

@@ -19,12 +19,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
+use rivet_events::job::JobResult;
 use rustix::process::{Signal, getpgrp, kill_process_group};
 use signal_hook::consts::SIGTERM;
 use signal_hook::flag;
 
 use self::reporter::Reporter;
-use super::execution::JobResult;
+use super::execution::failed;
 use super::job_process::JobOrder;
 
 /// Runs the job whose order is on standard input, and reports its result on standard output. The exit code says only
@@ -38,7 +39,7 @@ pub fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            reporter.result(JobResult::failed(1, format!("the job cannot be run: {error}")));
+            reporter.result(failed(1, format!("the job cannot be run: {error}")));
             ExitCode::FAILURE
         }
     }

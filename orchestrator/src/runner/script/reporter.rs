@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rivet_events::job::JobResult;
 use rivet_events::job_log::{LogEntry, LogLevel};
 
-use crate::runner::execution::JobResult;
 use crate::runner::job_process::Message;
 
 /// Longest message of one entry, in bytes; a longer one is split. JSON may need six bytes for one of them, and a

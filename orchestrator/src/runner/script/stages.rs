@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use mlua::{ChunkMode, Function, Result, Table, Value};
+use rivet_events::job::JobResult;
 use rivet_events::job_log::LogLevel;
 use serde_json::Map;
 
@@ -15,7 +16,7 @@ use super::reporter::Reporter;
 use super::state::{self, Job};
 use super::value;
 use crate::definition::sandbox;
-use crate::runner::execution::JobResult;
+use crate::runner::execution::{failed, succeeded};
 use crate::runner::job_process::JobOrder;
 
 /// Variables that describe the machine: an image has its own.
@@ -59,12 +60,12 @@ pub(super) fn run(order: JobOrder, reporter: Reporter, cancelled: Arc<AtomicBool
         }
     };
     match run() {
-        Ok(output) => JobResult::succeeded(kept(&job, output)),
+        Ok(output) => succeeded(kept(&job, output)),
         Err(error) => {
             let mut why = super::without_nul(&explanation(&error));
             job.reporter.log(LogLevel::Error, &why);
             why.truncate(why.floor_char_boundary(MAX_ERROR_BYTES));
-            JobResult::failed(exit_code(&error), why)
+            failed(exit_code(&error), why)
         }
     }
 }
