@@ -1,56 +1,58 @@
-//! Parses server-sent events from pieces that may end anywhere. It reads only what our server sends: frames with one
-//! line for each field, also for the data.
+//! Parses server-sent events from pieces that may end anywhere, for our clients. It reads only what our server sends:
+//! frames with one line for each field, also for the data.
 
 use memchr::memchr;
 use memchr::memmem::Finder;
 
-/// An event.
+/// An event; or, without data, a frame that opens the stream or keeps it open.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     /// Its type; empty where it is the default one.
-    pub(super) event: &'a [u8],
+    pub(crate) event: &'a [u8],
     /// Its id.
-    pub(super) id: &'a [u8],
-    /// Its data.
-    pub(super) data: &'a [u8],
+    pub(crate) id: &'a [u8],
+    /// Its data; only an event has any.
+    pub(crate) data: &'a [u8],
 }
 
 impl<'a> Frame<'a> {
     /// The first member of this name in the data, which must be a string without escapes.
-    pub(super) fn text(&self, member: &str) -> Option<&'a str> {
+    pub(crate) fn text(&self, member: &str) -> Option<&'a str> {
         let start = Finder::new(&format!("\"{member}\":\"")).find(self.data)? + member.len() + 4;
         let rest = &self.data[start..];
         str::from_utf8(&rest[..memchr(b'"', rest)?]).ok()
     }
 
+    /// Whether it is an event.
+    pub(crate) fn is_event(&self) -> bool {
+        !self.data.is_empty()
+    }
+
     /// The id as a number.
-    pub(super) fn number(&self) -> Option<u64> {
+    pub(crate) fn number(&self) -> Option<u64> {
         str::from_utf8(self.id).ok()?.parse().ok()
     }
 }
 
 /// The parser of one stream. It keeps what has arrived and is not a whole frame yet.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     end: Finder<'static>,
     open: Vec<u8>,
 }
 
 impl Frames {
     /// The beginning of a stream.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { end: Finder::new(b"\n\n"), open: Vec::new() }
     }
 
-    /// Takes a piece, and calls `on_event` for each event that it completes. Frames without data are no events.
-    pub(super) fn push(&mut self, piece: &[u8], mut on_event: impl FnMut(Frame<'_>)) {
+    /// Takes a piece, and calls `on_frame` for each frame that it completes.
+    pub(crate) fn push(&mut self, piece: &[u8], mut on_frame: impl FnMut(Frame<'_>)) {
         self.open.extend_from_slice(piece);
         let mut start = 0;
         while let Some(length) = self.end.find(&self.open[start..]) {
-            let frame = parse(&self.open[start..start + length]);
-            if !frame.data.is_empty() {
-                on_event(frame);
-            }
+            on_frame(parse(&self.open[start..start + length]));
             start += length + 2;
         }
         self.open.drain(..start);
@@ -89,10 +91,16 @@ mod tests {
             let (mut frames, mut seen) = (Frames::new(), Vec::new());
             for piece in STREAM.chunks(size) {
                 frames.push(piece, |frame| {
-                    seen.push((frame.event.to_vec(), frame.number(), frame.text("at").map(str::to_owned)));
+                    let at = frame.text("at").map(str::to_owned);
+                    seen.push((frame.is_event(), frame.event.to_vec(), frame.number(), at));
                 });
             }
-            let expected = [(vec![], Some(7), Some("now".to_owned())), (b"end".to_vec(), None, None)];
+            let expected = [
+                (false, vec![], Some(6), None),
+                (true, vec![], Some(7), Some("now".to_owned())),
+                (false, vec![], Some(7), None),
+                (true, b"end".to_vec(), None, None),
+            ];
             assert_eq!(seen, expected, "in pieces of {size}");
         }
     }

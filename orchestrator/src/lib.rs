@@ -18,6 +18,7 @@ mod digest;
 mod dispatch;
 pub mod domain;
 mod feed;
+mod frames;
 mod http;
 mod leadership;
 mod liveness;

@@ -11,7 +11,6 @@
 mod error;
 mod fixture;
 mod followers;
-mod frames;
 mod http;
 mod lag;
 mod load;

@@ -13,6 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::client::{Client, items, refusal, text};
 use super::output::{printable, write_json};
+use crate::frames::Frames;
 use crate::telemetry::{chain, colours};
 
 /// Entries that are read at a time.
@@ -24,6 +25,9 @@ const LAST_PAUSE: Duration = Duration::from_secs(10);
 const MAX_FAILURES: u32 = 20;
 /// A server sends something at least every 15 s: one that is silent for longer than this is gone.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
+
+/// Type of the event that ends a log.
+const END: &[u8] = b"end";
 
 /// Prints the log as it is.
 pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
@@ -98,20 +102,27 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
 }
 
 async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {
-    let mut events = EventStream::default();
-    let mut heard = 0;
+    let (mut frames, mut heard) = (Frames::new(), 0);
+    let (mut outcome, mut has_ended) = (Ok(()), false);
     while let Ok(Ok(Some(chunk))) = timeout(LONGEST_SILENCE, response.chunk()).await {
-        for event in events.push(&chunk) {
+        frames.push(&chunk, |frame| {
             heard += 1;
-            if event.name == "end" {
-                return Ok(Outcome::Ended);
+            has_ended |= frame.event == END;
+            if let Ok(entry) = serde_json::from_slice::<Value>(frame.data)
+                && !has_ended
+                && outcome.is_ok()
+            {
+                outcome = printer.print(&entry, frame.number().or(entry["index"].as_u64()));
             }
-            let Ok(entry) = serde_json::from_str::<Value>(&event.data) else { continue };
-            let index = event.id.parse().ok().or(entry["index"].as_u64());
-            printer.print(&entry, index).map_err(|error| Failure::Final(error.into()))?;
+        });
+        if let Err(error) = outcome {
+            return Err(Failure::Final(error.into()));
+        }
+        if has_ended {
+            return Ok(Outcome::Ended);
         }
     }
-    // The first event only opens the stream.
+    // The first frame only opens the stream.
     if heard > 1 {
         Ok(Outcome::BrokenOff)
     } else {
@@ -174,50 +185,6 @@ fn style(level: &str) -> Style {
     }
 }
 
-/// Parses server-sent events from chunks, which may end anywhere.
-#[derive(Default)]
-struct EventStream {
-    bytes: Vec<u8>,
-    event: SentEvent,
-}
-
-#[derive(Debug, Default, PartialEq, Eq)]
-struct SentEvent {
-    id: String,
-    name: String,
-    data: String,
-}
-
-impl EventStream {
-    /// Takes a chunk, and returns the events that it completes.
-    fn push(&mut self, chunk: &[u8]) -> Vec<SentEvent> {
-        self.bytes.extend_from_slice(chunk);
-        let mut whole = Vec::new();
-        while let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.bytes.drain(..=end).collect();
-            let line = String::from_utf8_lossy(&line);
-            let line = line.trim_end_matches(['\r', '\n']);
-            if line.is_empty() {
-                let event = std::mem::take(&mut self.event);
-                if event != SentEvent::default() {
-                    whole.push(event);
-                }
-                continue;
-            }
-            let (field, value) = line.split_once(':').unwrap_or((line, ""));
-            let value = value.strip_prefix(' ').unwrap_or(value);
-            match field {
-                "id" => value.clone_into(&mut self.event.id),
-                "event" => value.clone_into(&mut self.event.name),
-                "data" if self.event.data.is_empty() => value.clone_into(&mut self.event.data),
-                "data" => self.event.data = format!("{}\n{value}", self.event.data),
-                _ => {}
-            }
-        }
-        whole
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,18 +199,5 @@ mod tests {
         };
         let error = until_ended(follow, |_| Duration::ZERO).await.unwrap_err();
         assert_eq!((error.to_string().as_str(), times), ("broken off", 3 + MAX_FAILURES + 1));
-    }
-
-    #[test]
-    fn events_are_put_together_from_pieces() {
-        let mut stream = EventStream::default();
-        assert_eq!(stream.push(b": ping\n\nid: 7\nda"), []);
-        let event = |id: &str, name: &str, data: &str| SentEvent {
-            id: id.into(),
-            name: name.into(),
-            data: data.into(),
-        };
-        assert_eq!(stream.push(b"ta: {\"a\":1}\r\n\r\nevent: end\ndata:\n"), [event("7", "", "{\"a\":1}")]);
-        assert_eq!(stream.push(b"\ndata: a\ndata: b\n\n"), [event("", "end", ""), event("", "", "a\nb")]);
     }
 }

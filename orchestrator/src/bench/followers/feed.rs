@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::{PAUSE, Shared, Tally, increase};
 use crate::bench::error::Failure;
-use crate::bench::frames::Frames;
 use crate::bench::http::Connection;
 use crate::bench::request::{Fill, Request};
+use crate::frames::Frames;
 
 const NAME: &str = "follow events";
 const PATH: &str = "/api/events/stream";
@@ -77,7 +77,7 @@ impl Follower {
         while let Some(piece) = connection.next_piece().await? {
             let mut is_first = shared.recorder.counts();
             frames.push(piece, |frame| {
-                let Some(at) = frame.number() else { return };
+                let Some(at) = frame.number().filter(|_| frame.is_event()) else { return };
                 let last = position.replace(at);
                 if last > 0 {
                     increase(&tally.missed, (at - last.min(at)).saturating_sub(1));

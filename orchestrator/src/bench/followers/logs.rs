@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use super::{Shared, Tally, increase};
 use crate::bench::error::Failure;
-use crate::bench::frames::Frames;
 use crate::bench::http::Connection;
 use crate::bench::options::BenchOptions;
 use crate::bench::request::{Fill, Request};
+use crate::frames::Frames;
 
 const NAME: &str = "follow a log";
 /// Shortest time from one job to the next.
@@ -74,7 +74,7 @@ impl Follower {
                 if frame.event == END {
                     has_ended = true;
                 } else {
-                    received += 1;
+                    received += u64::from(frame.is_event());
                 }
             });
         }

@@ -74,7 +74,8 @@ async fn a_command_of_the_framework_is_recorded_in_the_log_and_observed() {
     assert!(recorded[0].metadata.command_id.is_some());
     let events: Vec<EventEnvelope<Job>> = jobs.load_events(&job_id.to_string()).await.unwrap();
     assert_eq!((events[0].sequence, &events[0].metadata), (1, &recorded[0].metadata.to_map()));
-    let [(before, after)] = &seen.lock().unwrap()[..] else { panic!("one append is observed") };
+    let seen = seen.lock().unwrap().clone();
+    let [(before, after)] = &seen[..] else { panic!("one append is observed") };
     assert_eq!(before.state, JobState::Absent);
     assert_ne!(discriminant(&before.state), discriminant(&after.state));
     assert_eq!(jobs.load(job_id).await.unwrap().aggregate, *after);
