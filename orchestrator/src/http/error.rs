@@ -55,11 +55,6 @@ pub(super) struct Problem<'a> {
 }
 
 impl ApiError {
-    /// The stable code.
-    pub(super) fn code(&self) -> &'static str {
-        self.code
-    }
-
     /// An error of this status, code and text.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), headers: vec![], members: Map::new() }

@@ -20,7 +20,8 @@ use serde::Deserialize;
 use tokio::time::{Instant, interval_at};
 use utoipa::ToSchema;
 
-use super::execution::{self, Claim, ClaimError, answer_again};
+use super::claim_error::ClaimError;
+use super::execution::{self, Claim, answer_again};
 use crate::digest;
 use crate::dispatch::{Place, READ_WAIT, RequestCopy, RequestName, Reservation, Turn};
 use crate::http::answer::Recorded;
@@ -170,7 +171,7 @@ impl Request {
                 drop(offered);
                 Ok(None)
             }
-            Err(ClaimError::Refused(_)) => {
+            Err(ClaimError::Refused(_) | ClaimError::Undefined(_)) => {
                 offered.tried();
                 Ok(None)
             }

@@ -2,10 +2,11 @@
 
 use rivet_events::id::{JobId, LeaseId, RunnerId};
 use rivet_events::job::{Concurrency, JobEvent};
-use rivet_events::log::{StoreError, StreamWrite};
+use rivet_events::log::StreamWrite;
 use rivet_events::pipeline::PipelineDefinition;
 use rivet_events::{Event, Metadata, Position, StreamId, Version};
 
+use super::claim_error::ClaimError;
 use crate::commands::{CommandError, Committed, Loaded};
 use crate::domain::group::{Group, GroupCommand, GroupError, Place, TakePlace};
 use crate::domain::job::{ClaimJob, Job, JobCommand, JobError, JobState};
@@ -31,50 +32,6 @@ pub(super) struct Claim {
     pub(super) request_key: Option<String>,
 }
 
-/// Why a claim was not won.
-#[derive(Debug)]
-pub(super) enum ClaimError {
-    /// The job refuses it.
-    Refused(ApiError),
-    /// The job's concurrency group has no place left.
-    Full(ApiError),
-    /// Another stream in the same append has moved.
-    Stale(StreamId),
-    /// The job, its group or its pipeline cannot be read.
-    Corrupt(StreamId, StoreError),
-    /// Anything else.
-    Failed(ApiError),
-}
-
-impl From<ApiError> for ClaimError {
-    fn from(error: ApiError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for ClaimError {
-    fn from(error: CommandError<E>) -> Self {
-        match error {
-            CommandError::Refused(refusal) => Self::Refused(refusal.into()),
-            CommandError::Stale(moved) => Self::Stale(moved),
-            CommandError::Corrupt(stream, error) => Self::Corrupt(stream, error),
-            CommandError::Contended(_) | CommandError::Overloaded | CommandError::Unavailable(_) => {
-                Self::Failed(error.into())
-            }
-        }
-    }
-}
-
-impl From<ClaimError> for ApiError {
-    fn from(error: ClaimError) -> Self {
-        match error {
-            ClaimError::Stale(_) => Self::unavailable("contended", "the job changes too fast"),
-            ClaimError::Corrupt(stream, error) => CommandError::<JobError>::Corrupt(stream, error).into(),
-            ClaimError::Refused(error) | ClaimError::Full(error) | ClaimError::Failed(error) => error,
-        }
-    }
-}
-
 /// Claims the job. `along` is what is written to other streams in the same append.
 pub(super) async fn claim(
     state: &AppState,
@@ -91,8 +48,8 @@ pub(super) async fn claim(
         let along: Vec<StreamWrite> = along.iter().cloned().chain([unmoved]).collect();
         match claim_as(state, claim, &runner.aggregate.state, &along, metadata).await {
             Err(ClaimError::Stale(moved)) if moved == stream => runners.forget(&claim.runner_id),
-            Err(ClaimError::Refused(error))
-                if error.code() == "capability_missing" && !runners.is_current(&runner).await? => {}
+            Err(ClaimError::Refused(JobError::CapabilityMissing { .. }))
+                if !runners.is_current(&runner).await? => {}
             claimed => return claimed,
         }
     }
@@ -109,7 +66,7 @@ async fn claim_as(
 ) -> Result<Recorded<JobExecutionInfo>, ClaimError> {
     let job_id = claim.job_id;
     let job = state.commands.jobs.load(job_id).await?.aggregate;
-    let launch = job.state.launch().ok_or_else(|| ClaimError::Refused(unknown_job(job_id)))?.clone();
+    let launch = job.state.launch().ok_or(JobError::NotFound)?.clone();
     // Loaded before the claim, so that a claim that succeeds can be answered.
     let definition = state.definition_of(&launch).await?;
     let command = ClaimJob {
@@ -158,15 +115,15 @@ async fn claim_with_place(
     let _turn = state.commands.turn_in_group(&group_id).await;
     for _ in 0..MAX_TRIES {
         let group = groups.load(&group_id).await?;
-        let (write, group) = match take_place(state, &group, place, concurrency).await? {
-            Ok(taken) => taken,
+        let (write, group) = match take_place(state, &group, place, concurrency).await {
             // Perhaps full because of this very job, which was claimed before. Then the job answers without a place.
-            Err(full) => {
+            Err(ClaimError::Full(full)) => {
                 return match execute(state, job_id, claim, along, metadata).await {
-                    Err(CommandError::Refused(JobError::PlaceMissing)) => Err(ClaimError::Full(full.into())),
+                    Err(CommandError::Refused(JobError::PlaceMissing)) => Err(full.into()),
                     claimed => Ok(claimed?),
                 };
             }
+            taken => taken?,
         };
         let stream = write.stream.clone();
         let writes: Vec<StreamWrite> = std::iter::once(write).chain(along.iter().cloned()).collect();
@@ -192,7 +149,7 @@ async fn take_place(
     group: &Loaded<Group>,
     place: Place,
     concurrency: &Concurrency,
-) -> Result<Result<(StreamWrite, Loaded<Group>), GroupError>, ClaimError> {
+) -> Result<(StreamWrite, Loaded<Group>), ClaimError> {
     let groups = &state.commands.groups;
     let take = |ended| {
         let (group, limit) = (concurrency.group.clone(), concurrency.limit);
@@ -203,11 +160,7 @@ async fn take_place(
         let ended = ended(state, &group.aggregate.state.places, concurrency.limit).await?;
         decided = groups.decide(group, take(ended)).await;
     }
-    match decided {
-        Ok(taken) => Ok(Ok(taken)),
-        Err(CommandError::Refused(full)) => Ok(Err(full)),
-        Err(error) => Err(error.into()),
-    }
+    Ok(decided?)
 }
 
 /// Places whose leases have ended, the oldest ones: enough for this claim and for some that follow.

@@ -4,6 +4,7 @@
 pub(super) mod append_logs;
 pub(super) mod cancel;
 pub(super) mod claim;
+mod claim_error;
 pub(super) mod claim_next;
 pub(super) mod complete;
 mod execution;
