@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 use super::header::RequestId;
-use super::state::{Actor, AppState};
+use super::metadata::by_client;
 use strict::Strict;
 
 /// The largest body: a log batch can be the whole output of a job.
@@ -115,7 +115,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Client {
         let Extension(request_id) = Extension::<RequestId>::from_request_parts(parts, state)
             .await
             .map_err(|rejection| ApiError::internal(&rejection))?;
-        Ok(Self(AppState::metadata(&parts.headers, &request_id, &Actor::Client)))
+        Ok(Self(by_client(&parts.headers, request_id)))
     }
 }
 

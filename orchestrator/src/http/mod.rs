@@ -19,6 +19,7 @@ mod guard;
 mod header;
 mod health;
 mod jobs;
+mod metadata;
 mod metrics;
 mod moment;
 mod openapi;
@@ -117,9 +118,7 @@ fn of_runners() -> Router<AppState> {
             "/api/runners/register",
             post(runners::register::register)
                 .get(|state, at| runners::get::get(state, runners::called_register(), at))
-                .delete(|state, id, headers| {
-                    runners::delete::delete(state, id, headers, runners::called_register())
-                }),
+                .delete(|state, client| runners::delete::delete(state, client, runners::called_register())),
         )
         .route("/api/runners", get(runners::list::list))
         .route(

@@ -1,13 +1,11 @@
 //! The state that handlers share, and operations that several of them need.
 
-use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use rivet_events::deliveries::Deliveries;
-use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
+use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::job::JobLaunched;
 use rivet_events::pipeline::PipelineDefinition;
 use rivet_events::{Metadata, Position};
@@ -16,22 +14,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::ApiError;
-use super::header::{RequestId, is_traceparent};
 use crate::clock::Clock;
 use crate::commands::{CommandError, Commands, Committed};
 use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
-use crate::domain::job::{JobState, Retries, Running};
+use crate::domain::job::{JobState, Retries};
 use crate::domain::pipeline::PipelineError;
 use crate::domain::runner::{RecordHeartbeat, Registered, Runner, RunnerCommand, RunnerState};
 use crate::feed::Feed;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::telemetry::note_runner;
-
-/// Longest name of a client that is kept with its events, in characters.
-const MAX_USER_AGENT: usize = 200;
 
 /// The state that handlers share. Clones share it too, and are cheap: every layer makes one for every request.
 #[derive(Clone)]
@@ -71,52 +64,7 @@ pub(crate) struct Parts {
     pub(crate) began_at: Position,
 }
 
-/// Who sends a command, for the events' metadata.
-#[derive(Debug, Clone)]
-pub(super) enum Actor<'a> {
-    /// A client that did not identify itself.
-    Client,
-    /// A runner, by its name.
-    Runner(&'a RunnerId),
-}
-
-impl fmt::Display for Actor<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Client => f.write_str("client"),
-            Self::Runner(id) => write!(f, "runner:{id}"),
-        }
-    }
-}
-
 impl AppState {
-    /// The metadata of a command that came with a request.
-    pub(super) fn metadata(headers: &HeaderMap, request_id: &RequestId, actor: &Actor<'_>) -> Metadata {
-        if let Actor::Runner(id) = actor {
-            note_runner(id);
-        }
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        Metadata {
-            actor: Some(actor.to_string()),
-            correlation_id: Some(request_id.0.clone()),
-            causation_id: None,
-            command_id: None,
-            request_id: Some(request_id.0.clone()),
-            user_agent: text("user-agent").map(|name| name.chars().take(MAX_USER_AGENT).collect()),
-            traceparent: text("traceparent").filter(|value| is_traceparent(value)).map(str::to_owned),
-        }
-    }
-
-    /// The metadata of a command about a job: the actor is the holder, if the sender has shown the holder's lease.
-    pub(super) fn of_holder(metadata: Metadata, job: &JobState, lease: Option<LeaseId>) -> Metadata {
-        match job {
-            JobState::Running(Running { holder, .. }) if lease == Some(holder.lease_id) => {
-                Metadata { actor: Some(Actor::Runner(&holder.runner_id).to_string()), ..metadata }
-            }
-            JobState::Absent | JobState::Queued(_) | JobState::Running(_) | JobState::Ended(_) => metadata,
-        }
-    }
-
     /// The position to answer a command with: that of its last event, or the head of the log if it recorded nothing.
     pub(super) async fn position_of<A>(&self, committed: &Committed<A>) -> Result<Position, ApiError> {
         match committed.position {

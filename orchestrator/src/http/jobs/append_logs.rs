@@ -29,6 +29,7 @@ use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, JsonWithNul, Path, header_value};
 use crate::http::header::{CANCEL, LEASE, LOG_ACK, LOG_OFFSET};
+use crate::http::metadata::by_holder;
 use crate::http::state::{AppState, unknown_job};
 
 /// Most tries of a batch whose job changes meanwhile.
@@ -148,7 +149,7 @@ impl Sender {
             job = state.commands.jobs.load_fresh(job_id).await?;
         }
         let attempt = log_attempt(&job)?;
-        self.metadata = AppState::of_holder(take(&mut self.metadata), &job.aggregate.state, self.lease);
+        self.metadata = by_holder(take(&mut self.metadata), &job.aggregate.state, self.lease);
         if !attempt.is_news {
             return Ok((job, attempt));
         }

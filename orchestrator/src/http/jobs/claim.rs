@@ -1,8 +1,8 @@
 //! `POST /api/jobs/{id}/claim` (dialect A), `POST /api/jobs/execute/{id}` (dialect B): claims a job by its id.
 
+use axum::Json as JsonBody;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::{Extension, Json as JsonBody};
 use rivet_events::id::{JobId, LeaseId, RunnerId};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -11,9 +11,10 @@ use super::execution::{self, Claim};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, Path, request_key};
-use crate::http::header::{REQUEST_KEY, RequestId};
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, Json, Path, request_key};
+use crate::http::header::REQUEST_KEY;
+use crate::http::metadata::by_runner;
+use crate::http::state::AppState;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"runner_id": "build-1", "fencing": true}))]
@@ -37,12 +38,12 @@ pub(in crate::http) struct ClaimRequest {
 )]
 pub(in crate::http) async fn claim(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
+    Client(metadata): Client,
     headers: HeaderMap,
     Path(job_id): Path<JobId>,
     Json(body): Json<ClaimRequest>,
 ) -> Result<Recorded<JsonBody<JobExecutionInfo>>, ApiError> {
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
+    let metadata = by_runner(metadata, &body.runner_id);
     let key = request_key(&headers, &REQUEST_KEY)?;
     state.heard_from(&body.runner_id, &metadata).await?;
     let claim = Claim {

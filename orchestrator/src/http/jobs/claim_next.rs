@@ -8,10 +8,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json as JsonBody;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json as JsonBody};
 use rivet_events::claim::{ClaimAnswered, ClaimEvent};
 use rivet_events::id::{JobId, LeaseId, RunnerId};
 use rivet_events::log::StreamWrite;
@@ -27,9 +27,10 @@ use crate::dispatch::{Place, READ_WAIT, RequestCopy, RequestName, Reservation, T
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
-use crate::http::extract::{Json, request_key};
-use crate::http::header::{REQUEST_KEY, RequestId};
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, Json, request_key};
+use crate::http::header::REQUEST_KEY;
+use crate::http::metadata::by_runner;
+use crate::http::state::AppState;
 use crate::run_to_completion::run_to_completion;
 use crate::telemetry::chain;
 
@@ -66,11 +67,11 @@ pub(in crate::http) struct ClaimNextRequest {
 )]
 pub(in crate::http) async fn claim_next(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
+    Client(metadata): Client,
     headers: HeaderMap,
     Json(body): Json<ClaimNextRequest>,
 ) -> Result<Response, ApiError> {
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
+    let metadata = by_runner(metadata, &body.runner_id);
     let key = request_key(&headers, &REQUEST_KEY)?;
     state.polled_by(&body.runner_id, &metadata).await?;
     let deadline = Instant::now() + Duration::from_millis(body.wait_ms.unwrap_or_default()).min(MAX_WAIT);

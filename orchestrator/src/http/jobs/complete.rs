@@ -19,6 +19,7 @@ use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path, header_value};
 use crate::http::header::LEASE;
+use crate::http::metadata::by_holder;
 use crate::http::openapi::one_of;
 use crate::http::state::AppState;
 
@@ -99,15 +100,15 @@ pub(super) async fn finish(
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let now = state.clock.now();
     let before = before_report(state, job_id, lease).await?;
-    let by_holder = AppState::of_holder(metadata.clone(), &before, lease);
+    let of_holder = by_holder(metadata.clone(), &before, lease);
     // A success is never retried, so its pipeline is not asked.
     let is_success = report.status == JobStatus::Succeeded;
     let retries = if is_success { Retries::Forbidden } else { state.retries(&before).await };
     let complete = JobCommand::Complete(CompleteJob { lease, report: report.clone(), retries, now });
-    match state.commands.jobs.execute(job_id, complete, &by_holder).await {
+    match state.commands.jobs.execute(job_id, complete, &of_holder).await {
         Ok(committed) => {
             if is_end_of(&before, &committed.aggregate.state) {
-                state.note_holder(&before, &by_holder).await;
+                state.note_holder(&before, &of_holder).await;
             }
             Ok(done(state.position_of(&committed).await?))
         }

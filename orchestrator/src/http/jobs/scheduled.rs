@@ -1,9 +1,8 @@
 //! `GET /api/jobs/scheduled`: the jobs that a runner may claim by their ids, for runners that poll.
 
+use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use rivet_events::Metadata;
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobStatus;
@@ -13,10 +12,10 @@ use utoipa::IntoParams;
 
 use crate::http::body::Job;
 use crate::http::error::ApiError;
-use crate::http::extract::Query;
-use crate::http::header::RequestId;
+use crate::http::extract::{Client, Query};
+use crate::http::metadata::by_runner;
 use crate::http::moment::{At, Moment, answer_at};
-use crate::http::state::{Actor, AppState};
+use crate::http::state::AppState;
 
 /// Most jobs in the answer: a runner claims all that it is shown, so it is never shown the whole queue.
 const OFFERED: usize = 100;
@@ -44,8 +43,7 @@ pub(in crate::http) struct Poll {
 )]
 pub(in crate::http) async fn scheduled(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Query(poll): Query<Poll>,
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
@@ -54,10 +52,7 @@ pub(in crate::http) async fn scheduled(
     }
     let now = state.clock.now();
     let capabilities = match &poll.runner_id {
-        Some(runner_id) => {
-            let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(runner_id));
-            polled(&state, runner_id, &metadata).await?
-        }
+        Some(runner_id) => polled(&state, runner_id, &by_runner(metadata, runner_id)).await?,
         None => None,
     };
     let offered =

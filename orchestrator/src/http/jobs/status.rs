@@ -14,6 +14,7 @@ use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path, header_value};
 use crate::http::header::LEASE;
+use crate::http::metadata::by_holder;
 use crate::http::openapi::one_of;
 use crate::http::state::AppState;
 
@@ -56,7 +57,7 @@ pub(in crate::http) async fn set_status(
         JobStatus::Running => {
             let now = state.clock.now();
             let before = before_report(&state, job_id, lease).await?;
-            let metadata = AppState::of_holder(metadata, &before, lease);
+            let metadata = by_holder(metadata, &before, lease);
             let command = JobCommand::Start(StartJob { lease, now });
             let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
             state.note_holder(&committed.aggregate.state, &metadata).await;

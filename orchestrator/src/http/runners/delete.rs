@@ -1,17 +1,15 @@
 //! `DELETE /api/runners/{id}`
 
-use axum::Extension;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use rivet_events::id::RunnerId;
 
 use super::runner_id;
 use crate::domain::runner::{RemoveRunner, RunnerCommand};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
-use crate::http::extract::Path;
-use crate::http::header::RequestId;
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, Path};
+use crate::http::state::AppState;
 
 /// Remove a runner from the list.
 ///
@@ -27,12 +25,10 @@ use crate::http::state::{Actor, AppState};
 )]
 pub(in crate::http) async fn delete(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Path(id): Path<String>,
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let runner_id = runner_id(&id)?;
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Client);
     let command = RunnerCommand::Remove(RemoveRunner { now: state.clock.now() });
     let committed = state.commands.runners.execute(&runner_id, command, &metadata).await?;
     state.liveness.unrecorded(&runner_id, committed.version);

@@ -2,7 +2,6 @@
 //!
 //! With a lease it also tells the runner whether it still holds that job.
 
-use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
@@ -13,9 +12,10 @@ use super::runner_id;
 use crate::domain::job::{JobCommand, JobError, ShowLease};
 use crate::http::answer::done;
 use crate::http::error::{ApiError, method_not_allowed};
-use crate::http::extract::{Path, header_value};
-use crate::http::header::{CANCEL, LEASE, RequestId};
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, Path, header_value};
+use crate::http::header::{CANCEL, LEASE};
+use crate::http::metadata::by_runner;
+use crate::http::state::AppState;
 
 /// The end of a heartbeat's path, after the name of the runner.
 const HEARTBEAT: &str = "/heartbeat";
@@ -34,7 +34,7 @@ const HEARTBEAT: &str = "/heartbeat";
 )]
 pub(in crate::http) async fn heartbeat(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
+    Client(metadata): Client,
     headers: HeaderMap,
     Path(path): Path<String>,
 ) -> Result<Response, ApiError> {
@@ -42,7 +42,7 @@ pub(in crate::http) async fn heartbeat(
         return Err(wrong_method(Method::POST, Path(path)).await);
     };
     let runner_id = runner_id(id)?;
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&runner_id));
+    let metadata = by_runner(metadata, &runner_id);
     let lease = header_value(&headers, &LEASE)?;
     let mut position = match state.heard_from(&runner_id, &metadata).await? {
         Some(noted) => state.position_of(&noted).await?,

@@ -1,8 +1,7 @@
 //! `POST /api/runners/register`: registers a runner, and frees the jobs of its former process.
 
+use axum::Json as JsonBody;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::{Extension, Json as JsonBody};
 use rivet_events::Metadata;
 use rivet_events::id::RunnerId;
 use rivet_projections::runners::{self, HeldJob};
@@ -15,9 +14,9 @@ use crate::domain::runner::{RegisterRunner, RunnerCommand};
 use crate::http::answer::Recorded;
 use crate::http::body::Runner;
 use crate::http::error::ApiError;
-use crate::http::extract::Json;
-use crate::http::header::RequestId;
-use crate::http::state::{Actor, AppState};
+use crate::http::extract::{Client, Json};
+use crate::http::metadata::by_runner;
+use crate::http::state::AppState;
 use crate::telemetry::chain;
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -44,12 +43,11 @@ pub(in crate::http) struct Register {
 )]
 pub(in crate::http) async fn register(
     State(state): State<AppState>,
-    Extension(request_id): Extension<RequestId>,
-    headers: HeaderMap,
+    Client(metadata): Client,
     Json(body): Json<Register>,
 ) -> Result<Recorded<JsonBody<Runner>>, ApiError> {
     let now = state.clock.now();
-    let metadata = AppState::metadata(&headers, &request_id, &Actor::Runner(&body.runner_id));
+    let metadata = by_runner(metadata, &body.runner_id);
     let (runner_id, tells_its_boot) = (body.runner_id.clone(), body.boot_id.is_some());
     let command = RunnerCommand::Register(RegisterRunner {
         runner_id: body.runner_id,
