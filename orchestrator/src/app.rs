@@ -25,7 +25,8 @@ use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
 use crate::feed::Feed;
-use crate::http::{self, AppState, Parts};
+use crate::http::{self, AppState, Parts, RunnerContacts};
+use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::processes::Processes;
 use crate::server::{self, ServerLimits};
@@ -94,12 +95,20 @@ impl App {
         let read_models =
             ReadModels::open(database.clone(), log.clone()).await.map_err(AppError::ReadModels)?;
         let tasks = TaskTracker::new();
+        let commands = Commands::new(&database, log.clone(), clock.clone(), head, &metrics, &tasks);
+        let liveness = Arc::new(Liveness::default());
         let parts = Parts {
-            commands: Commands::new(&database, log.clone(), clock.clone(), head, &metrics, &tasks),
+            contacts: RunnerContacts {
+                runners: commands.runners.clone(),
+                liveness: liveness.clone(),
+                clock: clock.clone(),
+                heartbeat_resolution: config.heartbeat_resolution,
+            },
+            commands,
             metrics,
             read_models,
             evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
-            liveness: Arc::default(),
+            liveness,
             dispatcher: Arc::new(Dispatcher::default()),
             feed: Feed::new(log.clone()),
             deliveries: Deliveries::new(&database),

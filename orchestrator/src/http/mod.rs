@@ -1,14 +1,16 @@
 //! The HTTP API: this file has every route, and each handler has a file of its own.
 //!
 //! A request passes, from the outside in: the counting of requests, the context of its log lines, `guard`, `fresh`
-//! (where a GET waits for the read models), and its handler. What handlers share: `extract` reads requests, `answer`,
-//! `body` and `error` make answers, `state` has all that they work with.
+//! (where a GET waits for the read models), and its handler. What handlers share: `extract` reads requests, `metadata`
+//! says who sends a command, `contact` notes that a runner lives, `answer`, `body` and `error` make answers, `state` has
+//! all that they work with.
 //!
 //! To add an endpoint: a file with its handler and its `#[utoipa::path]`, named by what it does; its line in
 //! `openapi`; its route below; its row in docs/api.md; a test over real HTTP.
 
 mod answer;
 mod body;
+mod contact;
 mod cross_site;
 mod docs;
 mod error;
@@ -43,6 +45,7 @@ use error::ApiError;
 
 use crate::metrics::CountRequests;
 use crate::telemetry::request_context;
+pub(crate) use contact::RunnerContacts;
 pub(crate) use openapi::document;
 pub(crate) use state::{AppState, Parts};
 

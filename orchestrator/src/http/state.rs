@@ -2,17 +2,17 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
+use rivet_events::Position;
 use rivet_events::deliveries::Deliveries;
 use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::job::JobLaunched;
 use rivet_events::pipeline::PipelineDefinition;
-use rivet_events::{Metadata, Position};
 use rivet_projections::{AsOf, ReadModels};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::contact::RunnerContacts;
 use super::error::ApiError;
 use crate::clock::Clock;
 use crate::commands::{CommandError, Commands, Committed};
@@ -21,7 +21,7 @@ use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
 use crate::domain::job::{JobState, Retries};
 use crate::domain::pipeline::PipelineError;
-use crate::domain::runner::{RecordHeartbeat, Registered, Runner, RunnerCommand, RunnerState};
+use crate::domain::runner::{Registered, RunnerState};
 use crate::feed::Feed;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
@@ -51,6 +51,7 @@ pub(crate) struct Parts {
     pub(crate) read_models: ReadModels,
     pub(crate) evaluator: Arc<Evaluator>,
     pub(crate) liveness: Arc<Liveness>,
+    pub(crate) contacts: RunnerContacts,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) feed: Feed,
     pub(crate) deliveries: Deliveries,
@@ -76,59 +77,6 @@ impl AppState {
     /// The condition that an answer reflects every event up to `position`, with the usual timeout.
     pub(super) fn as_of(&self, position: Position) -> AsOf {
         AsOf { position, timeout: self.config.read_wait }
-    }
-
-    /// Notes a contact of a runner: in memory always, in the log once in the heartbeat resolution. This registers a
-    /// runner that never registered. Returns the outcome of the command, if the log had to be asked.
-    pub(super) async fn heard_from(
-        &self,
-        runner_id: &RunnerId,
-        metadata: &Metadata,
-    ) -> Result<Option<Committed<Runner>>, ApiError> {
-        self.record_contact(runner_id, metadata, self.config.heartbeat_resolution).await
-    }
-
-    /// Notes a poll of a runner, in memory. Idle runners poll all day, so the log gets it only if the runner is new
-    /// or was lost.
-    pub(super) async fn polled_by(&self, runner_id: &RunnerId, metadata: &Metadata) -> Result<(), ApiError> {
-        self.record_contact(runner_id, metadata, Duration::MAX).await.map(|_| ())
-    }
-
-    async fn record_contact(
-        &self,
-        runner_id: &RunnerId,
-        metadata: &Metadata,
-        resolution: Duration,
-    ) -> Result<Option<Committed<Runner>>, ApiError> {
-        let now = self.clock.now();
-        if !self.liveness.touch(runner_id, now, resolution) {
-            return Ok(None);
-        }
-        let heartbeat = RecordHeartbeat { runner_id: runner_id.clone(), resolution, now };
-        let committed =
-            self.commands.runners.execute(runner_id, RunnerCommand::Heartbeat(heartbeat), metadata).await?;
-        if let RunnerState::Registered(runner) = &committed.aggregate.state {
-            self.liveness.recorded(runner_id, runner.heard_at, committed.version);
-        }
-        Ok(Some(committed))
-    }
-
-    /// As [`Self::polled_by`], but a failure to record is only logged: the contact is in memory in any case.
-    pub(super) async fn note_poll_by(&self, runner_id: &RunnerId, metadata: &Metadata) {
-        if let Err(error) = self.polled_by(runner_id, metadata).await {
-            not_recorded(runner_id, &error);
-        }
-    }
-
-    /// Notes a contact of the holder of a job, after a write in its name was accepted. A failure to record it is only
-    /// logged: the write stays accepted.
-    pub(super) async fn note_holder(&self, job: &JobState, metadata: &Metadata) {
-        if let JobState::Running(running) = job {
-            let runner_id = &running.holder.runner_id;
-            if let Err(error) = self.heard_from(runner_id, metadata).await {
-                not_recorded(runner_id, &error);
-            }
-        }
     }
 
     /// Whether the job may be retried, for a command from which a retry may follow.
@@ -168,10 +116,6 @@ impl AppState {
         let recorded = recorded.map_err(|error| CommandError::Unavailable(error.0))?;
         recorded.map(Arc::new).ok_or(CommandError::Refused(PipelineError::NotFound))
     }
-}
-
-fn not_recorded(runner_id: &RunnerId, error: &ApiError) {
-    tracing::warn!(runner.id = %runner_id, ?error, "a sign of life is not recorded");
 }
 
 /// The 404 of a job.

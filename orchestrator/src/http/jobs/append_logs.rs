@@ -91,7 +91,7 @@ pub(in crate::http) async fn append(
         };
         if still_holds {
             let stored = stored?;
-            state.note_holder(&job.aggregate.state, &sender.metadata).await;
+            state.contacts.note_holder(&job.aggregate.state, &sender.metadata).await;
             return answer(&state, &job.aggregate, attempt, &stored).await;
         }
     }

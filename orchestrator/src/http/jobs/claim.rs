@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::execution::{self, Claim};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
+use crate::http::contact::Contact;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path, request_key};
 use crate::http::header::REQUEST_KEY;
@@ -45,7 +46,7 @@ pub(in crate::http) async fn claim(
 ) -> Result<Recorded<JsonBody<JobExecutionInfo>>, ApiError> {
     let metadata = by_runner(metadata, &body.runner_id);
     let key = request_key(&headers, &REQUEST_KEY)?;
-    state.heard_from(&body.runner_id, &metadata).await?;
+    state.contacts.note(Contact::Work, &body.runner_id, &metadata).await?;
     let claim = Claim {
         job_id,
         runner_id: body.runner_id,

@@ -26,6 +26,7 @@ use crate::digest;
 use crate::dispatch::{Place, READ_WAIT, RequestCopy, RequestName, Reservation, Turn};
 use crate::http::answer::Recorded;
 use crate::http::body::JobExecutionInfo;
+use crate::http::contact::Contact;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, request_key};
 use crate::http::header::REQUEST_KEY;
@@ -73,7 +74,7 @@ pub(in crate::http) async fn claim_next(
 ) -> Result<Response, ApiError> {
     let metadata = by_runner(metadata, &body.runner_id);
     let key = request_key(&headers, &REQUEST_KEY)?;
-    state.polled_by(&body.runner_id, &metadata).await?;
+    state.contacts.note(Contact::Poll, &body.runner_id, &metadata).await?;
     let deadline = Instant::now() + Duration::from_millis(body.wait_ms.unwrap_or_default()).min(MAX_WAIT);
     let request = Request { key, runner_id: body.runner_id, metadata };
     let copy = state.dispatcher.begin(request.name());
@@ -90,7 +91,7 @@ pub(in crate::http) async fn claim_next(
         copy.latest_is_over(deadline).await;
         claimed = request.first_answer(&state).await?;
     }
-    state.note_poll_by(&request.runner_id, &request.metadata).await;
+    state.contacts.note_or_warn(Contact::Poll, &request.runner_id, &request.metadata).await;
     Ok(claimed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), answered))
 }
 
@@ -219,7 +220,7 @@ impl Request {
                 }
                 () = state.draining.cancelled() => return Ok(None),
                 () = copy.superseded() => return Ok(None),
-                _ = pauses.tick() => state.note_poll_by(&self.runner_id, &self.metadata).await,
+                _ = pauses.tick() => state.contacts.note_or_warn(Contact::Poll, &self.runner_id, &self.metadata).await,
             }
         }
     }

@@ -108,7 +108,7 @@ pub(super) async fn finish(
     match state.commands.jobs.execute(job_id, complete, &of_holder).await {
         Ok(committed) => {
             if is_end_of(&before, &committed.aggregate.state) {
-                state.note_holder(&before, &of_holder).await;
+                state.contacts.note_holder(&before, &of_holder).await;
             }
             Ok(done(state.position_of(&committed).await?))
         }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::http::body::Job;
+use crate::http::contact::Contact;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Query};
 use crate::http::metadata::by_runner;
@@ -81,7 +82,7 @@ async fn polled(
             None => return Ok(None),
         },
     };
-    state.polled_by(runner_id, metadata).await?;
+    state.contacts.note(Contact::Poll, runner_id, metadata).await?;
     Ok(capabilities)
 }
 

@@ -60,7 +60,7 @@ pub(in crate::http) async fn set_status(
             let metadata = by_holder(metadata, &before, lease);
             let command = JobCommand::Start(StartJob { lease, now });
             let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
-            state.note_holder(&committed.aggregate.state, &metadata).await;
+            state.contacts.note_holder(&committed.aggregate.state, &metadata).await;
             Ok(done(state.position_of(&committed).await?))
         }
         // The job refuses `Queued`.
