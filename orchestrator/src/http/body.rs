@@ -222,8 +222,7 @@ impl Pipeline {
         Some(Self::new(*pipeline_id, *version, definition, *created_at, *revised_at))
     }
 
-    /// From its parts.
-    pub(super) fn new(
+    fn new(
         id: PipelineId,
         version: u32,
         definition: PipelineDefinition,

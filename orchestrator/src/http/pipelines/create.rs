@@ -5,6 +5,7 @@ use axum::extract::State;
 use rivet_events::id::PipelineId;
 
 use super::define::{PipelineRequest, define};
+use super::recorded;
 use crate::domain::pipeline::{CreatePipeline, PipelineCommand};
 use crate::http::answer::Recorded;
 use crate::http::body::Pipeline;
@@ -29,9 +30,9 @@ pub(in crate::http) async fn create(
     Client(metadata): Client,
     Json(request): Json<PipelineRequest>,
 ) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
-    let definition = define(&state.evaluator, request).await?;
+    let definition = Box::new(define(&state.evaluator, request).await?);
     let (id, now) = (PipelineId::generate(), state.clock.now());
-    let create = CreatePipeline { pipeline_id: id, definition: Box::new(definition.clone()), now };
-    let committed = state.commands.pipelines.execute(id, PipelineCommand::Create(create), &metadata).await?;
-    Ok(Recorded(state.position_of(&committed).await?, JsonBody(Pipeline::new(id, 1, definition, now, now))))
+    let create = PipelineCommand::Create(CreatePipeline { pipeline_id: id, definition, now });
+    let committed = state.commands.pipelines.execute(id, create, &metadata).await?;
+    recorded(&state, id, &committed).await
 }

@@ -9,3 +9,23 @@ pub(super) mod list;
 pub(super) mod revise;
 pub(super) mod roll_back;
 pub(super) mod versions;
+
+use axum::Json;
+use rivet_events::id::PipelineId;
+
+use super::answer::Recorded;
+use super::body::Pipeline;
+use super::error::ApiError;
+use super::state::{AppState, unknown_pipeline};
+use crate::commands::Committed;
+use crate::domain;
+
+/// The answer to a command: the pipeline after it.
+async fn recorded(
+    state: &AppState,
+    id: PipelineId,
+    committed: &Committed<domain::pipeline::Pipeline>,
+) -> Result<Recorded<Json<Pipeline>>, ApiError> {
+    let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
+    Ok(Recorded(state.position_of(committed).await?, Json(pipeline)))
+}

@@ -8,12 +8,13 @@ use axum::http::{HeaderMap, header};
 use rivet_events::id::PipelineId;
 
 use super::define::{PipelineRequest, define};
+use super::recorded;
 use crate::domain::pipeline::{PipelineCommand, RevisePipeline};
 use crate::http::answer::Recorded;
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path, header_value};
-use crate::http::state::{AppState, unknown_pipeline};
+use crate::http::state::AppState;
 
 /// Revise a pipeline: record its next version.
 ///
@@ -43,8 +44,7 @@ pub(in crate::http) async fn revise(
     let definition = Box::new(define(&state.evaluator, request).await?);
     let revise = PipelineCommand::Revise(RevisePipeline { definition, expected, now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, revise, &metadata).await?;
-    let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
-    Ok(Recorded(state.position_of(&committed).await?, JsonBody(pipeline)))
+    recorded(&state, id, &committed).await
 }
 
 /// The version that a client has seen, as an entity tag: `"3"`.

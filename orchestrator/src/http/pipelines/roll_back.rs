@@ -6,12 +6,13 @@ use rivet_events::id::PipelineId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::recorded;
 use crate::domain::pipeline::{PipelineCommand, RollBackPipeline};
 use crate::http::answer::Recorded;
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path};
-use crate::http::state::{AppState, unknown_pipeline};
+use crate::http::state::AppState;
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"version": 1}))]
@@ -43,6 +44,5 @@ pub(in crate::http) async fn roll_back(
     let roll_back = RollBackPipeline { version, definition, now: state.clock.now() };
     let roll_back = PipelineCommand::RollBack(roll_back);
     let committed = state.commands.pipelines.execute(id, roll_back, &metadata).await?;
-    let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
-    Ok(Recorded(state.position_of(&committed).await?, JsonBody(pipeline)))
+    recorded(&state, id, &committed).await
 }

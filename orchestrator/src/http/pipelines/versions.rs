@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use rivet_events::id::PipelineId;
 use rivet_events::pipeline::{PipelineDefinition, PipelineEvent};
-use rivet_events::{Envelope, Event, Position, StreamId, Version};
+use rivet_events::{Envelope, Event, Metadata, Position, StreamId, Version};
 use rivet_projections::Room;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -100,10 +100,10 @@ pub(in crate::http) async fn list(
 ) -> Result<Response, ApiError> {
     let limit = limit(range.limit, DEFAULT_LIMIT)?;
     let history = History::read(&state, id).await?;
-    let older = history.numbers().rev().filter(|number| range.before.is_none_or(|before| *number < before));
+    let older = |version: &&RecordedVersion| range.before.is_none_or(|before| version.number < before);
     let (mut room, mut page) = (Room::default(), Vec::new());
-    for number in older.take(limit) {
-        let summary = history.version(number)?.summary();
+    for version in history.versions.iter().rev().filter(older).take(limit) {
+        let summary = version.summary();
         if !room.takes(&summary) {
             break;
         }
@@ -155,87 +155,88 @@ pub(in crate::http) async fn get(
 
 /// The recorded versions of a pipeline.
 pub(super) struct History {
-    /// The event that made version 1, 2, …
-    revisions: Vec<Arc<Envelope>>,
-    deleted: bool,
+    /// Version 1, 2, …
+    versions: Vec<RecordedVersion>,
+}
+
+/// A version as it was recorded.
+pub(super) struct RecordedVersion {
+    number: u32,
+    pub(super) definition: PipelineDefinition,
+    created_at: DateTime<Utc>,
+    restores: Option<u32>,
+    position: Position,
+    metadata: Metadata,
+    current: bool,
 }
 
 impl History {
     /// Reads the whole history from the pipeline's stream.
     pub(super) async fn read(state: &AppState, id: PipelineId) -> Result<Self, ApiError> {
         let envelopes = state.commands.log().read_stream(&StreamId::pipeline(id), Version::default()).await?;
-        let is_deletion = |event: &Event| matches!(event, Event::Pipeline(PipelineEvent::Deleted(_)));
-        let deleted = envelopes.iter().any(|envelope| is_deletion(&envelope.event));
-        let revisions: Vec<Arc<Envelope>> =
-            envelopes.into_iter().filter(|envelope| definition(&envelope.event).is_some()).collect();
-        if revisions.is_empty() { Err(unknown_pipeline(id)) } else { Ok(Self { revisions, deleted }) }
-    }
-
-    fn numbers(&self) -> impl DoubleEndedIterator<Item = u32> {
-        1..=self.last()
+        let (mut versions, mut deleted) = (Vec::new(), false);
+        for envelope in envelopes {
+            let Envelope { event, position, metadata, .. } = Arc::unwrap_or_clone(envelope);
+            let Event::Pipeline(event) = event else { continue };
+            let (definition, created_at, restores) = match event {
+                PipelineEvent::Created(created) => (created.definition, created.created_at, None),
+                PipelineEvent::Revised(revised) => (revised.definition, revised.revised_at, revised.restores),
+                PipelineEvent::Deleted(_) => {
+                    deleted = true;
+                    continue;
+                }
+            };
+            versions.push(RecordedVersion {
+                number: u32::try_from(versions.len() + 1).unwrap_or(u32::MAX),
+                definition,
+                created_at,
+                restores,
+                position,
+                metadata,
+                current: false,
+            });
+        }
+        let newest = versions.last_mut().ok_or_else(|| unknown_pipeline(id))?;
+        newest.current = !deleted;
+        Ok(Self { versions })
     }
 
     /// The number of the newest version.
     pub(super) fn last(&self) -> u32 {
-        u32::try_from(self.revisions.len()).unwrap_or(u32::MAX)
+        self.versions.last().map_or(0, |newest| newest.number)
     }
 
     /// A version by its number.
-    pub(super) fn version(&self, number: u32) -> Result<Revision<'_>, ApiError> {
-        let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-        let envelope =
-            index.and_then(|index| self.revisions.get(index)).ok_or(PipelineError::NoVersion(number))?;
-        let (definition, created_at, restores) =
-            definition(&envelope.event).ok_or(PipelineError::NoVersion(number))?;
-        let current = !self.deleted && number == self.last();
-        Ok(Revision { number, definition, envelope, created_at, restores, current })
+    pub(super) fn version(&self, number: u32) -> Result<&RecordedVersion, ApiError> {
+        let found = self.versions.iter().find(|version| version.number == number);
+        found.ok_or_else(|| PipelineError::NoVersion(number).into())
     }
 }
 
-/// A version as it was recorded.
-pub(super) struct Revision<'a> {
-    pub(super) number: u32,
-    pub(super) definition: &'a PipelineDefinition,
-    envelope: &'a Envelope,
-    created_at: DateTime<Utc>,
-    restores: Option<u32>,
-    current: bool,
-}
-
-impl<'a> Revision<'a> {
-    fn summary(&self) -> Summary<'a> {
+impl RecordedVersion {
+    fn summary(&self) -> Summary<'_> {
         Summary {
             version: self.number,
             name: &self.definition.name,
             script: &self.definition.script,
             created_at: self.created_at,
-            actor: self.envelope.metadata.actor.as_deref(),
+            actor: self.metadata.actor.as_deref(),
             current: self.current,
             restores: self.restores,
         }
     }
 
-    fn detail(&self, pipeline_id: PipelineId) -> Detail<'a> {
+    fn detail(&self, pipeline_id: PipelineId) -> Detail<'_> {
         Detail {
             pipeline_id,
             version: self.number,
             created_at: self.created_at,
-            actor: self.envelope.metadata.actor.as_deref(),
-            request_id: self.envelope.metadata.request_id.as_deref(),
-            position: self.envelope.position,
+            actor: self.metadata.actor.as_deref(),
+            request_id: self.metadata.request_id.as_deref(),
+            position: self.position,
             current: self.current,
             restores: self.restores,
-            definition: self.definition,
+            definition: &self.definition,
         }
-    }
-}
-
-/// The version that an event recorded: its definition, its time, and the version that it restored.
-fn definition(event: &Event) -> Option<(&PipelineDefinition, DateTime<Utc>, Option<u32>)> {
-    let Event::Pipeline(event) = event else { return None };
-    match event {
-        PipelineEvent::Created(created) => Some((&created.definition, created.created_at, None)),
-        PipelineEvent::Revised(revised) => Some((&revised.definition, revised.revised_at, revised.restores)),
-        PipelineEvent::Deleted(_) => None,
     }
 }
