@@ -25,6 +25,7 @@ const WRITES_BETWEEN_CRASHES: usize = 100;
 on_both_stores! {
     a_server_that_stands_still_loses_no_healthy_job,
     a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded,
+    a_webhook_is_deleted_though_its_secret_cannot_be_yet,
 }
 
 async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
@@ -70,7 +71,7 @@ async fn a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded(kind: S
     let api = app.client();
     let job = new_job(&api).await;
     let holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
-    refuse_events_of_runners(&app.store).await;
+    refuse(&app.store, "insert on events", "new.aggregate_type = 'runner'").await;
     holder.heartbeat("r").await.expect_refusal(503, "unavailable");
     holder.set_status(&job, "Running").await.expect(204);
     holder.append_logs(&job, &json!([entry("a")])).await.expect(201);
@@ -78,23 +79,33 @@ async fn a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded(kind: S
     assert_eq!(api.job(&job).await.expect(200)["status"], "Succeeded");
 }
 
-/// Makes the database refuse events of runners.
-async fn refuse_events_of_runners(store: &Store) {
+async fn a_webhook_is_deleted_though_its_secret_cannot_be_yet(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let body = json!({"url": "https://example.com/", "secret": secret, "types": ["job.completed"]});
+    let webhook = format!("/api/webhooks/{}", id(&api.post("/api/webhooks", &body).await.expect(201)));
+    refuse(&app.store, "delete on webhook_deliveries", "true").await;
+    api.delete(&webhook).await.expect(204);
+    api.get(&webhook).await.expect_refusal(404, "webhook_not_found");
+}
+
+/// Makes the database refuse such writes of such rows.
+async fn refuse(store: &Store, writes: &str, rows: &str) {
     match Database::connect(store.url()).await.unwrap() {
         Database::Postgres(pool) => {
-            pool.execute(
+            let trigger = format!(
                 "create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$;
-                 create trigger refuse before insert on events for each row
-                 when (new.aggregate_type = 'runner') execute function refuse()",
-            )
-            .await
-            .unwrap();
+                 create trigger refuse before {writes} for each row when ({rows}) execute function refuse()"
+            );
+            pool.execute(&*trigger).await.unwrap();
         }
         Database::Sqlite(sqlite) => {
             let mut writer = sqlite.write().await;
-            let trigger = "create trigger refuse before insert on events
-                           when new.aggregate_type = 'runner' begin select raise(abort, 'refused'); end";
-            writer.statements(Durability::Synced).await.unwrap().execute(trigger).await.unwrap();
+            let trigger = format!(
+                "create trigger refuse before {writes} when {rows} begin select raise(abort, 'refused'); end"
+            );
+            writer.statements(Durability::Synced).await.unwrap().execute(&*trigger).await.unwrap();
         }
     }
 }

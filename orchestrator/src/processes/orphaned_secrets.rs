@@ -1,5 +1,5 @@
 //! Deletes the secrets of webhooks that do not exist: a process ended after it had stored the secret, and before the
-//! event that creates the webhook was appended.
+//! event that creates the webhook was appended; or the webhook was deleted, and its secret could not be.
 
 use std::time::Duration;
 
