@@ -10,7 +10,7 @@ use rivet_events::{Metadata, Version};
 
 use super::CommandError;
 use super::executor::{Executor, Loaded, stream_of};
-use crate::domain::{NamedCommand, Weigh};
+use crate::domain::Executable;
 
 /// An aggregate that a command of the framework changes in place, and as it was before.
 #[derive(Debug)]
@@ -25,13 +25,7 @@ impl<A: Aggregate> AggregateContext<A> for Context<A> {
     }
 }
 
-impl<A> EventStore<A> for Executor<A>
-where
-    A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone + NamedCommand>
-        + Clone
-        + Weigh
-        + 'static,
-{
+impl<A: Executable> EventStore<A> for Executor<A> {
     type AC = Context<A>;
 
     async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {

@@ -19,7 +19,7 @@ use rivet_events::{Envelope, Metadata, Position, StreamId, StreamType, Version};
 use super::cache::{State, StateCache};
 use super::loader::{LoadError, Loader};
 use super::{CommandError, Journal};
-use crate::domain::{NamedCommand, Weigh};
+use crate::domain::{Executable, NamedCommand};
 use crate::metrics::{CommandCounts, CommandMetrics, Outcome};
 use crate::run_to_completion::run_to_completion;
 
@@ -93,13 +93,7 @@ impl<A: Aggregate> Clone for Executor<A> {
     }
 }
 
-impl<A> Executor<A>
-where
-    A: Aggregate<Event: AggregateEvent, Services = (), Command: Clone + NamedCommand>
-        + Clone
-        + Weigh
-        + 'static,
-{
+impl<A: Executable> Executor<A> {
     pub(super) fn new(database: &Database, journal: Arc<Journal>, metrics: &CommandMetrics) -> Self {
         Self {
             loader: Arc::new(Loader::new(database, journal.log.clone())),

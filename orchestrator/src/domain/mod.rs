@@ -2,8 +2,8 @@
 //!
 //! Each aggregate has the same files: `command.rs` (the commands that it takes), `state.rs` (its state, and `evolve`,
 //! which applies one event, cannot fail and holds no rules), `decide.rs` (the rules, and the errors of refusals),
-//! `tests.rs` (given, when, then), and in `mod.rs` the adapter to cqrs-es. Nothing here does I/O: time, ids and
-//! randomness arrive in the command.
+//! `tests.rs` (given, when, then), and in `mod.rs` its [`Decider`], which makes it an aggregate of cqrs-es. Nothing here
+//! does I/O: time, ids and randomness arrive in the command.
 
 /// A command with a name, for metrics.
 pub trait NamedCommand {
@@ -30,6 +30,7 @@ macro_rules! command_names {
 }
 
 pub mod archive;
+mod decider;
 pub mod group;
 pub mod job;
 pub mod job_log;
@@ -41,4 +42,5 @@ mod spec;
 pub mod webhook;
 mod weight;
 
+pub use decider::{AggregateOf, Decider, Executable};
 pub use weight::Weigh;

@@ -4,47 +4,28 @@ use rivet_events::job::JobResult;
 use rivet_events::pipeline::PipelineDefinition;
 use serde_json::{Map, Value};
 
-use super::archive::Archive;
-use super::group::Group;
-use super::job::{History, Job, JobState};
-use super::job_log::JobLog;
-use super::pipeline::Pipeline;
-use super::projection::Projection;
-use super::runner::Runner;
-use super::webhook::Webhook;
+use super::job::{History, JobState};
+use super::pipeline::PipelineState;
 
 /// An aggregate whose weight in a cache can be estimated.
 pub trait Weigh {
     /// Size in bytes of the data whose size clients choose. Other fields do not count.
-    fn weight(&self) -> usize {
-        0
-    }
+    fn weight(&self) -> usize;
 }
 
-impl Weigh for Job {
-    fn weight(&self) -> usize {
-        let (launch, history, result) = match &self.state {
-            JobState::Absent => return 0,
-            JobState::Queued(queued) => (&queued.launch, &queued.history, None),
-            JobState::Running(running) => (&running.launch, &running.history, None),
-            JobState::Ended(ended) => (&ended.launch, &ended.history, ended.result.as_ref()),
-        };
-        of_object(&launch.parameters) + of_last_result(history) + result.map_or(0, of_result)
-    }
+pub(super) fn of_job(job: &JobState) -> usize {
+    let (launch, history, result) = match job {
+        JobState::Absent => return 0,
+        JobState::Queued(queued) => (&queued.launch, &queued.history, None),
+        JobState::Running(running) => (&running.launch, &running.history, None),
+        JobState::Ended(ended) => (&ended.launch, &ended.history, ended.result.as_ref()),
+    };
+    of_object(&launch.parameters) + of_last_result(history) + result.map_or(0, of_result)
 }
 
-impl Weigh for Pipeline {
-    fn weight(&self) -> usize {
-        self.state.newest().map_or(0, |newest| of_definition(&newest.definition))
-    }
+pub(super) fn of_pipeline(pipeline: &PipelineState) -> usize {
+    pipeline.newest().map_or(0, |newest| of_definition(&newest.definition))
 }
-
-impl Weigh for Archive {}
-impl Weigh for Group {}
-impl Weigh for JobLog {}
-impl Weigh for Projection {}
-impl Weigh for Runner {}
-impl Weigh for Webhook {}
 
 fn of_last_result(history: &History) -> usize {
     let report = history.last.as_ref().and_then(|attempt| attempt.report.as_ref());

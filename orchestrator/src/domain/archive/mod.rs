@@ -8,44 +8,29 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use cqrs_es::Aggregate;
-use cqrs_es::event_sink::EventSink;
 use rivet_events::StreamType;
 use rivet_events::archive::ArchiveEvent;
-use serde::{Deserialize, Serialize};
+
+use crate::domain::{AggregateOf, Decider};
 
 pub use command::{ArchiveCommand, BeginPurge, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
 pub use decide::ArchiveError;
 pub use state::{ArchiveState, KeptSegment};
 
 /// The aggregate behind the archive's stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Archive {
-    /// Its state, folded from its events.
-    pub state: ArchiveState,
-}
+pub type Archive = AggregateOf<ArchiveState>;
 
-impl Aggregate for Archive {
+impl Decider for ArchiveState {
     const TYPE: &'static str = StreamType::Archive.as_str();
     type Command = ArchiveCommand;
     type Event = ArchiveEvent;
     type Error = ArchiveError;
-    type Services = ();
 
-    async fn handle(
-        &mut self,
-        command: ArchiveCommand,
-        (): &(),
-        sink: &EventSink<Self>,
-    ) -> Result<(), ArchiveError> {
-        for event in decide::decide(&self.state, command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
+    fn decide(&self, command: ArchiveCommand) -> Result<Vec<ArchiveEvent>, ArchiveError> {
+        decide::decide(self, command)
     }
 
-    fn apply(&mut self, event: ArchiveEvent) {
-        self.state = std::mem::take(&mut self.state).evolve(event);
+    fn evolve(self, event: ArchiveEvent) -> Self {
+        Self::evolve(self, event)
     }
 }

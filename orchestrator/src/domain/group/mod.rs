@@ -10,45 +10,30 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use cqrs_es::Aggregate;
-use cqrs_es::event_sink::EventSink;
 use rivet_events::StreamType;
 use rivet_events::group::GroupEvent;
 pub use rivet_events::group::Place;
-use serde::{Deserialize, Serialize};
+
+use crate::domain::{AggregateOf, Decider};
 
 pub use command::{GroupCommand, TakePlace};
 pub use decide::GroupError;
 pub use state::GroupState;
 
 /// The aggregate behind a group's stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Group {
-    /// Its state, folded from its events.
-    pub state: GroupState,
-}
+pub type Group = AggregateOf<GroupState>;
 
-impl Aggregate for Group {
+impl Decider for GroupState {
     const TYPE: &'static str = StreamType::Group.as_str();
     type Command = GroupCommand;
     type Event = GroupEvent;
     type Error = GroupError;
-    type Services = ();
 
-    async fn handle(
-        &mut self,
-        command: GroupCommand,
-        (): &(),
-        sink: &EventSink<Self>,
-    ) -> Result<(), GroupError> {
-        for event in decide::decide(&self.state, command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
+    fn decide(&self, command: GroupCommand) -> Result<Vec<GroupEvent>, GroupError> {
+        decide::decide(self, command)
     }
 
-    fn apply(&mut self, event: GroupEvent) {
-        self.state = std::mem::take(&mut self.state).evolve(event);
+    fn evolve(self, event: GroupEvent) -> Self {
+        Self::evolve(self, event)
     }
 }

@@ -23,12 +23,11 @@ mod tests;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use cqrs_es::Aggregate;
-use cqrs_es::event_sink::EventSink;
 use rivet_events::StreamType;
 use rivet_events::id::LeaseId;
 use rivet_events::job::JobEvent;
-use serde::{Deserialize, Serialize};
+
+use crate::domain::{AggregateOf, Decider, weight};
 
 pub use command::{
     CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, LaunchJob, LeasePolicy, PurgeJob,
@@ -38,12 +37,7 @@ pub use decide::{JobError, longest_run};
 pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, LogAttempt, Queued, Running};
 
 /// The aggregate behind a job's stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Job {
-    /// Its state, folded from its events.
-    pub state: JobState,
-}
+pub type Job = AggregateOf<JobState>;
 
 impl Job {
     /// The attempt that a sender may write logs for at `now`, which is until `grace` after the end of the job.
@@ -57,21 +51,21 @@ impl Job {
     }
 }
 
-impl Aggregate for Job {
+impl Decider for JobState {
     const TYPE: &'static str = StreamType::Job.as_str();
     type Command = JobCommand;
     type Event = JobEvent;
     type Error = JobError;
-    type Services = ();
 
-    async fn handle(&mut self, command: JobCommand, (): &(), sink: &EventSink<Self>) -> Result<(), JobError> {
-        for event in decide::decide(&self.state, command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
+    fn decide(&self, command: JobCommand) -> Result<Vec<JobEvent>, JobError> {
+        decide::decide(self, command)
     }
 
-    fn apply(&mut self, event: JobEvent) {
-        self.state = std::mem::take(&mut self.state).evolve(event);
+    fn evolve(self, event: JobEvent) -> Self {
+        Self::evolve(self, event)
+    }
+
+    fn weight(&self) -> usize {
+        weight::of_job(self)
     }
 }

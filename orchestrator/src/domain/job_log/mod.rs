@@ -9,44 +9,29 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use cqrs_es::Aggregate;
-use cqrs_es::event_sink::EventSink;
 use rivet_events::StreamType;
 use rivet_events::job_log::JobLogEvent;
-use serde::{Deserialize, Serialize};
+
+use crate::domain::{AggregateOf, Decider};
 
 pub use command::{AppendLog, JobLogCommand};
 pub use decide::JobLogError;
 pub use state::JobLogState;
 
 /// The aggregate behind a job log's stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct JobLog {
-    /// Its state, folded from its events.
-    pub state: JobLogState,
-}
+pub type JobLog = AggregateOf<JobLogState>;
 
-impl Aggregate for JobLog {
+impl Decider for JobLogState {
     const TYPE: &'static str = StreamType::JobLog.as_str();
     type Command = JobLogCommand;
     type Event = JobLogEvent;
     type Error = JobLogError;
-    type Services = ();
 
-    async fn handle(
-        &mut self,
-        command: JobLogCommand,
-        (): &(),
-        sink: &EventSink<Self>,
-    ) -> Result<(), JobLogError> {
-        for event in decide::decide(&self.state, command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
+    fn decide(&self, command: JobLogCommand) -> Result<Vec<JobLogEvent>, JobLogError> {
+        decide::decide(self, command)
     }
 
-    fn apply(&mut self, event: JobLogEvent) {
-        self.state = std::mem::take(&mut self.state).evolve(event);
+    fn evolve(self, event: JobLogEvent) -> Self {
+        Self::evolve(self, event)
     }
 }

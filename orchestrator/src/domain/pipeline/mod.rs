@@ -7,11 +7,10 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use cqrs_es::Aggregate;
-use cqrs_es::event_sink::EventSink;
 use rivet_events::StreamType;
 use rivet_events::pipeline::PipelineEvent;
-use serde::{Deserialize, Serialize};
+
+use crate::domain::{AggregateOf, Decider, weight};
 
 pub use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline, RollBackPipeline};
 pub use decide::PipelineError;
@@ -19,33 +18,23 @@ pub use parameters::{ParameterError, check as check_parameters};
 pub use state::{PipelineState, Revision};
 
 /// The aggregate behind a pipeline's stream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Pipeline {
-    /// Its state, folded from its events.
-    pub state: PipelineState,
-}
+pub type Pipeline = AggregateOf<PipelineState>;
 
-impl Aggregate for Pipeline {
+impl Decider for PipelineState {
     const TYPE: &'static str = StreamType::Pipeline.as_str();
     type Command = PipelineCommand;
     type Event = PipelineEvent;
     type Error = PipelineError;
-    type Services = ();
 
-    async fn handle(
-        &mut self,
-        command: PipelineCommand,
-        (): &(),
-        sink: &EventSink<Self>,
-    ) -> Result<(), PipelineError> {
-        for event in decide::decide(&self.state, command)? {
-            sink.write(event, self).await;
-        }
-        Ok(())
+    fn decide(&self, command: PipelineCommand) -> Result<Vec<PipelineEvent>, PipelineError> {
+        decide::decide(self, command)
     }
 
-    fn apply(&mut self, event: PipelineEvent) {
-        self.state = std::mem::take(&mut self.state).evolve(event);
+    fn evolve(self, event: PipelineEvent) -> Self {
+        Self::evolve(self, event)
+    }
+
+    fn weight(&self) -> usize {
+        weight::of_pipeline(self)
     }
 }
