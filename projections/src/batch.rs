@@ -12,7 +12,7 @@ use rivet_events::log::StoreError;
 use rivet_events::{Envelope, Position};
 
 use self::lookup::Lookups;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, Generation};
 use crate::folding::Changes;
 use crate::rows::{Advance, Connection, Prepared, Store};
 
@@ -26,7 +26,7 @@ pub(crate) struct Batch<'a> {
 
 /// What a batch changes.
 pub(crate) struct Folded {
-    /// The changes to each of the checkpoints.
+    /// The changes to each of the generations.
     pub(crate) changes: Vec<Changes>,
     /// How many of the events are folded: at least one.
     pub(crate) events: usize,
@@ -34,18 +34,18 @@ pub(crate) struct Folded {
     pub(crate) to: Position,
 }
 
-/// Advances `checkpoints`, which are all at the position before the batch, by as much of it as is folded. False if
+/// Advances generations, which are all at the position before the batch, by as much of it as is folded. False if
 /// another process has moved one of them: then nothing was written, and the checkpoints must be read again.
 pub(crate) async fn advance(
     store: &Store,
-    checkpoints: &mut [Checkpoint],
+    generations: &mut [Generation],
     batch: Batch<'_>,
 ) -> Result<bool, StoreError> {
-    let Some(folded) = fold(store, checkpoints, batch).await? else { return Ok(false) };
-    let moved = commit(store, checkpoints, &folded.changes, folded.to).await?;
+    let Some(folded) = fold(store, generations, batch).await? else { return Ok(false) };
+    let moved = commit(store, &checkpoint::of(generations), &folded.changes, folded.to).await?;
     if moved {
-        remember(checkpoints, &folded);
-        stored(checkpoints, folded.to);
+        remember(generations, &folded);
+        stored(generations, folded.to);
     }
     Ok(moved)
 }
@@ -53,16 +53,17 @@ pub(crate) async fn advance(
 /// As [`advance`], in the caller's transaction.
 pub(crate) async fn advance_in(
     connection: &mut Connection<'_>,
-    checkpoints: &mut [Checkpoint],
+    generations: &mut [Generation],
     batch: Batch<'_>,
 ) -> Result<bool, StoreError> {
-    let mut lookups = Lookups::new(checkpoints, batch.events);
-    lookups.load(connection, checkpoints).await?;
-    let folded = apply(lookups, checkpoints, batch);
-    let moved = connection.advance(Advance::new(checkpoints, &folded.changes, folded.to)).await?;
+    let mut lookups = Lookups::new(generations, batch.events);
+    lookups.load(connection, generations).await?;
+    let folded = apply(lookups, generations, batch);
+    let checkpoints = checkpoint::of(generations);
+    let moved = connection.advance(Advance::new(&checkpoints, &folded.changes, folded.to)).await?;
     if moved {
-        remember(checkpoints, &folded);
-        stored(checkpoints, folded.to);
+        remember(generations, &folded);
+        stored(generations, folded.to);
     }
     Ok(moved)
 }
@@ -71,26 +72,26 @@ pub(crate) async fn advance_in(
 /// one of the checkpoints: then loaded rows may already contain events that are still to be folded here.
 pub(crate) async fn fold(
     store: &Store,
-    checkpoints: &mut [Checkpoint],
+    generations: &mut [Generation],
     batch: Batch<'_>,
 ) -> Result<Option<Folded>, StoreError> {
-    let mut lookups = Lookups::new(checkpoints, batch.events);
+    let mut lookups = Lookups::new(generations, batch.events);
     if lookups.is_incomplete() {
         let mut reader = store.reader().await?;
         let mut connection = reader.connection();
-        lookups.load(&mut connection, checkpoints).await?;
-        if checkpoint::are_overtaken(&mut connection, checkpoints).await? {
+        lookups.load(&mut connection, generations).await?;
+        if checkpoint::are_overtaken(&mut connection, &checkpoint::of(generations)).await? {
             return Ok(None);
         }
     }
-    Ok(Some(apply(lookups, checkpoints, batch)))
+    Ok(Some(apply(lookups, generations, batch)))
 }
 
-fn apply(lookups: Lookups<'_>, checkpoints: &[Checkpoint], batch: Batch<'_>) -> Folded {
+fn apply(lookups: Lookups<'_>, generations: &[Generation], batch: Batch<'_>) -> Folded {
     let events = lookups.events();
     let is_whole = events.len() == batch.events.len();
     let to = events.last().filter(|_| !is_whole).map_or(batch.to, |last| last.position);
-    Folded { events: events.len(), to, changes: lookups.fold(checkpoints) }
+    Folded { events: events.len(), to, changes: lookups.fold(generations) }
 }
 
 /// Writes the changes that [`fold`] made to each of the checkpoints, in one transaction. False as in [`advance`].
@@ -113,32 +114,32 @@ pub(crate) fn prepare(
     store.prepare(Advance::new(checkpoints, changes, to))
 }
 
-/// Moves the checkpoints in memory to where the batch leads, and caches the changed rows. They may not be stored yet.
-pub(crate) fn remember(checkpoints: &mut [Checkpoint], &Folded { ref changes, to, .. }: &Folded) {
-    for (checkpoint, changes) in checkpoints.iter_mut().zip(changes) {
-        checkpoint.position = to;
+/// Moves generations in memory to where the batch leads, and caches the changed rows. They may not be stored yet.
+pub(crate) fn remember(generations: &mut [Generation], &Folded { ref changes, to, .. }: &Folded) {
+    for (generation, changes) in generations.iter_mut().zip(changes) {
+        generation.checkpoint.position = to;
         for upsert in &changes.upserts {
-            checkpoint.row_cache.put(&upsert.key, Some(&upsert.document), to);
+            generation.row_cache.put(&upsert.key, Some(&upsert.document), to);
         }
         for key in &changes.deletes {
-            checkpoint.row_cache.put(key, None, to);
+            generation.row_cache.put(key, None, to);
         }
         for parked in &changes.parked {
             tracing::error!(
-                projection.name = checkpoint.projection.name(),
+                projection.name = generation.checkpoint.projection.name(),
                 stream.id = %parked.stream,
                 event.position = parked.position.0,
                 error = parked.error,
                 "an event cannot be applied: its stream is parked in this projection"
             );
-            checkpoint.parked.insert(parked.stream.clone());
+            generation.parked.insert(parked.stream.clone());
         }
     }
 }
 
 /// Tells the row caches that all changes up to `position` are stored, so that they can evict rows.
-pub(crate) fn stored(checkpoints: &mut [Checkpoint], position: Position) {
-    for checkpoint in checkpoints {
-        checkpoint.row_cache.stored(position);
+pub(crate) fn stored(generations: &mut [Generation], position: Position) {
+    for generation in generations {
+        generation.row_cache.stored(position);
     }
 }

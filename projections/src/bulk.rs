@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::batch::{self, Batch};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Generation};
 use crate::read_models::ReadModels;
 use crate::rebuild::{Progress, RebuildError};
 
@@ -32,12 +32,12 @@ impl ReadModels {
     /// `seen` are called for each batch.
     pub(crate) async fn fill(
         &self,
-        generations: &mut [Checkpoint],
+        generations: &mut [Generation],
         until: Position,
         progress: &(impl Fn(Progress) + Send + Sync),
         mut seen: impl FnMut(&Events),
     ) -> Result<(), RebuildError> {
-        let Some(from) = generations.first().map(|first| first.position) else { return Ok(()) };
+        let Some(from) = generations.first().map(|first| first.checkpoint.position) else { return Ok(()) };
         let store = &self.inner.store;
         // Dropping these sets aborts their tasks, so that nothing is read or written after this future has ended.
         let (mut reading, mut writing) = (JoinSet::new(), JoinSet::new());
@@ -51,14 +51,14 @@ impl ReadModels {
             while stored < to {
                 let batch = Batch { events, to };
                 let folded = batch::fold(store, generations, batch).await?.ok_or(RebuildError::Superseded)?;
-                let step = batch::prepare(store, generations, &folded.changes, folded.to)?;
+                let step = batch::prepare(store, &checkpoint::of(generations), &folded.changes, folded.to)?;
                 batch::remember(generations, &folded);
                 written(&mut writing).await?;
                 batch::stored(generations, stored);
                 (events, stored) = (&events[folded.events..], folded.to);
                 writing.spawn(step.store());
-                for generation in generations.iter() {
-                    let (projection, position) = (generation.projection.name(), generation.position);
+                for Generation { checkpoint, .. } in generations.iter() {
+                    let (projection, position) = (checkpoint.projection.name(), checkpoint.position);
                     progress(Progress { projection, position, head: until });
                 }
             }

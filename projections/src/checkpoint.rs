@@ -17,8 +17,8 @@ use crate::query::{self, Query, Value};
 use crate::row_cache::RowCache;
 use crate::rows::Connection;
 
-/// One generation of a read model, and how far it has come.
-#[derive(Clone)]
+/// How far one generation of a read model has come.
+#[derive(Clone, Copy)]
 pub(crate) struct Checkpoint {
     pub(crate) projection: &'static dyn AnyProjection,
     pub(crate) generation: i64,
@@ -26,10 +26,16 @@ pub(crate) struct Checkpoint {
     pub(crate) state: State,
     /// Its rows contain every event up to here.
     pub(crate) position: Position,
+}
+
+/// One generation of a read model, with what it takes to fold further events.
+#[derive(Debug)]
+pub(crate) struct Generation {
+    pub(crate) checkpoint: Checkpoint,
     pub(crate) parked: HashSet<StreamId>,
     /// Events that it leaves out, by decision of operators.
     pub(crate) skipped: BTreeSet<Position>,
-    /// Caches rows as they are at its position.
+    /// Caches rows as they are at its checkpoint.
     pub(crate) row_cache: RowCache,
 }
 
@@ -58,20 +64,6 @@ impl fmt::Debug for Checkpoint {
 }
 
 impl Checkpoint {
-    /// A copy with an empty row cache.
-    pub(crate) fn without_rows(&self) -> Self {
-        Self {
-            projection: self.projection,
-            generation: self.generation,
-            version: self.version,
-            state: self.state,
-            position: self.position,
-            parked: self.parked.clone(),
-            skipped: self.skipped.clone(),
-            row_cache: RowCache::with_capacity(self.projection.cached_rows()),
-        }
-    }
-
     /// The name of its table.
     pub(crate) fn table(&self) -> String {
         table(self.projection.name(), self.generation)
@@ -83,57 +75,78 @@ pub(crate) fn table(projection: &str, generation: i64) -> String {
     format!("{projection}_g{generation}")
 }
 
+impl Generation {
+    /// A generation that has parked and skipped nothing yet.
+    pub(crate) fn new(checkpoint: Checkpoint) -> Self {
+        let row_cache = RowCache::with_capacity(checkpoint.projection.cached_rows());
+        Self { checkpoint, parked: HashSet::new(), skipped: BTreeSet::new(), row_cache }
+    }
+
+    /// As [`load`], by one statement, so that everything is as of the checkpoints.
+    pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Self>, StoreError> {
+        let rows = connection
+            .query(
+                "select projection, generation, version, state, position, null as stream from checkpoints
+                 where state in ('live', 'rebuilding')
+                 union all
+                 select projection, generation, null, null, null, stream from parked_streams
+                 union all
+                 select projection, generation, null, null, position, null from skipped_events
+                 order by 1, 2, 3 nulls last",
+                &[],
+            )
+            .await?;
+        let mut generations: Vec<Self> = Vec::new();
+        for row in rows {
+            if let Some(checkpoint) = checkpoint(&row) {
+                generations.push(Self::new(checkpoint));
+                continue;
+            }
+            let [Value::Text(name), Value::Integer(generation), .., position, stream] = &row[..] else {
+                continue;
+            };
+            let is_owner = |owner: &&mut Self| {
+                owner.checkpoint.projection.name() == name && owner.checkpoint.generation == *generation
+            };
+            let Some(owner) = generations.last_mut().filter(is_owner) else { continue };
+            owner.skipped.extend(position.count().map(Position));
+            if let Value::Text(stream) = stream {
+                owner.parked.extend(stream.parse());
+            }
+        }
+        Ok(generations)
+    }
+}
+
+/// The checkpoints of these generations.
+pub(crate) fn of(generations: &[Generation]) -> Vec<Checkpoint> {
+    generations.iter().map(|generation| generation.checkpoint).collect()
+}
+
 /// Loads all generations that are live or being filled, of the read models that this build knows.
 pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoint>, StoreError> {
     let rows = connection
         .query(
-            "select projection, generation, version, state, position, null as stream from checkpoints
-             where state in ('live', 'rebuilding')
-             union all
-             select projection, generation, null, null, null, stream from parked_streams
-             union all
-             select projection, generation, null, null, position, null from skipped_events
-             order by 1, 2, 3 nulls last",
+            "select projection, generation, version, state, position from checkpoints
+             where state in ('live', 'rebuilding') order by 1, 2",
             &[],
         )
         .await?;
-    let mut checkpoints: Vec<Checkpoint> = Vec::new();
-    for row in rows {
-        let mut row = row.into_iter();
-        let mut next = || row.next().unwrap_or(Value::Null);
-        let (name, generation) = (next().into_text(), next().integer());
-        let (version, state, position, stream) =
-            (next().integer(), next().into_text(), next().count(), next().into_text());
-        let Some(projection) = ALL.iter().find(|p| Some(p.name()) == name.as_deref()) else { continue };
-        let generation = generation.unwrap_or_default();
-        let position = Position(position.unwrap_or_default());
-        if let Some(state) = state {
-            checkpoints.push(Checkpoint {
-                projection: *projection,
-                generation,
-                version: version.and_then(|v| u32::try_from(v).ok()).unwrap_or_default(),
-                state: if state == "live" { State::Live } else { State::Rebuilding },
-                position,
-                parked: HashSet::new(),
-                skipped: BTreeSet::new(),
-                row_cache: RowCache::with_capacity(projection.cached_rows()),
-            });
-            continue;
-        }
-        let is_owner =
-            |c: &&mut Checkpoint| c.projection.name() == projection.name() && c.generation == generation;
-        let Some(owner) = checkpoints.last_mut().filter(is_owner) else { continue };
-        match stream.map(|stream| stream.parse()) {
-            Some(Ok(stream)) => {
-                owner.parked.insert(stream);
-            }
-            Some(Err(_)) => {}
-            None => {
-                owner.skipped.insert(position);
-            }
-        }
-    }
-    Ok(checkpoints)
+    Ok(rows.iter().filter_map(|row| checkpoint(row)).collect())
+}
+
+fn checkpoint(row: &[Value]) -> Option<Checkpoint> {
+    let [Value::Text(name), Value::Integer(generation), version, Value::Text(state), position, ..] = row
+    else {
+        return None;
+    };
+    Some(Checkpoint {
+        projection: *ALL.iter().find(|projection| projection.name() == name)?,
+        generation: *generation,
+        version: version.integer().and_then(|version| u32::try_from(version).ok()).unwrap_or_default(),
+        state: if state == "live" { State::Live } else { State::Rebuilding },
+        position: Position(position.count().unwrap_or_default()),
+    })
 }
 
 /// A condition: a row of `checkpoints` is one of these generations. It contains their names instead of parameters,

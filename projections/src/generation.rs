@@ -1,16 +1,15 @@
 //! The life of generations: creates the first one of each read model and those that rebuilds fill, switches to a
 //! filled one, and removes those that nobody reads any more.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use rivet_events::Position;
 use rivet_events::log::StoreError;
 
-use crate::checkpoint::{self, Checkpoint, State, number, table};
+use crate::checkpoint::{self, Checkpoint, Generation, State, number, table};
 use crate::lease;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{self, Query, Value};
-use crate::row_cache::RowCache;
 use crate::rows::{Connection, create_indexes};
 
 /// How long a retired table stays for readers that still use its name, in microseconds.
@@ -80,7 +79,7 @@ pub(crate) async fn create(
     connection: &mut Connection<'_>,
     projection: &'static dyn AnyProjection,
     skipped: BTreeSet<Position>,
-) -> Result<Checkpoint, StoreError> {
+) -> Result<Generation, StoreError> {
     let created =
         insert(connection, projection, State::Rebuilding, projection.version(), Position(0)).await?;
     for position in &skipped {
@@ -93,7 +92,7 @@ pub(crate) async fn create(
             .push(")");
         connection.execute(&query.text, &query.args).await?;
     }
-    Ok(Checkpoint { skipped, ..created })
+    Ok(Generation { skipped, ..Generation::new(created) })
 }
 
 async fn insert(
@@ -116,16 +115,7 @@ async fn insert(
         .push(" returning generation");
     let rows = connection.query(&query.text, &query.args).await?;
     let generation = query::only(&rows).and_then(Value::integer).unwrap_or_default();
-    let created = Checkpoint {
-        projection,
-        generation,
-        version,
-        state,
-        position,
-        parked: HashSet::new(),
-        skipped: BTreeSet::new(),
-        row_cache: RowCache::with_capacity(projection.cached_rows()),
-    };
+    let created = Checkpoint { projection, generation, version, state, position };
     connection.create_table(&created.table(), projection.schema()).await?;
     Ok(created)
 }
@@ -189,14 +179,13 @@ pub(crate) async fn remove_unfinished(
 /// Shows that a generation that is not live yet is still needed. False if it was removed.
 pub(crate) async fn touch(
     connection: &mut Connection<'_>,
-    projection: &str,
-    generation: i64,
+    checkpoint: &Checkpoint,
 ) -> Result<bool, StoreError> {
     let query =
         Query::new("update checkpoints set updated_at = {now} where state = 'rebuilding' and projection = ")
-            .bind(projection)
+            .bind(checkpoint.projection.name())
             .push(" and generation = ")
-            .bind(generation);
+            .bind(checkpoint.generation);
     Ok(connection.execute(&query.text, &query.args).await? == 1)
 }
 

@@ -15,7 +15,7 @@ use rivet_events::database::Database;
 use rivet_events::log::{EventLog, StoreError};
 use tokio::sync::{Notify, watch};
 
-use crate::checkpoint::{self, Checkpoint, State};
+use crate::checkpoint::{self, Checkpoint, Generation, State};
 use crate::generation;
 use crate::page::{Cursor, Page};
 use crate::projection::Projection;
@@ -150,14 +150,27 @@ impl ReadModels {
     }
 
     /// Reads from the database which generations are live and how far they are, and publishes that.
-    pub(crate) async fn refresh(&self) -> Result<Vec<Checkpoint>, StoreError> {
+    pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
         let mut reader = self.inner.store.reader().await?;
         loop {
             let published = self.live().published;
-            let mut checkpoints = checkpoint::load(&mut reader.connection()).await?;
-            checkpoints.retain(|checkpoint| checkpoint.state == State::Live);
-            if self.publish_if(&checkpoints, |live| live.published == published) {
-                return Ok(checkpoints);
+            let mut live = checkpoint::load(&mut reader.connection()).await?;
+            live.retain(|checkpoint| checkpoint.state == State::Live);
+            if self.publish_if(&live, |live| live.published == published) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// As [`Self::refresh`], and returns the live generations.
+    pub(crate) async fn refresh_generations(&self) -> Result<Vec<Generation>, StoreError> {
+        let mut reader = self.inner.store.reader().await?;
+        loop {
+            let published = self.live().published;
+            let mut live = Generation::load(&mut reader.connection()).await?;
+            live.retain(|generation| generation.checkpoint.state == State::Live);
+            if self.publish_if(&checkpoint::of(&live), |live| live.published == published) {
+                return Ok(live);
             }
         }
     }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, Batch};
 use crate::bulk::BATCH;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, Generation};
 use crate::generation;
 use crate::projection::{ALL, AnyProjection};
 use crate::read_models::ReadModels;
@@ -56,7 +56,7 @@ pub enum RebuildError {
 #[must_use = "it has only begun"]
 pub struct Rebuild {
     read_models: ReadModels,
-    generations: Vec<Checkpoint>,
+    generations: Vec<Generation>,
 }
 
 impl Rebuild {
@@ -74,8 +74,8 @@ impl Rebuild {
 
     /// Removes the new generations that are not live by now.
     pub async fn give_up(&self) {
-        for checkpoint in &self.generations {
-            self.read_models.discard(checkpoint).await;
+        for generation in &self.generations {
+            self.read_models.discard(&generation.checkpoint).await;
         }
     }
 }
@@ -144,11 +144,11 @@ impl ReadModels {
 
     async fn rebuild_outdated(&self) -> Result<(), RebuildError> {
         // The checkpoints are read before the head: the log may grow in between, and the read models with it.
-        let live = self.refresh().await?;
+        let live = self.refresh_generations().await?;
         let head = self.inner.log.head().await?;
         let mut outdated: Vec<&str> = Vec::new();
-        for live in &live {
-            let is_skip_missing = live.skipped != self.skipped(live.projection.name()).await?;
+        for Generation { checkpoint: live, skipped, .. } in &live {
+            let is_skip_missing = *skipped != self.skipped(live.projection.name()).await?;
             if live.version != live.projection.version() || live.position > head || is_skip_missing {
                 outdated.push(live.projection.name());
             }
@@ -166,7 +166,7 @@ impl ReadModels {
     pub(crate) async fn begin_generations(
         &self,
         projections: &[&'static dyn AnyProjection],
-    ) -> Result<Vec<Checkpoint>, StoreError> {
+    ) -> Result<Vec<Generation>, StoreError> {
         let mut skipped = Vec::with_capacity(projections.len());
         for projection in projections {
             skipped.push(self.skipped(projection.name()).await?);
@@ -184,17 +184,17 @@ impl ReadModels {
 
     async fn fill_and_switch(
         &self,
-        rebuilding: &mut [Checkpoint],
+        rebuilding: &mut [Generation],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
         self.catch_up(rebuilding, progress).await?;
-        for checkpoint in rebuilding.iter() {
-            self.create_indexes(checkpoint).await?;
+        for generation in rebuilding.iter() {
+            self.create_indexes(&generation.checkpoint).await?;
         }
         self.catch_up(rebuilding, progress).await?;
         let mut superseded = false;
-        for checkpoint in rebuilding.iter_mut() {
-            match self.switch(checkpoint).await {
+        for generation in rebuilding.iter_mut() {
+            match self.switch(generation).await {
                 // The other read models can still be switched.
                 Err(RebuildError::Superseded) => superseded = true,
                 switched => switched?,
@@ -217,10 +217,10 @@ impl ReadModels {
     /// Brings generations at the same position close to the end of the log.
     async fn catch_up(
         &self,
-        rebuilding: &mut [Checkpoint],
+        rebuilding: &mut [Generation],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
-        while let Some(from) = rebuilding.first().map(|first| first.position) {
+        while let Some(from) = rebuilding.first().map(|first| first.checkpoint.position) {
             let head = self.inner.log.head().await?;
             if from >= head {
                 break;
@@ -234,25 +234,26 @@ impl ReadModels {
     }
 
     /// Makes a filled generation the live one.
-    async fn switch(&self, checkpoint: &mut Checkpoint) -> Result<(), RebuildError> {
+    async fn switch(&self, generation: &mut Generation) -> Result<(), RebuildError> {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
-        let live = checkpoint::lock_live(&mut connection, checkpoint.projection.name()).await?;
+        let name = generation.checkpoint.projection.name();
+        let live = checkpoint::lock_live(&mut connection, name).await?;
         let until = live.unwrap_or_default().min(self.inner.log.head().await?);
-        self.advance_to(&mut connection, checkpoint, until).await?;
+        self.advance_to(&mut connection, generation, until).await?;
         // A skip that was decided meanwhile has begun a rebuild of its own.
-        if checkpoint.skipped != self.skipped(checkpoint.projection.name()).await? {
+        if generation.skipped != self.skipped(name).await? {
             return Err(RebuildError::Superseded);
         }
-        if !generation::switch(&mut connection, checkpoint).await? {
+        if !generation::switch(&mut connection, &generation.checkpoint).await? {
             return Err(RebuildError::Superseded);
         }
         transaction.commit().await?;
         self.refresh().await?;
         tracing::info!(
-            projection.name = checkpoint.projection.name(),
-            generation = checkpoint.generation,
-            event.position = checkpoint.position.0,
+            projection.name = name,
+            generation = generation.checkpoint.generation,
+            event.position = generation.checkpoint.position.0,
             "a rebuilt read model is live"
         );
         Ok(())
@@ -262,13 +263,13 @@ impl ReadModels {
     pub(crate) async fn advance_to(
         &self,
         connection: &mut Connection<'_>,
-        checkpoint: &mut Checkpoint,
+        generation: &mut Generation,
         until: Position,
     ) -> Result<(), RebuildError> {
-        while checkpoint.position < until {
-            let (events, to) = self.read_batch(checkpoint.position, until).await?;
+        while generation.checkpoint.position < until {
+            let (events, to) = self.read_batch(generation.checkpoint.position, until).await?;
             let batch = Batch { events: &events, to };
-            if !batch::advance_in(connection, std::slice::from_mut(checkpoint), batch).await? {
+            if !batch::advance_in(connection, std::slice::from_mut(generation), batch).await? {
                 return Err(RebuildError::Superseded);
             }
         }

@@ -9,7 +9,7 @@ use rivet_events::log::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::checkpoint;
+use crate::checkpoint::Generation;
 use crate::query::QueryError;
 use crate::read_models::ReadModels;
 
@@ -68,13 +68,13 @@ impl ReadModels {
     }
 
     async fn read_status(&self, now: DateTime<Utc>) -> Result<Vec<Status>, StoreError> {
-        let checkpoints = {
+        let generations = {
             let mut reader = self.inner.store.reader().await?;
-            checkpoint::load(&mut reader.connection()).await?
+            Generation::load(&mut reader.connection()).await?
         };
         let head = self.inner.log.head().await?;
-        let mut statuses = Vec::with_capacity(checkpoints.len());
-        for checkpoint in checkpoints {
+        let mut statuses = Vec::with_capacity(generations.len());
+        for Generation { checkpoint, parked, .. } in generations {
             let lag_events = head.0.saturating_sub(checkpoint.position.0);
             let lag_seconds =
                 if lag_events == 0 { 0.0 } else { self.age_after(checkpoint.position, now).await? };
@@ -86,7 +86,7 @@ impl ReadModels {
                 head,
                 lag_events,
                 lag_seconds,
-                parked: checkpoint.parked.len() as u64,
+                parked: parked.len() as u64,
             });
         }
         Ok(statuses)

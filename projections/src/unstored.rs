@@ -75,10 +75,10 @@ impl Unstored {
     }
 
     /// Adds the changes that a batch, which ends at `to`, makes to these generations.
-    pub(crate) fn put(&self, generations: &[Checkpoint], changes: Vec<Changes>, to: Position) {
+    pub(crate) fn put(&self, checkpoints: &[Checkpoint], changes: Vec<Changes>, to: Position) {
         let Tables { by_name, bytes } = &mut *self.tables();
-        for (generation, changes) in generations.iter().zip(changes) {
-            let Table { rows, parked } = by_name.entry(generation.table()).or_default();
+        for (checkpoint, changes) in checkpoints.iter().zip(changes) {
+            let Table { rows, parked } = by_name.entry(checkpoint.table()).or_default();
             let upserts = changes.upserts.into_iter().map(|Upsert { key, document }| (key, Some(document)));
             let deletes = changes.deletes.into_iter().map(|key| (key, None));
             for (key, document) in upserts.chain(deletes) {
@@ -98,11 +98,11 @@ impl Unstored {
 
     /// Copies all changes to these generations, for storing them. Rows are in the order of their keys, which is that
     /// of the index that they go into.
-    pub(crate) fn copied(&self, generations: &[Checkpoint]) -> Vec<Changes> {
+    pub(crate) fn copied(&self, checkpoints: &[Checkpoint]) -> Vec<Changes> {
         let tables = self.tables();
-        let changes = |generation: &Checkpoint| {
+        let changes = |checkpoint: &Checkpoint| {
             let mut changes = Changes::default();
-            let Some(table) = tables.by_name.get(&generation.table()) else { return changes };
+            let Some(table) = tables.by_name.get(&checkpoint.table()) else { return changes };
             for (key, row) in &table.rows {
                 match &row.document {
                     Some(document) => {
@@ -114,7 +114,7 @@ impl Unstored {
             changes.parked.clone_from(&table.parked);
             changes
         };
-        generations.iter().map(changes).collect()
+        checkpoints.iter().map(changes).collect()
     }
 
     /// Removes the changes up to `to`, which are stored now.

@@ -12,7 +12,7 @@ use rivet_events::log::StoreError;
 use serde::Serialize;
 
 use crate::bulk::{self, Events};
-use crate::checkpoint::{self, Checkpoint, State};
+use crate::checkpoint::{self, Checkpoint, Generation, State};
 use crate::density::{Density, check_archive};
 use crate::generation;
 use crate::projection::ALL;
@@ -80,12 +80,12 @@ impl ReadModels {
     pub async fn verify(&self, progress: impl Fn(Progress) + Send + Sync) -> Result<Report, RebuildError> {
         check_archive(&*self.inner.log).await?;
         let mut scratch = self.begin_generations(ALL).await?;
-        let held: Vec<_> = scratch.iter().map(Checkpoint::without_rows).collect();
+        let held = checkpoint::of(&scratch);
         let report = tokio::select! {
             report = self.verify_with(&mut scratch, &progress) => report,
             lost = self.hold(&held) => Err(lost),
         };
-        for checkpoint in &scratch {
+        for checkpoint in &held {
             self.discard(checkpoint).await;
         }
         report
@@ -93,7 +93,7 @@ impl ReadModels {
 
     async fn verify_with(
         &self,
-        scratch: &mut [Checkpoint],
+        scratch: &mut [Generation],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<Report, RebuildError> {
         let mut density = Density::default();
@@ -105,9 +105,9 @@ impl ReadModels {
             // Takes a snapshot of the live rows, which are ahead; the scratch rows are then brought to its position.
             // If they are far behind, they catch up first, without holding a snapshot open meanwhile.
             let mut snapshot = self.inner.store.snapshot().await?;
-            let mut live = checkpoint::load(&mut snapshot.connection()).await?;
-            live.retain(|checkpoint| checkpoint.state == State::Live);
-            let Some(lowest) = live.iter().map(|checkpoint| checkpoint.position).min() else {
+            let mut live = Generation::load(&mut snapshot.connection()).await?;
+            live.retain(|generation| generation.checkpoint.state == State::Live);
+            let Some(lowest) = live.iter().map(|live| live.checkpoint.position).min() else {
                 return Ok(report);
             };
             if density.position().0 + NEAR < lowest.0 {
@@ -116,12 +116,13 @@ impl ReadModels {
                 continue;
             }
             for live in &live {
-                let matching = scratch.iter_mut().filter(|s| s.projection.name() == live.projection.name());
-                for scratch in matching {
+                let Checkpoint { projection, version, position, .. } = live.checkpoint;
+                let is_same = |s: &&mut Generation| s.checkpoint.projection.name() == projection.name();
+                for scratch in scratch.iter_mut().filter(is_same) {
                     let scratch = std::slice::from_mut(scratch);
-                    self.fold_scratch(scratch, live.position, &mut density, progress).await?;
-                    if live.version != live.projection.version() {
-                        report.outdated.push(live.projection.name());
+                    self.fold_scratch(scratch, position, &mut density, progress).await?;
+                    if version != projection.version() {
+                        report.outdated.push(projection.name());
                         continue;
                     }
                     self.compare(&mut snapshot.connection(), live, &scratch[0], &mut report).await?;
@@ -155,15 +156,14 @@ impl ReadModels {
     /// In a transaction of its own: several checkpoints are only locked in order.
     async fn touch(&self, scratch: &Checkpoint) -> Result<bool, StoreError> {
         let mut transaction = self.inner.store.begin().await?;
-        let name = scratch.projection.name();
-        let is_there = generation::touch(&mut transaction.connection(), name, scratch.generation).await?;
+        let is_there = generation::touch(&mut transaction.connection(), scratch).await?;
         transaction.commit().await?;
         Ok(is_there)
     }
 
     async fn fold_scratch(
         &self,
-        scratch: &mut [Checkpoint],
+        scratch: &mut [Generation],
         until: Position,
         density: &mut Density,
         progress: &(impl Fn(Progress) + Send + Sync),

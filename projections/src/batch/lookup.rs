@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rivet_events::log::StoreError;
 use rivet_events::{Envelope, Position};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::Generation;
 use crate::folding::{Changes, Touched};
 use crate::row_cache::Cached;
 use crate::rows::Connection;
@@ -34,9 +34,9 @@ struct Lookup<'a> {
 
 impl<'a> Lookups<'a> {
     /// Looks the rows up in the caches.
-    pub(super) fn new(checkpoints: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> Self {
-        let mut lookups = Self { events, of_generations: look_up(checkpoints, events) };
-        lookups.cut(checkpoints);
+    pub(super) fn new(generations: &mut [Generation], events: &'a [Arc<Envelope>]) -> Self {
+        let mut lookups = Self { events, of_generations: look_up(generations, events) };
+        lookups.cut(generations);
         lookups
     }
 
@@ -54,11 +54,11 @@ impl<'a> Lookups<'a> {
     pub(super) async fn load(
         &mut self,
         connection: &mut Connection<'_>,
-        checkpoints: &mut [Checkpoint],
+        generations: &mut [Generation],
     ) -> Result<(), StoreError> {
-        self.load_within(ROW_BYTES, connection, checkpoints).await?;
-        if self.cut(checkpoints) {
-            self.load_within(usize::MAX, connection, checkpoints).await?;
+        self.load_within(ROW_BYTES, connection, generations).await?;
+        if self.cut(generations) {
+            self.load_within(usize::MAX, connection, generations).await?;
         }
         Ok(())
     }
@@ -67,10 +67,10 @@ impl<'a> Lookups<'a> {
         &mut self,
         bytes: usize,
         connection: &mut Connection<'_>,
-        checkpoints: &[Checkpoint],
+        generations: &[Generation],
     ) -> Result<(), StoreError> {
-        for (checkpoint, lookup) in checkpoints.iter().zip(&mut self.of_generations) {
-            let mut stored = connection.load(&checkpoint.table(), &lookup.missing, bytes).await?;
+        for (generation, lookup) in generations.iter().zip(&mut self.of_generations) {
+            let mut stored = connection.load(&generation.checkpoint.table(), &lookup.missing, bytes).await?;
             if stored.is_empty() {
                 continue;
             }
@@ -84,13 +84,13 @@ impl<'a> Lookups<'a> {
     }
 
     /// If the rows are too large together, begins again with fewer events, and returns true.
-    fn cut(&mut self, checkpoints: &mut [Checkpoint]) -> bool {
+    fn cut(&mut self, generations: &mut [Generation]) -> bool {
         let rows = self.of_generations.iter().flat_map(|lookup| &lookup.touched.rows);
         if rows.map(|row| row.bytes).sum::<usize>() <= ROW_BYTES {
             return false;
         }
         self.events = &self.events[..self.fitting()];
-        self.of_generations = look_up(checkpoints, self.events);
+        self.of_generations = look_up(generations, self.events);
         true
     }
 
@@ -112,25 +112,25 @@ impl<'a> Lookups<'a> {
     }
 
     /// Folds the events into the rows.
-    pub(super) fn fold(self, checkpoints: &[Checkpoint]) -> Vec<Changes> {
-        let fold = |(checkpoint, lookup): (&Checkpoint, Lookup<'_>)| {
-            checkpoint.projection.fold(lookup.touched, &lookup.events)
+    pub(super) fn fold(self, generations: &[Generation]) -> Vec<Changes> {
+        let fold = |(generation, lookup): (&Generation, Lookup<'_>)| {
+            generation.checkpoint.projection.fold(lookup.touched, &lookup.events)
         };
-        checkpoints.iter().zip(self.of_generations).map(fold).collect()
+        generations.iter().zip(self.of_generations).map(fold).collect()
     }
 }
 
-fn look_up<'a>(checkpoints: &mut [Checkpoint], events: &'a [Arc<Envelope>]) -> Vec<Lookup<'a>> {
-    checkpoints.iter_mut().map(|checkpoint| Lookup::new(checkpoint, events)).collect()
+fn look_up<'a>(generations: &mut [Generation], events: &'a [Arc<Envelope>]) -> Vec<Lookup<'a>> {
+    generations.iter_mut().map(|generation| Lookup::new(generation, events)).collect()
 }
 
 impl<'a> Lookup<'a> {
-    fn new(checkpoint: &mut Checkpoint, events: &'a [Arc<Envelope>]) -> Self {
-        let events = without(events, &checkpoint.skipped);
-        let mut touched = checkpoint.projection.touched(&events, &checkpoint.parked);
+    fn new(generation: &mut Generation, events: &'a [Arc<Envelope>]) -> Self {
+        let events = without(events, &generation.skipped);
+        let mut touched = generation.checkpoint.projection.touched(&events, &generation.parked);
         let mut missing = Vec::new();
         for row in touched.rows.iter_mut().filter(|row| row.may_be_stored) {
-            match checkpoint.row_cache.get(&row.key) {
+            match generation.row_cache.get(&row.key) {
                 Some(Cached::Row(document)) => {
                     row.bytes = document.len();
                     row.document = Some(document.to_owned());

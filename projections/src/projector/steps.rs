@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::storing::Storing;
 use crate::batch::{self, Batch};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Generation};
 use crate::generation;
 use crate::lease;
 use crate::read_models::ReadModels;
@@ -53,7 +53,7 @@ pub(super) struct Projector<'a> {
     read_models: &'a ReadModels,
     pub(super) head: watch::Receiver<Position>,
     /// The live generations as folded, highest position first; empty where they must be loaded from the database.
-    live: Vec<Checkpoint>,
+    live: Vec<Generation>,
     /// When the oldest change was folded that nobody has begun to store.
     since: Option<Instant>,
     pub(super) storing: Storing,
@@ -82,7 +82,7 @@ impl<'a> Projector<'a> {
         }
         // Before reading the log, so that no change of the head is missed.
         let head = *self.head.borrow_and_update();
-        if self.live.last().is_some_and(|last| last.position < self.folded()) {
+        if self.live.last().is_some_and(|last| last.checkpoint.position < self.folded()) {
             self.store_all().await?;
             return self.bring_together(head).await;
         }
@@ -98,7 +98,7 @@ impl<'a> Projector<'a> {
 
     /// Where all live read models are at the same position: everything up to it is folded.
     fn folded(&self) -> Position {
-        self.live.first().map(|first| first.position).unwrap_or_default()
+        self.live.first().map(|first| first.checkpoint.position).unwrap_or_default()
     }
 
     /// Whether everything that is folded is stored.
@@ -146,7 +146,7 @@ impl<'a> Projector<'a> {
             return Ok(());
         };
         batch::remember(&mut self.live, &folded);
-        inner.unstored.put(&self.live, folded.changes, folded.to);
+        inner.unstored.put(&checkpoint::of(&self.live), folded.changes, folded.to);
         self.since.get_or_insert(began);
         let mut work = inner.work.lock().unwrap_or_else(PoisonError::into_inner);
         work.events += folded.events as u64;
@@ -196,8 +196,8 @@ impl<'a> Projector<'a> {
     async fn bring_together(&mut self, head: Position) -> Result<Remaining, StoreError> {
         let inner = &self.read_models.inner;
         let mut ahead: Option<Position> = None;
-        for group in self.live.chunk_by_mut(|a, b| a.position == b.position) {
-            let from = group.first().map(|first| first.position).unwrap_or_default();
+        for group in self.live.chunk_by_mut(|a, b| a.checkpoint.position == b.checkpoint.position) {
+            let from = group.first().map(|first| first.checkpoint.position).unwrap_or_default();
             let gap = ahead.map_or(u64::MAX, |ahead| ahead.0.saturating_sub(from.0));
             let limit = usize::try_from(gap).unwrap_or(BATCH).min(BATCH);
             let events = inner.log.read_all(from, limit).await?;
@@ -208,11 +208,12 @@ impl<'a> Projector<'a> {
                     return Ok(Remaining::More);
                 }
             }
-            ahead = group.first().map(|first| first.position);
+            ahead = group.first().map(|first| first.checkpoint.position);
         }
-        self.live.sort_by_key(|checkpoint| Reverse(checkpoint.position));
-        self.storing.reset(&self.live);
-        self.read_models.publish(&self.live);
+        self.live.sort_by_key(|live| Reverse(live.checkpoint.position));
+        let checkpoints = checkpoint::of(&self.live);
+        self.read_models.publish(&checkpoints);
+        self.storing.reset(checkpoints);
         let is_behind = self.storing.position() < head;
         Ok(if is_behind { Remaining::More } else { Remaining::Idle(self.pause()) })
     }
@@ -229,15 +230,18 @@ impl<'a> Projector<'a> {
     }
 
     async fn housekeep(&mut self) -> Result<(), StoreError> {
-        let mut live = self.read_models.refresh().await?;
+        let mut live = self.read_models.refresh_generations().await?;
         for known in self.live.drain(..) {
-            let is_same = |c: &&mut Checkpoint| c.table() == known.table() && c.position == known.position;
+            let is_same = |live: &&mut Generation| {
+                let (live, known) = (live.checkpoint, known.checkpoint);
+                live.table() == known.table() && live.position == known.position
+            };
             if let Some(same) = live.iter_mut().find(is_same) {
                 same.row_cache = known.row_cache;
             }
         }
-        live.sort_by_key(|checkpoint| Reverse(checkpoint.position));
-        self.storing.reset(&live);
+        live.sort_by_key(|live| Reverse(live.checkpoint.position));
+        self.storing.reset(checkpoint::of(&live));
         self.live = live;
         self.housekeeping = Instant::now();
         if let Err(error) = self.remove_abandoned().await {

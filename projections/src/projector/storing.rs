@@ -18,7 +18,7 @@ type Stored = (Result<bool, StoreError>, Duration);
 /// The live generations as the database has them, and the step that is being stored.
 #[derive(Default)]
 pub(super) struct Storing {
-    generations: Vec<Checkpoint>,
+    checkpoints: Vec<Checkpoint>,
     /// The task that stores a step; one at most.
     step: JoinSet<Stored>,
     /// The position that this step leads to.
@@ -28,14 +28,14 @@ pub(super) struct Storing {
 }
 
 impl Storing {
-    /// Starts over from the generations as they were read from the database.
-    pub(super) fn reset(&mut self, generations: &[Checkpoint]) {
-        self.generations = generations.iter().map(Checkpoint::without_rows).collect();
+    /// Starts over from the checkpoints as they were read from the database.
+    pub(super) fn reset(&mut self, checkpoints: Vec<Checkpoint>) {
+        self.checkpoints = checkpoints;
     }
 
     /// Every event up to here is stored.
     pub(super) fn position(&self) -> Position {
-        self.generations.iter().map(|stored| stored.position).min().unwrap_or_default()
+        self.checkpoints.iter().map(|stored| stored.position).min().unwrap_or_default()
     }
 
     /// Every event up to here is stored, or being stored.
@@ -51,12 +51,12 @@ impl Storing {
     /// Begins to store everything that is folded, which is up to the position `to`.
     pub(super) fn begin(&mut self, inner: &Inner, to: Position) {
         let store = inner.store.clone();
-        let generations: Vec<_> = self.generations.iter().map(Checkpoint::without_rows).collect();
-        let changes = inner.unstored.copied(&generations);
+        let checkpoints = self.checkpoints.clone();
+        let changes = inner.unstored.copied(&checkpoints);
         self.to = to;
         self.step.spawn(async move {
             let began = Instant::now();
-            let moved = batch::commit(&store, &generations, &changes, to).await;
+            let moved = batch::commit(&store, &checkpoints, &changes, to).await;
             (moved, began.elapsed())
         });
     }
@@ -80,10 +80,10 @@ impl Storing {
         if !moved? {
             return Ok(false);
         }
-        for stored in &mut self.generations {
+        for stored in &mut self.checkpoints {
             stored.position = self.to;
         }
-        read_models.publish(&self.generations);
+        read_models.publish(&self.checkpoints);
         let inner = &read_models.inner;
         inner.unstored.stored(self.to);
         let mut work = inner.work.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,21 +1,9 @@
-use std::collections::{BTreeSet, HashSet};
-
 use super::*;
 use crate::checkpoint::State;
 use crate::projection::ALL;
-use crate::row_cache::RowCache;
 
-fn generations() -> [Checkpoint; 1] {
-    [Checkpoint {
-        projection: ALL[0],
-        generation: 1,
-        version: 1,
-        state: State::Live,
-        position: Position(0),
-        parked: HashSet::new(),
-        skipped: BTreeSet::new(),
-        row_cache: RowCache::with_capacity(0),
-    }]
+fn checkpoints() -> [Checkpoint; 1] {
+    [Checkpoint { projection: ALL[0], generation: 1, version: 1, state: State::Live, position: Position(0) }]
 }
 
 /// A batch that writes these rows, and deletes those.
@@ -26,18 +14,18 @@ fn put(unstored: &Unstored, to: u64, upserts: &[&str], deletes: &[&str]) {
         deletes: deletes.iter().map(|key| (*key).to_owned()).collect(),
         parked: Vec::new(),
     };
-    unstored.put(&generations(), vec![changes], Position(to));
+    unstored.put(&checkpoints(), vec![changes], Position(to));
 }
 
 /// The documents to store, and the keys to delete.
 fn to_store(unstored: &Unstored) -> (Vec<String>, Vec<String>) {
-    let changes = unstored.copied(&generations()).remove(0);
+    let changes = unstored.copied(&checkpoints()).remove(0);
     (changes.upserts.into_iter().map(|upsert| upsert.document).collect(), changes.deletes)
 }
 
 /// The documents from the key `a` on.
 fn documents(unstored: &Unstored, to: &str, position: u64) -> Option<Vec<Option<String>>> {
-    unstored.documents(&generations()[0].table(), "a"..=to, Position(position))
+    unstored.documents(&checkpoints()[0].table(), "a"..=to, Position(position))
 }
 
 #[test]

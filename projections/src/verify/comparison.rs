@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Difference, Report};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Generation};
 use crate::page::MAX_PAGE_BYTES;
 use crate::parked::{self, ParkedStream};
 use crate::query::{Query, Value};
@@ -27,17 +27,18 @@ impl ReadModels {
     pub(super) async fn compare(
         &self,
         snapshot: &mut Connection<'_>,
-        live: &Checkpoint,
-        scratch: &Checkpoint,
+        live: &Generation,
+        scratch: &Generation,
         report: &mut Report,
     ) -> Result<(), RebuildError> {
         let mut reader = self.inner.store.reader().await?;
         let mut reader = reader.connection();
-        let found = parked::of(snapshot, live.projection.name(), live.generation).await?;
-        let expected = parked::of(&mut reader, scratch.projection.name(), scratch.generation).await?;
-        report.compare_parked(live, &found, &expected);
+        let Checkpoint { projection, generation, .. } = live.checkpoint;
+        let found = parked::of(snapshot, projection.name(), generation).await?;
+        let expected = parked::of(&mut reader, projection.name(), scratch.checkpoint.generation).await?;
+        report.compare_parked(&live.checkpoint, &found, &expected);
         report.compare_skipped(live, scratch);
-        compare_rows(snapshot, live, &mut reader, scratch, report).await
+        compare_rows(snapshot, &live.checkpoint, &mut reader, &scratch.checkpoint, report).await
     }
 }
 
@@ -155,8 +156,8 @@ impl Report {
     }
 
     /// The scratch generation was created with the skips that the log has.
-    fn compare_skipped(&mut self, live: &Checkpoint, scratch: &Checkpoint) {
-        let name = live.projection.name();
+    fn compare_skipped(&mut self, live: &Generation, scratch: &Generation) {
+        let name = live.checkpoint.projection.name();
         let without =
             |all: &BTreeSet<_>, others: &BTreeSet<_>| all.difference(others).copied().collect::<Vec<_>>();
         for position in without(&live.skipped, &scratch.skipped) {

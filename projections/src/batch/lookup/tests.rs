@@ -1,7 +1,5 @@
-use std::collections::HashSet;
-
 use super::*;
-use crate::checkpoint::State;
+use crate::checkpoint::{Checkpoint, State};
 use crate::projection::AnyProjection;
 use crate::row_cache::RowCache;
 use crate::testing::{Scene, log_of};
@@ -11,21 +9,14 @@ use crate::{job_queue, jobs};
 const UNIT: usize = ROW_BYTES / 16;
 
 /// A generation that has cached the rows of these jobs, with documents of that length.
-fn generation(projection: &'static dyn AnyProjection, jobs: &[Scene], bytes: usize) -> Checkpoint {
+fn generation(projection: &'static dyn AnyProjection, jobs: &[Scene], bytes: usize) -> Generation {
     let mut row_cache = RowCache::with_capacity(100);
     for job in jobs {
         row_cache.put(&job.job_id.to_string(), Some(&"x".repeat(bytes)), Position(1));
     }
-    Checkpoint {
-        projection,
-        generation: 1,
-        version: 1,
-        state: State::Live,
-        position: Position(1),
-        parked: HashSet::new(),
-        skipped: BTreeSet::new(),
-        row_cache,
-    }
+    let checkpoint =
+        Checkpoint { projection, generation: 1, version: 1, state: State::Live, position: Position(1) };
+    Generation { row_cache, ..Generation::new(checkpoint) }
 }
 
 fn jobs(count: u128) -> Vec<Scene> {
