@@ -13,6 +13,7 @@ use rivet_events::{Envelope, Event, Position, StreamId, StreamType, Version};
 
 pub(crate) use self::archive::check_archive;
 use self::archive::{Segments, segments};
+use crate::bulk::Events;
 use crate::verify::{self, MAX_REPORTED};
 
 /// The part of the log that was seen so far, and the faults in it.
@@ -38,13 +39,15 @@ impl Density {
         Position(self.position)
     }
 
-    /// Tells that the log's table has no further events up to here.
-    pub(crate) fn come_to(&mut self, position: Position) {
-        self.position = self.position.max(position.0);
+    /// Records the events of a range of the log's table. It has no further ones up to the range's end.
+    pub(crate) fn see_all(&mut self, (events, to): &Events) {
+        for envelope in events {
+            self.see(envelope);
+        }
+        self.position = self.position.max(to.0);
     }
 
-    /// Records an event of the log's table.
-    pub(crate) fn see(&mut self, envelope: &Envelope) {
+    fn see(&mut self, envelope: &Envelope) {
         let Envelope { position, ref stream, sequence, .. } = *envelope;
         if position.0 <= self.position {
             // Seen before, when another read model was folded.

@@ -11,7 +11,7 @@ use rivet_events::Position;
 use rivet_events::log::StoreError;
 use serde::Serialize;
 
-use crate::bulk::{self, Events};
+use crate::bulk;
 use crate::checkpoint::{self, Checkpoint, Generation, State};
 use crate::density::{Density, check_archive};
 use crate::generation;
@@ -29,8 +29,10 @@ pub(crate) const MAX_REPORTED: usize = 1000;
 /// What a verification found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// The log was folded up to here.
+    /// The log was folded up to here, where the live read models were.
     pub position: Position,
+    /// The log was checked up to here, which was its end.
+    pub head: Position,
     /// When its last event was recorded. A difference in rows that have lapsed by then is ignored.
     pub at: DateTime<Utc>,
     /// Number of rows compared.
@@ -38,6 +40,9 @@ pub struct Report {
     /// Live read models that another version of their fold has made. They were not compared: a server of this build
     /// rebuilds them.
     pub outdated: Vec<&'static str>,
+    /// Live read models beyond the end of the log, as after an older log was restored. They were not compared: a server
+    /// rebuilds them when it starts.
+    pub ahead: Vec<&'static str>,
     /// Rows of live read models that differ from what the log says; the first thousand, or fewer where their documents
     /// are large.
     pub differences: Vec<Difference>,
@@ -107,9 +112,11 @@ impl ReadModels {
             let mut snapshot = self.inner.store.snapshot().await?;
             let mut live = Generation::load(&mut snapshot.connection()).await?;
             live.retain(|generation| generation.checkpoint.state == State::Live);
-            let Some(lowest) = live.iter().map(|live| live.checkpoint.position).min() else {
-                return Ok(report);
-            };
+            // The log is read after the snapshot was taken, and has all that is in it, unless it has lost events.
+            let head = self.inner.log.head().await?;
+            let ahead = live.extract_if(.., |live| live.checkpoint.position > head);
+            report.ahead = ahead.map(|ahead| ahead.checkpoint.projection.name()).collect();
+            let lowest = live.iter().map(|live| live.checkpoint.position).min().unwrap_or_default();
             if density.position().0 + NEAR < lowest.0 {
                 drop(snapshot);
                 self.fold_scratch(scratch, lowest, &mut density, progress).await?;
@@ -128,7 +135,10 @@ impl ReadModels {
                     self.compare(&mut snapshot.connection(), live, &scratch[0], &mut report).await?;
                 }
             }
+            drop(snapshot);
             report.position = density.position();
+            self.see_rest(head, &mut density).await?;
+            report.head = density.position();
             density.complete(&*self.inner.log).await?;
             report.log_faults = density.faults;
             report.unreadable_events = density.unreadable;
@@ -168,13 +178,17 @@ impl ReadModels {
         density: &mut Density,
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
-        let seen = |(events, to): &Events| {
-            for envelope in events {
-                density.see(envelope);
-            }
-            density.come_to(*to);
-        };
-        self.fill(scratch, until, progress, seen).await
+        self.fill(scratch, until, progress, |events| density.see_all(events)).await
+    }
+
+    /// Checks the events that no live read model has seen yet: all of them, after a log was restored without its read
+    /// models.
+    async fn see_rest(&self, head: Position, density: &mut Density) -> Result<(), RebuildError> {
+        while density.position() < head {
+            let until = head.min(Position(density.position().0 + bulk::BATCH as u64));
+            density.see_all(&self.inner.log.read_range(density.position(), until).await?);
+        }
+        Ok(())
     }
 }
 
@@ -182,7 +196,8 @@ impl Report {
     /// Whether nothing wrong was found.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.differences.is_empty()
+        self.ahead.is_empty()
+            && self.differences.is_empty()
             && self.parking_faults.is_empty()
             && self.log_faults.is_empty()
             && self.unreadable_events.is_empty()

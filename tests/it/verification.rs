@@ -123,7 +123,33 @@ async fn a_damaged_row_of_the_log_holds_up_its_stream_alone(store: Store) {
     running.stop().await;
 }
 
+/// As after the log alone was restored.
+async fn a_verification_checks_the_log_also_where_no_read_model_has_seen_it(store: Store) {
+    let process = store.process().await;
+    process.tell_all(&stories(14, 10), 1).await;
+    process.tamper("delete from events where position = 3").await;
+    let report = verified(&store.process().await).await;
+    assert_eq!((report.position, report.head), (Position(0), process.log.head().await.unwrap()));
+    assert!(report.log_faults.contains(&"position 3 is missing".to_owned()), "{report:?}");
+}
+
+/// As after an older log was restored.
+async fn a_verification_tells_read_models_ahead_of_the_log_from_wrong_ones(store: Store) {
+    let process = told(&store).await;
+    process.tamper("delete from events where position > (select max(position) - 5 from events)").await;
+    let report = verified(&store.process().await).await;
+    assert!(!report.is_clean());
+    assert_eq!(report.ahead.len(), process.status().await.len());
+    assert_eq!(report.head, process.log.head().await.unwrap());
+    assert_eq!(
+        Report { ahead: vec![], ..report.clone() },
+        Report { head: report.head, at: report.at, ..Report::default() }
+    );
+}
+
 on_both! {
+    a_verification_checks_the_log_also_where_no_read_model_has_seen_it,
+    a_verification_tells_read_models_ahead_of_the_log_from_wrong_ones,
     a_verification_finds_damage_and_a_rebuild_repairs_it,
     a_verification_compares_every_column,
     a_verification_compares_what_is_parked_and_skipped,

@@ -22,7 +22,7 @@ pub(super) struct RebuildOptions {
 #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: RebuildOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
-    let (read_models, _log) = open_read_models(&options.database).await?;
+    let read_models = open_read_models(&options.database).await?;
     let names: Vec<&str> = if options.projections.is_empty() {
         ReadModels::names().collect()
     } else {

@@ -26,12 +26,10 @@ async fn open_log_of(database: &Database, options: &DatabaseOptions) -> anyhow::
     Ok(log::with_archive(log, Archive::new(database, objects)))
 }
 
-/// The read models, and the event log under them.
-pub(super) async fn open_read_models(
-    options: &DatabaseOptions,
-) -> anyhow::Result<(ReadModels, Arc<dyn EventLog>)> {
-    let (_, read_models, log) = open_all(options).await?;
-    Ok((read_models, log))
+/// The read models.
+pub(super) async fn open_read_models(options: &DatabaseOptions) -> anyhow::Result<ReadModels> {
+    let (_, read_models, _) = open_all(options).await?;
+    Ok(read_models)
 }
 
 /// The read models and the event log, with the database that holds them.

@@ -24,8 +24,7 @@ pub(super) struct VerifyOptions {
 #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
-    let (read_models, log) = open_read_models(&options.database).await?;
-    let head = log.head().await?;
+    let read_models = open_read_models(&options.database).await?;
     let progress = ProgressReport::begin("verifying");
     let report = read_models.verify(|batch| progress.update(batch)).await;
     progress.end();
@@ -37,10 +36,10 @@ pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
     } else {
         print(&mut out, &report)?;
     }
-    if report.position < head {
+    if report.position < report.head {
         eprintln!(
-            "the read models have not seen the events after position {} yet, up to {head}",
-            report.position
+            "the log was checked up to position {}; the read models have not seen the events after {} yet",
+            report.head, report.position
         );
     }
     for outdated in &report.outdated {
@@ -52,6 +51,7 @@ pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
         return Ok(());
     }
     let found = [
+        (report.ahead.len(), "read models ahead of the log"),
         (report.log_faults.len(), "faults in the log"),
         (report.unreadable_events.len(), "events that cannot be read"),
         (report.parking_faults.len(), "streams or events that are wrongly parked or skipped"),
@@ -63,6 +63,12 @@ pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
 }
 
 fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    for ahead in &report.ahead {
+        writeln!(
+            out,
+            "{ahead} is ahead of the log, as after an older one was restored: a server rebuilds it at its start"
+        )?;
+    }
     for fault in &report.log_faults {
         writeln!(out, "log: {fault}")?;
     }
