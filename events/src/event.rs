@@ -1,13 +1,6 @@
 //! All events, with the name and version that each has on the wire.
 //!
-//! To add an event:
-//! 1. a payload struct and a variant in the file of its aggregate, named in the past tense;
-//! 2. its line in `event_types` below;
-//! 3. a golden file (the test names it);
-//! 4. the folds that the compiler now points at.
-//!
-//! To change an event: add an optional field with a serde default. Where that is not enough, raise its number in
-//! `event_types`, and turn the old payload into the new one in `upcast.rs`.
+//! CONTRIBUTING.md says how to add an event, and how to change one.
 
 use serde::Serialize;
 use serde::de::Error;

@@ -1,10 +1,12 @@
 //! `job …`: commands about the jobs of a server.
 
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, IsTerminal as _, Write};
 
 use anyhow::ensure;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
 use clap::{Args, Subcommand};
+use futures_util::stream::{self, StreamExt as _};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -14,6 +16,8 @@ use super::client::{
 use super::job_logs;
 use super::output::one_line;
 
+/// Pipelines that are asked for concurrently.
+const CONCURRENT: usize = 8;
 /// What `--status` may be.
 const STATUSES: [&str; 6] = ["Queued", "Running", "Succeeded", "Failed", "Cancelled", "TimedOut"];
 
@@ -152,17 +156,29 @@ async fn list(options: ListOptions) -> anyhow::Result<()> {
     if options.client.json {
         return print_json(&list);
     }
-    let mut table = Table::new(&["id", "status", "phase", "requested", "took", "runner", "reason"]);
+    let pipelines = pipeline_names(&client, items(&list)).await;
+    let mut table = Table::new(&["id", "pipeline", "status", "requested", "took", "runner", "reason"]);
     for (job, id) in items(&list).iter().zip(shown(&list)) {
         let (requested, took) = (time(&job["requested_at"]), took(job));
-        let (status, phase) = (text(job, "status"), text(job, "phase"));
-        table.row([id, status, phase, &requested, &took, text(job, "runner_id"), why(job)]);
+        let (pipeline, status) = (pipelines[text(job, "pipeline_id")].as_str(), text(job, "status"));
+        table.row([id, pipeline, status, &requested, &took, text(job, "runner_id"), why(job)]);
     }
     table.print("there are no such jobs")?;
     if items(&list).len() == options.limit && io::stdout().is_terminal() {
         eprintln!("these are the newest {}: --limit lists more", options.limit);
     }
     Ok(())
+}
+
+/// The names of the pipelines of these jobs, by their ids. One that is not there any more goes by its id.
+async fn pipeline_names(client: &Client, jobs: &[Value]) -> HashMap<String, String> {
+    let ids: BTreeSet<&str> = jobs.iter().map(|job| text(job, "pipeline_id")).collect();
+    let named = ids.into_iter().map(|id| async move {
+        let pipeline = client.get(&["pipeline", id], &[]).await;
+        let name = pipeline.map_or_else(|_| id.to_owned(), |pipeline| text(&pipeline, "name").to_owned());
+        (id.to_owned(), name)
+    });
+    stream::iter(named).buffer_unordered(CONCURRENT).collect().await
 }
 
 /// How long the job ran, from its claim to its end; a dash if it has not ended.
@@ -222,7 +238,7 @@ pub(super) fn show(job: &Value, options: &ClientOptions) -> anyhow::Result<()> {
 }
 
 /// The place of a waiting job in the queue, and what it waits for.
-fn waiting(waiting: &Value) -> String {
+pub(super) fn waiting(waiting: &Value) -> String {
     let missing: Vec<&str> =
         items(&waiting["missing_capabilities"]).iter().filter_map(Value::as_str).collect();
     let missing =

@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::{Context, anyhow, bail};
+use futures_util::future::{Either, select};
+use futures_util::pin_mut;
 use reqwest::{Method, Response};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::client::{Client, items, refusal, text};
-use super::output::{printable, write_json};
+use super::job::waiting;
+use super::output::{last_written, printable, write_json};
 use crate::frames::Frames;
 use crate::telemetry::{chain, colours};
 
@@ -23,6 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// Failures in a row that are tried again; after one more it is given up.
 const MAX_FAILURES: u32 = 20;
+/// A job that waits for longer than this, or for something new after this, is worth a word.
+const WAITING_FOR: Duration = Duration::from_secs(2);
 /// A server sends something at least every 15 s: one that is silent for longer than this is gone.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
@@ -39,7 +44,31 @@ pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Res
 /// Prints the log as it is and as it grows, until the job has ended.
 pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
     let mut printer = Printer::new(json);
-    until_ended(async || follow_stream(client, job, &mut printer).await, pause).await
+    let following = until_ended(async || follow_stream(client, job, &mut printer).await, pause);
+    let telling = tell_waiting(client, job);
+    pin_mut!(following, telling);
+    match select(following, telling).await {
+        Either::Left((ended, _)) => ended,
+        Either::Right(((), following)) => following.await,
+    }
+}
+
+/// Says on stderr what the job waits for, whenever that changes, for as long as it waits.
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
+async fn tell_waiting(client: &Client, job: &str) {
+    let mut told = String::new();
+    loop {
+        sleep(WAITING_FOR).await;
+        let Ok(job) = client.get(&["jobs", job], &[]).await else { continue };
+        if text(&job, "status") != "Queued" {
+            return;
+        }
+        let waiting = waiting(&job["waiting"]);
+        if job["waiting"].is_object() && waiting != told {
+            eprintln!("waiting: {waiting}");
+            told = waiting;
+        }
+    }
 }
 
 /// Follows again whenever the stream breaks off, until the job has ended or too many streams in a row failed.
@@ -170,7 +199,7 @@ impl Printer {
         let time = entry["timestamp"].as_str().and_then(|time| time.get(11..19)).unwrap_or_default();
         // An empty message is an empty line.
         for line in entry["message"].as_str().unwrap_or_default().trim_end().split('\n') {
-            writeln!(out, "{time} {style}{level:<7}{style:#} {}", printable(line))?;
+            writeln!(out, "{time} {style}{level:<7}{style:#} {}", printable(last_written(line)))?;
         }
         out.flush()
     }

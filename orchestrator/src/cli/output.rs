@@ -25,6 +25,12 @@ pub(super) fn printable(line: &str) -> String {
     line.chars().filter(|letter| !letter.is_control() || *letter == '\t').collect()
 }
 
+/// What a terminal would show of a line that is written over, as programs do to show their progress.
+pub(super) fn last_written(line: &str) -> &str {
+    let line = line.trim_end_matches('\r');
+    line.rsplit('\r').next().unwrap_or(line)
+}
+
 /// Time, type and actor of an event, in columns.
 pub(super) fn summary(envelope: &Envelope) -> String {
     format!(
@@ -45,5 +51,11 @@ mod tests {
     fn what_others_wrote_cannot_steer_the_terminal() {
         assert_eq!(one_line(&format!("{HOSTILE}\nd")), "ared b c  d");
         assert_eq!(printable(HOSTILE), "ared\tbc");
+    }
+
+    #[test]
+    fn of_a_line_that_is_written_over_the_last_text_is_shown() {
+        assert_eq!(last_written("1 %\r50 %\r100 %\r"), "100 %");
+        assert_eq!([last_written("done"), last_written("\r")], ["done", ""]);
     }
 }

@@ -76,7 +76,7 @@ async fn list(options: &ClientOptions) -> anyhow::Result<()> {
     if options.json {
         return print_json(&list);
     }
-    let mut table = Table::new(&["id", "status", "last heartbeat", "registered", "capabilities"]);
+    let mut table = Table::new(&["runner", "status", "last heartbeat", "registered", "capabilities"]);
     for runner in items(&list) {
         let capabilities: Vec<&str> =
             items(&runner["capabilities"]).iter().filter_map(Value::as_str).collect();
