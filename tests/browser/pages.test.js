@@ -108,6 +108,21 @@ test("a page of another build says that loading anew helps, and the others go on
   await page.context().close();
 });
 
+test("a chart has room for the labels of long waits", async () => {
+  const { page } = await on.open();
+  await page.route("**/api/stats/history?*", async (route) => {
+    const response = await route.fetch();
+    const points = (await response.json()).map((/** @type {object} */ point) => ({ ...point, longest_wait_seconds: 1_000 }));
+    await route.fulfill({ response, json: points });
+  });
+  await page.goto("/");
+  const [depth, waits] = [page.locator(".u-over").first(), page.locator(".u-over").nth(1)];
+  await waits.waitFor();
+  const leftOf = (/** @type {HTMLElement} */ plot) => plot.offsetLeft;
+  assert.ok((await waits.evaluate(leftOf)) > (await depth.evaluate(leftOf)) + 10);
+  await page.context().close();
+});
+
 test("what the server calls stale is shown as that", async () => {
   const { page } = await on.open();
   await page.route("**/api/jobs?*", async (route) => {

@@ -22,6 +22,11 @@ import { onThemeChange } from "../theme.js";
  */
 
 const HEIGHT = 180;
+/** Of the labels at the left, where none needs more: charts beside each other then begin at the same place. */
+const LEAST_WIDTH = 56;
+/** Between these labels and what is around them. */
+const MARGIN = 12;
+const FONT = "12px system-ui";
 /** Room above the highest value. */
 const HEADROOM = 1.1;
 
@@ -85,7 +90,7 @@ function optionsOf({ series, format, least }, width) {
     stroke: colour("--chart-text"),
     grid: { stroke: colour("--chart-grid"), width: 1 },
     ticks: { show: false },
-    font: "12px system-ui",
+    font: FONT,
   };
   return {
     width,
@@ -95,7 +100,7 @@ function optionsOf({ series, format, least }, width) {
     scales: { y: { range: (_, _low, high) => [0, Math.max(high ?? 0, least) * HEADROOM] } },
     axes: [
       { ...axis, size: 28, values: (_, ticks) => ticks.map(formatTick) },
-      { ...axis, size: 56, values: (_, ticks) => ticks.map(format) },
+      { ...axis, size: widthOf, values: (_, ticks) => ticks.map(format) },
     ],
     series: [
       {},
@@ -109,6 +114,18 @@ function optionsOf({ series, format, least }, width) {
       })),
     ],
   };
+}
+
+/**
+ * @param {unknown} _plot
+ * @param {string[]} labels none at first
+ */
+function widthOf(_plot, labels) {
+  const context = document.createElement("canvas").getContext("2d");
+  if (!context) return LEAST_WIDTH;
+  context.font = FONT;
+  const widths = (labels ?? []).map((label) => context.measureText(label).width);
+  return Math.ceil(Math.max(LEAST_WIDTH, ...widths.map((width) => width + MARGIN)));
 }
 
 /** @param {number} seconds since 1970 */
