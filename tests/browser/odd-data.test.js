@@ -6,6 +6,8 @@ import { test } from "node:test";
 import { stage } from "./support/stage.js";
 
 const LONG = "x".repeat(10_000);
+/** Name of a runner. */
+const HOST = `host-${"7".repeat(200)}`;
 const CAPABILITIES = 300;
 /** Number of capabilities of a runner that are shown without expanding the list. */
 const SHOWN = 20;
@@ -22,23 +24,25 @@ async function prepare({ api }) {
     config: { timeout_seconds: 5_400 },
   });
   const capabilities = ["hand", ...Array.from({ length: CAPABILITIES - 1 }, (_, number) => `capability/${number}`)];
-  await api.send("POST", "/api/runners/register", { runner_id: `host-${"7".repeat(200)}`, capabilities });
+  await api.send("POST", "/api/runners/register", { runner_id: HOST, capabilities });
   await api.send("POST", "/api/runners/register", { runner_id: "hand", capabilities: ["hand"] });
   const failed = await api.launchOn("hand", pipeline.id);
   await api.complete(failed.id, { success: false, exit_code: 3, error_message: LONG });
   const silent = await api.launchOn("hand", pipeline.id);
   await api.complete(silent.id, { success: false, exit_code: 4 });
   const running = await api.launchOn("hand", pipeline.id);
+  const elsewhere = await api.launchOn(HOST, pipeline.id);
   const inputs = `inputs = { text = { type = "string", default = "two\\nlines" }, minus = { type = "number", default = -1.5 } }`;
   const script = `return { name = "odd inputs", ${inputs}, stages = { { name = "one", script = function() end } } }`;
-  return { pipeline, failed, running, odd: await api.createPipeline({ script }) };
+  return { pipeline, failed, running, elsewhere, odd: await api.createPipeline({ script }) };
 }
 
 const on = stage(prepare);
 
 test("a page is as wide as its window, however long a text of somebody is", async () => {
-  const { pipeline, failed } = on.sample;
-  for (const path of ["/", "/jobs", `/jobs/${failed.id}`, "/pipelines", `/pipelines/${pipeline.id}`, "/runners"]) {
+  const { pipeline, failed, elsewhere } = on.sample;
+  const jobs = ["/jobs", `/jobs/${failed.id}`, `/jobs/${elsewhere.id}`];
+  for (const path of ["/", ...jobs, "/pipelines", `/pipelines/${pipeline.id}`, "/runners"]) {
     for (const width of [1_280, 375]) {
       const { page } = await on.open({ viewport: { width, height: 800 } });
       await page.goto(path);
