@@ -158,6 +158,20 @@ test("a search finds jobs wherever they are in the list, and its address can be 
   await page.reload();
   await page.getByTitle(job.id).waitFor();
   await page.getByLabel("Search").fill(job.id.slice(-8));
+test("a page that is gone to while the server is away is shown when it is back", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs");
+  await page.getByText("Live", { exact: true }).waitFor();
+  await on.server.halt();
+  await page.getByText("Server away").waitFor();
+  await page.getByRole("link", { name: "Runners", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "The server is away" }).waitFor();
+  await on.server.restart();
+  await page.getByText("build-1").first().waitFor({ timeout: 30_000 });
+  assert.ok(page.url().endsWith("/runners"));
+  await page.context().close();
+});
+
   await page.waitForURL((url) => url.searchParams.get("search") === job.id.slice(-8));
   await page.getByTitle(job.id).waitFor();
   await page.getByLabel("Search").fill("nobody's");

@@ -4,6 +4,7 @@ import { Component } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { html } from "./html.js";
+import { feedState, listen } from "./live/feed.js";
 import { useLocation } from "./router.js";
 import { Layout } from "./ui/layout.js";
 import { PageHeading } from "./ui/parts.js";
@@ -35,21 +36,23 @@ export function App() {
 
 /** @param {{ path: string }} props */
 function Routed({ path }) {
-  const [shown, setShown] = useState(/** @type {{ Page: Page } | { failure: unknown } | null} */ (null));
+  const [shown, setShown] = useState(/** @type {{ Page: Page | null } | null} */ (null));
   const address = path.length > 1 ? path.replace(/\/$/, "") : path;
   const route = ROUTES.find(({ pattern }) => pattern.test(address));
 
   useEffect(() => {
     route?.load().then(
       (Page) => setShown({ Page }),
-      (failure) => setShown({ failure }),
+      (failure) => {
+        console.error(failure);
+        setShown({ Page: null });
+      },
     );
   }, [route]);
 
   if (!route) return html`<${Unknown} path=${path} />`;
   if (!shown) return html`<${Loading} rows=${8} />`;
-  // Thrown here, where the guard above sees it.
-  if ("failure" in shown) throw shown.failure;
+  if (!shown.Page) return html`<${NotLoaded} />`;
   return html`<${shown.Page}
     ...${route.pattern.exec(address)?.groups ?? {}}
   />`;
@@ -59,6 +62,39 @@ function Routed({ path }) {
 function Unknown({ path }) {
   return html`<${PageHeading} title="No such page" />
     <p>There is nothing at <code>${path}</code>. The <a href="/">overview</a> leads to everything there is.</p>`;
+}
+
+/**
+ * Instead of a page whose modules did not come. A browser may remember that of a module, and a server that is back may be
+ * of another build, so the whole dashboard is loaded anew. By itself only once a server that was away is back: otherwise it
+ * might be loaded again and again.
+ */
+function NotLoaded() {
+  const [isAway, setAway] = useState(feedState() === "away");
+  useEffect(() => {
+    let wasAway = isAway;
+    return listen({
+      onState(state) {
+        if (state === "live" && wasAway) window.location.reload();
+        if (state !== "away") return;
+        wasAway = true;
+        setAway(true);
+      },
+    });
+  }, []);
+  if (isAway) {
+    return html`<${PageHeading} title="The server is away" />
+      <p role="status">This page is loaded as soon as it is back.</p>`;
+  }
+  return html`<${PageHeading} title="This page could not be loaded" />
+    <div class="failure" role="alert">
+      <p>If the server was updated while the dashboard was open, loading it anew helps.</p>
+      <${LoadAnew} />
+    </div>`;
+}
+
+function LoadAnew() {
+  return html`<button type="button" onClick=${() => window.location.reload()}>Load anew</button>`;
 }
 
 /** A page that fails does not take the others with it. */
@@ -80,8 +116,8 @@ class Guard extends Component {
     if (!this.state.hasFailed) return this.props.children;
     return html`<div class="failure" role="alert">
       <h1>This page failed</h1>
-      <p>If the server was updated while this page was open, loading it anew helps. The cause is in the browser's console.</p>
-      <button type="button" onClick=${() => window.location.reload()}>Load anew</button>
+      <p>The cause is in the browser's console.</p>
+      <${LoadAnew} />
     </div>`;
   }
 }
