@@ -82,6 +82,21 @@ test("a job that waits is asked for again, since what it waits for is no event o
   await page.context().close();
 });
 
+test("a job that waits for its group says which one, and what holds its places", async () => {
+  const { page } = await on.open();
+  const grouped = { name: "in turn", script: "--", required_modules: ["hand"], config: { concurrency_group: "one & only" } };
+  const { id } = await on.api.createPipeline(grouped);
+  const holder = await on.api.launchOn("hand", id);
+  const waiting = await on.api.launch(id);
+  await page.goto(`/jobs/${waiting.id}`);
+  await page.getByText("Its concurrency group runs as many jobs as it may.").waitFor();
+  await page.getByTitle(holder.id).waitFor();
+  await page.getByRole("link", { name: "one & only" }).click();
+  await page.getByText("A place of the group one & only was taken").waitFor();
+  await on.api.complete(holder.id);
+  await page.context().close();
+});
+
 test("the overview counts what waits, as it changes", async () => {
   const { page } = await on.open();
   await page.goto("/");
@@ -143,6 +158,20 @@ test("when the server is away the page says so and keeps what it has, and goes o
   await page.context().close();
 });
 
+test("a page that is gone to while the server is away is shown when it is back", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs");
+  await page.getByText("Live", { exact: true }).waitFor();
+  await on.server.halt();
+  await page.getByText("Server away").waitFor();
+  await page.getByRole("link", { name: "Runners", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "The server is away" }).waitFor();
+  await on.server.restart();
+  await page.getByText("build-1").first().waitFor({ timeout: 30_000 });
+  assert.ok(page.url().endsWith("/runners"));
+  await page.context().close();
+});
+
 test("a search finds jobs wherever they are in the list, and its address can be sent to somebody", async () => {
   const { page } = await on.open();
   const rare = await on.api.createPipeline({ name: "Rare bird", script: "--" });
@@ -158,20 +187,6 @@ test("a search finds jobs wherever they are in the list, and its address can be 
   await page.reload();
   await page.getByTitle(job.id).waitFor();
   await page.getByLabel("Search").fill(job.id.slice(-8));
-test("a page that is gone to while the server is away is shown when it is back", async () => {
-  const { page } = await on.open();
-  await page.goto("/jobs");
-  await page.getByText("Live", { exact: true }).waitFor();
-  await on.server.halt();
-  await page.getByText("Server away").waitFor();
-  await page.getByRole("link", { name: "Runners", exact: true }).click();
-  await page.getByRole("heading", { level: 1, name: "The server is away" }).waitFor();
-  await on.server.restart();
-  await page.getByText("build-1").first().waitFor({ timeout: 30_000 });
-  assert.ok(page.url().endsWith("/runners"));
-  await page.context().close();
-});
-
   await page.waitForURL((url) => url.searchParams.get("search") === job.id.slice(-8));
   await page.getByTitle(job.id).waitFor();
   await page.getByLabel("Search").fill("nobody's");

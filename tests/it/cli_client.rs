@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use reqwest::Method;
 use rivet_tests::client::Client;
-use rivet_tests::sample::{entry, failure, id, launched, new_claimed_job, new_pipeline, script, success};
+use rivet_tests::sample::{
+    entry, failure, id, launched, new_claimed_job, new_pipeline, new_pipeline_with, script, success,
+};
 use rivet_tests::server::{TestApp, program};
 use rivet_tests::store::StoreKind;
 use serde_json::{Value, json};
@@ -91,6 +93,18 @@ async fn a_pipeline_goes_through_its_life() {
     assert_eq!(printed(&app, &["pipeline", "delete", "one"]).await, "");
     let output = run(&app, &["pipeline", "list"]).await;
     assert_eq!((output.stdout.len(), &output.stderr[..]), (0, &b"there are no pipelines\n"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_waits_for_its_group_names_the_one_that_holds_the_place() {
+    let app = app().await;
+    let api = app.client();
+    let pipeline = new_pipeline_with(&api, &json!({"concurrency_group": "g"})).await;
+    let (holder, waiting) = (launched(&api, &pipeline).await, launched(&api, &pipeline).await);
+    api.claim(&holder, "r").await.expect(200);
+    let shown = printed(&app, &["job", "get", &waiting]).await;
+    let why = format!("waiting     place 1, concurrency, group g held by {holder}\n");
+    assert!(shown.contains(&why), "{shown}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

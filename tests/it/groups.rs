@@ -48,11 +48,14 @@ async fn a_claim_beyond_the_limit_is_refused_until_a_place_is_free(kind: StoreKi
     let app = TestApp::start(kind).await;
     let api = app.client();
     // A name may contain any character but NUL.
-    let jobs = jobs(&api, 2, &json!({"concurrency_group": "deploy/ä \u{1a}"})).await;
+    let group = "deploy/ä \u{1a}";
+    let jobs = jobs(&api, 2, &json!({"concurrency_group": group})).await;
     api.claim(&jobs[0], "r").await.expect(200);
     api.claim(&jobs[1], "r").await.expect_refusal(409, "concurrency_limit");
     assert_eq!(api.scheduled(None).await.expect(200), json!([]), "what would be refused is not offered");
-    assert_eq!(api.job(&jobs[1]).await.expect(200)["waiting"]["reason"], "concurrency");
+    let waiting = api.job(&jobs[1]).await.expect(200)["waiting"].clone();
+    let expected = json!({"place": 1, "reason": "concurrency", "missing_capabilities": [], "group": group, "held_by": [jobs[0]]});
+    assert_eq!(waiting, expected, "it says which group, and who holds its place");
     api.claim_next("r", 0).await.expect(204);
     api.complete(&jobs[0], &success()).await.expect(204);
     api.claim(&jobs[1], "r").await.expect(200);

@@ -109,7 +109,7 @@ async fn a_waiting_job_says_why(kind: StoreKind) {
     let pipeline = new_demanding_pipeline(&api, &["docker", "gpu"]).await;
     let job = launched(&api, &pipeline).await;
     let reason = async || api.job(&job).await.expect(200)["waiting"].clone();
-    let waiting = |reason: &str, missing: &[&str]| json!({"place": 1, "reason": reason, "missing_capabilities": missing});
+    let waiting = |reason: &str, missing: &[&str]| json!({"place": 1, "reason": reason, "missing_capabilities": missing, "held_by": []});
     assert_eq!(reason().await, waiting("no_runner", &["docker", "gpu"]));
     api.register("docker", &["docker"]).await.expect(200);
     assert_eq!(reason().await, waiting("no_runner", &["gpu"]));

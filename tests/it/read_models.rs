@@ -187,6 +187,8 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(store: Store) {
         if let Some(concurrency) = &job.concurrency {
             let running = job_queue::running_of_group(read_models, &concurrency.group).await.unwrap();
             assert!(running < u64::from(concurrency.limit), "a full group is not offered");
+            let held = job_queue::held_of_group(read_models, &concurrency.group, 100).await.unwrap();
+            assert_eq!(held.len() as u64, running);
             let group = job_queue::of_group(read_models, &concurrency.group, None, 100).await.unwrap();
             let place = group.iter().position(|member| member.job_id == job.job_id).expect("it waits");
             let rest = job_queue::of_group(read_models, &concurrency.group, Some(job), 100).await;

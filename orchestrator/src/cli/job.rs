@@ -243,7 +243,12 @@ pub(super) fn waiting(waiting: &Value) -> String {
         items(&waiting["missing_capabilities"]).iter().filter_map(Value::as_str).collect();
     let missing =
         if missing.is_empty() { String::new() } else { format!(", missing {}", missing.join(", ")) };
-    format!("place {}, {}{missing}", waiting["place"], text(waiting, "reason"))
+    let group = waiting["group"].as_str().map(|group| {
+        let holders: Vec<&str> = items(&waiting["held_by"]).iter().filter_map(Value::as_str).collect();
+        format!(", group {group} held by {}", holders.join(", "))
+    });
+    let group = group.unwrap_or_default();
+    format!("place {}, {}{missing}{group}", waiting["place"], text(waiting, "reason"))
 }
 
 async fn events(job: &str, options: &ClientOptions) -> anyhow::Result<()> {

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 pub use candidates::{Covered, Demands, candidates, candidates_at, demands, offered};
 pub(crate) use fold::JobQueue;
 pub use queries::{
-    ahead_of, depth_by_demands, find, groups, of_group, of_pipeline, oldest_queued_at, pipelines,
-    queued_before, running_of_group, running_of_groups,
+    ahead_of, depth_by_demands, find, groups, held_of_group, of_group, of_pipeline, oldest_queued_at,
+    pipelines, queued_before, running_of_group, running_of_groups,
 };
 
 /// The head start that one level of priority gives.

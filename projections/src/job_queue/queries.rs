@@ -138,6 +138,21 @@ pub async fn running_of_group(read_models: &ReadModels, group: &str) -> Result<u
     read_models.count::<JobQueue>(&query).await
 }
 
+/// The jobs of a concurrency group that run, in the order of their ids.
+pub async fn held_of_group(
+    read_models: &ReadModels,
+    group: &str,
+    limit: usize,
+) -> Result<Vec<JobId>, QueryError> {
+    let query = Query::new("select key from {rows} where claim_order is null and concurrency_group = ")
+        .bind(indexable(group))
+        .push(" order by key limit ")
+        .bind_count(limit);
+    let rows = read_models.values::<JobQueue>(&query).await?;
+    let ids = rows.into_iter().filter_map(|row| row.into_iter().next()?.into_text()?.parse().ok());
+    Ok(ids.collect())
+}
+
 /// How many jobs of each of these concurrency groups run, where any do.
 pub async fn running_of_groups(
     read_models: &ReadModels,

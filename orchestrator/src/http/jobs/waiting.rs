@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use rivet_events::job::JobStatus;
+use rivet_events::id::JobId;
+use rivet_events::job::{Concurrency, JobStatus};
 use rivet_projections::job_queue::{self, QueuedJob};
 use rivet_projections::jobs::Job;
 use rivet_projections::runners::{self, RunnerStatus};
@@ -16,6 +17,9 @@ use crate::http::state::AppState;
 /// Runners that are read at a time.
 const PAGE: usize = 1_000;
 
+/// Of the jobs that hold the places of a group, so many are named.
+const HOLDERS: usize = 20;
+
 /// Why a job is waiting, and its place in the queue.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(in crate::http) struct Waiting {
@@ -24,6 +28,11 @@ pub(in crate::http) struct Waiting {
     reason: Reason,
     /// The demands that no online runner meets; all of them where only no single runner meets all.
     missing_capabilities: Vec<String>,
+    /// The concurrency group, where that is the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    /// The jobs that hold the group's places, oldest first, at most 20; empty where the reason is another one.
+    held_by: Vec<JobId>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -52,20 +61,20 @@ pub(super) async fn waiting(
     }
     let Some(queued) = job_queue::find(&state.read_models, job.id).await? else { return Ok(None) };
     let place = job_queue::ahead_of(&state.read_models, &queued).await? + 1;
-    let waiting = |reason| Some(Waiting { place, reason, missing_capabilities: vec![] });
+    let waiting =
+        |reason| Waiting { place, reason, missing_capabilities: vec![], group: None, held_by: vec![] };
     if !queued.is_due(now) {
-        return Ok(waiting(Reason::Backoff));
+        return Ok(Some(waiting(Reason::Backoff)));
     }
-    if is_full(state, &queued).await? {
-        return Ok(waiting(Reason::Concurrency));
+    if let Some(group) = full_group(state, &queued).await? {
+        let held_by = job_queue::held_of_group(&state.read_models, group, HOLDERS).await?;
+        return Ok(Some(Waiting { group: Some(group.to_owned()), held_by, ..waiting(Reason::Concurrency) }));
     }
-    Ok(match fit(state, &queued).await? {
+    Ok(Some(match fit(state, &queued).await? {
         Fit::Idle => waiting(Reason::Ready),
         Fit::Busy => waiting(Reason::Busy),
-        Fit::None(missing_capabilities) => {
-            Some(Waiting { place, reason: Reason::NoRunner, missing_capabilities })
-        }
-    })
+        Fit::None(missing_capabilities) => Waiting { missing_capabilities, ..waiting(Reason::NoRunner) },
+    }))
 }
 
 /// How well the best of the online runners fits a job.
@@ -108,10 +117,11 @@ async fn fit(state: &AppState, job: &QueuedJob) -> Result<Fit, ApiError> {
     Ok(Fit::None(if lacks_only_fencing { vec![] } else { missing(&capabilities, demands) }))
 }
 
-async fn is_full(state: &AppState, job: &QueuedJob) -> Result<bool, ApiError> {
-    let Some(concurrency) = &job.concurrency else { return Ok(false) };
-    let running = job_queue::running_of_group(&state.read_models, &concurrency.group).await?;
-    Ok(running >= u64::from(concurrency.limit))
+/// The job's concurrency group, if it has reached its limit.
+async fn full_group<'a>(state: &AppState, job: &'a QueuedJob) -> Result<Option<&'a str>, ApiError> {
+    let Some(Concurrency { group, limit, .. }) = &job.concurrency else { return Ok(None) };
+    let running = job_queue::running_of_group(&state.read_models, group).await?;
+    Ok((running >= u64::from(*limit)).then_some(group))
 }
 
 /// The demands that no runner meets, by what all runners can do together. Where each is met by some runner, but no

@@ -13,6 +13,8 @@
  * @property {number} place 1 is the next
  * @property {"ready" | "busy" | "no_runner" | "concurrency" | "backoff"} reason
  * @property {string[]} missing_capabilities
+ * @property {string} [group] that is full
+ * @property {string[]} held_by jobs that hold its places
  *
  * @typedef {object} Job
  * @property {string} id
