@@ -14,6 +14,7 @@ on_both_stores! {
     words_that_spell_values_are_converted,
     a_named_script_need_not_be_a_definition,
     an_unnamed_script_must_be_a_definition,
+    a_check_answers_as_a_creation_would_and_records_nothing,
     a_deleted_pipeline_is_gone_and_its_jobs_stay,
     a_deleted_pipeline_has_its_whole_queue_cancelled,
     lists_are_newest_first,
@@ -103,6 +104,20 @@ async fn an_unnamed_script_must_be_a_definition(kind: StoreKind) {
         refused.expect(422);
     }
     assert_eq!(api.get("/api/pipeline/list").await.expect(200), json!([]));
+}
+
+async fn a_check_answers_as_a_creation_would_and_records_nothing(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let request = json!({"script": script("inputs", INPUTS), "config": {"max_retries": 2}});
+    let checked = api.post("/api/pipeline/check", &request).await.expect(200);
+    let broken = json!({"script": "this is not Lua"});
+    api.post("/api/pipeline/check", &broken).await.expect_refusal(422, "invalid_definition");
+    assert_eq!(api.get("/api/events").await.expect(200)["head"], 0);
+    let created = api.create_pipeline(&request).await.expect(200);
+    for (member, value) in checked.as_object().unwrap() {
+        assert_eq!(&created[member], value, "{member}");
+    }
 }
 
 async fn a_deleted_pipeline_is_gone_and_its_jobs_stay(kind: StoreKind) {

@@ -64,6 +64,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/jobs/{id}/complete", post(jobs::complete::complete))
         .route("/api/jobs/{id}/cancel", post(jobs::cancel::cancel))
         .route("/api/jobs/{id}/retry", post(jobs::retry::retry))
+        .route("/api/pipeline/check", post(pipelines::check::check))
         .route("/api/pipeline/create", post(pipelines::create::create))
         .route("/api/pipeline/launch", post(jobs::launch::launch))
         .route("/api/pipeline/list", get(pipelines::list::list))

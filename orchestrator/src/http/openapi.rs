@@ -39,6 +39,7 @@ use super::{events, health, jobs, metrics, pipelines, projections, runners, stat
         (name = "Operations", description = "The state of the server"),
     ),
     paths(
+        pipelines::check::check,
         pipelines::create::create,
         pipelines::list::list,
         pipelines::get::get,

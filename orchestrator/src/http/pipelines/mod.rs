@@ -1,5 +1,6 @@
-//! Pipelines: created, revised, rolled back, read in all their versions, deleted.
+//! Pipelines: checked, created, revised, rolled back, read in all their versions, deleted.
 
+pub(super) mod check;
 pub(super) mod create;
 mod define;
 pub(super) mod delete;
