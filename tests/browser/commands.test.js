@@ -97,6 +97,8 @@ test("what is being written stays where its pipeline is deleted meanwhile", asyn
   await on.api.send("DELETE", `/api/pipeline/${id}`);
   await page.getByText("It was deleted while you edit").waitFor();
   assert.equal(await script.inputValue(), "-- hours of work");
+  page.removeAllListeners("dialog");
+  page.on("dialog", (dialog) => void dialog.accept());
   await page.goto(`/jobs?pipeline_id=${id}`);
   await page.getByText("No job is like that").waitFor();
   assert.equal(await page.getByRole("combobox").inputValue(), id);

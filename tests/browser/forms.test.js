@@ -34,7 +34,7 @@ test("saving a pipeline untouched changes nothing of it, whatever the form canno
     const { page, problems } = await on.open();
     await page.goto(`/pipelines/${before.id}/edit`);
     const whole = page.getByLabel("The script says everything");
-    assert.equal(await whole.isChecked(), false);
+    assert.equal(await whole.isChecked(), before === on.sample.numbers);
     await page.getByRole("button", { name: "Save as a new version" }).click();
     await page.waitForURL(`**/pipelines/${before.id}`);
     assert.deepEqual(await on.api.get(`/api/pipeline/${before.id}`), before);
@@ -69,6 +69,42 @@ test("what is changed beside the script is saved, and all else stays", async () 
   await page.locator("[name=required_modules]").fill("gpu");
   await page.getByRole("button", { name: "Save as a new version" }).click();
   await page.getByRole("alert").getByText('"a,b" cannot be written in this list').waitFor();
+  await page.context().close();
+});
+
+test("what a script says takes effect where it said everything, and a broken one is not saved without a question", async () => {
+  const { page } = await on.open();
+  const { id } = await on.api.createPipeline({
+    script: `return { name = 'before', inputs = { who = { type = 'string' } }, ${STAGES} }`,
+  });
+  const script = page.locator("[name=script]");
+  const whole = page.getByLabel("The script says everything");
+  const save = page.getByRole("button", { name: "Save as a new version" });
+  await page.goto(`/pipelines/${id}/edit`);
+  const written = (await script.inputValue()).replace("before", "after");
+  await script.fill(written);
+  await save.click();
+  await page.getByRole("heading", { level: 1, name: "after" }).waitFor();
+  await page.getByRole("link", { name: "Edit" }).click();
+  await script.fill(written.replace("end", ""));
+  assert.ok(await whole.isChecked());
+  await save.click();
+  await page.getByRole("alert").waitFor();
+  await whole.uncheck();
+  await save.click();
+  await page.getByRole("alert").getByText("Saving it again saves it all the same").waitFor();
+  assert.equal((await on.api.get(`/api/pipeline/${id}`)).version, 2);
+  await script.fill(written.replace("after", "at last"));
+  await save.click();
+  await page.waitForURL(`**/pipelines/${id}`);
+  assert.deepEqual(Object.keys((await on.api.get(`/api/pipeline/${id}`)).inputs), ["who"]);
+  await page.goto(`/pipelines/${id}/edit`);
+  await script.fill("-- for another kind of runner");
+  await page.getByText("What is said below wins over the script").waitFor();
+  await save.click();
+  await page.getByRole("alert").waitFor();
+  await save.click();
+  await page.getByText("This pipeline declares no inputs").waitFor();
   await page.context().close();
 });
 

@@ -121,6 +121,40 @@ test("an answer that breaks off is asked for again", async () => {
   await page.context().close();
 });
 
+test("what is typed into a form is not lost without a question, whichever way one leaves", async () => {
+  const { page } = await on.open();
+  const edit = `/pipelines/${on.sample.pipeline.id}/edit`;
+  await page.goto(`/pipelines/${on.sample.pipeline.id}`);
+  await page.getByRole("link", { name: "Edit" }).click();
+  const script = page.locator("[name=script]");
+  await script.pressSequentially("typed");
+  /** @type {string[]} */
+  const asked = [];
+  let isLeft = false;
+  page.removeAllListeners("dialog");
+  page.on("dialog", (dialog) => {
+    asked.push(dialog.type());
+    void (isLeft ? dialog.accept() : dialog.dismiss());
+  });
+  await page.getByRole("link", { name: "Jobs", exact: true }).click();
+  await page.evaluate(() => history.back());
+  await eventually(() => asked.length === 2);
+  await page.evaluate(() => window.location.reload());
+  await eventually(() => asked.length === 3);
+  assert.deepEqual(asked, ["confirm", "confirm", "beforeunload"]);
+  assert.ok(page.url().endsWith(edit));
+  assert.match(await script.inputValue(), /typed/);
+  isLeft = true;
+  await page.goBack();
+  await page.getByRole("heading", { level: 1, name: "many" }).waitFor();
+  await page.getByRole("link", { name: "Edit" }).click();
+  await script.waitFor();
+  await page.getByRole("link", { name: "Jobs", exact: true }).click();
+  await page.getByTitle(on.sample.last.id).waitFor();
+  assert.equal(asked.length, 4, "nothing was changed, so nothing is asked");
+  await page.context().close();
+});
+
 test("a server that comes back with another store is read at once", async () => {
   const { page } = await on.open();
   await page.goto("/jobs");

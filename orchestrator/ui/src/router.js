@@ -24,11 +24,39 @@ let shownPath = window.location.pathname;
 /** Each change of pages is another one: an earlier one scrolls no more. */
 let change = 0;
 
+/** Whether leaving this page would lose something; null where nothing can be lost. @type {(() => boolean) | null} */
+let hasUnsaved = null;
+
+/**
+ * Asks before this page is left for another one, or closed, while it has something that is not saved.
+ * @param {() => boolean} isUnsaved looked at when it is about to be left
+ */
+export function useUnsaved(isUnsaved) {
+  useEffect(() => {
+    const beforeUnload = (/** @type {Event} */ event) => isUnsaved() && event.preventDefault();
+    hasUnsaved = isUnsaved;
+    window.addEventListener("beforeunload", beforeUnload);
+    return () => {
+      hasUnsaved = null;
+      window.removeEventListener("beforeunload", beforeUnload);
+    };
+  }, []);
+}
+
+/**
+ * @param {string} path of where one is about to go
+ * @returns {boolean}
+ */
+function mayGo(path) {
+  return path === shownPath || !hasUnsaved?.() || window.confirm("What you changed is not saved. Leave this page?");
+}
+
 /**
  * Goes to another page, as a link would.
  * @param {string} address
  */
 export function navigate(address) {
+  if (!mayGo(new URL(address, window.location.href).pathname)) return;
   history.replaceState({ scrolled: window.scrollY }, "");
   history.pushState(null, "", address);
   const isSamePage = window.location.pathname === shownPath;
@@ -37,8 +65,14 @@ export function navigate(address) {
   if (isSamePage) focusHeading();
 }
 
-/** On the way back, a page is where it was when it was left. */
-function goneBack() {
+/** On the way back, a page is where it was when it was left. @param {Event} event */
+function goneBack(event) {
+  if (!mayGo(window.location.pathname)) {
+    // The browser is there already: the page that is kept comes after it.
+    history.pushState(null, "", shownPath);
+    event.stopImmediatePropagation();
+    return;
+  }
   const scrolled = history.state?.scrolled;
   if (scrolled !== undefined || window.location.pathname !== shownPath) scrollWhenShown(scrolled ?? 0);
 }

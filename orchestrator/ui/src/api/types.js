@@ -68,6 +68,8 @@
  * @property {string[]} demands
  * @property {Record<string, Input>} inputs
  *
+ * @typedef {Omit<Pipeline, "id" | "version" | "created_at" | "updated_at">} Checked a definition that is not recorded
+ *
  * @typedef {object} Version
  * @property {number} version
  * @property {string} name

@@ -5,11 +5,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get, send } from "../api/client.js";
 import { usePipeline } from "../api/resources.js";
 import { html } from "../html.js";
+import { check, saysAll } from "../pipelines/check.js";
 import { DefinitionForm } from "../pipelines/definition-form.js";
-import { navigate } from "../router.js";
 import { announce } from "../ui/announce.js";
 import { PageHeading } from "../ui/parts.js";
-import { Shown } from "../ui/states.js";
+import { Loading, Shown } from "../ui/states.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
 
@@ -35,10 +35,10 @@ export function NewPipeline() {
   async function create(definition) {
     const created = /** @type {Pipeline} */ (await send("POST", "/api/pipeline/create", definition));
     announce(`Pipeline ${created.name} is created.`);
-    navigate(`/pipelines/${created.id}`);
+    return `/pipelines/${created.id}`;
   }
   return html`<${PageHeading} title="New pipeline" />
-    <${DefinitionForm} script=${EXAMPLE} action="Create" onSave=${create} back="/pipelines" />`;
+    <${DefinitionForm} script=${EXAMPLE} isWhole isDefinition action="Create" onSave=${create} back="/pipelines" />`;
 }
 
 /** @param {{ id: string }} props */
@@ -61,7 +61,7 @@ export function EditPipeline({ id }) {
     try {
       const revised = /** @type {Pipeline} */ (await send("PUT", path, definition, { "if-match": `"${told || first}"` }));
       announce(`Version ${revised.version} is saved.`);
-      navigate(`/pipelines/${id}`);
+      return `/pipelines/${id}`;
     } catch (refusal) {
       if (!(refusal instanceof ApiError) || refusal.code !== "version_changed") throw refusal;
       const { body } = /** @type {{ body: Pipeline }} */ (await get(path));
@@ -81,13 +81,30 @@ export function EditPipeline({ id }) {
     }
     ${isGone && html`<p class="notice" role="status">It was deleted while you edit, and cannot be saved: take along what you need.</p>`}
     <${Shown} of=${{ ...pipeline, data: known.current, error: isGone ? null : pipeline.error }} what="pipeline" rows=${10}>
-      ${(/** @type {Pipeline} */ shown) =>
-        html`<${DefinitionForm}
-          script=${shown.script}
-          pipeline=${shown}
-          action="Save as a new version"
-          onSave=${save}
-          back=${`/pipelines/${id}`}
-        />`}
+      ${(/** @type {Pipeline} */ shown) => html`<${ChangeForm} pipeline=${shown} onSave=${save} />`}
     <//>`;
+}
+
+/**
+ * Begins with what the script of the pipeline says on its own.
+ * @param {{ pipeline: Pipeline, onSave: (definition: import("../pipelines/definition-form.js").Definition) => Promise<string> }} props
+ */
+function ChangeForm({ pipeline, onSave }) {
+  const [own, setOwn] = useState(/** @type {{ isWhole: boolean, isDefinition: boolean } | null} */ (null));
+  useEffect(() => {
+    check(pipeline.script).then(
+      ({ says }) => setOwn({ isWhole: says !== null && saysAll(says, pipeline), isDefinition: says !== null }),
+      // What the server does not say now is asked when it is saved.
+      () => setOwn({ isWhole: false, isDefinition: true }),
+    );
+  }, []);
+  if (!own) return html`<${Loading} rows=${10} />`;
+  return html`<${DefinitionForm}
+    ...${own}
+    script=${pipeline.script}
+    pipeline=${pipeline}
+    action="Save as a new version"
+    onSave=${onSave}
+    back=${`/pipelines/${pipeline.id}`}
+  />`;
 }

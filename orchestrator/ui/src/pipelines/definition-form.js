@@ -3,7 +3,9 @@
 import { useRef, useState } from "preact/hooks";
 
 import { html } from "../html.js";
+import { navigate, useUnsaved } from "../router.js";
 import { useSubmit } from "../ui/use-submit.js";
+import { check } from "./check.js";
 import { Environment, variablesOf } from "./environment.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
@@ -24,8 +26,10 @@ import { Environment, variablesOf } from "./environment.js";
  * @typedef {object} FormProps
  * @property {string} script to begin with
  * @property {Pipeline} [pipeline] what is changed, if something is
+ * @property {boolean} isWhole whether the script says everything, to begin with
+ * @property {boolean} isDefinition whether the script is a definition, to begin with
  * @property {string} action what the button says
- * @property {(definition: Definition) => Promise<void>} onSave
+ * @property {(definition: Definition) => Promise<string>} onSave answers where to go then
  * @property {string} back where to go without saving
  */
 
@@ -33,24 +37,46 @@ const DROPPED = "What was said beside the script until now is dropped.";
 const KEPT =
   "What is said below wins over the script, and needs and tags are added to the script's. " +
   "If you changed one of them in the script, tick the box.";
+const ALL_THE_SAME =
+  "The script is no definition of a pipeline as it is. Saving it again saves it all the same, and the pipeline then declares no inputs.";
 
 /** @param {FormProps} props */
-export function DefinitionForm({ script, pipeline, action, onSave, back }) {
-  // What was said beside the script cannot be told from what the script said: it is kept until somebody decides.
-  const [isWhole, setWhole] = useState(!pipeline);
+export function DefinitionForm({ script, pipeline, isWhole: wasWhole, isDefinition, action, onSave, back }) {
+  // What was said beside the script is kept until somebody decides.
+  const [isWhole, setWhole] = useState(wasWhole);
   const [variables, setVariables] = useState(/** @type {Variable[] | null} */ (null));
   const touched = useRef(/** @type {Set<string>} */ (new Set()));
+  const isChanged = useRef(false);
+  useUnsaved(() => isChanged.current);
+  /** The script that was said to be no definition: it is saved all the same if that is wanted. */
+  const refused = useRef("");
 
   const { error, isSending, submit } = useSubmit(async (form) => {
     const changed = touched.current.has("script") ? String(form.get("script")) : script;
     const beside = isWhole ? {} : besideOf(form, touched.current, variables, pipeline);
-    await onSave({ script: changed, ...beside });
+    if (!isWhole && isDefinition && changed !== script && changed !== refused.current) {
+      const { refusal } = await check(changed);
+      refused.current = refusal && changed;
+      if (refusal) throw new SyntaxError(`${refusal} ${ALL_THE_SAME}`);
+    }
+    const next = await onSave({ script: changed, ...beside });
+    isChanged.current = false;
+    navigate(next);
   });
+
+  /** @param {Variable[]} next */
+  function changeVariables(next) {
+    isChanged.current = true;
+    setVariables(next);
+  }
 
   return html`<form
     class="form form-wide"
     onSubmit=${submit}
-    onInput=${(/** @type {any} */ event) => touched.current.add(event.target.name)}
+    onInput=${(/** @type {any} */ event) => {
+      isChanged.current = true;
+      touched.current.add(event.target.name);
+    }}
   >
     <label class="field">Script
       <textarea name="script" class="code" rows="22" spellcheck=${false} required defaultValue=${script}></textarea>
@@ -61,12 +87,12 @@ export function DefinitionForm({ script, pipeline, action, onSave, back }) {
       <input type="checkbox" checked=${isWhole} onChange=${() => setWhole(!isWhole)} />
       The script says everything: name, inputs, needs and configuration
     </label>
-    ${pipeline && html`<p class="notice" role="status">${isWhole ? DROPPED : KEPT}</p>`}
+    ${pipeline && !(isWhole && wasWhole) && html`<p class="notice" role="status">${isWhole ? DROPPED : KEPT}</p>`}
     <${Beside}
       pipeline=${pipeline}
       isHidden=${isWhole}
       variables=${variables ?? variablesOf(pipeline?.config.env_vars)}
-      onVariables=${setVariables}
+      onVariables=${changeVariables}
     />
     ${error && html`<p class="failure" role="alert">${error}</p>`}
     <div class="actions">
