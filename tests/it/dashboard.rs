@@ -1,11 +1,38 @@
 //! Serving the dashboard: its page at all of its addresses, its files with a lifetime without end, and never instead
 //! of an answer of the API. `tests/browser` tests what the page does.
 
+use std::collections::BTreeSet;
+
 use reqwest::{Method, Response, StatusCode};
+use rivet_events::Event;
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 
 const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
+
+/// Where the dashboard says which events change what its pages show.
+const FEED: &str = include_str!("../../orchestrator/ui/src/live/feed.js");
+/// Where it says in words what each event is.
+const DESCRIBE: &str = include_str!("../../orchestrator/ui/src/events/describe.js");
+/// What changes no page by itself: it comes too often, or is shown by pages that ask anew from time to time.
+const CHANGES_NO_PAGE: [&str; 7] =
+    ["job_log.", "runner.heartbeat_recorded", "claim.", "group.", "projection.", "webhook.", "archive."];
+
+#[test]
+fn the_dashboard_knows_every_event() {
+    let types: BTreeSet<&str> = Event::types().collect();
+    assert_eq!(quoted(DESCRIBE, "SENTENCES"), types, "orchestrator/ui/src/events/describe.js");
+    let changes = |event: &&str| !CHANGES_NO_PAGE.iter().any(|quiet| event.starts_with(quiet));
+    let changing: BTreeSet<&str> = types.into_iter().filter(changes).collect();
+    assert_eq!(quoted(FEED, "TYPES"), changing, "orchestrator/ui/src/live/feed.js");
+}
+
+/// The types of events that begin a line of this constant.
+fn quoted<'a>(source: &'a str, constant: &str) -> BTreeSet<&'a str> {
+    let (_, from) = source.split_once(&format!("const {constant} = ")).expect("the constant is there");
+    let lines = from.lines().skip(1).take_while(|line| !line.starts_with(['}', ']']));
+    lines.filter_map(|line| line.trim_start().strip_prefix('"')?.split('"').next()).collect()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_browser_gets_the_page_wherever_it_goes_and_nobody_else_does() {

@@ -16,7 +16,10 @@
  * @property {(state: FeedState) => void} [onState]
  */
 
-/** What changes a list or a page. Log lines and heartbeats are left out: they are many, and shown elsewhere. */
+/**
+ * What changes a list or a page. Log lines and heartbeats are left out: they are many, and shown elsewhere. A test names
+ * every event that is neither here nor left out.
+ */
 const TYPES = [
   "job.launched",
   "job.claimed",
@@ -29,6 +32,7 @@ const TYPES = [
   "job.completed",
   "job.cancelled",
   "job.timed_out",
+  "job.purged",
   "pipeline.created",
   "pipeline.revised",
   "pipeline.deleted",
