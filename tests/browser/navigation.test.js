@@ -155,6 +155,19 @@ test("what is typed into a form is not lost without a question, whichever way on
   await page.context().close();
 });
 
+test("the end of a list is not told where it is not known, and a whole name of a runner is asked for", async () => {
+  const { page } = await on.open();
+  await page.goto("/jobs?cursor=nonsense");
+  await page.getByText("The list of jobs cannot be shown").waitFor();
+  assert.equal(await page.getByText("This is the end").count(), 0);
+  await page.goto("/jobs?runner_id=han");
+  await page.getByText("The runner is filtered by its whole name").waitFor();
+  await page.goto(`/pipelines/${on.sample.pipeline.id}`);
+  await page.getByRole("columnheader", { name: "Requested" }).waitFor();
+  assert.equal(await page.getByRole("columnheader", { name: "Pipeline" }).count(), 0);
+  await page.context().close();
+});
+
 test("a server that comes back with another store is read at once", async () => {
   const { page } = await on.open();
   await page.goto("/jobs");

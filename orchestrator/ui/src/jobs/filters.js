@@ -56,7 +56,7 @@ export function Filters({ query, pipelines, nameOf }) {
     <label class="field">Runner
       <${TypedInput}
         value=${query.get("runner_id") ?? ""}
-        placeholder="any"
+        placeholder="its whole name"
         onValue=${(/** @type {string} */ value) => filter({ runner_id: value })}
       />
     </label>

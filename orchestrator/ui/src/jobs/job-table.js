@@ -7,17 +7,21 @@ import { Cause } from "./cause.js";
 
 /** @typedef {import("../api/types.js").Job} Job */
 
-/** @param {{ jobs: Job[], nameOf: (pipelineId: string) => string, caption: string }} props */
+/**
+ * @param {{ jobs: Job[], nameOf?: (pipelineId: string) => string, caption: string }} props of pipelines; where all jobs
+ *   are of one, it need not be named
+ */
 export function JobTable({ jobs, nameOf, caption }) {
   const { steady, over } = useSteady(jobs);
+  const columns = ["Job", "Status", ...(nameOf ? ["Pipeline"] : []), "Requested", "Took", "Runner"];
   return html`<div ...${over}>
-    <${Table} caption=${caption} columns=${["Job", "Status", "Pipeline", "Requested", "Took", "Runner"]}>
-      ${steady.map((job) => html`<${Row} key=${job.id} job=${job} name=${nameOf(job.pipeline_id)} />`)}
+    <${Table} caption=${caption} columns=${columns}>
+      ${steady.map((job) => html`<${Row} key=${job.id} job=${job} name=${nameOf?.(job.pipeline_id)} />`)}
     <//>
   </div>`;
 }
 
-/** @param {{ job: Job, name: string }} props */
+/** @param {{ job: Job, name: string | undefined }} props */
 function Row({ job, name }) {
   return html`<tr>
     <${Cell} of="Job"><${JobLink} id=${job.id} /><//>
@@ -26,7 +30,10 @@ function Row({ job, name }) {
       ${job.attempt > 1 && html`<span class="quiet"> in attempt ${job.attempt}</span>`}
       <${Cause} job=${job} />
     <//>
-    <${Cell} of="Pipeline"><a class="clamped" href=${`/pipelines/${job.pipeline_id}`}>${name}</a><//>
+    ${
+      name !== undefined &&
+      html`<${Cell} of="Pipeline"><a class="clamped" href=${`/pipelines/${job.pipeline_id}`}>${name}</a><//>`
+    }
     <${Cell} of="Requested"><${Ago} time=${job.requested_at} /><//>
     <${Cell} of="Took"><${Took} from=${job.started_at} to=${job.completed_at} /><//>
     <${Cell} of="Runner">${job.runner_id ?? html`<span class="quiet">–</span>`}<//>

@@ -25,7 +25,7 @@ export function Jobs() {
     <${Shown} of=${jobs} what="list of jobs" rows=${12}>
       ${(/** @type {Job[]} */ shown) => html`<${List} jobs=${shown} nameOf=${names.nameOf} query=${query} />`}
     <//>
-    <${Pages} next=${jobs.next} query=${query} />`;
+    <${Pages} next=${jobs.next} isKnown=${jobs.data !== undefined} query=${query} />`;
 }
 
 /** @param {{ jobs: Job[], nameOf: (id: string) => string, query: URLSearchParams }} props */
@@ -34,6 +34,7 @@ function List({ jobs, nameOf, query }) {
     return query.size > 0
       ? html`<${Empty} title="No job is like that">
           ${query.has("search") && html`<p>It is found by eight characters or more of either end of its id, or a part of its pipeline's or runner's name.</p>`}
+          ${query.has("runner_id") && html`<p>The runner is filtered by its whole name; a part of it can be searched for.</p>`}
           <p><a href="/jobs">Show all jobs</a></p>
         <//>`
       : html`<${Empty} title="No job yet"><p>Launch one from its <a href="/pipelines">pipeline</a>.</p><//>`;
@@ -41,8 +42,8 @@ function List({ jobs, nameOf, query }) {
   return html`<${JobTable} jobs=${jobs} nameOf=${nameOf} caption="Jobs, newest first" />`;
 }
 
-/** @param {{ next: string | null, query: URLSearchParams }} props */
-function Pages({ next, query }) {
+/** @param {{ next: string | null, isKnown: boolean, query: URLSearchParams }} props */
+function Pages({ next, isKnown, query }) {
   const cursor = next && new URL(next, window.location.href).searchParams.get("cursor");
   const to = (/** @type {string | null} */ place) => {
     const target = new URLSearchParams(query);
@@ -53,6 +54,6 @@ function Pages({ next, query }) {
   if (!cursor && !query.has("cursor")) return null;
   return html`<nav class="pages" aria-label="Pages of the list">
     ${query.has("cursor") ? html`<a href=${to(null)}>Newest</a>` : html`<span></span>`}
-    ${cursor ? html`<a href=${to(cursor)}>Older jobs</a>` : html`<span class="quiet">This is the end</span>`}
+    ${cursor ? html`<a href=${to(cursor)}>Older jobs</a>` : isKnown && html`<span class="quiet">This is the end</span>`}
   </nav>`;
 }

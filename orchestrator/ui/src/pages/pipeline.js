@@ -40,7 +40,7 @@ export function PipelinePage({ id }) {
           <${Section} id="launch" title="Launch"><${LaunchForm} key=${shown.version} pipeline=${shown} /><//>
           <${Versions} pipeline=${shown} onChange=${pipeline.reload} />`}
     <//>
-    <${RecentJobs} id=${id} name=${pipeline.data?.name} />
+    <${RecentJobs} id=${id} />
     ${isDeleting && pipeline.data && html`<${DeleteDialog} pipeline=${pipeline.data} onClose=${() => setDeleting(false)} />`}`;
 }
 
@@ -66,15 +66,15 @@ function Facts({ pipeline }) {
     </dl>`;
 }
 
-/** @param {{ id: string, name: string | undefined }} props */
-function RecentJobs({ id, name }) {
+/** @param {{ id: string }} props */
+function RecentJobs({ id }) {
   const jobs = useJobsOfPipeline(id, RECENT);
   if (jobs.error?.status === 404) return null;
   return html`<${Section} id="jobs" title="Recent jobs" actions=${html`<a href=${`/jobs?pipeline_id=${id}`}>All its jobs</a>`}>
     <${Shown} of=${jobs} what="list of jobs">
       ${(/** @type {Job[]} */ shown) =>
         shown.length > 0
-          ? html`<${JobTable} jobs=${shown} nameOf=${() => name ?? id} caption="The last jobs of this pipeline" />`
+          ? html`<${JobTable} jobs=${shown} caption="The last jobs of this pipeline" />`
           : html`<${Empty} title="It has not run yet"><p>Launch it above.</p><//>`}
     <//>
   <//>`;
