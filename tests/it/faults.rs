@@ -26,6 +26,7 @@ on_both_stores! {
     a_server_that_stands_still_loses_no_healthy_job,
     a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded,
     a_webhook_is_deleted_though_its_secret_cannot_be_yet,
+    a_holder_whose_reports_cannot_be_recorded_keeps_its_job,
 }
 
 async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
@@ -90,22 +91,66 @@ async fn a_webhook_is_deleted_though_its_secret_cannot_be_yet(kind: StoreKind) {
     api.get(&webhook).await.expect_refusal(404, "webhook_not_found");
 }
 
+async fn a_holder_whose_reports_cannot_be_recorded_keeps_its_job(kind: StoreKind) {
+    let flags = ["--lease", "10s", "--sweep-interval", "100ms", "--startup-grace", "0s"];
+    let app = TestApp::start_with(kind, &flags).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let hold = async |runner: &str| {
+        let job = launched(&api, &pipeline).await;
+        (api.holding(&api.claim_fencing(&job, runner).await.expect(200)), job)
+    };
+    let (started, logging, hasty) = (hold("r1").await, hold("r2").await, hold("r3").await);
+    let (ending, silent) = (hold("r4").await, hold("r5").await);
+    for (holder, job) in [&logging, &ending] {
+        holder.set_status(job, "Running").await.expect(204);
+    }
+
+    let reports = "new.event_type in ('job.started', 'job.completed') or new.aggregate_type = 'job_log'";
+    refuse(&app.store, "insert on events", reports).await;
+    throughout(Duration::from_secs(25), async || {
+        let batch = json!([entry("still here")]);
+        started.0.set_status(&started.1, "Running").await.expect_refusal(503, "unavailable");
+        for (holder, job) in [&logging, &hasty] {
+            holder.append_logs(job, &batch).await.expect_refusal(503, "unavailable");
+        }
+        ending.0.complete(&ending.1, &success()).await.expect_refusal(503, "unavailable");
+    })
+    .await;
+    let lost = api.job(&silent.1).await.expect(200);
+    assert_eq!((&lost["status"], &lost["attempt"]), (&json!("Queued"), &json!(1)));
+
+    accept(&app.store, "events").await;
+    for (holder, job) in [&started, &logging, &hasty, &ending] {
+        holder.complete(job, &success()).await.expect(204);
+        let job = api.job(job).await.expect(200);
+        assert_eq!((&job["status"], &job["attempt"]), (&json!("Succeeded"), &json!(1)));
+    }
+}
+
 /// Makes the database refuse such writes of such rows.
 async fn refuse(store: &Store, writes: &str, rows: &str) {
+    let function =
+        "create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$";
+    let trigger = format!("create trigger refuse before {writes}");
+    let postgres = format!("{function}; {trigger} for each row when ({rows}) execute function refuse()");
+    let sqlite = format!("{trigger} when {rows} begin select raise(abort, 'refused'); end");
+    change_schema(store, &postgres, &sqlite).await;
+}
+
+/// Makes it accept them again.
+async fn accept(store: &Store, table: &str) {
+    change_schema(store, &format!("drop trigger refuse on {table}"), "drop trigger refuse").await;
+}
+
+async fn change_schema(store: &Store, postgres: &str, sqlite: &str) {
     match Database::connect(store.url()).await.unwrap() {
         Database::Postgres(pool) => {
-            let trigger = format!(
-                "create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$;
-                 create trigger refuse before {writes} for each row when ({rows}) execute function refuse()"
-            );
-            pool.execute(&*trigger).await.unwrap();
+            pool.execute(postgres).await.unwrap();
         }
-        Database::Sqlite(sqlite) => {
-            let mut writer = sqlite.write().await;
-            let trigger = format!(
-                "create trigger refuse before {writes} when {rows} begin select raise(abort, 'refused'); end"
-            );
-            writer.statements(Durability::Synced).await.unwrap().execute(&*trigger).await.unwrap();
+        Database::Sqlite(file) => {
+            let mut writer = file.write().await;
+            writer.statements(Durability::Synced).await.unwrap().execute(sqlite).await.unwrap();
         }
     }
 }

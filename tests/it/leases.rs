@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join3;
+use futures_util::future::join4;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, failure, history, launched, new_job, new_pipeline_with, success};
@@ -136,6 +136,7 @@ async fn any_contact_keeps_a_job(kind: StoreKind) {
     let api = app.client();
     let long = Duration::from_secs(25);
     let (beaten, logged, polled) = (new_job(&api).await, new_job(&api).await, new_job(&api).await);
+    let gapped = new_job(&api).await;
     let beats = async {
         let claimed = api.claim_fencing(&beaten, "beats").await.expect(200);
         let holder = api.holding(&claimed);
@@ -161,8 +162,18 @@ async fn any_contact_keeps_a_job(kind: StoreKind) {
         .await;
         api.complete(&polled, &success()).await.expect(204);
     };
-    join3(beats, logs, polls).await;
-    for job in [beaten, logged, polled] {
+    let gaps = async {
+        let claimed = api.claim_fencing(&gapped, "gaps").await.expect(200);
+        let holder = api.holding(&claimed);
+        let ahead = holder.with("rivet-log-offset", "5");
+        throughout(long, async || {
+            ahead.append_logs(&gapped, &json!([entry("too far")])).await.expect_refusal(416, "log_gap");
+        })
+        .await;
+        holder.complete(&gapped, &success()).await.expect(204);
+    };
+    join4(beats, logs, polls, gaps).await;
+    for job in [beaten, logged, polled, gapped] {
         let job = api.job(&job).await.expect(200);
         assert_eq!((&job["status"], &job["attempt"]), (&json!("Succeeded"), &json!(1)));
     }

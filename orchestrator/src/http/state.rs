@@ -2,10 +2,11 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rivet_events::Position;
 use rivet_events::deliveries::Deliveries;
-use rivet_events::id::{JobId, PipelineId, RunnerId};
+use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::JobLaunched;
 use rivet_events::pipeline::PipelineDefinition;
 use rivet_projections::{AsOf, ReadModels};
@@ -15,11 +16,11 @@ use tokio_util::task::TaskTracker;
 use super::contact::RunnerContacts;
 use super::error::ApiError;
 use crate::clock::Clock;
-use crate::commands::{CommandError, Commands, Committed};
+use crate::commands::{CommandError, Commands, Committed, Loaded};
 use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
-use crate::domain::job::{JobState, Retries};
+use crate::domain::job::{Job, JobState, Retries};
 use crate::domain::pipeline::PipelineError;
 use crate::domain::runner::{Registered, RunnerState};
 use crate::feed::Feed;
@@ -84,6 +85,19 @@ impl AppState {
         match job.launch() {
             Some(launch) => self.commands.retries(launch.pipeline_id).await,
             None => Retries::Forbidden,
+        }
+    }
+
+    /// Notes, in memory, a contact of the holder of a job, after a write in its name was not accepted: a server that
+    /// cannot record what a runner says has heard it all the same. A sender whose lease is not that of the job is not
+    /// its holder, nor is one whose job has moved on meanwhile.
+    pub(super) async fn hear_holder(&self, job: &Loaded<Job>, lease: Option<LeaseId>) {
+        let now = self.clock.now();
+        if let JobState::Running(running) = &job.aggregate.state
+            && job.aggregate.log_attempt(lease, now, self.config.log_grace).is_ok()
+            && self.commands.jobs.is_current(job).await.unwrap_or(false)
+        {
+            self.liveness.touch(&running.holder.runner_id, now, Duration::MAX);
         }
     }
 

@@ -90,7 +90,13 @@ pub(in crate::http) async fn append(
             Ok(_) | Err(_) => true,
         };
         if still_holds {
-            let stored = stored?;
+            let stored = match stored {
+                Ok(stored) => stored,
+                Err(error) => {
+                    state.hear_holder(&job, sender.lease).await;
+                    return Err(error.into());
+                }
+            };
             state.contacts.note_holder(&job.aggregate.state, &sender.metadata).await;
             return answer(&state, &job.aggregate, attempt, &stored).await;
         }
@@ -157,7 +163,10 @@ impl Sender {
         match state.commands.jobs.execute(job_id, start, &self.metadata).await {
             // Refused if the job has ended at another replica; then its last lines are taken all the same.
             Ok(_) | Err(CommandError::Refused(_)) => job = state.commands.jobs.load(job_id).await?,
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                state.hear_holder(&job, self.lease).await;
+                return Err(error.into());
+            }
         }
         let attempt = log_attempt(&job)?;
         Ok((job, attempt))

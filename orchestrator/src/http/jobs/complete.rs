@@ -11,9 +11,9 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::commands::CommandError;
+use crate::commands::{CommandError, Loaded};
 use crate::domain::job::{
-    CompleteJob, Ended, JobCommand, JobError, JobState, Queued, RefuseReport, Report, Retries, Running,
+    CompleteJob, Ended, Job, JobCommand, JobError, JobState, Queued, RefuseReport, Report, Retries, Running,
 };
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
@@ -99,16 +99,17 @@ pub(super) async fn finish(
     metadata: Metadata,
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let now = state.clock.now();
-    let before = before_report(state, job_id, lease).await?;
-    let of_holder = by_holder(metadata.clone(), &before, lease);
+    let loaded = before_report(state, job_id, lease).await?;
+    let before = &loaded.aggregate.state;
+    let of_holder = by_holder(metadata.clone(), before, lease);
     // A success is never retried, so its pipeline is not asked.
     let is_success = report.status == JobStatus::Succeeded;
-    let retries = if is_success { Retries::Forbidden } else { state.retries(&before).await };
+    let retries = if is_success { Retries::Forbidden } else { state.retries(before).await };
     let complete = JobCommand::Complete(CompleteJob { lease, report: report.clone(), retries, now });
     match state.commands.jobs.execute(job_id, complete, &of_holder).await {
         Ok(committed) => {
-            if is_end_of(&before, &committed.aggregate.state) {
-                state.contacts.note_holder(&before, &of_holder).await;
+            if is_end_of(before, &committed.aggregate.state) {
+                state.contacts.note_holder(before, &of_holder).await;
             }
             Ok(done(state.position_of(&committed).await?))
         }
@@ -120,7 +121,10 @@ pub(super) async fn finish(
             }
             Err(JobError::LeaseLost.into())
         }
-        Err(error) => Err(error.into()),
+        Err(error) => {
+            state.hear_holder(&loaded, lease).await;
+            Err(error.into())
+        }
     }
 }
 
@@ -130,16 +134,16 @@ pub(super) async fn before_report(
     state: &AppState,
     job_id: JobId,
     lease: Option<LeaseId>,
-) -> Result<JobState, ApiError> {
+) -> Result<Loaded<Job>, ApiError> {
     let jobs = &state.commands.jobs;
-    let cached = jobs.load(job_id).await?.aggregate.state;
-    let is_trusted = match (&cached, lease) {
+    let cached = jobs.load(job_id).await?;
+    let is_trusted = match (&cached.aggregate.state, lease) {
         (JobState::Running(Running { holder, .. }), Some(lease)) => holder.lease_id == lease,
         (JobState::Absent | JobState::Queued(_) | JobState::Ended(_), Some(_)) => false,
         // Without a lease the sender is nobody that the state could name.
         (_, None) => true,
     };
-    if is_trusted { Ok(cached) } else { Ok(jobs.load_fresh(job_id).await?.aggregate.state) }
+    if is_trusted { Ok(cached) } else { Ok(jobs.load_fresh(job_id).await?) }
 }
 
 /// Whether `after` shows the end of the attempt that runs in `before`. If not, the report was of another attempt: one

@@ -57,11 +57,18 @@ pub(in crate::http) async fn set_status(
         JobStatus::Running => {
             let now = state.clock.now();
             let before = before_report(&state, job_id, lease).await?;
-            let metadata = by_holder(metadata, &before, lease);
+            let metadata = by_holder(metadata, &before.aggregate.state, lease);
             let command = JobCommand::Start(StartJob { lease, now });
-            let committed = state.commands.jobs.execute(job_id, command, &metadata).await?;
-            state.contacts.note_holder(&committed.aggregate.state, &metadata).await;
-            Ok(done(state.position_of(&committed).await?))
+            match state.commands.jobs.execute(job_id, command, &metadata).await {
+                Ok(committed) => {
+                    state.contacts.note_holder(&committed.aggregate.state, &metadata).await;
+                    Ok(done(state.position_of(&committed).await?))
+                }
+                Err(error) => {
+                    state.hear_holder(&before, lease).await;
+                    Err(error.into())
+                }
+            }
         }
         // The job refuses `Queued`.
         JobStatus::Queued
