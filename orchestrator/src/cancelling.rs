@@ -1,5 +1,6 @@
 //! Cancels many jobs: the waiting ones of a deleted pipeline, and those that a newer job of their concurrency group
-//! supersedes. A request does this at once, and a reconciler does what the request has missed.
+//! supersedes. A request does this at once, and a reconciler does what the request has missed. Either way the cancels
+//! name the deletion or the launch that they follow from as their cause.
 
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, TryStreamExt as _};
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::pipeline::ConcurrencyPolicy;
+use rivet_events::{Metadata, StreamId, Version};
 use rivet_projections::job_queue::{self, QueuedJob};
 use rivet_projections::{QueryError, ReadModels};
 
-use crate::commands::{Commands, NotRecorded};
+use crate::commands::{Commands, NotRecorded, metadata, metadata_after};
 use crate::domain::job::{CancelJob, JobCommand};
 
 /// Jobs that are read at a time.
@@ -34,11 +36,15 @@ pub(crate) async fn cancel_waiting(
     pipeline_id: PipelineId,
     now: DateTime<Utc>,
 ) -> Result<(), CancelError> {
+    // Nothing follows the deletion of a pipeline.
+    let deletion = (StreamId::pipeline(pipeline_id), Version::MAX);
+    let metadata = metadata_of(commands, "deleted_pipelines", deletion).await;
     let mut last = None;
     loop {
         let page = job_queue::of_pipeline(read_models, pipeline_id, last.as_ref(), PAGE).await?;
         let waiting = page.iter().map(|job| job.job_id);
-        cancel_all(commands, "deleted_pipelines", waiting, "its pipeline was deleted", now).await?;
+        cancel_all(commands, "deleted_pipelines", &metadata, waiting, "its pipeline was deleted", now)
+            .await?;
         last = page.into_iter().next_back();
         if last.is_none() {
             return Ok(());
@@ -66,8 +72,24 @@ pub(crate) async fn cancel_older(
         }
     }
     let Some((launched_at, newest)) = newest else { return Ok(()) };
-    let older = members.into_iter().filter(|(position, _)| *position < launched_at).map(|(_, job_id)| job_id);
-    cancel_all(commands, "superseded", older, &format!("superseded by job {newest}"), now).await
+    members.retain(|(position, _)| *position < launched_at);
+    if members.is_empty() {
+        return Ok(());
+    }
+    let launch = (StreamId::job(newest), Version(1));
+    let metadata = metadata_of(commands, "superseded", launch).await;
+    let older = members.into_iter().map(|(_, job_id)| job_id);
+    cancel_all(commands, "superseded", &metadata, older, &format!("superseded by job {newest}"), now).await
+}
+
+/// The metadata of the cancels that follow from an event: the last one of a stream up to a version. A cause that cannot
+/// be read is left out, since it holds up no cancel.
+async fn metadata_of(commands: &Commands, process: &'static str, cause: (StreamId, Version)) -> Metadata {
+    let found = commands.log().read_stream_end(&cause.0, cause.1, 1).await;
+    match found.ok().and_then(|found| found.into_iter().next()) {
+        Some(cause) => metadata_after(process, &cause),
+        None => metadata(process),
+    }
 }
 
 /// Cancels queued jobs, and asks the runners of running ones to stop. It never ends a running job by itself: whether
@@ -75,6 +97,7 @@ pub(crate) async fn cancel_older(
 async fn cancel_all(
     commands: &Commands,
     process: &'static str,
+    metadata: &Metadata,
     jobs: impl Iterator<Item = JobId>,
     reason: &str,
     now: DateTime<Utc>,
@@ -88,7 +111,7 @@ async fn cancel_all(
     };
     stream::iter(jobs.map(Ok))
         .try_for_each_concurrent(CONCURRENT, |job_id| {
-            commands.reconcile_job(process, job_id, JobCommand::Cancel(cancel.clone()))
+            commands.reconcile_job_with(process, metadata, job_id, JobCommand::Cancel(cancel.clone()))
         })
         .await?;
     Ok(())

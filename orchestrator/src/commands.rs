@@ -37,7 +37,7 @@ use crate::domain::webhook::Webhook;
 use crate::metrics::Metrics;
 use crate::random;
 
-pub(crate) use background::{NotRecorded, done_or_skipped, metadata};
+pub(crate) use background::{NotRecorded, done_or_skipped, metadata, metadata_after};
 pub use error::CommandError;
 pub use executor::{Committed, Executor, Loaded};
 use turns::Turns;

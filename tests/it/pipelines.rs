@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{UNKNOWN, id, ids, new_pipeline, pipeline, script};
+use rivet_tests::sample::{UNKNOWN, assert_follows, history, id, ids, new_pipeline, pipeline, script};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use serde_json::{Value, json};
@@ -125,7 +125,8 @@ async fn a_deleted_pipeline_is_gone_and_its_jobs_stay(kind: StoreKind) {
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
     let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
-    api.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
+    let by_alice = api.with("x-request-id", "alice-1");
+    by_alice.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
     api.get(&format!("/api/pipeline/{pipeline}")).await.expect_refusal(404, "pipeline_not_found");
     api.delete(&format!("/api/pipeline/{pipeline}")).await.expect_refusal(404, "pipeline_not_found");
     api.launch(&pipeline, &json!({})).await.expect_refusal(404, "pipeline_not_found");
@@ -137,6 +138,8 @@ async fn a_deleted_pipeline_is_gone_and_its_jobs_stay(kind: StoreKind) {
     })
     .await;
     assert!(cancelled["reason"].is_string(), "{cancelled}");
+    let deleted = api.get("/api/events?type=pipeline.deleted").await.expect(200)["events"][0].clone();
+    assert_follows(&history(&api, &job).await.1[1], &deleted, "alice-1");
     assert_eq!(ids(&api.get(&format!("/api/jobs/pipeline/{pipeline}")).await.expect(200)), [job]);
     api.get(&format!("/api/jobs/pipeline/{UNKNOWN}")).await.expect_refusal(404, "pipeline_not_found");
 }

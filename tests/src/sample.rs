@@ -70,6 +70,17 @@ pub async fn history(client: &Client, job: &str) -> (Vec<String>, Vec<Value>) {
     (types.collect(), events)
 }
 
+/// Checks that the server recorded `event` because of `cause`, which this request led to.
+#[track_caller]
+pub fn assert_follows(event: &Value, cause: &Value, request: &str) {
+    let metadata = &event["metadata"];
+    for member in ["request_id", "correlation_id"] {
+        assert_eq!((&metadata[member], &cause["metadata"][member]), (&json!(request), &json!(request)));
+    }
+    assert_eq!(metadata["causation_id"], cause["event_id"], "{event}");
+    assert!(metadata["actor"].as_str().is_some_and(|actor| actor.starts_with("process:")), "{event}");
+}
+
 /// A new job of a new pipeline; its id.
 pub async fn new_job(client: &Client) -> String {
     let pipeline = new_pipeline(client).await;

@@ -7,7 +7,7 @@
 use std::error::Error;
 
 use rivet_events::id::{CommandId, JobId};
-use rivet_events::{Metadata, StreamId};
+use rivet_events::{Envelope, Metadata, StreamId};
 
 use super::{CommandError, Commands};
 use crate::domain::job::JobCommand;
@@ -54,6 +54,18 @@ pub(crate) fn metadata(process: &'static str) -> Metadata {
     }
 }
 
+/// The metadata of commands that follow from an event: they belong to the chain, and to the request, that it belongs
+/// to.
+pub(crate) fn metadata_after(process: &'static str, cause: &Envelope) -> Metadata {
+    let own = metadata(process);
+    Metadata {
+        correlation_id: cause.metadata.correlation_id.clone().or(own.correlation_id),
+        causation_id: Some(cause.event_id.to_string()),
+        request_id: cause.metadata.request_id.clone(),
+        ..own
+    }
+}
+
 impl Commands {
     /// Sends a command to a job; skips a job that refuses it or cannot be loaded.
     pub(crate) async fn reconcile_job(
@@ -62,7 +74,18 @@ impl Commands {
         job_id: JobId,
         command: JobCommand,
     ) -> Result<(), NotRecorded> {
-        let done = self.jobs.execute(job_id, command, &metadata(process)).await;
+        self.reconcile_job_with(process, &metadata(process), job_id, command).await
+    }
+
+    /// As [`Self::reconcile_job`], with the metadata of the command.
+    pub(crate) async fn reconcile_job_with(
+        &self,
+        process: &'static str,
+        metadata: &Metadata,
+        job_id: JobId,
+        command: JobCommand,
+    ) -> Result<(), NotRecorded> {
+        let done = self.jobs.execute(job_id, command, metadata).await;
         done_or_skipped(process, &StreamId::job(job_id), done).map(drop)
     }
 }
