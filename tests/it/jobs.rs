@@ -11,6 +11,7 @@ use serde_json::json;
 
 on_both_stores! {
     the_same_result_again_changes_nothing,
+    nul_in_a_result_is_replaced,
     a_finished_job_stays_finished,
     a_job_that_was_not_claimed_cannot_be_reported,
     an_unknown_job_is_unknown_everywhere,
@@ -32,6 +33,18 @@ async fn the_same_result_again_changes_nothing(kind: StoreKind) {
     let before = api.job(&job).await.expect(200);
     api.complete(&job, &success()).await.expect(204);
     assert_eq!(api.job(&job).await.expect(200), before);
+}
+
+async fn nul_in_a_result_is_replaced(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_claimed_job(&api, "r").await;
+    let result =
+        |nul: &str| json!({"success": false, "exit_code": 1, "output": {nul: [nul]}, "error_message": nul});
+    for _ in 0..2 {
+        api.complete(&job, &result("a\0b")).await.expect(204);
+    }
+    assert_eq!(api.job(&job).await.expect(200)["result"], result("a\u{fffd}b"));
 }
 
 async fn a_finished_job_stays_finished(kind: StoreKind) {

@@ -21,6 +21,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema}
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::nul;
 use crate::commands::{CommandError, Loaded};
 use crate::digest;
 use crate::domain::job::{Job, JobCommand, JobError, JobState, LogAttempt, StartJob};
@@ -124,7 +125,7 @@ fn without_nul(mut entries: Vec<LogEntry>) -> Option<LogEntries> {
         return None;
     }
     for entry in &mut entries {
-        entry.message = entry.message.replace('\0', "\u{fffd}");
+        nul::replace_in_text(&mut entry.message);
     }
     Some(LogEntries::new(&entries))
 }

@@ -11,13 +11,14 @@ use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::nul;
 use crate::commands::{CommandError, Loaded};
 use crate::domain::job::{
     CompleteJob, Ended, Job, JobCommand, JobError, JobState, Queued, RefuseReport, Report, Retries, Running,
 };
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
-use crate::http::extract::{Client, Json, Path, header_value};
+use crate::http::extract::{Client, JsonWithNul, Path, header_value};
 use crate::http::header::LEASE;
 use crate::http::metadata::by_holder;
 use crate::http::openapi::one_of;
@@ -54,8 +55,12 @@ pub(in crate::http) async fn complete(
     Client(metadata): Client,
     headers: HeaderMap,
     Path(job_id): Path<JobId>,
-    Json(body): Json<Complete>,
+    JsonWithNul(mut body): JsonWithNul<Complete>,
 ) -> Result<Recorded<StatusCode>, ApiError> {
+    if let Some(result) = &mut body.result {
+        result.output.iter_mut().for_each(nul::replace_in);
+        result.error_message.iter_mut().for_each(nul::replace_in_text);
+    }
     let status = match (body.status, &body.result) {
         (Some(status), _) => status,
         (None, Some(result)) if result.success => JobStatus::Succeeded,

@@ -13,6 +13,7 @@ pub(super) mod launch;
 pub(super) mod list;
 pub(super) mod log_stream;
 pub(super) mod logs;
+mod nul;
 pub(super) mod retry;
 pub(super) mod scheduled;
 pub(super) mod status;
