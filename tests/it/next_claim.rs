@@ -9,7 +9,7 @@ use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
     failure, history, id, launched, micros, new_demanding_pipeline, new_job, new_pipeline, new_pipeline_with,
-    success,
+    pipeline, success,
 };
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
@@ -21,6 +21,7 @@ on_both_stores! {
     a_job_that_waits_is_claimed_at_once,
     a_waiting_runner_is_woken_by_a_launch,
     without_a_job_the_wait_ends_in_time,
+    a_claim_that_records_nothing_tells_the_head,
     only_what_a_runner_can_do_is_given_to_it,
     a_runner_that_registers_anew_while_it_waits_is_given_what_it_can_do_now,
     a_retry_is_given_to_who_waits_as_soon_as_it_is_due,
@@ -97,8 +98,20 @@ async fn without_a_job_the_wait_ends_in_time(kind: StoreKind) {
     let answer = api.claim_next("r", 700).await;
     answer.expect(204);
     assert_eq!(answer.text, "");
+    let registered = api.get("/api/events?type=runner.registered").await.expect(200)["events"][0].clone();
+    assert_eq!(answer.header("rivet-position"), Some(&*registered["position"].to_string()));
     assert!(began.elapsed() >= Duration::from_millis(700), "{:?}", began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+async fn a_claim_that_records_nothing_tells_the_head(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.register("r", &[]).await.expect(200);
+    let created = api.create_pipeline(&pipeline("build")).await;
+    let answer = api.claim_next("r", 0).await;
+    answer.expect(204);
+    assert_eq!(answer.header("rivet-position"), created.header("rivet-position"));
 }
 
 async fn only_what_a_runner_can_do_is_given_to_it(kind: StoreKind) {

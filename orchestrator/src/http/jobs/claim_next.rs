@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Json as JsonBody;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use rivet_events::claim::{ClaimAnswered, ClaimEvent};
 use rivet_events::id::{JobId, LeaseId, RunnerId};
@@ -24,7 +24,7 @@ use super::claim_error::ClaimError;
 use super::execution::{self, Claim, answer_again};
 use crate::digest;
 use crate::dispatch::{Place, READ_WAIT, RequestCopy, RequestName, Reservation, Turn};
-use crate::http::answer::Recorded;
+use crate::http::answer::{Recorded, done};
 use crate::http::body::JobExecutionInfo;
 use crate::http::contact::Contact;
 use crate::http::error::ApiError;
@@ -62,7 +62,7 @@ pub(in crate::http) struct ClaimNextRequest {
     request_body = ClaimNextRequest,
     responses(
         (status = 200, description = "What it takes to run the job", body = JobExecutionInfo, headers(("Rivet-Position" = u64))),
-        (status = 204, description = "No job came in time"),
+        (status = 204, description = "No job came in time", headers(("Rivet-Position" = u64))),
         (status = 409, description = "`lease_lost`: what a request with this key was given is not its runner's any more; ask under another key"),
     )
 )]
@@ -74,7 +74,8 @@ pub(in crate::http) async fn claim_next(
 ) -> Result<Response, ApiError> {
     let metadata = by_runner(metadata, &body.runner_id);
     let key = request_key(&headers, &REQUEST_KEY)?;
-    state.contacts.note(Contact::Poll, &body.runner_id, &metadata).await?;
+    let registered = state.contacts.note(Contact::Poll, &body.runner_id, &metadata).await?;
+    let registered = registered.and_then(|committed| committed.position);
     let deadline = Instant::now() + Duration::from_millis(body.wait_ms.unwrap_or_default()).min(MAX_WAIT);
     let request = Request { key, runner_id: body.runner_id, metadata };
     let copy = state.dispatcher.begin(request.name());
@@ -92,7 +93,11 @@ pub(in crate::http) async fn claim_next(
         claimed = request.first_answer(&state).await?;
     }
     state.contacts.note_or_warn(Contact::Poll, &request.runner_id, &request.metadata).await;
-    Ok(claimed.map_or_else(|| StatusCode::NO_CONTENT.into_response(), answered))
+    Ok(claimed.map_or_else(
+        // The head as far as this process knows it: many runners ask again and again, and nothing was decided on.
+        || done(registered.unwrap_or_else(|| *state.commands.log().watch().borrow())).into_response(),
+        answered,
+    ))
 }
 
 fn answered(Recorded(position, info): Recorded<JobExecutionInfo>) -> Response {
