@@ -16,6 +16,7 @@ on_both_stores! {
     an_array_is_no_object_and_the_member_is_named,
     a_whole_number_may_be_spelled_with_a_point,
     a_wrong_method_is_told_the_right_ones,
+    a_compressed_body_is_refused,
     a_body_that_is_too_large_is_refused,
     an_overloaded_server_says_when_to_come_back,
     a_large_batch_is_accepted,
@@ -50,6 +51,7 @@ fn malformed() -> Vec<Bad> {
         bad_bytes(400, REGISTER, JSON, b"{"),
         bad_bytes(400, REGISTER, JSON, b""),
         bad_bytes(400, REGISTER, JSON, b"{\"runner_id\": \"\xff\"}"),
+        bad_bytes(400, REGISTER, JSON, b"{\"runner_id\": \"r\", \"unknown\": \"\xff\"}"),
         bad_bytes(400, "/api/pipeline/create", JSON, b"not json"),
         bad_bytes(415, REGISTER, "text/plain", b"{\"runner_id\": \"r\"}"),
         bad_bytes(415, "/api/pipeline/create", "application/x-www-form-urlencoded", b"a=b"),
@@ -251,6 +253,15 @@ async fn a_wrong_method_is_told_the_right_ones(kind: StoreKind) {
         answer.expect_refusal(405, "method_not_allowed");
         assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
     }
+}
+
+async fn a_compressed_body_is_refused(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let body = json!({"runner_id": "r"});
+    let compressed = api.with("content-encoding", "gzip").post("/api/runners/register", &body).await;
+    compressed.expect_refusal(415, "unsupported_media_type");
+    api.with("content-encoding", "Identity").post("/api/runners/register", &body).await.expect(200);
 }
 
 async fn a_body_that_is_too_large_is_refused(kind: StoreKind) {

@@ -3,6 +3,7 @@
 
 mod strict;
 
+use std::fmt::Display;
 use std::str::FromStr;
 
 use axum::Extension;
@@ -163,6 +164,14 @@ async fn read_json(request: Request) -> Result<Bytes, ApiError> {
             "the content type must be application/json",
         ));
     }
+    let mut codings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    if codings.any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(ApiError::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "the body must not be compressed: no content-encoding but identity is accepted",
+        ));
+    }
     read_body(request.into_body()).await
 }
 
@@ -195,15 +204,17 @@ async fn drain(mut body: Body) {
 
 /// Parses a body: 400 when it is not JSON, 422 with the path of the wrong member when it is JSON of another shape.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    // The parser does not look into the texts of members that it skips.
+    let body = std::str::from_utf8(body).map_err(|error| malformed(&error))?;
+    let mut deserializer = serde_json::Deserializer::from_str(body);
     T::deserialize(Strict::new(&mut deserializer))
         .and_then(|value| deserializer.end().map(|()| value))
         // Tracking the path costs as much as the parsing, so it is done only for a body that is refused.
         .or_else(|_| parse_tracking_path(body))
 }
 
-fn parse_tracking_path<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
+fn parse_tracking_path<T: DeserializeOwned>(body: &str) -> Result<T, ApiError> {
+    let mut deserializer = serde_json::Deserializer::from_str(body);
     let value = serde_path_to_error::deserialize(Strict::new(&mut deserializer)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
@@ -218,7 +229,7 @@ fn parse_tracking_path<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> 
     Ok(value)
 }
 
-fn malformed(error: &serde_json::Error) -> ApiError {
+fn malformed(error: &dyn Display) -> ApiError {
     ApiError::malformed("malformed_json", format!("the body is not JSON: {error}"))
 }
 
@@ -247,8 +258,9 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_malformed_and_what_is_wrong_json_is_refused_by_place() {
-        for malformed in ["{", "{\"list\":[1]} x", ""] {
-            let refused = parse::<Sample>(malformed.as_bytes()).unwrap_err();
+        let malformed: [&[u8]; 4] = [b"{", b"{\"list\":[1]} x", b"", b"{\"list\":[1],\"skipped\":\"\xff\"}"];
+        for malformed in malformed {
+            let refused = parse::<Sample>(malformed).unwrap_err();
             assert!(format!("{refused:?}").contains("malformed_json"), "{refused:?}");
         }
         let refused = parse::<Sample>(b"{\"list\":[1,\"a\"]}").unwrap_err();
