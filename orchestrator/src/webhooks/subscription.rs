@@ -238,12 +238,15 @@ impl Subscription {
     }
 
     async fn pause(&self, cause: PauseCause, error: String, position: Position) -> Result<(), DeliveryError> {
-        tracing::warn!(webhook.id = %self.webhook.id, ?cause, error, "a webhook is paused");
-        let pause = PauseWebhook { cause, error, position, now: self.webhooks.clock.now() };
+        let pause = PauseWebhook { cause, error: error.clone(), position, now: self.webhooks.clock.now() };
         let webhooks = &self.webhooks.commands.webhooks;
         let paused =
             webhooks.execute(self.webhook.id, WebhookCommand::Pause(pause), &metadata("webhooks")).await;
-        paused.map(|_| ()).map_err(|error| DeliveryError::Pause(error.into()))
+        // There is nothing to record where it was deleted meanwhile, or paused by another replica.
+        if paused.map_err(|error| DeliveryError::Pause(error.into()))?.position.is_some() {
+            tracing::warn!(webhook.id = %self.webhook.id, ?cause, error, "a webhook is paused");
+        }
+        Ok(())
     }
 }
 
