@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
+use reqwest::Method;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
@@ -22,6 +23,7 @@ on_both_stores! {
     a_waiting_runner_is_woken_by_a_launch,
     without_a_job_the_wait_ends_in_time,
     a_claim_that_records_nothing_tells_the_head,
+    a_wait_may_be_any_number,
     only_what_a_runner_can_do_is_given_to_it,
     a_runner_that_registers_anew_while_it_waits_is_given_what_it_can_do_now,
     a_retry_is_given_to_who_waits_as_soon_as_it_is_due,
@@ -112,6 +114,21 @@ async fn a_claim_that_records_nothing_tells_the_head(kind: StoreKind) {
     let answer = api.claim_next("r", 0).await;
     answer.expect(204);
     assert_eq!(answer.header("rivet-position"), created.header("rivet-position"));
+}
+
+async fn a_wait_may_be_any_number(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    let claim = r#"{"runner_id": "r", "wait_ms": 18446744073709551616}"#;
+    let claimed = api.send_raw(Method::POST, "/api/jobs/claim", "application/json", claim).await.expect(200);
+    assert_eq!(job_of(&claimed), job);
+    api.get("/api/events?wait_ms=18446744073709551616").await.expect(200);
+    for wait in [json!(-1), json!(0.5), json!("0")] {
+        let claim = json!({"runner_id": "r", "wait_ms": wait});
+        api.post("/api/jobs/claim", &claim).await.expect_refusal(422, "invalid_body");
+    }
+    api.get("/api/events?wait_ms=-1").await.expect_refusal(400, "invalid_query");
 }
 
 async fn only_what_a_runner_can_do_is_given_to_it(kind: StoreKind) {

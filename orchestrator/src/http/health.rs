@@ -34,6 +34,13 @@ pub(super) struct Readiness {
     checks: Checks,
 }
 
+/// What the problem of a server that should not get requests has beside the members of every problem.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes the answer")]
+struct NotReady {
+    checks: Checks,
+}
+
 /// What a server needs to be ready.
 #[derive(Debug, Serialize, ToSchema)]
 struct Checks {
@@ -92,7 +99,7 @@ pub(super) async fn live() -> Json<Health> {
     get, path = "/readyz", operation_id = "getReadiness", tag = "Operations",
     responses(
         (status = 200, description = "The server should get requests", body = Readiness),
-        (status = 503, description = "`starting`, `draining`, `unavailable`"),
+        (status = 503, description = "`starting`, `draining`, `unavailable`", body = NotReady, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Readiness>, ApiError> {

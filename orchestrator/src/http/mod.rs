@@ -33,6 +33,7 @@ mod state;
 mod stats;
 mod stubs;
 mod ui;
+mod wait;
 mod webhooks;
 
 use axum::Router;

@@ -99,7 +99,8 @@ struct Document;
 
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let text = Document::openapi().to_pretty_json().expect("invariant: a description is plain data");
-    text + "\n"
+    // The registered names of these formats, which utoipa spells `u-int64` and so on.
+    text.replace(r#""format": "u-int"#, r#""format": "uint"#) + "\n"
 });
 
 /// The description as JSON text that ends in a line break.

@@ -56,7 +56,17 @@ pub(in crate::http) struct Detail {
 #[expect(dead_code, reason = "only describes the answer")]
 struct History {
     /// Every event, in order.
-    events: Vec<EventBody<'static>>,
+    events: Vec<HistoryEvent>,
+}
+
+/// An event of a job's history.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only describes the answer")]
+struct HistoryEvent {
+    #[serde(flatten)]
+    event: EventBody<'static>,
+    /// The job after the event; only with `states=true`.
+    state: Option<Job>,
 }
 
 /// Get the history of a job: every event, in order.

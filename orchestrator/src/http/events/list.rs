@@ -1,7 +1,6 @@
 //! `GET /api/events`: pages of the feed, with a long poll for what comes next.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{OriginalUri, State};
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
@@ -19,14 +18,13 @@ use crate::http::answer::{limit, next_link};
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::state::AppState;
+use crate::http::wait::Wait;
 
 /// Events of one answer where the client does not say.
 const DEFAULT_LIMIT: usize = 100;
 /// Pages of the log that one request reads at most in search of what passes the filter; then the client goes on from
 /// `next`.
 const MAX_PAGES: usize = 100;
-/// Longest wait for something new.
-const MAX_WAIT: Duration = Duration::from_secs(50);
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -40,7 +38,8 @@ pub(in crate::http) struct Range {
     limit: Option<usize>,
     /// How long to wait for an event if there is none yet, in milliseconds; 50,000 at most.
     #[serde(default)]
-    wait_ms: u64,
+    #[param(value_type = u64)]
+    wait_ms: Wait,
 }
 
 /// A page of the feed.
@@ -91,7 +90,7 @@ pub(in crate::http) async fn list(
     Query(filter): Query<FeedFilter>,
 ) -> Result<Response, ApiError> {
     let limit = limit(range.limit, DEFAULT_LIMIT)?;
-    let deadline = Instant::now() + Duration::from_millis(range.wait_ms).min(MAX_WAIT);
+    let deadline = Instant::now() + range.wait_ms.0;
     let after = query::position(range.after)?;
     let mut follower = state.feed.follow(filter.into(), after);
     let events = loop {

@@ -32,11 +32,10 @@ use crate::http::extract::{Client, Json, request_key};
 use crate::http::header::REQUEST_KEY;
 use crate::http::metadata::by_runner;
 use crate::http::state::AppState;
+use crate::http::wait::Wait;
 use crate::run_to_completion::run_to_completion;
 use crate::telemetry::chain;
 
-/// Longest wait for a job; below the idle timeouts of load balancers.
-const MAX_WAIT: Duration = Duration::from_secs(50);
 /// Shortest pause between two contacts that are noted for a runner that waits.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 /// After this time, this process knows what a runner registered at another one before it asked. The dispatcher, which
@@ -49,7 +48,8 @@ pub(in crate::http) struct ClaimNextRequest {
     /// The runner that claims.
     runner_id: RunnerId,
     /// How long to wait for a job, in milliseconds, 50,000 at most; not at all where absent.
-    wait_ms: Option<u64>,
+    #[schema(value_type = Option<u64>)]
+    wait_ms: Option<Wait>,
 }
 
 /// Claim the next job for a runner, and wait for it.
@@ -76,7 +76,7 @@ pub(in crate::http) async fn claim_next(
     let key = request_key(&headers, &REQUEST_KEY)?;
     let registered = state.contacts.note(Contact::Poll, &body.runner_id, &metadata).await?;
     let registered = registered.and_then(|committed| committed.position);
-    let deadline = Instant::now() + Duration::from_millis(body.wait_ms.unwrap_or_default()).min(MAX_WAIT);
+    let deadline = Instant::now() + body.wait_ms.unwrap_or_default().0;
     let request = Request { key, runner_id: body.runner_id, metadata };
     let copy = state.dispatcher.begin(request.name());
     // If an older copy of this request is claiming a job, the outcome counts for this one, too.

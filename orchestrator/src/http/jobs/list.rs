@@ -40,9 +40,6 @@ pub(in crate::http) struct Filter {
     /// pipeline or of the runner.
     #[param(min_length = 1, max_length = 255)]
     search: Option<String>,
-    /// Only jobs of this pipeline.
-    #[param(value_type = Option<Uuid>)]
-    pipeline_id: Option<PipelineId>,
     /// Only jobs that this runner holds, or held last.
     runner_id: Option<RunnerId>,
     /// Only jobs that were requested at this time or later.
@@ -51,13 +48,21 @@ pub(in crate::http) struct Filter {
     until: Option<DateTime<Utc>>,
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(in crate::http) struct OfPipeline {
+    /// Only jobs of this pipeline.
+    #[param(value_type = Option<Uuid>)]
+    pipeline_id: Option<PipelineId>,
+}
+
 /// List jobs, newest first.
 ///
 /// A search looks through ids, and through the names of the pipelines and runners that exist. It is as fast in a long
 /// history as in a short one.
 #[utoipa::path(
     get, path = "/api/jobs", operation_id = "listJobs", tag = "Jobs",
-    params(Paging, Filter, At),
+    params(Paging, OfPipeline, Filter, At),
     responses(
         (status = 200, description = "A page of jobs", body = [JobBody], headers(("Link" = String))),
         (status = 422, description = "`search_too_wide`"),
@@ -67,10 +72,11 @@ pub(in crate::http) async fn list(
     State(state): State<AppState>,
     OriginalUri(uri): OriginalUri,
     Query(paging): Query<Paging>,
+    Query(OfPipeline { pipeline_id }): Query<OfPipeline>,
     Query(filter): Query<Filter>,
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
-    answer(&state, &uri, &paging, filter, at.moment(&state).await?).await
+    answer(&state, &uri, &paging, pipeline_id, filter, at.moment(&state).await?).await
 }
 
 /// List the jobs of a pipeline, newest first.
@@ -101,20 +107,21 @@ pub(in crate::http) async fn list_of_pipeline(
     if pipeline.is_none() {
         return Err(unknown_pipeline(id));
     }
-    answer(&state, &uri, &paging, Filter { pipeline_id: Some(id), ..filter }, then).await
+    answer(&state, &uri, &paging, Some(id), filter, then).await
 }
 
 async fn answer(
     state: &AppState,
     uri: &Uri,
     paging: &Paging,
+    pipeline_id: Option<PipelineId>,
     filter: Filter,
     then: Option<Moment>,
 ) -> Result<Response, ApiError> {
     let search = filter.search;
     let filter = JobFilter {
         status: filter.status,
-        pipeline_id: filter.pipeline_id,
+        pipeline_id,
         runner_id: filter.runner_id,
         since: filter.since,
         until: filter.until,

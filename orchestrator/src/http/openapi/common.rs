@@ -93,18 +93,15 @@ pub(super) struct Common;
 impl Modify for Common {
     fn modify(&self, document: &mut OpenApi) {
         for (path, item) in &mut document.paths.paths {
-            if let Some(get) = &mut item.get
-                && path.starts_with("/api/")
-                && !AT_ONCE.contains(&&**path)
-            {
-                wait_for_read_models(get);
-            }
+            let waits = path.starts_with("/api/") && !AT_ONCE.contains(&&**path);
+            item.get.as_mut().filter(|_| waits).map(wait_for_read_models);
             for command in [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
                 add_codes(command, StatusCode::FORBIDDEN, &["cross_site"]);
             }
             for operation in operations(item) {
                 add_common_codes(path, operation);
             }
+            item.get.as_mut().filter(|_| waits).map(describe_staleness);
             item.get.as_mut().map(describe_moment);
             for operation in operations(item) {
                 complete(path, operation);
@@ -117,20 +114,28 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [&mut item.get, &mut item.put, &mut item.post, &mut item.delete].into_iter().flatten()
 }
 
-/// A GET of read models can require a position, and its answer says if that was not reached. A 404 is then a 503 with
-/// the code `behind`, since what is not found may exist all the same.
+/// A GET of read models can require a position. Where that is not reached, a 404 is a 503 with the code `behind`, since
+/// what is not found may exist all the same.
 fn wait_for_read_models(operation: &mut Operation) {
     let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     operation
         .parameters
         .get_or_insert_default()
         .push(header_parameter("Rivet-Min-Position", position).into());
-    let stale = HeaderBuilder::new().schema(Some(text(json!("true")))).build();
-    for response in successes(operation) {
-        response.headers.insert("Rivet-Stale".to_owned(), stale.clone().into());
-    }
     if operation.responses.responses.contains_key("404") {
         add_codes(operation, StatusCode::SERVICE_UNAVAILABLE, &["behind"]);
+    }
+}
+
+/// Its answer says if the position was not reached.
+fn describe_staleness(operation: &mut Operation) {
+    let stale = HeaderBuilder::new().schema(Some(text(json!("true")))).build();
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && (status.starts_with('2') || status == "503")
+        {
+            response.headers.insert("Rivet-Stale".to_owned(), stale.clone().into());
+        }
     }
 }
 
@@ -266,17 +271,25 @@ fn describe_problem(path: &str, status: u16, response: &mut Response) {
         let seconds = HeaderBuilder::new().schema(Some(seconds)).build();
         response.headers.insert("Retry-After".to_owned(), seconds.into());
     }
-    response.content.insert(PROBLEM.to_owned(), problem(path, status, first, &codes).into());
+    // What the handler describes is what its problem has beside the common members.
+    let own = response.content.swap_remove(PROBLEM).and_then(|content| match content {
+        RefOr::T(content) => content.schema,
+        RefOr::Ref(_) => None,
+    });
+    response.content.insert(PROBLEM.to_owned(), problem(path, status, first, &codes, own).into());
 }
 
-/// The body of an error with one of these codes.
-fn problem(path: &str, status: u16, example: &str, codes: &[String]) -> Content {
+/// The body of an error with one of these codes, and with the members of `own`.
+fn problem(path: &str, status: u16, example: &str, codes: &[String], own: Option<RefOr<Schema>>) -> Content {
     let title = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let detail = example.replace('_', " ");
     let code = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes.iter().cloned()));
-    let schema = AllOfBuilder::new()
+    let mut schema = AllOfBuilder::new()
         .item(Ref::from_schema_name("Problem"))
         .item(ObjectBuilder::new().property("code", code));
+    if let Some(own) = own {
+        schema = schema.item(own);
+    }
     ContentBuilder::new()
         .schema(Some(schema))
         .example(Some(json!({
