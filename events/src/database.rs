@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 pub use self::dedicated::DedicatedPool;
 pub use self::packed::PackedTexts;
-pub use self::sqlite::{Durability, SqliteDatabase, SqliteTransaction, SqliteWriter};
+pub use self::sqlite::{Durability, SqliteDatabase, SqliteTransaction};
 use crate::log::StoreError;
 
 /// Begins a PostgreSQL transaction for data that can be derived from the log again, or is sent again anyway. Its

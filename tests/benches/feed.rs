@@ -17,11 +17,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rivet_tests::followers::{Seen, Target, follow, live};
-use rivet_tests::postgres::{Cluster, Durability};
 use rivet_tests::receiver::{Received, Receiver};
 use rivet_tests::sample::new_pipeline;
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::head;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -42,10 +42,7 @@ async fn main() {
     );
     println!("|---|---|---|---|---|---|---|");
     for kind in [StoreKind::Sqlite, StoreKind::Postgres] {
-        let store = match kind {
-            StoreKind::Sqlite => Store::create(kind).await,
-            StoreKind::Postgres => Store::in_cluster(Cluster::start(Durability::Full).await).await,
-        };
+        let store = Store::durable(kind).await;
         let load = Duration::from_secs(u64::from(seconds));
         println!("{}", measure(kind, &store, rate, load, followers).await);
     }
@@ -80,7 +77,7 @@ async fn measure(kind: StoreKind, store: &Store, rate: u32, load: Duration, foll
         server
     };
     let (lives, server) = tokio::join!(live(&target, &pipeline, rate, load), restart);
-    let head = server.client().get("/api/events?limit=1").await.expect(200)["head"].as_u64().unwrap();
+    let head = head(&server.client()).await;
     end.store(head, Ordering::Relaxed);
     server.client().heartbeat("late").await.expect(204);
     let loaded = Instant::now();

@@ -19,13 +19,11 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::stream::{self, StreamExt};
-use rivet_events::database::Database;
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::log::{self, Append, EventLog, LogSettings, StreamWrite};
 use rivet_events::{Event, Metadata, StreamId, Version};
 use rivet_projections::ReadModels;
 use rivet_tests::life::{claimed, completed, launched, logged, started};
-use rivet_tests::postgres::{Cluster, Durability};
 use rivet_tests::sample::new_pipeline;
 use rivet_tests::server::{Server, program};
 use rivet_tests::store::{Store, StoreKind};
@@ -55,20 +53,13 @@ async fn main() {
     }
 }
 
-async fn create(kind: StoreKind) -> Store {
-    match kind {
-        StoreKind::Sqlite => Store::create(kind).await,
-        StoreKind::Postgres => Store::in_cluster(Cluster::start(Durability::Full).await).await,
-    }
-}
-
 async fn measure(kind: StoreKind, jobs: u32) {
-    let empty = create(kind).await;
+    let empty = Store::durable(kind).await;
     let server = Server::start(&empty, &[]).await;
     let before = load(&server);
     drop(server);
 
-    let grown = create(kind).await;
+    let grown = Store::durable(kind).await;
     let empty_bytes = bytes(kind, &grown).await;
     let (pipeline, some_jobs) = grow(kind, &grown, jobs).await;
     settle(kind, &grown).await;
@@ -107,7 +98,7 @@ async fn grow(kind: StoreKind, store: &Store, jobs: u32) -> (String, Vec<String>
     assert!(server.terminate().await.success());
     let pipeline_id: PipelineId = pipeline.parse().unwrap();
 
-    let database = Database::connect(store.url()).await.unwrap();
+    let database = store.open().await;
     let log = log::open(&database, LogSettings::default()).await.unwrap();
     let began = Instant::now();
     let first = DateTime::from_timestamp(BEGAN, 0).unwrap();

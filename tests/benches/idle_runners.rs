@@ -18,13 +18,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::{self, StreamExt};
 use rivet_tests::client::Client;
-use rivet_tests::postgres::{Cluster, Durability};
-use rivet_tests::sample::{id, new_pipeline, success};
+use rivet_tests::sample::{launched, new_pipeline, success};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::head;
 use rivet_tests::wait::eventually;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
@@ -57,10 +56,7 @@ async fn main() {
     println!("|---|---|---|---|---|---|---|---|");
     let mut outcomes = Vec::new();
     for kind in [StoreKind::Sqlite, StoreKind::Postgres] {
-        let store = match kind {
-            StoreKind::Sqlite => Store::create(kind).await,
-            StoreKind::Postgres => Store::in_cluster(Cluster::start(Durability::Full).await).await,
-        };
+        let store = Store::durable(kind).await;
         outcomes.push(measure(kind, &store, runners, launches).await);
     }
     for outcome in outcomes {
@@ -107,7 +103,7 @@ async fn measure(kind: StoreKind, store: &Store, runners: usize, launches: usize
     let burst = Instant::now();
     stream::iter(0..launches)
         .for_each_concurrent(AT_ONCE, async |_| {
-            let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+            let job = launched(&api, &pipeline).await;
             answered.lock().unwrap().insert(job, Instant::now());
         })
         .await;
@@ -191,7 +187,7 @@ struct Rates {
 
 impl Usage {
     async fn of(kind: StoreKind, store: &Store, server: &Server) -> Self {
-        let head = server.client().get("/api/events?limit=1").await.expect(200)["head"].clone();
+        let head = head(&server.client()).await;
         let process = Path::new("/proc").join(server.pid().as_raw_nonzero().to_string());
         let stat = fs::read_to_string(process.join("stat")).unwrap();
         // pid (name) state … utime stime …: the 14th and the 15th field; the name may contain anything.
@@ -202,7 +198,7 @@ impl Usage {
         };
         Self {
             at: Instant::now(),
-            head: head.as_u64().unwrap(),
+            head,
             commits,
             rows,
             written,

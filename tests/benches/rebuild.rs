@@ -13,11 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use rivet_events::database::Database;
 use rivet_events::log::{self, LogSettings};
 use rivet_projections::ReadModels;
 use rivet_tests::history::{Storyteller, tell};
-use rivet_tests::postgres::{Cluster, Durability};
+use rivet_tests::store::{Store, StoreKind};
 use tokio_util::sync::CancellationToken;
 
 const LONG: Duration = Duration::from_hours(1);
@@ -27,15 +26,14 @@ const READS: usize = 300;
 #[tokio::main]
 async fn main() {
     let events = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(1_000_000);
-    let directory = tempfile::tempdir().unwrap();
-    measure("SQLite", &format!("sqlite://{}", directory.path().join("rivet.db").display()), events).await;
-    let cluster = Cluster::start(Durability::Full).await;
-    measure("PostgreSQL", &cluster.create_database().await, events).await;
+    for kind in [StoreKind::Sqlite, StoreKind::Postgres] {
+        measure(kind, events).await;
+    }
 }
 
-async fn measure(name: &str, url: &str, events: u64) {
-    let database = Database::connect(url).await.unwrap();
-    database.migrate().await.unwrap();
+async fn measure(kind: StoreKind, events: u64) {
+    let store = Store::durable(kind).await;
+    let database = store.open().await;
     let log = log::open(&database, LogSettings::default()).await.unwrap();
     let read_models = ReadModels::open(database, Arc::clone(&log)).await.unwrap();
     let shutdown = CancellationToken::new();
@@ -49,9 +47,9 @@ async fn measure(name: &str, url: &str, events: u64) {
             join_all(jobs.iter().map(|story| tell(&*log, story, 1))).await;
         }
         let head = log.head().await.unwrap();
-        println!("{name}: {head} events appended and followed at {:.0}/s", rate(head.0, started));
+        println!("{kind:?}: {head} events appended and followed at {:.0}/s", rate(head.0, started));
         read_models.wait_for(head, LONG).await;
-        println!("{name}: read models at head, {:.0}/s", rate(head.0, started));
+        println!("{kind:?}: read models at head, {:.0}/s", rate(head.0, started));
 
         let mut waits = Vec::with_capacity(READS);
         for story in (0..READS).flat_map(|_| teller.job()) {
@@ -63,7 +61,7 @@ async fn measure(name: &str, url: &str, events: u64) {
         }
         waits.sort_unstable();
         println!(
-            "{name}: a read waits for its own write {:?}, p99 {:?}",
+            "{kind:?}: a read waits for its own write {:?}, p99 {:?}",
             waits[READS / 2],
             waits[READS * 99 / 100]
         );
@@ -71,16 +69,16 @@ async fn measure(name: &str, url: &str, events: u64) {
         let names: Vec<&str> = ReadModels::names().collect();
         let started = Instant::now();
         read_models.rebuild(&names, |_| {}).await.unwrap();
-        println!("{name}: all read models rebuilt at {:.0} events/s", rate(head.0, started));
+        println!("{kind:?}: all read models rebuilt at {:.0} events/s", rate(head.0, started));
         for one in names {
             let started = Instant::now();
             read_models.rebuild(&[one], |_| {}).await.unwrap();
-            println!("{name}: {one} alone rebuilt at {:.0} events/s", rate(head.0, started));
+            println!("{kind:?}: {one} alone rebuilt at {:.0} events/s", rate(head.0, started));
         }
         let started = Instant::now();
         let report = read_models.verify(|_| {}).await.unwrap();
         assert!(report.is_clean());
-        println!("{name}: verified {} rows at {:.0} events/s", report.rows, rate(head.0, started));
+        println!("{kind:?}: verified {} rows at {:.0} events/s", report.rows, rate(head.0, started));
         shutdown.cancel();
     };
     tokio::join!(run, work);

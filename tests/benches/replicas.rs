@@ -23,10 +23,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rivet_tests::postgres::{Cluster, Durability};
 use rivet_tests::sample::new_pipeline;
 use rivet_tests::server::program;
-use rivet_tests::store::Store;
+use rivet_tests::store::{Store, StoreKind};
 
 use dice::Dice;
 use fleet::Fleet;
@@ -43,7 +42,7 @@ async fn main() {
     let seed = numbers.next().unwrap_or_else(Dice::any_seed);
     println!("{REPLICAS} replicas for {seconds} s, seed {seed}");
 
-    let store = Store::in_cluster(Cluster::start(Durability::Full).await).await;
+    let store = Store::durable(StoreKind::Postgres).await;
     let fleet = Arc::new(Fleet::start(&store, REPLICAS).await);
     let pipeline = new_pipeline(&fleet.client(0)).await;
     let journal = Arc::new(Journal::default());

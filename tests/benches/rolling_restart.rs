@@ -17,9 +17,8 @@ mod load;
 
 use std::time::{Duration, Instant};
 
-use rivet_tests::postgres::{Cluster, Durability};
 use rivet_tests::server::Server;
-use rivet_tests::store::Store;
+use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::verify;
 
 use balancer::Balancer;
@@ -33,7 +32,7 @@ const REST: Duration = Duration::from_secs(3);
 #[tokio::main]
 async fn main() {
     let rounds: usize = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(2);
-    let store = Store::in_cluster(Cluster::start(Durability::Full).await).await;
+    let store = Store::durable(StoreKind::Postgres).await;
     let mut replicas = [Server::start(&store, &FLAGS).await, Server::start(&store, &FLAGS).await];
     let balancer = Balancer::start(replicas.each_ref().map(Server::address)).await;
     let load = Load::begin(balancer.address()).await;

@@ -12,7 +12,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, id, new_claimed_job, new_job, new_pipeline, success};
 use rivet_tests::sse::EventStream;
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::rebuild_all;
+use rivet_tests::verify::{list, rebuild_all, recorded};
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
@@ -75,8 +75,7 @@ async fn an_archived_log_is_read_as_before(kind: StoreKind) {
     place.assert_proven().await;
 
     // The event log records what was archived.
-    let events = client.get("/api/events?after=0&limit=1000&type=archive.segment_archived").await.expect(200);
-    let payload = &events["events"][0]["payload"];
+    let payload = &recorded(&client, "archive.segment_archived").await[0]["payload"];
     let segment = fs::read(&place.segments()[0]).unwrap();
     assert_eq!(payload["sha256"], rivet_events::segments::format::sha256(&segment));
     assert_eq!((&payload["events"], &payload["bytes"]), (&json!(156), &json!(segment.len())));
@@ -197,7 +196,7 @@ async fn a_damaged_segment_is_told_by_a_verification_and_to_readers(kind: StoreK
 
 async fn all_logs(client: &Client) -> Vec<(String, String)> {
     let mut logs = Vec::new();
-    for job in rivet_tests::verify::list(client, "/api/jobs").await {
+    for job in list(client, "/api/jobs").await {
         let job = id(&job);
         logs.push((job.clone(), client.logs(&job).await.text));
     }
@@ -240,9 +239,7 @@ async fn a_server_archives_by_itself(kind: StoreKind) {
     let server = place.server(&["--archive-after", "30d"]).await;
     let client = server.client();
     eventually("the segment to be released", async || {
-        let events =
-            client.get("/api/events?after=0&limit=1000&type=archive.segment_released").await.expect(200);
-        (events["events"].as_array().map(Vec::len) == Some(1)).then_some(())
+        (recorded(&client, "archive.segment_released").await.len() == 1).then_some(())
     })
     .await;
     assert_eq!(all_logs(&client).await, before);

@@ -6,6 +6,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{history, id, ids, launched, new_pipeline, pipeline};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
+use rivet_tests::verify::head;
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -31,10 +32,6 @@ async fn two_and_one(api: &Client, path: &str) -> Vec<Value> {
     let pages = [first, second].map(|page| page.expect(200).as_array().expect("a list is one").clone());
     assert_eq!(pages.each_ref().map(Vec::len), [2, 1], "{path}");
     pages.concat()
-}
-
-async fn head(api: &Client) -> u64 {
-    api.get("/api/events?limit=1").await.expect(200)["head"].as_u64().expect("a position is a number")
 }
 
 async fn a_page_of_jobs_ends_at_a_length(kind: StoreKind) {

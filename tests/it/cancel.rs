@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
     entry, failure, history, launched, new_claimed_job, new_job, new_pipeline_with, success,
 };
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::wait::{eventually, throughout, while_alive};
-use serde_json::{Value, json};
+use rivet_tests::wait::{eventually, throughout, until_job_is, while_alive};
+use serde_json::json;
 
 on_both_stores! {
     the_result_of_a_job_that_was_to_stop_is_kept,
@@ -28,14 +27,6 @@ async fn start(kind: StoreKind, flags: &[&str]) -> TestApp {
     TestApp::start_with(kind, &[&SWEEP, flags].concat()).await
 }
 
-async fn cancelled(api: &Client, job: &str) -> Value {
-    eventually("the job to be cancelled", async || {
-        let job = api.job(job).await.expect(200);
-        (job["status"] == "Cancelled").then_some(job)
-    })
-    .await
-}
-
 async fn the_result_of_a_job_that_was_to_stop_is_kept(kind: StoreKind) {
     let app = start(kind, &[]).await;
     let api = app.client();
@@ -49,7 +40,8 @@ async fn the_result_of_a_job_that_was_to_stop_is_kept(kind: StoreKind) {
     assert_eq!(holder.heartbeat("r").await.header("rivet-cancel"), Some(job.as_str()));
     let logged = holder.append_logs(&job, &json!([entry("too late to stop")])).await;
     assert_eq!((logged.status, logged.header("rivet-cancel")), (201, Some(job.as_str())));
-    assert_eq!(api.job(&job).await.expect(200)["phase"], "cancelling");
+    let stopping = api.job(&job).await.expect(200);
+    assert_eq!((&stopping["status"], &stopping["phase"]), (&json!("Running"), &json!("cancelling")));
 
     holder.complete(&job, &success()).await.expect(204);
     let ended = api.job(&job).await.expect(200);
@@ -69,7 +61,7 @@ async fn a_silent_holder_is_not_waited_for(kind: StoreKind) {
     let job = new_claimed_job(&api, "r").await;
     throughout(Duration::from_secs(2), async || ()).await;
     api.cancel(&job).await.expect(204);
-    cancelled(&api, &job).await;
+    until_job_is(&api, &job, "Cancelled").await;
 }
 
 async fn a_holder_that_falls_silent_is_not_waited_for(kind: StoreKind) {
@@ -77,7 +69,7 @@ async fn a_holder_that_falls_silent_is_not_waited_for(kind: StoreKind) {
     let api = app.client();
     let job = new_claimed_job(&api, "r").await;
     api.cancel(&job).await.expect(204);
-    cancelled(&api, &job).await;
+    until_job_is(&api, &job, "Cancelled").await;
     api.complete(&job, &success()).await.expect_refusal(409, "already_completed");
 }
 
@@ -89,12 +81,12 @@ async fn only_force_ends_the_job_of_a_holder_that_goes_on(kind: StoreKind) {
         api.cancel(&asked).await.expect(204);
         api.cancel(&forced).await.expect(204);
         api.force_cancel(&forced).await.expect(204);
-        cancelled(&api, &forced).await;
+        until_job_is(&api, &forced, "Cancelled").await;
         throughout(Duration::from_secs(2), async || ()).await;
         assert_eq!(api.job(&asked).await.expect(200)["phase"], "cancelling");
         // The force comes only with this request, but the grace period counts from the first one.
         api.force_cancel(&asked).await.expect(204);
-        cancelled(&api, &asked).await;
+        until_job_is(&api, &asked, "Cancelled").await;
     })
     .await;
 }

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{id, new_job, new_pipeline, pipeline};
+use rivet_tests::sample::{id, launched, new_job, new_pipeline, pipeline};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use serde_json::json;
@@ -16,7 +16,6 @@ on_both_stores! {
     a_claim_is_replayed_under_its_key,
     a_key_that_is_empty_or_too_long_is_refused,
     a_runner_must_cover_the_demands,
-    next_claim_waits_for_a_job,
 }
 
 async fn one_of_many_racing_claims_wins(kind: StoreKind) {
@@ -34,7 +33,7 @@ async fn one_of_many_racing_claims_wins_across_replicas() {
 async fn race(replicas: &[Client]) {
     let pipeline = new_pipeline(&replicas[0]).await;
     for _ in 0..JOBS {
-        let job = id(&replicas[0].launch(&pipeline, &json!({})).await.expect(200));
+        let job = launched(&replicas[0], &pipeline).await;
         let claims = (0..CLAIMS).map(|runner| {
             let (replica, job) = (&replicas[runner % replicas.len()], &job);
             async move { (runner, replica.claim(job, &format!("r{runner}")).await) }
@@ -82,7 +81,7 @@ async fn a_runner_must_cover_the_demands(kind: StoreKind) {
     let mut request = pipeline("demanding");
     request["required_modules"] = json!(["docker", "gpu"]);
     let pipeline = id(&api.create_pipeline(&request).await.expect(200));
-    let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    let job = launched(&api, &pipeline).await;
     api.register("none", &[]).await.expect(200);
     api.register("some", &["docker"]).await.expect(200);
     for runner in ["none", "some"] {
@@ -94,15 +93,4 @@ async fn a_runner_must_cover_the_demands(kind: StoreKind) {
     assert_eq!(waiting["reason"], "no_runner");
     api.register("all", &["docker", "gpu", "linux"]).await.expect(200);
     api.claim(&job, "all").await.expect(200);
-}
-
-async fn next_claim_waits_for_a_job(kind: StoreKind) {
-    let app = TestApp::start(kind).await;
-    let api = app.client();
-    api.claim_next("r", 0).await.expect(204);
-    let waiting = api.claim_next("r", 50_000);
-    let (claimed, job) = tokio::join!(waiting, new_job(&api));
-    let claimed = claimed.expect(200);
-    assert_eq!(claimed["job_id"], job);
-    assert!(claimed["lease_id"].is_string(), "{claimed}");
 }

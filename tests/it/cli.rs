@@ -3,7 +3,6 @@
 use std::process::{Output, Stdio};
 
 use reqwest::Method;
-use rivet_events::database::{Database, Durability};
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{new_claimed_job, success};
@@ -149,7 +148,7 @@ async fn a_damaged_read_model_is_found_and_rebuilt(kind: StoreKind) {
     let verified = run_on(&app.store, &["verify"]).await;
     assert!(printed(&verified).starts_with("verified "), "{verified:?}");
 
-    damage(&app.store, &job).await;
+    app.store.execute(&format!("delete from jobs_g1 where key = '{job}'")).await;
     let verified = run_on(&app.store, &["verify"]).await;
     assert_eq!(verified.status.code(), Some(1), "{verified:?}");
     let report = String::from_utf8_lossy(&verified.stdout).into_owned();
@@ -180,49 +179,12 @@ async fn a_store_of_another_build_is_left_alone(kind: StoreKind) {
         }
     };
     // A database with other tables has no event log.
-    change(&store, "create table other (id bigint)").await;
+    store.execute("create table other (id bigint)").await;
     refusals("the database has no event log, or that of an older build: run migrate or serve first").await;
     assert!(run_on(&store, &["migrate"]).await.status.success());
     assert!(run_on(&store, &["events", "list"]).await.status.success());
-    change(&store, "update _sqlx_migrations set version = 9999 where version = 1").await;
+    store.execute("update _sqlx_migrations set version = 9999 where version = 1").await;
     refusals("the event log of this database is that of a newer build").await;
-}
-
-/// Executes a statement on the tables of a store.
-async fn change(store: &Store, statement: &str) {
-    match Database::connect(store.url()).await.expect("the store is there") {
-        Database::Sqlite(sqlite) => {
-            let mut writer = sqlite.write().await;
-            let connection = writer.statements(Durability::Synced).await.expect("connected");
-            sqlx::query(statement).execute(connection).await.expect("changed");
-        }
-        Database::Postgres(pool) => {
-            sqlx::query(statement).execute(&pool).await.expect("changed");
-        }
-    }
-}
-
-/// Deletes the row of a job directly from the database.
-async fn damage(store: &Store, job: &str) {
-    let on_sqlite =
-        "select name from sqlite_master where type = 'table' and name like 'jobs\\_g%' escape '\\'";
-    let on_postgres =
-        "select table_name::text from information_schema.tables where table_name like 'jobs\\_g%'";
-    let deleted = match Database::connect(store.url()).await.expect("the store is there") {
-        Database::Sqlite(sqlite) => {
-            let table: String = sqlx::query_scalar(on_sqlite).fetch_one(&sqlite.readers).await.expect("one");
-            let delete = format!("delete from {table} where key = $1");
-            let mut writer = sqlite.write().await;
-            let connection = writer.statements(Durability::Synced).await.expect("connected");
-            sqlx::query(&delete).bind(job).execute(connection).await.expect("deleted").rows_affected()
-        }
-        Database::Postgres(pool) => {
-            let table: String = sqlx::query_scalar(on_postgres).fetch_one(&pool).await.expect("one");
-            let delete = format!("delete from {table} where key = $1");
-            sqlx::query(&delete).bind(job).execute(&pool).await.expect("deleted").rows_affected()
-        }
-    };
-    assert_eq!(deleted, 1);
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use reqwest::Method;
 use rivet_tests::client::Client;
 use rivet_tests::sample::{
     entry, failure, id, launched, new_claimed_job, new_pipeline, new_pipeline_with, script, success,
@@ -243,9 +242,7 @@ async fn all_runners_and_all_versions_are_listed() {
     assert_eq!(json_of(&app, &["runner", "list"]).await.as_array().map(Vec::len), Some(501));
     let pipeline = new_pipeline(&api).await;
     let other = json!({"script": script("other", "")});
-    api.send_raw(Method::PUT, &format!("/api/pipeline/{pipeline}"), "application/json", other.to_string())
-        .await
-        .expect(200);
+    api.revise(&pipeline, &other).await.expect(200);
     for version in 1..=99 {
         let restore = json!({"version": version});
         api.post(&format!("/api/pipeline/{pipeline}/rollback"), &restore).await.expect(200);

@@ -7,7 +7,7 @@ use rivet_tests::sample::{
 };
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::wait::{eventually, while_alive};
+use rivet_tests::wait::{eventually, until_ended, while_alive};
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -21,11 +21,7 @@ on_both_stores! {
 const SWEEP: [&str; 2] = ["--sweep-interval", "100ms"];
 
 async fn timed_out(api: &Client, job: &str) -> Value {
-    let ended = eventually("the job to time out", async || {
-        let job = api.job(job).await.expect(200);
-        (job["phase"] == "ended").then_some(job)
-    })
-    .await;
+    let ended = until_ended(api, job).await;
     assert_eq!(ended["status"], "TimedOut");
     assert!(ended["completed_at"].is_string(), "{ended}");
     ended
@@ -76,8 +72,7 @@ async fn a_pipeline_sets_its_own_deadline(kind: StoreKind) {
     assert_eq!(api.job(&long).await.expect(200)["status"], "Running");
     let mut request = pipeline("endless");
     request["config"] = json!({"timeout_seconds": 24 * 60 * 60 + 1});
-    api.create_pipeline(&request).await.assert_problem();
-    assert_eq!(api.create_pipeline(&request).await.status, 422);
+    api.create_pipeline(&request).await.expect_refusal(422, "invalid_body");
 }
 
 async fn a_holder_may_report_a_timeout_itself(kind: StoreKind) {

@@ -7,7 +7,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, failure, launched, new_claimed_job, new_pipeline_with, success};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::wait::eventually;
+use rivet_tests::wait::{until_counted, until_job_is};
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor as _, PgConnection, SqliteConnection};
 
@@ -46,19 +46,10 @@ impl HeldLog {
     }
 }
 
-/// Waits until a gauge of the server has this value.
-async fn until(api: &Client, gauge: &str, value: usize) {
-    let line = format!("{gauge} {value}");
-    eventually(&line, async || {
-        api.get("/metrics").await.text.lines().any(|found| found == line).then_some(())
-    })
-    .await;
-}
-
 /// Waits until this number of requests is in flight.
 async fn until_in_flight(api: &Client, requests: usize) {
     // The request for the metrics is in flight itself.
-    until(api, "rivet_http_requests_in_flight", requests + 1).await;
+    until_counted(api, "rivet_http_requests_in_flight", requests + 1).await;
 }
 
 /// Starts a request that must wait, and returns once this number of requests is in flight.
@@ -79,10 +70,7 @@ async fn what_a_client_did_not_wait_for_is_known_to_the_next_command(kind: Store
     drop(begun(&api, api.complete(&job, &success()), 1).await);
     until_in_flight(&api, 0).await;
     log.release().await;
-    eventually("the job to end", async || {
-        (api.job(&job).await.expect(200)["status"] == "Succeeded").then_some(())
-    })
-    .await;
+    until_job_is(&api, &job, "Succeeded").await;
     api.append_logs(&job, &json!([entry("the last line")])).await.expect(201);
     let again = api.post(&format!("/api/jobs/{job}/retry"), &Value::Null).await.expect(200);
     assert_eq!(again["retry_of"], job);
@@ -104,7 +92,7 @@ async fn a_claim_that_its_client_left_is_the_answer_when_it_asks_again(kind: Sto
         let keyed = api.with("rivet-request-key", &round);
         let next = keyed.clone();
         let first = begun(&api, async move { next.claim_next("r", 50_000).await }, 1).await;
-        until(&api, "rivet_waiting_claims", 1).await;
+        until_counted(&api, "rivet_waiting_claims", 1).await;
         // The job is queued for a retry, and is meant to be due only after the append lock is held.
         holder.complete(&job, &failure()).await.expect(204);
         api.scheduled(None).await.expect(200);
@@ -116,7 +104,7 @@ async fn a_claim_that_its_client_left_is_the_answer_when_it_asks_again(kind: Sto
         log.release().await;
         holder = api.holding(&first.await.expect(200));
     };
-    until(&api, "rivet_waiting_claims", 0).await;
+    until_counted(&api, "rivet_waiting_claims", 0).await;
     // If the departing client released the job, this claim would be the next to try it.
     let _rival = begun(&api, api.claim_next("rival", 50_000), 2).await;
     drop(first);

@@ -12,7 +12,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{failure, id, ids, launched, new_pipeline, new_pipeline_with, success};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::verify;
-use rivet_tests::wait::{eventually, throughout};
+use rivet_tests::wait::{eventually, throughout, until_shown};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
@@ -101,10 +101,7 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
     })
     .await;
     holder.complete(&kept, &success()).await.expect(204);
-    eventually("the silent runner to be missed", async || {
-        (api.get("/api/runners/silent").await.expect(200)["status"] == "Offline").then_some(())
-    })
-    .await;
+    until_shown(&api, "/api/runners/silent", "status", "Offline").await;
     verify(&api, &store).await;
     server.stop().await;
 }

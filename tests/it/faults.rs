@@ -6,16 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::{join, join_all};
-use rivet_events::database::{Database, Durability};
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, id, launched, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{events, verify};
-use rivet_tests::wait::{eventually, throughout};
+use rivet_tests::wait::{eventually, throughout, until_job_is};
 use serde_json::{Value, json};
-use sqlx::Executor as _;
 
 const WRITERS: usize = 8;
 const CRASHES: usize = 3;
@@ -60,10 +58,7 @@ async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
         let shown = api.job(job).await.expect(200);
         assert_eq!((&shown["status"], &shown["attempt"]), (&json!("Running"), &json!(1)));
     }
-    eventually("the lost one to be missed", async || {
-        (api.job(&jobs[4]).await.expect(200)["status"] == "Queued").then_some(())
-    })
-    .await;
+    until_job_is(&api, &jobs[4], "Queued").await;
 }
 
 async fn a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded(kind: StoreKind) {
@@ -72,7 +67,7 @@ async fn a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded(kind: S
     let api = app.client();
     let job = new_job(&api).await;
     let holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
-    refuse(&app.store, "insert on events", "new.aggregate_type = 'runner'").await;
+    refuse(kind, &app.store, "insert on events", "new.aggregate_type = 'runner'").await;
     holder.heartbeat("r").await.expect_refusal(503, "unavailable");
     holder.set_status(&job, "Running").await.expect(204);
     holder.append_logs(&job, &json!([entry("a")])).await.expect(201);
@@ -86,7 +81,7 @@ async fn a_webhook_is_deleted_though_its_secret_cannot_be_yet(kind: StoreKind) {
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     let body = json!({"url": "https://example.com/", "secret": secret, "types": ["job.completed"]});
     let webhook = format!("/api/webhooks/{}", id(&api.post("/api/webhooks", &body).await.expect(201)));
-    refuse(&app.store, "delete on webhook_deliveries", "true").await;
+    refuse(kind, &app.store, "delete on webhook_deliveries", "true").await;
     api.delete(&webhook).await.expect(204);
     api.get(&webhook).await.expect_refusal(404, "webhook_not_found");
 }
@@ -107,7 +102,7 @@ async fn a_holder_whose_reports_cannot_be_recorded_keeps_its_job(kind: StoreKind
     }
 
     let reports = "new.event_type in ('job.started', 'job.completed') or new.aggregate_type = 'job_log'";
-    refuse(&app.store, "insert on events", reports).await;
+    refuse(kind, &app.store, "insert on events", reports).await;
     throughout(Duration::from_secs(25), async || {
         let batch = json!([entry("still here")]);
         started.0.set_status(&started.1, "Running").await.expect_refusal(503, "unavailable");
@@ -120,7 +115,7 @@ async fn a_holder_whose_reports_cannot_be_recorded_keeps_its_job(kind: StoreKind
     let lost = api.job(&silent.1).await.expect(200);
     assert_eq!((&lost["status"], &lost["attempt"]), (&json!("Queued"), &json!(1)));
 
-    accept(&app.store, "events").await;
+    accept_events(kind, &app.store).await;
     for (holder, job) in [&started, &logging, &hasty, &ending] {
         holder.complete(job, &success()).await.expect(204);
         let job = api.job(job).await.expect(200);
@@ -129,30 +124,25 @@ async fn a_holder_whose_reports_cannot_be_recorded_keeps_its_job(kind: StoreKind
 }
 
 /// Makes the database refuse such writes of such rows.
-async fn refuse(store: &Store, writes: &str, rows: &str) {
-    let function =
-        "create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$";
+async fn refuse(kind: StoreKind, store: &Store, writes: &str, rows: &str) {
     let trigger = format!("create trigger refuse before {writes}");
-    let postgres = format!("{function}; {trigger} for each row when ({rows}) execute function refuse()");
-    let sqlite = format!("{trigger} when {rows} begin select raise(abort, 'refused'); end");
-    change_schema(store, &postgres, &sqlite).await;
+    let statements = match kind {
+        StoreKind::Postgres => format!(
+            "create function refuse() returns trigger language plpgsql as $$ begin raise 'refused'; end $$;
+             {trigger} for each row when ({rows}) execute function refuse()"
+        ),
+        StoreKind::Sqlite => format!("{trigger} when {rows} begin select raise(abort, 'refused'); end"),
+    };
+    store.execute(&statements).await;
 }
 
-/// Makes it accept them again.
-async fn accept(store: &Store, table: &str) {
-    change_schema(store, &format!("drop trigger refuse on {table}"), "drop trigger refuse").await;
-}
-
-async fn change_schema(store: &Store, postgres: &str, sqlite: &str) {
-    match Database::connect(store.url()).await.unwrap() {
-        Database::Postgres(pool) => {
-            pool.execute(postgres).await.unwrap();
-        }
-        Database::Sqlite(file) => {
-            let mut writer = file.write().await;
-            writer.statements(Durability::Synced).await.unwrap().execute(sqlite).await.unwrap();
-        }
-    }
+/// Makes it accept the events again that it refused.
+async fn accept_events(kind: StoreKind, store: &Store) {
+    let statement = match kind {
+        StoreKind::Postgres => "drop trigger refuse on events",
+        StoreKind::Sqlite => "drop trigger refuse",
+    };
+    store.execute(statement).await;
 }
 
 /// PostgreSQL with its default settings, with fsync, dies under a load of writes. The clients repeat every request
@@ -160,7 +150,7 @@ async fn change_schema(store: &Store, postgres: &str, sqlite: &str) {
 /// not written again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_outlives_its_database() {
-    let store = Store::in_own_cluster().await;
+    let store = Store::durable(StoreKind::Postgres).await;
     let server = Server::start(&store, &[]).await;
     let api = server.client();
     let pipeline = new_pipeline(&api).await;

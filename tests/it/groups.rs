@@ -6,20 +6,17 @@ use std::pin::pin;
 
 use chrono::DateTime;
 use futures_util::future::{join_all, select};
-use rivet_events::database::Database;
-use rivet_events::event::UnreadableEvent;
 use rivet_events::group::{GroupEvent, GroupPlaceTaken};
 use rivet_events::id::{JobId, LeaseId};
-use rivet_events::log::{self, LogSettings};
 use rivet_events::{Event, StreamId};
 use rivet_tests::client::{Answer, Client};
-use rivet_tests::history::tell;
+use rivet_tests::history::{Story, unreadable};
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{self, assert_follows, history, id, new_pipeline_with, success};
+use rivet_tests::sample::{self, assert_follows, history, id, launched, new_pipeline_with, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::recorded;
 use rivet_tests::wait::eventually;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -39,7 +36,7 @@ async fn jobs(api: &Client, count: usize, config: &serde_json::Value) -> Vec<Str
     let pipeline = new_pipeline_with(api, config).await;
     let mut jobs = Vec::new();
     for _ in 0..count {
-        jobs.push(id(&api.launch(&pipeline, &json!({})).await.expect(200)));
+        jobs.push(launched(api, &pipeline).await);
     }
     jobs
 }
@@ -110,7 +107,7 @@ async fn a_newer_job_replaces_the_older_ones_of_its_group(kind: StoreKind) {
     let api = app.client();
     let config = json!({"concurrency_group": "preview", "concurrency_policy": "cancel_older"});
     let pipeline = new_pipeline_with(&api, &config).await;
-    let launch = async || id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    let launch = async || launched(&api, &pipeline).await;
     let running = launch().await;
     api.claim(&running, "r").await.expect(200);
     let waiting = launch().await;
@@ -213,33 +210,20 @@ fn taken(job_id: JobId) -> Event {
 }
 
 /// A server over a log that has these streams.
-async fn server_with(kind: StoreKind, streams: Vec<(StreamId, Vec<Event>)>) -> (Store, Server) {
+async fn server_with(kind: StoreKind, streams: &[Story]) -> (Store, Server) {
     let store = Store::create(kind).await;
-    let database = Database::connect(store.url()).await.unwrap();
-    database.migrate().await.unwrap();
-    let log = log::open(&database, LogSettings::default()).await.unwrap();
-    for stream in &streams {
-        tell(&*log, stream, 100).await;
-    }
-    log.close().await;
-    database.close().await;
+    store.tell(streams, 100).await;
     let server = Server::start(&store, &[]).await;
     (store, server)
 }
 
 /// Of the three jobs that hold a place, one cannot be read, and the leases of the others have ended.
 async fn a_job_that_cannot_be_read_only_keeps_its_own_place(kind: StoreKind) {
-    let unreadable = JobId::generate();
-    let payload = r#"{"type":"job.teleported"}"#.to_owned();
-    let unknown = Event::Unreadable(UnreadableEvent {
-        payload: RawValue::from_string(payload).unwrap(),
-        event_type: "job.teleported".to_owned(),
-        event_version: 1,
-        error: String::new(),
-    });
-    let places = vec![taken(JobId::generate()), taken(unreadable), taken(JobId::generate())];
-    let streams = vec![(StreamId::group("g"), places), (StreamId::job(unreadable), vec![unknown])];
-    let (_store, server) = server_with(kind, streams).await;
+    let broken = JobId::generate();
+    let places = vec![taken(JobId::generate()), taken(broken), taken(JobId::generate())];
+    let teleported = vec![unreadable("job.teleported")];
+    let streams = [(StreamId::group("g"), places), (StreamId::job(broken), teleported)];
+    let (_store, server) = server_with(kind, &streams).await;
     let api = server.client();
     let jobs = jobs(&api, 3, &json!({"concurrency_group": "g", "concurrency_limit": 3})).await;
     api.claim(&jobs[0], "r").await.expect(200);
@@ -250,13 +234,12 @@ async fn a_job_that_cannot_be_read_only_keeps_its_own_place(kind: StoreKind) {
 /// The history is that of an older build, without an event that lists all places. The next claims write such events.
 async fn a_long_history_of_a_group_leads_to_its_places(kind: StoreKind) {
     let places = (0..300).map(|_| taken(JobId::generate())).collect();
-    let (store, server) = server_with(kind, vec![(StreamId::group("g"), places)]).await;
+    let (store, server) = server_with(kind, &[(StreamId::group("g"), places)]).await;
     let api = server.client();
     let jobs = jobs(&api, 3, &json!({"concurrency_group": "g", "concurrency_limit": 2})).await;
     api.claim(&jobs[0], "r").await.expect(200);
-    let events = api.get("/api/events?type=group.place_taken&after=300").await.expect(200);
-    let places = &events["events"][0]["payload"]["places"];
-    assert_eq!(places.as_array().map(Vec::len), Some(1), "{events}");
+    let taken = &recorded(&api, "group.place_taken").await[300];
+    assert_eq!(taken["payload"]["places"].as_array().map(Vec::len), Some(1), "{taken}");
     server.terminate().await;
     let server = Server::start(&store, &[]).await;
     let api = server.client();

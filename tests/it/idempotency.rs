@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
-    entry, history, id, ids, messages, new_claimed_job, new_job, new_pipeline, success,
+    entry, history, id, ids, launched, messages, new_claimed_job, new_job, new_pipeline, success,
 };
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
@@ -107,7 +107,7 @@ async fn a_retry_under_one_key_makes_one_job(kind: StoreKind) {
     let retry = async |api: &Client, job: &str| api.post(&format!("/api/jobs/{job}/retry"), &json!({})).await;
     let mut ended = Vec::new();
     for _ in 0..2 {
-        let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+        let job = launched(&api, &pipeline).await;
         api.claim(&job, "r").await.expect(200);
         api.complete(&job, &success()).await.expect(204);
         ended.push(job);

@@ -8,7 +8,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, failure, history, launched, new_job, new_pipeline_with, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::wait::{eventually, throughout, while_alive};
+use rivet_tests::wait::{eventually, throughout, until_ended, until_job_is, while_alive};
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -26,7 +26,6 @@ on_both_stores! {
     a_claim_without_a_start_of_a_holder_that_cannot_fence_is_lost,
     a_restart_gives_everybody_time_to_speak,
     a_holder_that_fell_silent_while_the_server_was_down_is_lost,
-    the_loss_and_the_return_of_a_runner_are_events,
 }
 
 const SWEEP: [&str; 4] = ["--sweep-interval", "100ms", "--startup-grace", "0s"];
@@ -66,24 +65,9 @@ async fn a_holder_that_has_shown_its_lease_before_its_start_is_lost_as_one_that_
     let holder = api.holding(&api.claim(&job, "r").await.expect(200));
     holder.heartbeat("r").await.expect(204);
     assert_eq!(api.job(&job).await.expect(200)["phase"], "claimed");
-    until_queued(&api, &job).await;
+    until_job_is(&api, &job, "Queued").await;
     assert_eq!(history(&api, &job).await.0[2..], ["job.lease_shown", "job.lease_expired", "job.requeued"]);
     app.verify().await;
-}
-
-async fn until_queued(api: &Client, job: &str) {
-    eventually("the job to be queued again", async || {
-        (api.job(job).await.expect(200)["status"] == "Queued").then_some(())
-    })
-    .await;
-}
-
-async fn ended(api: &Client, job: &str) -> Value {
-    eventually("the job to end", async || {
-        let job = api.job(job).await.expect(200);
-        (job["phase"] == "ended").then_some(job)
-    })
-    .await
 }
 
 /// Refuses everything that the former holder of a job sends.
@@ -103,7 +87,7 @@ async fn a_silent_holder_loses_its_job_and_its_say(kind: StoreKind) {
     let holder = api.holding(&first);
     holder.set_status(&job, "Running").await.expect(204);
     holder.append_logs(&job, &json!([entry("in time")])).await.expect(201);
-    until_queued(&api, &job).await;
+    until_job_is(&api, &job, "Queued").await;
     assert_lost(&holder, "r", &job).await;
 
     let second = api.claim_fencing(&job, "s").await.expect(200);
@@ -185,7 +169,7 @@ async fn a_lost_holder_that_cannot_fence_fails_its_job(kind: StoreKind) {
     let job = new_job(&api).await;
     api.claim(&job, "r").await.expect(200);
     api.set_status(&job, "Running").await.expect(204);
-    let ended = ended(&api, &job).await;
+    let ended = until_ended(&api, &job).await;
     assert_eq!((&ended["status"], &ended["reason"]), (&json!("Failed"), &json!("runner_lost")));
     api.complete(&job, &success()).await.expect_refusal(409, "already_completed");
     assert_eq!(api.job(&job).await.expect(200), ended);
@@ -197,7 +181,7 @@ async fn after_an_unfenced_loss_only_fencing_runners_may_follow(kind: StoreKind)
     let pipeline = new_pipeline_with(&api, &json!({"max_retries": 1})).await;
     let job = launched(&api, &pipeline).await;
     api.claim(&job, "r").await.expect(200);
-    until_queued(&api, &job).await;
+    until_job_is(&api, &job, "Queued").await;
     api.claim(&job, "s").await.expect_refusal(409, "needs_fencing");
     let winner = eventually("the retry to be due", async || {
         api.claim(&job, "s").await.expect_refusal(409, "needs_fencing");
@@ -241,7 +225,7 @@ async fn a_pipeline_may_let_anybody_follow_a_lost_runner(kind: StoreKind) {
     let config = json!({"max_retries": 1, "retry_on_runner_lost": true});
     let job = launched(&api, &new_pipeline_with(&api, &config).await).await;
     api.claim(&job, "r").await.expect(200);
-    until_queued(&api, &job).await;
+    until_job_is(&api, &job, "Queued").await;
     eventually("the retry to be offered to all", async || {
         let offered = api.scheduled(None).await.expect(200);
         offered.as_array().is_some_and(|jobs| jobs.len() == 1).then_some(())
@@ -255,9 +239,9 @@ async fn a_job_that_kills_its_runners_ends(kind: StoreKind) {
     let api = app.client();
     let job = new_job(&api).await;
     api.claim_fencing(&job, "r").await.expect(200);
-    until_queued(&api, &job).await;
+    until_job_is(&api, &job, "Queued").await;
     api.claim_fencing(&job, "s").await.expect(200);
-    let ended = ended(&api, &job).await;
+    let ended = until_ended(&api, &job).await;
     assert_eq!((&ended["status"], &ended["reason"]), (&json!("Failed"), &json!("runner_lost")));
     assert_eq!(ended["attempt"], 2);
 }
@@ -285,7 +269,7 @@ async fn a_claim_without_a_start_of_a_holder_that_cannot_fence_is_lost(kind: Sto
     let api = app.client();
     let job = new_job(&api).await;
     api.claim(&job, "r").await.expect(200);
-    let ended = while_alive(&api, "r", ended(&api, &job)).await;
+    let ended = while_alive(&api, "r", until_ended(&api, &job)).await;
     assert_eq!((&ended["status"], &ended["reason"]), (&json!("Failed"), &json!("runner_lost")));
 }
 
@@ -325,24 +309,6 @@ async fn a_holder_that_fell_silent_while_the_server_was_down_is_lost(kind: Store
     server.kill();
     let server = Server::start(&store, &flags).await;
     let api = server.client();
-    until_queued(&api, &job).await;
+    until_job_is(&api, &job, "Queued").await;
     assert_lost(&api.holding(&claimed), "r", &job).await;
-}
-
-async fn the_loss_and_the_return_of_a_runner_are_events(kind: StoreKind) {
-    let app = start(kind, &["--runner-offline-after", "500ms"]).await;
-    let api = app.client();
-    api.register("r", &[]).await.expect(200);
-    let count = async |kind: &str| {
-        let feed = api.get(&format!("/api/events?type={kind}")).await.expect(200);
-        feed["events"].as_array().map_or(0, Vec::len)
-    };
-    // On a slow machine, the runner may be lost again before this check.
-    eventually("the loss", async || (count("runner.lost").await >= 1).then_some(())).await;
-    // A poll is a contact too.
-    eventually("the return", async || {
-        api.claim_next("r", 0).await.expect(204);
-        (count("runner.returned").await >= 1).then_some(())
-    })
-    .await;
 }

@@ -12,6 +12,7 @@ use rivet_tests::sample::{entry, failure, launched, new_demanding_pipeline, new_
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::sse::EventStream;
 use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::head;
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
@@ -90,7 +91,7 @@ async fn a_scrape_tells_of_what_happened(kind: StoreKind) {
     assert_eq!(found.count("rivet_runners", &[("status", "Online")]), 2);
     assert_eq!(found.count("rivet_projection_lag_events", &[("projection", "jobs")]), 0);
     assert_eq!(found.count("rivet_projection_parked_streams", &[("projection", "jobs")]), 0);
-    let head = api.get("/api/events").await.expect(200)["head"].as_u64().unwrap();
+    let head = head(&api).await;
     assert_eq!(found.count("rivet_log_head_position", &[]), head);
     assert_eq!(found.count("rivet_log_appended_events_total", &[]), head);
     let requests = |route, status| {
@@ -202,7 +203,7 @@ fn each_alert_says_what_to_do() {
 /// Without its database, a server still reports what it knows, and which part of it is not ready.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_during_an_outage_tells_what_is_known() {
-    let store = Store::in_own_cluster().await;
+    let store = Store::durable(StoreKind::Postgres).await;
     let server = Server::start(&store, &[]).await;
     let api = server.client();
     traffic(&api).await;

@@ -14,8 +14,8 @@ use rivet_tests::sample::{
 };
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::list;
-use rivet_tests::wait::eventually;
+use rivet_tests::verify::{list, recorded};
+use rivet_tests::wait::{eventually, until_counted};
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -47,11 +47,7 @@ async fn until_it_waits(api: &Client, runner: &str) {
 }
 
 async fn until_so_many_wait(api: &Client, claims: usize) {
-    let gauge = format!("rivet_waiting_claims {claims}");
-    eventually("the claims to stand in line", async || {
-        api.get("/metrics").await.text.lines().any(|line| line == gauge).then_some(())
-    })
-    .await;
+    until_counted(api, "rivet_waiting_claims", claims).await;
 }
 
 fn job_of(claimed: &Value) -> String {
@@ -369,8 +365,7 @@ async fn a_waiting_runner_is_online(kind: StoreKind) {
     let app = TestApp::start_with(kind, &flags).await;
     let api = app.client();
     api.claim_next("r", 20_000).await.expect(204);
-    let lost = api.get("/api/events?type=runner.lost").await.expect(200);
-    assert_eq!(lost["events"], json!([]));
+    assert_eq!(recorded(&api, "runner.lost").await, Vec::<Value>::new());
 }
 
 async fn a_server_that_ends_answers_who_waits(kind: StoreKind) {

@@ -1,21 +1,20 @@
 //! Parked streams: listed, retried, and continued without the event.
 
-use rivet_events::database::Database;
-use rivet_events::event::UnreadableEvent;
 use rivet_events::id::{JobId, PipelineId};
-use rivet_events::job::{JobEvent, JobLaunched, JobTimedOut};
-use rivet_events::log::{self, LogSettings};
+use rivet_events::job::{JobEvent, JobTimedOut};
 use rivet_events::{Event, StreamId, StreamType};
-use rivet_projections::ReadModels;
 use rivet_tests::client::Client;
-use rivet_tests::history::tell;
+use rivet_tests::history::unreadable;
+use rivet_tests::life;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::new_job;
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::{rebuild_all, verify};
+use rivet_tests::verify::{rebuild_all, recorded, verify};
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
+
+use crate::rebuild::Process;
 
 on_both_stores! {
     a_parked_stream_is_listed_with_what_is_wrong,
@@ -33,45 +32,14 @@ const OF_JOBS: [&str; 6] = ["job_flow", "job_queue", "jobs", "lifetimes", "pipel
 /// A store whose log has only this stream.
 async fn store_with(kind: StoreKind, stream: StreamId, events: Vec<Event>) -> Store {
     let store = Store::create(kind).await;
-    let database = Database::connect(store.url()).await.unwrap();
-    database.migrate().await.unwrap();
-    let log = log::open(&database, LogSettings::default()).await.unwrap();
-    tell(&*log, &(stream, events), 1).await;
-    log.close().await;
-    database.close().await;
+    store.tell(&[(stream, events)], 1).await;
     store
-}
-
-/// An event that no build knows.
-fn unknown(event_type: &str) -> Event {
-    let payload = json!({"type": event_type}).to_string();
-    Event::Unreadable(UnreadableEvent {
-        payload: serde_json::value::RawValue::from_string(payload).unwrap(),
-        event_type: event_type.to_owned(),
-        event_version: 1,
-        error: String::new(),
-    })
 }
 
 /// A store whose log has a job that was launched, has an event of a type that no build knows, and timed out.
 async fn poisoned(kind: StoreKind) -> (Store, String) {
     let (job_id, pipeline_id) = (JobId::generate(), PipelineId::generate());
     let now = chrono::DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-    let launched = JobLaunched {
-        job_id,
-        pipeline_id,
-        pipeline_version: 1,
-        parameters: serde_json::Map::new(),
-        demands: vec![],
-        priority: 5,
-        max_retries: 0,
-        timeout_seconds: None,
-        retry_on_runner_lost: false,
-        concurrency: None,
-        retry_of: None,
-        request_digest: None,
-        requested_at: now,
-    };
     let timed_out = JobTimedOut {
         job_id,
         pipeline_id,
@@ -82,8 +50,8 @@ async fn poisoned(kind: StoreKind) -> (Store, String) {
         timed_out_at: now,
     };
     let events = vec![
-        Event::Job(JobEvent::Launched(launched)),
-        unknown("job.teleported"),
+        Event::Job(life::launched(job_id, pipeline_id, now)),
+        unreadable("job.teleported"),
         Event::Job(JobEvent::TimedOut(timed_out)),
     ];
     (store_with(kind, StreamId::job(job_id), events).await, job_id.to_string())
@@ -146,8 +114,7 @@ async fn a_retry_tries_the_event_again_and_says_who_wanted_it(kind: StoreKind) {
     let retry = format!("/api/projections/jobs/parked/job/{job}/retry");
     let retried = api.with("user-agent", "operator/1").post(&retry, &json!({"reason": "a new build"})).await;
     retried.expect(202);
-    let feed = api.get("/api/events?type=projection.stream_retried").await.expect(200);
-    let [event] = &feed["events"].as_array().unwrap()[..] else { panic!("one event in {feed}") };
+    let [event] = &recorded(&api, "projection.stream_retried").await[..] else { panic!("one event") };
     assert_eq!(event["position"], retried.position());
     assert_eq!((&event["stream_type"], &event["stream_id"]), (&json!("projection"), &json!("jobs")));
     assert_eq!(event["payload"]["stream"], format!("job/{job}"));
@@ -180,10 +147,8 @@ async fn a_skipped_event_is_left_out_for_good(kind: StoreKind) {
     verify(&api, &store).await;
     server.terminate().await;
 
-    let database = Database::connect(store.url()).await.unwrap();
-    let log = log::open(&database, LogSettings::default()).await.unwrap();
-    let read_models = ReadModels::open(database, log).await.unwrap();
-    let report = read_models.verify(|_| {}).await.unwrap();
+    let process = Process::over(&store).await;
+    let report = process.read_models.verify(|_| {}).await.unwrap();
     assert_eq!(report.differences, vec![]);
 }
 
@@ -217,7 +182,7 @@ async fn what_is_not_parked_is_refused(kind: StoreKind) {
 
 async fn a_stream_of_an_unknown_kind_parks_nothing(kind: StoreKind) {
     let gadget = StreamId::new(StreamType::Unknown("gadget"), "1");
-    let store = store_with(kind, gadget, vec![unknown("gadget.made"), unknown("gadget.sold")]).await;
+    let store = store_with(kind, gadget, vec![unreadable("gadget.made"), unreadable("gadget.sold")]).await;
     let server = Server::start(&store, &[]).await;
     let api = server.client();
     let job = new_job(&api).await;
@@ -229,8 +194,7 @@ async fn a_stream_of_an_unknown_kind_parks_nothing(kind: StoreKind) {
             "{read_model}"
         );
     }
-    let feed = api.get("/api/events?type=gadget.sold").await.expect(200);
-    let [event] = &feed["events"].as_array().unwrap()[..] else { panic!("one event in {feed}") };
+    let [event] = &recorded(&api, "gadget.sold").await[..] else { panic!("one event") };
     assert_eq!((&event["stream_type"], &event["stream_id"]), (&json!("gadget"), &json!("1")));
     assert_eq!((&event["sequence"], &event["payload"]), (&json!(2), &json!({"type": "gadget.sold"})));
     verify(&api, &store).await;

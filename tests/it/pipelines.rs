@@ -3,9 +3,12 @@
 use futures_util::future::join_all;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{UNKNOWN, assert_follows, history, id, ids, new_pipeline, pipeline, script};
+use rivet_tests::sample::{
+    UNKNOWN, assert_follows, history, id, ids, launched, new_pipeline, pipeline, script,
+};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
+use rivet_tests::wait::until_job_is;
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -124,7 +127,7 @@ async fn a_deleted_pipeline_is_gone_and_its_jobs_stay(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
-    let job = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    let job = launched(&api, &pipeline).await;
     let by_alice = api.with("x-request-id", "alice-1");
     by_alice.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
     api.get(&format!("/api/pipeline/{pipeline}")).await.expect_refusal(404, "pipeline_not_found");
@@ -132,11 +135,7 @@ async fn a_deleted_pipeline_is_gone_and_its_jobs_stay(kind: StoreKind) {
     api.launch(&pipeline, &json!({})).await.expect_refusal(404, "pipeline_not_found");
     assert_eq!(api.get("/api/pipeline/list").await.expect(200), json!([]));
     // A reconciler cancels its queued jobs.
-    let cancelled = rivet_tests::wait::eventually("the queued job to be cancelled", async || {
-        let found = api.job(&job).await.expect(200);
-        (found["status"] == "Cancelled").then_some(found)
-    })
-    .await;
+    let cancelled = until_job_is(&api, &job, "Cancelled").await;
     assert!(cancelled["reason"].is_string(), "{cancelled}");
     let deleted = api.get("/api/events?type=pipeline.deleted").await.expect(200)["events"][0].clone();
     assert_follows(&history(&api, &job).await.1[1], &deleted, "alice-1");

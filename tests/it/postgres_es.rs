@@ -14,7 +14,7 @@ use rivet_events::id::JobId;
 use rivet_events::job::JobEvent;
 use rivet_events::log::{self, Append, LogSettings, StreamWrite};
 use rivet_events::{Event, Metadata, StreamId, StreamType, Version};
-use rivet_tests::postgres::Cluster;
+use rivet_tests::store::{Store, StoreKind};
 use serde::{Deserialize, Serialize};
 
 /// The names of the events of a job, in order.
@@ -61,8 +61,8 @@ fn golden_job_events() -> Vec<Event> {
 
 #[tokio::test]
 async fn an_aggregate_loads_from_the_log_through_postgres_es() {
-    let database = Database::connect(&Cluster::shared().await.create_database().await).await.unwrap();
-    database.migrate().await.unwrap();
+    let place = Store::create(StoreKind::Postgres).await;
+    let database = place.open().await;
     let log = log::open(&database, LogSettings::default()).await.unwrap();
     let Database::Postgres(pool) = database else { unreachable!("the URL is one of PostgreSQL") };
     let store = PersistedEventStore::<_, History>::new_event_store(PostgresEventRepository::new(pool));

@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use rivet_events::event::UnreadableEvent;
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::JobStatus;
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
@@ -13,18 +12,20 @@ use rivet_projections::runners::RunnerStatus;
 use rivet_projections::{
     AsOf, Cursor, ReadModels, job_logs, job_queue, pipeline_activity, pipelines, runners,
 };
-use rivet_tests::history::{Story, tell};
+use rivet_tests::history::{Story, stories, tell, unreadable};
+use rivet_tests::on_both_stores;
+use rivet_tests::store::{Store, StoreKind};
 
-use crate::rebuild::{Process, Store, on_both, stories};
+use crate::rebuild::Process;
 
-/// A process whose read models contain a hundred jobs.
-pub(crate) async fn told(store: &Store) -> Process {
-    let process = store.process().await;
+/// A process, over a store of its own, whose read models contain a hundred jobs.
+pub(crate) async fn told(kind: StoreKind) -> (Store, Process) {
+    let (store, process) = Process::of(kind).await;
     let running = process.start();
     process.tell_all(&stories(11, 100), 1).await;
     process.caught_up().await;
     running.stop().await;
-    process
+    (store, process)
 }
 
 fn later() -> DateTime<Utc> {
@@ -47,8 +48,8 @@ async fn all_jobs(read_models: &ReadModels, filter: &JobFilter, page_size: usize
 
 type Condition<'a> = Box<dyn Fn(&Job) -> bool + 'a>;
 
-async fn jobs_are_listed_newest_first_whatever_the_page_and_the_filter(store: Store) {
-    let process = told(&store).await;
+async fn jobs_are_listed_newest_first_whatever_the_page_and_the_filter(kind: StoreKind) {
+    let (_store, process) = told(kind).await;
     let all = all_jobs(&process.read_models, &JobFilter::default(), 1000).await;
     assert_eq!(all.len(), 100);
     assert!(all.is_sorted_by_key(|job| std::cmp::Reverse((job.requested_at, job.id))));
@@ -84,8 +85,8 @@ async fn jobs_are_listed_newest_first_whatever_the_page_and_the_filter(store: St
     }
 }
 
-async fn a_row_is_found_as_it_was_told(store: Store) {
-    let process = told(&store).await;
+async fn a_row_is_found_as_it_was_told(kind: StoreKind) {
+    let (_store, process) = told(kind).await;
     let read_models = &process.read_models;
     let all = all_jobs(read_models, &JobFilter::default(), 1000).await;
     let job = all.iter().find(|job| job.result.is_some()).unwrap();
@@ -119,8 +120,8 @@ async fn a_row_is_found_as_it_was_told(store: Store) {
     }
 }
 
-async fn runners_are_listed_with_what_they_hold(store: Store) {
-    let process = told(&store).await;
+async fn runners_are_listed_with_what_they_hold(kind: StoreKind) {
+    let (_store, process) = told(kind).await;
     let read_models = &process.read_models;
     let all = runners::list(read_models, None, None, 100).await.unwrap().items;
     assert!(all.is_sorted_by_key(|runner| std::cmp::Reverse(runner.registered_at)) && all.len() > 4);
@@ -142,8 +143,8 @@ async fn runners_are_listed_with_what_they_hold(store: Store) {
     assert_eq!(busy.len(), all.iter().filter(|runner| !runner.held.is_empty()).count());
 }
 
-async fn a_runner_is_offered_what_it_may_claim_in_claim_order(store: Store) {
-    let process = told(&store).await;
+async fn a_runner_is_offered_what_it_may_claim_in_claim_order(kind: StoreKind) {
+    let (_store, process) = told(kind).await;
     let read_models = &process.read_models;
     let all = job_queue::candidates(read_models, None, true, later(), 1000).await.unwrap();
     let queued = pipeline_activity::totals(read_models).await.unwrap().queued;
@@ -197,8 +198,8 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(store: Store) {
     }
 }
 
-async fn a_log_is_read_in_pages_of_bounded_size(store: Store) {
-    let process = store.process().await;
+async fn a_log_is_read_in_pages_of_bounded_size(kind: StoreKind) {
+    let (_store, process) = Process::of(kind).await;
     let running = process.start();
     let job_id = JobId::generate();
     let entry = |n: u64| LogEntry {
@@ -246,21 +247,12 @@ async fn a_log_is_read_in_pages_of_bounded_size(store: Store) {
     running.stop().await;
 }
 
-async fn an_event_that_cannot_be_read_parks_its_stream_and_stops_nothing(store: Store) {
-    let process = store.process().await;
+async fn an_event_that_cannot_be_read_parks_its_stream_and_stops_nothing(kind: StoreKind) {
+    let (_store, process) = Process::of(kind).await;
     let running = process.start();
     let mut told = stories(13, 10);
     let (_, events) = told.iter_mut().find(|(stream, events)| is_job(stream) && events.len() > 1).unwrap();
-    events.insert(
-        1,
-        Event::Unreadable(UnreadableEvent {
-            payload: serde_json::value::RawValue::from_string("{\"type\":\"job.teleported\"}".to_owned())
-                .unwrap(),
-            event_type: "job.teleported".to_owned(),
-            event_version: 1,
-            error: String::new(),
-        }),
-    );
+    events.insert(1, unreadable("job.teleported"));
     process.tell_all(&told, 1).await;
     process.caught_up().await;
     for status in process.read_models.status(later()).await.unwrap() {
@@ -279,7 +271,7 @@ fn is_job(stream: &StreamId) -> bool {
     stream.kind == rivet_events::StreamType::Job
 }
 
-on_both! {
+on_both_stores! {
     jobs_are_listed_newest_first_whatever_the_page_and_the_filter,
     a_row_is_found_as_it_was_told,
     runners_are_listed_with_what_they_hold,

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{UNKNOWN, entry, id, ids, messages, new_job, new_pipeline, success};
+use rivet_tests::sample::{UNKNOWN, entry, id, ids, launched, messages, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
@@ -46,7 +46,7 @@ async fn write_and_read(api: Client, pipeline: &str) -> usize {
         pairs += 1;
     };
     for _ in 0..PAIRS.div_ceil(CONNECTIONS * 3) {
-        let job = id(&api.launch(pipeline, &json!({})).await.expect(200));
+        let job = launched(&api, pipeline).await;
         assert_status(&job, "Queued").await;
         let listed = api.get(&format!("/api/jobs?limit={PAIRS}")).await;
         assert!(ids(&listed.expect(200)).contains(&job));
@@ -80,7 +80,7 @@ async fn a_job_is_told_before_it_is_stored() {
     let server = Server::start(&store, &["--read-wait", "2s"]).await;
     let api = server.client();
     let pipeline = new_pipeline(&api).await;
-    let first = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    let first = launched(&api, &pipeline).await;
     api.claim(&first, "r").await.expect(200);
     api.append_logs(&first, &json!([entry("a"), entry("b")])).await.expect(201);
     // The list waits for the database, and so makes the projector store the log as well.
@@ -92,7 +92,7 @@ async fn a_job_is_told_before_it_is_stored() {
     let mut holder = sqlx::PgConnection::connect(store.url()).await.unwrap();
     let mut held = holder.begin().await.unwrap();
     sqlx::query("lock table checkpoints in exclusive mode").execute(&mut *held).await.unwrap();
-    let second = id(&api.launch(&pipeline, &json!({})).await.expect(200));
+    let second = launched(&api, &pipeline).await;
     api.claim(&second, "r").await.expect(200);
     for (job, log) in [(&first, ["a", "b", "c"].as_slice()), (&second, &["c"])] {
         api.append_logs(job, &json!([entry("c")])).await.expect(201);
@@ -122,7 +122,11 @@ async fn what_may_have_been_launched_meanwhile_is_not_denied(kind: StoreKind) {
     let app = TestApp::start_with(kind, &["--read-wait", "50ms"]).await;
     let api = app.client();
     let job = new_job(&api).await;
-    eventually("the job to be shown", async || (api.job(&job).await.status == 200).then_some(())).await;
+    // A read that has waited in vain is answered from the database, and so is every list.
+    eventually("the job to be stored", async || {
+        (ids(&api.get("/api/jobs").await.expect(200)) == [job.as_str()]).then_some(())
+    })
+    .await;
     let ahead = api.with("rivet-min-position", &1_000_000);
     for (seen, refused) in [(ahead.job(&job).await, false), (ahead.job(UNKNOWN).await, true)] {
         assert_eq!(seen.header("rivet-stale"), Some("true"));

@@ -1,17 +1,14 @@
 //! Boot ids: a runner that comes back as another process loses the jobs that its former one held.
 
-use rivet_events::database::Database;
-use rivet_events::event::UnreadableEvent;
 use rivet_events::log::{self, Append, LogSettings, StreamWrite};
 use rivet_events::runner::{RunnerEvent, RunnerRegistered};
 use rivet_events::{Event, Metadata, StreamId, Version};
 use rivet_orchestrator::clock::{Clock, SystemClock};
-use rivet_tests::client::Client;
+use rivet_tests::history::unreadable;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::new_job;
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use serde_json::{Value, json};
 
 use crate::leases::assert_lost;
 
@@ -22,24 +19,18 @@ on_both_stores! {
     a_job_that_cannot_be_read_holds_up_no_registration,
 }
 
-/// Registers the runner `r` as the process `boot_id`.
-async fn boot(api: &Client, boot_id: &str) -> Value {
-    let body = json!({"runner_id": "r", "capabilities": [], "boot_id": boot_id});
-    api.post("/api/runners/register", &body).await.expect(200)
-}
-
 async fn another_boot_id_is_another_process(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    boot(&api, "one").await;
+    api.boot("r", "one").await.expect(200);
     let (fenced, unfenced) = (new_job(&api).await, new_job(&api).await);
     let claimed = api.claim_fencing(&fenced, "r").await.expect(200);
     api.claim(&unfenced, "r").await.expect(200);
-    boot(&api, "one").await;
+    api.boot("r", "one").await.expect(200);
     for job in [&fenced, &unfenced] {
         assert_eq!(api.job(job).await.expect(200)["status"], "Running");
     }
-    assert_eq!(boot(&api, "two").await["status"], "Online");
+    assert_eq!(api.boot("r", "two").await.expect(200)["status"], "Online");
     assert_eq!(api.job(&fenced).await.expect(200)["status"], "Queued");
     assert_eq!(api.job(&unfenced).await.expect(200)["reason"], "runner_lost");
     assert_lost(&api.holding(&claimed), "r", &fenced).await;
@@ -50,7 +41,7 @@ async fn a_process_is_known_by_its_claim_whatever_came_between(kind: StoreKind) 
     let app = TestApp::start(kind).await;
     let api = app.client();
     for (n, is_removed) in [true, false].into_iter().enumerate() {
-        boot(&api, &format!("{n}, first")).await;
+        api.boot("r", &format!("{n}, first")).await.expect(200);
         let job = new_job(&api).await;
         api.claim_fencing(&job, "r").await.expect(200);
         if is_removed {
@@ -59,7 +50,7 @@ async fn a_process_is_known_by_its_claim_whatever_came_between(kind: StoreKind) 
             api.register("r", &[]).await.expect(200);
         }
         assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
-        boot(&api, &format!("{n}, second")).await;
+        api.boot("r", &format!("{n}, second")).await.expect(200);
         assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
     }
     app.verify().await;
@@ -70,7 +61,7 @@ async fn a_registration_that_was_cut_short_is_finished_by_the_next(kind: StoreKi
     let store = Store::create(kind).await;
     let server = Server::start(&store, &[]).await;
     let api = server.client();
-    boot(&api, "one").await;
+    api.boot("r", "one").await.expect(200);
     let job = new_job(&api).await;
     let claimed = api.claim_fencing(&job, "r").await.expect(200);
     server.kill();
@@ -86,12 +77,12 @@ async fn a_registration_that_was_cut_short_is_finished_by_the_next(kind: StoreKi
     let server = Server::start(&store, &[]).await;
     let api = server.client();
     assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
-    assert_eq!(boot(&api, "two").await["status"], "Online");
+    assert_eq!(api.boot("r", "two").await.expect(200)["status"], "Online");
     assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
     assert_lost(&api.holding(&claimed), "r", &job).await;
     // Jobs that the new process claims stay its own, even if it repeats its registration.
     assert_eq!(api.claim_fencing(&job, "r").await.expect(200)["attempt"], 2);
-    boot(&api, "two").await;
+    api.boot("r", "two").await.expect(200);
     assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
 }
 
@@ -99,29 +90,23 @@ async fn a_job_that_cannot_be_read_holds_up_no_registration(kind: StoreKind) {
     let store = Store::create(kind).await;
     let server = Server::start(&store, &[]).await;
     let api = server.client();
-    boot(&api, "one").await;
+    api.boot("r", "one").await.expect(200);
     let (broken, job) = (new_job(&api).await, new_job(&api).await);
     for job in [&broken, &job] {
         api.claim_fencing(job, "r").await.expect(200);
     }
     server.kill();
-    let teleported = Event::Unreadable(UnreadableEvent {
-        payload: serde_json::value::RawValue::from_string("{}".to_owned()).unwrap(),
-        event_type: "job.teleported".to_owned(),
-        event_version: 1,
-        error: String::new(),
-    });
-    record(&store, StreamId::job(broken.parse().unwrap()), teleported).await;
+    record(&store, StreamId::job(broken.parse().unwrap()), unreadable("job.teleported")).await;
 
     let server = Server::start(&store, &[]).await;
     let api = server.client();
-    boot(&api, "two").await;
+    api.boot("r", "two").await.expect(200);
     assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
 }
 
 /// Appends an event to the log while the server is down.
 async fn record(store: &Store, stream: StreamId, event: Event) {
-    let database = Database::connect(store.url()).await.unwrap();
+    let database = store.open().await;
     let log = log::open(&database, LogSettings::default()).await.unwrap();
     let before = log.read_stream(&stream, Version::default()).await.unwrap();
     let expected = before.last().map(|envelope| envelope.sequence).unwrap_or_default();

@@ -6,17 +6,20 @@ use rivet_events::database::Database;
 use rivet_events::log::LogSettings;
 use rivet_projections::ReadModels;
 use rivet_projections::rebuild::RebuildError;
+use rivet_tests::history::stories;
+use rivet_tests::on_both_stores;
+use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
 use sqlx::Executor as _;
 
 use fixture::LONG;
-pub(crate) use fixture::{Process, Store, assert_proven, stories};
+pub(crate) use fixture::{Process, assert_proven};
 
 mod fixture;
 mod large_rows;
 
-async fn live_equals_a_fold_of_the_whole_log(store: Store) {
-    let process = store.process().await;
+async fn live_equals_a_fold_of_the_whole_log(kind: StoreKind) {
+    let (_store, process) = Process::of(kind).await;
     let running = process.start();
     process.tell_all(&stories(1, 300), 1).await;
     let head = process.caught_up().await;
@@ -25,8 +28,8 @@ async fn live_equals_a_fold_of_the_whole_log(store: Store) {
     running.stop().await;
 }
 
-async fn a_rebuild_while_writing_equals_the_live_ones(store: Store) {
-    let process = store.process().await;
+async fn a_rebuild_while_writing_equals_the_live_ones(kind: StoreKind) {
+    let (_store, process) = Process::of(kind).await;
     let running = process.start();
     process.tell_all(&stories(2, 200), 2).await;
     let names: Vec<&str> = ReadModels::names().collect();
@@ -38,9 +41,10 @@ async fn a_rebuild_while_writing_equals_the_live_ones(store: Store) {
     running.stop().await;
 }
 
-async fn large_events_are_folded_in_smaller_batches(store: Store) {
+async fn large_events_are_folded_in_smaller_batches(kind: StoreKind) {
+    let store = Store::create(kind).await;
     // Small enough that a batch has only one or two dozen events.
-    let process = store.process_with(LogSettings { read_bytes: 4_096, ..LogSettings::default() }).await;
+    let process = Process::with(&store, LogSettings { read_bytes: 4_096, ..LogSettings::default() }).await;
     process.tell_all(&stories(24, 100), 3).await;
     let batches = AtomicU64::new(0);
     let count = |_| _ = batches.fetch_add(1, Ordering::Relaxed);
@@ -54,8 +58,8 @@ async fn large_events_are_folded_in_smaller_batches(store: Store) {
     running.stop().await;
 }
 
-async fn a_rebuild_that_has_begun_is_shown_until_it_is_live(store: Store) {
-    let process = store.process().await;
+async fn a_rebuild_that_has_begun_is_shown_until_it_is_live(kind: StoreKind) {
+    let (_store, process) = Process::of(kind).await;
     let running = process.start();
     process.tell_all(&stories(6, 20), 3).await;
     process.caught_up().await;
@@ -70,8 +74,8 @@ async fn a_rebuild_that_has_begun_is_shown_until_it_is_live(store: Store) {
     running.stop().await;
 }
 
-async fn a_rebuild_that_a_later_one_overtook_changes_nothing(store: Store) {
-    let process = store.process().await;
+async fn a_rebuild_that_a_later_one_overtook_changes_nothing(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
     let running = process.start();
     process.tell_all(&stories(12, 20), 3).await;
     process.caught_up().await;
@@ -92,7 +96,7 @@ async fn a_rebuild_that_a_later_one_overtook_changes_nothing(store: Store) {
     running.stop().await;
     assert_proven(&process).await;
     // Makes the retired generation old enough to be removed, which must not affect the live ones.
-    process.tamper("update checkpoints set updated_at = 0 where state = 'retired'").await;
+    store.execute("update checkpoints set updated_at = 0 where state = 'retired'").await;
     let running = process.start();
     process.tell_all(&stories(23, 20), 3).await;
     process.caught_up().await;
@@ -100,12 +104,12 @@ async fn a_rebuild_that_a_later_one_overtook_changes_nothing(store: Store) {
     assert_proven(&process).await;
 }
 
-async fn a_rebuild_by_another_process_is_noticed(store: Store) {
-    let server = store.process().await;
+async fn a_rebuild_by_another_process_is_noticed(kind: StoreKind) {
+    let (store, server) = Process::of(kind).await;
     let running = server.start();
     server.tell_all(&stories(4, 50), 3).await;
     server.caught_up().await;
-    let command = store.process().await;
+    let command = Process::over(&store).await;
     command.read_models.rebuild(&["jobs"], |_| {}).await.unwrap();
     server.tell_all(&stories(5, 50), 3).await;
     server.caught_up().await;
@@ -113,8 +117,10 @@ async fn a_rebuild_by_another_process_is_noticed(store: Store) {
     running.stop().await;
 }
 
-async fn a_process_that_does_not_project_follows(store: Store) {
-    let (one, other) = (store.process().await, store.process().await);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_does_not_project_follows() {
+    let (store, one) = Process::of(StoreKind::Postgres).await;
+    let other = Process::over(&store).await;
     let (first, second) = (one.start(), other.start());
     one.tell_all(&stories(6, 50), 1).await;
     other.tell_all(&stories(7, 50), 1).await;
@@ -126,13 +132,14 @@ async fn a_process_that_does_not_project_follows(store: Store) {
 }
 
 /// On PostgreSQL, each process leads for up to a second after the lease was taken from it.
-async fn two_projectors_do_no_harm(store: Store) {
-    let (one, other) = (store.process().await, store.process().await);
+async fn two_projectors_do_no_harm(kind: StoreKind) {
+    let (store, one) = Process::of(kind).await;
+    let other = Process::over(&store).await;
     let (first, second) = (one.start(), other.start());
     let lead = |process: &Process| *process.read_models.leading().borrow();
     let (mut seeds, mut contests) = (100.., 0);
     eventually("both to lead at the same time for long enough", async || {
-        one.tamper("delete from projector_lease").await;
+        store.execute("delete from projector_lease").await;
         let (some, more) = (stories(seeds.next()?, 3), stories(seeds.next()?, 3));
         tokio::join!(one.tell_all(&some, 1), other.tell_all(&more, 1));
         contests += u32::from(lead(&one) && lead(&other));
@@ -149,8 +156,9 @@ async fn two_projectors_do_no_harm(store: Store) {
     assert_proven(&other).await;
 }
 
-async fn a_process_that_dies_is_succeeded(store: Store) {
-    let (one, other) = (store.process().await, store.process().await);
+async fn a_process_that_dies_is_succeeded(kind: StoreKind) {
+    let (store, one) = Process::of(kind).await;
+    let other = Process::over(&store).await;
     let first = one.start();
     one.tell_all(&stories(15, 10), 1).await;
     one.caught_up().await;
@@ -173,20 +181,19 @@ async fn until_renewed(process: &Process) {
     .await;
 }
 
-async fn a_new_read_model_is_built_while_the_others_serve(store: Store) {
-    let process = store.process().await;
+async fn a_new_read_model_is_built_while_the_others_serve(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
     let running = process.start();
     process.tell_all(&stories(22, 30), 1).await;
     process.caught_up().await;
     running.stop().await;
-    process.tamper("delete from checkpoints where projection = 'pipeline_activity'").await;
-    process.tamper("drop table pipeline_activity_g1").await;
+    store.execute("delete from checkpoints where projection = 'pipeline_activity'").await;
+    store.execute("drop table pipeline_activity_g1").await;
     // As a rebuild leaves it that was killed at its beginning.
-    process
-        .tamper("insert into checkpoints select projection, 2, version, 'rebuilding', 0, updated_at from checkpoints where projection = 'webhooks'")
+    store.execute("insert into checkpoints select projection, 2, version, 'rebuilding', 0, updated_at from checkpoints where projection = 'webhooks'")
         .await;
 
-    let process = store.process().await;
+    let process = Process::over(&store).await;
     assert_eq!(process.read_models.position(), process.log.head().await.unwrap());
     let running = process.start();
     until_renewed(&process).await;
@@ -194,19 +201,19 @@ async fn a_new_read_model_is_built_while_the_others_serve(store: Store) {
     assert_proven(&process).await;
 }
 
-async fn a_changed_version_is_rebuilt_at_start(store: Store) {
-    let process = store.process().await;
+async fn a_changed_version_is_rebuilt_at_start(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
     let running = process.start();
     process.tell_all(&stories(17, 30), 1).await;
     process.caught_up().await;
     running.stop().await;
-    process.tamper("update checkpoints set version = 0 where projection = 'jobs'").await;
-    process.tamper("update jobs_g1 set document = '{}'").await;
+    store.execute("update checkpoints set version = 0 where projection = 'jobs'").await;
+    store.execute("update jobs_g1 set document = '{}'").await;
     // A read model of another version is outdated, not damaged.
     let report = process.read_models.verify(|_| {}).await.unwrap();
     assert_eq!((report.outdated, report.differences), (vec!["jobs"], vec![]));
 
-    let process = store.process().await;
+    let process = Process::over(&store).await;
     let running = process.start();
     until_renewed(&process).await;
     process.caught_up().await;
@@ -214,10 +221,10 @@ async fn a_changed_version_is_rebuilt_at_start(store: Store) {
     assert_proven(&process).await;
 }
 
-async fn read_models_ahead_of_a_restored_log_are_rebuilt(store: Store) {
-    let process = store.process().await;
+async fn read_models_ahead_of_a_restored_log_are_rebuilt(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
     process.tell_all(&stories(14, 5), 1).await;
-    process.tamper("update checkpoints set position = 1000000").await;
+    store.execute("update checkpoints set position = 1000000").await;
     let running = process.start();
     eventually("every read model to be live at the end of the log", async || {
         process.status().await.iter().all(|s| s.state == "live" && s.position == s.head).then_some(())
@@ -227,27 +234,7 @@ async fn read_models_ahead_of_a_restored_log_are_rebuilt(store: Store) {
     assert_proven(&process).await;
 }
 
-/// Makes one test of each rule for each database.
-macro_rules! on_both {
-    ($($rule:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $rule() {
-                super::$rule(crate::rebuild::Store::sqlite().await).await;
-            })+
-        }
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $rule() {
-                super::$rule(crate::rebuild::Store::postgres().await).await;
-            })+
-        }
-    };
-}
-
-pub(crate) use on_both;
-
-on_both! {
+on_both_stores! {
     live_equals_a_fold_of_the_whole_log,
     a_rebuild_while_writing_equals_the_live_ones,
     a_rebuild_by_another_process_is_noticed,
@@ -261,18 +248,19 @@ on_both! {
     read_models_ahead_of_a_restored_log_are_rebuilt,
 }
 
-async fn a_lost_connection_is_made_again(store: Store) {
-    let (process, other) = (store.process().await, store.process().await);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_is_made_again() {
+    let (store, process) = Process::of(StoreKind::Postgres).await;
     let running = process.start();
     process.tell_all(&stories(20, 10), 1).await;
     process.caught_up().await;
-    other
-        .tamper(
+    store
+        .execute(
             "select pg_terminate_backend(pid) from pg_stat_activity
              where datname = current_database() and pid <> pg_backend_pid()",
         )
         .await;
-    let other = store.process().await;
+    let other = Process::over(&store).await;
     other.tell_all(&stories(21, 10), 1).await;
     let head = other.log.head().await.unwrap();
     assert!(process.read_models.wait_for(head, LONG).await);
@@ -281,13 +269,14 @@ async fn a_lost_connection_is_made_again(store: Store) {
 }
 
 /// As `verify` and `rebuild` of a newer build fill read models, perhaps for minutes.
-async fn a_read_model_that_a_newer_build_fills_takes_nobody_the_lease(store: Store) {
-    let process = store.process().await;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_model_that_a_newer_build_fills_takes_nobody_the_lease() {
+    let (store, process) = Process::of(StoreKind::Postgres).await;
     let running = process.start();
     process.tell_all(&stories(26, 10), 1).await;
     process.caught_up().await;
-    process
-        .tamper("insert into checkpoints select projection, 2, 99, 'rebuilding', 0, updated_at from checkpoints where projection = 'jobs'")
+    store
+        .execute("insert into checkpoints select projection, 2, 99, 'rebuilding', 0, updated_at from checkpoints where projection = 'jobs'")
         .await;
     let Database::Postgres(pool) = &process.database else { unreachable!() };
     let lease = async || -> (String, i64) {
@@ -306,8 +295,9 @@ async fn a_read_model_that_a_newer_build_fills_takes_nobody_the_lease(store: Sto
 }
 
 /// A backup holds such locks, perhaps for hours.
-async fn a_lock_on_a_retired_table_is_in_nobodys_way(store: Store) {
-    let process = store.process().await;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_on_a_retired_table_is_in_nobodys_way() {
+    let (store, process) = Process::of(StoreKind::Postgres).await;
     let running = process.start();
     process.tell_all(&stories(24, 10), 1).await;
     process.caught_up().await;
@@ -315,7 +305,7 @@ async fn a_lock_on_a_retired_table_is_in_nobodys_way(store: Store) {
     let mut backup = pool.begin().await.unwrap();
     backup.execute("lock table jobs_g1 in access share mode").await.unwrap();
     process.read_models.rebuild(&["jobs"], |_| {}).await.unwrap();
-    process.tamper("update checkpoints set updated_at = 0 where state = 'retired'").await;
+    store.execute("update checkpoints set updated_at = 0 where state = 'retired'").await;
     // Retired tables are also removed at a start.
     running.stop().await;
     let running = process.start();
@@ -324,27 +314,4 @@ async fn a_lock_on_a_retired_table_is_in_nobodys_way(store: Store) {
     backup.rollback().await.unwrap();
     running.stop().await;
     assert_proven(&process).await;
-}
-
-mod postgres_only {
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_lock_on_a_retired_table_is_in_nobodys_way() {
-        super::a_lock_on_a_retired_table_is_in_nobodys_way(super::Store::postgres().await).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_read_model_that_a_newer_build_fills_takes_nobody_the_lease() {
-        super::a_read_model_that_a_newer_build_fills_takes_nobody_the_lease(super::Store::postgres().await)
-            .await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_lost_connection_is_made_again() {
-        super::a_lost_connection_is_made_again(super::Store::postgres().await).await;
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_process_that_does_not_project_follows() {
-        super::a_process_that_does_not_project_follows(super::Store::postgres().await).await;
-    }
 }

@@ -1,12 +1,10 @@
 //! Rebuilds requested over HTTP: who asked for them and why, and what happens when the server ends before they do.
 
-use rivet_events::database::Database;
-use rivet_events::log::{self, LogSettings};
-use rivet_tests::history::{Storyteller, tell};
+use rivet_tests::history::stories;
 use rivet_tests::on_both_stores;
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::verify;
+use rivet_tests::verify::{recorded, verify};
 use serde_json::json;
 
 on_both_stores! {
@@ -24,8 +22,7 @@ async fn a_rebuild_says_who_wanted_it_and_why(kind: StoreKind) {
     let path = "/api/projections/jobs/rebuild";
     let asked = operator.post(path, &json!({"reason": "a row was changed by hand"})).await;
     asked.expect(202);
-    let feed = operator.get("/api/events?type=projection.rebuild_requested").await.expect(200);
-    let [event] = &feed["events"].as_array().unwrap()[..] else { panic!("one event in {feed}") };
+    let [event] = &recorded(&operator, "projection.rebuild_requested").await[..] else { panic!("one event") };
     assert_eq!(event["position"], asked.position());
     assert_eq!((&event["stream_type"], &event["stream_id"]), (&json!("projection"), &json!("jobs")));
     assert_eq!(event["payload"]["reason"], "a row was changed by hand");
@@ -38,18 +35,7 @@ async fn a_rebuild_says_who_wanted_it_and_why(kind: StoreKind) {
 
 async fn a_rebuild_that_the_end_of_its_server_cuts_short_can_be_asked_for_again(kind: StoreKind) {
     let store = Store::create(kind).await;
-    let database = Database::connect(store.url()).await.unwrap();
-    database.migrate().await.unwrap();
-    let log = log::open(&database, LogSettings::default()).await.unwrap();
-    let mut teller = Storyteller::new(41);
-    let mut stories = teller.stage();
-    stories.extend((0..JOBS).flat_map(|_| teller.job()));
-    for story in &stories {
-        tell(&*log, story, 8).await;
-    }
-    log.close().await;
-    database.close().await;
-
+    store.tell(&stories(41, JOBS), 8).await;
     let server = Server::start(&store, &AT_LEISURE).await;
     server.client().post("/api/projections/jobs/rebuild", &json!({})).await.expect(202);
     let status = server.terminate().await;

@@ -16,7 +16,7 @@ use rivet_tests::sample::{history, id, launched};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::verify;
-use rivet_tests::wait::eventually;
+use rivet_tests::wait::{eventually, until_counted};
 use serde_json::{Value, json};
 
 use example::{Example, SLOW, all_files, examples, script_of};
@@ -99,10 +99,7 @@ async fn two_runners_share_jobs_and_run_each_once(kind: StoreKind) {
     let script = stage(&format!(r#"echo "$RIVET_JOB_ID" | tee -a "{}""#, tally.display()));
     let pipeline = new_pipeline(&api, &script).await;
     let runners = ["one", "other"].map(|name| Runner::start(&server, name, &["--parallel", "4"]));
-    eventually("both to wait", async || {
-        api.get("/metrics").await.text.lines().any(|line| line == "rivet_waiting_claims 2").then_some(())
-    })
-    .await;
+    until_counted(&api, "rivet_waiting_claims", 2).await;
     let mut jobs = Vec::new();
     for _ in 0..JOBS {
         jobs.push(launched(&api, &pipeline).await);

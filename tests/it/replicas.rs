@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
-use reqwest::Method;
 use rivet_events::database::BEGIN_DERIVED;
 use rivet_tests::sample::{
     self, entry, failure, history, id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job,
@@ -11,8 +10,8 @@ use rivet_tests::sample::{
 };
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::verify;
-use rivet_tests::wait::{eventually, throughout, while_alive};
+use rivet_tests::verify::{recorded, verify};
+use rivet_tests::wait::{eventually, throughout, until_job_is, until_shown, while_alive};
 use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 
@@ -94,10 +93,7 @@ async fn another_replica_takes_over_what_the_dead_one_did() {
     let took = began.elapsed();
     assert!(took < Duration::from_mins(1), "{took:?}");
     println!("the read models went on after {took:?}");
-    eventually("the sweeps to go on", async || {
-        (api.job(&abandoned).await.expect(200)["status"] == "Queued").then_some(())
-    })
-    .await;
+    until_job_is(&api, &abandoned, "Queued").await;
     println!("a lease ran out after {:?}", began.elapsed());
     // A replica can join again at any time.
     let back = Server::start(&store, &[]).await;
@@ -164,17 +160,10 @@ async fn a_runner_that_one_replica_lost_returns_by_a_poll_of_another() {
     let (_store, leader, other) = two(&flags).await;
     let (leader, other) = (leader.client(), other.client());
     other.claim_next("r", 0).await.expect(204);
-    let until = async |status: &str| {
-        eventually(status, async || {
-            (leader.get("/api/runners/r").await.expect(200)["status"] == status).then_some(())
-        })
-        .await;
-    };
-    until("Offline").await;
+    until_shown(&leader, "/api/runners/r", "status", "Offline").await;
     eventually("the return", async || {
         other.claim_next("r", 0).await.expect(204);
-        let returned = leader.get("/api/events?type=runner.returned").await.expect(200);
-        returned["events"].as_array().filter(|events| !events.is_empty()).map(drop)
+        (!recorded(&leader, "runner.returned").await.is_empty()).then_some(())
     })
     .await;
 }
@@ -213,15 +202,13 @@ async fn what_one_replica_remembers_is_not_what_another_one_changed() {
     launched(&one, &pipeline).await;
     launched(&other, &pipeline).await;
 
-    let revised = other.request(Method::PUT, &path).json(&sample::pipeline("revised"));
-    other.send(revised).await.expect(200);
+    other.revise(&pipeline, &sample::pipeline("revised")).await.expect(200);
     let job = one.launch(&pipeline, &json!({})).await.expect(200);
     assert_eq!(job["pipeline_version"], 2);
 
     // A version that only the other replica has in its cache.
-    let revised = other.request(Method::PUT, &path).json(&sample::pipeline("again"));
-    other.send(revised).await.expect(200);
-    let job = id(&other.launch(&pipeline, &json!({})).await.expect(200));
+    other.revise(&pipeline, &sample::pipeline("again")).await.expect(200);
+    let job = launched(&other, &pipeline).await;
     let claimed = one.claim_fencing(&job, "r").await.expect(200);
     assert!(claimed["pipeline_source"].as_str().unwrap().contains("again"), "{claimed}");
 
@@ -263,20 +250,16 @@ async fn a_runner_that_one_replica_removed_is_registered_by_a_poll_of_another() 
 async fn a_report_counts_for_the_runner_that_sent_it_whatever_a_replica_remembers() {
     let (_store, one, other) = two(&[]).await;
     let (one, other) = (one.client(), other.client());
-    let boot = async |boot_id: &str| {
-        let body = json!({"runner_id": "former", "boot_id": boot_id});
-        one.post("/api/runners/register", &body).await.expect(200);
-    };
-    boot("a").await;
+    one.boot("former", "a").await.expect(200);
     let job = new_job(&one).await;
     let former = other.holding(&other.claim_fencing(&job, "former").await.expect(200));
     // The other replica goes on to remember this attempt.
-    boot("b").await;
+    one.boot("former", "b").await.expect(200);
     former.complete(&job, &success()).await.expect_refusal(409, "lease_lost");
 
     let job_of_both = new_job(&one).await;
     other.claim_fencing(&job_of_both, "former").await.expect(200);
-    boot("c").await;
+    one.boot("former", "c").await.expect(200);
     let claimed = one.claim_fencing(&job_of_both, "next").await.expect(200);
     one.delete("/api/runners/former").await.expect(204);
     other.holding(&claimed).complete(&job_of_both, &success()).await.expect(204);

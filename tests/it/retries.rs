@@ -5,7 +5,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, failure, history, launched, micros, new_pipeline_with, success};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
-use rivet_tests::wait::{eventually, while_alive};
+use rivet_tests::wait::{eventually, until_ended, while_alive};
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -147,10 +147,6 @@ async fn an_attempt_that_ran_too_long_is_tried_again(kind: StoreKind) {
     assert_eq!(requeued["payload"]["cause"], "run_timeout");
     assert!(events.iter().any(|event| event["type"] == "job.report_refused"));
     claim_when_due(&api, &job, "s").await;
-    let ended = eventually("the last attempt to be ended", async || {
-        let job = api.job(&job).await.expect(200);
-        (job["phase"] == "ended").then_some(job)
-    })
-    .await;
+    let ended = until_ended(&api, &job).await;
     assert_eq!((&ended["status"], &ended["attempt"]), (&json!("TimedOut"), &json!(2)));
 }

@@ -1,10 +1,9 @@
 //! A replica has the state of a job, a pipeline or a runner in its cache, and another one moves it: what a client is
 //! answered goes by the log, not by the cache.
 
-use reqwest::Method;
 use rivet_tests::client::Client;
 use rivet_tests::sample::{
-    entry, failure, history, id, ids, launched, new_demanding_pipeline, new_pipeline, new_pipeline_with,
+    entry, failure, history, ids, launched, new_demanding_pipeline, new_job, new_pipeline, new_pipeline_with,
     script, success,
 };
 use rivet_tests::server::Server;
@@ -32,16 +31,10 @@ impl Replicas {
 
 /// Launched through `first`, which so has it in its cache as queued.
 async fn launched_at(first: &Client) -> String {
-    let pipeline = new_pipeline(first).await;
-    id(&first.launch(&pipeline, &json!({})).await.expect(200))
+    new_job(first).await
 }
 
 /// Registers a runner as a new process: the jobs that its former one held are queued again.
-async fn boot(api: &Client, runner: &str, boot_id: &str) {
-    let body = json!({"runner_id": runner, "capabilities": [], "boot_id": boot_id});
-    api.post("/api/runners/register", &body).await.expect(200);
-}
-
 async fn types(api: &Client, job: &str) -> Vec<String> {
     history(api, job).await.0
 }
@@ -78,7 +71,7 @@ async fn a_failure_is_not_retried_after_another_replica_has_deleted_the_pipeline
     let [one, other] = replicas.clients();
     for _ in 0..5 {
         let pipeline = new_pipeline_with(&one, &json!({"max_retries": 1})).await;
-        let job = id(&other.launch(&pipeline, &json!({})).await.expect(200));
+        let job = launched(&other, &pipeline).await;
         other.claim(&job, "r").await.expect(200);
         one.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
         other.complete(&job, &failure()).await.expect(204);
@@ -108,11 +101,11 @@ async fn a_lease_that_was_lost_at_another_replica_takes_no_log() {
     let batches: [(u64, &Value); 4] = [(0, &first), (1, &json!([])), (9, &first), (1, &json!([entry("b")]))];
     for (runner, (offset, batch)) in ["r0", "r1", "r2", "r3"].into_iter().zip(batches) {
         let job = launched_at(&one).await;
-        boot(&one, runner, "first").await;
+        one.boot(runner, "first").await.expect(200);
         let holder = one.holding(&one.claim_fencing(&job, runner).await.expect(200));
         holder.with("rivet-log-offset", "0").append_logs(&job, &first).await.expect(201);
 
-        boot(&other, runner, "second").await;
+        other.boot(runner, "second").await.expect(200);
         assert!(types(&other, &job).await.contains(&"job.requeued".to_owned()));
         let answer = holder.with("rivet-log-offset", &offset).append_logs(&job, batch).await;
         answer.expect_refusal(409, "lease_lost");
@@ -135,7 +128,7 @@ async fn a_poll_shows_what_a_runner_may_claim_since_it_registered_at_another_rep
 
 async fn grouped(api: &Client) -> String {
     let pipeline = new_pipeline_with(api, &json!({"concurrency_group": "g", "concurrency_limit": 1})).await;
-    id(&api.launch(&pipeline, &json!({})).await.expect(200))
+    launched(api, &pipeline).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,9 +136,9 @@ async fn a_job_that_another_replica_has_requeued_needs_a_place_in_its_group() {
     let replicas = Replicas::start().await;
     let [one, other] = replicas.clients();
     let (first, second) = (grouped(&one).await, grouped(&one).await);
-    boot(&one, "r", "first").await;
+    one.boot("r", "first").await.expect(200);
     one.claim_fencing(&first, "r").await.expect(200);
-    boot(&other, "r", "second").await;
+    other.boot("r", "second").await.expect(200);
     let holder = other.holding(&other.claim_fencing(&second, "r").await.expect(200));
 
     one.claim_fencing(&first, "r").await.expect_refusal(409, "concurrency_limit");
@@ -191,11 +184,6 @@ async fn a_job_of_a_full_group_that_runs_is_claimed_already() {
     one.claim(&job, "s").await.expect_refusal(409, "already_claimed");
 }
 
-async fn revise(api: &Client, pipeline: &str, script: &str) {
-    let request = api.request(Method::PUT, &format!("/api/pipeline/{pipeline}"));
-    api.send(request.json(&json!({"script": script}))).await.expect(200);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_launch_is_refused_only_by_the_version_that_is_current_at_all_replicas() {
     let replicas = Replicas::start().await;
@@ -203,7 +191,8 @@ async fn a_launch_is_refused_only_by_the_version_that_is_current_at_all_replicas
     let pipeline = new_pipeline(&one).await;
     for n in 0..20 {
         let only = format!("inputs = {{ x = {{ type = 'number', options = {{ {n} }} }} }},");
-        revise(&one, &pipeline, &script("build", &only)).await;
+        let script = script("build", &only);
+        one.revise(&pipeline, &json!({"script": script})).await.expect(200);
         other.launch(&pipeline, &json!({"x": n})).await.expect(200);
     }
     other.launch(&pipeline, &json!({"x": 0})).await.expect_refusal(422, "invalid_parameters");
@@ -219,7 +208,8 @@ async fn a_launch_goes_by_what_a_failover_has_left_of_the_pipeline() {
     let kept = api.cancel(&ended).await.position();
     let mut database = PgConnection::connect(store.url()).await.unwrap();
     for again in [false, true] {
-        revise(&api, &pipeline, &script(&format!("lost {again}"), "")).await;
+        let lost = json!({"script": script(&format!("lost {again}"), "")});
+        api.revise(&pipeline, &lost).await.expect(200);
         let lost = format!("delete from events where position > {kept}");
         assert!(sqlx::query(&lost).execute(&mut database).await.unwrap().rows_affected() > 0);
         let answer = if again { api.retry(&ended).await } else { api.launch(&pipeline, &json!({})).await };
@@ -245,9 +235,9 @@ async fn a_replica_reads_only_what_another_one_has_added_to_a_pipeline_or_a_runn
         one.register("r", &[&n.to_string()]).await.expect(200);
         other.register("r", &[&n.to_string()]).await.expect(200);
         let text = script(&n.to_string(), "");
-        revise(&one, &pipeline, &text).await;
+        one.revise(&pipeline, &json!({"script": &text})).await.expect(200);
         let job = other.launch(&pipeline, &json!({})).await.expect(200);
         assert_eq!(job["pipeline_version"], n);
-        revise(&other, &pipeline, &text).await;
+        other.revise(&pipeline, &json!({"script": &text})).await.expect(200);
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
-use reqwest::Method;
 use rivet_events::Position;
 use rivet_orchestrator::clock::{Clock, ManualClock};
 use rivet_orchestrator::config::Config;
 use rivet_projections::{job_queue, pipelines, runners};
 use rivet_tests::client::{Answer, Client};
+use rivet_tests::history::stories;
 use rivet_tests::local_server::LocalServer;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
@@ -17,10 +17,10 @@ use rivet_tests::sample::{
 };
 use rivet_tests::server::TestApp;
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::rebuild_all;
+use rivet_tests::verify::{head, rebuild_all};
 use serde_json::{Value, json};
 
-use crate::rebuild::{self, on_both, stories};
+use crate::rebuild::Process;
 
 /// A server whose clock advances by some seconds with each step, and the answers of GETs after each step.
 struct Recording {
@@ -39,8 +39,7 @@ struct Moment {
 impl Recording {
     /// Reads everything, and advances the clock.
     async fn look(&mut self) {
-        let position =
-            self.api.get("/api/events?after=0&limit=1").await.expect(200)["head"].as_u64().unwrap();
+        let position = head(&self.api).await;
         let time = self.clock.now().to_rfc3339_opts(SecondsFormat::Micros, true);
         let mut answers = Vec::new();
         for path in &self.paths {
@@ -90,6 +89,7 @@ on_both_stores! {
     what_was_seen_is_seen_again,
     what_has_not_come_is_refused,
     a_history_answers_who_did_what_and_what_came_of_it,
+    rows_of_the_past_are_those_that_were_there,
 }
 
 async fn what_was_seen_is_seen_again(kind: StoreKind) {
@@ -136,8 +136,7 @@ async fn what_was_seen_is_seen_again(kind: StoreKind) {
     api.claim(&jobs[0], "r1").await.expect(200);
     recording.look().await;
     api.cancel(&jobs[1]).await.expect(204);
-    let revised = api.request(Method::PUT, &format!("/api/pipeline/{demanding}"));
-    api.send(revised.json(&pipeline("revised"))).await.expect(200);
+    api.revise(&demanding, &pipeline("revised")).await.expect(200);
     recording.look().await;
     api.complete(&jobs[0], &success()).await.expect(204);
     recording.look().await;
@@ -218,8 +217,8 @@ async fn a_history_answers_who_did_what_and_what_came_of_it(kind: StoreKind) {
     assert_eq!(id(&api.job(&job).await.expect(200)), job);
 }
 
-async fn rows_of_the_past_are_those_that_were_there(store: rebuild::Store) {
-    let process = store.process().await;
+async fn rows_of_the_past_are_those_that_were_there(kind: StoreKind) {
+    let (_store, process) = Process::of(kind).await;
     let running = process.start();
     let read_models = &process.read_models;
     let now = DateTime::from_timestamp(1_700_100_000, 0).unwrap();
@@ -245,10 +244,4 @@ async fn rows_of_the_past_are_those_that_were_there(store: rebuild::Store) {
     let nothing = runners::list_at(read_models, Position(0), None, None, 10).await.unwrap();
     assert_eq!((nothing.items, nothing.next), (vec![], None));
     running.stop().await;
-}
-
-mod rows {
-    use super::*;
-
-    on_both! { rows_of_the_past_are_those_that_were_there }
 }

@@ -7,25 +7,27 @@ use rivet_events::id::{JobId, LeaseId};
 use rivet_events::{Event, Position, StreamId, StreamType};
 use rivet_projections::status::Status;
 use rivet_projections::verify::Report;
-use rivet_tests::history::tell;
+use rivet_tests::history::{stories, tell};
+use rivet_tests::on_both_stores;
+use rivet_tests::store::StoreKind;
 use rivet_tests::wait::eventually;
 use sqlx::Executor as _;
 
 use crate::read_models::told;
-use crate::rebuild::{Process, Store, assert_proven, on_both, stories};
+use crate::rebuild::{Process, assert_proven};
 
 async fn verified(process: &Process) -> Report {
     process.read_models.verify(|_| {}).await.unwrap()
 }
 
-async fn a_verification_finds_damage_and_a_rebuild_repairs_it(store: Store) {
-    let process = told(&store).await;
+async fn a_verification_finds_damage_and_a_rebuild_repairs_it(kind: StoreKind) {
+    let (store, process) = told(kind).await;
     for damage in [
         "delete from jobs_g1 where key = (select min(key) from jobs_g1)",
         "update runners_g1 set document = '{}' where key = (select max(key) from runners_g1)",
         "insert into job_logs_g1 (key, document) values ('nobody', '{}')",
     ] {
-        process.tamper(damage).await;
+        store.execute(damage).await;
     }
     let report = verified(&process).await;
     assert!(!report.is_clean());
@@ -37,10 +39,10 @@ async fn a_verification_finds_damage_and_a_rebuild_repairs_it(store: Store) {
     assert!(process.read_models.rebuild(&["jbos"], |_| {}).await.is_err());
 }
 
-async fn a_verification_compares_every_column(store: Store) {
-    let process = told(&store).await;
-    process.tamper("update jobs_g1 set status = null where key = (select min(key) from jobs_g1)").await;
-    process.tamper("update pipeline_activity_g1 set queued = -1, deleted = null").await;
+async fn a_verification_compares_every_column(kind: StoreKind) {
+    let (store, process) = told(kind).await;
+    store.execute("update jobs_g1 set status = null where key = (select min(key) from jobs_g1)").await;
+    store.execute("update pipeline_activity_g1 set queued = -1, deleted = null").await;
     let report = verified(&process).await;
     let (jobs, rest): (Vec<_>, Vec<_>) = report.differences.iter().partition(|d| d.projection == "jobs");
     let [job] = &jobs[..] else { panic!("{jobs:?}") };
@@ -57,10 +59,10 @@ async fn a_verification_compares_every_column(store: Store) {
     assert_proven(&process).await;
 }
 
-async fn a_verification_compares_what_is_parked_and_skipped(store: Store) {
-    let process = told(&store).await;
-    process.tamper("insert into parked_streams values ('webhooks', 1, 'webhook/1', 5, 'x')").await;
-    process.tamper("insert into skipped_events values ('runners', 1, 7)").await;
+async fn a_verification_compares_what_is_parked_and_skipped(kind: StoreKind) {
+    let (store, process) = told(kind).await;
+    store.execute("insert into parked_streams values ('webhooks', 1, 'webhook/1', 5, 'x')").await;
+    store.execute("insert into skipped_events values ('runners', 1, 7)").await;
     let report = verified(&process).await;
     assert!(!report.is_clean());
     assert_eq!(
@@ -75,8 +77,8 @@ async fn a_verification_compares_what_is_parked_and_skipped(store: Store) {
 }
 
 /// No read model uses the streams of claims.
-async fn a_verification_reads_every_event(store: Store) {
-    let process = told(&store).await;
+async fn a_verification_reads_every_event(kind: StoreKind) {
+    let (store, process) = told(kind).await;
     let answered = ClaimAnswered {
         runner_id: "r".parse().unwrap(),
         request_key: "k".to_owned(),
@@ -90,7 +92,7 @@ async fn a_verification_reads_every_event(store: Store) {
     process.caught_up().await;
     running.stop().await;
     assert_proven(&process).await;
-    process.tamper("update events set payload = '{}' where aggregate_type = 'claim'").await;
+    store.execute("update events set payload = '{}' where aggregate_type = 'claim'").await;
     let report = verified(&process).await;
     assert!(!report.is_clean());
     let [unreadable] = &report.unreadable_events[..] else { panic!("{report:?}") };
@@ -99,13 +101,13 @@ async fn a_verification_reads_every_event(store: Store) {
     assert_eq!(report.differences, vec![]);
 }
 
-async fn a_damaged_row_of_the_log_holds_up_its_stream_alone(store: Store) {
-    let other = store.process().await;
+async fn a_damaged_row_of_the_log_holds_up_its_stream_alone(kind: StoreKind) {
+    let (store, other) = Process::of(kind).await;
     other.tell_all(&stories(14, 10), 1).await;
     // A process has in memory what it has appended itself.
-    let process = store.process().await;
-    process.tamper("update events set metadata = '[1]' where position = 3").await;
-    process.tamper("update events set event_version = 'one' where position = 5").await;
+    let process = Process::over(&store).await;
+    store.execute("update events set metadata = '[1]' where position = 3").await;
+    store.execute("update events set event_version = 'one' where position = 5").await;
     let running = process.start();
     let head = process.caught_up().await;
     let read = process.log.read_all(Position(0), 5).await.unwrap();
@@ -124,20 +126,20 @@ async fn a_damaged_row_of_the_log_holds_up_its_stream_alone(store: Store) {
 }
 
 /// As after the log alone was restored.
-async fn a_verification_checks_the_log_also_where_no_read_model_has_seen_it(store: Store) {
-    let process = store.process().await;
+async fn a_verification_checks_the_log_also_where_no_read_model_has_seen_it(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
     process.tell_all(&stories(14, 10), 1).await;
-    process.tamper("delete from events where position = 3").await;
-    let report = verified(&store.process().await).await;
+    store.execute("delete from events where position = 3").await;
+    let report = verified(&Process::over(&store).await).await;
     assert_eq!((report.position, report.head), (Position(0), process.log.head().await.unwrap()));
     assert!(report.log_faults.contains(&"position 3 is missing".to_owned()), "{report:?}");
 }
 
 /// As after an older log was restored.
-async fn a_verification_tells_read_models_ahead_of_the_log_from_wrong_ones(store: Store) {
-    let process = told(&store).await;
-    process.tamper("delete from events where position > (select max(position) - 5 from events)").await;
-    let report = verified(&store.process().await).await;
+async fn a_verification_tells_read_models_ahead_of_the_log_from_wrong_ones(kind: StoreKind) {
+    let (store, process) = told(kind).await;
+    store.execute("delete from events where position > (select max(position) - 5 from events)").await;
+    let report = verified(&Process::over(&store).await).await;
     assert!(!report.is_clean());
     assert_eq!(report.ahead.len(), process.status().await.len());
     assert_eq!(report.head, process.log.head().await.unwrap());
@@ -147,7 +149,7 @@ async fn a_verification_tells_read_models_ahead_of_the_log_from_wrong_ones(store
     );
 }
 
-on_both! {
+on_both_stores! {
     a_verification_checks_the_log_also_where_no_read_model_has_seen_it,
     a_verification_tells_read_models_ahead_of_the_log_from_wrong_ones,
     a_verification_finds_damage_and_a_rebuild_repairs_it,
@@ -158,8 +160,9 @@ on_both! {
 }
 
 /// Otherwise the leading process would remove what it folds into, and let the archiver delete what it has seen.
-async fn a_verification_that_takes_long_is_not_abandoned(store: Store) {
-    let process = told(&store).await;
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verification_that_takes_long_is_not_abandoned() {
+    let (store, process) = told(StoreKind::Postgres).await;
     let Database::Postgres(pool) = &process.database else { unreachable!() };
     let mut slow = pool.begin().await.unwrap();
     slow.execute("lock table pipelines_g1 in access exclusive mode").await.unwrap();
@@ -169,7 +172,7 @@ async fn a_verification_that_takes_long_is_not_abandoned(store: Store) {
             process.status().await.iter().any(at_head).then_some(())
         })
         .await;
-        process.tamper("update checkpoints set updated_at = 0 where state = 'rebuilding'").await;
+        store.execute("update checkpoints set updated_at = 0 where state = 'rebuilding'").await;
         eventually("every table to be kept", async || {
             let oldest = "select min(updated_at) from checkpoints where state = 'rebuilding'";
             let oldest: i64 = sqlx::query_scalar(oldest).fetch_one(pool).await.unwrap();
@@ -180,11 +183,4 @@ async fn a_verification_that_takes_long_is_not_abandoned(store: Store) {
     };
     let (report, ()) = tokio::join!(verified(&process), look);
     assert!(report.is_clean(), "{report:?}");
-}
-
-mod postgres_only {
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_verification_that_takes_long_is_not_abandoned() {
-        super::a_verification_that_takes_long_is_not_abandoned(super::Store::postgres().await).await;
-    }
 }

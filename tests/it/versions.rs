@@ -1,6 +1,5 @@
 //! Versions of a pipeline: revising, comparing, rolling back, and the version that a job keeps.
 
-use reqwest::Method;
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{UNKNOWN, id, launched, new_pipeline, pipeline, script, success};
@@ -19,10 +18,6 @@ on_both_stores! {
     versions_outlive_their_pipeline,
     of_racing_revisions_each_is_a_version,
     a_revision_of_a_version_that_is_not_current_is_refused,
-}
-
-async fn revise(api: &Client, id: &str, body: &Value) -> Answer {
-    api.send(api.request(Method::PUT, &format!("/api/pipeline/{id}")).json(body)).await
 }
 
 async fn roll_back(api: &Client, id: &str, version: u32) -> Answer {
@@ -45,7 +40,7 @@ async fn a_revision_is_the_next_version(kind: StoreKind) {
     let api = app.client();
     let created = api.create_pipeline(&pipeline("build")).await.expect(200);
     let id = id(&created);
-    let answer = revise(&api, &id, &pipeline("release")).await;
+    let answer = api.revise(&id, &pipeline("release")).await;
     let revised = answer.expect(200);
     assert_eq!((&revised["version"], &revised["name"]), (&json!(2), &json!("release")));
     assert_eq!((&revised["id"], &revised["created_at"]), (&created["id"], &created["created_at"]));
@@ -90,9 +85,9 @@ async fn a_revision_is_checked_as_a_creation_is(kind: StoreKind) {
         (json!({"name": "n", "script": "", "config": {"timeout_seconds": 0}}), "invalid_body"),
         (json!({"name": "no script"}), "invalid_body"),
     ] {
-        revise(&api, &id, &body).await.expect_refusal(422, code);
+        api.revise(&id, &body).await.expect_refusal(422, code);
     }
-    revise(&api, UNKNOWN, &pipeline("build")).await.expect_refusal(404, "pipeline_not_found");
+    api.revise(UNKNOWN, &pipeline("build")).await.expect_refusal(404, "pipeline_not_found");
     roll_back(&api, UNKNOWN, 1).await.expect_refusal(404, "pipeline_not_found");
     assert_eq!(versions(&api, &id).await.len(), 1);
 }
@@ -102,7 +97,7 @@ async fn a_revision_that_changes_nothing_is_no_version(kind: StoreKind) {
     let api = app.client();
     let created = api.create_pipeline(&pipeline("build")).await;
     let id = id(&created.expect(200));
-    let same = revise(&api, &id, &pipeline("build")).await;
+    let same = api.revise(&id, &pipeline("build")).await;
     assert_eq!((same.expect(200), same.position()), (created.json(), created.position()));
     assert_eq!(versions(&api, &id).await.len(), 1);
 }
@@ -114,7 +109,7 @@ async fn a_job_runs_the_version_it_was_launched_with(kind: StoreKind) {
     let before = launched(&api, &id).await;
     let mut new = with_script("-- new");
     new["config"]["env_vars"] = json!({"LEVEL": "2"});
-    revise(&api, &id, &new).await.expect(200);
+    api.revise(&id, &new).await.expect(200);
     let after = launched(&api, &id).await;
     for (job, version, text, level) in [(&before, 1, "-- old", "1"), (&after, 2, "-- new", "2")] {
         assert_eq!(api.job(job).await.expect(200)["pipeline_version"], version);
@@ -134,7 +129,7 @@ async fn a_rollback_runs_an_old_version_anew(kind: StoreKind) {
     let api = app.client();
     let first = api.create_pipeline(&pipeline("one")).await.expect(200);
     let id = id(&first);
-    revise(&api, &id, &pipeline("two")).await.expect(200);
+    api.revise(&id, &pipeline("two")).await.expect(200);
     let back = roll_back(&api, &id, 1).await.expect(200);
     assert_eq!(
         (&back["version"], &back["name"], &back["script"]),
@@ -158,7 +153,7 @@ async fn a_difference_is_told_in_script_and_settings(kind: StoreKind) {
     let id = id(&api.create_pipeline(&with_script("-- a\n-- b\n")).await.expect(200));
     let mut revised = with_script("-- a\n-- c\n");
     revised["config"]["max_retries"] = json!(3);
-    revise(&api, &id, &revised).await.expect(200);
+    api.revise(&id, &revised).await.expect(200);
     let diff = |query: &str| {
         let path = format!("/api/pipeline/{id}/diff{query}");
         let api = api.clone();
@@ -184,7 +179,7 @@ async fn versions_are_read_page_by_page(kind: StoreKind) {
     let api = app.client();
     let id = new_pipeline(&api).await;
     for number in 2..=5 {
-        revise(&api, &id, &pipeline(&format!("v{number}"))).await.expect(200);
+        api.revise(&id, &pipeline(&format!("v{number}"))).await.expect(200);
     }
     let (mut seen, mut next) = (Vec::new(), Some(format!("/api/pipeline/{id}/versions?limit=2")));
     while let Some(path) = next {
@@ -204,7 +199,7 @@ async fn versions_outlive_their_pipeline(kind: StoreKind) {
     api.delete(&format!("/api/pipeline/{id}")).await.expect(204);
     let [only] = &versions(&api, &id).await[..] else { panic!("one version") };
     assert_eq!(only["current"], false);
-    revise(&api, &id, &pipeline("late")).await.expect_refusal(404, "pipeline_not_found");
+    api.revise(&id, &pipeline("late")).await.expect_refusal(404, "pipeline_not_found");
     roll_back(&api, &id, 1).await.expect_refusal(404, "pipeline_not_found");
     api.get(&format!("/api/pipeline/{UNKNOWN}/versions")).await.expect_refusal(404, "pipeline_not_found");
 }
@@ -214,7 +209,7 @@ async fn of_racing_revisions_each_is_a_version(kind: StoreKind) {
     let api = app.client();
     let id = new_pipeline(&api).await;
     let bodies: Vec<Value> = (0..8).map(|n| json!({"script": script(&format!("n{n}"), "")})).collect();
-    let answers = futures_util::future::join_all(bodies.iter().map(|body| revise(&api, &id, body))).await;
+    let answers = futures_util::future::join_all(bodies.iter().map(|body| api.revise(&id, body))).await;
     let mut numbers: Vec<u64> = Vec::new();
     for answer in answers {
         // Only four definitions are read at a time; the other requests are repeated.
@@ -233,16 +228,16 @@ async fn a_revision_of_a_version_that_is_not_current_is_refused(kind: StoreKind)
     let app = TestApp::start(kind).await;
     let api = app.client();
     let id = new_pipeline(&api).await;
-    let second = revise(&api.with("if-match", "\"1\""), &id, &pipeline("second")).await.expect(200);
+    let second = api.with("if-match", "\"1\"").revise(&id, &pipeline("second")).await.expect(200);
     assert_eq!(second["version"], 2);
-    let refused = revise(&api.with("if-match", "\"1\""), &id, &pipeline("third")).await;
+    let refused = api.with("if-match", "\"1\"").revise(&id, &pipeline("third")).await;
     refused.expect_refusal(412, "version_changed");
     // The same request again, as after a lost answer.
-    let again = revise(&api.with("if-match", "\"1\""), &id, &pipeline("second")).await.expect(200);
+    let again = api.with("if-match", "\"1\"").revise(&id, &pipeline("second")).await.expect(200);
     assert_eq!(again, second);
     assert_eq!(versions(&api, &id).await.len(), 2);
     for tag in ["2", "W/\"2\"", "\"two\"", "*"] {
-        let refused = revise(&api.with("if-match", tag), &id, &pipeline("third")).await;
+        let refused = api.with("if-match", tag).revise(&id, &pipeline("third")).await;
         refused.expect_refusal(400, "invalid_header");
     }
 }

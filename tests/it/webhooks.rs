@@ -11,8 +11,8 @@ use rivet_tests::receiver::{Received, Receiver};
 use rivet_tests::sample::{UNKNOWN, id, launched, new_claimed_job, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::events;
-use rivet_tests::wait::eventually;
+use rivet_tests::verify::{events, recorded};
+use rivet_tests::wait::{eventually, until_shown};
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -59,11 +59,7 @@ async fn arrivals(receiver: &Receiver, count: usize) -> Vec<Received> {
 }
 
 async fn status(api: &Client, webhook: &str, status: &str) -> Value {
-    eventually("the webhook to change", async || {
-        let found = api.get(&format!("/api/webhooks/{webhook}")).await.expect(200);
-        (found["status"] == status).then_some(found)
-    })
-    .await
+    until_shown(api, &format!("/api/webhooks/{webhook}"), "status", status).await
 }
 
 async fn every_wanted_event_is_delivered_in_order(kind: StoreKind) {
@@ -183,8 +179,8 @@ async fn a_webhook_that_fails_for_too_long_is_paused_and_can_be_resumed(kind: St
     let paused = status(&api, &webhook, "paused").await;
     assert_eq!(paused["paused"]["cause"], "failing");
     assert_eq!(paused["paused"]["error"], "it answered 503 Service Unavailable");
-    let told = api.get("/api/events?type=webhook.paused").await.expect(200);
-    assert_eq!(told["events"][0]["payload"]["position"], paused["paused"]["position"]);
+    let told = recorded(&api, "webhook.paused").await;
+    assert_eq!(told[0]["payload"]["position"], paused["paused"]["position"]);
     // The events that it missed meanwhile are delivered.
     new_job(&api).await;
     receiver.answer_always(None);

@@ -125,6 +125,12 @@ impl Client {
         self.post("/api/runners/register", &json!({"runner_id": runner})).await
     }
 
+    /// Registers a runner without capabilities, as the process that this id names.
+    pub async fn boot(&self, runner: &str, boot_id: &str) -> Answer {
+        let body = json!({"runner_id": runner, "capabilities": [], "boot_id": boot_id});
+        self.post("/api/runners/register", &body).await
+    }
+
     /// A heartbeat, without a body, as runners send it.
     pub async fn heartbeat(&self, runner: &str) -> Answer {
         self.send(self.request(Method::POST, &format!("/api/runners/{runner}/heartbeat"))).await
@@ -133,11 +139,13 @@ impl Client {
     /// Creates a pipeline, in either dialect. If the server has no room for one more script, nothing is stored, and
     /// the request is repeated.
     pub async fn create_pipeline(&self, body: &Value) -> Answer {
-        eventually("room for a script", async || {
-            let answer = self.post(CREATE_PIPELINE, body).await;
-            (!answer.has_no_room()).then_some(answer)
-        })
-        .await
+        self.send_script(|| self.request(Method::POST, CREATE_PIPELINE).json(body)).await
+    }
+
+    /// Revises a pipeline, repeated as [`Self::create_pipeline`] is.
+    pub async fn revise(&self, pipeline: &str, body: &Value) -> Answer {
+        let path = format!("/api/pipeline/{pipeline}");
+        self.send_script(|| self.request(Method::PUT, &path).json(body)).await
     }
 
     /// Launches a job.
@@ -258,10 +266,15 @@ impl Client {
         body: impl Into<Vec<u8>>,
     ) -> Answer {
         let body = body.into();
+        let request =
+            || self.request(method.clone(), path).header(CONTENT_TYPE, content_type).body(body.clone());
+        if path == CREATE_PIPELINE { self.send_script(request).await } else { self.send(request()).await }
+    }
+
+    async fn send_script(&self, request: impl Fn() -> RequestBuilder) -> Answer {
         eventually("room for a script", async || {
-            let request = self.request(method.clone(), path).header(CONTENT_TYPE, content_type);
-            let answer = self.send(request.body(body.clone())).await;
-            (path != CREATE_PIPELINE || !answer.has_no_room()).then_some(answer)
+            let answer = self.send(request()).await;
+            (!answer.has_no_room()).then_some(answer)
         })
         .await
     }

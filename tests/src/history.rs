@@ -2,6 +2,8 @@
 //! seed gives the same history.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use rivet_events::event::UnreadableEvent;
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{
     Concurrency, ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent,
@@ -18,6 +20,8 @@ use rivet_events::runner::{
     RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned,
 };
 use rivet_events::{Event, Metadata, StreamId, Version};
+use serde_json::json;
+use serde_json::value::to_raw_value;
 
 /// Generates histories.
 #[derive(Debug)]
@@ -39,7 +43,6 @@ pub type Story = (StreamId, Vec<Event>);
 
 impl Storyteller {
     /// A generator whose histories depend only on `seed`, except for the ids in them.
-    #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
             seed,
@@ -71,9 +74,6 @@ impl Storyteller {
     }
 
     /// The streams of all pipelines, and of the first runners.
-    ///
-    /// # Panics
-    /// Never: the names of runners are valid.
     pub fn stage(&mut self) -> Vec<Story> {
         let mut stories = Vec::new();
         for pipeline_id in self.pipelines.clone() {
@@ -136,9 +136,6 @@ impl Storyteller {
     }
 
     /// The stream of one job, from its launch to its end or to where the history stops, and that of its log.
-    ///
-    /// # Panics
-    /// Never: the names of runners are valid.
     pub fn job(&mut self) -> [Story; 2] {
         let job_id = JobId::generate();
         self.jobs += 1;
@@ -357,10 +354,32 @@ fn definition(script: &str) -> PipelineDefinition {
     }
 }
 
+/// A history of that many jobs: the streams of the stage, and then those of the jobs and of their logs.
+pub fn stories(seed: u64, jobs: usize) -> Vec<Story> {
+    let mut teller = Storyteller::new(seed);
+    let mut stories = teller.stage();
+    stories.extend((0..jobs).flat_map(|_| teller.job()));
+    stories
+}
+
+/// An event of a type that no build knows.
+pub fn unreadable(event_type: &str) -> Event {
+    Event::Unreadable(UnreadableEvent {
+        payload: to_raw_value(&json!({"type": event_type})).expect("invariant: JSON is JSON"),
+        event_type: event_type.to_owned(),
+        event_version: 7,
+        error: String::new(),
+    })
+}
+
+/// Appends streams from their beginnings, many at once, `step` events of each at a time.
+pub async fn tell_all(log: &dyn EventLog, stories: &[Story], step: usize) {
+    for some in stories.chunks(64) {
+        join_all(some.iter().map(|story| tell(log, story, step))).await;
+    }
+}
+
 /// Appends a stream from its beginning, `step` events at a time.
-///
-/// # Panics
-/// If the log does not accept it.
 pub async fn tell(log: &dyn EventLog, (stream, events): &Story, step: usize) {
     for (n, events) in events.chunks(step).enumerate() {
         let write = StreamWrite {

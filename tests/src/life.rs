@@ -1,4 +1,4 @@
-//! The ordinary life of a job, event by event: for benchmarks, in which every job must cost the same.
+//! The ordinary life of a job, event by event, without chance: in benchmarks, every job must cost the same.
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};

@@ -84,7 +84,7 @@ pub fn assert_follows(event: &Value, cause: &Value, request: &str) {
 /// A new job of a new pipeline; its id.
 pub async fn new_job(client: &Client) -> String {
     let pipeline = new_pipeline(client).await;
-    id(&client.launch(&pipeline, &json!({})).await.expect(200))
+    launched(client, &pipeline).await
 }
 
 /// A new job that `runner` has claimed; its id.

@@ -2,6 +2,12 @@
 
 use std::path::PathBuf;
 
+use rivet_events::database::{self, Database};
+use rivet_events::log::{self, LogSettings};
+use sqlx::Executor as _;
+use sqlx::sqlite::SqliteArguments;
+
+use crate::history::{Story, tell_all};
 use crate::postgres::{Cluster, Durability};
 
 /// The kinds of databases.
@@ -46,14 +52,15 @@ impl Store {
         }
     }
 
-    /// Creates a database in a PostgreSQL of its own, which keeps what it committed when it is killed.
-    pub async fn in_own_cluster() -> Self {
-        Self::in_cluster(Cluster::start(Durability::Full).await).await
-    }
-
-    /// Creates a database in a given cluster, which is dropped with it.
-    pub async fn in_cluster(cluster: Cluster) -> Self {
-        Self { url: cluster.create_database().await, place: Place::Own(Box::new(cluster)) }
+    /// As [`Self::create`], but PostgreSQL is one of its own, which keeps what it committed when it is killed.
+    pub async fn durable(kind: StoreKind) -> Self {
+        match kind {
+            StoreKind::Sqlite => Self::create(kind).await,
+            StoreKind::Postgres => {
+                let cluster = Cluster::start(Durability::Full).await;
+                Self { url: cluster.create_database().await, place: Place::Own(Box::new(cluster)) }
+            }
+        }
     }
 
     /// The cluster of this database.
@@ -71,6 +78,36 @@ impl Store {
     /// Its URL, for `--database-url`.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Opens it as another process would, with the tables of the log.
+    pub async fn open(&self) -> Database {
+        let database = Database::connect(&self.url).await.expect("it is there");
+        database.migrate().await.expect("its log is that of this build, or none");
+        database
+    }
+
+    /// Appends these streams to its log, `step` events at a time.
+    pub async fn tell(&self, stories: &[Story], step: usize) {
+        let database = self.open().await;
+        let log = log::open(&database, LogSettings::default()).await.expect("it has the tables");
+        tell_all(&*log, stories, step).await;
+        log.close().await;
+        database.close().await;
+    }
+
+    /// Runs statements as one transaction, behind the back of all processes.
+    pub async fn execute(&self, statements: &str) {
+        let database = Database::connect(&self.url).await.expect("it is there");
+        let executed = match &database {
+            Database::Postgres(pool) => pool.execute(statements).await.map(drop),
+            Database::Sqlite(sqlite) => {
+                let synced = database::Durability::Synced;
+                sqlite.transact(synced, statements, SqliteArguments::default()).await.map(drop)
+            }
+        };
+        executed.unwrap_or_else(|error| panic!("{statements}: {error}"));
+        database.close().await;
     }
 }
 

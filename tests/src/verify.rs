@@ -40,6 +40,12 @@ pub async fn head(api: &Client) -> u64 {
     page["head"].as_u64().expect("the head is a position")
 }
 
+/// The events of a type, in order of position; of many, the first thousand.
+pub async fn recorded(api: &Client, event_type: &str) -> Vec<Value> {
+    let page = api.get(&format!("/api/events?type={event_type}&limit={PAGE}")).await.expect(200);
+    page["events"].as_array().expect("events are a list").clone()
+}
+
 /// All events, in order of position.
 pub async fn events(api: &Client) -> Vec<Value> {
     events_after(api, 0).await

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::client::Client;
@@ -26,6 +27,34 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         assert!(Instant::now() < deadline, "waited {DEADLINE:?} in vain for {what}");
         sleep(PAUSE).await;
     }
+}
+
+/// What is at a path, once this member of it has this value.
+pub async fn until_shown(api: &Client, path: &str, member: &str, value: &str) -> Value {
+    eventually(&format!("{path} to show {value} as its {member}"), async || {
+        let found = api.get(path).await.expect(200);
+        (found[member] == value).then_some(found)
+    })
+    .await
+}
+
+/// A job, once it has this status.
+pub async fn until_job_is(api: &Client, job: &str, status: &str) -> Value {
+    until_shown(api, &format!("/api/jobs/{job}"), "status", status).await
+}
+
+/// A job, once it has ended.
+pub async fn until_ended(api: &Client, job: &str) -> Value {
+    until_shown(api, &format!("/api/jobs/{job}"), "phase", "ended").await
+}
+
+/// Waits until a metric without labels has this value.
+pub async fn until_counted(api: &Client, metric: &str, value: usize) {
+    let line = format!("{metric} {value}");
+    eventually(&line, async || {
+        api.get("/metrics").await.text.lines().any(|found| found == line).then_some(())
+    })
+    .await;
 }
 
 /// Repeats `act` for at least this long, to check that time alone changes nothing.

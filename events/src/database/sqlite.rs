@@ -66,7 +66,7 @@ impl Durability {
 /// the lock is fair, and wakes the next one at once. There is only one connection, since with two, each commit of one
 /// would invalidate the page cache of the other.
 #[derive(Debug)]
-pub struct SqliteWriter {
+pub(super) struct SqliteWriter {
     options: SqliteConnectOptions,
     /// `None` after a transaction on it failed: then a new one is opened. After some failures, a full disk among
     /// them, SQLite rolls back by itself, and the driver is wrong about open transactions on that connection for
@@ -87,7 +87,7 @@ impl SqliteWriter {
     ///
     /// # Errors
     /// If a new connection is needed and cannot be opened.
-    pub async fn statements(&mut self, durability: Durability) -> sqlx::Result<&mut SqliteConnection> {
+    pub(super) async fn statements(&mut self, durability: Durability) -> sqlx::Result<&mut SqliteConnection> {
         if self.durability != Some(durability) {
             self.run(durability, "", SqliteArguments::default()).await?;
         }
@@ -234,7 +234,7 @@ impl SqliteDatabase {
     }
 
     /// Waits for the lock on the writing connection, in order of arrival. Hold it for one statement.
-    pub async fn write(&self) -> MutexGuard<'_, SqliteWriter> {
+    pub(super) async fn write(&self) -> MutexGuard<'_, SqliteWriter> {
         self.writer.lock().await
     }
 

@@ -24,6 +24,10 @@ impl<'de> Deserialize<'de> for Wait {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use axum::extract::Query;
+
     use super::*;
 
     fn read(text: &str) -> Option<Duration> {
@@ -41,10 +45,19 @@ mod tests {
         for text in ["-1", "0.5", "\"1\"", "null"] {
             assert_eq!(read(text), None, "{text}");
         }
-        for text in ["inf", "NaN", "-1", "a"] {
-            let text: serde::de::value::StrDeserializer<'_, serde::de::value::Error> =
-                serde::de::IntoDeserializer::into_deserializer(text);
-            assert!(Wait::deserialize(text).is_err());
+    }
+
+    #[test]
+    fn a_query_spells_it_as_json_does() {
+        let read = |text: &str| {
+            let uri = format!("/?wait_ms={text}").parse().unwrap();
+            let query = Query::<HashMap<String, Wait>>::try_from_uri(&uri);
+            query.ok().map(|query| query["wait_ms"].0)
+        };
+        assert_eq!(read("700"), Some(Duration::from_millis(700)));
+        assert_eq!(read("18446744073709551616"), Some(MAX_WAIT));
+        for text in ["-1", "0.5", "a", "inf", "NaN"] {
+            assert_eq!(read(text), None, "{text}");
         }
     }
 }

@@ -15,8 +15,8 @@ async fn a_verification_compares_the_index_with_the_segments(kind: StoreKind) {
     let (job, other) = (new_logged_job(&client, 2).await, new_logged_job(&client, 3).await);
     assert_archived(&place.archive().await, "archived 2 logs");
     server.terminate().await;
-    place.tamper("create table kept_logs as select * from archived_logs").await;
-    place.tamper("create table kept_segments as select * from archive_segments").await;
+    place.store.execute("create table kept_logs as select * from archived_logs").await;
+    place.store.execute("create table kept_segments as select * from archive_segments").await;
 
     let missing = |job: &str, events: usize| {
         format!("lacks events 1 to {events} of job_log/{job}, from entry 1 on, in ")
@@ -30,7 +30,7 @@ async fn a_verification_compares_the_index_with_the_segments(kind: StoreKind) {
         ("delete from archive_segments".to_owned(), &both_missing),
         ("update archive_segments set object = 'another'".to_owned(), &both_missing),
     ] {
-        place.tamper(&damage).await;
+        place.store.execute(&damage).await;
         let verified = place.run(&["verify", "--json"]).await;
         assert_eq!(verified.status.code(), Some(1), "{damage}: {verified:?}");
         let report: Value = serde_json::from_slice(&verified.stdout).unwrap();
@@ -47,9 +47,13 @@ async fn a_verification_compares_the_index_with_the_segments(kind: StoreKind) {
                 "{damage}: {faults:?}"
             );
         }
-        place.tamper("delete from archived_logs; insert into archived_logs select * from kept_logs").await;
         place
-            .tamper("delete from archive_segments; insert into archive_segments select * from kept_segments")
+            .store
+            .execute("delete from archived_logs; insert into archived_logs select * from kept_logs")
+            .await;
+        place
+            .store
+            .execute("delete from archive_segments; insert into archive_segments select * from kept_segments")
             .await;
         place.assert_proven().await;
     }

@@ -3,22 +3,19 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
-use std::sync::Arc;
 
-use rivet_events::database::{Database, Durability};
-use rivet_events::log::{self, LogSettings};
-use rivet_projections::ReadModels;
+use rivet_events::database::Database;
 use rivet_tests::client::Client;
-use rivet_tests::history::{Storyteller, tell};
+use rivet_tests::history::stories;
 use rivet_tests::sample::{entry, new_claimed_job, success};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::recorded;
 use rivet_tests::wait::eventually;
-use serde_json::Value;
-use sqlx::Executor as _;
 use tokio::process::Child;
 
 use crate::cli::{command, printed, run_on};
+use crate::rebuild::Process;
 
 /// Archives every log of an ended job, however recently it ended.
 pub(super) const ARCHIVE: [&str; 4] = ["--older-than", "1ms", "--log-grace", "1ms"];
@@ -89,20 +86,7 @@ impl Place {
         } else {
             "delete from checkpoints where generation = 99"
         };
-        self.tamper(statement).await;
-    }
-
-    /// Changes the database behind the back of all processes.
-    pub(super) async fn tamper(&self, statements: &str) {
-        match Database::connect(self.store.url()).await.unwrap() {
-            Database::Sqlite(sqlite) => {
-                let mut writer = sqlite.write().await;
-                writer.statements(Durability::Synced).await.unwrap().execute(statements).await.unwrap();
-            }
-            Database::Postgres(pool) => {
-                pool.execute(statements).await.unwrap();
-            }
-        }
+        self.store.execute(statement).await;
     }
 
     /// Starts `archive` while nothing may be deleted from the log, as if a read model were being rebuilt, and kills it
@@ -114,12 +98,6 @@ impl Place {
         archiver.kill().await.unwrap();
         self.pretend_rebuild(false).await;
     }
-}
-
-/// The payloads of all events of a type.
-pub(super) async fn recorded(client: &Client, event_type: &str) -> Vec<Value> {
-    let page = client.get(&format!("/api/events?after=0&limit=1000&type={event_type}")).await.expect(200);
-    page["events"].as_array().unwrap().iter().map(|event| event["payload"].clone()).collect()
 }
 
 pub(super) fn said(output: &Output) -> String {
@@ -144,16 +122,7 @@ pub(super) async fn new_logged_job(client: &Client, batches: usize) -> String {
 
 /// Appends jobs that ended years ago; with enough of them, archiving takes several transactions.
 pub(super) async fn tell_stories(place: &Place, jobs: usize) {
-    let database = Database::connect(place.store.url()).await.unwrap();
-    database.migrate().await.unwrap();
-    let log = log::open(&database, LogSettings::default()).await.unwrap();
-    let _made = ReadModels::open(database.clone(), Arc::clone(&log)).await.unwrap();
-    let mut teller = Storyteller::new(8);
-    let mut stories = teller.stage();
-    stories.extend((0..jobs).flat_map(|_| teller.job()));
-    for some in stories.chunks(128) {
-        futures_util::future::join_all(some.iter().map(|story| tell(&*log, story, 4))).await;
-    }
-    log.close().await;
-    database.close().await;
+    let process = Process::over(&place.store).await;
+    process.tell_all(&stories(8, jobs), 4).await;
+    process.close().await;
 }

@@ -3,25 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rivet_events::Position;
-use rivet_events::database::Database;
-use rivet_events::log::{self, LogSettings};
 use rivet_events::segments::{Block, format};
-use rivet_projections::{ReadModels, Released};
+use rivet_projections::Released;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::id;
 use rivet_tests::sse::EventStream;
 use rivet_tests::store::StoreKind;
-use rivet_tests::verify::rebuild_all;
+use rivet_tests::verify::{list, rebuild_all, recorded};
 use rivet_tests::wait::eventually;
 use serde_json::Value;
 
-use super::place::{Place, assert_archived, new_logged_job, recorded, said, tell_stories};
+use super::place::{Place, assert_archived, new_logged_job, said, tell_stories};
 use crate::cli::{json_lines, printed};
+use crate::rebuild::Process;
 
 on_both_stores! {
     jobs_that_are_not_kept_are_forgotten,
@@ -37,7 +35,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 /// All jobs by id, without what depends on which runners are online.
 async fn all_jobs(client: &Client) -> BTreeMap<String, Value> {
-    let jobs = rivet_tests::verify::list(client, "/api/jobs").await;
+    let jobs = list(client, "/api/jobs").await;
     let without_wait = |mut job: Value| {
         job.as_object_mut().unwrap().remove("waiting");
         (id(&job), job)
@@ -67,7 +65,8 @@ async fn assert_forgotten(place: &Place, client: &Client, jobs: &[String]) {
 /// No recorded segment is left. A killed archiver may have left objects that it had not recorded yet.
 async fn assert_no_segment_is_left(place: &Place, client: &Client) {
     let archived = recorded(client, "archive.segment_archived").await;
-    let objects: Vec<&str> = archived.iter().map(|archived| archived["object"].as_str().unwrap()).collect();
+    let objects: Vec<&str> =
+        archived.iter().map(|archived| archived["payload"]["object"].as_str().unwrap()).collect();
     assert!(!objects.is_empty());
     let left = place.segments();
     assert!(!left.iter().any(|file| objects.iter().any(|object| file.ends_with(object))), "{left:?}");
@@ -115,7 +114,7 @@ async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
 
     // The events of the purge are in the log, up to the last one.
     let purged = recorded(&client, "archive.jobs_purged").await;
-    let purged: u64 = purged.iter().map(|purged| purged["jobs"].as_u64().unwrap()).sum();
+    let purged: u64 = purged.iter().map(|purged| purged["payload"]["jobs"].as_u64().unwrap()).sum();
     assert_eq!(purged, forgotten.len() as u64);
 }
 
@@ -193,13 +192,10 @@ async fn a_release_that_comes_after_the_purge_leaves_nothing(kind: StoreKind) {
     let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
     assert!(said(&forgotten).contains("forgot"), "{forgotten:?}");
 
-    let database = Database::connect(place.store.url()).await.unwrap();
-    let log = log::open(&database, LogSettings::default()).await.unwrap();
-    let read_models = ReadModels::open(database.clone(), Arc::clone(&log)).await.unwrap();
-    let released = read_models.release(1, "1", &blocks, Position(1)).await.unwrap();
+    let process = Process::over(&place.store).await;
+    let released = process.read_models.release(1, "1", &blocks, Position(1)).await.unwrap();
     assert_eq!((released, place.count("archived_logs").await), (Released::Done, 0));
-    log.close().await;
-    database.close().await;
+    process.close().await;
     place.assert_proven().await;
 }
 

@@ -6,10 +6,24 @@ use rivet_events::Position;
 use rivet_events::id::JobId;
 use rivet_events::log::LogSettings;
 
-use super::fixture::{Store, append, assert_dense, cancel_requested, read_to_end, table_only, write};
+use rivet_tests::on_both_stores;
+use rivet_tests::store::{Store, StoreKind};
 
-pub(super) async fn a_read_is_bounded_in_bytes(store: Store) {
-    let log = store.open(LogSettings { read_bytes: 4_096, ..table_only() }).await;
+use super::fixture::{Place, append, assert_dense, cancel_requested, open, read_to_end, table_only, write};
+
+on_every_log! { a_read_is_bounded_in_bytes }
+
+mod of_tables {
+    use super::*;
+
+    on_both_stores! {
+        a_read_beyond_what_is_heard_of_is_bounded_in_bytes,
+        a_range_of_large_events_goes_on_past_those_that_were_taken_out,
+    }
+}
+
+async fn a_read_is_bounded_in_bytes(place: Place) {
+    let log = place.open(LogSettings { read_bytes: 4_096, ..table_only() }).await;
     for bytes in [10, 1_500, 1_500, 1_500, 9_000, 10, 10, 3_000].repeat(5) {
         let job = JobId::generate();
         log.append(append(vec![write(job, 0, vec![cancel_requested(job, "x".repeat(bytes))])]))
@@ -33,10 +47,11 @@ pub(super) async fn a_read_is_bounded_in_bytes(store: Store) {
     }
 }
 
-/// Over SQLite, a process hears of no append of another one; over PostgreSQL, it may not have heard of it yet.
-pub(super) async fn a_read_beyond_what_is_heard_of_is_bounded_in_bytes(store: Store) {
+/// A process may not have heard yet of what another one has appended.
+async fn a_read_beyond_what_is_heard_of_is_bounded_in_bytes(kind: StoreKind) {
+    let store = Store::create(kind).await;
     let settings = LogSettings { read_bytes: 4_096, poll_interval: Duration::from_hours(1), ..table_only() };
-    let (one, other) = (store.open(settings).await, store.open(settings).await);
+    let (one, other) = (open(&store, settings).await, open(&store, settings).await);
     for _ in 0..40 {
         let job = JobId::generate();
         let event = cancel_requested(job, "x".repeat(1_000));
@@ -53,14 +68,15 @@ pub(super) async fn a_read_beyond_what_is_heard_of_is_bounded_in_bytes(store: St
     assert_dense(&read_to_end(&one).await);
 }
 
-pub(super) async fn a_range_of_large_events_goes_on_past_those_that_were_taken_out(store: Store) {
-    let log = store.open(LogSettings { read_bytes: 4_096, ..table_only() }).await;
+async fn a_range_of_large_events_goes_on_past_those_that_were_taken_out(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let log = open(&store, LogSettings { read_bytes: 4_096, ..table_only() }).await;
     for _ in 0..100 {
         let job = JobId::generate();
         let event = cancel_requested(job, "x".repeat(1_000));
         log.append(append(vec![write(job, 0, vec![event])])).await.unwrap();
     }
-    store.tamper("delete from events where position between 5 and 80").await;
+    store.execute("delete from events where position between 5 and 80").await;
     let (mut reached, mut positions) = (Position(0), Vec::new());
     for reads in 1.. {
         let (events, to) = log.read_range(reached, Position(90)).await.unwrap();

@@ -5,10 +5,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 use rivet_events::id::JobId;
-use rivet_events::log::AppendError;
+use rivet_events::log::{AppendError, LogSettings};
 use rivet_events::{Envelope, Position};
 
-use super::fixture::{Log, append, assert_dense, claimed, launched, write};
+use super::fixture::{Log, Place, append, assert_dense, claim, claimed, launched, write};
+
+on_every_log! { positions_are_dense_and_in_commit_order }
+
+async fn positions_are_dense_and_in_commit_order(place: Place) {
+    readers_never_see_a_gap_or_a_late_event(vec![place.open(LogSettings::default()).await]).await;
+}
 
 /// Runs 64 writers over the given logs of one store, and one reader per log that follows it to the end.
 pub(super) async fn readers_never_see_a_gap_or_a_late_event(logs: Vec<Log>) {
@@ -23,12 +29,12 @@ pub(super) async fn readers_never_see_a_gap_or_a_late_event(logs: Vec<Log>) {
         async move {
             let job = JobId::generate();
             for n in 0..APPENDS as u64 {
-                let own = vec![write(job, 2 * n, vec![launched(job), claimed(job, 1)])];
+                let own = vec![write(job, 2 * n, vec![launched(job), claimed(job)])];
                 log.append(append(own)).await.unwrap();
                 stored.fetch_add(2, Ordering::Relaxed);
                 // Also an append that may be stale, to a stream that all writers share.
                 let expected = shared_version.load(Ordering::Relaxed);
-                let raced = log.append(append(vec![write(shared, expected, vec![claimed(shared, 1)])])).await;
+                let raced = log.append(claim(shared, expected)).await;
                 match raced {
                     Ok(_) => {
                         stored.fetch_add(1, Ordering::Relaxed);

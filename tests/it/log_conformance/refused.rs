@@ -5,11 +5,14 @@ use rivet_events::id::JobId;
 use rivet_events::log::{AppendError, LogSettings, StreamWrite};
 use rivet_events::{StreamId, StreamType, Version};
 
-use super::fixture::{Store, append, assert_dense, launch, launched, read_to_end};
+use rivet_tests::store::{Store, StoreKind};
+
+use super::fixture::{append, assert_dense, launch, launched, open, read_to_end};
 
 #[tokio::test]
 async fn an_append_that_the_database_refuses_fails_alone() {
-    let log = Store::postgres().await.open(LogSettings::default()).await;
+    let store = Store::create(StoreKind::Postgres).await;
+    let log = open(&store, LogSettings::default()).await;
     // Too long for an index, even when it is compressed.
     let id: String = (0..500).map(|_| JobId::generate().to_string()).collect();
     let too_long = append(vec![StreamWrite {

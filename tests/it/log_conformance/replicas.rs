@@ -1,23 +1,22 @@
-//! What holds when several processes append to one log, or change its tables. On SQLite the other process is a
-//! command beside the server.
+//! What holds when several processes append to one log, at once or one after the other, or change its tables. On
+//! SQLite the other process is a command beside the server.
 
 use std::time::Duration;
 
 use futures_util::future::{join, join_all, join3};
 use rivet_events::database::Database;
 use rivet_events::id::JobId;
-use rivet_events::log::{AppendError, Appended, LogSettings};
+use rivet_events::log::{self, AppendError, Appended, LogSettings};
 use rivet_events::{Position, StreamId, StreamType, Version};
 use rivet_tests::on_both_stores;
-use rivet_tests::postgres::Cluster;
 use rivet_tests::stalling_proxy::StallingProxy;
-use rivet_tests::store::StoreKind;
+use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
 use sqlx::PgPool;
 
 use super::fixture::{
-    Store, append, assert_dense, cancel_requested, claimed, launch, launched, migrated, read_to_end,
-    table_only, write,
+    append, assert_dense, cancel_requested, claim, claimed, launch, launched, open, read_to_end, table_only,
+    write,
 };
 use super::order::readers_never_see_a_gap_or_a_late_event;
 
@@ -27,31 +26,47 @@ const BREAK_WRITERS: &str = "
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_share_one_order() {
-    let store = Store::postgres().await;
-    let logs = vec![store.open(LogSettings::default()).await, store.open(LogSettings::default()).await];
+    let store = Store::create(StoreKind::Postgres).await;
+    let logs = vec![open(&store, LogSettings::default()).await, open(&store, LogSettings::default()).await];
     readers_never_see_a_gap_or_a_late_event(logs).await;
 }
 
 on_both_stores! {
+    reopening_keeps_everything,
     a_stream_that_another_process_moved_conflicts_alone,
     a_condition_on_what_another_process_moved_refuses_its_append_alone,
     a_stream_that_was_purged_begins_anew,
 }
 
+async fn reopening_keeps_everything(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let job = JobId::generate();
+    let first = open(&store, LogSettings::default()).await;
+    let stored = first.append(append(vec![write(job, 0, vec![launched(job), claimed(job)])])).await.unwrap();
+    drop(first);
+    let second = open(&store, LogSettings::default()).await;
+    assert_eq!(*second.watch().borrow(), Position(2));
+    assert_eq!(second.read_all(Position(0), 10).await.unwrap(), stored.envelopes);
+    assert!(matches!(second.append(launch(job)).await, Err(AppendError::Conflict { .. })));
+    let next = second.append(claim(job, 2)).await.unwrap();
+    assert_eq!(next.position(), Position(3));
+}
+
 async fn a_stream_that_another_process_moved_conflicts_alone(kind: StoreKind) {
-    let store = Store::of(kind).await;
-    let (one, other) = (store.open(LogSettings::default()).await, store.open(LogSettings::default()).await);
+    let store = Store::create(kind).await;
+    let (one, other) =
+        (open(&store, LogSettings::default()).await, open(&store, LogSettings::default()).await);
     let (moved, unseen, kept) = (JobId::generate(), JobId::generate(), JobId::generate());
     // The batch of the first process expects all three at the versions that it last knew.
     for job in [moved, kept] {
         one.append(launch(job)).await.unwrap();
     }
-    other.append(append(vec![write(moved, 1, vec![claimed(moved, 1)])])).await.unwrap();
+    other.append(claim(moved, 1)).await.unwrap();
     other.append(launch(unseen)).await.unwrap();
 
     let outcomes = join_all([
-        one.append(append(vec![write(moved, 1, vec![claimed(moved, 1)])])),
-        one.append(append(vec![write(kept, 1, vec![claimed(kept, 1)])])),
+        one.append(claim(moved, 1)),
+        one.append(claim(kept, 1)),
         one.append(launch(unseen)),
         one.append(launch(JobId::generate())),
     ])
@@ -64,13 +79,14 @@ async fn a_stream_that_another_process_moved_conflicts_alone(kind: StoreKind) {
 }
 
 async fn a_condition_on_what_another_process_moved_refuses_its_append_alone(kind: StoreKind) {
-    let store = Store::of(kind).await;
-    let (one, other) = (store.open(LogSettings::default()).await, store.open(LogSettings::default()).await);
+    let store = Store::create(kind).await;
+    let (one, other) =
+        (open(&store, LogSettings::default()).await, open(&store, LogSettings::default()).await);
     let (moved, still) = (JobId::generate(), JobId::generate());
     for job in [moved, still] {
         one.append(launch(job)).await.unwrap();
     }
-    other.append(append(vec![write(moved, 1, vec![claimed(moved, 1)])])).await.unwrap();
+    other.append(claim(moved, 1)).await.unwrap();
 
     let launch_if = |condition: JobId| {
         let job = JobId::generate();
@@ -91,17 +107,17 @@ async fn a_condition_on_what_another_process_moved_refuses_its_append_alone(kind
 }
 
 async fn a_stream_that_was_purged_begins_anew(kind: StoreKind) {
-    let store = Store::of(kind).await;
-    let (one, other) = (store.open(LogSettings::default()).await, store.open(LogSettings::default()).await);
+    let store = Store::create(kind).await;
+    let (one, other) =
+        (open(&store, LogSettings::default()).await, open(&store, LogSettings::default()).await);
     let job = JobId::generate();
-    let claim = || append(vec![write(job, 1, vec![claimed(job, 1)])]);
     one.append(launch(job)).await.unwrap();
-    other.append(claim()).await.unwrap();
+    other.append(claim(job, 1)).await.unwrap();
     one.append(launch(JobId::generate())).await.unwrap();
-    store.tamper(&format!("delete from events where aggregate_id = '{job}'")).await;
+    store.execute(&format!("delete from events where aggregate_id = '{job}'")).await;
 
     // A process that knows the former stream may get a conflict, but only once.
-    for (log, next) in [(&one, launch(job)), (&other, claim())] {
+    for (log, next) in [(&one, launch(job)), (&other, claim(job, 1))] {
         let outcome = match log.append(next.clone()).await {
             Err(AppendError::Conflict { .. }) => log.append(next).await,
             outcome => outcome,
@@ -119,24 +135,24 @@ fn conflicts(outcomes: &[Result<Appended, AppendError>]) -> Vec<bool> {
 
 #[tokio::test]
 async fn a_log_that_was_put_back_goes_on_from_its_end() {
-    let store = Store::postgres().await;
-    let log = store.open(LogSettings::default()).await;
+    let store = Store::create(StoreKind::Postgres).await;
+    let log = open(&store, LogSettings::default()).await;
     for _ in 0..3 {
         log.append(launch(JobId::generate())).await.unwrap();
     }
-    store.tamper("delete from events where position > 1").await;
+    store.execute("delete from events where position > 1").await;
     assert_eq!(log.append(launch(JobId::generate())).await.unwrap().position(), Position(2));
 }
 
 #[tokio::test]
 async fn a_stream_that_a_failover_cut_short_gets_no_hole() {
-    let store = Store::postgres().await;
-    let log = store.open(LogSettings::default()).await;
+    let store = Store::create(StoreKind::Postgres).await;
+    let log = open(&store, LogSettings::default()).await;
     let job = JobId::generate();
     log.append(launch(job)).await.unwrap();
-    log.append(append(vec![write(job, 1, vec![claimed(job, 1)])])).await.unwrap();
-    store.tamper("delete from events where position > 1").await;
-    store.tamper(BREAK_WRITERS).await;
+    log.append(claim(job, 1)).await.unwrap();
+    store.execute("delete from events where position > 1").await;
+    store.execute(BREAK_WRITERS).await;
 
     let next = || append(vec![write(job, 2, vec![cancel_requested(job, String::new())])]);
     let lost = log.append(next()).await;
@@ -149,25 +165,27 @@ async fn a_stream_that_a_failover_cut_short_gets_no_hole() {
 /// As [`a_stream_that_a_failover_cut_short_gets_no_hole`], before the batch on the old connection has failed.
 #[tokio::test]
 async fn a_batch_over_a_new_connection_makes_no_hole_either() {
-    let store = Store::postgres().await;
-    let log = store.open(LogSettings::default()).await;
+    let store = Store::create(StoreKind::Postgres).await;
+    let log = open(&store, LogSettings::default()).await;
     let job = JobId::generate();
     log.append(launch(job)).await.unwrap();
-    log.append(append(vec![write(job, 1, vec![claimed(job, 1)])])).await.unwrap();
-    let Store::Postgres(Database::Postgres(pool)) = &store else { unreachable!() };
+    log.append(claim(job, 1)).await.unwrap();
+    let Database::Postgres(pool) = store.open().await else { unreachable!() };
     let mut holder = pool.begin().await.unwrap();
     sqlx::query("select pg_advisory_xact_lock(7248163301)").execute(&mut *holder).await.unwrap();
 
     let hanging = log.append(launch(JobId::generate()));
     let after_failover = async {
-        eventually("the first batch to hang", async || (waiting_batches(pool).await == 1).then_some(()))
+        eventually("the first batch to hang", async || (waiting_batches(&pool).await == 1).then_some(()))
             .await;
-        store.tamper("delete from events where position > 1").await;
+        store.execute("delete from events where position > 1").await;
         let next = log.append(append(vec![write(job, 2, vec![cancel_requested(job, String::new())])]));
         let others = join_all((0..40).map(|_| log.append(launch(JobId::generate()))));
         let release = async {
-            eventually("the second batch to hang", async || (waiting_batches(pool).await == 2).then_some(()))
-                .await;
+            eventually("the second batch to hang", async || {
+                (waiting_batches(&pool).await == 2).then_some(())
+            })
+            .await;
             holder.rollback().await.unwrap();
         };
         let (next, others, ()) = join3(next, others, release).await;
@@ -194,24 +212,24 @@ async fn waiting_batches(pool: &PgPool) -> i64 {
 
 #[tokio::test]
 async fn an_append_that_does_not_get_its_turn_is_not_stored_later() {
-    let store = Store::postgres().await;
-    let log = store.open(LogSettings::default()).await;
-    let Store::Postgres(Database::Postgres(pool)) = &store else { unreachable!() };
+    let store = Store::create(StoreKind::Postgres).await;
+    let log = open(&store, LogSettings::default()).await;
+    let Database::Postgres(pool) = store.open().await else { unreachable!() };
     let mut holder = pool.begin().await.unwrap();
     sqlx::query("select pg_advisory_xact_lock(7248163301)").execute(&mut *holder).await.unwrap();
     let refused = log.append(launch(JobId::generate())).await;
     assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
-    assert_eq!(waiting_batches(pool).await, 0);
+    assert_eq!(waiting_batches(&pool).await, 0);
     holder.rollback().await.unwrap();
     assert_eq!(log.append(launch(JobId::generate())).await.unwrap().position(), Position(1));
 }
 
 #[tokio::test]
 async fn a_replica_learns_of_the_appends_of_another() {
-    let store = Store::postgres().await;
+    let store = Store::create(StoreKind::Postgres).await;
     // The poll is far too slow, so it is the notification that brings the news.
     let settings = LogSettings { poll_interval: Duration::from_hours(1), ..LogSettings::default() };
-    let (one, other) = (store.open(settings).await, store.open(settings).await);
+    let (one, other) = (open(&store, settings).await, open(&store, settings).await);
     let mut watch = other.watch();
     let stored = one.append(launch(JobId::generate())).await.unwrap();
     watch.wait_for(|head| *head == stored.position()).await.unwrap();
@@ -220,10 +238,10 @@ async fn a_replica_learns_of_the_appends_of_another() {
 
 #[tokio::test]
 async fn the_writer_survives_the_loss_of_its_connection() {
-    let store = Store::postgres().await;
-    let log = store.open(LogSettings::default()).await;
+    let store = Store::create(StoreKind::Postgres).await;
+    let log = open(&store, LogSettings::default()).await;
     log.append(launch(JobId::generate())).await.unwrap();
-    store.tamper(BREAK_WRITERS).await;
+    store.execute(BREAK_WRITERS).await;
     let lost = log.append(launch(JobId::generate())).await;
     assert!(matches!(lost, Err(AppendError::Unavailable(_))), "{lost:?}");
     let job = JobId::generate();
@@ -234,10 +252,10 @@ async fn the_writer_survives_the_loss_of_its_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_whose_connections_fall_silent_goes_on_over_new_ones() {
-    let url = Cluster::shared().await.create_database().await;
-    let other = Store::Postgres(migrated(&url).await).open(table_only()).await;
-    let proxy = StallingProxy::start(&url);
-    let one = Store::Postgres(migrated(proxy.url()).await).open(table_only()).await;
+    let store = Store::create(StoreKind::Postgres).await;
+    let other = open(&store, table_only()).await;
+    let proxy = StallingProxy::start(store.url());
+    let one = log::open(&Database::connect(proxy.url()).await.unwrap(), table_only()).await.unwrap();
     one.append(launch(JobId::generate())).await.unwrap();
 
     proxy.stall();

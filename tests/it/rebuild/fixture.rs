@@ -4,50 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use futures_util::future::join_all;
 use rivet_events::Position;
-use rivet_events::database::{Database, Durability};
+use rivet_events::database::Database;
 use rivet_events::log::{self, EventLog, LogSettings};
 use rivet_projections::ReadModels;
 use rivet_projections::status::Status;
-use rivet_tests::history::{Story, Storyteller, tell};
-use rivet_tests::postgres::Cluster;
-use sqlx::Executor as _;
+use rivet_tests::history::{Story, tell_all};
+use rivet_tests::store::{Store, StoreKind};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 pub(super) const LONG: Duration = Duration::from_mins(1);
-
-pub(crate) struct Store {
-    url: String,
-    _directory: Option<tempfile::TempDir>,
-}
-
-impl Store {
-    #[expect(clippy::unused_async, reason = "the same call makes either store")]
-    pub(crate) async fn sqlite() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", directory.path().join("rivet.db").display());
-        Self { url, _directory: Some(directory) }
-    }
-
-    pub(crate) async fn postgres() -> Self {
-        Self { url: Cluster::shared().await.create_database().await, _directory: None }
-    }
-
-    /// Another process over the same store.
-    pub(crate) async fn process(&self) -> Process {
-        self.process_with(LogSettings::default()).await
-    }
-
-    pub(super) async fn process_with(&self, settings: LogSettings) -> Process {
-        let database = Database::connect(&self.url).await.unwrap();
-        database.migrate().await.unwrap();
-        let log = log::open(&database, settings).await.unwrap();
-        let read_models = ReadModels::open(database.clone(), Arc::clone(&log)).await.unwrap();
-        Process { database, log, read_models }
-    }
-}
 
 pub(crate) struct Process {
     pub(crate) database: Database,
@@ -56,6 +23,31 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// A process over a store of its own.
+    pub(crate) async fn of(kind: StoreKind) -> (Store, Self) {
+        let store = Store::create(kind).await;
+        let process = Self::over(&store).await;
+        (store, process)
+    }
+
+    /// Another process over a store.
+    pub(crate) async fn over(store: &Store) -> Self {
+        Self::with(store, LogSettings::default()).await
+    }
+
+    pub(super) async fn with(store: &Store, settings: LogSettings) -> Self {
+        let database = store.open().await;
+        let log = log::open(&database, settings).await.unwrap();
+        let read_models = ReadModels::open(database.clone(), Arc::clone(&log)).await.unwrap();
+        Self { database, log, read_models }
+    }
+
+    /// Ends in order what does not run any more.
+    pub(crate) async fn close(self) {
+        self.log.close().await;
+        self.database.close().await;
+    }
+
     pub(crate) fn start(&self) -> Running {
         let shutdown = CancellationToken::new();
         let (read_models, token) = (self.read_models.clone(), shutdown.clone());
@@ -74,28 +66,8 @@ impl Process {
         self.read_models.status(DateTime::UNIX_EPOCH).await.unwrap()
     }
 
-    /// Changes the database without the read models noticing.
-    pub(crate) async fn tamper(&self, statement: &str) {
-        match &self.database {
-            Database::Postgres(pool) => pool.execute(statement).await.unwrap().rows_affected(),
-            Database::Sqlite(sqlite) => {
-                let mut writer = sqlite.write().await;
-                writer
-                    .statements(Durability::Synced)
-                    .await
-                    .unwrap()
-                    .execute(statement)
-                    .await
-                    .unwrap()
-                    .rows_affected()
-            }
-        };
-    }
-
     pub(crate) async fn tell_all(&self, stories: &[Story], step: usize) {
-        for some in stories.chunks(64) {
-            join_all(some.iter().map(|story| tell(&*self.log, story, step))).await;
-        }
+        tell_all(&*self.log, stories, step).await;
     }
 }
 
@@ -114,13 +86,6 @@ impl Running {
     pub(super) fn kill(self) {
         self.task.abort();
     }
-}
-
-pub(crate) fn stories(seed: u64, jobs: usize) -> Vec<Story> {
-    let mut teller = Storyteller::new(seed);
-    let mut stories = teller.stage();
-    stories.extend((0..jobs).flat_map(|_| teller.job()));
-    stories
 }
 
 pub(crate) async fn assert_proven(process: &Process) {

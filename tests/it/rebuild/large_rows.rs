@@ -7,8 +7,11 @@ use chrono::DateTime;
 use rivet_events::job::{JobCancelled, JobEvent};
 use rivet_events::log::{Append, StreamWrite};
 use rivet_events::{Event, Metadata, Position, Version};
+use rivet_tests::history::stories;
+use rivet_tests::on_both_stores;
+use rivet_tests::store::StoreKind;
 
-use super::{Process, Store, assert_proven, on_both, stories};
+use super::{Process, assert_proven};
 
 /// Launches jobs with parameters of that length. Returns what cancels them all at once.
 async fn launch_large(process: &Process, jobs: usize, bytes: usize) -> Append {
@@ -34,8 +37,8 @@ async fn launch_large(process: &Process, jobs: usize, bytes: usize) -> Append {
     Append { writes: cancelled, metadata: Metadata::default(), recorded_at: DateTime::UNIX_EPOCH }
 }
 
-async fn large_rows_are_folded_in_smaller_batches(store: Store) {
-    let process = store.process().await;
+async fn large_rows_are_folded_in_smaller_batches(kind: StoreKind) {
+    let (_store, process) = Process::of(kind).await;
     let running = process.start();
     // Four rows have nearly 16 MiB.
     let cancel_all = launch_large(&process, 12, 4_000_000).await;
@@ -55,19 +58,19 @@ async fn large_rows_are_folded_in_smaller_batches(store: Store) {
     assert_proven(&process).await;
 }
 
-async fn large_rows_are_verified_in_smaller_pages(store: Store) {
-    let process = store.process().await;
+async fn large_rows_are_verified_in_smaller_pages(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
     let running = process.start();
     launch_large(&process, 12, 1_000_000).await;
     process.caught_up().await;
     running.stop().await;
     assert_proven(&process).await;
-    process.tamper("update jobs_g1 set document = document || ' '").await;
+    store.execute("update jobs_g1 set document = document || ' '").await;
     let report = process.read_models.verify(|_| {}).await.unwrap();
     assert_eq!(report.differences.len(), 4, "with documents of 2 MB each, in 8 MiB");
 }
 
-on_both! {
+on_both_stores! {
     large_rows_are_folded_in_smaller_batches,
     large_rows_are_verified_in_smaller_pages,
 }

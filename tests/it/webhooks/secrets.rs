@@ -1,7 +1,6 @@
 //! Secrets of webhooks: they are never shown to anybody, and are deleted with their webhook.
 
 use rivet_events::Position;
-use rivet_events::database::Database;
 use rivet_events::deliveries::Deliveries;
 use rivet_events::id::WebhookId;
 use rivet_tests::on_both_stores;
@@ -49,7 +48,7 @@ async fn a_secret_without_a_webhook_is_forgotten(kind: StoreKind) {
     let server = Server::start(&store, &[ALLOW]).await;
     let webhook: WebhookId = create(&server.client(), &receiver, &json!({})).await.parse().unwrap();
     server.terminate().await;
-    let database = Database::connect(store.url()).await.unwrap();
+    let database = store.open().await;
     let kept = Deliveries::new(&database);
     let (orphan, on_its_way): (WebhookId, _) =
         ("0197f6a0-2c11-7c3e-8a55-0a1b2c3d4e5f".parse().unwrap(), WebhookId::generate());
