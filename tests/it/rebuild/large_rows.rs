@@ -41,7 +41,7 @@ async fn large_rows_are_folded_in_smaller_batches(kind: StoreKind) {
     let (_store, process) = Process::of(kind).await;
     let running = process.start();
     // Four rows have nearly 16 MiB.
-    let cancel_all = launch_large(&process, 12, 4_000_000).await;
+    let cancel_all = launch_large(&process, 5, 4_000_000).await;
     let launched = process.caught_up().await;
     running.stop().await;
     process.log.append(cancel_all).await.unwrap();
