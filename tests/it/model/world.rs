@@ -229,13 +229,20 @@ impl<'a> World<'a> {
         let (client, lease) = self.sender(place, sender);
         let answer = client.heartbeat(&name).await;
         let held: Vec<(&Job, &Holder)> = self.jobs.iter().filter_map(|job| job.held_by(&name)).collect();
-        if lease.is_some_and(|lease| held.iter().all(|(_, holder)| holder.lease != lease)) {
+        if lease.as_ref().is_some_and(|lease| held.iter().all(|(_, holder)| holder.lease != *lease)) {
             return compare(&answer, Err((409, "lease_lost")));
         }
         compare(&answer, Ok(204))?;
         let stop = held.iter().filter(|(_, holder)| holder.cancel.is_some()).map(|(job, _)| &*job.id);
         let told = answer.header("rivet-cancel").into_iter().flat_map(|ids| ids.split(','));
-        equal("jobs to stop", &json!(told.collect::<BTreeSet<_>>()), &json!(stop.collect::<BTreeSet<_>>()))
+        equal("jobs to stop", &json!(told.collect::<BTreeSet<_>>()), &json!(stop.collect::<BTreeSet<_>>()))?;
+        // A holder that has sent its lease has to send it from then on.
+        for job in &mut self.jobs {
+            if let State::Running(holder) = &mut job.state {
+                holder.fencing |= lease.as_ref() == Some(&holder.lease);
+            }
+        }
+        Ok(())
     }
 
     /// A client that sends the lease of this sender, and that lease.
