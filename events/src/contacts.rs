@@ -21,7 +21,7 @@ impl Contacts {
     #[must_use]
     pub fn new(database: &Database) -> Self {
         match database {
-            Database::Postgres(pool) => Self(Some(pool.clone())),
+            Database::Postgres(postgres) => Self(Some(postgres.pool.clone())),
             Database::Sqlite(_) => Self(None),
         }
     }

@@ -3,19 +3,19 @@
 
 mod checkpointer;
 mod dedicated;
+mod last_seen;
 mod packed;
+mod postgres;
 mod schema;
 mod sqlite;
 
-use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgPool};
-use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 pub use self::dedicated::DedicatedPool;
 pub use self::packed::PackedTexts;
+pub use self::postgres::PostgresDatabase;
 pub use self::sqlite::{Durability, SqliteDatabase, SqliteTransaction};
 use crate::log::StoreError;
 
@@ -28,16 +28,11 @@ pub const BEGIN_DERIVED: &str =
 /// How long a statement waits for a connection before it fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a connection may take to answer a ping when it is returned to the pool; if it takes longer, it is closed.
-/// A caller that gave up waiting for an answer returns its connection too. If the server is gone without a word, such
-/// a connection would otherwise occupy its place in the pool for a quarter of an hour.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// An open database. Clones share their connections.
 #[derive(Debug, Clone)]
 pub enum Database {
     /// A server, which any number of equal processes share.
-    Postgres(PgPool),
+    Postgres(PostgresDatabase),
     /// A file, which belongs to one server process.
     Sqlite(SqliteDatabase),
 }
@@ -67,33 +62,7 @@ impl Database {
     /// `postgres://user@host/name`.
     pub async fn connect(url: &str) -> Result<Self, DatabaseError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            let options = PgConnectOptions::from_str(url)
-                .map_err(connect_error)?
-                .application_name("rivet-orchestrator")
-                .options([
-                    // Suppresses notices such as "already exists, skipping".
-                    ("client_min_messages", "warning"),
-                    // Whatever the server's default: each statement after a lock needs a fresh snapshot.
-                    ("default_transaction_isolation", r"read\ committed"),
-                ])
-                .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
-            let pool = PgPoolOptions::new()
-                .max_connections(10)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .test_before_acquire(false)
-                .after_release(|connection, _| {
-                    Box::pin(async move {
-                        let whole = timeout(RELEASE_TIMEOUT, connection.ping()).await;
-                        whole.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
-                    })
-                })
-                .connect_with(options.clone())
-                .await;
-            match pool {
-                Ok(pool) => Ok(Self::Postgres(pool)),
-                Err(sqlx::Error::PoolTimedOut) => Err(connect_error(obstacle(&options).await)),
-                Err(error) => Err(connect_error(error)),
-            }
+            PostgresDatabase::connect(url).await.map(Self::Postgres)
         } else if url.starts_with("sqlite:") {
             SqliteDatabase::open(url).await.map(Self::Sqlite)
         } else {
@@ -114,20 +83,23 @@ impl Database {
         }
     }
 
+    /// Cancelled once the database is found to have lost events that this process has seen, as after a failover or a
+    /// restore: the process has to begin again. On PostgreSQL alone: a file that is exchanged below a server is
+    /// damaged.
+    #[must_use]
+    pub fn lost_events(&self) -> CancellationToken {
+        match self {
+            Self::Postgres(postgres) => postgres.last_seen.lost(),
+            Self::Sqlite(_) => CancellationToken::new(),
+        }
+    }
+
     /// Closes all connections, once the work under way on them has ended.
     pub async fn close(&self) {
         match self {
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(postgres) => postgres.pool.close().await,
             Self::Sqlite(sqlite) => sqlite.close().await,
         }
-    }
-}
-
-/// Finds out why no connection can be opened, by opening one: the pool only reports that it took too long.
-async fn obstacle(options: &PgConnectOptions) -> sqlx::Error {
-    match timeout(ACQUIRE_TIMEOUT, options.connect()).await {
-        Ok(Err(error)) => error,
-        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
     }
 }
 

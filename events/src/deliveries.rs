@@ -56,8 +56,8 @@ pub struct Delivery {
 macro_rules! execute {
     ($database:expr, $text:literal $(, $value:expr)*) => {
         match $database {
-            Database::Postgres(pool) => {
-                sqlx::query($text)$(.bind($value))*.execute(pool).await?;
+            Database::Postgres(postgres) => {
+                sqlx::query($text)$(.bind($value))*.execute(&postgres.pool).await?;
             }
             Database::Sqlite(sqlite) => {
                 let mut args = SqliteArguments::default();
@@ -99,7 +99,9 @@ impl Deliveries {
         const TEXT: &str = "select secret, position, progress from webhook_deliveries where webhook_id = $1";
         let id = webhook.to_string();
         let row: Option<(String, i64, String)> = match &self.0 {
-            Database::Postgres(pool) => sqlx::query_as(TEXT).bind(id).fetch_optional(pool).await?,
+            Database::Postgres(postgres) => {
+                sqlx::query_as(TEXT).bind(id).fetch_optional(&postgres.pool).await?
+            }
             Database::Sqlite(sqlite) => sqlx::query_as(TEXT).bind(id).fetch_optional(&sqlite.readers).await?,
         };
         Ok(row.map(|(secret, position, progress)| Delivery {
@@ -113,7 +115,7 @@ impl Deliveries {
     pub async fn all(&self) -> Result<Vec<WebhookId>, StoreError> {
         const TEXT: &str = "select webhook_id from webhook_deliveries";
         let ids: Vec<String> = match &self.0 {
-            Database::Postgres(pool) => sqlx::query_scalar(TEXT).fetch_all(pool).await?,
+            Database::Postgres(postgres) => sqlx::query_scalar(TEXT).fetch_all(&postgres.pool).await?,
             Database::Sqlite(sqlite) => sqlx::query_scalar(TEXT).fetch_all(&sqlite.readers).await?,
         };
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())

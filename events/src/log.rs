@@ -26,7 +26,6 @@ mod observer;
 pub(crate) mod postgres;
 mod recent;
 pub(crate) mod sqlite;
-mod stream_versions;
 mod threshold;
 mod waiting;
 mod writer;
@@ -48,8 +47,8 @@ pub async fn open_observed(
     observer: Arc<dyn LogObserver>,
 ) -> Result<Arc<dyn EventLog>, ReadError> {
     Ok(match database {
-        Database::Postgres(pool) => {
-            let keeper = postgres::PostgresKeeper::new(pool.clone());
+        Database::Postgres(postgres) => {
+            let keeper = postgres::PostgresKeeper::new(postgres.clone());
             Arc::new(GroupedLog::open(keeper, settings, observer).await?)
         }
         Database::Sqlite(sqlite) => {
@@ -88,8 +87,6 @@ pub struct LogSettings {
     pub recent_events: usize,
     /// Bytes of payload in the cache of the newest events.
     pub recent_bytes: usize,
-    /// Streams whose version is cached after an append: at least so many, at most twice as many.
-    pub known_streams: usize,
     /// How often a database that several processes share is polled for the events of the others.
     pub poll_interval: Duration,
 }
@@ -104,7 +101,6 @@ impl Default for LogSettings {
             read_bytes: 16 << 20,
             recent_events: 8_192,
             recent_bytes: 16 << 20,
-            known_streams: 16_384,
             poll_interval: Duration::from_millis(200),
         }
     }

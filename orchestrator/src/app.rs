@@ -121,6 +121,12 @@ impl App {
         Ok(Self { parts, database, log })
     }
 
+    /// Cancelled once the database is found to have lost events: then a new server has to be built.
+    #[must_use]
+    pub fn lost_events(&self) -> CancellationToken {
+        self.database.lost_events()
+    }
+
     /// Serves until `shutdown`. Then: reports itself as not ready for the drain delay, so that load balancers notice;
     /// stops accepting connections and lets requests finish; appends what is still queued; ends the background tasks
     /// and closes the database.

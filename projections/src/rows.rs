@@ -71,10 +71,10 @@ pub(crate) enum Transaction<'a> {
 impl Store {
     pub(crate) fn new(database: Database) -> Self {
         match database {
-            Database::Postgres(pool) => {
-                let writers = Arc::new(DedicatedPool::new(&pool, WRITERS, TIMEOUT, WRITER_SESSION));
-                let readers = Arc::new(DedicatedPool::new(&pool, READERS, TIMEOUT, READER_SESSION));
-                Self::Postgres { pool, writers, readers }
+            Database::Postgres(postgres) => {
+                let writers = Arc::new(DedicatedPool::new(&postgres, WRITERS, TIMEOUT, WRITER_SESSION));
+                let readers = Arc::new(DedicatedPool::new(&postgres, READERS, TIMEOUT, READER_SESSION));
+                Self::Postgres { pool: postgres.pool, writers, readers }
             }
             Database::Sqlite(sqlite) => Self::Sqlite(sqlite),
         }

@@ -15,6 +15,7 @@ macro_rules! on_every_log {
 }
 
 mod appends;
+mod failover;
 mod fixture;
 mod large_events;
 mod order;

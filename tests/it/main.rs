@@ -19,6 +19,7 @@ mod dialect_b;
 mod disk_full;
 mod downtime;
 mod errors;
+mod failover;
 mod faults;
 mod feed;
 mod feed_under_load;

@@ -9,7 +9,7 @@ use cqrs_es::event_sink::EventSink;
 use cqrs_es::persist::PersistedEventStore;
 use cqrs_es::{Aggregate, AggregateContext, DomainEvent, EventStore};
 use postgres_es::PostgresEventRepository;
-use rivet_events::database::Database;
+use rivet_events::database::{Database, PostgresDatabase};
 use rivet_events::id::JobId;
 use rivet_events::job::JobEvent;
 use rivet_events::log::{self, Append, LogSettings, StreamWrite};
@@ -64,7 +64,9 @@ async fn an_aggregate_loads_from_the_log_through_postgres_es() {
     let place = Store::create(StoreKind::Postgres).await;
     let database = place.open().await;
     let log = log::open(&database, LogSettings::default()).await.unwrap();
-    let Database::Postgres(pool) = database else { unreachable!("the URL is one of PostgreSQL") };
+    let Database::Postgres(PostgresDatabase { pool, .. }) = database else {
+        unreachable!("the URL is one of PostgreSQL")
+    };
     let store = PersistedEventStore::<_, History>::new_event_store(PostgresEventRepository::new(pool));
 
     let (job, other) = (JobId::generate(), JobId::generate());

@@ -278,9 +278,12 @@ async fn a_read_model_that_a_newer_build_fills_takes_nobody_the_lease() {
     store
         .execute("insert into checkpoints select projection, 2, 99, 'rebuilding', 0, updated_at from checkpoints where projection = 'jobs'")
         .await;
-    let Database::Postgres(pool) = &process.database else { unreachable!() };
+    let Database::Postgres(postgres) = &process.database else { unreachable!() };
     let lease = async || -> (String, i64) {
-        sqlx::query_as("select owner, renewed_at from projector_lease").fetch_one(pool).await.unwrap()
+        sqlx::query_as("select owner, renewed_at from projector_lease")
+            .fetch_one(&postgres.pool)
+            .await
+            .unwrap()
     };
     let (owner, mut renewed_at) = lease().await;
     // The first renewal may have begun before.
@@ -301,8 +304,8 @@ async fn a_lock_on_a_retired_table_is_in_nobodys_way() {
     let running = process.start();
     process.tell_all(&stories(24, 10), 1).await;
     process.caught_up().await;
-    let Database::Postgres(pool) = &process.database else { unreachable!() };
-    let mut backup = pool.begin().await.unwrap();
+    let Database::Postgres(postgres) = &process.database else { unreachable!() };
+    let mut backup = postgres.pool.begin().await.unwrap();
     backup.execute("lock table jobs_g1 in access share mode").await.unwrap();
     process.read_models.rebuild(&["jobs"], |_| {}).await.unwrap();
     store.execute("update checkpoints set updated_at = 0 where state = 'retired'").await;

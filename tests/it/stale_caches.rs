@@ -198,25 +198,6 @@ async fn a_launch_is_refused_only_by_the_version_that_is_current_at_all_replicas
     other.launch(&pipeline, &json!({"x": 0})).await.expect_refusal(422, "invalid_parameters");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_launch_goes_by_what_a_failover_has_left_of_the_pipeline() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let server = Server::start(&store, &[]).await;
-    let api = server.client();
-    let pipeline = new_pipeline(&api).await;
-    let ended = launched(&api, &pipeline).await;
-    let kept = api.cancel(&ended).await.position();
-    let mut database = PgConnection::connect(store.url()).await.unwrap();
-    for again in [false, true] {
-        let lost = json!({"script": script(&format!("lost {again}"), "")});
-        api.revise(&pipeline, &lost).await.expect(200);
-        let lost = format!("delete from events where position > {kept}");
-        assert!(sqlx::query(&lost).execute(&mut database).await.unwrap().rows_affected() > 0);
-        let answer = if again { api.retry(&ended).await } else { api.launch(&pipeline, &json!({})).await };
-        assert_eq!(answer.expect(200)["pipeline_version"], 1);
-    }
-}
-
 /// The streams of pipelines and runners become long. Their first events are made unreadable here, to show that nobody
 /// reads them again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -137,9 +137,11 @@ async fn a_verification_checks_the_log_also_where_no_read_model_has_seen_it(kind
 
 /// As after an older log was restored.
 async fn a_verification_tells_read_models_ahead_of_the_log_from_wrong_ones(kind: StoreKind) {
-    let (store, process) = told(kind).await;
+    let (store, told) = told(kind).await;
+    told.close().await;
     store.execute("delete from events where position > (select max(position) - 5 from events)").await;
-    let report = verified(&Process::over(&store).await).await;
+    let process = Process::over(&store).await;
+    let report = verified(&process).await;
     assert!(!report.is_clean());
     assert_eq!(report.ahead.len(), process.status().await.len());
     assert_eq!(report.head, process.log.head().await.unwrap());
@@ -163,8 +165,8 @@ on_both_stores! {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verification_that_takes_long_is_not_abandoned() {
     let (store, process) = told(StoreKind::Postgres).await;
-    let Database::Postgres(pool) = &process.database else { unreachable!() };
-    let mut slow = pool.begin().await.unwrap();
+    let Database::Postgres(postgres) = &process.database else { unreachable!() };
+    let mut slow = postgres.pool.begin().await.unwrap();
     slow.execute("lock table pipelines_g1 in access exclusive mode").await.unwrap();
     let look = async {
         let at_head = |status: &Status| status.state == "rebuilding" && status.position == status.head;
@@ -175,7 +177,7 @@ async fn a_verification_that_takes_long_is_not_abandoned() {
         store.execute("update checkpoints set updated_at = 0 where state = 'rebuilding'").await;
         eventually("every table to be kept", async || {
             let oldest = "select min(updated_at) from checkpoints where state = 'rebuilding'";
-            let oldest: i64 = sqlx::query_scalar(oldest).fetch_one(pool).await.unwrap();
+            let oldest: i64 = sqlx::query_scalar(oldest).fetch_one(&postgres.pool).await.unwrap();
             (oldest > 0).then_some(())
         })
         .await;

@@ -177,12 +177,31 @@ impl Cluster {
         .await;
     }
 
+    /// Stops the cluster, copies its files, and starts it again.
+    pub async fn back_up(&self) {
+        self.stop();
+        copy(&self.data(), &self.backup());
+        self.resume().await;
+    }
+
+    /// Kills the cluster, and starts it again with the files of [`Self::back_up`]: what was committed since is lost.
+    pub async fn fall_back(&self) {
+        self.kill();
+        fs::remove_dir_all(self.data()).expect("nobody writes there any more");
+        copy(&self.backup(), &self.data());
+        self.resume().await;
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://rivet@localhost:5432/{database}?host={}", self.directory.display())
     }
 
     fn data(&self) -> PathBuf {
         self.directory.join("data")
+    }
+
+    fn backup(&self) -> PathBuf {
+        self.directory.join("backup")
     }
 
     fn run(&self, program: &str, arguments: &[&str]) {
@@ -211,6 +230,12 @@ impl Drop for Cluster {
         drop(self.watchdog.stdin.take());
         let _ = self.watchdog.wait();
     }
+}
+
+/// Copies a directory with its owners and permissions.
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").args([from, to]).status();
+    assert!(copied.is_ok_and(|status| status.success()), "{} cannot be copied", from.display());
 }
 
 fn watch_over(directory: &Path) -> Child {

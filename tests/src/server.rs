@@ -144,6 +144,11 @@ impl Server {
     /// As [`Self::terminate`], for a caller that puts another server in its place.
     pub async fn end(&mut self) -> ExitStatus {
         self.signal(Signal::TERM);
+        self.ended().await
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(&mut self) -> ExitStatus {
         eventually("the server to end", async || self.process.try_wait().expect("it is our child")).await
     }
 }

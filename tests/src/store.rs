@@ -100,7 +100,7 @@ impl Store {
     pub async fn execute(&self, statements: &str) {
         let database = Database::connect(&self.url).await.expect("it is there");
         let executed = match &database {
-            Database::Postgres(pool) => pool.execute(statements).await.map(drop),
+            Database::Postgres(postgres) => postgres.pool.execute(statements).await.map(drop),
             Database::Sqlite(sqlite) => {
                 let synced = database::Durability::Synced;
                 sqlite.transact(synced, statements, SqliteArguments::default()).await.map(drop)

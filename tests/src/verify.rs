@@ -105,7 +105,7 @@ async fn newest_generations(database: &Database) -> BTreeMap<String, i64> {
     let newest = "select projection, max(generation) from checkpoints group by projection";
     let found: Result<Vec<(String, i64)>, sqlx::Error> = match database {
         Database::Sqlite(sqlite) => sqlx::query_as(newest).fetch_all(&sqlite.readers).await,
-        Database::Postgres(pool) => sqlx::query_as(newest).fetch_all(pool).await,
+        Database::Postgres(postgres) => sqlx::query_as(newest).fetch_all(&postgres.pool).await,
     };
     found.expect("a server has made them").into_iter().collect()
 }

@@ -2,15 +2,16 @@
 //! time: the writers and readers of the log and of the read models.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Executor, PgConnection, PgPool};
+use sqlx::{ConnectOptions, Executor, PgConnection};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::ACQUIRE_TIMEOUT;
+use super::last_seen::LastSeen;
+use super::{ACQUIRE_TIMEOUT, PostgresDatabase};
 use crate::log::StoreError;
 
 /// Makes the server compress large values with LZ4, if it was built with it: that takes a fraction of the time.
@@ -29,6 +30,8 @@ pub struct DedicatedPool {
     session: &'static str,
     /// How long the work of a caller may take.
     work_timeout: Duration,
+    /// What a new connection must find in the log.
+    last_seen: Arc<LastSeen>,
     /// Limits the number of connections.
     permits: Semaphore,
     /// Connections that are not in use, all of them intact.
@@ -42,34 +45,34 @@ impl fmt::Debug for DedicatedPool {
 }
 
 impl DedicatedPool {
-    /// A pool of at most `most` connections to the database of `pool`; `session` is run on each new one. Work that
+    /// A pool of at most `most` connections to `database`; `session` is run on each new one. Work that
     /// takes longer than `work_timeout` is cancelled: a server that is gone without a word never answers.
     #[must_use]
-    pub fn new(pool: &PgPool, most: usize, work_timeout: Duration, session: &'static str) -> Self {
-        let options = (*pool.connect_options()).clone();
-        Self { options, session, work_timeout, permits: Semaphore::new(most), idle: Mutex::default() }
+    pub fn new(
+        database: &PostgresDatabase,
+        most: usize,
+        work_timeout: Duration,
+        session: &'static str,
+    ) -> Self {
+        Self {
+            options: (*database.pool.connect_options()).clone(),
+            session,
+            work_timeout,
+            last_seen: Arc::clone(&database.last_seen),
+            permits: Semaphore::new(most),
+            idle: Mutex::default(),
+        }
     }
 
     /// Runs `work` on a connection, which is closed if the work fails or is cancelled. If it fails or takes too long,
     /// all idle connections are closed too: whatever broke one has most likely broken the others.
     ///
     /// # Errors
-    /// The error of `work`, or that there is no connection, or no answer in time.
+    /// The error of `work`, or that there is no connection, or no answer in time, or that the database has lost
+    /// events that this process has seen.
     pub async fn run<T, E: Into<StoreError>>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
-    ) -> Result<T, StoreError> {
-        self.run_telling(async |connection, _is_new| work(connection).await).await
-    }
-
-    /// As [`Self::run`]. Tells `work` whether its connection is new: after a failover, that may be one to a database
-    /// which lacks what was last committed over the others.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
-    pub async fn run_telling<T, E: Into<StoreError>>(
-        &self,
-        work: impl AsyncFnOnce(&mut PgConnection, bool) -> Result<T, E>,
     ) -> Result<T, StoreError> {
         let _permit = timeout(ACQUIRE_TIMEOUT, self.permits.acquire()).await?;
         let done = timeout(self.work_timeout, self.run_with_permit(work)).await;
@@ -78,23 +81,23 @@ impl DedicatedPool {
 
     async fn run_with_permit<T, E: Into<StoreError>>(
         &self,
-        work: impl AsyncFnOnce(&mut PgConnection, bool) -> Result<T, E>,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, StoreError> {
         let idle = self.idle().pop();
-        let is_new = idle.is_none();
         let mut connection = match idle {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let done = work(&mut connection, is_new).await.map_err(Into::into)?;
+        let done = work(&mut connection).await.map_err(Into::into)?;
         self.idle().push(connection);
         Ok(done)
     }
 
-    async fn connect(&self) -> sqlx::Result<PgConnection> {
+    async fn connect(&self) -> Result<PgConnection, StoreError> {
         let mut connection = self.options.connect().await?;
         connection.execute(self.session).await?;
         connection.execute(COMPRESS).await?;
+        self.last_seen.check(&mut connection).await?;
         Ok(connection)
     }
 

@@ -3,7 +3,7 @@
 use sqlx::migrate::Migrator;
 use sqlx::query_scalar;
 
-use super::{Database, DatabaseError, Durability, connect_error};
+use super::{Database, DatabaseError, Durability, PostgresDatabase, connect_error};
 
 static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -19,7 +19,7 @@ impl Database {
     /// If a migration fails, or the schema is that of a newer build.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
         match self {
-            Self::Postgres(pool) => POSTGRES.run(pool).await,
+            Self::Postgres(postgres) => POSTGRES.run(&postgres.pool).await,
             Self::Sqlite(sqlite) => {
                 let mut writer = sqlite.write().await;
                 let connection = writer.statements(Durability::Synced).await.map_err(connect_error)?;
@@ -50,7 +50,7 @@ impl Database {
 
     async fn applied(&self) -> sqlx::Result<Vec<i64>> {
         match self {
-            Self::Postgres(pool) => {
+            Self::Postgres(PostgresDatabase { pool, .. }) => {
                 let exists = query_scalar("select to_regclass('_sqlx_migrations') is not null");
                 if exists.fetch_one(pool).await? {
                     query_scalar(APPLIED).fetch_all(pool).await

@@ -35,8 +35,7 @@ pub(super) struct Write {
     pub(super) reached: Version,
     /// Whether the database has to look up the stream's version and compare it. It need not where this process has
     /// seen the stream reach the expected version: if the stream has moved on since, it has an event with the
-    /// sequence of ours, and the insert violates the unique key. What was seen over other connections does not count
-    /// over a new one, see [`commit`].
+    /// sequence of ours, and the insert violates the unique key.
     pub(super) lookup: bool,
 }
 
@@ -105,11 +104,6 @@ pub(super) struct Batch<'a>(pub(super) &'a [Queued]);
 
 /// How a database stores one batch; see [`commit`].
 pub(super) trait Attempt {
-    /// Whether nothing was stored over its connection before.
-    fn is_over_new_connection(&self) -> bool {
-        false
-    }
-
     /// Stores the appends that have none of these stale writes. Returns the position before the first event stored,
     /// or `None` if a further stream has moved: then nothing was stored.
     async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError>;
@@ -126,15 +120,11 @@ struct Inconsistent;
 
 /// Stores the appends of a batch that are not stale. A second attempt is only needed where another process has moved
 /// a stream.
-///
-/// A new connection may lead to another database than the ones before: to one that, after a failover, lacks the last
-/// events. So no stream is believed to be where it was seen over those: all of them are looked up first.
 pub(super) async fn commit(mut attempt: impl Attempt) -> Result<Committed, StoreError> {
-    let over_new_connection = attempt.is_over_new_connection();
-    let mut stale_writes = if over_new_connection { attempt.find_stale_writes().await? } else { Vec::new() };
+    let mut stale_writes = Vec::new();
     loop {
         if let Some(base) = attempt.append(&stale_writes).await? {
-            return Ok(Committed { base, stale_writes, over_new_connection });
+            return Ok(Committed { base, stale_writes });
         }
         let before = mem::replace(&mut stale_writes, attempt.find_stale_writes().await?);
         // A stale write stays stale, so each attempt must find more of them.
@@ -151,14 +141,13 @@ pub(super) struct Committed {
     pub(super) base: Position,
     /// The stale writes, as indices in [`Batch::writes`], ascending. Their appends were left out.
     pub(super) stale_writes: Vec<usize>,
-    /// Whether what was seen of streams before, over other connections, may not hold any more.
-    pub(super) over_new_connection: bool,
 }
 
 impl Committed {
-    /// The position of the last event stored.
-    pub(super) fn head(&self, batch: Batch<'_>) -> Position {
-        Position(self.base.0 + batch.accepted(&self.stale_writes).count() as u64)
+    /// The last event stored, with its position.
+    pub(super) fn last(&self, batch: Batch<'_>) -> Option<(Position, EventId)> {
+        let (place, (_, last)) = (1..).zip(batch.accepted(&self.stale_writes)).last()?;
+        Some((Position(self.base.0 + place), last.envelope.event_id))
     }
 }
 

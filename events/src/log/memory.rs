@@ -54,7 +54,7 @@ impl Keeper for MemoryKeeper {
             events.all.push(Arc::clone(&envelope));
             events.streams.entry(envelope.stream.clone()).or_default().push(envelope);
         }
-        Ok(Committed { base, stale_writes, over_new_connection: false })
+        Ok(Committed { base, stale_writes })
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, StoreError> {

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
-use sqlx::{PgPool, Postgres, Row};
+use sqlx::{Postgres, Row};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::database::DedicatedPool;
+use crate::database::{DedicatedPool, PostgresDatabase};
 use crate::envelope::{Envelope, Position, Version};
 use crate::log::StoreError;
 use crate::log::batch::{self, Batch, Committed};
@@ -82,7 +82,7 @@ pub(crate) const JOB_LOGS: &str =
 /// The table `events` of a PostgreSQL database.
 #[derive(Debug)]
 pub(super) struct PostgresKeeper {
-    pool: PgPool,
+    database: PostgresDatabase,
     writers: DedicatedPool,
     readers: DedicatedPool,
     /// The last position that this process committed, which the other processes are notified of.
@@ -90,15 +90,20 @@ pub(super) struct PostgresKeeper {
 }
 
 impl PostgresKeeper {
-    pub(super) fn new(pool: PgPool) -> Self {
-        let writers = DedicatedPool::new(&pool, WRITERS, COMMIT_TIMEOUT, WRITER_SESSION);
-        let readers = DedicatedPool::new(&pool, READERS, READ_TIMEOUT, READER_SESSION);
-        Self { pool, writers, readers, committed: watch::Sender::new(Position::default()) }
+    pub(super) fn new(database: PostgresDatabase) -> Self {
+        let writers = DedicatedPool::new(&database, WRITERS, COMMIT_TIMEOUT, WRITER_SESSION);
+        let readers = DedicatedPool::new(&database, READERS, READ_TIMEOUT, READER_SESSION);
+        Self { database, writers, readers, committed: watch::Sender::new(Position::default()) }
     }
 
     async fn read(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let rows = self.readers.run(async |connection| query.fetch_all(connection).await).await?;
-        rows.iter().map(|row| Ok(Arc::new(stored(row)?.decode()))).collect()
+        let decoded = rows.iter().map(|row| Ok(Arc::new(stored(row)?.decode())));
+        let events: Vec<Arc<Envelope>> = decoded.collect::<Result<_, StoreError>>()?;
+        if let Some(last) = events.iter().max_by_key(|event| event.position) {
+            self.database.last_seen.note(last.position, last.event_id);
+        }
+        Ok(events)
     }
 }
 
@@ -110,11 +115,12 @@ impl Keeper for PostgresKeeper {
         let known_head = *self.committed.borrow();
         let committed = self
             .writers
-            .run_telling(async |connection, is_new| {
-                batch::commit(PostgresAttempt { connection, is_new, batch, known_head }).await
-            })
+            .run(async |connection| batch::commit(PostgresAttempt { connection, batch, known_head }).await)
             .await?;
-        raise(&self.committed, committed.head(batch));
+        if let Some((position, event_id)) = committed.last(batch) {
+            self.database.last_seen.note(position, event_id);
+            raise(&self.committed, position);
+        }
         Ok(committed)
     }
 
@@ -166,9 +172,7 @@ impl Keeper for PostgresKeeper {
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        let query = sqlx::query_scalar("select coalesce(max(position), 0) from events");
-        let head: i64 = self.readers.run(async |connection| query.fetch_one(connection).await).await?;
-        Ok(Position(head.try_into()?))
+        self.readers.run(async |connection| self.database.last_seen.find_head(connection).await).await
     }
 
     async fn follow_others(

@@ -6,9 +6,11 @@ use std::collections::hash_map::{Entry, HashMap};
 use std::mem;
 use std::sync::Arc;
 
+use lru::LruCache;
+
+use crate::envelope::Version;
 use crate::log::AppendError;
 use crate::log::batch::Write;
-use crate::log::stream_versions::StreamVersions;
 use crate::log::writer::Queued;
 use crate::stream::StreamId;
 
@@ -75,11 +77,15 @@ fn mark<'a>(moves: &mut HashMap<&'a StreamId, bool>, write: &'a Write) -> bool {
 ///
 /// Such a stream is removed from the cache, since it may have been purged meanwhile and begin anew. A caller that
 /// tries again is answered by the database.
-pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, versions: &mut StreamVersions) -> usize {
+pub(super) fn refuse_overtaken(
+    waiting: &mut VecDeque<Queued>,
+    versions: &mut LruCache<StreamId, Version>,
+) -> usize {
     let before = waiting.len();
     let mut moved = Vec::new();
     for queued in mem::take(waiting) {
-        let overtaken = |write: &&Write| versions.at_least(&write.stream) > write.expected;
+        let overtaken =
+            |write: &&Write| versions.peek(&write.stream).is_some_and(|known| *known > write.expected);
         match queued.append.writes.iter().find(overtaken) {
             Some(write) => {
                 let (stream, expected) = (write.stream.clone(), write.expected);
@@ -90,7 +96,7 @@ pub(super) fn refuse_overtaken(waiting: &mut VecDeque<Queued>, versions: &mut St
         }
     }
     for stream in moved {
-        versions.forget(&stream);
+        versions.pop(&stream);
     }
     before - waiting.len()
 }
@@ -101,7 +107,7 @@ mod tests {
     use tokio::sync::{Semaphore, oneshot};
 
     use super::*;
-    use crate::envelope::{Metadata, Version};
+    use crate::envelope::Metadata;
     use crate::event::Event;
     use crate::log::batch::EncodedAppend;
     use crate::log::{Append, StreamWrite};
@@ -196,17 +202,17 @@ mod tests {
     #[test]
     fn only_appends_that_were_overtaken_are_refused() {
         let mut waiting = queue(["a", "b", "ab", "c"]);
-        let mut versions = StreamVersions::new(10);
-        versions.raise(stream('a'), Version(2));
-        versions.raise(stream('c'), Version(1));
+        let mut versions = LruCache::unbounded();
+        versions.put(stream('a'), Version(2));
+        versions.put(stream('c'), Version(1));
         assert_eq!(refuse_overtaken(&mut waiting, &mut versions), 2);
         assert_eq!(streams(&waiting), ["b", "c"]);
     }
 
     #[test]
     fn who_was_refused_from_memory_is_answered_by_the_database_the_next_time() {
-        let mut versions = StreamVersions::new(10);
-        versions.raise(stream('a'), Version(2));
+        let mut versions = LruCache::unbounded();
+        versions.put(stream('a'), Version(2));
         assert_eq!(refuse_overtaken(&mut queue(["a", "a"]), &mut versions), 2);
         assert_eq!(refuse_overtaken(&mut queue(["a"]), &mut versions), 0);
     }

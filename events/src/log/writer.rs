@@ -7,27 +7,31 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use lru::LruCache;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::envelope::{Envelope, Position};
+use crate::envelope::{Envelope, Position, Version};
 use crate::log::batch::{Batch, Committed, EncodedAppend};
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
-use crate::log::stream_versions::StreamVersions;
 use crate::log::threshold::ThresholdNotify;
 use crate::log::waiting::{refuse_overtaken, take_batch};
 use crate::log::{AppendError, Appended, CommittedBatch, LogObserver, LogSettings, StoreError};
+use crate::stream::StreamId;
 
 /// As many appends as cost the database about as much as a sync to disk and a round trip do.
 const WORTH_A_SYNC: usize = 16;
+/// Streams whose version is known after an append.
+const KNOWN_STREAMS: NonZeroUsize = NonZeroUsize::new(32_768).unwrap();
 
 /// An append in the queue, or in a batch.
 #[derive(Debug)]
@@ -83,7 +87,9 @@ pub(super) struct Writer<K> {
     waiting: VecDeque<Queued>,
     /// The batches that are being committed, in the order in which they began.
     under_way: VecDeque<Arc<Vec<Queued>>>,
-    versions: StreamVersions,
+    /// The versions to which this process last moved streams, so that the next append to one needs no lookup. As a stream
+    /// never shrinks unless its job is purged, a version stays a valid lower bound, whoever else appends.
+    versions: LruCache<StreamId, Version>,
     /// How many appends were refused without a commit since the last batch.
     overtaken: usize,
 }
@@ -113,7 +119,7 @@ impl<K: Keeper> Writer<K> {
             observer,
             waiting: VecDeque::new(),
             under_way: VecDeque::new(),
-            versions: StreamVersions::new(settings.known_streams),
+            versions: LruCache::new(KNOWN_STREAMS),
             overtaken: 0,
         }
     }
@@ -179,7 +185,8 @@ impl<K: Keeper> Writer<K> {
             return None;
         }
         for write in batch.iter_mut().flat_map(|queued| &mut queued.append.writes) {
-            write.lookup = write.is_condition() || self.versions.at_least(&write.stream) < write.expected;
+            let is_known = self.versions.get(&write.stream).is_some_and(|known| *known >= write.expected);
+            write.lookup = write.is_condition() || !is_known;
         }
         let batch = Arc::new(batch);
         self.under_way.push_back(Arc::clone(&batch));
@@ -202,8 +209,6 @@ impl<K: Keeper> Writer<K> {
         let answers = match committed {
             Ok(committed) => self.settle(appends, &committed, took),
             Err(error) => {
-                // The database may be another one after a failover, one that lacks events that were acknowledged.
-                self.versions.clear();
                 self.observer.failed(appends.len());
                 tracing::warn!(error, appends = appends.len(), "a batch of appends was not committed");
                 let error: Arc<dyn std::error::Error + Send + Sync> = error.into();
@@ -235,9 +240,6 @@ impl<K: Keeper> Writer<K> {
         committed: &Committed,
         took: Duration,
     ) -> Vec<Result<Appended, AppendError>> {
-        if committed.over_new_connection {
-            self.versions.clear();
-        }
         let mut stale_writes = committed.stale_writes.iter().copied().peekable();
         let mut position = committed.base;
         let mut first_write = 0;
@@ -263,7 +265,7 @@ impl<K: Keeper> Writer<K> {
                 envelopes.push(envelope);
             }
             for write in append.writes {
-                self.versions.raise(write.stream, write.reached);
+                self.versions.put(write.stream, write.reached);
             }
             answers.push(Ok(Appended { envelopes }));
         }

@@ -28,8 +28,13 @@ fn block_place((object, offset, length): PlaceRow) -> BlockPlace {
 macro_rules! select {
     ($database:expr, $text:literal, $job:expr, $after:expr) => {
         match $database {
-            Database::Postgres(pool) => {
-                sqlx::query_as($text).bind($job.as_uuid()).bind($after).bind(PAGE).fetch_all(pool).await?
+            Database::Postgres(postgres) => {
+                sqlx::query_as($text)
+                    .bind($job.as_uuid())
+                    .bind($after)
+                    .bind(PAGE)
+                    .fetch_all(&postgres.pool)
+                    .await?
             }
             Database::Sqlite(sqlite) => {
                 let job = $job.to_string();
@@ -122,8 +127,8 @@ impl Archive {
              from archived_logs join archive_segments using (segment) where segment = $1 and object = $2";
         let number = i64::try_from(segment)?;
         let rows: Vec<(String, i64, i64, i64, i64, i64)> = match self.database() {
-            Database::Postgres(pool) => {
-                sqlx::query_as(TEXT).bind(number).bind(object).fetch_all(pool).await?
+            Database::Postgres(postgres) => {
+                sqlx::query_as(TEXT).bind(number).bind(object).fetch_all(&postgres.pool).await?
             }
             Database::Sqlite(sqlite) => {
                 sqlx::query_as(TEXT).bind(number).bind(object).fetch_all(&sqlite.readers).await?

@@ -127,7 +127,7 @@ impl Archive {
     pub async fn purged(&self) -> Result<Purged, StoreError> {
         const TEXT: &str = "select jobs, events from purged";
         let row: Option<(i64, i64)> = match self.database() {
-            Database::Postgres(pool) => sqlx::query_as(TEXT).fetch_optional(pool).await?,
+            Database::Postgres(postgres) => sqlx::query_as(TEXT).fetch_optional(&postgres.pool).await?,
             Database::Sqlite(sqlite) => sqlx::query_as(TEXT).fetch_optional(&sqlite.readers).await?,
         };
         let purged =
@@ -140,7 +140,9 @@ impl Archive {
         const TEXT: &str = "select exists (select 1 from archived_logs where segment = $1)";
         let segment = i64::try_from(segment)?;
         Ok(match self.database() {
-            Database::Postgres(pool) => sqlx::query_scalar(TEXT).bind(segment).fetch_one(pool).await?,
+            Database::Postgres(postgres) => {
+                sqlx::query_scalar(TEXT).bind(segment).fetch_one(&postgres.pool).await?
+            }
             Database::Sqlite(sqlite) => {
                 sqlx::query_scalar(TEXT).bind(segment).fetch_one(&sqlite.readers).await?
             }

@@ -73,8 +73,8 @@ impl Archive {
         let end = until;
         let (after, until, limit) = (i64::try_from(after.0)?, i64::try_from(until.0)?, i64::try_from(limit)?);
         let rows: Vec<(String, i64)> = match self.database() {
-            Database::Postgres(pool) => {
-                sqlx::query_as(ENDED).bind(after).bind(until).bind(limit).fetch_all(pool).await?
+            Database::Postgres(postgres) => {
+                sqlx::query_as(ENDED).bind(after).bind(until).bind(limit).fetch_all(&postgres.pool).await?
             }
             Database::Sqlite(sqlite) => {
                 sqlx::query_as(ENDED).bind(after).bind(until).bind(limit).fetch_all(&sqlite.readers).await?
@@ -97,8 +97,8 @@ impl Archive {
     pub async fn gather(&self, jobs: &[JobId], into: &mut SegmentWriter) -> Result<(), GatherError> {
         let ids: Vec<String> = jobs.iter().map(ToString::to_string).collect();
         match self.database() {
-            Database::Postgres(pool) => {
-                let mut rows = sqlx::query(postgres::JOB_LOGS).bind(&ids).fetch(pool);
+            Database::Postgres(postgres) => {
+                let mut rows = sqlx::query(postgres::JOB_LOGS).bind(&ids).fetch(&postgres.pool);
                 while let Some(row) = rows.try_next().await? {
                     let stored = postgres::stored(&row).map_err(GatherError::Unavailable)?;
                     into.push(&StoredEvent::of(stored)?)?;

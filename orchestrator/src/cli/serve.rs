@@ -20,6 +20,9 @@ use crate::telemetry::{self, LogFormat, LogOptions};
 
 /// The bytes with which every SQLite database begins.
 const SQLITE_HEAD: &[u8] = b"SQLite format 3\0";
+/// Whatever this process has in memory may come from events that do not exist any more; another one begins without.
+const LOST_EVENTS: &str = "the database has lost events that this server has seen, as after a failover or a restore: \
+    start it again, to go on from those that are left";
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 16_384;
 
@@ -40,6 +43,7 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
     let (listen, database) = (config.listen, config.database.url.clone());
     let _lock = lock(&database)?;
     let app = App::build(config, Arc::new(SystemClock)).await?;
+    let lost_events = app.lost_events();
     let listener = bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     announce(log.format, listener.local_addr()?, &database);
 
@@ -48,6 +52,7 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
     let signal = tokio::select! {
         () = served.as_mut() => return Ok(()),
         signal = signals.next() => signal,
+        () = lost_events.cancelled() => bail!(LOST_EVENTS),
     };
     info!(signal, "stopping: requests under way may finish");
     shutdown.cancel();

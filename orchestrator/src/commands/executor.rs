@@ -297,12 +297,6 @@ impl<A: Executable> Executor<A> {
         if let Some(state) = self.cache.get(&stream.id).filter(|state| state.version > than) {
             return Ok(self.cached(stream, &state));
         }
-        let loaded = self.reload_stream(stream).await?;
-        if loaded.version > than {
-            return Ok(loaded);
-        }
-        // Nothing follows it, so the database has lost the end of the stream in a failover.
-        self.cache.remove(&stream.id);
         self.reload_stream(stream).await
     }
 

@@ -37,8 +37,8 @@ impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
             {
                 None
             }
-            Database::Postgres(pool) => {
-                let repository = PostgresEventRepository::new(pool.clone());
+            Database::Postgres(postgres) => {
+                let repository = PostgresEventRepository::new(postgres.pool.clone());
                 Some(PersistedEventStore::new_event_store(repository).with_upcasters(upcasters()))
             }
             Database::Sqlite(_) => None,

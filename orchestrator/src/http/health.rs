@@ -103,7 +103,6 @@ pub(super) async fn live() -> Json<Health> {
     )
 )]
 pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Readiness>, ApiError> {
-    let acknowledged = state.commands.acknowledged();
     let head = match tokio::time::timeout(LOG_TIMEOUT, state.commands.log().head()).await {
         Ok(read) => read.ok(),
         Err(_) => None,
@@ -120,12 +119,6 @@ pub(super) async fn ready(State(state): State<AppState>) -> Result<Json<Readines
         ("draining", "the server is about to stop")
     } else if !checks.log.ready {
         ("unavailable", "the event log cannot be read")
-    } else if head < Some(acknowledged) {
-        tracing::error!(
-            acknowledged = acknowledged.0,
-            "the event log was put back to before what was acknowledged: this server has to be restarted"
-        );
-        ("unavailable", "the event log was put back to before what was acknowledged: restart the server")
     } else if !checks.read_models.ready {
         ("starting", "the read models are behind the log")
     } else {

@@ -75,7 +75,9 @@ impl Place {
         let text = format!("select count(*) from {rows}");
         match Database::connect(self.store.url()).await.unwrap() {
             Database::Sqlite(sqlite) => sqlx::query_scalar(&text).fetch_one(&sqlite.readers).await.unwrap(),
-            Database::Postgres(pool) => sqlx::query_scalar(&text).fetch_one(&pool).await.unwrap(),
+            Database::Postgres(postgres) => {
+                sqlx::query_scalar(&text).fetch_one(&postgres.pool).await.unwrap()
+            }
         }
     }
 

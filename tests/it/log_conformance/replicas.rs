@@ -3,26 +3,21 @@
 
 use std::time::Duration;
 
-use futures_util::future::{join, join_all, join3};
-use rivet_events::database::Database;
+use futures_util::future::{join, join_all};
+use rivet_events::database::{Database, PostgresDatabase};
 use rivet_events::id::JobId;
 use rivet_events::log::{self, AppendError, Appended, LogSettings};
 use rivet_events::{Position, StreamId, StreamType, Version};
 use rivet_tests::on_both_stores;
 use rivet_tests::stalling_proxy::StallingProxy;
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::wait::eventually;
 use sqlx::PgPool;
 
+use super::failover::BREAK_WRITERS;
 use super::fixture::{
-    append, assert_dense, cancel_requested, claim, claimed, launch, launched, open, read_to_end, table_only,
-    write,
+    append, assert_dense, claim, claimed, launch, launched, open, read_to_end, table_only, write,
 };
 use super::order::readers_never_see_a_gap_or_a_late_event;
-
-const BREAK_WRITERS: &str = "
-    select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and pid <> pg_backend_pid() and query like '%append_events%'";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_replicas_share_one_order() {
@@ -144,61 +139,6 @@ async fn a_log_that_was_put_back_goes_on_from_its_end() {
     assert_eq!(log.append(launch(JobId::generate())).await.unwrap().position(), Position(2));
 }
 
-#[tokio::test]
-async fn a_stream_that_a_failover_cut_short_gets_no_hole() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let log = open(&store, LogSettings::default()).await;
-    let job = JobId::generate();
-    log.append(launch(job)).await.unwrap();
-    log.append(claim(job, 1)).await.unwrap();
-    store.execute("delete from events where position > 1").await;
-    store.execute(BREAK_WRITERS).await;
-
-    let next = || append(vec![write(job, 2, vec![cancel_requested(job, String::new())])]);
-    let lost = log.append(next()).await;
-    assert!(matches!(lost, Err(AppendError::Unavailable(_))), "{lost:?}");
-    let refused = log.append(next()).await;
-    assert!(matches!(refused, Err(AppendError::Conflict { .. })), "{refused:?}");
-    assert_dense(&read_to_end(&log).await);
-}
-
-/// As [`a_stream_that_a_failover_cut_short_gets_no_hole`], before the batch on the old connection has failed.
-#[tokio::test]
-async fn a_batch_over_a_new_connection_makes_no_hole_either() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let log = open(&store, LogSettings::default()).await;
-    let job = JobId::generate();
-    log.append(launch(job)).await.unwrap();
-    log.append(claim(job, 1)).await.unwrap();
-    let Database::Postgres(pool) = store.open().await else { unreachable!() };
-    let mut holder = pool.begin().await.unwrap();
-    sqlx::query("select pg_advisory_xact_lock(7248163301)").execute(&mut *holder).await.unwrap();
-
-    let hanging = log.append(launch(JobId::generate()));
-    let after_failover = async {
-        eventually("the first batch to hang", async || (waiting_batches(&pool).await == 1).then_some(()))
-            .await;
-        store.execute("delete from events where position > 1").await;
-        let next = log.append(append(vec![write(job, 2, vec![cancel_requested(job, String::new())])]));
-        let others = join_all((0..40).map(|_| log.append(launch(JobId::generate()))));
-        let release = async {
-            eventually("the second batch to hang", async || {
-                (waiting_batches(&pool).await == 2).then_some(())
-            })
-            .await;
-            holder.rollback().await.unwrap();
-        };
-        let (next, others, ()) = join3(next, others, release).await;
-        assert!(others.iter().all(Result::is_ok), "{others:?}");
-        next
-    };
-    let (hanging, next) = join(hanging, after_failover).await;
-
-    hanging.unwrap();
-    assert!(matches!(next, Err(AppendError::Conflict { .. })), "{next:?}");
-    assert_dense(&read_to_end(&log).await);
-}
-
 /// How many batches wait for the append lock.
 async fn waiting_batches(pool: &PgPool) -> i64 {
     sqlx::query_scalar(
@@ -214,7 +154,7 @@ async fn waiting_batches(pool: &PgPool) -> i64 {
 async fn an_append_that_does_not_get_its_turn_is_not_stored_later() {
     let store = Store::create(StoreKind::Postgres).await;
     let log = open(&store, LogSettings::default()).await;
-    let Database::Postgres(pool) = store.open().await else { unreachable!() };
+    let Database::Postgres(PostgresDatabase { pool, .. }) = store.open().await else { unreachable!() };
     let mut holder = pool.begin().await.unwrap();
     sqlx::query("select pg_advisory_xact_lock(7248163301)").execute(&mut *holder).await.unwrap();
     let refused = log.append(launch(JobId::generate())).await;

@@ -30,17 +30,12 @@ const STREAM_KEY: &str = "events_stream_sequence";
 /// A batch on its way over a connection.
 pub(super) struct PostgresAttempt<'a> {
     pub(super) connection: &'a mut PgConnection,
-    pub(super) is_new: bool,
     pub(super) batch: Batch<'a>,
     /// A lower bound of the last position.
     pub(super) known_head: Position,
 }
 
 impl Attempt for PostgresAttempt<'_> {
-    fn is_over_new_connection(&self) -> bool {
-        self.is_new
-    }
-
     async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError> {
         let columns = Columns::new(self.batch, stale_writes)?;
         match columns.append(self.connection, self.known_head).await {

@@ -49,7 +49,7 @@ impl Follower {
     }
 
     async fn follow(&mut self) -> Result<(), StoreError> {
-        let mut listener = answered(PgListener::connect_with(&self.keeper.pool)).await?;
+        let mut listener = answered(PgListener::connect_with(&self.keeper.database.pool)).await?;
         answered(listener.listen(CHANNEL)).await?;
         let mut poll = interval(self.poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);

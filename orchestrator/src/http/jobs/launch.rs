@@ -116,10 +116,7 @@ pub(super) async fn execute(
         };
         match record(state, launch, metadata, &[pipeline.unmoved()]).await {
             Err(CommandError::Stale(_)) => {
-                if pipelines.reload(pipeline_id).await?.version <= pipeline.version {
-                    // Nothing follows it, so the database has lost the end of its stream in a failover.
-                    pipelines.forget(pipeline_id);
-                }
+                pipelines.reload(pipeline_id).await?;
             }
             recorded => return answer(state, &recorded?).await,
         }

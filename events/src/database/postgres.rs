@@ -1,0 +1,65 @@
+//! The PostgreSQL server: the pool of connections for queries, and what this process has seen in its log.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgPool};
+use tokio::time::timeout;
+
+use super::last_seen::LastSeen;
+use super::{ACQUIRE_TIMEOUT, DatabaseError, connect_error};
+
+/// How long a connection may take to answer a ping when it is returned to the pool; if it takes longer, it is closed.
+/// A caller that gave up waiting for an answer returns its connection too. If the server is gone without a word, such
+/// a connection would otherwise occupy its place in the pool for a quarter of an hour.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A PostgreSQL database, which any number of equal processes share.
+#[derive(Debug, Clone)]
+pub struct PostgresDatabase {
+    /// Connections for whatever has no [`DedicatedPool`](super::DedicatedPool) of its own.
+    pub pool: PgPool,
+    pub(crate) last_seen: Arc<LastSeen>,
+}
+
+impl PostgresDatabase {
+    pub(super) async fn connect(url: &str) -> Result<Self, DatabaseError> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(connect_error)?
+            .application_name("rivet-orchestrator")
+            .options([
+                // Suppresses notices such as "already exists, skipping".
+                ("client_min_messages", "warning"),
+                // Whatever the server's default: each statement after a lock needs a fresh snapshot.
+                ("default_transaction_isolation", r"read\ committed"),
+            ])
+            .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
+        let pool = PgPoolOptions::new()
+            .max_connections(10)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    let whole = timeout(RELEASE_TIMEOUT, connection.ping()).await;
+                    whole.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+                })
+            })
+            .connect_with(options.clone())
+            .await;
+        match pool {
+            Ok(pool) => Ok(Self { pool, last_seen: Arc::default() }),
+            Err(sqlx::Error::PoolTimedOut) => Err(connect_error(obstacle(&options).await)),
+            Err(error) => Err(connect_error(error)),
+        }
+    }
+}
+
+/// Finds out why no connection can be opened, by opening one: the pool only reports that it took too long.
+async fn obstacle(options: &PgConnectOptions) -> sqlx::Error {
+    match timeout(ACQUIRE_TIMEOUT, options.connect()).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+    }
+}

@@ -1,0 +1,37 @@
+//! PostgreSQL comes back without the last commits, as after a failover to a standby that lacked them, or with a backup.
+
+use rivet_tests::sample::{launched, new_job, new_pipeline, script};
+use rivet_tests::server::Server;
+use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::verify;
+use rivet_tests::wait::eventually;
+use serde_json::json;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_ends_that_has_seen_what_was_lost() {
+    let store = Store::durable(StoreKind::Postgres).await;
+    let mut server = Server::start(&store, &[]).await;
+    let api = server.client();
+    let pipeline = new_pipeline(&api).await;
+    let kept = launched(&api, &pipeline).await;
+    store.cluster().back_up().await;
+    let revision = json!({"script": script("lost", "")});
+    eventually("the database to be used again", async || {
+        (api.revise(&pipeline, &revision).await.status == 200).then_some(())
+    })
+    .await;
+    let lost = new_job(&api).await;
+    api.claim(&kept, "r").await.expect(200);
+
+    store.cluster().fall_back().await;
+    assert_eq!(server.ended().await.code(), Some(1));
+    assert!(server.log().contains("the database has lost events"), "{}", server.log());
+
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    api.job(&lost).await.expect_refusal(404, "job_not_found");
+    assert_eq!(api.job(&kept).await.expect(200)["status"], "Queued");
+    api.claim(&kept, "r").await.expect(200);
+    assert_eq!(api.launch(&pipeline, &json!({})).await.expect(200)["pipeline_version"], 1);
+    verify(&api, &store).await;
+}
