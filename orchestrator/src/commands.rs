@@ -38,13 +38,13 @@ use crate::metrics::Metrics;
 use crate::random;
 
 pub(crate) use background::{NotRecorded, done_or_skipped, metadata, metadata_after};
-pub use error::CommandError;
-pub use executor::{Committed, Executor, Loaded};
+pub(crate) use error::CommandError;
+pub(crate) use executor::{Committed, Executor, Loaded};
 use turns::Turns;
 
 /// The entry point for all commands: one executor per kind of aggregate, over one log.
 #[derive(Clone)]
-pub struct Commands {
+pub(crate) struct Commands {
     /// Commands to jobs.
     pub jobs: Executor<Job>,
     /// Commands to the logs of jobs.
@@ -82,7 +82,7 @@ impl Commands {
     /// counts as acknowledged. `metrics` counts the outcomes of commands. An append that has begun runs to completion
     /// even if its client disconnects, then as one of `tasks`.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         database: &Database,
         log: Arc<dyn EventLog>,
         clock: Arc<dyn Clock>,
@@ -115,19 +115,19 @@ impl Commands {
 
     /// The log under the commands.
     #[must_use]
-    pub fn log(&self) -> &Arc<dyn EventLog> {
+    pub(crate) fn log(&self) -> &Arc<dyn EventLog> {
         &self.journal.log
     }
 
     /// Whether other processes append to the same log.
     #[must_use]
-    pub fn shared(&self) -> bool {
+    pub(crate) fn shared(&self) -> bool {
         self.journal.shared
     }
 
     /// The highest position that this process has acknowledged to a client, or is about to.
     #[must_use]
-    pub fn acknowledged(&self) -> Position {
+    pub(crate) fn acknowledged(&self) -> Position {
         Position(self.journal.acknowledged.load(Ordering::Acquire))
     }
 
@@ -141,7 +141,7 @@ impl Commands {
     ///
     /// # Errors
     /// If the log cannot be read.
-    pub async fn head(&self) -> Result<Position, ReadError> {
+    pub(crate) async fn head(&self) -> Result<Position, ReadError> {
         if self.shared() { self.log().head().await } else { Ok(*self.log().watch().borrow()) }
     }
 

@@ -21,16 +21,16 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use prometheus::{IntGauge, IntGaugeVec};
 
-pub use commands::{CommandCounts, CommandMetrics, Outcome};
-pub use http::{CountRequests, HttpMetrics};
-pub use jobs::JobMetrics;
-pub use log::LogMetrics;
-pub use registry::{CONTENT_TYPE, Registry};
-pub use scrape::scrape;
+pub(crate) use commands::{CommandCounts, CommandMetrics, Outcome};
+pub(crate) use http::{CountRequests, HttpMetrics};
+pub(crate) use jobs::JobMetrics;
+pub(crate) use log::LogMetrics;
+pub(crate) use registry::{CONTENT_TYPE, Registry};
+pub(crate) use scrape::scrape;
 
 /// All metrics that are updated as things happen. One per server.
 #[derive(Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     /// Commands, by their outcome.
     pub commands: CommandMetrics,
@@ -47,7 +47,7 @@ pub struct Metrics {
 
 /// A kind of server-sent event stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub(crate) enum Stream {
     /// All events of the log.
     Events,
     /// The log of one job.
@@ -68,7 +68,7 @@ impl Stream {
 impl Metrics {
     /// Creates all metrics, at zero. The server starts at `now`.
     #[must_use]
-    pub fn new(now: DateTime<Utc>) -> Self {
+    pub(crate) fn new(now: DateTime<Utc>) -> Self {
         let registry = Registry::default();
         let streams =
             registry.gauges("rivet_sse_clients", "Clients of live streams, by the stream.", &["stream"]);
@@ -90,14 +90,14 @@ impl Metrics {
 
     /// Counts one client of a stream, until the returned guard is dropped.
     #[must_use]
-    pub fn stream_client(&self, stream: Stream) -> GaugeGuard {
+    pub(crate) fn stream_client(&self, stream: Stream) -> GaugeGuard {
         GaugeGuard::new(self.streams.with_label_values(&[stream.as_str()]))
     }
 }
 
 /// Increments a gauge, and decrements it on drop.
 #[derive(Debug)]
-pub struct GaugeGuard(IntGauge);
+pub(crate) struct GaugeGuard(IntGauge);
 
 impl GaugeGuard {
     fn new(gauge: IntGauge) -> Self {

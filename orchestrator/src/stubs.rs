@@ -6,7 +6,7 @@
 
 /// The stub of one module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stub {
+pub(crate) struct Stub {
     /// Name of the file, such as `log.lua`.
     pub name: &'static str,
     /// The Lua text.
@@ -15,7 +15,7 @@ pub struct Stub {
 
 /// Every stub, by name.
 #[must_use]
-pub fn all() -> &'static [Stub] {
+pub(crate) fn all() -> &'static [Stub] {
     &[
         Stub { name: "container.lua", content: include_str!("stubs/container.lua") },
         Stub { name: "env.lua", content: include_str!("stubs/env.lua") },
@@ -28,7 +28,7 @@ pub fn all() -> &'static [Stub] {
 
 /// The stub of that name, with or without `.lua`.
 #[must_use]
-pub fn find(name: &str) -> Option<&'static Stub> {
+pub(crate) fn find(name: &str) -> Option<&'static Stub> {
     let module = name.strip_suffix(".lua").unwrap_or(name);
     all().iter().find(|stub| stub.name.strip_suffix(".lua") == Some(module))
 }

@@ -51,7 +51,7 @@ const FREQUENT: [(Method, &str); 13] = [
 /// How the log is written.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Logging")]
-pub struct LogOptions {
+pub(crate) struct LogOptions {
     /// Form of the log lines on stderr
     #[arg(long = "log-format", env = "RIVET_LOG_FORMAT", value_enum, default_value_t)]
     pub format: LogFormat,
@@ -68,7 +68,7 @@ pub struct LogOptions {
 
 /// Forms of a log line.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// One readable line, coloured on a terminal
     #[default]
     Human,
@@ -79,7 +79,7 @@ pub enum LogFormat {
 impl LogOptions {
     /// Only warnings and errors, for commands that write their own output to stderr.
     #[must_use]
-    pub fn warnings() -> Self {
+    pub(crate) fn warnings() -> Self {
         Self {
             format: LogFormat::Human,
             filter: "warn".to_owned(),
@@ -103,7 +103,7 @@ fn filter(text: &str) -> Result<String, String> {
 /// Keep this for as long as the process runs: dropping it sends the last spans.
 #[derive(Debug)]
 #[must_use]
-pub struct Telemetry {
+pub(crate) struct Telemetry {
     #[cfg(feature = "otlp")]
     spans: Option<opentelemetry_sdk::trace::SdkTracerProvider>,
 }
@@ -121,7 +121,7 @@ impl Drop for Telemetry {
 ///
 /// # Errors
 /// If the filter or the endpoint is invalid, or logging was started before.
-pub fn init(options: &LogOptions) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
+pub(crate) fn init(options: &LogOptions) -> Result<Telemetry, Box<dyn Error + Send + Sync>> {
     let filter = EnvFilter::try_new(&options.filter)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colours(&io::stderr()));
     let lines = match options.format {
@@ -153,13 +153,13 @@ pub(crate) fn colours(output: &impl RawStream) -> bool {
 /// Shows an error and its sources in one line: `cannot open the database: connection refused`. A source that the
 /// error above it quotes at its end is not repeated.
 #[must_use]
-pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> ErrorChain<'a> {
+pub(crate) fn chain<'a>(error: &'a (dyn Error + 'static)) -> ErrorChain<'a> {
     ErrorChain(error)
 }
 
 /// See [`chain`].
 #[derive(Debug, Clone, Copy)]
-pub struct ErrorChain<'a>(&'a (dyn Error + 'static));
+pub(crate) struct ErrorChain<'a>(&'a (dyn Error + 'static));
 
 impl fmt::Display for ErrorChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,16 +180,16 @@ impl fmt::Display for ErrorChain<'_> {
 
 /// The id of a request: the client's own, or a new one. Handlers find it in the extensions of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(pub String);
+pub(crate) struct RequestId(pub String);
 
 /// Adds the runner's name to the log line of the current request.
-pub fn note_runner(runner: &RunnerId) {
+pub(crate) fn note_runner(runner: &RunnerId) {
     Span::current().record("runner.id", field::display(runner));
 }
 
 /// Middleware: gives the request its [`RequestId`], echoes it in the answer, and logs the request in one line.
 /// Layer it on the router with `axum::middleware::from_fn`, outside everything else.
-pub async fn request_context(mut request: Request, next: Next) -> Response {
+pub(crate) async fn request_context(mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
     let span = info_span!("http.request", request.id = id.0, runner.id = field::Empty);
     let line = RequestLine::new(&request);

@@ -4,7 +4,7 @@ use std::io;
 
 /// Why the load could not begin.
 #[derive(Debug, thiserror::Error)]
-pub enum BenchError {
+pub(crate) enum BenchError {
     /// The async runtime could not be built.
     #[error("the runtime cannot be started")]
     NoRuntime(#[source] io::Error),
@@ -42,7 +42,7 @@ pub enum BenchError {
 
 /// Why a request failed. The text is the same for all failures of a kind, since they are counted by it.
 #[derive(Debug, thiserror::Error)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// The connection could not be opened.
     #[error("no connection: {}", .0.kind())]
     NoConnection(io::Error),

@@ -17,7 +17,7 @@ mod load;
 mod options;
 mod pollers;
 mod recorder;
-pub mod report;
+pub(crate) mod report;
 mod request;
 mod usage;
 mod worker;
@@ -28,14 +28,14 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
 
-pub use self::error::BenchError;
+pub(crate) use self::error::BenchError;
 use self::fixture::Fixture;
-pub use self::followers::CATCH_UP_TIMEOUT;
+pub(crate) use self::followers::CATCH_UP_TIMEOUT;
 use self::followers::Followers;
 use self::http::Target;
 use self::lag::Lag;
 use self::load::{Arrivals, Load};
-pub use self::options::{BenchOptions, Dialect};
+pub(crate) use self::options::BenchOptions;
 use self::recorder::Recorder;
 use self::report::Report;
 use self::usage::Usage;
@@ -45,7 +45,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy)]
-pub struct Progress {
+pub(crate) struct Progress {
     /// What is being done.
     pub phase: &'static str,
     /// Time since the beginning of the run.
@@ -61,7 +61,7 @@ pub struct Progress {
 ///
 /// # Errors
 /// Where the load cannot begin: the server is not there, or does not let a pipeline be created.
-pub fn run(
+pub(crate) fn run(
     options: BenchOptions,
     on_progress: impl FnMut(Progress) + 'static,
     stop: &CancellationToken,

@@ -12,7 +12,7 @@ const MAX_ENTRY_BYTES: i64 = 1 << 20;
 
 /// Options of `bench`.
 #[derive(Debug, Clone, clap::Args)]
-pub struct BenchOptions {
+pub(crate) struct BenchOptions {
     /// Server to load, by plain HTTP.
     #[arg(
         long,
@@ -72,7 +72,7 @@ pub struct BenchOptions {
 /// The two dialects of the protocol that runners speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Dialect {
+pub(crate) enum Dialect {
     /// `claim`, a status, `{entries}`, `{result}`.
     A,
     /// `execute`, a bare array of entries, `{status, result}`.

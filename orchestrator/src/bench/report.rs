@@ -14,7 +14,7 @@ use super::recorder::{Operation, Recorder, Times};
 
 /// The report of a run. Times are in milliseconds, rates are per second; figures are those of the measurement.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub(crate) struct Report {
     /// What was asked for.
     pub plan: Plan,
     /// How long the measurement took.
@@ -51,8 +51,7 @@ pub struct Report {
 
 /// What was asked for.
 #[derive(Debug, Clone, Serialize)]
-#[expect(missing_docs, reason = "named like the options")]
-pub struct Plan {
+pub(crate) struct Plan {
     pub server: String,
     pub dialect: Dialect,
     pub workers: u32,
@@ -66,7 +65,7 @@ pub struct Plan {
 
 /// Lives of jobs.
 #[derive(Debug, Clone, Serialize)]
-pub struct Lifecycles {
+pub(crate) struct Lifecycles {
     /// Those that succeeded.
     pub completed: u64,
     /// Those that did not come to their end, warm-up included.
@@ -77,7 +76,7 @@ pub struct Lifecycles {
 
 /// A count, and how many that is in a second.
 #[derive(Debug, Clone, Serialize)]
-pub struct Rate {
+pub(crate) struct Rate {
     /// The count.
     pub total: u64,
     /// In a second.
@@ -86,7 +85,7 @@ pub struct Rate {
 
 /// The times of an operation.
 #[derive(Debug, Clone, Serialize)]
-pub struct OperationFigures {
+pub(crate) struct OperationFigures {
     /// Its name.
     pub operation: &'static str,
     /// Its times.
@@ -96,8 +95,7 @@ pub struct OperationFigures {
 
 /// How values are distributed; times are in milliseconds.
 #[derive(Debug, Clone, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Figures {
+pub(crate) struct Figures {
     pub count: u64,
     pub p50: f64,
     pub p95: f64,
@@ -107,7 +105,7 @@ pub struct Figures {
 
 /// How a schedule was kept.
 #[derive(Debug, Clone, Serialize)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     /// Jobs a second that were asked for.
     pub rate: f64,
     /// Jobs that began.
@@ -122,7 +120,7 @@ pub struct Schedule {
 
 /// The lag of the live read model that is furthest behind, sampled every 100 ms.
 #[derive(Debug, Clone, Serialize)]
-pub struct ProjectionLag {
+pub(crate) struct ProjectionLag {
     /// The lag in events.
     pub events: Figures,
     /// The age of the oldest of these events, in milliseconds.
@@ -131,7 +129,7 @@ pub struct ProjectionLag {
 
 /// Followers of streams.
 #[derive(Debug, Clone, Serialize)]
-pub struct Followers {
+pub(crate) struct Followers {
     /// Followers of the feed of all events.
     pub events: FollowerFigures,
     /// Followers of logs of running jobs.
@@ -142,7 +140,7 @@ pub struct Followers {
 
 /// What followers of one kind got, warm-up included.
 #[derive(Debug, Clone, Serialize)]
-pub struct FollowerFigures {
+pub(crate) struct FollowerFigures {
     /// How many there were.
     pub clients: u32,
     /// Streams that they opened.
@@ -157,7 +155,7 @@ pub struct FollowerFigures {
 
 /// Processor time of this program.
 #[derive(Debug, Clone, Serialize)]
-pub struct Cpu {
+pub(crate) struct Cpu {
     /// Share of one core; 1 is all of it.
     pub cores: f64,
     /// Processor time of a request, in microseconds.
@@ -166,7 +164,7 @@ pub struct Cpu {
 
 /// Processor time and memory of the server.
 #[derive(Debug, Clone, Serialize)]
-pub struct Server {
+pub(crate) struct Server {
     /// Processor time as a number of cores.
     pub cores: f64,
     /// Processor time of a job's life, in milliseconds.
@@ -178,19 +176,19 @@ pub struct Server {
 impl Report {
     /// Whether nothing went wrong.
     #[must_use]
-    pub fn is_clean(&self) -> bool {
+    pub(crate) fn is_clean(&self) -> bool {
         self.errors.is_empty() && self.stale_reads == 0 && self.missed() == 0
     }
 
     /// Events and log entries that followers did not get, and followers that did not catch up.
     #[must_use]
-    pub fn missed(&self) -> u64 {
+    pub(crate) fn missed(&self) -> u64 {
         self.followers.as_ref().map_or(0, |of| of.events.missed + of.logs.missed + of.behind)
     }
 
     /// The times of an operation; `None` where it never succeeded.
     #[must_use]
-    pub fn operation(&self, name: &str) -> Option<&Figures> {
+    pub(crate) fn operation(&self, name: &str) -> Option<&Figures> {
         self.operations.iter().find(|of| of.operation == name).map(|of| &of.figures)
     }
 }

@@ -5,7 +5,7 @@ use rivet_events::log::StoreError;
 
 /// Why a command failed: nothing was appended, or, for [`Self::Unavailable`], it is not known whether it was.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError<E: std::error::Error> {
+pub(crate) enum CommandError<E: std::error::Error> {
     /// The aggregate refused it by its rules.
     #[error(transparent)]
     Refused(E),

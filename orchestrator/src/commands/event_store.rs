@@ -14,7 +14,7 @@ use crate::domain::Executable;
 
 /// An aggregate that a command of the framework changes in place, and as it was before.
 #[derive(Debug)]
-pub struct Context<A> {
+pub(crate) struct Context<A> {
     loaded: Loaded<A>,
     after: A,
 }

@@ -29,7 +29,7 @@ use crate::run_to_completion::run_to_completion;
 const MAX_TRIES: usize = 16;
 
 /// Executes the commands of one kind of aggregate.
-pub struct Executor<A: Aggregate> {
+pub(crate) struct Executor<A: Aggregate> {
     journal: Arc<Journal>,
     loader: Arc<Loader<A>>,
     cache: StateCache<A>,
@@ -44,7 +44,7 @@ type Observer<A> = dyn Fn(&A, &A) + Send + Sync;
 
 /// An aggregate as it was when it was loaded.
 #[derive(Debug, Clone)]
-pub struct Loaded<A> {
+pub(crate) struct Loaded<A> {
     /// The aggregate.
     pub aggregate: A,
     /// Its version.
@@ -56,7 +56,7 @@ pub struct Loaded<A> {
 
 /// The outcome of a command that succeeded.
 #[derive(Debug, Clone)]
-pub struct Committed<A> {
+pub(crate) struct Committed<A> {
     /// The aggregate after it.
     pub aggregate: A,
     /// Its version after it.
@@ -68,14 +68,14 @@ pub struct Committed<A> {
 impl<A> Loaded<A> {
     /// The aggregate's id.
     #[must_use]
-    pub fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &str {
         &self.stream.id
     }
 
     /// A write without events: the condition that this aggregate is still at this version when events of another one
     /// are appended.
     #[must_use]
-    pub fn unmoved(&self) -> StreamWrite {
+    pub(crate) fn unmoved(&self) -> StreamWrite {
         StreamWrite { stream: self.stream.clone(), expected: self.version, events: vec![] }
     }
 }
@@ -118,7 +118,7 @@ impl<A: Executable> Executor<A> {
 
     /// Loads the aggregate, lets it decide, and appends its events. Tries again, up to 16 times in all, if the
     /// stream moved meanwhile.
-    pub async fn execute(
+    pub(crate) async fn execute(
         &self,
         id: impl Display,
         command: A::Command,
@@ -129,7 +129,7 @@ impl<A: Executable> Executor<A> {
 
     /// Like [`Self::execute`], with writes to other streams in the same append: either with events, or without, as
     /// the condition that the stream has not moved. [`CommandError::Stale`] names the other stream that has.
-    pub async fn execute_along(
+    pub(crate) async fn execute_along(
         &self,
         id: impl Display,
         command: A::Command,
@@ -140,7 +140,7 @@ impl<A: Executable> Executor<A> {
     }
 
     /// Like [`Self::execute_along`], for an id that was just generated: its stream is empty, so nothing is loaded.
-    pub async fn execute_first(
+    pub(crate) async fn execute_first(
         &self,
         id: impl Display,
         command: A::Command,
@@ -208,7 +208,7 @@ impl<A: Executable> Executor<A> {
     /// The events of a command, as a write to go along with the command of another aggregate, and the aggregate after
     /// them. This executor does not see that append: the caller says afterwards to [`Self::remember`] the aggregate, or
     /// to [`Self::forget`] it.
-    pub async fn decide(
+    pub(crate) async fn decide(
         &self,
         loaded: &Loaded<A>,
         command: A::Command,
@@ -222,12 +222,12 @@ impl<A: Executable> Executor<A> {
     }
 
     /// Caches the aggregate.
-    pub fn remember(&self, loaded: &Loaded<A>) {
+    pub(crate) fn remember(&self, loaded: &Loaded<A>) {
         self.cache.put(&loaded.stream.id, &loaded.aggregate, loaded.version);
     }
 
     /// Caches the empty state under an id that was just generated, so that the first command to it loads nothing.
-    pub fn expect_first(&self, id: impl Display) {
+    pub(crate) fn expect_first(&self, id: impl Display) {
         let Loaded { aggregate, version, stream, .. } = Self::absent(stream_of::<A>(id));
         self.cache.put(&stream.id, &aggregate, version);
     }
@@ -237,7 +237,7 @@ impl<A: Executable> Executor<A> {
     }
 
     /// Drops the aggregate from the cache: the next use loads it from the log.
-    pub fn forget(&self, id: impl Display) {
+    pub(crate) fn forget(&self, id: impl Display) {
         self.cache.remove(&stream_of::<A>(id).id);
     }
 
@@ -252,13 +252,13 @@ impl<A: Executable> Executor<A> {
     }
 
     /// The aggregate from the cache, or else from the log. It may be stale where other processes append.
-    pub async fn load(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
+    pub(crate) async fn load(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
         self.load_stream(&stream_of::<A>(id)).await
     }
 
     /// The aggregate as it is now, including appends of other processes. Where only this process appends, the cache
     /// is good enough for that.
-    pub async fn load_fresh(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
+    pub(crate) async fn load_fresh(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
         let stream = stream_of::<A>(id);
         let loaded = self.load_stream(&stream).await?;
         if loaded.fresh { Ok(loaded) } else { self.reload_stream(&stream).await }
@@ -266,13 +266,13 @@ impl<A: Executable> Executor<A> {
 
     /// The aggregate from the log, whatever is cached. For a caller who has seen an event in the log which a
     /// concurrent command of this process has appended, but perhaps not put into the cache yet.
-    pub async fn reload(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
+    pub(crate) async fn reload(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
         self.reload_stream(&stream_of::<A>(id)).await
     }
 
     /// Whether the aggregate is still at the version at which it was loaded. For a caller that appends nothing on what it
     /// has loaded, so that no conflict tells.
-    pub async fn is_current(&self, loaded: &Loaded<A>) -> Result<bool, CommandError<A::Error>> {
+    pub(crate) async fn is_current(&self, loaded: &Loaded<A>) -> Result<bool, CommandError<A::Error>> {
         Ok(loaded.fresh || self.reload_stream(&loaded.stream).await?.version == loaded.version)
     }
 

@@ -6,7 +6,7 @@ use super::registry::Registry;
 
 /// The outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// Its events were appended.
     Recorded,
     /// There was nothing to record: what it asks is already so.
@@ -53,11 +53,11 @@ impl Outcome {
 
 /// The counters of all commands.
 #[derive(Debug)]
-pub struct CommandMetrics(IntCounterVec);
+pub(crate) struct CommandMetrics(IntCounterVec);
 
 /// The counters of one kind of aggregate: for each command, one per [`Outcome`], looked up beforehand.
 #[derive(Debug)]
-pub struct CommandCounts(Vec<(&'static str, [IntCounter; Outcome::ALL.len()])>);
+pub(crate) struct CommandCounts(Vec<(&'static str, [IntCounter; Outcome::ALL.len()])>);
 
 impl CommandMetrics {
     pub(super) fn new(registry: &Registry) -> Self {
@@ -70,7 +70,7 @@ impl CommandMetrics {
 
     /// The counters of the commands of one kind of aggregate.
     #[must_use]
-    pub fn of(&self, aggregate: &str, commands: &[&'static str]) -> CommandCounts {
+    pub(crate) fn of(&self, aggregate: &str, commands: &[&'static str]) -> CommandCounts {
         let counter =
             |command, outcome: Outcome| self.0.with_label_values(&[aggregate, command, outcome.as_str()]);
         let counts = commands.iter().map(|command| (*command, Outcome::ALL.map(|o| counter(command, o))));
@@ -80,7 +80,7 @@ impl CommandMetrics {
 
 impl CommandCounts {
     /// Counts a command.
-    pub fn count(&self, command: &str, outcome: Outcome) {
+    pub(crate) fn count(&self, command: &str, outcome: Outcome) {
         if let Some((_, counters)) = self.0.iter().find(|(name, _)| *name == command) {
             counters[outcome as usize].inc();
         }

@@ -30,7 +30,7 @@ const UNKNOWN: &str = "unknown";
 
 /// The metrics of all requests.
 #[derive(Debug)]
-pub struct HttpMetrics {
+pub(crate) struct HttpMetrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     in_flight: IntGauge,
@@ -57,12 +57,12 @@ impl HttpMetrics {
 
 /// The layer that counts requests. Add it to the router, outside of everything that may answer.
 #[derive(Debug, Clone)]
-pub struct CountRequests(Arc<HttpMetrics>);
+pub(crate) struct CountRequests(Arc<HttpMetrics>);
 
 impl CountRequests {
     /// Counts requests in these metrics.
     #[must_use]
-    pub fn new(metrics: Arc<HttpMetrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<HttpMetrics>) -> Self {
         Self(metrics)
     }
 }
@@ -77,7 +77,7 @@ impl<S> Layer<S> for CountRequests {
 
 /// An endpoint whose requests are counted.
 #[derive(Debug, Clone)]
-pub struct Counted<S> {
+pub(crate) struct Counted<S> {
     inner: S,
     metrics: Arc<HttpMetrics>,
     slots: Arc<[OnceLock<Arc<MethodSlots>>; METHODS.len()]>,

@@ -16,7 +16,7 @@ const RUNS: [f64; 13] =
 
 /// Metrics of jobs. The process that appended a change counts it.
 #[derive(Debug)]
-pub struct JobMetrics {
+pub(crate) struct JobMetrics {
     wait: Histogram,
     run: Histogram,
     ended: IntCounterVec,
@@ -54,7 +54,7 @@ impl JobMetrics {
     }
 
     /// Counts what one append has changed.
-    pub fn count(&self, before: &Job, after: &Job) {
+    pub(crate) fn count(&self, before: &Job, after: &Job) {
         match (&before.state, &after.state) {
             (JobState::Queued(queued), JobState::Running(running)) => {
                 self.wait.observe(seconds(running.holder.claimed_at - queued.queued_at.max(queued.due_at)));

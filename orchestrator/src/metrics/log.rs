@@ -12,7 +12,7 @@ const COMMITS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 
 /// Metrics of this process's log writer.
 #[derive(Debug)]
-pub struct LogMetrics {
+pub(crate) struct LogMetrics {
     events: IntCounter,
     conflicts: IntCounter,
     batch_size: Histogram,

@@ -7,11 +7,11 @@ use prometheus::{
 };
 
 /// The content type of what [`super::scrape()`] returns.
-pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+pub(crate) const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
 
 /// A set of metrics with distinct names.
 #[derive(Debug, Clone, Default)]
-pub struct Registry(prometheus::Registry);
+pub(crate) struct Registry(prometheus::Registry);
 
 const VALID: &str = "invariant: names and labels are literals that are valid, and each name is used once";
 

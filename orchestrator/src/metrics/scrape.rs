@@ -36,7 +36,7 @@ struct State {
 
 /// All metrics as text. If the database does not answer in time, the state that it holds is left out, and only this
 /// process's own metrics remain.
-pub async fn scrape(
+pub(crate) async fn scrape(
     metrics: &Metrics,
     read_models: &ReadModels,
     head: Position,

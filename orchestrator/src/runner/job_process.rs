@@ -22,7 +22,7 @@ use super::container::Engine;
 use super::execution::JobExecution;
 
 /// The hidden subcommand of the binary that runs [`super::script::main`].
-pub const JOB_PROCESS_COMMAND: &str = "runner-job";
+pub(crate) const JOB_PROCESS_COMMAND: &str = "runner-job";
 
 /// All that the child needs to run its job.
 #[derive(Debug, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ mod log_buffer;
 mod log_shipper;
 mod options;
 mod retry;
-pub mod script;
+pub(crate) mod script;
 mod workspace;
 
 use anyhow::Context;
@@ -32,8 +32,8 @@ use self::client::{Client, WriteError};
 use self::container::Engine;
 use self::held_jobs::HeldJobs;
 use self::job::JobRunner;
-pub use self::job_process::JOB_PROCESS_COMMAND;
-pub use self::options::RunnerOptions;
+pub(crate) use self::job_process::JOB_PROCESS_COMMAND;
+pub(crate) use self::options::RunnerOptions;
 pub(crate) use self::options::{api_url, parse_server};
 use self::workspace::Workspace;
 use crate::clock::{Clock, SystemClock};
@@ -46,7 +46,7 @@ const CONTAINER_MODULE: &str = "container";
 /// Works for a server until it is told to end by the first signal, then claims no more and waits for the running jobs
 /// (drains). They are killed when that takes longer than the drain grace, or at the second signal. Each call of
 /// `next_signal` waits for one.
-pub async fn run(options: RunnerOptions, mut next_signal: impl AsyncFnMut()) -> anyhow::Result<()> {
+pub(crate) async fn run(options: RunnerOptions, mut next_signal: impl AsyncFnMut()) -> anyhow::Result<()> {
     let work_dir = options.work_dir.clone().unwrap_or_else(|| std::env::temp_dir().join("rivet-runner"));
     Workspace::try_out(&work_dir)?;
     let held_jobs = HeldJobs::default();

@@ -11,7 +11,7 @@ use crate::config::positive_duration;
 
 /// Options of `runner`.
 #[derive(Debug, Clone, clap::Args)]
-pub struct RunnerOptions {
+pub(crate) struct RunnerOptions {
     /// Server to work for.
     #[arg(long, env = "RIVET_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = parse_server)]
     pub server: Url,

@@ -25,7 +25,7 @@ use crate::clock::{Clock, SystemClock};
 /// Streams that are opened at the same time, so that thousands are not opened in one instant.
 const WAVE: usize = 200;
 /// How long followers may take after the load to receive what is still on its way.
-pub const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause between two checks whether they have.
 const CHECK_INTERVAL: Duration = Duration::from_millis(20);
 /// Pause before a stream that broke is opened again.

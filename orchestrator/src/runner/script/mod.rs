@@ -31,7 +31,7 @@ use super::job_process::JobOrder;
 /// Runs the job whose order is on standard input, and reports its result on standard output. The exit code says only
 /// whether the job could be run.
 #[must_use]
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let reporter = Reporter::to_runner();
     match run(&reporter) {
         Ok(result) => {
