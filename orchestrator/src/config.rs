@@ -3,17 +3,15 @@
 //!
 //! To add a setting: one field of [`Config`], whose doc comment is its help text. Nothing else reads the environment.
 
-use std::borrow::Cow;
-use std::fmt;
+mod database;
+
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{Args, Command, FromArgMatches};
-use percent_encoding::percent_decode_str;
-use rivet_events::segments::ArchiveUrl;
 
+pub use self::database::{DatabaseOptions, DatabaseUrl};
 use crate::domain::job::LeasePolicy;
 
 /// Longest duration that a setting may have, ten years: far beyond any use, and safe to add to a date without
@@ -167,100 +165,6 @@ impl Config {
     }
 }
 
-/// The options for storage, which all commands have in common.
-#[derive(Debug, Clone, Args)]
-pub struct DatabaseOptions {
-    /// Where everything is kept: `sqlite://relative.db`, `sqlite:///absolute.db` or `postgres://user@host/name`
-    #[arg(
-        long = "database-url",
-        env = "RIVET_DATABASE_URL",
-        value_name = "URL",
-        default_value = "sqlite://rivet.db"
-    )]
-    pub url: DatabaseUrl,
-
-    /// Where archived job logs are kept: `file:///directory` or `s3://bucket/prefix` [default: beside the SQLite file, in
-    /// NAME.archive; none with PostgreSQL]
-    #[arg(long, env = "RIVET_ARCHIVE_URL", value_name = "URL")]
-    pub archive_url: Option<ArchiveUrl>,
-}
-
-impl DatabaseOptions {
-    /// Where archived job logs are stored. Defaults to a directory beside the SQLite file; PostgreSQL has no default,
-    /// since its replicas need not share a directory.
-    #[must_use]
-    pub fn archive_url(&self) -> Option<ArchiveUrl> {
-        let beside =
-            || self.url.sqlite_file().map(|file| ArchiveUrl::Directory(format!("{file}.archive").into()));
-        self.archive_url.clone().or_else(beside)
-    }
-}
-
-/// A database URL that may hold a password, which neither `Display` nor `Debug` shows.
-#[derive(Clone)]
-pub struct DatabaseUrl(String);
-
-impl DatabaseUrl {
-    /// The URL as given, password included. Only for the database driver.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// The path of an SQLite database file, percent-decoded as the driver does it; `None` for PostgreSQL.
-    #[must_use]
-    pub fn sqlite_file(&self) -> Option<Cow<'_, str>> {
-        let rest = self.0.strip_prefix("sqlite:")?;
-        let file = rest.strip_prefix("//").unwrap_or(rest).split('?').next()?;
-        Some(percent_decode_str(file).decode_utf8_lossy())
-    }
-}
-
-impl FromStr for DatabaseUrl {
-    type Err = &'static str;
-
-    /// Refuses an SQLite URL that names no file: SQLite would give each connection a database of its own in memory,
-    /// which the others do not see. Everything else is left to the driver to check.
-    fn from_str(url: &str) -> Result<Self, Self::Err> {
-        let url = Self(url.to_owned());
-        let is_in_memory = url.0.split(['?', '&']).skip(1).any(|option| option == "mode=memory");
-        match url.sqlite_file() {
-            Some(file) if is_in_memory || ["", ":memory:"].contains(&&*file) => {
-                Err("it names no file: expected sqlite://relative.db or sqlite:///absolute.db")
-            }
-            Some(_) | None => Ok(url),
-        }
-    }
-}
-
-/// Shows the SQLite file, or the URL of the PostgreSQL server without password and options.
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(file) = self.sqlite_file() {
-            return f.write_str(&file);
-        }
-        let (scheme, rest) = self.0.split_once("://").unwrap_or_default();
-        let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-        let name = tail.split(['?', '#']).next().unwrap_or_default();
-        match authority.rsplit_once('@') {
-            // An unescaped `/`, `?` or `#` in the password has ended the authority early: show nothing of it. The
-            // driver will refuse the URL.
-            _ if tail.contains('@') => write!(f, "{scheme}://***"),
-            None => write!(f, "{scheme}://{authority}{name}"),
-            Some((user, host)) => match user.split_once(':') {
-                None => write!(f, "{scheme}://{user}@{host}{name}"),
-                Some((user, _)) => write!(f, "{scheme}://{user}:***@{host}{name}"),
-            },
-        }
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 pub(crate) fn address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| "expected IP:PORT, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:8080")
 }
@@ -312,94 +216,4 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(flags: &[&str]) -> Result<Config, String> {
-        let command = Config::augment_args(Command::new("serve").no_binary_name(true))
-            .mut_args(|arg| arg.env(None::<&str>));
-        let matches = command.try_get_matches_from(flags).map_err(|error| error.to_string())?;
-        Config::from_arg_matches(&matches).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_startup_grace_is_the_lease_unless_set() {
-        let grace = |flags: &[&str]| parse(flags).unwrap().startup_grace();
-        assert_eq!(grace(&[]), Duration::from_mins(2));
-        assert_eq!(grace(&["--lease", "7s"]), Duration::from_secs(7));
-        assert_eq!(grace(&["--lease", "7s", "--startup-grace", "0s"]), Duration::ZERO);
-    }
-
-    #[test]
-    fn durations_are_written_with_their_unit() {
-        let config = parse(&["--read-wait", "500ms", "--queue-timeout", "1h 30m"]).unwrap();
-        assert_eq!(config.read_wait, Duration::from_millis(500));
-        assert_eq!(config.queue_timeout, Duration::from_mins(90));
-        assert!(parse(&["--lease", "90"]).unwrap_err().contains("500ms, 90s, 15m, 24h"));
-        assert!(parse(&["--lease", "11years"]).unwrap_err().contains("at most ten years"));
-    }
-
-    #[test]
-    fn what_would_make_no_sense_as_zero_is_refused() {
-        for flag in ["--lease", "--sweep-interval", "--run-timeout"] {
-            assert!(parse(&[flag, "0s"]).unwrap_err().contains("must be longer than 0"), "{flag}");
-        }
-        assert!(parse(&["--max-lost-attempts", "0"]).unwrap_err().contains("0 is not in 1..=1000"));
-        assert!(parse(&["--append-queue", "0"]).is_err());
-    }
-
-    #[test]
-    fn an_archive_has_a_place_and_takes_no_log_that_may_grow_or_is_gone() {
-        let check = |flags: &[&str]| parse(flags).unwrap().check();
-        let postgres = ["--database-url", "postgres://db/rivet", "--archive-after", "30d"];
-        assert_eq!(check(&["--archive-after", "10m"]), Ok(()));
-        assert_eq!(check(&["--keep", "72h", "--archive-after", "72h"]), Ok(()));
-        assert_eq!(check(&[&postgres[..], &["--archive-url", "file:///archive"]].concat()), Ok(()));
-        assert!(check(&["--archive-after", "599s"]).unwrap_err().contains("--log-grace"));
-        assert!(check(&["--keep", "72h", "--archive-after", "100h"]).unwrap_err().contains("--keep"));
-        assert!(check(&postgres).unwrap_err().contains("--archive-url"));
-    }
-
-    #[test]
-    fn a_job_is_kept_as_long_as_it_takes_logs() {
-        let check = |flags: &[&str]| parse(flags).unwrap().check();
-        assert_eq!(check(&["--keep", "48h", "--log-grace", "48h"]), Ok(()));
-        assert!(check(&["--keep", "48h", "--log-grace", "72h"]).unwrap_err().contains("--log-grace"));
-    }
-
-    #[test]
-    fn an_address_without_a_port_is_refused_with_an_example() {
-        assert!(parse(&["--listen", "localhost"]).unwrap_err().contains("127.0.0.1:8080"));
-    }
-
-    #[test]
-    fn a_database_that_is_no_file_is_refused() {
-        for url in [
-            "sqlite:",
-            "sqlite://",
-            "sqlite::memory:",
-            "sqlite://:memory:",
-            "sqlite://a.db?cache=shared&mode=memory",
-        ] {
-            let refused = parse(&["--database-url", url]).unwrap_err();
-            assert!(refused.contains("it names no file: expected sqlite://relative.db"), "{refused}");
-        }
-        assert!(parse(&["--database-url", "sqlite:a.db?mode=rwc"]).is_ok());
-    }
-
-    #[test]
-    fn no_text_form_of_a_database_url_shows_its_secrets() {
-        let shown = |url: &str| url.parse::<DatabaseUrl>().unwrap().to_string();
-        assert_eq!(shown("postgres://rivet:s3cret@db:5432/rivet"), "postgres://rivet:***@db:5432/rivet");
-        assert_eq!(shown("postgres://rivet:s3@cret@db/rivet"), "postgres://rivet:***@db/rivet");
-        assert_eq!(shown("postgres://rivet:s3/cr@et?@db/rivet"), "postgres://***");
-        assert_eq!(shown("postgres://db/rivet?password=s3@cret"), "postgres://***");
-        assert_eq!(shown("postgres://rivet@db/rivet?password=s3cret"), "postgres://rivet@db/rivet");
-        assert_eq!(shown("postgres://db/rivet?password=s3cret"), "postgres://db/rivet");
-        assert_eq!(shown("sqlite:///var/lib/rivet.db?mode=rwc"), "/var/lib/rivet.db");
-        assert_eq!(shown("sqlite://rivet.db"), "rivet.db");
-        assert_eq!(shown("sqlite:///my%20data/rivet.db"), "/my data/rivet.db");
-        let config = Config::for_tests("postgres://rivet:s3cret@db/rivet");
-        assert!(!format!("{config:?}").contains("s3cret"));
-    }
-}
+mod tests;

@@ -84,9 +84,10 @@ fn seconds(time: TimeDelta) -> f64 {
 mod tests {
     use chrono::{DateTime, Utc};
     use rivet_events::id::{JobId, LeaseId, PipelineId};
-    use rivet_events::job::{JobClaimed, JobCompleted, JobEvent, JobLaunched};
+    use rivet_events::job::{JobClaimed, JobCompleted, JobEvent};
 
     use super::*;
+    use crate::domain::job::fixture::plain_launch;
 
     fn at(seconds: i64) -> DateTime<Utc> {
         DateTime::from_timestamp(seconds, 0).unwrap()
@@ -97,21 +98,7 @@ mod tests {
         let (job_id, pipeline_id) = (JobId::generate(), PipelineId::generate());
         let runner_id: rivet_events::id::RunnerId = "r".parse().unwrap();
         let events = [
-            JobEvent::Launched(JobLaunched {
-                job_id,
-                pipeline_id,
-                pipeline_version: 1,
-                parameters: serde_json::Map::new(),
-                demands: vec![],
-                priority: 5,
-                max_retries: 0,
-                timeout_seconds: None,
-                retry_on_runner_lost: false,
-                concurrency: None,
-                retry_of: None,
-                request_digest: None,
-                requested_at: at(0),
-            }),
+            JobEvent::Launched(plain_launch(job_id, pipeline_id, at(0))),
             JobEvent::Claimed(JobClaimed {
                 job_id,
                 pipeline_id,

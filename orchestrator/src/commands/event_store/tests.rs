@@ -7,16 +7,15 @@ use chrono::DateTime;
 use cqrs_es::CqrsFramework;
 use rivet_events::database::Database;
 use rivet_events::id::{JobId, PipelineId};
-use rivet_events::job::JobLaunched;
 use rivet_events::log::{LogSettings, in_memory};
 use rivet_events::{Position, StreamId};
-use serde_json::Map;
 use tempfile::TempDir;
 use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::clock::SystemClock;
 use crate::commands::Commands;
+use crate::domain::job::fixture::plain_launch;
 use crate::domain::job::{Job, JobCommand, JobError, JobState, LaunchJob, PurgeJob, StartJob};
 use crate::metrics::Metrics;
 
@@ -33,23 +32,8 @@ async fn commands() -> (Commands, TempDir) {
 }
 
 fn launch(job_id: JobId) -> JobCommand {
-    JobCommand::Launch(LaunchJob {
-        launch: Box::new(JobLaunched {
-            job_id,
-            pipeline_id: PipelineId::generate(),
-            pipeline_version: 1,
-            parameters: Map::new(),
-            demands: vec![],
-            priority: 5,
-            max_retries: 0,
-            timeout_seconds: None,
-            retry_on_runner_lost: false,
-            concurrency: None,
-            retry_of: None,
-            request_digest: None,
-            requested_at: DateTime::UNIX_EPOCH,
-        }),
-    })
+    let launch = plain_launch(job_id, PipelineId::generate(), DateTime::UNIX_EPOCH);
+    JobCommand::Launch(LaunchJob { launch: Box::new(launch) })
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@
 
 mod command;
 mod decide;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ use rivet_events::job::{
 };
 use uuid::Uuid;
 
+use super::fixture::plain_launch;
 use super::{
     CancelJob, ClaimJob, CompleteJob, ExpireLease, Job, JobCommand, JobError, LaunchJob, LeasePolicy,
     PurgeJob, RefuseReport, Report, Retries, ShowLease, StartJob, TimeOutJob,
@@ -73,21 +74,7 @@ fn runner(attempt: u32) -> RunnerId {
 // What has happened.
 
 fn launch() -> JobLaunched {
-    JobLaunched {
-        job_id: job(),
-        pipeline_id: pipeline(),
-        pipeline_version: 1,
-        parameters: serde_json::Map::new(),
-        demands: vec![],
-        priority: 5,
-        max_retries: 0,
-        timeout_seconds: None,
-        retry_on_runner_lost: false,
-        concurrency: None,
-        retry_of: None,
-        request_digest: None,
-        requested_at: at(0),
-    }
+    plain_launch(job(), pipeline(), at(0))
 }
 
 fn launched() -> JobEvent {
