@@ -50,7 +50,7 @@ pub struct App {
 pub enum AppError {
     /// Its settings contradict each other.
     #[error("{0}")]
-    Settings(&'static str),
+    Settings(String),
     /// Its database could not be opened or brought up to date.
     #[error("the database is not usable")]
     Database(#[from] DatabaseError),

@@ -138,10 +138,10 @@ impl Config {
     }
 
     /// Checks the settings against each other; the error says which of them contradict.
-    pub fn check(&self) -> Result<(), &'static str> {
-        check_ages(self.log_grace, self.archive_after, self.keep)?;
+    pub fn check(&self) -> Result<(), String> {
+        check_ages(self.log_grace, ("--archive-after", self.archive_after), self.keep)?;
         if self.archive_after.is_some() && self.database.archive_url().is_none() {
-            return Err("--archive-after needs --archive-url with PostgreSQL");
+            return Err("--archive-after needs --archive-url with PostgreSQL".to_owned());
         }
         Ok(())
     }
@@ -179,20 +179,22 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Checks against each other how long after the end of a job its log may grow, when the log goes into the archive, and
-/// how long the job is kept.
+/// how long the job is kept. The second of these comes with the name of its flag.
 pub(crate) fn check_ages(
     log_grace: Duration,
-    archive_after: Option<Duration>,
+    (flag, archive_after): (&str, Option<Duration>),
     keep: Option<Duration>,
-) -> Result<(), &'static str> {
+) -> Result<(), String> {
     if archive_after.is_some_and(|after| after < log_grace) {
-        return Err("a log must not be archived before --log-grace is over: it may still grow");
+        return Err(format!("{flag} must not be shorter than --log-grace: such a log may still grow"));
     }
     if keep.is_some_and(|keep| keep < log_grace) {
-        return Err("--keep must not be shorter than --log-grace: the log of such a job may still grow");
+        return Err(
+            "--keep must not be shorter than --log-grace: the log of such a job may still grow".to_owned()
+        );
     }
     if keep.zip(archive_after).is_some_and(|(keep, after)| keep < after) {
-        return Err("--keep must not be shorter than the time until a log is archived");
+        return Err(format!("--keep must not be shorter than {flag}"));
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL comes back without the last commits, as after a failover to a standby that lacked them, or with a backup.
+//! PostgreSQL fails over to a standby that lacks the last commits.
 
 use rivet_tests::sample::{launched, new_job, new_pipeline, script};
 use rivet_tests::server::Server;
@@ -23,7 +23,13 @@ async fn a_server_ends_that_has_seen_what_was_lost() {
     let lost = new_job(&api).await;
     api.claim(&kept, "r").await.expect(200);
 
-    store.cluster().fall_back().await;
+    store.cluster().fail_over().await;
+    eventually("the standby to be refused", async || {
+        server.log().contains("the database is a standby that is behind").then_some(())
+    })
+    .await;
+    api.get("/livez").await.expect(200);
+    store.cluster().promote();
     assert_eq!(server.ended().await.code(), Some(1));
     assert!(server.log().contains("the database has lost events"), "{}", server.log());
 

@@ -34,7 +34,6 @@ async fn launched_at(first: &Client) -> String {
     new_job(first).await
 }
 
-/// Registers a runner as a new process: the jobs that its former one held are queued again.
 async fn types(api: &Client, job: &str) -> Vec<String> {
     history(api, job).await.0
 }

@@ -184,12 +184,19 @@ impl Cluster {
         self.resume().await;
     }
 
-    /// Kills the cluster, and starts it again with the files of [`Self::back_up`]: what was committed since is lost.
-    pub async fn fall_back(&self) {
+    /// Kills the cluster, and starts it again with the files of [`Self::back_up`], as a standby that lacks what was
+    /// committed since, and gets no more of it.
+    pub async fn fail_over(&self) {
         self.kill();
         fs::remove_dir_all(self.data()).expect("nobody writes there any more");
         copy(&self.backup(), &self.data());
+        fs::File::create(self.data().join("standby.signal")).expect("the new files can be written");
         self.resume().await;
+    }
+
+    /// Makes the standby of [`Self::fail_over`] the primary.
+    pub fn promote(&self) {
+        self.run("pg_ctl", &["promote", "--wait"]);
     }
 
     fn url(&self, database: &str) -> String {

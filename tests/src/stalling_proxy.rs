@@ -36,9 +36,11 @@ impl StallingProxy {
                 tasks.spawn(async move {
                     let mut server = UnixStream::connect(server).await?;
                     tokio::select! {
-                        passed = copy_bidirectional(&mut client, &mut server) => passed.map(|_| ()),
+                        // First, so that nothing passes that was sent after the stall began.
+                        biased;
                         // Both ends stay open.
                         _ = stalled.changed() => future::pending().await,
+                        passed = copy_bidirectional(&mut client, &mut server) => passed.map(|_| ()),
                     }
                 });
             }

@@ -2,9 +2,9 @@
 //! the last commits, or after a backup was restored.
 //!
 //! What is in memory (the newest events, versions of streams, states of aggregates, rows that are folded but not stored)
-//! was made from those events, and must not meet the log that goes on without them. So no connection that a
-//! [`DedicatedPool`](super::DedicatedPool) opens is used before the last event was found over it: as a database loses
-//! events from the end, it has all others too. A process that misses it has to begin again.
+//! was made from those events, and must not meet the log that goes on without them. So no connection is used before the
+//! last event was found over it: as a database loses events from the end, it has all others too. A process that misses
+//! it has to begin again.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -16,22 +16,36 @@ use crate::envelope::Position;
 use crate::id::EventId;
 use crate::log::StoreError;
 
-/// The head, and the event at a position: none if it is archived or purged. A standby that lags has lost nothing.
-const LOOK: &str = "select (select coalesce(max(position), 0) from events),
-    (select event_id from events where position = $1), pg_is_in_recovery()";
+/// The last event, and the one at a position: none if it is archived or purged.
+const LOOK: &str = "
+    select position, event_id, (select event_id from events where position = $1) from events
+    order by position desc limit 1";
 
-/// The last event that a process has appended or read.
+type Event = (Position, EventId);
+
+/// The last event that a process has appended or read, or that it has found as the last one.
 #[derive(Debug, Default)]
 pub(crate) struct LastSeen {
-    event: Mutex<Option<(Position, EventId)>>,
+    event: Mutex<Option<Event>>,
     /// Cancelled once the database has been found without the event.
     lost: CancellationToken,
 }
 
-/// The database does not have the last event that was seen.
+/// The end of a log.
+struct End {
+    head: Option<Event>,
+    /// The event at the position of the one that was seen last.
+    there: Option<EventId>,
+}
+
+/// The last event that was seen is missing.
 #[derive(Debug, thiserror::Error)]
-#[error("the database has lost events that were seen in it, up to position {0}")]
-struct EventsLost(Position);
+enum Missing {
+    #[error("the database is a standby that is behind position {0}")]
+    OnStandby(Position),
+    #[error("the database has lost events that were seen in it, up to position {0}")]
+    Lost(Position),
+}
 
 impl LastSeen {
     /// Notes that this event is in the log.
@@ -42,12 +56,12 @@ impl LastSeen {
         }
     }
 
-    /// Ends when the database is found to have lost events.
+    /// Cancelled once the database is found to have lost events.
     pub(super) fn lost(&self) -> CancellationToken {
         self.lost.clone()
     }
 
-    /// Looks for the last event over a connection that was just opened.
+    /// Looks for the event over a connection that was just opened.
     pub(super) async fn check(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
         if self.event().is_some() { self.find_head(connection).await.map(drop) } else { Ok(()) }
     }
@@ -58,20 +72,49 @@ impl LastSeen {
     /// If the log does not have the event that was seen last.
     pub(crate) async fn find_head(&self, connection: &mut PgConnection) -> Result<Position, StoreError> {
         let seen = self.event();
-        let position = seen.map_or(0, |(position, _)| position.0.cast_signed());
-        let (head, found, is_standby): (i64, Option<Uuid>, bool) =
-            sqlx::query_as(LOOK).bind(position).fetch_one(connection).await?;
-        let head = Position(head.cast_unsigned());
-        if let Some((position, event_id)) = seen.filter(|_| !is_standby)
-            && (head < position || found.is_some_and(|found| found != event_id.as_uuid()))
-        {
-            self.lost.cancel();
-            return Err(EventsLost(position).into());
+        let mut end = End::look(connection, seen).await?;
+        if let Some(position) = end.lacks(seen) {
+            let is_standby: bool =
+                sqlx::query_scalar("select pg_is_in_recovery()").fetch_one(&mut *connection).await?;
+            // A standby may have received it meanwhile, and have been promoted.
+            end = End::look(connection, seen).await?;
+            if end.lacks(seen).is_some() {
+                if is_standby {
+                    return Err(Missing::OnStandby(position).into());
+                }
+                self.lost.cancel();
+                return Err(Missing::Lost(position).into());
+            }
         }
+        let Some((head, event_id)) = end.head else { return Ok(Position::default()) };
+        self.note(head, event_id);
         Ok(head)
     }
 
-    fn event(&self) -> Option<(Position, EventId)> {
+    fn event(&self) -> Option<Event> {
         *self.event.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl End {
+    async fn look(connection: &mut PgConnection, seen: Option<Event>) -> Result<Self, StoreError> {
+        let position = seen.map_or(0, |(position, _)| position.0.cast_signed());
+        let found: Option<(i64, Uuid, Option<Uuid>)> =
+            sqlx::query_as(LOOK).bind(position).fetch_optional(connection).await?;
+        Ok(match found {
+            Some((head, event_id, there)) => Self {
+                head: Some((Position(head.cast_unsigned()), event_id.into())),
+                there: there.map(EventId::from),
+            },
+            None => Self { head: None, there: None },
+        })
+    }
+
+    /// The position of the event that was seen, if it is missing.
+    fn lacks(&self, seen: Option<Event>) -> Option<Position> {
+        let (position, event_id) = seen?;
+        let is_shorter = self.head.is_none_or(|(head, _)| head < position);
+        let is_another = self.there.is_some_and(|there| there != event_id);
+        (is_shorter || is_another).then_some(position)
     }
 }

@@ -1,5 +1,6 @@
 //! The PostgreSQL server: the pool of connections for queries, and what this process has seen in its log.
 
+use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +37,18 @@ impl PostgresDatabase {
                 ("default_transaction_isolation", r"read\ committed"),
             ])
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
+        let last_seen = Arc::<LastSeen>::default();
+        let checks = Arc::clone(&last_seen);
         let pool = PgPoolOptions::new()
             .max_connections(10)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                let last_seen = Arc::clone(&checks);
+                Box::pin(async move {
+                    last_seen.check(connection).await.map_err(|error| io::Error::other(error).into())
+                })
+            })
             .after_release(|connection, _| {
                 Box::pin(async move {
                     let whole = timeout(RELEASE_TIMEOUT, connection.ping()).await;
@@ -49,7 +58,7 @@ impl PostgresDatabase {
             .connect_with(options.clone())
             .await;
         match pool {
-            Ok(pool) => Ok(Self { pool, last_seen: Arc::default() }),
+            Ok(pool) => Ok(Self { pool, last_seen }),
             Err(sqlx::Error::PoolTimedOut) => Err(connect_error(obstacle(&options).await)),
             Err(error) => Err(connect_error(error)),
         }

@@ -48,7 +48,8 @@ pub(super) struct ArchiveOptions {
 #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
-    check_ages(options.log_grace, Some(options.older_than), options.keep).map_err(anyhow::Error::msg)?;
+    check_ages(options.log_grace, ("--older-than", Some(options.older_than)), options.keep)
+        .map_err(anyhow::Error::msg)?;
     let (database, read_models, log) = open_all(&options.database).await?;
     let archive = log.archive().cloned().context("there is no archive")?;
     archive.objects().map_err(anyhow::Error::from_boxed)?;

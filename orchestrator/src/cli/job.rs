@@ -245,7 +245,9 @@ pub(super) fn waiting(waiting: &Value) -> String {
         if missing.is_empty() { String::new() } else { format!(", missing {}", missing.join(", ")) };
     let group = waiting["group"].as_str().map(|group| {
         let holders: Vec<&str> = items(&waiting["held_by"]).iter().filter_map(Value::as_str).collect();
-        format!(", group {group} held by {}", holders.join(", "))
+        // They may have left it just now.
+        let held = if holders.is_empty() { "" } else { " held by " };
+        format!(", group {group}{held}{}", holders.join(", "))
     });
     let group = group.unwrap_or_default();
     format!("place {}, {}{missing}{group}", waiting["place"], text(waiting, "reason"))

@@ -90,12 +90,12 @@ impl AppState {
 
     /// Notes, in memory, a contact of the holder of a job, after a write in its name was not accepted: a server that
     /// cannot record what a runner says has heard it all the same. A sender whose lease is not that of the job is not
-    /// its holder, nor is one whose job has moved on meanwhile.
+    /// its holder, nor is one whose job has moved on meanwhile, as far as the log can be read.
     pub(super) async fn hear_holder(&self, job: &Loaded<Job>, lease: Option<LeaseId>) {
         let now = self.clock.now();
         if let JobState::Running(running) = &job.aggregate.state
             && job.aggregate.log_attempt(lease, now, self.config.log_grace).is_ok()
-            && self.commands.jobs.is_current(job).await.unwrap_or(false)
+            && self.commands.jobs.is_current(job).await.unwrap_or(true)
         {
             self.liveness.touch(&running.holder.runner_id, now, Duration::MAX);
         }

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use futures_util::future::join;
+use rivet_events::database::Database;
 use rivet_events::id::JobId;
 use rivet_events::log::{self, AppendError, LogSettings};
 use rivet_events::{Position, StreamId, Version};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::wait::eventually;
 
 use super::fixture::{append, assert_dense, cancel_requested, claim, launch, open, read_to_end, write};
 
@@ -15,6 +16,11 @@ use super::fixture::{append, assert_dense, cancel_requested, claim, launch, open
 pub(super) const BREAK_WRITERS: &str = "
     select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid() and query like '%append_events%'";
+
+/// Ends all connections but its own.
+const BREAK_ALL: &str = "
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and pid <> pg_backend_pid()";
 
 /// For a process that learns nothing between its commands.
 fn without_polls() -> LogSettings {
@@ -53,13 +59,29 @@ async fn a_log_that_has_become_shorter_is_noticed_over_an_old_connection_too() {
     let store = Store::create(StoreKind::Postgres).await;
     let database = store.open().await;
     let log = log::open(&database, LogSettings::default()).await.unwrap();
+    // Another process, which has only heard of the events.
+    let others = store.open().await;
+    let other = log::open(&others, LogSettings::default()).await.unwrap();
     for _ in 0..2 {
         log.append(launch(JobId::generate())).await.unwrap();
     }
+    other.watch().wait_for(|head| *head == Position(2)).await.unwrap();
     store.execute("delete from events where position > 1").await;
-    let lost = database.lost_events();
-    eventually("the loss to be noticed", async || lost.is_cancelled().then_some(())).await;
-    assert!(log.head().await.is_err());
+    let (lost, lost_elsewhere) = (database.lost_events(), others.lost_events());
+    join(lost.cancelled(), lost_elsewhere.cancelled()).await;
+    assert!(log.head().await.is_err() && other.head().await.is_err());
+}
+
+#[tokio::test]
+async fn no_other_connection_leads_past_a_loss_either() {
+    let store = Store::create(StoreKind::Postgres).await;
+    let Database::Postgres(database) = store.open().await else { unreachable!() };
+    let log = log::open(&Database::Postgres(database.clone()), without_polls()).await.unwrap();
+    log.append(launch(JobId::generate())).await.unwrap();
+    store.execute("delete from events").await;
+    store.execute(BREAK_ALL).await;
+    while database.pool.acquire().await.is_ok() {}
+    assert!(Database::Postgres(database).lost_events().is_cancelled());
 }
 
 #[tokio::test]

@@ -57,14 +57,12 @@ impl Follower {
         loop {
             tokio::select! {
                 hint = listener.recv() => {
-                    if let Ok(position) = hint?.payload().parse() {
-                        self.heard_of(Position(position));
+                    let position = hint?.payload().parse().map(Position);
+                    if position.is_ok_and(|position| position > *self.head.borrow()) {
+                        self.look().await?;
                     }
                 }
-                _ = poll.tick() => {
-                    let position = answered(self.keeper.head()).await?;
-                    self.heard_of(position);
-                }
+                _ = poll.tick() => self.look().await?,
                 changed = due_change(&mut self.committed, hint_due) => {
                     let position = changed?;
                     let hint = sqlx::query(HINT).bind(CHANNEL).bind(position.to_string());
@@ -77,12 +75,14 @@ impl Follower {
 }
 
 impl Follower {
-    /// Raises the head, unless the position is one of this process: the writer publishes that itself, once the events
-    /// can be read from memory.
-    fn heard_of(&self, position: Position) {
+    /// Raises the head, unless the last event is one of this process: the writer publishes that itself, once the events
+    /// can be read from memory. The position of a hint is not believed, as a failover may have lost its event.
+    async fn look(&self) -> Result<(), StoreError> {
+        let position = answered(self.keeper.head()).await?;
         if position > *self.committed.borrow() {
             raise(&self.head, position);
         }
+        Ok(())
     }
 }
 

@@ -31,7 +31,7 @@ pub(in crate::http) struct Waiting {
     /// The concurrency group, where that is the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<String>,
-    /// The jobs that hold the group's places, oldest first, at most 20; empty where the reason is another one.
+    /// The jobs that hold the group's places, at most 20; empty where the reason is another one.
     held_by: Vec<JobId>,
 }
 
