@@ -48,9 +48,6 @@ pub struct App {
 /// Why a server could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
-    /// Its settings contradict each other.
-    #[error("{0}")]
-    Settings(String),
     /// Its database could not be opened or brought up to date.
     #[error("the database is not usable")]
     Database(#[from] DatabaseError),
@@ -82,7 +79,6 @@ impl App {
         clock: Arc<dyn Clock>,
         program: PathBuf,
     ) -> Result<Self, AppError> {
-        config.check().map_err(AppError::Settings)?;
         let database = Database::connect(config.database.url.expose()).await?;
         database.migrate().await?;
         let settings = LogSettings { queue_appends: config.append_queue, ..LogSettings::default() };

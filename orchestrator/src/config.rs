@@ -143,6 +143,9 @@ impl Config {
         if self.archive_after.is_some() && self.database.archive_url().is_none() {
             return Err("--archive-after needs --archive-url with PostgreSQL".to_owned());
         }
+        if self.database.url.is_read_only() {
+            return Err("--database-url says mode=ro, and a server has to write".to_owned());
+        }
         Ok(())
     }
 

@@ -323,3 +323,20 @@ async fn health_is_an_exit_code() {
     let nobody = run(&["health", "--listen", "127.0.0.1:1"]).await;
     assert!(complaint(&nobody, 1).starts_with("error: no answer from 127.0.0.1:1: "), "{nobody:?}");
 }
+
+#[tokio::test]
+async fn options_that_contradict_one_another_are_a_wrong_command_line() {
+    let serve = run(&["--keep", "48h", "--log-grace", "72h"]).await;
+    assert!(complaint(&serve, 2).contains("--keep must not be shorter than --log-grace"));
+    let archive = run(&["archive", "--older-than", "1m"]).await;
+    assert!(complaint(&archive, 2).contains("--older-than must not be shorter than --log-grace"));
+}
+
+#[tokio::test]
+async fn a_variable_that_is_empty_counts_as_not_set() {
+    let mut command = command(&["events", "list", "--database-url", "sqlite://of nobody.db"]);
+    let empty = finish(command.env("RIVET_ARCHIVE_URL", "")).await;
+    assert!(complaint(&empty, 1).contains("of nobody.db"), "{empty:?}");
+    let wrong = finish(command.env("RIVET_ARCHIVE_URL", "nowhere")).await;
+    assert!(complaint(&wrong, 2).contains("nowhere"), "{wrong:?}");
+}

@@ -10,6 +10,7 @@ mod cancel;
 mod claims;
 mod cli;
 mod cli_client;
+mod connections;
 mod dashboard;
 mod deadlines;
 mod departures;

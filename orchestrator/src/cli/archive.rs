@@ -45,11 +45,16 @@ pub(super) struct ArchiveOptions {
     database: DatabaseOptions,
 }
 
+impl ArchiveOptions {
+    /// Checks the options against each other; the error says which of them contradict.
+    pub(super) fn check(&self) -> Result<(), String> {
+        check_ages(self.log_grace, ("--older-than", Some(self.older_than)), self.keep)
+    }
+}
+
 #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&LogOptions::warnings()).map_err(anyhow::Error::from_boxed)?;
-    check_ages(options.log_grace, ("--older-than", Some(options.older_than)), options.keep)
-        .map_err(anyhow::Error::msg)?;
     let (database, read_models, log) = open_all(&options.database).await?;
     let archive = log.archive().cloned().context("there is no archive")?;
     archive.objects().map_err(anyhow::Error::from_boxed)?;

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::mem;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
@@ -30,7 +31,7 @@ pub(super) enum EventsSubcommand {
 
         /// List at most so many events
         #[arg(long, value_name = "COUNT", default_value = "100")]
-        limit: usize,
+        limit: NonZeroUsize,
 
         #[command(flatten)]
         options: EventsOptions,
@@ -43,7 +44,7 @@ pub(super) enum EventsSubcommand {
 
         /// End after so many events [default: never]
         #[arg(long, value_name = "COUNT")]
-        limit: Option<usize>,
+        limit: Option<NonZeroUsize>,
 
         #[command(flatten)]
         options: EventsOptions,
@@ -79,7 +80,7 @@ pub(super) async fn run(command: EventsSubcommand) -> anyhow::Result<()> {
     match command {
         EventsSubcommand::List { after, limit, options } => {
             let log = open_log(&options.database).await?;
-            Printer { options, left: limit }.print_to(&*log, Position(after), AtEnd::Stop).await
+            Printer { options, left: limit.get() }.print_to(&*log, Position(after), AtEnd::Stop).await
         }
         EventsSubcommand::Tail { after, limit, options } => {
             let log = open_log(&options.database).await?;
@@ -87,7 +88,7 @@ pub(super) async fn run(command: EventsSubcommand) -> anyhow::Result<()> {
                 Some(after) => Position(after),
                 None => log.head().await?,
             };
-            let left = limit.unwrap_or(usize::MAX);
+            let left = limit.map_or(usize::MAX, NonZeroUsize::get);
             Printer { options, left }.print_to(&*log, after, AtEnd::Wait).await
         }
     }

@@ -26,10 +26,11 @@ mod signals;
 mod store;
 mod verify;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::DatabaseOptions;
@@ -121,13 +122,31 @@ pub fn main() -> ExitCode {
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Command {
-    let matches = hide_env_values(CommandLine::command()).get_matches_from(with_default_command(args));
-    CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command
+    let matches = with_env_rules(CommandLine::command()).get_matches_from(with_default_command(args));
+    let command = CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command;
+    let checked = if let Command::Serve(options) = &command {
+        options.check()
+    } else if let Command::Archive(options) = &command {
+        options.check()
+    } else {
+        Ok(())
+    };
+    if let Err(contradiction) = checked {
+        CommandLine::command().error(ErrorKind::ArgumentConflict, contradiction).exit();
+    }
+    command
 }
 
-/// Keeps the values of environment variables, which may be secrets, out of the help.
-fn hide_env_values(command: clap::Command) -> clap::Command {
-    command.mut_args(|arg| arg.hide_env_values(true)).mut_subcommands(hide_env_values)
+/// Keeps the values of environment variables, which may be secrets, out of the help. A variable that is empty counts as
+/// not set, since that is what compose files make of one that is not.
+fn with_env_rules(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|arg| {
+            let arg = arg.hide_env_values(true);
+            if arg.get_env().is_some_and(is_empty) { arg.env(None::<&str>) } else { arg }
+        })
+        .mut_subcommands(with_env_rules)
 }
 
 /// The command line, with `serve` added where it names no command.

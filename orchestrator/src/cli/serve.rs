@@ -35,6 +35,13 @@ pub(super) struct ServeOptions {
     log: LogOptions,
 }
 
+impl ServeOptions {
+    /// Checks the options against each other; the error says which of them contradict.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.config.check()
+    }
+}
+
 pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&log).map_err(anyhow::Error::from_boxed)?;
     raise_file_limit();

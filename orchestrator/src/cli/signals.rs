@@ -1,6 +1,7 @@
 //! The signals that ask this process to end, and one that must not end it.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal as SignalNumber;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -11,22 +12,34 @@ pub(super) fn outlive_file_size_limit() -> io::Result<()> {
     signal(SignalKind::from_raw(SignalNumber::XFSZ.as_raw())).map(drop)
 }
 
+/// Signals that follow one another so fast count as one: `timeout` and some supervisors send theirs to the process and
+/// then to its group, which has it too.
+const AT_ONCE: Duration = Duration::from_millis(250);
+
 /// Receives SIGINT and SIGTERM, from the moment of its creation on.
 pub(super) struct EndSignals {
     interrupt: Signal,
     terminate: Signal,
+    last: Option<Instant>,
 }
 
 impl EndSignals {
     pub(super) fn listen() -> io::Result<Self> {
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupt, terminate, last: None })
     }
 
     /// Waits for the next signal, and returns its name.
     pub(super) async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.interrupt.recv() => "SIGINT",
-            _ = self.terminate.recv() => "SIGTERM",
+        loop {
+            let name = tokio::select! {
+                _ = self.interrupt.recv() => "SIGINT",
+                _ = self.terminate.recv() => "SIGTERM",
+            };
+            if self.last.is_none_or(|last| last.elapsed() >= AT_ONCE) {
+                self.last = Some(Instant::now());
+                return name;
+            }
         }
     }
 }

@@ -48,6 +48,16 @@ impl DatabaseUrl {
         &self.0
     }
 
+    /// Whether it is a SQLite file that must not be written to.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.options().any(|option| option == "mode=ro")
+    }
+
+    /// The options of a SQLite URL.
+    fn options(&self) -> impl Iterator<Item = &str> {
+        self.0.split(['?', '&']).skip(1).filter(|_| self.0.starts_with("sqlite:"))
+    }
+
     /// The path of an SQLite database file, percent-decoded as the driver does it; `None` for PostgreSQL.
     #[must_use]
     pub fn sqlite_file(&self) -> Option<Cow<'_, str>> {
@@ -64,7 +74,7 @@ impl FromStr for DatabaseUrl {
     /// which the others do not see. Everything else is left to the driver to check.
     fn from_str(url: &str) -> Result<Self, Self::Err> {
         let url = Self(url.to_owned());
-        let is_in_memory = url.0.split(['?', '&']).skip(1).any(|option| option == "mode=memory");
+        let is_in_memory = url.options().any(|option| option == "mode=memory");
         match url.sqlite_file() {
             Some(file) if is_in_memory || ["", ":memory:"].contains(&&*file) => {
                 Err("it names no file: expected sqlite://relative.db or sqlite:///absolute.db")

@@ -48,6 +48,12 @@ fn an_archive_has_a_place_and_takes_no_log_that_may_grow_or_is_gone() {
 }
 
 #[test]
+fn a_server_needs_a_database_that_it_may_write_to() {
+    let read_only = ["--database-url", "sqlite://rivet.db?mode=ro"];
+    assert!(parse(&read_only).unwrap().check().unwrap_err().contains("mode=ro"));
+}
+
+#[test]
 fn a_job_is_kept_as_long_as_it_takes_logs() {
     let check = |flags: &[&str]| parse(flags).unwrap().check();
     assert_eq!(check(&["--keep", "48h", "--log-grace", "48h"]), Ok(()));

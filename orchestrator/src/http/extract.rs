@@ -13,7 +13,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use rivet_events::Metadata;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::ApiError;
 use super::header::RequestId;
@@ -22,8 +22,6 @@ use strict::Strict;
 
 /// The largest body: a log batch can be the whole output of a job.
 pub(super) const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
-/// How much of a larger body is read and thrown away, so that its sender gets to read the answer.
-const MAX_DRAINED_BYTES: usize = 4 * MAX_BODY_BYTES;
 
 /// Longest idempotency key, in bytes.
 const MAX_KEY_BYTES: usize = 255;
@@ -175,29 +173,16 @@ async fn read_json(request: Request) -> Result<Bytes, ApiError> {
     read_body(request.into_body()).await
 }
 
-async fn read_body(mut body: Body) -> Result<Bytes, ApiError> {
-    match Limited::new(&mut body, MAX_BODY_BYTES).collect().await {
+async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            drain(body).await;
-            Err(ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "payload_too_large",
-                format!("the body is larger than {MAX_BODY_BYTES} bytes"),
-            ))
-        }
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            format!("the body is larger than {MAX_BODY_BYTES} bytes"),
+        )),
         Err(error) => {
             Err(ApiError::malformed("incomplete_body", format!("the body did not arrive: {error}")))
-        }
-    }
-}
-
-async fn drain(mut body: Body) {
-    let mut drained = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        drained += frame.data_ref().map_or(0, Bytes::len);
-        if drained > MAX_DRAINED_BYTES {
-            break;
         }
     }
 }
@@ -218,7 +203,10 @@ fn parse_tracking_path<T: DeserializeOwned>(body: &str) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(Strict::new(&mut deserializer)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        if inner.is_data() {
+        // What follows the wrong member may not be JSON.
+        if let Err(error) = serde_json::from_str::<IgnoredAny>(body) {
+            malformed(&error)
+        } else if inner.is_data() {
             let place = if path == "." { String::new() } else { format!("{path}: ") };
             ApiError::refused("invalid_body", format!("{place}{inner}"))
         } else {
@@ -263,6 +251,8 @@ mod tests {
             let refused = parse::<Sample>(malformed).unwrap_err();
             assert!(format!("{refused:?}").contains("malformed_json"), "{refused:?}");
         }
+        let malformed_after_a_wrong_member = parse::<Sample>(b"{\"list\":\"a\", oops").unwrap_err();
+        assert!(format!("{malformed_after_a_wrong_member:?}").contains("malformed_json"));
         let refused = parse::<Sample>(b"{\"list\":[1,\"a\"]}").unwrap_err();
         for part in ["invalid_body", "list[1]"] {
             assert!(format!("{refused:?}").contains(part), "{refused:?}");

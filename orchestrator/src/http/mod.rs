@@ -33,6 +33,7 @@ mod state;
 mod stats;
 mod stubs;
 mod ui;
+mod unread;
 mod wait;
 mod webhooks;
 

@@ -52,7 +52,7 @@ impl JobRunner {
         let ended = self.stop_now.run_until_cancelled(self.run_and_report(job)).await;
         match ended {
             Some(Ok(completion)) => {
-                let why = completion.error_message().unwrap_or_default();
+                let why = completion.error_message();
                 tracing::info!(%job_id, attempt, status = completion.status().as_str(), why, "job ended");
             }
             Some(Err(error)) => tracing::warn!(%job_id, attempt, "job dropped: {error}"),
