@@ -260,7 +260,7 @@ async fn a_server_archives_by_itself(kind: StoreKind) {
 async fn a_server_over_postgres_is_told_where_its_archive_is() {
     let store = Store::create(StoreKind::Postgres).await;
     let refused = run_on(&store, &["serve", "--listen", "127.0.0.1:0", "--archive-after", "30d"]).await;
-    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
     assert!(said(&refused).contains("--archive-after needs --archive-url"), "{refused:?}");
     run_on(&store, &["migrate"]).await;
     let refused = run_on(&store, &["archive", "--older-than", "30d"]).await;
