@@ -4,6 +4,7 @@
 mod checkpointer;
 mod dedicated;
 mod last_seen;
+mod outages;
 mod packed;
 mod postgres;
 mod schema;

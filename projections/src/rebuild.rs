@@ -21,6 +21,10 @@ use crate::read_models::ReadModels;
 use crate::rows::{Connection, create_indexes};
 
 const RETRY: Duration = Duration::from_secs(5);
+/// How many outages of the database a rebuild outlives.
+const MAX_OUTAGES: u32 = 3;
+/// How often the removal of an unfinished generation is tried.
+const DISCARDS: u32 = 5;
 
 /// How far a rebuild or a verification has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,16 +64,28 @@ pub struct Rebuild {
 }
 
 impl Rebuild {
-    /// Fills the new generations and switches to them. `progress` is called after every batch.
+    /// Fills the new generations and switches to them. `progress` is called after every batch. Begins anew after a short
+    /// outage of the database.
     ///
     /// # Errors
     /// If the rebuild failed: then unfinished generations are removed.
     pub async fn finish(&mut self, progress: impl Fn(Progress) + Send + Sync) -> Result<(), RebuildError> {
-        let rebuilt = self.read_models.fill_and_switch(&mut self.generations, &progress).await;
-        if rebuilt.is_err() {
+        let mut outages = 0;
+        loop {
+            let rebuilt = self.read_models.fill_and_switch(&mut self.generations, &progress).await;
+            let Err(error) = rebuilt else { return Ok(()) };
             self.give_up().await;
+            let is_outage = matches!(error, RebuildError::Unavailable(_) | RebuildError::Log(_))
+                && self.read_models.inner.store.is_shared();
+            if !is_outage || outages == MAX_OUTAGES {
+                return Err(error);
+            }
+            outages += 1;
+            tracing::warn!(error = &error as &dyn std::error::Error, "a rebuild begins anew");
+            tokio::time::sleep(RETRY).await;
+            let projections: Vec<_> = self.generations.iter().map(|g| g.checkpoint.projection).collect();
+            self.generations = self.read_models.begin_generations(&projections).await?;
         }
-        rebuilt
     }
 
     /// Removes the new generations that are not live by now.
@@ -276,18 +292,25 @@ impl ReadModels {
         Ok(())
     }
 
-    /// Removes a generation that will not be finished. If that fails, housekeeping removes it later.
+    /// Removes a generation that will not be finished. If the database does not answer for a while, housekeeping removes
+    /// it later; until then, nothing is archived or purged.
     pub(crate) async fn discard(&self, checkpoint: &Checkpoint) {
-        let discarded: Result<(), StoreError> = async {
-            let mut transaction = self.inner.store.begin().await?;
-            let name = checkpoint.projection.name();
-            generation::remove_unfinished(&mut transaction.connection(), name, checkpoint.generation).await?;
-            transaction.commit().await
+        for is_last in (1..=DISCARDS).map(|n| n == DISCARDS) {
+            match self.try_discard(checkpoint).await {
+                Ok(()) => return,
+                Err(error) if is_last => {
+                    tracing::warn!(error = &*error, "an unfinished rebuild is left for later removal");
+                }
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
         }
-        .await;
-        if let Err(error) = discarded {
-            tracing::warn!(error = &*error, "an unfinished rebuild is left for later removal");
-        }
+    }
+
+    async fn try_discard(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let mut transaction = self.inner.store.begin().await?;
+        let name = checkpoint.projection.name();
+        generation::remove_unfinished(&mut transaction.connection(), name, checkpoint.generation).await?;
+        transaction.commit().await
     }
 }
 

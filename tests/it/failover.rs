@@ -1,4 +1,4 @@
-//! PostgreSQL fails over to a standby that lacks the last commits.
+//! PostgreSQL restarts, and PostgreSQL fails over to a standby that lacks the last commits.
 
 use rivet_tests::sample::{launched, new_job, new_pipeline, script};
 use rivet_tests::server::Server;
@@ -6,6 +6,27 @@ use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::verify;
 use rivet_tests::wait::eventually;
 use serde_json::json;
+
+/// The restart has broken all connections, also those that nobody has used since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_command_is_refused_for_an_outage_that_is_over() {
+    let store = Store::durable(StoreKind::Postgres).await;
+    let server = Server::start(&store, &[]).await;
+    let api = server.client();
+    let job = new_job(&api).await;
+    store.cluster().stop();
+    store.cluster().resume().await;
+    eventually("the log to be read again", async || (api.get("/readyz").await.status == 200).then_some(()))
+        .await;
+    api.claim(&job, "r").await.expect(200);
+    let rebuild = api.post("/api/projections/jobs/rebuild", &json!({})).await;
+    rebuild.expect(202);
+    eventually("the rebuild to be done", async || {
+        server.log().contains("a rebuilt read model is live").then_some(())
+    })
+    .await;
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_ends_that_has_seen_what_was_lost() {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection};
@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::last_seen::LastSeen;
+use super::outages::Outages;
 use super::{ACQUIRE_TIMEOUT, PostgresDatabase};
 use crate::log::StoreError;
 
@@ -34,8 +35,10 @@ pub struct DedicatedPool {
     last_seen: Arc<LastSeen>,
     /// Limits the number of connections.
     permits: Semaphore,
-    /// Connections that are not in use, all of them intact.
-    idle: Mutex<Vec<PgConnection>>,
+    /// When connections of any pool broke.
+    outages: Arc<Outages>,
+    /// Connections that are not in use, each with the time since when.
+    idle: Mutex<Vec<(Instant, PgConnection)>>,
 }
 
 impl fmt::Debug for DedicatedPool {
@@ -59,13 +62,14 @@ impl DedicatedPool {
             session,
             work_timeout,
             last_seen: Arc::clone(&database.last_seen),
+            outages: Arc::clone(&database.outages),
             permits: Semaphore::new(most),
             idle: Mutex::default(),
         }
     }
 
-    /// Runs `work` on a connection, which is closed if the work fails or is cancelled. If it fails or takes too long,
-    /// all idle connections are closed too: whatever broke one has most likely broken the others.
+    /// Runs `work` on a connection, which is closed if the work fails or is cancelled. If it fails because the connection
+    /// is broken, or takes too long, no connection that is idle then, in any pool of the database, is used again.
     ///
     /// # Errors
     /// The error of `work`, or that there is no connection, or no answer in time, or that the database has lost
@@ -76,20 +80,20 @@ impl DedicatedPool {
     ) -> Result<T, StoreError> {
         let _permit = timeout(ACQUIRE_TIMEOUT, self.permits.acquire()).await?;
         let done = timeout(self.work_timeout, self.run_with_permit(work)).await;
-        done.map_err(StoreError::from).flatten().inspect_err(|_| self.idle().clear())
+        done.map_err(StoreError::from).flatten().inspect_err(|error| self.outages.note(error))
     }
 
     async fn run_with_permit<T, E: Into<StoreError>>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, StoreError> {
-        let idle = self.idle().pop();
+        let idle = self.idle().pop().filter(|(idle_since, _)| self.outages.spared(*idle_since));
         let mut connection = match idle {
-            Some(connection) => connection,
+            Some((_, connection)) => connection,
             None => self.connect().await?,
         };
         let done = work(&mut connection).await.map_err(Into::into)?;
-        self.idle().push(connection);
+        self.idle().push((Instant::now(), connection));
         Ok(done)
     }
 
@@ -101,7 +105,7 @@ impl DedicatedPool {
         Ok(connection)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<PgConnection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<(Instant, PgConnection)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

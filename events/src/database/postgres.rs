@@ -1,15 +1,17 @@
 //! The PostgreSQL server: the pool of connections for queries, and what this process has seen in its log.
 
+use std::future::ready;
 use std::io;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgPool};
 use tokio::time::timeout;
 
 use super::last_seen::LastSeen;
+use super::outages::Outages;
 use super::{ACQUIRE_TIMEOUT, DatabaseError, connect_error};
 
 /// How long a connection may take to answer a ping when it is returned to the pool; if it takes longer, it is closed.
@@ -23,6 +25,7 @@ pub struct PostgresDatabase {
     /// Connections for whatever has no [`DedicatedPool`](super::DedicatedPool) of its own.
     pub pool: PgPool,
     pub(crate) last_seen: Arc<LastSeen>,
+    pub(super) outages: Arc<Outages>,
 }
 
 impl PostgresDatabase {
@@ -38,7 +41,8 @@ impl PostgresDatabase {
             ])
             .log_slow_statements(tracing::log::LevelFilter::Off, Duration::ZERO);
         let last_seen = Arc::<LastSeen>::default();
-        let checks = Arc::clone(&last_seen);
+        let outages = Arc::<Outages>::default();
+        let (checks, breaks) = (Arc::clone(&last_seen), Arc::clone(&outages));
         let pool = PgPoolOptions::new()
             .max_connections(10)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -49,6 +53,11 @@ impl PostgresDatabase {
                     last_seen.check(connection).await.map_err(|error| io::Error::other(error).into())
                 })
             })
+            .before_acquire(move |_, used| {
+                let idle_since = Instant::now().checked_sub(used.idle_for);
+                let is_spared = idle_since.is_some_and(|idle_since| breaks.spared(idle_since));
+                Box::pin(ready(Ok(is_spared)))
+            })
             .after_release(|connection, _| {
                 Box::pin(async move {
                     let whole = timeout(RELEASE_TIMEOUT, connection.ping()).await;
@@ -58,7 +67,7 @@ impl PostgresDatabase {
             .connect_with(options.clone())
             .await;
         match pool {
-            Ok(pool) => Ok(Self { pool, last_seen }),
+            Ok(pool) => Ok(Self { pool, last_seen, outages }),
             Err(sqlx::Error::PoolTimedOut) => Err(connect_error(obstacle(&options).await)),
             Err(error) => Err(connect_error(error)),
         }

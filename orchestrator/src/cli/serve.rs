@@ -10,7 +10,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::signals::{EndSignals, outlive_file_size_limit};
 use crate::app::App;
@@ -21,8 +21,8 @@ use crate::telemetry::{self, LogFormat, LogOptions};
 /// The bytes with which every SQLite database begins.
 const SQLITE_HEAD: &[u8] = b"SQLite format 3\0";
 /// Whatever this process has in memory may come from events that do not exist any more; another one begins without.
-const LOST_EVENTS: &str = "the database has lost events that this server has seen, as after a failover or a restore: \
-    start it again, to go on from those that are left";
+const LOST_EVENTS: &str =
+    "the database has lost events that this server has seen, as after a failover or a restore";
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 16_384;
 
@@ -59,7 +59,10 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
     let signal = tokio::select! {
         () = served.as_mut() => return Ok(()),
         signal = signals.next() => signal,
-        () = lost_events.cancelled() => bail!(LOST_EVENTS),
+        () = lost_events.cancelled() => {
+            error!("{LOST_EVENTS}: start it again, to go on from those that are left");
+            bail!(LOST_EVENTS)
+        }
     };
     info!(signal, "stopping: requests under way may finish");
     shutdown.cancel();
