@@ -3,6 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+use tokio::time::error::Elapsed;
+
 use crate::log::StoreError;
 
 /// The class of errors with which a server ends sessions: it shuts down, or restarts after a crash.
@@ -14,19 +16,25 @@ const SHUTDOWN: &str = "57P";
 pub(super) struct Outages(Mutex<Option<Instant>>);
 
 impl Outages {
-    /// Notes that work over a connection has failed, unless the server has refused it and goes on.
+    /// Notes that work over a connection has failed, if that means that the connection is broken, or answers no more.
     pub(super) fn note(&self, error: &StoreError) {
-        if let Some(sqlx::Error::Database(refusal)) = error.downcast_ref()
-            && !refusal.code().is_some_and(|code| code.starts_with(SHUTDOWN))
-        {
-            return;
+        if is_broken(error) || error.is::<Elapsed>() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Whether a connection may be used that has been idle since then.
     pub(super) fn spared(&self, idle_since: Instant) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|last| last < idle_since)
+    }
+}
+
+/// Whether this is the error of a broken connection, and not the refusal of a server that goes on.
+pub(super) fn is_broken(error: &StoreError) -> bool {
+    match error.downcast_ref() {
+        Some(sqlx::Error::Database(refusal)) => refusal.code().is_some_and(|code| code.starts_with(SHUTDOWN)),
+        Some(_) => true,
+        None => false,
     }
 }
 
@@ -39,7 +47,7 @@ mod tests {
         let outages = Outages::default();
         let before = Instant::now();
         assert!(outages.spared(before));
-        outages.note(&"broken".into());
+        outages.note(&sqlx::Error::WorkerCrashed.into());
         assert!(!outages.spared(before));
         while Instant::now() <= outages.0.lock().unwrap().unwrap() {}
         assert!(outages.spared(Instant::now()));

@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, PgPool};
 use tokio::time::timeout;
 
 use super::last_seen::LastSeen;
-use super::outages::Outages;
+use super::outages::{Outages, is_broken};
 use super::{ACQUIRE_TIMEOUT, DatabaseError, connect_error};
 
 /// How long a connection may take to answer a ping when it is returned to the pool; if it takes longer, it is closed.
@@ -50,7 +50,11 @@ impl PostgresDatabase {
             .after_connect(move |connection, _| {
                 let last_seen = Arc::clone(&checks);
                 Box::pin(async move {
-                    last_seen.check(connection).await.map_err(|error| io::Error::other(error).into())
+                    match last_seen.check(connection).await {
+                        // It has broken already, which its first use will tell.
+                        Err(error) if is_broken(&error) => Ok(()),
+                        checked => checked.map_err(|error| io::Error::other(error).into()),
+                    }
                 })
             })
             .before_acquire(move |_, used| {
