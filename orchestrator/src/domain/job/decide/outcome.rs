@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use rivet_events::job::{
     JobCancelled, JobCompleted, JobEvent, JobRequeued, JobResult, JobStatus, JobTimedOut, RequeueCause,
 };
@@ -55,7 +55,8 @@ pub(super) fn requeued(
         cause,
         result,
         needs_fencing,
-        due_at: now + backoff,
+        // Stores keep microseconds.
+        due_at: (now + backoff).trunc_subsecs(6),
         requeued_at: now,
     })
 }

@@ -130,6 +130,17 @@ fn retries_wait_a_second_then_twice_as_long_each_time() {
 }
 
 #[test]
+fn a_wait_ends_at_a_whole_microsecond() {
+    let retries = Retries::Allowed { jitter: 1.0 / 3.0 };
+    let complete = CompleteJob { lease: Some(lease(1)), report: failure(), retries, now: at(1005) };
+    given(running_after_failures(1, 0)).when(JobCommand::Complete(complete)).then([requeued_after_failure(
+        1,
+        at(1006) + Duration::from_micros(83_333),
+        1005,
+    )]);
+}
+
+#[test]
 fn a_wait_never_exceeds_a_hundred_seconds_before_jitter() {
     for retries in [7, 8, 31, 32, 1000, u32::MAX] {
         assert_eq!(ALLOWED.backoff(retries), Some(Duration::from_secs(100)));
