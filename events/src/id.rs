@@ -102,7 +102,8 @@ impl JobId {
     }
 }
 
-/// A runner's name, chosen by the runner: 1 to 255 bytes, without control characters.
+/// A runner's name, chosen by the runner: 1 to 255 bytes, without control characters, and not only white
+/// space.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(
@@ -117,7 +118,7 @@ pub struct RunnerId(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RunnerIdError {
     /// Nothing, or only white space.
-    #[error("a runner id must not be empty")]
+    #[error("a runner id must not be empty or white space only")]
     Empty,
     /// More than [`RunnerId::MAX_BYTES`].
     #[error("a runner id has at most 255 bytes")]
@@ -142,12 +143,13 @@ impl TryFrom<String> for RunnerId {
     type Error = RunnerIdError;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        if text.trim().is_empty() {
+        // Some control characters are white space too.
+        if text.chars().any(char::is_control) {
+            Err(RunnerIdError::Control)
+        } else if text.trim().is_empty() {
             Err(RunnerIdError::Empty)
         } else if text.len() > Self::MAX_BYTES {
             Err(RunnerIdError::TooLong)
-        } else if text.chars().any(char::is_control) {
-            Err(RunnerIdError::Control)
         } else {
             Ok(Self(text))
         }
@@ -197,7 +199,9 @@ mod tests {
         assert!("r".repeat(255).parse::<RunnerId>().is_ok());
         assert_eq!("r".repeat(256).parse::<RunnerId>(), Err(RunnerIdError::TooLong));
         assert_eq!(" ".parse::<RunnerId>(), Err(RunnerIdError::Empty));
-        assert_eq!("a\0b".parse::<RunnerId>(), Err(RunnerIdError::Control));
+        for control in ["a\0b", "\u{85}", "\n"] {
+            assert_eq!(control.parse::<RunnerId>(), Err(RunnerIdError::Control));
+        }
         assert!("läufer 1/ä?".parse::<RunnerId>().is_ok());
     }
 }
