@@ -4,6 +4,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{UNKNOWN, entry, failure, history, id, ids, new_claimed_job, new_job, success};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
+use rivet_tests::verify::recorded;
 use serde_json::json;
 
 on_both_stores! {
@@ -15,7 +16,7 @@ on_both_stores! {
     a_queued_job_is_cancelled_at_once,
     an_ended_job_is_launched_again_by_hand,
     the_history_tells_everything,
-    the_history_says_whose_lease_a_report_came_with,
+    the_history_says_for_whom_a_report_was_accepted,
     a_stale_lease_is_refused,
 }
 
@@ -134,7 +135,7 @@ async fn the_history_tells_everything(kind: StoreKind) {
     assert_eq!(api.get(&format!("/api/jobs/{job}?at=1000000")).await.status, 422);
 }
 
-async fn the_history_says_whose_lease_a_report_came_with(kind: StoreKind) {
+async fn the_history_says_for_whom_a_report_was_accepted(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
     let actors = async |job: &str| -> Vec<String> {
@@ -146,10 +147,13 @@ async fn the_history_says_whose_lease_a_report_came_with(kind: StoreKind) {
     holder.append_logs(&job, &json!([entry("a")])).await.expect(201);
     holder.complete(&job, &success()).await.expect(204);
     assert_eq!(actors(&job).await, ["client", "runner:r", "runner:r", "runner:r"]);
-    // Without the lease, any client may have sent the report.
+    // In an attempt that does not fence, a report without a lease is accepted as the holder's.
     let job = new_claimed_job(&api, "r").await;
+    api.append_logs(&job, &json!([entry("a")])).await.expect(201);
     api.set_status(&job, "Succeeded").await.expect(204);
-    assert_eq!(actors(&job).await, ["client", "runner:r", "client", "client"]);
+    assert_eq!(actors(&job).await, ["client", "runner:r", "runner:r", "runner:r"]);
+    let lines = recorded(&api, "job_log.appended").await;
+    assert!(lines.iter().all(|event| event["metadata"]["actor"] == "runner:r"), "{lines:?}");
 }
 
 async fn a_stale_lease_is_refused(kind: StoreKind) {

@@ -127,6 +127,16 @@ impl<A: Executable> Executor<A> {
         self.execute_along(id, command, metadata, &[]).await
     }
 
+    /// Like [`Self::execute`], with metadata that depend on the state that the command is decided on.
+    pub(crate) async fn execute_by(
+        &self,
+        id: impl Display,
+        command: A::Command,
+        metadata: impl Fn(&A) -> Metadata + Send + Sync,
+    ) -> Result<Committed<A>, CommandError<A::Error>> {
+        self.execute_on(self.load(id).await, command, metadata, &[]).await
+    }
+
     /// Like [`Self::execute`], with writes to other streams in the same append: either with events, or without, as
     /// the condition that the stream has not moved. [`CommandError::Stale`] names the other stream that has.
     pub(crate) async fn execute_along(
@@ -136,7 +146,7 @@ impl<A: Executable> Executor<A> {
         metadata: &Metadata,
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
-        self.execute_on(self.load(id).await, command, metadata, others).await
+        self.execute_on(self.load(id).await, command, |_| metadata.clone(), others).await
     }
 
     /// Like [`Self::execute_along`], for an id that was just generated: its stream is empty, so nothing is loaded.
@@ -147,7 +157,8 @@ impl<A: Executable> Executor<A> {
         metadata: &Metadata,
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
-        self.execute_on(Ok(Self::absent(stream_of::<A>(id))), command, metadata, others).await
+        let absent = Self::absent(stream_of::<A>(id));
+        self.execute_on(Ok(absent), command, |_| metadata.clone(), others).await
     }
 
     /// Executes the command, and counts its outcome.
@@ -155,7 +166,7 @@ impl<A: Executable> Executor<A> {
         &self,
         loaded: Result<Loaded<A>, CommandError<A::Error>>,
         command: A::Command,
-        metadata: &Metadata,
+        metadata: impl Fn(&A) -> Metadata + Send + Sync,
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
         let name = command.name();
@@ -171,10 +182,10 @@ impl<A: Executable> Executor<A> {
         &self,
         mut loaded: Loaded<A>,
         command: A::Command,
-        metadata: &Metadata,
+        metadata: impl Fn(&A) -> Metadata + Send + Sync,
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
-        let metadata = Metadata { command_id: Some(CommandId::generate()), ..metadata.clone() };
+        let command_id = Some(CommandId::generate());
         let stream = loaded.stream.clone();
         for _ in 0..MAX_TRIES {
             let mut aggregate = loaded.aggregate.clone();
@@ -192,7 +203,8 @@ impl<A: Executable> Executor<A> {
                 return Ok(Committed { aggregate, version: loaded.version, position: None });
             }
             let decided_on = loaded.version;
-            match self.append(loaded, aggregate, events, metadata.clone(), others).await {
+            let metadata = Metadata { command_id, ..metadata(&loaded.aggregate) };
+            match self.append(loaded, aggregate, events, metadata, others).await {
                 Ok(committed) => return Ok(committed),
                 Err(AppendError::Conflict { stream: moved, .. }) if moved == stream => {
                     loaded = self.load_newer(&stream, decided_on).await?;

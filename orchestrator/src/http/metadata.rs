@@ -31,10 +31,14 @@ pub(super) fn by_runner(metadata: Metadata, id: &RunnerId) -> Metadata {
     with_runner(metadata, id)
 }
 
-/// The same for a command about a job: the actor is its holder, if the sender has shown the holder's lease.
-pub(super) fn by_holder(metadata: Metadata, job: &JobState, lease: Option<LeaseId>) -> Metadata {
+/// The same for a report about a job: the actor is its holder, if the report is accepted as the holder's. A report
+/// without a lease is, in an attempt that does not fence.
+pub(super) fn by_holder(metadata: &Metadata, job: &JobState, lease: Option<LeaseId>) -> Metadata {
+    let metadata = metadata.clone();
     match job {
-        JobState::Running(Running { holder, .. }) if lease == Some(holder.lease_id) => {
+        JobState::Running(Running { holder, .. })
+            if lease.map_or(!holder.fencing, |lease| lease == holder.lease_id) =>
+        {
             with_runner(metadata, &holder.runner_id)
         }
         JobState::Absent | JobState::Queued(_) | JobState::Running(_) | JobState::Ended(_) => metadata,

@@ -4,7 +4,6 @@
 //! meanwhile. The offset that the sender names tells what of a repeated batch is stored already.
 
 use std::fmt;
-use std::mem::take;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -70,10 +69,10 @@ pub(in crate::http) async fn append(
     let entries = LogEntries::new(&sent.entries);
     let digest = digest::of_text(entries.json());
     let entries = without_nul(sent.entries).unwrap_or(entries);
-    let mut sender = Sender {
+    let sender = Sender {
         lease: header_value(&headers, &LEASE)?,
         offset: header_value(&headers, &LOG_OFFSET)?,
-        metadata,
+        client: metadata,
     };
     for _ in 0..MAX_TRIES {
         let (job, attempt) = sender.attempt(&state, job_id).await?;
@@ -98,7 +97,7 @@ pub(in crate::http) async fn append(
                     return Err(error.into());
                 }
             };
-            state.contacts.note_holder(&job.aggregate.state, &sender.metadata).await;
+            state.contacts.note_holder(&job.aggregate.state, &sender.metadata(&job.aggregate)).await;
             return answer(&state, &job.aggregate, attempt, &stored).await;
         }
     }
@@ -134,20 +133,20 @@ fn without_nul(mut entries: Vec<LogEntry>) -> Option<LogEntries> {
 struct Sender {
     lease: Option<LeaseId>,
     offset: Option<u64>,
-    metadata: Metadata,
+    client: Metadata,
 }
 
 type Stored = crate::commands::Committed<crate::domain::job_log::JobLog>;
 type NotStored = CommandError<crate::domain::job_log::JobLogError>;
 
 impl Sender {
+    fn metadata(&self, job: &Job) -> Metadata {
+        by_holder(&self.client, &job.state, self.lease)
+    }
+
     /// The attempt that the sender writes for. Records the start of an attempt that was not reported as started: its
     /// log shows that it runs.
-    async fn attempt(
-        &mut self,
-        state: &AppState,
-        job_id: JobId,
-    ) -> Result<(Loaded<Job>, LogAttempt), ApiError> {
+    async fn attempt(&self, state: &AppState, job_id: JobId) -> Result<(Loaded<Job>, LogAttempt), ApiError> {
         let now = state.clock.now();
         let log_attempt =
             |job: &Loaded<Job>| job.aggregate.log_attempt(self.lease, now, state.config.log_grace);
@@ -156,12 +155,11 @@ impl Sender {
             job = state.commands.jobs.load_fresh(job_id).await?;
         }
         let attempt = log_attempt(&job)?;
-        self.metadata = by_holder(take(&mut self.metadata), &job.aggregate.state, self.lease);
         if !attempt.is_news {
             return Ok((job, attempt));
         }
         let start = JobCommand::Start(StartJob { lease: self.lease, now });
-        match state.commands.jobs.execute(job_id, start, &self.metadata).await {
+        match state.commands.jobs.execute_by(job_id, start, |job| self.metadata(job)).await {
             // Refused if the job has ended at another replica; then its last lines are taken all the same.
             Ok(_) | Err(CommandError::Refused(_)) => job = state.commands.jobs.load(job_id).await?,
             Err(error) => {
@@ -202,7 +200,8 @@ impl Sender {
             digest: digest.to_owned(),
             now: state.clock.now(),
         });
-        state.commands.job_logs.execute_along(launch.job_id, append, &self.metadata, &[job.unmoved()]).await
+        let metadata = self.metadata(&job.aggregate);
+        state.commands.job_logs.execute_along(launch.job_id, append, &metadata, &[job.unmoved()]).await
     }
 }
 

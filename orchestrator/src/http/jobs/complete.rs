@@ -106,15 +106,15 @@ pub(super) async fn finish(
     let now = state.clock.now();
     let loaded = before_report(state, job_id, lease).await?;
     let before = &loaded.aggregate.state;
-    let of_holder = by_holder(metadata.clone(), before, lease);
+    let by = |job: &Job| by_holder(&metadata, &job.state, lease);
     // A success is never retried, so its pipeline is not asked.
     let is_success = report.status == JobStatus::Succeeded;
     let retries = if is_success { Retries::Forbidden } else { state.retries(before).await };
     let complete = JobCommand::Complete(CompleteJob { lease, report: report.clone(), retries, now });
-    match state.commands.jobs.execute(job_id, complete, &of_holder).await {
+    match state.commands.jobs.execute_by(job_id, complete, by).await {
         Ok(committed) => {
             if is_end_of(before, &committed.aggregate.state) {
-                state.contacts.note_holder(before, &of_holder).await;
+                state.contacts.note_holder(before, &by(&loaded.aggregate)).await;
             }
             Ok(done(state.position_of(&committed).await?))
         }
@@ -145,7 +145,7 @@ pub(super) async fn before_report(
     let is_trusted = match (&cached.aggregate.state, lease) {
         (JobState::Running(Running { holder, .. }), Some(lease)) => holder.lease_id == lease,
         (JobState::Absent | JobState::Queued(_) | JobState::Ended(_), Some(_)) => false,
-        // Without a lease the sender is nobody that the state could name.
+        // Without a lease nothing tells whether it is stale.
         (_, None) => true,
     };
     if is_trusted { Ok(cached) } else { Ok(jobs.load_fresh(job_id).await?) }
