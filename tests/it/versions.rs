@@ -236,8 +236,16 @@ async fn a_revision_of_a_version_that_is_not_current_is_refused(kind: StoreKind)
     let again = api.with("if-match", "\"1\"").revise(&id, &pipeline("second")).await.expect(200);
     assert_eq!(again, second);
     assert_eq!(versions(&api, &id).await.len(), 2);
-    for tag in ["2", "W/\"2\"", "\"two\"", "*"] {
-        let refused = api.with("if-match", tag).revise(&id, &pipeline("third")).await;
-        refused.expect_refusal(400, "invalid_header");
+    let revise = async |tag: &str, name: &str| api.with("if-match", tag).revise(&id, &pipeline(name)).await;
+    for tag in ["2", "\"2"] {
+        revise(tag, "third").await.expect_refusal(400, "invalid_header");
     }
+    // A weak tag never matches.
+    for tag in ["W/\"2\"", "\"two\"", "\"1\", W/\"2\""] {
+        revise(tag, "third").await.expect_refusal(412, "version_changed");
+    }
+    let tag = api.get(&format!("/api/pipeline/{id}")).await.header("etag").map(str::to_owned);
+    assert_eq!(tag.as_deref(), Some("\"2\""));
+    assert_eq!(revise("\"1\", \"2\"", "third").await.header("etag"), Some("\"3\""));
+    assert_eq!(revise("*", "fourth").await.expect(200)["version"], 4);
 }

@@ -39,8 +39,8 @@ pub struct CreatePipeline {
 pub struct RevisePipeline {
     /// The definition of the new version.
     pub definition: Box<PipelineDefinition>,
-    /// The version that must be current; any if `None`.
-    pub expected: Option<u32>,
+    /// The versions one of which must be current; any if `None`.
+    pub expected: Option<Vec<u32>>,
     /// Time of the command.
     pub now: DateTime<Utc>,
 }

@@ -20,14 +20,9 @@ pub enum PipelineError {
     /// The pipeline never had this version.
     #[error("the pipeline has no version {0}")]
     NoVersion(u32),
-    /// The pipeline is not at the expected version: it was revised meanwhile.
-    #[error("the pipeline is at version {current}, not {expected}")]
-    Changed {
-        /// The expected version.
-        expected: u32,
-        /// The current one.
-        current: u32,
-    },
+    /// The pipeline is at this version, which is not an expected one: it was revised meanwhile.
+    #[error("the pipeline is at version {0}, which the request does not expect")]
+    Changed(u32),
 }
 
 /// Decides a command: returns the events to record, or why it is refused. No events means that what is asked is
@@ -49,13 +44,12 @@ pub(super) fn decide(
         }
         (PipelineState::Current(current), PipelineCommand::Revise(revise)) => {
             let events = revised(current, *revise.definition, None, revise.now);
-            match revise.expected {
-                // If nothing would change, the expected version does not matter: this may be the same command, sent
-                // again.
-                Some(expected) if expected != current.version && !events.is_empty() => {
-                    Err(PipelineError::Changed { expected, current: current.version })
-                }
-                Some(_) | None => Ok(events),
+            let is_expected = revise.expected.is_none_or(|versions| versions.contains(&current.version));
+            // If nothing would change, the version does not matter: this may be the same command, sent again.
+            if is_expected || events.is_empty() {
+                Ok(events)
+            } else {
+                Err(PipelineError::Changed(current.version))
             }
         }
         (PipelineState::Current(current), PipelineCommand::RollBack(roll_back)) => {

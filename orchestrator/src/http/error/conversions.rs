@@ -83,7 +83,7 @@ impl From<PipelineError> for ApiError {
             PipelineError::NotFound => Self::not_found("pipeline_not_found", error.to_string()),
             PipelineError::Exists => Self::conflict("pipeline_exists", error.to_string()),
             PipelineError::NoVersion(_) => Self::not_found("version_not_found", error.to_string()),
-            PipelineError::Changed { .. } => Self::outdated("version_changed", error.to_string()),
+            PipelineError::Changed(_) => Self::outdated("version_changed", error.to_string()),
         }
     }
 }

@@ -34,14 +34,18 @@ const WITHOUT_STORE: [&str; 6] =
     ["/api/health", "/livez", "/metrics", "/api/openapi.json", "/api/stubs", "/api/stubs/{name}"];
 
 /// What the headers of requests and answers mean.
-const HEADERS: [(&str, &str); 14] = [
+const HEADERS: [(&str, &str); 15] = [
+    ("ETag", "The version of the pipeline as an entity tag, for `If-Match`."),
     (
         "Idempotency-Key",
         "The same key and body is the same job. 1 to 255 bytes; each pipeline, and each job that is retried, has keys of \
          its own.",
     ),
     ("Idempotency-Replayed", "`true`: the job was launched before with this key."),
-    ("If-Match", "The version to replace, as `\"3\"`; whichever is current where absent."),
+    (
+        "If-Match",
+        "The version to replace, as `\"3\"`, or several with commas between them; whichever is current where absent or `*`.",
+    ),
     (
         "Last-Event-ID",
         "The id of the last event that the client has. It overrides `after`; browsers send it by themselves.",

@@ -1,10 +1,10 @@
 //! `POST /api/pipeline/create`
 
-use axum::Json as JsonBody;
 use axum::extract::State;
 use rivet_events::id::PipelineId;
 
 use super::define::{PipelineRequest, define};
+use super::entity_tag::Tagged;
 use super::recorded;
 use crate::domain::pipeline::{CreatePipeline, PipelineCommand};
 use crate::http::answer::Recorded;
@@ -21,7 +21,7 @@ use crate::http::state::AppState;
     post, path = "/api/pipeline/create", operation_id = "createPipeline", tag = "Pipelines",
     request_body = PipelineRequest,
     responses(
-        (status = 200, description = "The pipeline", body = Pipeline, headers(("Rivet-Position" = u64))),
+        (status = 200, description = "The pipeline", body = Pipeline, headers(("ETag" = String), ("Rivet-Position" = u64))),
         (status = 422, description = "`invalid_definition`, `definition_limit`"),
     )
 )]
@@ -29,7 +29,7 @@ pub(in crate::http) async fn create(
     State(state): State<AppState>,
     Client(metadata): Client,
     Json(request): Json<PipelineRequest>,
-) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
+) -> Result<Recorded<Tagged>, ApiError> {
     let definition = Box::new(define(&state.evaluator, request).await?);
     let (id, now) = (PipelineId::generate(), state.clock.now());
     let create = PipelineCommand::Create(CreatePipeline { pipeline_id: id, definition, now });

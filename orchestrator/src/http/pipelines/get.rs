@@ -1,11 +1,11 @@
 //! `GET /api/pipeline/{id}`
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use rivet_events::id::PipelineId;
 use rivet_projections::pipelines;
 
+use super::entity_tag::Tagged;
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
@@ -17,7 +17,7 @@ use crate::http::state::{AppState, unknown_pipeline};
     get, path = "/api/pipeline/{id}", operation_id = "getPipeline", tag = "Pipelines",
     params(("id" = Uuid, Path, description = "The pipeline"), At),
     responses(
-        (status = 200, description = "The pipeline", body = Pipeline),
+        (status = 200, description = "The pipeline", body = Pipeline, headers(("ETag" = String))),
         (status = 404, description = "`pipeline_not_found`"),
     )
 )]
@@ -32,5 +32,6 @@ pub(in crate::http) async fn get(
         None => pipelines::find(&state.read_models, id).await?,
     };
     let row = row.filter(|row| row.deleted_at.is_none()).ok_or_else(|| unknown_pipeline(id))?;
-    Ok(answer_at(then, Json(Pipeline::from_row(row))))
+    let (version, pipeline) = (row.version, Pipeline::from_row(row));
+    Ok(answer_at(then, Tagged { version, pipeline }))
 }

@@ -5,13 +5,13 @@ pub(super) mod create;
 mod define;
 pub(super) mod delete;
 pub(super) mod diff;
+mod entity_tag;
 pub(super) mod get;
 pub(super) mod list;
 pub(super) mod revise;
 pub(super) mod roll_back;
 pub(super) mod versions;
 
-use axum::Json;
 use rivet_events::id::PipelineId;
 
 use super::answer::Recorded;
@@ -20,13 +20,16 @@ use super::error::ApiError;
 use super::state::{AppState, unknown_pipeline};
 use crate::commands::Committed;
 use crate::domain;
+use entity_tag::Tagged;
 
 /// The answer to a command: the pipeline after it.
 async fn recorded(
     state: &AppState,
     id: PipelineId,
     committed: &Committed<domain::pipeline::Pipeline>,
-) -> Result<Recorded<Json<Pipeline>>, ApiError> {
-    let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
-    Ok(Recorded(state.position_of(committed).await?, Json(pipeline)))
+) -> Result<Recorded<Tagged>, ApiError> {
+    let after = &committed.aggregate.state;
+    let version = after.current().map(|current| current.version);
+    let (version, pipeline) = version.zip(Pipeline::from_state(after)).ok_or_else(|| unknown_pipeline(id))?;
+    Ok(Recorded(state.position_of(committed).await?, Tagged { version, pipeline }))
 }

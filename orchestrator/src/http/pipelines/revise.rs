@@ -1,32 +1,30 @@
 //! `PUT /api/pipeline/{id}`
 
-use std::str::FromStr;
-
-use axum::Json as JsonBody;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use rivet_events::id::PipelineId;
 
 use super::define::{PipelineRequest, define};
+use super::entity_tag::{Tagged, if_match};
 use super::recorded;
 use crate::domain::pipeline::{PipelineCommand, RevisePipeline};
 use crate::http::answer::Recorded;
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
-use crate::http::extract::{Client, Json, Path, header_value};
+use crate::http::extract::{Client, Json, Path};
 use crate::http::state::AppState;
 
 /// Revise a pipeline: record its next version.
 ///
 /// Jobs that were launched before keep theirs. Members that are left out are not taken over from the version before,
-/// and a request that changes nothing records no version. With `If-Match` it is refused unless that version is the
-/// current one.
+/// and a request that changes nothing records no version. With `If-Match` it is refused unless the
+/// current version is one of those.
 #[utoipa::path(
     put, path = "/api/pipeline/{id}", operation_id = "revisePipeline", tag = "Pipelines",
-    params(("id" = Uuid, Path, description = "The pipeline"), ("If-Match" = String, Header, pattern = r#"^"[0-9]{1,9}"$"#)),
+    params(("id" = Uuid, Path, description = "The pipeline"), ("If-Match" = String, Header, pattern = r#"^(\*|(W/)?"[0-9]{1,9}"( *, *(W/)?"[0-9]{1,9}")*)$"#)),
     request_body = PipelineRequest,
     responses(
-        (status = 200, description = "The pipeline", body = Pipeline, headers(("Rivet-Position" = u64))),
+        (status = 200, description = "The pipeline", body = Pipeline, headers(("ETag" = String), ("Rivet-Position" = u64))),
         (status = 400, description = "`invalid_header`"),
         (status = 404, description = "`pipeline_not_found`"),
         (status = 412, description = "`version_changed`"),
@@ -39,23 +37,10 @@ pub(in crate::http) async fn revise(
     headers: HeaderMap,
     Path(id): Path<PipelineId>,
     Json(request): Json<PipelineRequest>,
-) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
-    let expected = header_value(&headers, &header::IF_MATCH)?.map(|IfVersion(version)| version);
+) -> Result<Recorded<Tagged>, ApiError> {
+    let expected = if_match(&headers)?;
     let definition = Box::new(define(&state.evaluator, request).await?);
     let revise = PipelineCommand::Revise(RevisePipeline { definition, expected, now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, revise, &metadata).await?;
     recorded(&state, id, &committed).await
-}
-
-/// The version that a client has seen, as an entity tag: `"3"`.
-#[derive(Debug, PartialEq, Eq)]
-struct IfVersion(u32);
-
-impl FromStr for IfVersion {
-    type Err = ();
-
-    fn from_str(tag: &str) -> Result<Self, ()> {
-        let version = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
-        version.and_then(|version| version.parse().ok()).map(Self).ok_or(())
-    }
 }

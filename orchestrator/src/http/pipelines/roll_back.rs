@@ -1,11 +1,11 @@
 //! `POST /api/pipeline/{id}/rollback`
 
-use axum::Json as JsonBody;
 use axum::extract::State;
 use rivet_events::id::PipelineId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::entity_tag::Tagged;
 use super::recorded;
 use crate::domain::pipeline::{PipelineCommand, RollBackPipeline};
 use crate::http::answer::Recorded;
@@ -30,7 +30,7 @@ pub(in crate::http) struct RollBack {
     params(("id" = Uuid, Path, description = "The pipeline")),
     request_body = RollBack,
     responses(
-        (status = 200, description = "The pipeline", body = Pipeline, headers(("Rivet-Position" = u64))),
+        (status = 200, description = "The pipeline", body = Pipeline, headers(("ETag" = String), ("Rivet-Position" = u64))),
         (status = 404, description = "`pipeline_not_found`, `version_not_found`"),
     )
 )]
@@ -39,7 +39,7 @@ pub(in crate::http) async fn roll_back(
     Client(metadata): Client,
     Path(id): Path<PipelineId>,
     Json(RollBack { version }): Json<RollBack>,
-) -> Result<Recorded<JsonBody<Pipeline>>, ApiError> {
+) -> Result<Recorded<Tagged>, ApiError> {
     let definition = state.commands.recorded_version(id, version).await?.map(Box::new);
     let roll_back = RollBackPipeline { version, definition, now: state.clock.now() };
     let roll_back = PipelineCommand::RollBack(roll_back);
