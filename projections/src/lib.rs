@@ -3,8 +3,8 @@
 //! - [`projection`]: the trait of a read model, and the list of all: [`pipelines`], [`jobs`], [`job_queue`],
 //!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`], `lifetimes`, [`webhooks`]. Each module has the
 //!   question that it answers, its row, its fold, and its queries;
-//! - `read_models`: the handle that queries go through, and waiting for a position; `query`, `page`: SQL and pages;
-//!   `as_of`: single rows, before they are stored; `past`: read models as they were; [`status`]: their lag;
+//! - `read_models`: the handle that queries go through, and waiting for a position; `query`, `page`, `period`: SQL,
+//!   pages and filters; `as_of`: single rows, before they are stored; `past`: read models as they were; [`status`]: their lag;
 //! - `projector`: the loop that keeps read models up to date; `batch`, `folding`: how one batch of events changes
 //!   them; `unstored`: the buffer of rows that are not stored yet; `row_cache`: rows of the last batches; `lease`:
 //!   which process runs the projector; [`parked`]: streams whose events could not be applied;
@@ -33,6 +33,7 @@ mod lifetimes;
 mod page;
 pub mod parked;
 mod past;
+mod period;
 pub mod pipeline_activity;
 pub mod pipelines;
 pub mod projection;
@@ -54,5 +55,6 @@ pub use archiving::{NotReleased, Released};
 pub use as_of::AsOf;
 pub use page::{Cursor, CursorError, MAX_PAGE_BYTES, Page, Room};
 pub use past::PastError;
+pub use period::Period;
 pub use query::QueryError;
 pub use read_models::ReadModels;

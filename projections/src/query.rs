@@ -122,6 +122,16 @@ impl Query {
         }
     }
 
+    /// Appends the condition that the word in `column` is one of these, if there are any.
+    pub(crate) fn and_one_of<'a>(self, column: &str, words: impl IntoIterator<Item = &'a str>) -> Self {
+        let (mut query, mut end) = (self, "");
+        for word in words {
+            let begin = if end.is_empty() { format!(" and {column} in (") } else { ", ".to_owned() };
+            (query, end) = (query.push(&begin).bind(word), ")");
+        }
+        query.push(end)
+    }
+
     /// A page of a list, for [`ReadModels::page`](crate::read_models::ReadModels::page): the rows that meet one of
     /// several conditions (`ways`). Each condition is a branch of a union, so that it scans its own index and stops
     /// at the limit. All are in one query, so that they see the rows in the same state.

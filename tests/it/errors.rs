@@ -168,6 +168,9 @@ async fn what_a_url_has_wrong_is_named(kind: StoreKind) {
     for (path, code, said) in [
         ("/api/events?after=-1", "invalid_query", "after: invalid digit"),
         ("/api/jobs?limit=0", "invalid_query", "limit: must be from 1 to 1000"),
+        ("/api/jobs?since=", "invalid_query", "since: must be a time such as 2026-01-31T12:00:00Z"),
+        ("/api/runners?until=2026-01-31T13:00:00+01:00", "invalid_query", "until: must be a time such as"),
+        ("/api/jobs?at=yesterday", "invalid_query", "at: must be a position or a time such as"),
         ("/api/jobs/xyz", "invalid_path", "Cannot parse `id` with value `xyz`"),
     ] {
         let problem = api.send_raw(Method::GET, path, JSON, Vec::new()).await.expect_refusal(400, code);

@@ -168,7 +168,20 @@ async fn lists_are_newest_first(kind: StoreKind) {
         pipelines.push(id(&api.create_pipeline(&pipeline(&format!("p{number}"))).await.expect(200)));
     }
     pipelines.reverse();
-    assert_eq!(ids(&api.get("/api/pipeline/list").await.expect(200)), pipelines);
+    let list = api.get("/api/pipeline/list").await.expect(200);
+    assert_eq!(ids(&list), pipelines);
+    let time = list[2]["created_at"].as_str().expect("a time is text");
+    let at = api.launch(&pipelines[0], &json!({})).await.position();
+    for (query, expected) in [
+        (format!("pipeline_id={}", pipelines[1]), &pipelines[1..2]),
+        (format!("since={time}"), &pipelines[..3]),
+        (format!("until={time}"), &pipelines[3..]),
+        (format!("since={time}&pipeline_id={}", pipelines[4]), &[]),
+    ] {
+        for path in [format!("/api/pipeline/list?{query}"), format!("/api/pipeline/list?{query}&at={at}")] {
+            assert_eq!(ids(&api.get(&path).await.expect(200)), expected, "{path}");
+        }
+    }
     // Page by page, following the links.
     let mut seen: Vec<String> = Vec::new();
     let mut next = Some("/api/pipeline/list?limit=2".to_owned());

@@ -8,9 +8,10 @@ use rivet_events::job::JobStatus;
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use rivet_events::{Event, StreamId};
 use rivet_projections::jobs::{self, Job, JobFilter};
-use rivet_projections::runners::RunnerStatus;
+use rivet_projections::pipelines::PipelineFilter;
+use rivet_projections::runners::{RunnerFilter, RunnerStatus};
 use rivet_projections::{
-    AsOf, Cursor, ReadModels, job_logs, job_queue, pipeline_activity, pipelines, runners,
+    AsOf, Cursor, Period, ReadModels, job_logs, job_queue, pipeline_activity, pipelines, runners,
 };
 use rivet_tests::history::{Story, stories, tell, unreadable};
 use rivet_tests::on_both_stores;
@@ -59,6 +60,7 @@ async fn jobs_are_listed_newest_first_whatever_the_page_and_the_filter(kind: Sto
     let is_over = |job: &Job| matches!(job.status, JobStatus::Cancelled | JobStatus::TimedOut);
     let both = vec![JobStatus::Cancelled, JobStatus::TimedOut, JobStatus::Cancelled];
     let runner_id = all.iter().find_map(|job| job.runner_id.clone());
+    let launched = |since, until| JobFilter { launched: Period { since, until }, ..JobFilter::default() };
     let cases: [(JobFilter, Condition<'_>); 5] = [
         (JobFilter { status: both, ..JobFilter::default() }, Box::new(is_over)),
         (
@@ -69,14 +71,8 @@ async fn jobs_are_listed_newest_first_whatever_the_page_and_the_filter(kind: Sto
             JobFilter { runner_id: runner_id.clone(), ..JobFilter::default() },
             Box::new(|job| job.runner_id == runner_id),
         ),
-        (
-            JobFilter { since: Some(some.requested_at), ..JobFilter::default() },
-            Box::new(|job| job.requested_at >= some.requested_at),
-        ),
-        (
-            JobFilter { until: Some(some.requested_at), ..JobFilter::default() },
-            Box::new(|job| job.requested_at < some.requested_at),
-        ),
+        (launched(Some(some.requested_at), None), Box::new(|job| job.requested_at >= some.requested_at)),
+        (launched(None, Some(some.requested_at)), Box::new(|job| job.requested_at < some.requested_at)),
     ];
     for (filter, expected) in cases {
         let expected: Vec<Job> = all.iter().filter(|job| expected(job)).cloned().collect();
@@ -100,7 +96,7 @@ async fn a_row_is_found_as_it_was_told(kind: StoreKind) {
     let second = jobs::with_status(read_models, JobStatus::Running, first.next.as_ref(), 1).await.unwrap();
     assert_eq!([first.items, second.items].concat(), running[..2]);
 
-    let pipelines = pipelines::list(read_models, None, 1000).await.unwrap().items;
+    let pipelines = pipelines::list(read_models, &PipelineFilter::default(), None, 1000).await.unwrap().items;
     assert!(pipelines.iter().all(|pipeline| pipeline.deleted_at.is_none()) && pipelines.len() < 8);
     let deleted: HashSet<PipelineId> = all.iter().map(|job| job.pipeline_id).collect();
     let shown: HashSet<PipelineId> = pipelines.iter().map(|pipeline| pipeline.id).collect();
@@ -123,10 +119,10 @@ async fn a_row_is_found_as_it_was_told(kind: StoreKind) {
 async fn runners_are_listed_with_what_they_hold(kind: StoreKind) {
     let (_store, process) = told(kind).await;
     let read_models = &process.read_models;
-    let all = runners::list(read_models, None, None, 100).await.unwrap().items;
+    let all = runners::list(read_models, &RunnerFilter::default(), None, 100).await.unwrap().items;
     assert!(all.is_sorted_by_key(|runner| std::cmp::Reverse(runner.registered_at)) && all.len() > 4);
-    let first = runners::list(read_models, None, None, 2).await.unwrap();
-    let second = runners::list(read_models, None, first.next.as_ref(), 2).await.unwrap();
+    let first = runners::list(read_models, &RunnerFilter::default(), None, 2).await.unwrap();
+    let second = runners::list(read_models, &RunnerFilter::default(), first.next.as_ref(), 2).await.unwrap();
     assert_eq!([first.items, second.items].concat(), all[..4]);
     let running = jobs::with_status(read_models, JobStatus::Running, None, 1000).await.unwrap().items;
     for runner in &all {
@@ -139,7 +135,8 @@ async fn runners_are_listed_with_what_they_hold(kind: StoreKind) {
             .collect();
         assert_eq!(held, running);
     }
-    let busy = runners::list(read_models, Some(RunnerStatus::Busy), None, 100).await.unwrap().items;
+    let busy = RunnerFilter { status: vec![RunnerStatus::Busy], ..RunnerFilter::default() };
+    let busy = runners::list(read_models, &busy, None, 100).await.unwrap().items;
     assert_eq!(busy.len(), all.iter().filter(|runner| !runner.held.is_empty()).count());
 }
 

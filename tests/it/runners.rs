@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{id, launched, new_claimed_job, new_demanding_pipeline, new_job, success};
+use rivet_tests::sample::{id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job, success};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use rivet_tests::verify::recorded;
@@ -150,4 +150,21 @@ async fn runners_are_listed_newest_first(kind: StoreKind) {
     let list = api.get("/api/runners").await.expect(200);
     let names: Vec<String> = list.as_array().into_iter().flatten().map(|runner: &Value| id(runner)).collect();
     assert_eq!(names, ["c", "b", "a"]);
+
+    let time = list[1]["registered_at"].as_str().expect("a time is text");
+    let at = api.claim(&new_job(&api).await, "a").await.position();
+    for (query, expected) in [
+        ("runner_id=b".to_owned(), &["b"][..]),
+        (format!("since={time}"), &["c", "b"]),
+        (format!("until={time}"), &["a"]),
+        (format!("since={time}&until={time}"), &[]),
+        ("status=Busy".to_owned(), &["a"]),
+        ("status=Busy,Online&runner_id=a".to_owned(), &["a"]),
+        ("status=Offline".to_owned(), &[]),
+    ] {
+        for path in [format!("/api/runners?{query}"), format!("/api/runners?{query}&at={at}")] {
+            assert_eq!(ids(&api.get(&path).await.expect(200)), expected, "{path}");
+        }
+    }
+    api.get("/api/runners?status=Asleep").await.expect_refusal(400, "invalid_query");
 }

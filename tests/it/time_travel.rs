@@ -7,6 +7,8 @@ use chrono::{DateTime, SecondsFormat};
 use rivet_events::Position;
 use rivet_orchestrator::clock::{Clock, ManualClock};
 use rivet_orchestrator::config::Config;
+use rivet_projections::pipelines::PipelineFilter;
+use rivet_projections::runners::RunnerFilter;
 use rivet_projections::{job_queue, pipelines, runners};
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::history::stories;
@@ -228,20 +230,26 @@ async fn rows_of_the_past_are_those_that_were_there(kind: StoreKind) {
         let head = process.caught_up().await;
         moments.push((
             head,
-            runners::list(read_models, None, None, 1_000).await.unwrap(),
-            pipelines::list(read_models, None, 1_000).await.unwrap(),
+            runners::list(read_models, &RunnerFilter::default(), None, 1_000).await.unwrap(),
+            pipelines::list(read_models, &PipelineFilter::default(), None, 1_000).await.unwrap(),
             job_queue::candidates(read_models, None, true, now, 1_000).await.unwrap(),
         ));
     }
     assert!(moments.iter().any(|(_, _, _, queue)| queue.len() > 10), "something waits");
     for (head, runners, pipelines, queue) in moments {
-        let runners_then = runners::list_at(read_models, head, None, None, 1_000).await.unwrap();
+        let runners_then =
+            runners::list_at(read_models, head, &RunnerFilter::default(), None, 1_000).await.unwrap();
         assert_eq!(runners_then, runners, "at {head}");
-        assert_eq!(pipelines::list_at(read_models, head, None, 1_000).await.unwrap(), pipelines, "at {head}");
+        assert_eq!(
+            pipelines::list_at(read_models, head, &PipelineFilter::default(), None, 1_000).await.unwrap(),
+            pipelines,
+            "at {head}"
+        );
         let queue_then = job_queue::candidates_at(read_models, head, None, true, now, 1_000).await.unwrap();
         assert_eq!(queue_then, queue, "at {head}");
     }
-    let nothing = runners::list_at(read_models, Position(0), None, None, 10).await.unwrap();
+    let nothing =
+        runners::list_at(read_models, Position(0), &RunnerFilter::default(), None, 10).await.unwrap();
     assert_eq!((nothing.items, nothing.next), (vec![], None));
     running.stop().await;
 }

@@ -1,8 +1,8 @@
 //! The HTTP API: this file has every route, and each handler has a file of its own.
 //!
 //! A request passes, from the outside in: the counting of requests, the context of its log lines, `guard`, `fresh`
-//! (where a GET waits for the read models), and its handler. What handlers share: `extract` reads requests, `metadata`
-//! says who sends a command, `contact` notes that a runner lives, `answer`, `body` and `error` make answers, `state` has
+//! (where a GET waits for the read models), and its handler. What handlers share: `extract` and `filter` read requests,
+//! `metadata` says who sends a command, `contact` notes that a runner lives, `answer`, `body` and `error` make answers, `state` has
 //! all that they work with.
 //!
 //! To add an endpoint: a file with its handler and its `#[utoipa::path]`, named by what it does; its line in
@@ -16,6 +16,7 @@ mod docs;
 mod error;
 mod events;
 mod extract;
+mod filter;
 mod fresh;
 mod guard;
 mod header;

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answer::Recorded;
 use super::error::ApiError;
+use super::filter::{A_TIME, time};
 use super::state::AppState;
 use crate::timeline::{last_before, recorded_at};
 
@@ -71,13 +72,10 @@ async fn find(state: &AppState, text: &str) -> Result<Moment, ApiError> {
         let time = recorded_at(log, position).await?.unwrap_or_default();
         return Ok(Moment { position: Position(position), time });
     }
-    let time = DateTime::parse_from_rfc3339(text).map_err(|_| {
-        let detail = "at: must be a position or a time such as 2026-01-31T12:00:00Z";
-        ApiError::malformed("invalid_query", detail)
-    })?;
+    let time = time(text)
+        .ok_or_else(|| ApiError::malformed("invalid_query", format!("at: must be a position or {A_TIME}")))?;
     if time > state.clock.now() {
         return Err(ahead());
     }
-    let time = time.to_utc();
     Ok(Moment { position: last_before(log, time).await?, time })
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::StreamId;
-use rivet_projections::runners::{self, RunnerStatus};
+use rivet_projections::runners::{self, RunnerFilter, RunnerStatus};
 
 use super::{LastContacts, PAGE, Processes, SweepError};
 use crate::commands::{done_or_skipped, metadata};
@@ -16,10 +16,10 @@ pub(super) async fn reconcile(
     now: DateTime<Utc>,
 ) -> Result<(), SweepError> {
     let offline_after = processes.config.runner_offline_after;
+    let online = RunnerFilter { status: vec![RunnerStatus::Online], ..RunnerFilter::default() };
     let mut after = None;
     loop {
-        let online = Some(RunnerStatus::Online);
-        let page = runners::list(&processes.read_models, online, after.as_ref(), PAGE).await?;
+        let page = runners::list(&processes.read_models, &online, after.as_ref(), PAGE).await?;
         for runner in page.items {
             let last_contact = contacts.of(&runner.id, Some(&runner));
             let silence = last_contact.and_then(|at| (now - at).to_std().ok()).unwrap_or_default();

@@ -1,6 +1,5 @@
 //! Queries for jobs.
 
-use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::job::JobStatus;
 use rivet_events::log::ReadError;
@@ -9,6 +8,7 @@ use rivet_events::{Position, StreamId};
 use super::{Job, Jobs};
 use crate::as_of::AsOf;
 use crate::page::{Cursor, Page};
+use crate::period::Period;
 use crate::query::{Order, Query, QueryError};
 use crate::read_models::ReadModels;
 
@@ -21,10 +21,8 @@ pub struct JobFilter {
     pub pipeline_id: Option<PipelineId>,
     /// Held by this runner now or at the end.
     pub runner_id: Option<RunnerId>,
-    /// Launched at this time or later.
-    pub since: Option<DateTime<Utc>>,
-    /// Launched before this time.
-    pub until: Option<DateTime<Utc>>,
+    /// Launched in this period.
+    pub launched: Period,
 }
 
 /// The job.
@@ -107,16 +105,12 @@ fn distinct(statuses: &[JobStatus]) -> Vec<JobStatus> {
 
 /// Appends the conditions of a filter.
 pub(super) fn conditions(query: Query, filter: &JobFilter) -> Query {
-    let mut query = query
-        .push("requested_at >= ")
-        .bind(filter.since.map_or(i64::MIN, |since| since.timestamp_micros()))
-        .bind_some(" and requested_at < ", filter.until.map(|until| until.timestamp_micros()))
+    filter
+        .launched
+        .condition(query, "requested_at")
         .bind_some(" and pipeline_id = ", filter.pipeline_id.map(|id| id.to_string()))
-        .bind_some(" and runner_id = ", filter.runner_id.as_ref().map(RunnerId::as_str));
-    for (n, status) in filter.status.iter().enumerate() {
-        query = query.push(if n == 0 { " and status in (" } else { ", " }).bind(status.as_str());
-    }
-    if filter.status.is_empty() { query } else { query.push(")") }
+        .bind_some(" and runner_id = ", filter.runner_id.as_ref().map(RunnerId::as_str))
+        .and_one_of("status", filter.status.iter().map(|status| status.as_str()))
 }
 
 /// The existing jobs among these ids, in the order of the ids, as many as a page has room for.

@@ -1,12 +1,13 @@
 //! Searches jobs by parts of their id, or of the name of their pipeline or runner. Each kind of match scans an index,
 //! newest launch first, so that no search reads the whole history.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use rivet_events::id::PipelineId;
 
 use super::queries::{JobFilter, conditions, newest};
 use super::{Job, Jobs};
 use crate::page::{Cursor, Page};
+use crate::period::Period;
 use crate::query::{Query, QueryError};
 use crate::read_models::ReadModels;
 use crate::{pipeline_activity, runners};
@@ -41,8 +42,7 @@ enum Term {
     /// list, as the index of ids has another order.
     IdStart {
         start: String,
-        since: DateTime<Utc>,
-        until: DateTime<Utc>,
+        launched: Period,
     },
     IdEnd(String),
     Pipeline(PipelineId),
@@ -100,8 +100,7 @@ async fn id_start(read_models: &ReadModels, start: &str) -> Result<Option<Term>,
     let (first, last) = (launches.iter().min(), launches.iter().max());
     Ok(first.zip(last).map(|(first, last)| Term::IdStart {
         start: start.to_owned(),
-        since: *first - CLOCK_STEP,
-        until: *last + CLOCK_STEP,
+        launched: Period { since: Some(*first - CLOCK_STEP), until: Some(*last + CLOCK_STEP) },
     }))
 }
 
@@ -114,12 +113,8 @@ impl Term {
     /// Appends the conditions of the term and of a filter.
     fn query(self, query: Query, filter: &JobFilter) -> Query {
         match self {
-            Self::IdStart { start, since, until } => {
-                let filter = JobFilter {
-                    since: filter.since.max(Some(since)),
-                    until: Some(filter.until.map_or(until, |asked| asked.min(until))),
-                    ..filter.clone()
-                };
+            Self::IdStart { start, launched } => {
+                let filter = JobFilter { launched: filter.launched.and(launched), ..filter.clone() };
                 with_start(conditions(query, &filter), &start)
             }
             Self::IdEnd(end) => conditions(query, filter)

@@ -12,7 +12,7 @@ use rivet_events::pipeline::PipelineDefinition;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use fold::Pipelines;
-pub use queries::{find, find_at, list, list_at};
+pub use queries::{PipelineFilter, find, find_at, list, list_at};
 
 /// A pipeline. A deleted one keeps its row, which tells it from one that never existed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

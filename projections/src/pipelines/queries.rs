@@ -7,22 +7,39 @@ use rivet_events::{Position, StreamId};
 use super::{Pipeline, Pipelines};
 use crate::page::{Cursor, Page};
 use crate::past::PastError;
+use crate::period::Period;
 use crate::query::{Order, Query, QueryError};
 use crate::read_models::ReadModels;
+
+/// The conditions that the pipelines of a list meet, all of them.
+#[derive(Debug, Clone, Default)]
+pub struct PipelineFilter {
+    /// This pipeline.
+    pub pipeline_id: Option<PipelineId>,
+    /// Created in this period.
+    pub created: Period,
+}
 
 /// The pipeline, even if it is deleted; `None` if it never existed.
 pub async fn find(read_models: &ReadModels, id: PipelineId) -> Result<Option<Pipeline>, QueryError> {
     read_models.find::<Pipelines>(&id.to_string()).await
 }
 
-/// Pipelines that are not deleted, newest first.
+/// Pipelines that are not deleted and match a filter, newest first.
 pub async fn list(
     read_models: &ReadModels,
+    filter: &PipelineFilter,
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Pipeline>, QueryError> {
-    let is_there = |query: Query| query.push("deleted_at is null");
-    let query = Query::page(Order::NewestFirst("created_at"), [is_there], after, limit);
+    let matching = |query: Query| {
+        filter
+            .created
+            .condition(query, "created_at")
+            .push(" and deleted_at is null")
+            .bind_some(" and key = ", filter.pipeline_id.map(|id| id.to_string()))
+    };
+    let query = Query::page(Order::NewestFirst("created_at"), [matching], after, limit);
     read_models.page::<Pipelines>(&query, limit, cursor).await
 }
 
@@ -39,11 +56,16 @@ pub async fn find_at(
 pub async fn list_at(
     read_models: &ReadModels,
     position: Position,
+    filter: &PipelineFilter,
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Pipeline>, PastError> {
     let mut rows = read_models.rows_at::<Pipelines>(position).await?;
-    rows.retain(|row| row.deleted_at.is_none());
+    rows.retain(|row| {
+        row.deleted_at.is_none()
+            && filter.created.contains(row.created_at)
+            && filter.pipeline_id.is_none_or(|id| row.id == id)
+    });
     Ok(Page::of_all(rows, after, limit, cursor))
 }
 

@@ -10,9 +10,21 @@ use super::{Runner, RunnerStatus, Runners};
 use crate::as_of::AsOf;
 use crate::page::{Cursor, Page};
 use crate::past::PastError;
+use crate::period::Period;
 use crate::projection::Projection;
 use crate::query::{Order, Query, QueryError, Value};
 use crate::read_models::ReadModels;
+
+/// The conditions that the runners of a list meet, all of them.
+#[derive(Debug, Clone, Default)]
+pub struct RunnerFilter {
+    /// In one of these states; in any if empty.
+    pub status: Vec<RunnerStatus>,
+    /// This runner.
+    pub runner_id: Option<RunnerId>,
+    /// Registered in this period.
+    pub registered: Period,
+}
 
 /// The runner, if it is registered.
 pub async fn find(read_models: &ReadModels, id: &RunnerId) -> Result<Option<Runner>, QueryError> {
@@ -30,17 +42,22 @@ pub async fn find_as_of(
     Ok((runner.filter(|runner| runner.registered_at.is_some()), fresh))
 }
 
-/// Registered runners in one state, or in any; newest first.
+/// Registered runners that match a filter, newest first.
 pub async fn list(
     read_models: &ReadModels,
-    status: Option<RunnerStatus>,
+    filter: &RunnerFilter,
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Runner>, QueryError> {
-    let registered = |query: Query| {
-        query.push("registered_at is not null").bind_some(" and status = ", status.map(RunnerStatus::as_str))
+    let matching = |query: Query| {
+        // No time is in a period if it is null.
+        filter
+            .registered
+            .condition(query, "registered_at")
+            .bind_some(" and key = ", filter.runner_id.as_ref().map(RunnerId::as_str))
+            .and_one_of("status", filter.status.iter().map(|status| status.as_str()))
     };
-    let query = Query::page(Order::NewestFirst("registered_at"), [registered], after, limit);
+    let query = Query::page(Order::NewestFirst("registered_at"), [matching], after, limit);
     read_models.page::<Runners>(&query, limit, cursor).await
 }
 
@@ -87,13 +104,17 @@ pub async fn capabilities_at(
 pub async fn list_at(
     read_models: &ReadModels,
     position: Position,
-    status: Option<RunnerStatus>,
+    filter: &RunnerFilter,
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Runner>, PastError> {
     let streams = read_models.alive_at(Runners::STREAMS, position).await?;
     let mut rows = read_models.rows_of::<Runners>(streams, position).await?;
-    rows.retain(|row| row.registered_at.is_some() && status.is_none_or(|status| row.status == status));
+    rows.retain(|row| {
+        row.registered_at.is_some_and(|at| filter.registered.contains(at))
+            && filter.runner_id.as_ref().is_none_or(|id| row.id == *id)
+            && (filter.status.is_empty() || filter.status.contains(&row.status))
+    });
     Ok(Page::of_all(rows, after, limit, cursor))
 }
 

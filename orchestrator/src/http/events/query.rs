@@ -2,11 +2,12 @@
 
 use rivet_events::id::PipelineId;
 use rivet_events::{Position, StreamType};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::feed::Filter;
 use crate::http::error::ApiError;
+use crate::http::filter::words;
 
 /// The filter, as queries spell it.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -42,9 +43,4 @@ pub(super) fn position(number: u64) -> Result<Position, ApiError> {
         Ok(_) => Ok(Position(number)),
         Err(_) => Err(ApiError::malformed("invalid_query", "after: is no position")),
     }
-}
-
-fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    Ok(text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect())
 }

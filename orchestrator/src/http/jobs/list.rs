@@ -4,21 +4,21 @@
 use axum::extract::{OriginalUri, State};
 use axum::http::Uri;
 use axum::response::Response;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
+use percent_encoding::percent_decode_str;
 use rivet_events::id::{PipelineId, RunnerId};
 use rivet_events::job::JobStatus;
 use rivet_projections::jobs::{self, Job, JobFilter};
-use rivet_projections::{Cursor, Page, ReadModels, pipelines};
-use serde::de::IntoDeserializer;
-use serde::de::value::{Error as ValueError, StrDeserializer};
-use serde::{Deserialize, Deserializer};
+use rivet_projections::{Cursor, Page, Period, ReadModels, pipelines};
+use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::http::answer::{Paging, listed};
 use crate::http::body::Job as JobBody;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
+use crate::http::filter::{InPeriod, words};
 use crate::http::moment::{At, Moment, answer_at};
 use crate::http::state::{AppState, unknown_pipeline};
 
@@ -33,7 +33,7 @@ const CONCURRENT_READS: usize = 8;
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Filter {
     /// Only jobs in this state, or in one of several with commas between them.
-    #[serde(default, deserialize_with = "statuses")]
+    #[serde(default, deserialize_with = "words")]
     #[param(style = Form, explode = false)]
     status: Vec<JobStatus>,
     /// A text that the id begins or ends with (at least eight characters), or that is part of the name of the
@@ -42,10 +42,14 @@ pub(in crate::http) struct Filter {
     search: Option<String>,
     /// Only jobs that this runner holds, or held last.
     runner_id: Option<RunnerId>,
-    /// Only jobs that were requested at this time or later.
-    since: Option<DateTime<Utc>>,
-    /// Only jobs that were requested before this time.
-    until: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    /// The text that is searched for, and the filter with what else the request says.
+    fn of(self, pipeline_id: Option<PipelineId>, launched: Period) -> (Option<String>, JobFilter) {
+        let Self { status, search, runner_id } = self;
+        (search, JobFilter { status, pipeline_id, runner_id, launched })
+    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -62,7 +66,7 @@ pub(in crate::http) struct OfPipeline {
 /// history as in a short one.
 #[utoipa::path(
     get, path = "/api/jobs", operation_id = "listJobs", tag = "Jobs",
-    params(Paging, OfPipeline, Filter, At),
+    params(Paging, OfPipeline, Filter, InPeriod, At),
     responses(
         (status = 200, description = "A page of jobs", body = [JobBody], headers(("Link" = String))),
         (status = 422, description = "`search_too_wide`"),
@@ -74,9 +78,11 @@ pub(in crate::http) async fn list(
     Query(paging): Query<Paging>,
     Query(OfPipeline { pipeline_id }): Query<OfPipeline>,
     Query(filter): Query<Filter>,
+    Query(launched): Query<InPeriod>,
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
-    answer(&state, &uri, &paging, pipeline_id, filter, at.moment(&state).await?).await
+    let (search, filter) = filter.of(pipeline_id, launched.into());
+    answer(&state, &uri, &paging, search, &filter, at.moment(&state).await?).await
 }
 
 /// List the jobs of a pipeline, newest first.
@@ -84,7 +90,7 @@ pub(in crate::http) async fn list(
 /// The jobs of a deleted pipeline stay readable; a pipeline that never existed is not found.
 #[utoipa::path(
     get, path = "/api/jobs/pipeline/{id}", operation_id = "listJobsOfPipeline", tag = "Jobs",
-    params(("id" = Uuid, Path, description = "The pipeline"), Paging, Filter, At),
+    params(("id" = Uuid, Path, description = "The pipeline"), Paging, Filter, InPeriod, At),
     responses(
         (status = 200, description = "A page of jobs", body = [JobBody], headers(("Link" = String))),
         (status = 404, description = "`pipeline_not_found`"),
@@ -97,6 +103,7 @@ pub(in crate::http) async fn list_of_pipeline(
     Path(id): Path<PipelineId>,
     Query(paging): Query<Paging>,
     Query(filter): Query<Filter>,
+    Query(launched): Query<InPeriod>,
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
     let then = at.moment(&state).await?;
@@ -107,45 +114,45 @@ pub(in crate::http) async fn list_of_pipeline(
     if pipeline.is_none() {
         return Err(unknown_pipeline(id));
     }
-    answer(&state, &uri, &paging, Some(id), filter, then).await
+    let (search, filter) = filter.of(Some(id), launched.into());
+    answer(&state, &uri, &paging, search, &filter, then).await
 }
 
 async fn answer(
     state: &AppState,
     uri: &Uri,
     paging: &Paging,
-    pipeline_id: Option<PipelineId>,
-    filter: Filter,
+    search: Option<String>,
+    filter: &JobFilter,
     then: Option<Moment>,
 ) -> Result<Response, ApiError> {
-    let search = filter.search;
-    let filter = JobFilter {
-        status: filter.status,
-        pipeline_id,
-        runner_id: filter.runner_id,
-        since: filter.since,
-        until: filter.until,
-    };
     let (cursor, limit) = (paging.cursor()?, paging.limit()?);
     if let Some(then) = then {
         if search.is_some() {
             return Err(ApiError::malformed("invalid_query", "search: is not possible together with at"));
         }
-        let page = page_at(&state.read_models, &filter, cursor.as_ref(), limit, then).await?;
+        let page = page_at(&state.read_models, filter, cursor.as_ref(), limit, then).await?;
         return Ok(answer_at(Some(then), listed(uri, page, |row| JobBody::from_row(row, then.time))));
     }
     let page = match search {
-        None => jobs::list(&state.read_models, &filter, cursor.as_ref(), limit).await?,
+        None => jobs::list(&state.read_models, filter, cursor.as_ref(), limit).await?,
         Some(text) => {
-            if text.is_empty() || text.len() > MAX_SEARCH || text.contains(char::is_control) {
-                let detail = format!("search: must be 1 to {MAX_SEARCH} bytes without control characters");
-                return Err(ApiError::malformed("invalid_query", detail));
-            }
-            jobs::search(&state.read_models, &filter, &text, cursor.as_ref(), limit).await?
+            check_search(uri, &text)?;
+            jobs::search(&state.read_models, filter, &text, cursor.as_ref(), limit).await?
         }
     };
     let now = state.clock.now();
     Ok(listed(uri, page, |row| JobBody::from_row(row, now)))
+}
+
+fn check_search(uri: &Uri, text: &str) -> Result<(), ApiError> {
+    // What is no UTF-8 was replaced when the query was read, and would find nothing.
+    let is_utf8 = percent_decode_str(uri.query().unwrap_or_default()).decode_utf8().is_ok();
+    if !is_utf8 || text.is_empty() || text.len() > MAX_SEARCH || text.contains(char::is_control) {
+        let detail = format!("search: must be 1 to {MAX_SEARCH} bytes of UTF-8 without control characters");
+        return Err(ApiError::malformed("invalid_query", detail));
+    }
+    Ok(())
 }
 
 /// A page of the jobs that had been launched by then, as they were then. It has fewer rows than asked for where some
@@ -162,7 +169,7 @@ async fn page_at(
     let launched = JobFilter {
         status: vec![],
         runner_id: None,
-        until: Some(filter.until.map_or(newest, |until| until.min(newest))),
+        launched: filter.launched.and(Period { since: None, until: Some(newest) }),
         ..filter.clone()
     };
     let Page { items, next } = jobs::list(read_models, &launched, after, limit).await?;
@@ -176,13 +183,4 @@ async fn page_at(
             && filter.runner_id.as_ref().is_none_or(|runner_id| row.runner_id.as_ref() == Some(runner_id))
     };
     Ok(Page { items: rows.into_iter().flatten().filter(meets).collect(), next })
-}
-
-fn statuses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<JobStatus>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let word = |word: &str| {
-        let word: StrDeserializer<'_, ValueError> = word.into_deserializer();
-        JobStatus::deserialize(word).map_err(serde::de::Error::custom)
-    };
-    text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(word).collect()
 }

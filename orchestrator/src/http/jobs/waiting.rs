@@ -7,7 +7,7 @@ use rivet_events::id::JobId;
 use rivet_events::job::{Concurrency, JobStatus};
 use rivet_projections::job_queue::{self, QueuedJob};
 use rivet_projections::jobs::Job;
-use rivet_projections::runners::{self, RunnerStatus};
+use rivet_projections::runners::{self, RunnerFilter, RunnerStatus};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -92,9 +92,10 @@ async fn fit(state: &AppState, job: &QueuedJob) -> Result<Fit, ApiError> {
     let mut capabilities = BTreeSet::new();
     let mut lacks_only_fencing = false;
     for (status, fit) in [(RunnerStatus::Online, Fit::Idle), (RunnerStatus::Busy, Fit::Busy)] {
+        let filter = RunnerFilter { status: vec![status], ..RunnerFilter::default() };
         let mut after = None;
         loop {
-            let page = runners::list(&state.read_models, Some(status), after.as_ref(), PAGE).await?;
+            let page = runners::list(&state.read_models, &filter, after.as_ref(), PAGE).await?;
             for runner in page.items {
                 // A runner without registered capabilities may take every job.
                 let has = runner.capabilities;
