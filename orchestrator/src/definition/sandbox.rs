@@ -1,6 +1,7 @@
 //! The sandboxed Lua state in which a script is evaluated: only pure functions, limits on memory and processor time,
 //! and no access to anything outside.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use mlua::{
@@ -141,12 +142,24 @@ impl From<Error> for DefinitionError {
         if message.ends_with("resulting string too large") || message.ends_with("string too long") {
             return Self::Limit { limit: Limit::Memory, line };
         }
+        let message = raised(message);
         Self::Script { message: message.chars().take(MAX_MESSAGE_CHARS).collect(), line }
     }
 }
 
 fn without_traceback(text: &str) -> &str {
     text.split_once("\nstack traceback:").map_or(text, |(message, _)| message)
+}
+
+/// The message of an error, also where what was raised is no text: Lua writes such a value as its type and address.
+fn raised(message: &str) -> Cow<'_, str> {
+    match message.split_once(": 0x") {
+        Some((kind @ ("table" | "function" | "thread" | "userdata"), _)) => {
+            format!("the script raised a {kind}").into()
+        }
+        _ if message == "nil" => "the script raised nil".into(),
+        _ => message.into(),
+    }
 }
 
 /// Splits `pipeline:12: message` into the line and the message.
@@ -192,6 +205,9 @@ mod tests {
             ("\nlocal x = nil\nx.y = 1", "line 3: attempt to index a nil value (local 'x')"),
             ("\nerror('no such branch')", "line 2: no such branch"),
             ("error('bare', 0)", "bare"),
+            ("error({})", "the script raised a table"),
+            ("error(print)", "the script raised a function"),
+            ("error(nil)", "the script raised nil"),
             ("error(setmetatable({}, { __tostring = function() return 'told' end }))", "told"),
             ("pipeline.builder():input()", "line 1: builder:input takes a name and a table"),
         ] {
