@@ -106,6 +106,17 @@ async fn an_unnamed_script_must_be_a_definition(kind: StoreKind) {
         refused.assert_problem();
         refused.expect(422);
     }
+    for (default, accepted) in [("'5'", true), ("'four'", false), ("2", false), ("nil", true)] {
+        let inputs =
+            format!("inputs = {{ jobs = {{ type = 'number', default = {default}, options = {{ 5 }} }} }},");
+        let answer = api.post("/api/pipeline/check", &json!({"script": script("p", &inputs)})).await;
+        if accepted {
+            answer.expect(200);
+        } else {
+            let problem = answer.expect_refusal(422, "invalid_definition");
+            assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("`jobs`")), "{problem}");
+        }
+    }
     assert_eq!(api.get("/api/pipeline/list").await.expect(200), json!([]));
 }
 

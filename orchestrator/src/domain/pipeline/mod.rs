@@ -14,7 +14,7 @@ use crate::domain::{AggregateOf, Decider, weight};
 
 pub use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline, RollBackPipeline};
 pub use decide::PipelineError;
-pub use parameters::{ParameterError, check as check_parameters};
+pub use parameters::{ParameterError, check as check_parameters, check_defaults};
 pub use state::{PipelineState, Revision};
 
 /// The aggregate behind a pipeline's stream.

@@ -68,6 +68,17 @@ pub fn check(
     Ok(given)
 }
 
+/// Checks that a launch can rely on the defaults. An input of an unknown type is refused by each launch in any case.
+pub fn check_defaults(inputs: &BTreeMap<String, InputSpec>) -> Result<(), ParameterError> {
+    for (input, spec) in inputs {
+        let default = spec.default.as_ref().filter(|value| !value.is_null());
+        if let (Ok(kind), Some(default)) = (Kind::of(input, spec), default) {
+            check_value(input, spec, kind, default.clone())?;
+        }
+    }
+    Ok(())
+}
+
 fn check_value(input: &str, spec: &InputSpec, kind: Kind, value: Value) -> Result<Value, ParameterError> {
     let value = kind.convert(value);
     if !kind.includes(&value) {

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::definition::{Definition, DefinitionError, Evaluator, PartialConfig};
+use crate::domain::pipeline::check_defaults;
 use crate::http::error::ApiError;
 
 /// A pipeline as a client sends it: with a name (dialect A) or all in its script (dialect B).
@@ -56,6 +57,12 @@ pub(super) async fn define(
         Err(error) => return Err(error.into()),
     };
     let read: Definition = read.unwrap_or_default();
+    // A script with a name in the request is taken whatever it is; launches can give what has no right default.
+    if request.name.is_none() {
+        check_defaults(&read.inputs).map_err(|error| {
+            ApiError::refused("invalid_definition", format!("the default of an input is wrong: {error}"))
+        })?;
+    }
     let tags_demand: Vec<Tag> = read.tags.iter().chain(request.tags.iter().flatten()).cloned().collect();
     let required_modules = union(read.requires, request.required_modules.unwrap_or_default());
     Ok(PipelineDefinition {
