@@ -51,7 +51,7 @@ pub struct InvalidConfig {
 }
 
 impl PartialConfig {
-    /// Checks what the types do not express: ranges, and the length of names.
+    /// Checks what the types do not express: ranges, the length of names, and those of environment variables.
     pub fn check(&self) -> Result<(), InvalidConfig> {
         let refuse = |field, problem: String| Err(InvalidConfig { field, problem });
         if self.timeout_seconds.is_some_and(|seconds| !(1..=MAX_TIMEOUT_SECONDS).contains(&seconds)) {
@@ -66,6 +66,11 @@ impl PartialConfig {
         }
         if self.concurrency_limit == Some(0) {
             return refuse("concurrency_limit", "must be at least 1".to_owned());
+        }
+        // What no environment can have.
+        let is_no_name = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
+        if let Some(name) = self.env_vars.iter().flatten().map(|(name, _)| name).find(is_no_name) {
+            return refuse("env_vars", format!("must not have a variable named {name:?}"));
         }
         Ok(())
     }
@@ -145,6 +150,14 @@ mod tests {
             field(PartialConfig { concurrency_limit: Some(0), ..Default::default() }),
             Err("concurrency_limit")
         );
+        let with_variable = |name: &str| {
+            let env_vars = Some(BTreeMap::from([(name.to_owned(), "1".to_owned())]));
+            field(PartialConfig { env_vars, ..Default::default() })
+        };
+        assert_eq!(with_variable("CI"), Ok(()));
+        for name in ["", "A=B", "A\0"] {
+            assert_eq!(with_variable(name), Err("env_vars"), "{name:?}");
+        }
         let with_group =
             |bytes| field(PartialConfig { concurrency_group: Some("g".repeat(bytes)), ..Default::default() });
         assert_eq!(with_group(0), Err("concurrency_group"));

@@ -16,7 +16,7 @@ pub(super) fn definition(value: mlua::Value) -> Result<Definition> {
         name: root.get("name")?.label()?,
         description: root.find("description")?.map(|text| text.text()).transpose()?,
         tags: list(&root, "runner", tag)?,
-        requires: list(&root, "requires", Node::text)?,
+        requires: list(&root, "requires", capability)?,
         inputs: named(&root, "inputs", input)?.unwrap_or_default(),
         config: root.find("config")?.map(|table| config(&table)).transpose()?.unwrap_or_default(),
     };
@@ -34,6 +34,11 @@ fn named<T>(parent: &Node, name: &str, read: fn(&Node) -> Result<T>) -> Result<O
     let Some(table) = parent.find(name)? else { return Ok(None) };
     let entries = table.entries()?.into_iter().map(|(key, node)| Ok((key, read(&node)?)));
     entries.collect::<Result<_>>().map(Some)
+}
+
+fn capability(node: &Node) -> Result<String> {
+    let name = node.text()?;
+    if name.is_empty() { Err(node.must("not be empty")) } else { Ok(name) }
 }
 
 fn tag(node: &Node) -> Result<Tag> {

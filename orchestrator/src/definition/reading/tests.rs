@@ -139,6 +139,7 @@ fn a_field_of_the_wrong_type_is_named() {
     for (fields, refusal) in [
         ("description = 1", "`description` must be a string, not a number"),
         ("requires = 'docker'", "`requires` must be a table, not a string"),
+        ("requires = { 'docker', '' }", "`requires[2]` must not be empty"),
         ("requires = { 'docker', 7 }", "`requires[2]` must be a string, not a number"),
         ("requires = { 'a', nil, 'b' }", "`requires` must be a list without gaps or named fields"),
         ("requires = { 'a', n = 1 }", "`requires` must be a list without gaps or named fields"),
@@ -158,6 +159,10 @@ fn a_field_of_the_wrong_type_is_named() {
             "`inputs.x.options[2]` must be a string, a number or a boolean, not a table",
         ),
         ("config = 5", "`config` must be a table, not a number"),
+        (
+            "config = { env_vars = { ['A=B'] = '' } }",
+            "`config.env_vars` must not have a variable named \"A=B\"",
+        ),
         ("config = { env_vars = { PORT = 80 } }", "`config.env_vars.PORT` must be a string, not a number"),
         (
             "config = { max_retries = -1 }",

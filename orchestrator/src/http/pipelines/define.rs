@@ -45,6 +45,7 @@ pub(super) async fn define(
     if request.name.as_ref().is_some_and(|name| name.trim().is_empty()) {
         return Err(ApiError::refused("invalid_body", "name: must not be empty"));
     }
+    check_demands(&request)?;
     let config = request.config.unwrap_or_default();
     config.check().map_err(|error| ApiError::refused("invalid_body", format!("config: {error}")))?;
     let read = match evaluator.read(&request.script).await {
@@ -77,6 +78,20 @@ pub(super) async fn define(
     })
 }
 
+/// Refuses demands that no runner can meet, since it has no capability without a name.
+fn check_demands(request: &PipelineRequest) -> Result<(), ApiError> {
+    let refuse =
+        |place: String| Err(ApiError::refused("invalid_body", format!("{place}: must not be empty")));
+    let is_nameless = |tag: &Tag| matches!(tag, Tag::Pair { key, .. } if key.is_empty());
+    if let Some(place) = request.required_modules.iter().flatten().position(String::is_empty) {
+        return refuse(format!("required_modules[{place}]"));
+    }
+    if let Some(place) = request.tags.iter().flatten().position(is_nameless) {
+        return refuse(format!("tags[{place}].key"));
+    }
+    Ok(())
+}
+
 /// Both lists in order, each text once.
 fn union(first: Vec<String>, second: Vec<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
@@ -95,6 +110,8 @@ fn demands(modules: &[String], tags: &[Tag]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -103,5 +120,20 @@ mod tests {
         let modules = vec!["process".to_owned(), "container".to_owned()];
         let tags = [pair.clone(), Tag::Text("nightly".to_owned()), pair];
         assert_eq!(demands(&modules, &tags), ["container", "os=linux", "process"]);
+    }
+
+    #[test]
+    fn a_demand_without_a_name_is_refused_by_its_place() {
+        for (member, refused) in [
+            (json!({"required_modules": ["docker"], "tags": ["", {"key": "os", "value": ""}]}), None),
+            (json!({"required_modules": ["docker", ""]}), Some("required_modules[1]: must not be empty")),
+            (json!({"tags": ["a", {"key": "", "value": "x"}]}), Some("tags[1].key: must not be empty")),
+        ] {
+            let mut request = member.clone();
+            request["script"] = json!("");
+            let checked = check_demands(&serde_json::from_value(request).unwrap());
+            let expected = refused.map_or(Ok(()), |detail| Err(ApiError::refused("invalid_body", detail)));
+            assert_eq!(checked, expected, "{member}");
+        }
     }
 }
