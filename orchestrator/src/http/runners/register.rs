@@ -1,5 +1,7 @@
 //! `POST /api/runners/register`: registers a runner, and frees the jobs of its former process.
 
+use std::collections::HashSet;
+
 use axum::Json as JsonBody;
 use axum::extract::State;
 use rivet_events::Metadata;
@@ -51,7 +53,7 @@ pub(in crate::http) async fn register(
     let (runner_id, tells_its_boot) = (body.runner_id.clone(), body.boot_id.is_some());
     let command = RunnerCommand::Register(RegisterRunner {
         runner_id: body.runner_id,
-        capabilities: body.capabilities,
+        capabilities: body.capabilities.map(named_once),
         boot_id: body.boot_id,
         now,
     });
@@ -70,6 +72,12 @@ pub(in crate::http) async fn register(
     }
     let runner = Runner::from_row(runner.ok_or_else(not_ready)?, Some(now));
     Ok(Recorded(position, JsonBody(runner)))
+}
+
+/// The capabilities in order, each once; those without a name are none.
+fn named_once(capabilities: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    capabilities.into_iter().filter(|name| !name.is_empty() && seen.insert(name.clone())).collect()
 }
 
 fn not_ready() -> ApiError {
