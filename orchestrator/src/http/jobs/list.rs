@@ -38,7 +38,7 @@ pub(in crate::http) struct Filter {
     status: Vec<JobStatus>,
     /// A text that the id begins or ends with (at least eight characters), or that is part of the name of the
     /// pipeline or of the runner.
-    #[param(min_length = 1, max_length = 255)]
+    #[param(min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     search: Option<String>,
     /// Only jobs that this runner holds, or held last.
     runner_id: Option<RunnerId>,

@@ -121,7 +121,7 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 /// A GET of read models can require a position. Where that is not reached, a 404 is a 503 with the code `behind`, since
 /// what is not found may exist all the same.
 fn wait_for_read_models(operation: &mut Operation) {
-    let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+    let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(isize::MAX));
     operation
         .parameters
         .get_or_insert_default()

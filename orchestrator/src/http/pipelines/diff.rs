@@ -24,8 +24,10 @@ const SEARCH_TIMEOUT: Duration = Duration::from_millis(200);
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct Pair {
     /// The version before `to` where absent.
+    #[param(maximum = 4_294_967_295_u32)]
     from: Option<u32>,
     /// The newest version where absent.
+    #[param(maximum = 4_294_967_295_u32)]
     to: Option<u32>,
 }
 

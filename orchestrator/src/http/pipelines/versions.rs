@@ -31,6 +31,7 @@ pub(in crate::http) struct Range {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Only versions older than this.
+    #[param(maximum = 4_294_967_295_u32)]
     before: Option<u32>,
 }
 

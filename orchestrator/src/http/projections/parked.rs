@@ -83,7 +83,7 @@ pub(in crate::http) async fn decide(
     post, path = "/api/projections/{name}/parked/{stream}/retry", operation_id = "retryParkedStream", tag = "Operations",
     params(
         ("name" = String, Path, description = "The read model"),
-        ("stream" = String, Path, description = "The stream: its type and its id with a slash between them, which may stay as it is"),
+        ("stream" = String, Path, pattern = "^(pipeline|job|job_log|runner|claim|group|projection|webhook|archive)/.+$", description = "The stream: its type and its id with a slash between them, which may stay as it is"),
     ),
     request_body(content = Option<Decision>, description = "May be left out"),
     responses(
@@ -107,7 +107,7 @@ pub(in crate::http) fn retry(
     post, path = "/api/projections/{name}/parked/{stream}/skip", operation_id = "skipParkedEvent", tag = "Operations",
     params(
         ("name" = String, Path, description = "The read model"),
-        ("stream" = String, Path, description = "The stream: its type and its id with a slash between them, which may stay as it is"),
+        ("stream" = String, Path, pattern = "^(pipeline|job|job_log|runner|claim|group|projection|webhook|archive)/.+$", description = "The stream: its type and its id with a slash between them, which may stay as it is"),
     ),
     request_body(content = Option<Decision>, description = "May be left out"),
     responses(
