@@ -30,7 +30,7 @@ pub struct Status {
     pub name: &'static str,
     /// The version of the fold that made it.
     pub version: u32,
-    /// `live`, or `rebuilding` for one that is being filled beside the live one.
+    /// `live`, or `rebuilding` for one that is being filled beside the live one of that name.
     pub state: &'static str,
     /// Every event up to here is in it.
     pub position: Position,

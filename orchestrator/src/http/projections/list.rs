@@ -8,6 +8,8 @@ use crate::http::error::ApiError;
 use crate::http::state::AppState;
 
 /// List the read models, and how far each is.
+///
+/// During a rebuild, a name is listed twice: `live` and `rebuilding`.
 #[utoipa::path(
     get, path = "/api/projections", operation_id = "listProjections", tag = "Operations",
     responses((status = 200, description = "The read models", body = [Status]))
