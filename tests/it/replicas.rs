@@ -6,7 +6,7 @@ use futures_util::future::join;
 use rivet_events::database::BEGIN_DERIVED;
 use rivet_tests::sample::{
     self, entry, failure, history, id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job,
-    new_pipeline, success,
+    new_pipeline, pipeline, success,
 };
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
@@ -264,6 +264,18 @@ async fn a_report_counts_for_the_runner_that_sent_it_whatever_a_replica_remember
     one.delete("/api/runners/former").await.expect(204);
     other.holding(&claimed).complete(&job_of_both, &success()).await.expect(204);
 
+    // Without leases too: the report is taken for that of the current holder, whom the other replica does not know.
+    let mut retried = pipeline("retried");
+    retried["config"]["max_retries"] = json!(1);
+    let retried = launched(&one, &id(&one.create_pipeline(&retried).await.expect(200))).await;
+    other.claim(&retried, "first").await.expect(200);
+    one.complete(&retried, &failure()).await.expect(204);
+    eventually("the retry to be due", async || {
+        (one.claim(&retried, "second").await.status == 200).then_some(())
+    })
+    .await;
+    other.complete(&retried, &success()).await.expect(204);
+
     let actor_of = async |job: &str, event_type: &str| {
         let (types, events) = history(&one, job).await;
         let place = types.iter().position(|found| found == event_type).expect("it is recorded");
@@ -271,6 +283,8 @@ async fn a_report_counts_for_the_runner_that_sent_it_whatever_a_replica_remember
     };
     assert_eq!(actor_of(&job, "job.report_refused").await, "client");
     assert_eq!(actor_of(&job_of_both, "job.completed").await, "runner:next");
+    assert_eq!(actor_of(&retried, "job.requeued").await, "runner:first");
+    assert_eq!(actor_of(&retried, "job.completed").await, "runner:second");
     let position = other.post("/api/runners/next/heartbeat", &json!({})).await.position();
     one.with("rivet-min-position", &position)
         .get("/api/runners/former")
