@@ -2,7 +2,7 @@
 
 import { html } from "../html.js";
 import { useSteady } from "../live/use-steady.js";
-import { Ago, Cell, JobLink, Status, Table, Took } from "../ui/parts.js";
+import { Ago, Cell, JobLink, RunnerLink, Status, Table, Took } from "../ui/parts.js";
 import { Cause } from "./cause.js";
 
 /** @typedef {import("../api/types.js").Job} Job */
@@ -36,6 +36,6 @@ function Row({ job, name }) {
     }
     <${Cell} of="Requested"><${Ago} time=${job.requested_at} /><//>
     <${Cell} of="Took"><${Took} from=${job.started_at} to=${job.completed_at} /><//>
-    <${Cell} of="Runner">${job.runner_id ?? html`<span class="quiet">–</span>`}<//>
+    <${Cell} of="Runner">${job.runner_id ? html`<${RunnerLink} id=${job.runner_id} />` : html`<span class="quiet none">–</span>`}<//>
   </tr>`;
 }

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 
-import { query as queryOf, send } from "../api/client.js";
+import { send } from "../api/client.js";
 import { isOfJobs, useRunners, useRunningJobs } from "../api/resources.js";
 import { counted } from "../format.js";
 import { html } from "../html.js";
@@ -11,7 +11,7 @@ import { useRecentJobs } from "../runners/recent-jobs.js";
 import { StartRunner } from "../runners/start-runner.js";
 import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
-import { Ago, Cell, JobLink, PageHeading, Section, Status, Table } from "../ui/parts.js";
+import { Ago, Cell, JobLink, PageHeading, RunnerLink, Section, Status, Table } from "../ui/parts.js";
 import { Empty, Rest, Shown } from "../ui/states.js";
 import { Tags } from "../ui/tags.js";
 
@@ -67,15 +67,15 @@ function List({ runners, running, onChange }) {
 function Row({ runner, jobs, onRemove }) {
   const { id, status, capabilities, unrestricted, last_heartbeat_at: heard } = runner;
   return html`<tr>
-    <${Cell} of="Runner"><a href=${`/jobs${queryOf({ runner_id: id })}`}>${id}</a><//>
+    <${Cell} of="Runner"><${RunnerLink} id=${id} /><//>
     <${Cell} of="Status"><${Status} status=${status} /><//>
     <${Cell} of="Can do">
       ${unrestricted ? html`<span class="quiet">everything: it never told</span>` : html`<${Tags} texts=${capabilities} />`}
-      ${!unrestricted && capabilities.length === 0 && html`<span class="quiet">–</span>`}
+      ${!unrestricted && capabilities.length === 0 && html`<span class="quiet none">–</span>`}
     <//>
     <${Cell} of="In hand">
       ${jobs.map((job) => html`<span key=${job.id}><${JobLink} id=${job.id} /> </span>`)}
-      ${jobs.length === 0 && html`<span class="quiet">–</span>`}
+      ${jobs.length === 0 && html`<span class="quiet none">–</span>`}
     <//>
     <${Cell} of="Last seen"><${Ago} time=${heard} /><//>
     <${Cell} of="">

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef } from "preact/hooks";
 
+import { query } from "../api/client.js";
 import { formatAgo, formatDuration, formatTime, secondsBetween, shortId } from "../format.js";
 import { html } from "../html.js";
 import { useNow } from "../live/use-now.js";
@@ -55,20 +56,25 @@ export function PageHeading({ title, children }) {
 /** @param {{ time: string | null }} props */
 export function Ago({ time }) {
   const now = useNow();
-  if (!time) return html`<span class="quiet">–</span>`;
+  if (!time) return html`<span class="quiet none">–</span>`;
   return html`<time class="whole" datetime=${time} title=${formatTime(time)}>${formatAgo(time, now)}</time>`;
 }
 
 /** How long something took, or has taken so far. @param {{ from: string | null, to: string | null }} props */
 export function Took({ from, to }) {
   const now = useNow(from !== null && to === null);
-  if (!from) return html`<span class="quiet">–</span>`;
+  if (!from) return html`<span class="quiet none">–</span>`;
   return html`<span class="whole">${formatDuration(secondsBetween(from, to ?? now))}</span>`;
 }
 
 /** @param {{ id: string }} props */
 export function JobLink({ id }) {
   return html`<a class="job-link" href=${`/jobs/${id}`} title=${id}><code>…${shortId(id)}</code></a>`;
+}
+
+/** Leads to the jobs of a runner. @param {{ id: string }} props */
+export function RunnerLink({ id }) {
+  return html`<a class="clamped" href=${`/jobs${query({ runner_id: id })}`}>${id}</a>`;
 }
 
 /**
