@@ -38,6 +38,22 @@ test("what passes a filter is found however far back it is", async () => {
   await page.context().close();
 });
 
+test("an event says what it is about, and leads there", async () => {
+  const { page } = await on.open();
+  await on.api.send("POST", "/api/runners/register", { runner_id: "a/b", capabilities: [] });
+  const { pipeline, first } = on.sample;
+  for (const [query, name, path] of [
+    [`stream_type=job&stream_id=${first.id}`, `…${first.id.slice(-8)}`, `/jobs/${first.id}`],
+    ["type=pipeline.created", "first of all", `/pipelines/${pipeline.id}`],
+    ["type=runner.registered", "a/b", "/jobs?runner_id=a%2Fb"],
+  ]) {
+    await page.goto(`/events?${query}`);
+    await page.getByRole("listitem").getByRole("link", { name }).first().click();
+    await page.waitForURL(`**${path}`);
+  }
+  await page.context().close();
+});
+
 test("older events follow page by page to the first one, each of them once", async () => {
   const { page } = await on.open();
   await page.goto("/events?type=job.launched");

@@ -5,20 +5,23 @@ import { useState } from "preact/hooks";
 import { formatMoment, formatTime } from "../format.js";
 import { html } from "../html.js";
 import { serverNow } from "../live/server-time.js";
+import { usePipelineNames } from "../pipelines/names.js";
 import { Json } from "../ui/parts.js";
 import { actorOf, describe } from "./describe.js";
+import { Subject, streamOf } from "./subject.js";
 
 /** @typedef {import("../api/types.js").EventBody} EventBody */
 
 /** @param {{ events: EventBody[] }} props */
 export function EventList({ events }) {
+  const { nameOf } = usePipelineNames();
   return html`<ol class="event-list">
-    ${events.map((event) => html`<${Item} key=${event.position} event=${event} />`)}
+    ${events.map((event) => html`<${Item} key=${event.position} event=${event} nameOf=${nameOf} />`)}
   </ol>`;
 }
 
-/** @param {{ event: EventBody }} props */
-function Item({ event }) {
+/** @param {{ event: EventBody, nameOf: (pipelineId: string) => string }} props */
+function Item({ event, nameOf }) {
   const [isOpen, setOpen] = useState(false);
   return html`<li>
     <details onToggle=${(/** @type {any} */ toggled) => setOpen(toggled.currentTarget.open)}>
@@ -26,6 +29,7 @@ function Item({ event }) {
         <span class="event-position">${event.position}</span>
         <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}>${formatMoment(event.recorded_at, serverNow())}</time>
         <code class="event-type">${event.type}</code>
+        <span class="event-subject"><${Subject} event=${event} nameOf=${nameOf} /></span>
         <span class="event-text">${describe(event)} <span class="quiet">by ${actorOf(event)}</span></span>
       </summary>
       ${isOpen && html`<${Opened} event=${event} />`}
@@ -41,7 +45,7 @@ function Opened({ event }) {
   return html`<p class="event-links">
       ${job && html`<a href=${`/jobs/${job}`}>The job</a>`}
       ${pipeline && html`<a href=${`/pipelines/${pipeline}`}>The pipeline</a>`}
-      <a href=${`/events?stream_type=${kind}&stream_id=${encodeURIComponent(id)}`}>Only this ${kind.replace("_", " ")}</a>
+      <a href=${streamOf(event)}>Only this ${kind.replace("_", " ")}</a>
     </p>
     <${Json} value=${event} label=${`Event ${event.position}`} />`;
 }
