@@ -71,7 +71,7 @@ export async function fill(server) {
  */
 export function pagesOf({ hello, greeting, needy, succeeded, failed, waiting, cancelled, coloured }) {
   return {
-    overview: { path: "/", heading: /^Overview$/, shows: "Waiting" },
+    overview: { path: "/", heading: /^Overview$/, shows: "Queued" },
     jobs: { path: "/jobs", heading: /^Jobs$/, shows: "Succeeded" },
     "jobs of a kind": { path: "/jobs?status=Failed", heading: /^Jobs$/, shows: "fails" },
     "a job that succeeded": { path: `/jobs/${succeeded.id}`, heading: /^Job …/, shows: "Succeeded in attempt 1" },

@@ -7,7 +7,7 @@ import { StartRunner } from "../runners/start-runner.js";
 import { JobLink } from "../ui/parts.js";
 
 const REASONS = {
-  ready: "A suitable runner is idle: it is about to be claimed.",
+  ready: "A suitable runner is idle, and may claim it.",
   busy: "All suitable runners are at work.",
   no_runner: "No online runner may claim it.",
   concurrency: "Its concurrency group runs as many jobs as it may.",

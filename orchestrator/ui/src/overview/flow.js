@@ -36,7 +36,7 @@ function seriesOf(points) {
   return {
     times: points.map(({ minute }) => Date.parse(minute) / 1_000),
     depth: [
-      { label: "Waiting", colour: "--chart-1", values: points.map(({ queued }) => queued) },
+      { label: "Queued", colour: "--chart-1", values: points.map(({ queued }) => queued) },
       { label: "Running", colour: "--chart-2", values: points.map(({ running }) => running) },
     ],
     waits: [

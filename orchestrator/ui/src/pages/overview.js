@@ -67,7 +67,7 @@ function Tiles({ stats, flow, projections }) {
   return html`<ul class="tiles" aria-label="How things stand">
     <${Tile}
       href="/jobs?status=Queued"
-      label="Waiting"
+      label="Queued"
       value=${formatCount(queued)}
       note=${oldest > 0 ? `oldest ${formatDuration(oldest)}` : "nothing waits"}
     />

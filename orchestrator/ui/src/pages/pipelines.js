@@ -53,7 +53,7 @@ function List({ pipelines, figures, isFiltered }) {
   }
   return html`<${Table}
     caption="Pipelines, newest first"
-    columns=${["Name", "Version", "Waiting", "Running", "Succeeded", "Failed", "Changed"]}
+    columns=${["Name", "Version", "Queued", "Running", "Succeeded", "Failed", "Timed out", "Cancelled", "Changed"]}
   >
     ${pipelines.map((pipeline) => html`<${Row} key=${pipeline.id} pipeline=${pipeline} figures=${figures.get(pipeline.id)} />`)}
   <//>`;
@@ -66,10 +66,12 @@ function Row({ pipeline, figures }) {
   return html`<tr>
     <${Cell} of="Name"><a class="clamped" href=${`/pipelines/${id}`}>${name}</a>${description && html`<span class="quiet clamped description">${description}</span>`}<//>
     <${Cell} of="Version">${version}<//>
-    <${Cell} of="Waiting">${count(figures?.queued)}<//>
+    <${Cell} of="Queued">${count(figures?.queued)}<//>
     <${Cell} of="Running">${count(figures?.running)}<//>
     <${Cell} of="Succeeded">${count(figures?.succeeded)}<//>
-    <${Cell} of="Failed">${count(figures && figures.failed + figures.timed_out)}<//>
+    <${Cell} of="Failed">${count(figures?.failed)}<//>
+    <${Cell} of="Timed out">${count(figures?.timed_out)}<//>
+    <${Cell} of="Cancelled">${count(figures?.cancelled)}<//>
     <${Cell} of="Changed"><${Ago} time=${updated} /><//>
   </tr>`;
 }
