@@ -24,14 +24,17 @@ export function HeatMap({ runners, jobs }) {
       <span></span>
       <span class="heat-axis"><span>${formatClock(new Date(from).toISOString()).slice(0, 5)}</span><span>now</span></span>
     </div>
-  </div>`;
+  </div>
+  <p class="heat-legend quiet" aria-hidden="true">
+    idle ${Array.from({ length: STEPS + 1 }, (_, step) => html`<span key=${step} class=${`heat-cell heat-${step}`}></span>`)} busy all the time
+  </p>`;
 }
 
 /** @param {{ id: string, shares: number[], from: number }} props */
 function Row({ id, shares, from }) {
   const whole = Math.round((100 * shares.reduce((sum, share) => sum + share, 0)) / shares.length);
   return html`<div class="heat-row" role="listitem">
-    <span class="heat-name" title=${id}><bdi>${id}</bdi></span>
+    <span class="heat-name clamped" title=${id}>${id}</span>
     <span class="heat-cells" role="img" aria-label=${`busy ${whole}% of the time`}>
       ${shares.map((share, slice) => {
         const step = share === 0 ? 0 : Math.max(1, Math.ceil(share * STEPS));
