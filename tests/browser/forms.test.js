@@ -132,6 +132,23 @@ test("a launch whose answer was lost is sent again without launching twice, and 
   await page.context().close();
 });
 
+test("a text that was removed is launched as an empty one, and what was left as it was is the default", async () => {
+  const { page } = await on.open();
+  const inputs = `first = { type = 'string', default = 'one', required = true }, second = { type = 'string', default = 'two' },
+    third = { type = 'number', default = 3 }, fourth = { type = 'string' }`;
+  const { id } = await on.api.createPipeline({ script: `return { name = 'texts', inputs = { ${inputs} }, ${STAGES} }` });
+  await page.goto(`/pipelines/${id}`);
+  await page.getByText("required", { exact: true }).waitFor();
+  await page.locator("[name='input:first']").fill("");
+  await page.locator("[name='input:third']").fill("");
+  await page.getByText("A number. Empty: the default, 3.").waitFor();
+  await page.getByRole("button", { name: "Launch" }).click();
+  await page.waitForURL(/\/jobs\/[\da-f-]{36}$/);
+  const job = await on.api.get(`/api/jobs/${page.url().split("/").pop()}`);
+  assert.deepEqual(job.parameters, { first: "", second: "two", third: 3 });
+  await page.context().close();
+});
+
 test("what is refused is said at the input that it is about", async () => {
   const { page } = await on.open();
   await page.goto(`/pipelines/${on.sample.numbers.id}`);

@@ -4,10 +4,11 @@ import { useId, useRef } from "preact/hooks";
 
 import { ApiError, randomKey, send } from "../api/client.js";
 import { readJson } from "../api/json.js";
+import { sentence } from "../format.js";
 import { html } from "../html.js";
 import { navigate } from "../router.js";
 import { useSubmit } from "../ui/use-submit.js";
-import { fieldName, parametersOf, presetOf, textOf } from "./values.js";
+import { fieldName, hintOf, parametersOf, presetOf, textOf } from "./values.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
 /** @typedef {import("../api/types.js").Input} Input */
@@ -64,9 +65,9 @@ function Field({ name, input, isWrong }) {
     "aria-describedby": hint,
     "aria-invalid": isWrong || undefined,
   };
-  return html`<label class="field"><span>${name}${isNeeded && html` <span class="needed">required</span>`}</span>
+  return html`<label class="field"><span>${name}${input.required && html` <span class="needed">required</span>`}</span>
     <${Control} input=${input} common=${common} />
-    <span class="hint" id=${hint}>${input.description ?? ""} ${`(${input.type})`}</span>
+    <span class="hint" id=${hint}>${input.description && sentence(input.description)} ${hintOf(input)}</span>
   </label>`;
 }
 
