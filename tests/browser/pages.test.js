@@ -84,8 +84,15 @@ test("a theme that was chosen stays after a reload", async () => {
 
 test("what is not there says so, and where to go", async () => {
   const { page } = await on.open();
-  await page.goto("/jobs/00000000-0000-7000-8000-000000000000");
-  await page.getByText("There is no such job").waitFor();
+  for (const id of ["00000000-0000-7000-8000-000000000000", "xyz"]) {
+    for (const kind of ["job", "pipeline"]) {
+      await page.goto(`/${kind}s/${id}`);
+      await page.getByText(`There is no ${kind} ${id}`).waitFor();
+      assert.equal(await page.getByRole("button", { name: "Try again" }).count(), 0);
+      await page.getByRole("link", { name: `Show all ${kind}s` }).click();
+      await page.waitForURL(`**/${kind}s`);
+    }
+  }
   await page.goto("/events?after=99999999");
   await page.getByText("No event is there").waitFor();
   await page.goto(`/pipelines/${on.sample.hello.id}?version=99`);

@@ -22,6 +22,11 @@ export class ApiError extends Error {
     return this.status === 0 || this.status === 502 || this.status === 504;
   }
 
+  /** Whether what was asked for does not exist, or its id is none. */
+  get isMissing() {
+    return this.status === 404 || this.code === "invalid_path";
+  }
+
   /** Whether the server has decided, and asking the same again is of no use; otherwise it may pass, or have been done. */
   get isRefusal() {
     return this.status >= 400 && this.status < 500;

@@ -80,7 +80,7 @@ export function EditPipeline({ id }) {
       </p>`
     }
     ${isGone && html`<p class="notice" role="status">It was deleted while you edit, and cannot be saved: take along what you need.</p>`}
-    <${Shown} of=${{ ...pipeline, data: known.current, error: isGone ? null : pipeline.error }} what="pipeline" rows=${10}>
+    <${Shown} of=${{ ...pipeline, data: known.current, error: isGone ? null : pipeline.error }} what="pipeline" id=${id} rows=${10}>
       ${(/** @type {Pipeline} */ shown) => html`<${ChangeForm} pipeline=${shown} onSave=${save} />`}
     <//>`;
 }

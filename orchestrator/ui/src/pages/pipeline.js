@@ -34,7 +34,7 @@ export function PipelinePage({ id }) {
           </button>`
       }
     <//>
-    <${Shown} of=${pipeline} what="pipeline" rows=${10}>
+    <${Shown} of=${pipeline} what="pipeline" id=${id} rows=${10}>
       ${(/** @type {Pipeline} */ shown) =>
         html`<${Facts} pipeline=${shown} />
           <${Section} id="launch" title="Launch"><${LaunchForm} key=${shown.version} pipeline=${shown} /><//>
@@ -69,7 +69,7 @@ function Facts({ pipeline }) {
 /** @param {{ id: string }} props */
 function RecentJobs({ id }) {
   const jobs = useJobsOfPipeline(id, RECENT);
-  if (jobs.error?.status === 404) return null;
+  if (jobs.error?.isMissing) return null;
   return html`<${Section} id="jobs" title="Recent jobs" actions=${html`<a href=${`/jobs?pipeline_id=${id}`}>All its jobs</a>`}>
     <${Shown} of=${jobs} what="list of jobs">
       ${(/** @type {Job[]} */ shown) =>

@@ -28,19 +28,27 @@ export function Empty({ title, children }) {
  * @param {{ error: import("../api/client.js").ApiError, what: string, onRetry?: () => void }} props
  */
 export function Failure({ error, what, onRetry }) {
-  const title = error.status === 404 ? `There is no such ${what}` : `The ${what} cannot be shown`;
   return html`<div class="failure" role="alert">
-    <p class="failure-title">${title}</p>
+    <p class="failure-title">The ${what} cannot be shown</p>
     <p>${error.message} ${advice(error)}</p>
     ${error.requestId && html`<p class="quiet">Request <code>${error.requestId}</code></p>`}
-    ${onRetry && html`<button type="button" onClick=${onRetry}>Try again</button>`}
+    ${onRetry && !error.isRefusal && html`<button type="button" onClick=${onRetry}>Try again</button>`}
+  </div>`;
+}
+
+/** @param {{ what: string, id: string }} props */
+function Missing({ what, id }) {
+  return html`<div class="failure" role="alert">
+    <p class="failure-title clamped">There is no ${what} ${id}</p>
+    <p>
+      The address may be mistyped, or come from another server. <a href=${`/${what}s`}>Show all ${what}s</a>
+    </p>
   </div>`;
 }
 
 /** @param {import("../api/client.js").ApiError} error */
 function advice(error) {
   if (error.isUnreachable) return "It is asked again by itself.";
-  if (error.status === 404) return "The address may be mistyped, or come from another server.";
   if (error.status === 503) return "The server is busy or starting: it is asked again in a moment.";
   if (error.status >= 500) return "The log of the server has the cause, under this request.";
   return "";
@@ -49,11 +57,13 @@ function advice(error) {
 /**
  * One resource in the state that it is in: loading, failed, or shown, with a word where it is old.
  * @template T
- * @param {{ of: import("../live/use-resource.js").Resource<T>, what: string, rows?: number, children: (data: T) => Children }} props
+ * @param {{ of: import("../live/use-resource.js").Resource<T>, what: string, id?: string, rows?: number, children: (data: T) => Children }} props
+ *   `id`: of one of several, which may be missing
  */
-export function Shown({ of, what, rows, children }) {
+export function Shown({ of, what, id, rows, children }) {
   const { data, error, isStale, reload } = of;
   if (data === undefined) {
+    if (id !== undefined && error?.isMissing) return html`<${Missing} what=${what} id=${id} />`;
     return error ? html`<${Failure} error=${error} what=${what} onRetry=${reload} />` : html`<${Loading} rows=${rows} />`;
   }
   return html`${error && html`<${Outdated} error=${error} />`}
