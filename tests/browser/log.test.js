@@ -86,12 +86,14 @@ test("the keyboard goes past the lines of a log", async () => {
   await page.context().close();
 });
 
-test("the end of the job ends the log, and what its runner still sends is shown", async () => {
+test("the end of the job ends the log, which is then not followed any more, and what its runner still sends is shown", async () => {
   const { page } = await on.open();
   await page.goto(`/jobs/${on.sample.short.id}`);
   await page.getByText(/entries · live/).waitFor();
+  await page.getByLabel("Follow").waitFor();
   await on.api.complete(on.sample.short.id);
   await page.getByText(/entries · ended/).waitFor();
+  await page.getByLabel("Follow").waitFor({ state: "detached" });
   await on.api.log(on.sample.short.id, ["sent after the end"]);
   await page.getByText("sent after the end").waitFor();
   await page.context().close();

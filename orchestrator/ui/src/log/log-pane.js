@@ -21,8 +21,11 @@ const STATES = {
   full: "not all loaded",
 };
 
-/** @param {{ jobId: string, startsAtEnd: boolean }} props `startsAtEnd`: what is of interest is there */
-export function LogPane({ jobId, startsAtEnd }) {
+/**
+ * @param {{ jobId: string, startsAtEnd: boolean, hasEnded: boolean }} props `startsAtEnd`: what is of interest is there;
+ *   `hasEnded`: the job has, so that there is no end to follow
+ */
+export function LogPane({ jobId, startsAtEnd, hasEnded }) {
   const { hash } = useLocation();
   const marked = hash.startsWith("L") ? hash.slice(1) : "";
   const { lines, count, state, error, goOn, goBack } = useLog(jobId, startOf(marked, startsAtEnd));
@@ -45,10 +48,7 @@ export function LogPane({ jobId, startsAtEnd }) {
   return html`<div class="log-pane">
     <div class="log-tools">
       <${SearchField} search=${search} />
-      <label class="check">
-        <input type="checkbox" checked=${isFollowing} onChange=${() => setFollowing(!isFollowing)} />
-        Follow
-      </label>
+      ${!hasEnded && html`<${Check} name="Follow" isOn=${isFollowing} onChange=${setFollowing} />`}
       <${Download} jobId=${jobId} />
       <span class="quiet log-state" role="status">${entries} · ${STATES[state]}</span>
     </div>
@@ -163,6 +163,14 @@ function SearchField({ search }) {
         <button type="button" onClick=${search.next} disabled=${found === 0} aria-label="Next match">↓</button>`
     }
   </div>`;
+}
+
+/** @param {{ name: string, isOn: boolean, onChange: (isOn: boolean) => void }} props */
+function Check({ name, isOn, onChange }) {
+  return html`<label class="check">
+    <input type="checkbox" checked=${isOn} onChange=${() => onChange(!isOn)} />
+    ${name}
+  </label>`;
 }
 
 /** @param {{ jobId: string }} props */
