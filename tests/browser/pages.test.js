@@ -195,6 +195,19 @@ test("the parked streams of a projection are listed once, and anew while it is r
   await page.context().close();
 });
 
+test("a job that is tried again tells how its last attempt failed", async () => {
+  const { page } = await on.open();
+  const { pipeline_id: byHand } = await on.api.get(`/api/jobs/${on.sample.coloured.id}`);
+  const job = await on.api.launchOn("hand", byHand);
+  await on.api.complete(job.id, { success: false, exit_code: 3, error_message: "no space left" });
+  await page.goto(`/jobs/${job.id}`);
+  const failure = "attempt 1 failed with exit code 3: no space left";
+  await page.getByRole("region", { name: "Result" }).getByText(failure).waitFor();
+  await page.getByRole("region", { name: "Timeline" }).getByText(failure).waitFor();
+  await page.getByRole("button", { name: `Back in the queue: ${failure}` }).waitFor();
+  await page.context().close();
+});
+
 test("the history tells who cancelled a job and why, and the slider how it stood before", async () => {
   const { page } = await on.open();
   await page.goto(`/jobs/${on.sample.cancelled.id}`);

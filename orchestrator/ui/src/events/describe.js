@@ -12,9 +12,9 @@ const EXPIRY = {
 };
 
 const REQUEUE = {
-  failed: "it failed, and retries are left",
-  run_timeout: "it ran too long, and retries are left",
-  runner_lost: "its runner was lost",
+  failed: "failed",
+  run_timeout: "ran too long",
+  runner_lost: "lost its runner",
 };
 
 const PAUSE = {
@@ -31,7 +31,7 @@ const SENTENCES = {
   "job.started": (p) => `Attempt ${p.attempt} started on ${p.runner_id}`,
   "job.lease_shown": (p) => `${p.runner_id} echoes the lease of attempt ${p.attempt}`,
   "job.lease_expired": (p) => `Attempt ${p.attempt} lost: ${named(EXPIRY, p.cause)}`,
-  "job.requeued": (p) => `Back in the queue after attempt ${p.attempt}: ${named(REQUEUE, p.cause)}`,
+  "job.requeued": (p) => `Back in the queue: ${whyRequeued(p)}`,
   "job.cancel_requested": (p) => `${p.runner_id} was asked to stop${p.force ? ", by force" : ""}${because(p.reason)}`,
   "job.report_refused": (p) => `A report of ${p.status} was refused: its sender did not hold the job`,
   "job.completed": (p) => `${p.status} in attempt ${p.attempt}${exit(p.result)}${because(p.reason)}`,
@@ -76,6 +76,14 @@ export function describe(event) {
 }
 
 /**
+ * @param {Record<string, any>} payload of `job.requeued`
+ * @returns {string} how the attempt ended
+ */
+export function whyRequeued({ attempt, cause, result }) {
+  return `attempt ${attempt} ${named(REQUEUE, cause)}${exit(result)}`;
+}
+
+/**
  * @param {Pick<EventBody, "metadata">} event
  * @returns {string} who did it
  */
@@ -105,12 +113,12 @@ function named(words, cause) {
   return words[cause] ?? cause;
 }
 
-/** @param {string | undefined} reason */
+/** @param {string | null | undefined} reason */
 function because(reason) {
   return reason ? `: ${reason}` : "";
 }
 
-/** @param {{ exit_code: number } | undefined} result */
+/** @param {import("../api/types.js").JobResult | undefined} result */
 function exit(result) {
-  return result ? ` with exit code ${result.exit_code}` : "";
+  return result ? ` with exit code ${result.exit_code}${because(result.error_message)}` : "";
 }

@@ -67,7 +67,7 @@ function Entry({ event, isChosen, onChoose }) {
   return html`<li class=${isChosen ? "is-chosen" : ""}>
     <button type="button" class="history-entry" aria-pressed=${isChosen} onClick=${onChoose}>
       <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}>${formatMoment(event.recorded_at, serverNow())}</time>
-      <span><strong>${describe(event)}</strong> <span class="quiet">by ${actorOf(event)}</span></span>
+      <span class="clamped"><strong>${describe(event)}</strong> <span class="quiet">by ${actorOf(event)}</span></span>
     </button>
   </li>`;
 }

@@ -1,5 +1,7 @@
 /** The life of a job as a row of phases, from its history. */
 
+import { whyRequeued } from "../events/describe.js";
+
 /** @typedef {import("../api/types.js").EventBody} EventBody */
 
 /**
@@ -9,6 +11,7 @@
  * @property {string | null} runner
  * @property {string} from
  * @property {string | null} to null while it goes on
+ * @property {string | null} failure how its attempt ended, if the job was queued again after it
  */
 
 /**
@@ -46,6 +49,7 @@ export function lifeOf(events) {
     const current = life.phases.at(-1);
     if (!kind && !ended) continue;
     if (current) current.to ??= at;
+    if (current && type === "job.requeued") current.failure = whyRequeued(payload);
     if (ended) {
       life.end = { status: ended(payload), at };
     } else {
@@ -57,6 +61,7 @@ export function lifeOf(events) {
         runner,
         from: at,
         to: null,
+        failure: null,
       });
     }
   }

@@ -58,7 +58,7 @@ export function Timeline({ events }) {
 
 /** @param {{ phase: Phase, now: number }} props */
 function PhaseItem({ phase, now }) {
-  return html`<li title=${formatTime(phase.from)}>
+  return html`<li class="clamped" title=${formatTime(phase.from)}>
     <span class=${`phase-mark phase-${phase.kind}`} aria-hidden="true"></span>
     ${inWords(phase, now)}
   </li>`;
@@ -68,8 +68,8 @@ function PhaseItem({ phase, now }) {
  * @param {Phase} phase
  * @param {number} now
  */
-function inWords({ kind, attempt, runner, from, to }, now) {
-  const which = attempt > 0 && kind !== "queued" ? `, attempt ${attempt}` : "";
+function inWords({ kind, attempt, runner, from, to, failure }, now) {
+  const which = failure ? `: ${failure}` : attempt > 0 && kind !== "queued" ? `, attempt ${attempt}` : "";
   const where = runner ? ` on ${runner}` : "";
   const goesOn = to ? "" : " so far";
   return `${WORDS[kind]} ${formatDuration(secondsBetween(from, to ?? now))}${goesOn}${where}${which}`;

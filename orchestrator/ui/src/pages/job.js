@@ -2,10 +2,9 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { query } from "../api/client.js";
 import { useJob, useJobHistory } from "../api/resources.js";
 import { shortId } from "../format.js";
-import { actorOf } from "../events/describe.js";
+import { actorOf, whyRequeued } from "../events/describe.js";
 import { html } from "../html.js";
 import { JobActions } from "../jobs/actions.js";
 import { Cause } from "../jobs/cause.js";
@@ -15,7 +14,7 @@ import { WhyWaiting } from "../jobs/waiting.js";
 import { LogPane } from "../log/log-pane.js";
 import { usePipelineName } from "../pipelines/names.js";
 import { announce } from "../ui/announce.js";
-import { Ago, Fact, JobLink, Json, PageHeading, Section, Status, Took } from "../ui/parts.js";
+import { Ago, Fact, JobLink, Json, PageHeading, RunnerLink, Section, Status, Took } from "../ui/parts.js";
 import { Shown } from "../ui/states.js";
 
 /** @typedef {import("../api/types.js").Job} Job */
@@ -37,16 +36,16 @@ export function JobPage({ id }) {
   return html`<${PageHeading} title=${`Job …${shortId(id)}`}>
       ${job.data && html`<${JobActions} job=${job.data} onChange=${job.reload} />`}
     <//>
-    <${Shown} of=${job} what="job" rows=${4}>${(/** @type {Job} */ shown) => html`<${Facts} job=${shown} events=${history.data?.events ?? []} />`}<//>
+    <${Shown} of=${job} what="job" id=${id} rows=${4}>${(/** @type {Job} */ shown) => html`<${Facts} job=${shown} events=${history.data?.events ?? []} />`}<//>
     ${
       job.data &&
       html`<${Section} id="timeline" title="Timeline">
           <${Shown} of=${history} what="history" rows=${2}>${(/** @type {JobHistory} */ { events }) => html`<${Timeline} events=${events} />`}<//>
         <//>
         <${Section} id="log" title="Log">
-          <${LogPane} key=${id} jobId=${id} startsAtEnd=${job.data.status !== "Succeeded"} />
+          <${LogPane} key=${id} jobId=${id} startsAtEnd=${job.data.status !== "Succeeded"} hasEnded=${job.data.phase === "ended"} />
         <//>
-        <${Result} job=${job.data} />
+        <${Result} job=${job.data} events=${history.data?.events ?? []} />
         <${Section} id="history" title="History">
           <${Shown} of=${history} what="history">${(/** @type {JobHistory} */ { events }) => html`<${History} events=${events} />`}<//>
         <//>`
@@ -69,7 +68,7 @@ function Facts({ job, events }) {
       <${Fact} name="Requested"><${Ago} time=${job.requested_at} /><//>
       <${Fact} name="Took"><${Took} from=${job.started_at} to=${job.completed_at} /><//>
       <${Fact} name="Runner">
-        ${job.runner_id ? html`<a href=${`/jobs${query({ runner_id: job.runner_id })}`}>${job.runner_id}</a>` : html`<span class="quiet">none</span>`}
+        ${job.runner_id ? html`<${RunnerLink} id=${job.runner_id} />` : html`<span class="quiet">none</span>`}
       <//>
       <${Fact} name="Attempt">${job.attempt || html`<span class="quiet">not yet</span>`}<//>
       <${Fact} name="Priority">${job.priority}<//>
@@ -88,9 +87,10 @@ function Cancelled({ events }) {
   return html`<${Fact} name="Cancelled by">${actorOf(wish)}, <${Ago} time=${wish.recorded_at} /><//>`;
 }
 
-/** @param {{ job: Job }} props */
-function Result({ job }) {
+/** @param {{ job: Job, events: HistoryEvent[] }} props */
+function Result({ job, events }) {
   const { result, parameters } = job;
+  const requeued = events.findLast(({ type }) => type === "job.requeued");
   const hasParameters = Object.keys(parameters).length > 0;
   return html`<div class="columns">
     <${Section} id="parameters" title="Parameters">
@@ -103,8 +103,14 @@ function Result({ job }) {
               ${result.error_message && html`<div class="error-text"><${Json} value=${result.error_message} label="Error message" /></div>`}
               ${result.output !== undefined && result.output !== null && html`<${Json} value=${result.output} label="Output" />`}`
           : html`<p class="quiet">
-              ${job.phase === "ended" ? "Its runner reported none." : "There will be one when it has ended."}
-            </p>`
+                ${job.phase === "ended" ? "It ended without one." : "There will be one when it has ended."}
+              </p>
+              ${
+                requeued &&
+                html`<div class="error-text">
+                  <${Json} value=${whyRequeued(requeued.payload)} label="How the last attempt before ended" />
+                </div>`
+              }`
       }
     <//>
   </div>`;
