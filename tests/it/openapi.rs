@@ -46,6 +46,8 @@ async fn the_committed_description_is_what_a_server_serves() {
     assert!(served.text == COMMITTED, "docs/openapi.json is not current: {WRITE}");
     let printed = Command::new(program()).arg("openapi").output().expect("the program runs");
     assert!(printed.stdout == served.text.as_bytes(), "the command prints something else");
+    let page = app.client().get("/docs/").await;
+    assert!(page.text.contains("<title>Rivet Orchestrator API</title>"), "{}", page.text);
 }
 
 #[test]

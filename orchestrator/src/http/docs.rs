@@ -4,9 +4,9 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::OriginalUri;
-use axum::http::{HeaderName, header};
-use axum::response::{IntoResponse, Redirect, Response};
-use utoipa_swagger_ui::Config;
+use axum::http::{HeaderName, Uri, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use utoipa_swagger_ui::{Config, SwaggerFile};
 
 use super::error::ApiError;
 use super::extract::Path;
@@ -31,9 +31,12 @@ pub(super) async fn enter() -> Redirect {
     Redirect::permanent("/docs/")
 }
 
-/// The page.
-pub(super) async fn page(uri: OriginalUri) -> Result<Response, ApiError> {
-    file(uri, Path(String::new())).await
+/// The page, with the title of this API instead of its own.
+pub(super) async fn page(OriginalUri(uri): OriginalUri) -> Result<Response, ApiError> {
+    let page = find("", &uri)?;
+    let html = String::from_utf8_lossy(&page.bytes)
+        .replace("<title>Swagger UI</title>", "<title>Rivet Orchestrator API</title>");
+    Ok((HEADERS, Html(html)).into_response())
 }
 
 /// A file of the page.
@@ -41,9 +44,12 @@ pub(super) async fn file(
     OriginalUri(uri): OriginalUri,
     Path(name): Path<String>,
 ) -> Result<Response, ApiError> {
-    let found =
-        utoipa_swagger_ui::serve(&name, CONFIG.clone()).map_err(|error| ApiError::internal(&*error))?;
-    let file = found
-        .ok_or_else(|| ApiError::not_found("unknown_path", format!("there is nothing at {}", uri.path())))?;
+    let file = find(&name, &uri)?;
     Ok((HEADERS, [(header::CONTENT_TYPE, file.content_type)], file.bytes).into_response())
+}
+
+fn find(name: &str, uri: &Uri) -> Result<SwaggerFile<'static>, ApiError> {
+    let found =
+        utoipa_swagger_ui::serve(name, CONFIG.clone()).map_err(|error| ApiError::internal(&*error))?;
+    found.ok_or_else(|| ApiError::not_found("unknown_path", format!("there is nothing at {}", uri.path())))
 }
