@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { eventually } from "./support/eventually.js";
 import { stage } from "./support/stage.js";
 
 /** @param {import("./support/server.js").Server} server */
@@ -47,12 +48,38 @@ test("a search finds lines whatever their case, and goes from one to the next", 
   await page.context().close();
 });
 
+test("a long line is wrapped, and shown whole, or takes one row if that is wanted", async () => {
+  const job = await on.api.launchOn("wide", on.sample.pipeline.id);
+  const long = [
+    "words of some length ".repeat(40),
+    "a".repeat(1_001),
+    "\ttabs".repeat(50),
+    "界 🚀 ✓ ü └─".repeat(60),
+    "\u001b[32mgreen ".repeat(90),
+  ];
+  await on.api.log(job.id, ["short", ...long, "the last"]);
+  for (const width of [1_280, 375]) {
+    const { page } = await on.open({ viewport: { width, height: 800 } });
+    await page.goto(`/jobs/${job.id}`);
+    await page.getByText("the last", { exact: true }).waitFor();
+    await eventually(async () => (await page.locator(".log-view").evaluate(missing)) === 0);
+    const heights = await page
+      .locator(".log-line:has(.log-text)[id]")
+      .evaluateAll((lines) => lines.map((line) => line.clientHeight));
+    assert.ok(heights.every((height) => height % 20 === 0) && Math.max(...heights) > 20, `${heights}`);
+    await page.getByLabel("Wrap").uncheck();
+    await eventually(async () => (await page.locator(".log-view").evaluate(missing)) > 0);
+    await page.context().close();
+  }
+});
+
 test("the match that the search is at is told from the others, and seen however far right it is", async () => {
   const { page } = await on.open();
   const job = await on.api.launchOn("right", on.sample.pipeline.id);
   // A letter that becomes two in lower case must not shift the marked text.
   await on.api.log(job.id, ["İİ needle", `${"a".repeat(3_000)} needle`]);
   await page.goto(`/jobs/${job.id}`);
+  await page.getByLabel("Wrap").uncheck();
   const field = page.getByLabel("Search the log");
   await field.fill("needle");
   await page.getByText("1 of 2", { exact: true }).waitFor();
@@ -98,3 +125,14 @@ test("the end of the job ends the log, which is then not followed any more, and 
   await page.getByText("sent after the end").waitFor();
   await page.context().close();
 });
+
+/** How many pixels of the texts are beyond the edges of their lines, or of the pane. Runs in the page. @param {Element} pane */
+function missing(pane) {
+  const below = [...pane.querySelectorAll("[id] > .log-text")].map((text) => {
+    const range = document.createRange();
+    range.selectNodeContents(text);
+    const line = /** @type {Element} */ (text.parentElement).getBoundingClientRect();
+    return Math.max(0, range.getBoundingClientRect().bottom - line.bottom - 1);
+  });
+  return Math.max(pane.scrollWidth - pane.clientWidth, ...below);
+}

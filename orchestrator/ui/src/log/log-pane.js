@@ -30,6 +30,7 @@ export function LogPane({ jobId, startsAtEnd, hasEnded }) {
   const marked = hash.startsWith("L") ? hash.slice(1) : "";
   const { lines, count, state, error, goOn, goBack } = useLog(jobId, startOf(marked, startsAtEnd));
   const [isFollowing, setFollowing] = useState(marked === "" && startsAtEnd);
+  const [isWrapped, setWrapped] = useState(true);
   const [target, setTarget] = useState(/** @type {{ line: number } | null} */ (null));
   const show = useCallback((/** @type {number} */ line) => {
     setFollowing(false);
@@ -48,6 +49,7 @@ export function LogPane({ jobId, startsAtEnd, hasEnded }) {
   return html`<div class="log-pane">
     <div class="log-tools">
       <${SearchField} search=${search} />
+      <${Check} name="Wrap" isOn=${isWrapped} onChange=${setWrapped} />
       ${!hasEnded && html`<${Check} name="Follow" isOn=${isFollowing} onChange=${setFollowing} />`}
       <${Download} jobId=${jobId} />
       <span class="quiet log-state" role="status">${entries} · ${STATES[state]}</span>
@@ -81,6 +83,7 @@ export function LogPane({ jobId, startsAtEnd, hasEnded }) {
             lines=${lines.all}
             count=${count}
             shifted=${lines.shifted}
+            isWrapped=${isWrapped}
             isFollowing=${isFollowing}
             onFollow=${setFollowing}
             target=${target}

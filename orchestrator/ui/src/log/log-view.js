@@ -1,27 +1,28 @@
 /** The visible lines of a log: only they are in the document, however long it is. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { formatClock, formatTime } from "../format.js";
 import { html } from "../html.js";
 import { setHash } from "../router.js";
 import { spansOf } from "./ansi.js";
 import { patternOf } from "./lines.js";
+import { LogRows, MAX_LENGTH } from "./rows.js";
 
 /** @typedef {import("./lines.js").Line} Line */
 
-/** Height of a line in pixels; the style sheet has the same. */
-const LINE_HEIGHT = 20;
-/** Lines beyond either edge, so that scrolling does not show a gap. */
+/** Height of a row in pixels; the style sheet has the same. */
+const ROW_HEIGHT = 20;
+/** Rows beyond either edge, so that scrolling does not show a gap. */
 const OVERSCAN = 15;
-/** Characters of a line that are shown. */
-const MAX_LENGTH = 10_000;
 /** Room for a scrollbar below the last line. */
 const SCROLLBAR = 16;
 /** Height of the pane while lines may come; the style sheet has the same. */
 const MAX_HEIGHT = 448;
 /** Pixels that every browser can scroll through: a log that is longer is gone through in larger steps. */
 const MAX_SCROLL = 15_000_000;
+/** Letters by which the width of one is measured. */
+const LETTERS = "0".repeat(100);
 /** Pixels from the end that still count as being there. */
 const AT_END = 4;
 
@@ -30,6 +31,7 @@ const AT_END = 4;
  * @property {Line[]} lines
  * @property {number} count how many there are: the array is the same while it grows
  * @property {number} shifted how many were put before the first ones
+ * @property {boolean} isWrapped whether a line that is too long takes several rows
  * @property {boolean} isFollowing whether the end is to be seen
  * @property {(isFollowing: boolean) => void} onFollow the reader went to the end, or away from it
  * @property {{ line: number } | null} target a line to be shown; a new object shows it again
@@ -40,105 +42,131 @@ const AT_END = 4;
  */
 
 /** @param {LogViewProps} props */
-export function LogView({ lines, count, shifted, isFollowing, onFollow, target, marked, words, found, isWhole }) {
+export function LogView({ lines, count, shifted, isWrapped, isFollowing, onFollow, target, marked, words, found, isWhole }) {
   const pane = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [view, setView] = useState({ scroll: 0, height: 400 });
-  const scale = scaleOf(count, view.height);
+  const [view, setView] = useState({ scroll: 0, height: 400, columns: 0 });
+  const rows = useMemo(() => new LogRows(), []);
+  rows.update(lines, isWrapped ? view.columns : 0);
+  const height = rows.count * ROW_HEIGHT;
+  const scale = scaleOf(height, view.height);
   const isSought = useRef(false);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const element = pane.current;
     if (!element) return undefined;
-    const measure = () => setView({ scroll: element.scrollTop, height: element.clientHeight });
+    const measure = () => setView({ scroll: element.scrollTop, height: element.clientHeight, columns: columnsOf(element) });
+    measure();
     const observer = new ResizeObserver(measure);
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
 
-  useKeptPlace(pane, shifted, scale);
+  const seen = view.scroll * scale;
+  useKeptPlace(pane, { rows, shifted, scale, seen });
 
   useLayoutEffect(() => {
-    if (isFollowing && pane.current) pane.current.scrollTop = count * LINE_HEIGHT;
-  }, [isFollowing, count]);
+    if (isFollowing && pane.current) pane.current.scrollTop = height;
+  }, [isFollowing, count, height]);
 
   useLayoutEffect(() => {
     if (!target || !pane.current) return;
     isSought.current = true;
     const { scrollTop, clientHeight } = pane.current;
-    const below = target.line * LINE_HEIGHT - scrollTop * scale;
-    const isSeen = below >= 0 && below + LINE_HEIGHT <= clientHeight;
-    if (!isSeen) pane.current.scrollTop = scrollTop + (below - (clientHeight - LINE_HEIGHT) / 2) / scale;
+    const below = rows.before(target.line) * ROW_HEIGHT - scrollTop * scale;
+    const isSeen = below >= 0 && below + ROW_HEIGHT <= clientHeight;
+    if (!isSeen) pane.current.scrollTop = scrollTop + (below - (clientHeight - ROW_HEIGHT) / 2) / scale;
   }, [target]);
 
-  // Sideways as well, as soon as the line is there.
+  // The place in the line as well, as soon as it is there.
   useLayoutEffect(() => {
     const match = isSought.current && pane.current?.querySelector(".is-found mark");
     if (!match || !pane.current) return;
     isSought.current = false;
     const [place, box] = [match.getBoundingClientRect(), pane.current.getBoundingClientRect()];
     if (place.left < box.left || place.right > box.right) pane.current.scrollLeft += place.left - box.left - box.width / 2;
+    if (place.top < box.top || place.bottom > box.bottom) pane.current.scrollTop += place.top - box.top - box.height / 2;
   });
 
   function scrolled() {
     const element = pane.current;
     if (!element) return;
-    setView({ scroll: element.scrollTop, height: element.clientHeight });
+    setView({ ...view, scroll: element.scrollTop, height: element.clientHeight });
     const isAtEnd = element.scrollTop + element.clientHeight >= element.scrollHeight - AT_END;
     // Lines that were added since are no decision of the reader to leave the end.
     if (isAtEnd || element.scrollTop < view.scroll) onFollow(isAtEnd);
   }
 
-  const seen = view.scroll * scale;
-  const first = Math.max(0, Math.floor(seen / LINE_HEIGHT) - OVERSCAN);
-  const end = Math.min(count, Math.ceil((seen + view.height) / LINE_HEIGHT) + OVERSCAN);
-  const rows = lines.slice(first, end).map((line, place) => {
+  const first = rows.lineAt(Math.max(0, seen / ROW_HEIGHT - OVERSCAN));
+  const end = Math.min(count, rows.lineAt((seen + view.height) / ROW_HEIGHT + OVERSCAN) + 1);
+  const shown = lines.slice(first, end).map((line, place) => {
     const number = first + place;
-    const top = number * LINE_HEIGHT - seen + view.scroll;
+    const top = rows.before(number) * ROW_HEIGHT - seen + view.scroll;
+    const lineHeight = rows.before(number + 1) * ROW_HEIGHT - seen + view.scroll - top;
     const marks = (line.name === marked ? " is-marked" : "") + (number === found ? " is-found" : "");
-    return html`<${Row} key=${line.name} line=${line} top=${top} marks=${marks} words=${words} />`;
+    return html`<${Row} key=${line.name} line=${line} top=${top} height=${lineHeight} marks=${marks} words=${words} />`;
   });
-  const height = Math.min(count * LINE_HEIGHT + SCROLLBAR, MAX_HEIGHT);
   return html`<div
     ref=${pane}
-    class="log-view"
+    class=${isWrapped ? "log-view is-wrapped" : "log-view"}
     tabindex="0"
     role="region"
     aria-label="Log lines"
-    style=${isWhole ? { height: `${height}px` } : undefined}
+    style=${isWhole ? { height: `${Math.min(height + SCROLLBAR, MAX_HEIGHT)}px` } : undefined}
     onScroll=${scrolled}
   >
-    <div class="log-lines" style=${{ height: `${Math.min(count * LINE_HEIGHT, MAX_SCROLL)}px` }}>${rows}</div>
+    <div class="log-line log-measure" aria-hidden="true">
+      <span class="log-number"></span><span class="log-time">00:00:00</span><span class="log-text"><span>${LETTERS}</span></span>
+    </div>
+    <div class="log-lines" style=${{ height: `${Math.min(height, MAX_SCROLL)}px` }}>${shown}</div>
   </div>`;
 }
 
 /**
- * What is read stays where it is while lines come before it.
+ * What is read stays where it is while lines come before it, and when they are wrapped otherwise.
  * @param {{ current: HTMLElement | null }} pane
- * @param {number} shifted
- * @param {number} scale
+ * @param {{ rows: LogRows, shifted: number, scale: number, seen: number }} now `seen`: pixels of the log above what is seen
  */
-function useKeptPlace(pane, shifted, scale) {
-  const before = useRef({ shifted, scale });
+function useKeptPlace(pane, { rows, shifted, scale, seen }) {
+  const { columns } = rows;
+  const before = useRef({ shifted, scale, columns, line: 0 });
   useLayoutEffect(() => {
-    const moved = (shifted - before.current.shifted) * LINE_HEIGHT;
-    if (pane.current) pane.current.scrollTop = (pane.current.scrollTop * before.current.scale + moved) / scale;
-    before.current = { shifted, scale };
-  }, [shifted, scale]);
+    const { current: then } = before;
+    const moved = shifted - then.shifted;
+    if (pane.current && columns !== then.columns) {
+      pane.current.scrollTop = (rows.before(then.line + moved) * ROW_HEIGHT) / scale;
+    } else if (pane.current) {
+      pane.current.scrollTop = (pane.current.scrollTop * then.scale + rows.before(moved) * ROW_HEIGHT) / scale;
+    }
+  }, [shifted, scale, columns]);
+  useLayoutEffect(() => {
+    before.current = { shifted, scale, columns, line: rows.lineAt(seen / ROW_HEIGHT) };
+  });
 }
 
 /**
- * @param {number} count of lines
+ * @param {HTMLElement} pane
+ * @returns {number} letters that a row has room for
+ */
+function columnsOf(pane) {
+  const text = pane.querySelector(".log-measure .log-text");
+  const letters = text?.firstElementChild;
+  if (!text || !letters) return 0;
+  const width = letters.getBoundingClientRect().width / LETTERS.length;
+  return width > 0 ? Math.max(1, Math.floor(text.clientWidth / width)) : 0;
+}
+
+/**
+ * @param {number} whole height of the log
  * @param {number} height of the pane
  * @returns {number} pixels of the log to one that is scrolled
  */
-function scaleOf(count, height) {
-  const whole = count * LINE_HEIGHT;
+function scaleOf(whole, height) {
   return whole > MAX_SCROLL ? (whole - height) / (MAX_SCROLL - height) : 1;
 }
 
-/** @param {{ line: Line, top: number, marks: string, words: string }} props */
-function Row({ line, top, marks, words }) {
-  const style = { transform: `translateY(${top}px)` };
+/** @param {{ line: Line, top: number, height: number, marks: string, words: string }} props */
+function Row({ line, top, height, marks, words }) {
+  const style = { transform: `translateY(${top}px)`, height: `${height}px` };
   if (line.attempt !== null) {
     const since = html`<span class="quiet">from ${formatTime(line.timestamp)}</span>`;
     return html`<div class="log-line log-attempt" style=${style}>${line.text} ${since}</div>`;
