@@ -29,11 +29,11 @@ function Item({ event, nameOf }) {
         <span class="event-position">${event.position}</span>
         <time datetime=${event.recorded_at} title=${formatTime(event.recorded_at)}>${formatMoment(event.recorded_at, serverNow())}</time>
         <code class="event-type">${event.type}</code>
-        <span class="event-subject"><${Subject} event=${event} nameOf=${nameOf} /></span>
         <span class="event-text">${describe(event)} <span class="quiet">by ${actorOf(event)}</span></span>
       </summary>
       ${isOpen && html`<${Opened} event=${event} />`}
     </details>
+    <span class="event-subject"><${Subject} event=${event} nameOf=${nameOf} /></span>
   </li>`;
 }
 

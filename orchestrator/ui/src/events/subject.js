@@ -13,7 +13,7 @@ export function Subject({ event, nameOf }) {
     case "job_log":
       return html`<${JobLink} id=${payload.job_id ?? id} />`;
     case "pipeline":
-      return html`<a class="clamped" href=${`/pipelines/${id}`}>${payload.definition?.name ?? nameOf(id)}</a>`;
+      return html`<a href=${`/pipelines/${id}`}>${payload.definition?.name ?? nameOf(id)}</a>`;
     case "runner":
       return html`<${RunnerLink} id=${id} />`;
     case "claim":
@@ -23,7 +23,7 @@ export function Subject({ event, nameOf }) {
     case "webhook":
       return html`<a href=${streamOf(event)} title=${id}><code>…${shortId(id)}</code></a>`;
     default:
-      return html`<a class="clamped" href=${streamOf(event)}>${id}</a>`;
+      return html`<a href=${streamOf(event)}>${id}</a>`;
   }
 }
 
