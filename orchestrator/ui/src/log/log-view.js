@@ -44,38 +44,29 @@ const AT_END = 4;
 /** @param {LogViewProps} props */
 export function LogView({ lines, count, shifted, isWrapped, isFollowing, onFollow, target, marked, words, found, isWhole }) {
   const pane = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const [view, setView] = useState({ scroll: 0, height: 400, columns: 0 });
+  const [view, setView] = useView(pane);
   const rows = useMemo(() => new LogRows(), []);
   rows.update(lines, isWrapped ? view.columns : 0);
   const height = rows.count * ROW_HEIGHT;
   const scale = scaleOf(height, view.height);
   const isSought = useRef(false);
-
-  useLayoutEffect(() => {
-    const element = pane.current;
-    if (!element) return undefined;
-    const measure = () => setView({ scroll: element.scrollTop, height: element.clientHeight, columns: columnsOf(element) });
-    measure();
-    const observer = new ResizeObserver(measure);
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-
+  // Before that, no place in the log is known.
+  const isMeasured = view.columns > 0;
   const seen = view.scroll * scale;
   useKeptPlace(pane, { rows, shifted, scale, seen });
 
   useLayoutEffect(() => {
-    if (isFollowing && pane.current) pane.current.scrollTop = height;
-  }, [isFollowing, count, height]);
+    if (isMeasured && isFollowing && pane.current) pane.current.scrollTop = height;
+  }, [isMeasured, isFollowing, count, height, rows.columns]);
 
   useLayoutEffect(() => {
-    if (!target || !pane.current) return;
+    if (!isMeasured || !target || !pane.current) return;
     isSought.current = true;
     const { scrollTop, clientHeight } = pane.current;
     const below = rows.before(target.line) * ROW_HEIGHT - scrollTop * scale;
     const isSeen = below >= 0 && below + ROW_HEIGHT <= clientHeight;
     if (!isSeen) pane.current.scrollTop = scrollTop + (below - (clientHeight - ROW_HEIGHT) / 2) / scale;
-  }, [target]);
+  }, [isMeasured, target]);
 
   // The place in the line as well, as soon as it is there.
   useLayoutEffect(() => {
@@ -90,7 +81,7 @@ export function LogView({ lines, count, shifted, isWrapped, isFollowing, onFollo
   function scrolled() {
     const element = pane.current;
     if (!element) return;
-    setView({ ...view, scroll: element.scrollTop, height: element.clientHeight });
+    setView(({ columns }) => ({ scroll: element.scrollTop, height: element.clientHeight, columns }));
     const isAtEnd = element.scrollTop + element.clientHeight >= element.scrollHeight - AT_END;
     // Lines that were added since are no decision of the reader to leave the end.
     if (isAtEnd || element.scrollTop < view.scroll) onFollow(isAtEnd);
@@ -101,7 +92,7 @@ export function LogView({ lines, count, shifted, isWrapped, isFollowing, onFollo
   const shown = lines.slice(first, end).map((line, place) => {
     const number = first + place;
     const top = rows.before(number) * ROW_HEIGHT - seen + view.scroll;
-    const lineHeight = rows.before(number + 1) * ROW_HEIGHT - seen + view.scroll - top;
+    const lineHeight = (rows.before(number + 1) - rows.before(number)) * ROW_HEIGHT;
     const marks = (line.name === marked ? " is-marked" : "") + (number === found ? " is-found" : "");
     return html`<${Row} key=${line.name} line=${line} top=${top} height=${lineHeight} marks=${marks} words=${words} />`;
   });
@@ -119,6 +110,25 @@ export function LogView({ lines, count, shifted, isWrapped, isFollowing, onFollo
     </div>
     <div class="log-lines" style=${{ height: `${Math.min(height, MAX_SCROLL)}px` }}>${shown}</div>
   </div>`;
+}
+
+/**
+ * What is seen of the log, and how many letters a row has room for.
+ * @param {{ current: HTMLElement | null }} pane
+ */
+function useView(pane) {
+  const state = useState({ scroll: 0, height: 400, columns: 0 });
+  const [, setView] = state;
+  useLayoutEffect(() => {
+    const element = pane.current;
+    if (!element) return undefined;
+    const measure = () => setView({ scroll: element.scrollTop, height: element.clientHeight, columns: columnsOf(element) });
+    measure();
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+  return state;
 }
 
 /**
