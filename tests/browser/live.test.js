@@ -100,7 +100,7 @@ test("a job that waits for its group says which one, and what holds its places",
 test("the overview counts what waits, as it changes", async () => {
   const { page } = await on.open();
   await page.goto("/");
-  const waiting = page.getByRole("link", { name: /^Waiting/ });
+  const waiting = page.getByRole("link", { name: /^Queued/ });
   await waiting.waitFor();
   await page.getByText("Live", { exact: true }).waitFor();
   const before = await countOf(waiting);
