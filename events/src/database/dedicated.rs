@@ -2,16 +2,13 @@
 //! time: the writers and readers of the log and of the read models.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Executor, PgConnection};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::last_seen::LastSeen;
-use super::outages::Outages;
 use super::{ACQUIRE_TIMEOUT, PostgresDatabase};
 use crate::log::StoreError;
 
@@ -26,17 +23,13 @@ const COMPRESS: &str = "select set_config(name, 'lz4', false) from pg_settings
 /// would take the connection that has been idle for longest, and ping each one that is returned. Here, a connection
 /// whose work failed or was cancelled is closed instead.
 pub struct DedicatedPool {
-    options: PgConnectOptions,
+    database: PostgresDatabase,
     /// Statements that are run on each new connection.
     session: &'static str,
     /// How long the work of a caller may take.
     work_timeout: Duration,
-    /// What a new connection must find in the log.
-    last_seen: Arc<LastSeen>,
     /// Limits the number of connections.
     permits: Semaphore,
-    /// When connections of any pool broke.
-    outages: Arc<Outages>,
     /// Connections that are not in use, each with the time since when.
     idle: Mutex<Vec<(Instant, PgConnection)>>,
 }
@@ -58,11 +51,9 @@ impl DedicatedPool {
         session: &'static str,
     ) -> Self {
         Self {
-            options: (*database.pool.connect_options()).clone(),
+            database: database.clone(),
             session,
             work_timeout,
-            last_seen: Arc::clone(&database.last_seen),
-            outages: Arc::clone(&database.outages),
             permits: Semaphore::new(most),
             idle: Mutex::default(),
         }
@@ -80,14 +71,14 @@ impl DedicatedPool {
     ) -> Result<T, StoreError> {
         let _permit = timeout(ACQUIRE_TIMEOUT, self.permits.acquire()).await?;
         let done = timeout(self.work_timeout, self.run_with_permit(work)).await;
-        done.map_err(StoreError::from).flatten().inspect_err(|error| self.outages.note(error))
+        done.map_err(StoreError::from).flatten().inspect_err(|error| self.database.outages.note(error))
     }
 
     async fn run_with_permit<T, E: Into<StoreError>>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, StoreError> {
-        let idle = self.idle().pop().filter(|(idle_since, _)| self.outages.spared(*idle_since));
+        let idle = self.idle().pop().filter(|(idle_since, _)| self.database.outages.spared(*idle_since));
         let mut connection = match idle {
             Some((_, connection)) => connection,
             None => self.connect().await?,
@@ -98,10 +89,10 @@ impl DedicatedPool {
     }
 
     async fn connect(&self) -> Result<PgConnection, StoreError> {
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.database.pool.connect_options().connect().await?;
         connection.execute(self.session).await?;
         connection.execute(COMPRESS).await?;
-        self.last_seen.check(&mut connection).await?;
+        self.database.last_seen.check(&mut connection).await?;
         Ok(connection)
     }
 

@@ -196,7 +196,7 @@ impl Runner {
 }))]
 pub(super) struct Pipeline {
     id: PipelineId,
-    version: u32,
+    pub(super) version: u32,
     name: String,
     description: Option<String>,
     script: String,

@@ -30,12 +30,12 @@ pub(super) struct Unread {
 
 /// The body as its reader gets it.
 struct Kept {
-    body: Body,
-    begun: bool,
-    rest: Arc<Mutex<Option<Rest>>>,
+    rest: Rest,
+    place: Arc<Mutex<Option<Rest>>>,
 }
 
-/// A body that was not read to its end.
+/// What is still to be read of a body.
+#[derive(Default)]
 struct Rest {
     body: Body,
     /// Whether its reader had begun.
@@ -48,10 +48,11 @@ impl Unread {
         if request.body().is_end_stream() {
             return (request, None);
         }
-        let rest = Arc::<Mutex<Option<Rest>>>::default();
+        let place = Arc::<Mutex<Option<Rest>>>::default();
         let awaits_reader = request.headers().contains_key(header::EXPECT);
-        let unread = Self { rest: Arc::clone(&rest), awaits_reader };
-        (request.map(|body| Body::new(Kept { body, begun: false, rest })), Some(unread))
+        let unread = Self { rest: Arc::clone(&place), awaits_reader };
+        let kept = |body| Kept { rest: Rest { body, begun: false }, place };
+        (request.map(|body| Body::new(kept(body))), Some(unread))
     }
 
     /// Reads the rest of the body, if its reader has left any; else ends the connection with this answer.
@@ -86,24 +87,24 @@ impl HttpBody for Kept {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        self.begun = true;
-        Pin::new(&mut self.body).poll_frame(cx)
+        self.rest.begun = true;
+        Pin::new(&mut self.rest.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.rest.body.size_hint()
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        if !self.body.is_end_stream() {
-            let rest = Rest { body: std::mem::take(&mut self.body), begun: self.begun };
-            *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
+        if !self.is_end_stream() {
+            let rest = std::mem::take(&mut self.rest);
+            *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(rest);
         }
     }
 }

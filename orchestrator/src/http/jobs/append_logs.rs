@@ -68,7 +68,7 @@ pub(in crate::http) async fn append(
     check_times(&sent)?;
     let entries = LogEntries::new(&sent.entries);
     let digest = digest::of_text(entries.json());
-    let entries = without_nul(sent.entries).unwrap_or(entries);
+    let entries = with_nul_replaced(sent.entries).unwrap_or(entries);
     let sender = Sender {
         lease: header_value(&headers, &LEASE)?,
         offset: header_value(&headers, &LOG_OFFSET)?,
@@ -119,7 +119,7 @@ fn check_times(Batch { entries, place }: &Batch) -> Result<(), ApiError> {
 
 /// The entries with their NUL characters replaced; `None` where there are none, and they are stored as they were
 /// sent.
-fn without_nul(mut entries: Vec<LogEntry>) -> Option<LogEntries> {
+fn with_nul_replaced(mut entries: Vec<LogEntry>) -> Option<LogEntries> {
     if !entries.iter().any(|entry| entry.message.contains('\0')) {
         return None;
     }

@@ -1,24 +1,19 @@
 //! The version of a pipeline as an entity tag: `"3"`.
 
 use axum::Json;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 
 /// A pipeline, with its version in `ETag`.
-pub(in crate::http) struct Tagged {
-    pub(super) version: u32,
-    pub(super) pipeline: Pipeline,
-}
+pub(in crate::http) struct Tagged(pub(super) Pipeline);
 
 impl IntoResponse for Tagged {
     fn into_response(self) -> Response {
-        let mut response = Json(self.pipeline).into_response();
-        let tag = HeaderValue::from_str(&format!("\"{}\"", self.version));
-        response.headers_mut().extend(tag.ok().map(|tag| (header::ETAG, tag)));
-        response
+        let tag = format!("\"{}\"", self.0.version);
+        ([(header::ETAG, tag)], Json(self.0)).into_response()
     }
 }
 

@@ -32,6 +32,5 @@ pub(in crate::http) async fn get(
         None => pipelines::find(&state.read_models, id).await?,
     };
     let row = row.filter(|row| row.deleted_at.is_none()).ok_or_else(|| unknown_pipeline(id))?;
-    let (version, pipeline) = (row.version, Pipeline::from_row(row));
-    Ok(answer_at(then, Tagged { version, pipeline }))
+    Ok(answer_at(then, Tagged(Pipeline::from_row(row))))
 }

@@ -28,8 +28,6 @@ async fn recorded(
     id: PipelineId,
     committed: &Committed<domain::pipeline::Pipeline>,
 ) -> Result<Recorded<Tagged>, ApiError> {
-    let after = &committed.aggregate.state;
-    let version = after.current().map(|current| current.version);
-    let (version, pipeline) = version.zip(Pipeline::from_state(after)).ok_or_else(|| unknown_pipeline(id))?;
-    Ok(Recorded(state.position_of(committed).await?, Tagged { version, pipeline }))
+    let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
+    Ok(Recorded(state.position_of(committed).await?, Tagged(pipeline)))
 }
