@@ -5,8 +5,8 @@ WORKDIR /rivet
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/rivet/target \
-    cargo build --release --locked --package rivet-orchestrator \
-    && cp target/release/rivet-orchestrator /usr/local/bin/
+    cargo build --profile dist --locked --package rivet-orchestrator \
+    && cp target/dist/rivet-orchestrator /usr/local/bin/
 
 FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin rivet \
