@@ -64,9 +64,11 @@ impl EncodedAppend {
     /// Encodes an append, and gives its events their ids. Fails if a payload has no JSON form, or if the append is
     /// malformed.
     pub(super) fn encode(append: Append) -> Result<Self, StoreError> {
-        let streams: HashSet<&StreamId> = append.writes.iter().map(|write| &write.stream).collect();
-        let empty = append.writes.iter().all(|write| write.events.is_empty());
-        if empty || streams.len() < append.writes.len() {
+        let writes = &append.writes;
+        let is_empty = writes.iter().all(|write| write.events.is_empty());
+        let names_twice =
+            (1..writes.len()).any(|n| writes[..n].iter().any(|before| before.stream == writes[n].stream));
+        if is_empty || names_twice {
             return Err(Malformed.into());
         }
         let metadata = serde_json::to_string(&append.metadata)?;

@@ -108,16 +108,17 @@ impl<K: Keeper> GroupedLog<K> {
 #[async_trait]
 impl<K: Keeper> EventLog for GroupedLog<K> {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        // Before the work of encoding: a full queue has none to spare for what it refuses.
+        let place = self.queue.try_reserve().map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(()) => AppendError::Overloaded,
+            mpsc::error::TrySendError::Closed(()) => AppendError::Unavailable(Box::new(Closed)),
+        })?;
         let append = EncodedAppend::encode(append).map_err(AppendError::Unavailable)?;
         let bytes = u32::try_from(append.bytes).unwrap_or(u32::MAX).min(self.queue_bytes);
         let room =
             Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| AppendError::Overloaded)?;
         let (answer, outcome) = oneshot::channel();
-        let queued = Queued { append, answer, room, batch_appends: usize::MAX };
-        self.queue.try_send(queued).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable(Box::new(Closed)),
-        })?;
+        place.send(Queued { append, answer, room, batch_appends: usize::MAX });
         self.backlog.report(self.queue.max_capacity() - self.queue.capacity());
         outcome.await.unwrap_or_else(|_| Err(AppendError::Unavailable(Box::new(Closed))))
     }

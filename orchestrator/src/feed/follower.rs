@@ -31,7 +31,9 @@ pub(crate) struct Follower {
     page: VecDeque<Arc<FeedEvent>>,
     /// Number of events of the next page, so that it comes to about [`PAGE_BYTES`].
     limit: usize,
-    /// When a follower that has caught up may read again.
+    /// Whether the last page was not full: most likely, nothing more is there yet.
+    has_caught_up: bool,
+    /// When a follower that has caught up reads again.
     next_read_at: Instant,
 }
 
@@ -49,6 +51,7 @@ impl Follower {
             position,
             page: VecDeque::new(),
             limit: PAGE / 8,
+            has_caught_up: false,
             next_read_at: Instant::now(),
         }
     }
@@ -78,6 +81,7 @@ impl Follower {
     pub(crate) async fn advance(&mut self) -> Result<bool, ReadError> {
         if self.page.is_empty() {
             self.page = self.feed.read(self.position, self.limit).await?.into();
+            self.has_caught_up = self.page.len() < self.limit;
             let bytes: usize = self.page.iter().map(|event| event.json().len()).sum();
             if let Some(fitting) = (self.page.len() * PAGE_BYTES).checked_div(bytes) {
                 self.limit = fitting.clamp(1, PAGE);
@@ -108,9 +112,32 @@ impl Follower {
             if Instant::now() >= deadline {
                 return Ok(None);
             }
-            if !self.advance().await? {
+            // Each reader's look at what is not there yet would be a query of its own.
+            let is_due = !self.has_caught_up || Instant::now() >= self.next_read_at;
+            if !is_due || !self.advance().await? {
                 self.wait(deadline).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::tests::{PATIENCE, append, log, positions};
+
+    #[tokio::test]
+    async fn a_reader_that_has_caught_up_waits_before_it_looks_again() {
+        let log = log().await;
+        append(&*log, 1..=3).await;
+        let feed = Feed::new(log);
+        let mut follower = feed.follow(Filter::default(), Position(0));
+        assert_eq!(positions(&mut follower, 3).await, [1, 2, 3]);
+        follower.next_read_at = Instant::now() + 2 * PATIENCE;
+        // Whoever reads on has to wait for this one.
+        let _other_reader = feed.0.next.lock().await;
+        let soon = Instant::now() + Duration::from_millis(10);
+        let next = tokio::time::timeout(PATIENCE, follower.next(soon)).await;
+        assert!(next.expect("it reads on").unwrap().is_none());
     }
 }

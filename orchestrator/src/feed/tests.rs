@@ -13,14 +13,14 @@ use tokio::time::Instant;
 use super::{Feed, FeedEvent, Filter, Follower};
 
 /// Longest wait for what is there.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
-async fn log() -> Arc<dyn EventLog> {
+pub(super) async fn log() -> Arc<dyn EventLog> {
     in_memory(LogSettings::default()).await.unwrap()
 }
 
 /// Appends events, one to a stream of its own each.
-async fn append(log: &dyn EventLog, names: impl IntoIterator<Item = u64>) {
+pub(super) async fn append(log: &dyn EventLog, names: impl IntoIterator<Item = u64>) {
     for name in names {
         let runner_id: RunnerId = format!("r{name}").parse().unwrap();
         let removed = RunnerRemoved { runner_id: runner_id.clone(), removed_at: DateTime::UNIX_EPOCH };
@@ -36,7 +36,7 @@ async fn append(log: &dyn EventLog, names: impl IntoIterator<Item = u64>) {
     }
 }
 
-async fn positions(follower: &mut Follower, count: usize) -> Vec<u64> {
+pub(super) async fn positions(follower: &mut Follower, count: usize) -> Vec<u64> {
     let mut seen = Vec::new();
     while seen.len() < count {
         let next = follower.next(Instant::now() + PATIENCE).await.unwrap();

@@ -21,9 +21,6 @@ use crate::read_models::ReadModels;
 
 /// Events in one batch.
 const BATCH: usize = 1000;
-/// How often to poll the log: a notification of events of other processes may be late or lost.
-const POLL_SHARED: Duration = Duration::from_millis(25);
-const POLL_ALONE: Duration = Duration::from_millis(500);
 /// How often a process that does not project reads the checkpoints: while a request waits for them, and otherwise.
 const FOLLOW_AWAITED: Duration = Duration::from_millis(10);
 const FOLLOW_IDLE: Duration = Duration::from_millis(500);
@@ -86,7 +83,7 @@ impl<'a> Projector<'a> {
             self.store_all().await?;
             return self.bring_together(head).await;
         }
-        if !self.is_full() {
+        if !self.is_full() && (self.folded() < head || self.is_asked()) {
             self.fold().await?;
         }
         if self.is_due() {
@@ -94,6 +91,11 @@ impl<'a> Projector<'a> {
         }
         let is_behind = self.folded() < head;
         Ok(if is_behind && !self.is_full() { Remaining::More } else { Remaining::Idle(self.pause()) })
+    }
+
+    /// Whether another process waits for what is folded. It may wait for events that this one has not heard of yet.
+    fn is_asked(&self) -> bool {
+        self.read_models.inner.store_soon.load(Ordering::Relaxed)
     }
 
     /// Where all live read models are at the same position: everything up to it is folded.
@@ -122,15 +124,14 @@ impl<'a> Projector<'a> {
         since.elapsed() >= STORE_AFTER
             || self.is_much()
             || self.read_models.is_awaited_after(self.storing.position())
-            || self.read_models.inner.store_soon.load(Ordering::Relaxed)
+            || self.is_asked()
     }
 
     /// How long to sleep unless something happens.
     fn pause(&self) -> Duration {
-        let poll = if self.read_models.inner.store.is_shared() { POLL_SHARED } else { POLL_ALONE };
         match self.since.filter(|_| self.storing.is_idle()) {
-            Some(since) => poll.min(STORE_AFTER.saturating_sub(since.elapsed())),
-            None => poll,
+            Some(since) => STORE_AFTER.saturating_sub(since.elapsed()),
+            None => HOUSEKEEPING,
         }
     }
 
