@@ -2,6 +2,7 @@
 //! the rows are stored (I9).
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rivet_events::Position;
@@ -43,7 +44,7 @@ impl ReadModels {
         &self,
         keys: RangeInclusive<&str>,
         AsOf { position, timeout }: AsOf,
-    ) -> (Vec<Option<String>>, bool) {
+    ) -> (Vec<Option<Arc<str>>>, bool) {
         let until = Instant::now() + timeout;
         if *self.inner.leading.borrow() && self.position() < position {
             tokio::select! {

@@ -29,7 +29,7 @@ pub(crate) struct TouchedRow {
     /// Whether the row may exist already: then its document must be loaded before the events are folded.
     pub(crate) may_be_stored: bool,
     /// The stored document; `None` if there is no such row.
-    pub(crate) document: Option<String>,
+    pub(crate) document: Option<Arc<str>>,
     /// The length of the stored document, which is known before it is loaded.
     pub(crate) bytes: usize,
 }
@@ -64,7 +64,8 @@ pub(crate) struct Changes {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Upsert {
     pub(crate) key: String,
-    pub(crate) document: String,
+    /// Shared by all that keep it in memory, as it may be large.
+    pub(crate) document: Arc<str>,
 }
 
 /// The rows that these events change. Events of a parked stream change none.
@@ -125,7 +126,7 @@ struct Folding<'a, P: Projection> {
 struct FoldedRow<P: Projection> {
     key: String,
     /// The stored document.
-    document: Option<String>,
+    document: Option<Arc<str>>,
     /// The row as it is so far. `None` if there is no row, or the document is not decoded yet.
     row: Option<P::Row>,
     /// Whether the document is decoded.
@@ -187,8 +188,8 @@ impl<P: Projection> Folding<'_, P> {
                 Some(row) => {
                     let document = serde_json::to_string(&row)
                         .expect("invariant: a row has text keys and no failing fields");
-                    if before.as_ref() != Some(&document) {
-                        changes.upserts.push(Upsert { key, document });
+                    if before.as_deref() != Some(&*document) {
+                        changes.upserts.push(Upsert { key, document: document.into() });
                     }
                 }
                 None if before.is_some() => changes.deletes.push(key),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use lru::LruCache;
 use rivet_events::Position;
@@ -24,21 +25,21 @@ pub(crate) struct RowCache {
 
 #[derive(Clone)]
 struct CachedRow {
-    document: Option<String>,
+    document: Option<Arc<str>>,
     /// The end of the last batch that changed it.
     position: Position,
 }
 
 impl CachedRow {
     fn bytes(&self) -> usize {
-        self.document.as_ref().map_or(0, String::len)
+        self.document.as_ref().map_or(0, |document| document.len())
     }
 }
 
 /// What is cached for a key.
 pub(crate) enum Cached<'a> {
     /// The document of its row.
-    Row(&'a str),
+    Row(&'a Arc<str>),
     /// That it has no row.
     NoRow,
 }
@@ -52,12 +53,12 @@ impl RowCache {
     /// What is cached for the key; `None` if it is not cached.
     pub(crate) fn get(&mut self, key: &str) -> Option<Cached<'_>> {
         let cached = self.rows.as_mut()?.get(key)?;
-        Some(cached.document.as_deref().map_or(Cached::NoRow, Cached::Row))
+        Some(cached.document.as_ref().map_or(Cached::NoRow, Cached::Row))
     }
 
     /// Caches a document, or that there is none. It may not be stored yet: it will be with the batch that ends at
     /// `position`.
-    pub(crate) fn put(&mut self, key: &str, document: Option<&String>, position: Position) {
+    pub(crate) fn put(&mut self, key: &str, document: Option<&Arc<str>>, position: Position) {
         if let Some(capacity) = NonZeroUsize::new(self.capacity) {
             let rows = self.rows.get_or_insert_with(|| LruCache::new(capacity));
             let row = CachedRow { document: document.cloned(), position };
@@ -94,7 +95,7 @@ mod tests {
     #[test]
     fn large_rows_leave_when_they_are_stored() {
         let mut cache = RowCache::with_capacity(10);
-        let large = "x".repeat(CAPACITY_BYTES / 2);
+        let large = Arc::from("x".repeat(CAPACITY_BYTES / 2));
         for (n, key) in ["a", "b", "c", "d"].into_iter().enumerate() {
             cache.put(key, Some(&large), Position(n as u64));
         }

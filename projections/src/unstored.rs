@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, RangeInclusive};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rivet_events::Position;
 use tokio::sync::watch;
@@ -40,12 +40,12 @@ struct Row {
     /// The end of the last batch that changed it.
     position: Position,
     /// `None` if the row was deleted.
-    document: Option<String>,
+    document: Option<Arc<str>>,
 }
 
 impl Row {
     fn bytes(&self) -> usize {
-        self.document.as_ref().map_or(0, String::len)
+        self.document.as_ref().map_or(0, |document| document.len())
     }
 }
 
@@ -67,7 +67,7 @@ impl Unstored {
         table: &str,
         keys: RangeInclusive<&str>,
         position: Position,
-    ) -> Option<Vec<Option<String>>> {
+    ) -> Option<Vec<Option<Arc<str>>>> {
         let tables = self.tables();
         let known = tables.by_name.get(table).filter(|_| *self.folded.borrow() >= position)?;
         let keys = (Bound::Included(*keys.start()), Bound::Included(*keys.end()));

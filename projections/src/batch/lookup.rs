@@ -133,7 +133,7 @@ impl<'a> Lookup<'a> {
             match generation.row_cache.get(&row.key) {
                 Some(Cached::Row(document)) => {
                     row.bytes = document.len();
-                    row.document = Some(document.to_owned());
+                    row.document = Some(Arc::clone(document));
                 }
                 Some(Cached::NoRow) => {}
                 None => missing.push(row.key.clone()),

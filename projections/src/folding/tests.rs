@@ -106,8 +106,8 @@ fn an_event_that_cannot_be_read_parks_its_stream() {
 fn a_row_that_cannot_be_read_parks_the_stream_and_stays() {
     let scene = Scene::new(1);
     let mut rows = MemoryRows::default();
-    rows.documents.insert(scene.job_id.to_string(), "\"damaged\"".to_owned());
+    rows.documents.insert(scene.job_id.to_string(), "\"damaged\"".into());
     rows.advance(&Counter, &log_of([scene.launch(0)]));
-    assert_eq!(rows.documents[&scene.job_id.to_string()], "\"damaged\"");
+    assert_eq!(rows.documents[&scene.job_id.to_string()].as_ref(), "\"damaged\"");
     assert_eq!(rows.parked.len(), 1);
 }

@@ -1,6 +1,7 @@
 //! A connection to either database, for simple SQL that is the same on both.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rivet_events::log::StoreError;
 use sqlx::{PgConnection, SqliteConnection};
@@ -19,7 +20,7 @@ pub(crate) enum Connection<'a> {
 pub(crate) struct StoredRow {
     /// The length of its document.
     pub(crate) bytes: usize,
-    pub(crate) document: Option<String>,
+    pub(crate) document: Option<Arc<str>>,
 }
 
 /// A key, the length of the document stored under it, and the document, if it was asked for.
@@ -96,7 +97,7 @@ impl Connection<'_> {
             Self::Sqlite(connection) => sqlite::load(connection, table, keys, bytes).await?,
         };
         let row = |(key, bytes, document): LoadedRow| {
-            Ok((key, StoredRow { bytes: usize::try_from(bytes)?, document }))
+            Ok((key, StoredRow { bytes: usize::try_from(bytes)?, document: document.map(Into::into) }))
         };
         rows.into_iter().map(row).collect()
     }

@@ -11,7 +11,7 @@ use crate::projection::{AnyProjection, Projection};
 /// The rows of one read model, and the streams that it has parked.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct MemoryRows {
-    pub(crate) documents: BTreeMap<String, String>,
+    pub(crate) documents: BTreeMap<String, Arc<str>>,
     pub(crate) parked: Vec<ParkedStream>,
 }
 

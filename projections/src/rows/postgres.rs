@@ -178,7 +178,7 @@ pub(super) fn prepare(advance: Advance<'_>) -> Result<Statement, StoreError> {
 fn upsert(changed: &TableChanges<'_>, args: &mut PgArguments) -> Result<String, StoreError> {
     let upserts = &changed.changes.upserts;
     args.add(upserts.iter().map(|upsert| upsert.key.as_str()).collect::<Vec<_>>())?;
-    args.add(upserts.iter().map(|upsert| upsert.document.as_str()).collect::<Vec<_>>())?;
+    args.add(upserts.iter().map(|upsert| &*upsert.document).collect::<Vec<_>>())?;
     let mut arrays = format!("${}::text[], ${}::text[]", args.len() - 1, args.len());
     let mut rows = changed.columns()?;
     for (n, column) in changed.schema.columns.iter().enumerate() {

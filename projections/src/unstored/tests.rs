@@ -8,7 +8,7 @@ fn checkpoints() -> [Checkpoint; 1] {
 
 /// A batch that writes these rows, and deletes those.
 fn put(unstored: &Unstored, to: u64, upserts: &[&str], deletes: &[&str]) {
-    let upsert = |key: &&str| Upsert { key: (*key).to_owned(), document: format!("{key} at {to}") };
+    let upsert = |key: &&str| Upsert { key: (*key).to_owned(), document: format!("{key} at {to}").into() };
     let changes = Changes {
         upserts: upserts.iter().map(upsert).collect(),
         deletes: deletes.iter().map(|key| (*key).to_owned()).collect(),
@@ -20,11 +20,11 @@ fn put(unstored: &Unstored, to: u64, upserts: &[&str], deletes: &[&str]) {
 /// The documents to store, and the keys to delete.
 fn to_store(unstored: &Unstored) -> (Vec<String>, Vec<String>) {
     let changes = unstored.copied(&checkpoints()).remove(0);
-    (changes.upserts.into_iter().map(|upsert| upsert.document).collect(), changes.deletes)
+    (changes.upserts.into_iter().map(|upsert| upsert.document.to_string()).collect(), changes.deletes)
 }
 
 /// The documents from the key `a` on.
-fn documents(unstored: &Unstored, to: &str, position: u64) -> Option<Vec<Option<String>>> {
+fn documents(unstored: &Unstored, to: &str, position: u64) -> Option<Vec<Option<Arc<str>>>> {
     unstored.documents(&checkpoints()[0].table(), "a"..=to, Position(position))
 }
 
@@ -33,8 +33,8 @@ fn a_row_is_told_as_of_what_is_folded_and_no_further() {
     let unstored = Unstored::default();
     put(&unstored, 2, &["a"], &[]);
     put(&unstored, 4, &["a", "c"], &["b"]);
-    assert_eq!(documents(&unstored, "a", 4), Some(vec![Some("a at 4".to_owned())]));
-    assert_eq!(documents(&unstored, "b", 3), Some(vec![Some("a at 4".to_owned()), None]));
+    assert_eq!(documents(&unstored, "a", 4), Some(vec![Some("a at 4".into())]));
+    assert_eq!(documents(&unstored, "b", 3), Some(vec![Some("a at 4".into()), None]));
     assert_eq!(documents(&unstored, "a", 5), None);
     assert_eq!(unstored.documents("jobs_g7", "a"..="a", Position(1)), None);
     unstored.clear();

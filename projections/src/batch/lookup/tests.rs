@@ -12,7 +12,7 @@ const UNIT: usize = ROW_BYTES / 16;
 fn generation(projection: &'static dyn AnyProjection, jobs: &[Scene], bytes: usize) -> Generation {
     let mut row_cache = RowCache::with_capacity(100);
     for job in jobs {
-        row_cache.put(&job.job_id.to_string(), Some(&"x".repeat(bytes)), Position(1));
+        row_cache.put(&job.job_id.to_string(), Some(&"x".repeat(bytes).into()), Position(1));
     }
     let checkpoint =
         Checkpoint { projection, generation: 1, version: 1, state: State::Live, position: Position(1) };
