@@ -31,7 +31,7 @@ pub(crate) struct Follower {
     page: VecDeque<Arc<FeedEvent>>,
     /// Number of events of the next page, so that it comes to about [`PAGE_BYTES`].
     limit: usize,
-    /// Whether the last page was not full: most likely, nothing more is there yet.
+    /// Whether the last page went up to the head of the log, as far as it was known then.
     has_caught_up: bool,
     /// When a follower that has caught up reads again.
     next_read_at: Instant,
@@ -81,7 +81,8 @@ impl Follower {
     pub(crate) async fn advance(&mut self) -> Result<bool, ReadError> {
         if self.page.is_empty() {
             self.page = self.feed.read(self.position, self.limit).await?.into();
-            self.has_caught_up = self.page.len() < self.limit;
+            let read_up_to = self.page.back().map_or(self.position, |event| event.position());
+            self.has_caught_up = read_up_to >= *self.heads.borrow();
             let bytes: usize = self.page.iter().map(|event| event.json().len()).sum();
             if let Some(fitting) = (self.page.len() * PAGE_BYTES).checked_div(bytes) {
                 self.limit = fitting.clamp(1, PAGE);
