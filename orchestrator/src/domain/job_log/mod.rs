@@ -34,4 +34,8 @@ impl Decider for JobLogState {
     fn evolve(self, event: JobLogEvent) -> Self {
         Self::evolve(self, event)
     }
+
+    fn weight(&self) -> usize {
+        0
+    }
 }
