@@ -253,6 +253,11 @@ impl<A: Executable> Executor<A> {
         self.cache.remove(&stream_of::<A>(id).id);
     }
 
+    /// Drops all aggregates from the cache.
+    pub(super) fn forget_all(&self) {
+        self.cache.clear();
+    }
+
     /// Brings the aggregate in the cache up to an event of the log. If the cached state is not the one just before that
     /// event, it is dropped instead.
     pub(super) fn follow(&self, Envelope { stream, sequence, event, .. }: &Envelope) {
