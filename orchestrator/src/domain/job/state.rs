@@ -190,7 +190,7 @@ impl Running {
         }
     }
 
-    fn requeue(self, requeued: JobRequeued) -> Queued {
+    fn requeue(self, requeued: &JobRequeued) -> Queued {
         let lost_and_fenced = requeued.cause == RequeueCause::RunnerLost && self.holder.fencing;
         // After a run timeout without a result, either the holder has reported the timeout itself, or it does not
         // know of it and is still at work.
@@ -286,7 +286,9 @@ impl JobState {
                 }
                 state
             }
-            (Self::Running(running), JobEvent::Requeued(requeued)) => Self::Queued(running.requeue(requeued)),
+            (Self::Running(running), JobEvent::Requeued(requeued)) => {
+                Self::Queued(running.requeue(&requeued))
+            }
             (Self::Running(mut running), event) => {
                 running.apply(event);
                 Self::Running(running)
