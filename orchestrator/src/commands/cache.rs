@@ -80,15 +80,16 @@ impl<A> StateCache<A> {
         self.entries().changes
     }
 
-    /// As [`Self::put`], for an aggregate whose load from the log began after so many `changes`. If a state has gone that
-    /// was put since, nothing is inserted: perhaps it was this aggregate at a version that the load came too early for.
+    /// As [`Self::put`], for an aggregate whose load from the log began after so many `changes`. If it is not cached, and a
+    /// state has gone that was put since, it is not inserted: perhaps that was this aggregate at a version that the load
+    /// came too early for.
     pub(super) fn put_loaded(&self, id: &str, aggregate: &A, version: Version, changes: u64)
     where
         A: Clone + Weigh,
     {
         let state = State::new(aggregate, version);
         let mut entries = self.entries();
-        if entries.newest_gone <= changes {
+        if entries.newest_gone <= changes || entries.states.contains(id) {
             entries.put_newer(id, state);
         }
     }

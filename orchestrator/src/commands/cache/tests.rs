@@ -78,7 +78,13 @@ fn a_state_goes_on_to_the_next_version_and_not_over_a_gap() {
     states.advance("a", Version(2), |_| panic!("it is there already"));
     states.advance("a", Version(3), |&cached| (cached == "second").then_some("third"));
     assert_eq!(cached(&states, "a"), Some(("third", 3)));
-    states.advance("a", Version(5), |_| panic!("there is one between"));
+    let next = |_: &_| {
+        states.remove("b");
+        Some("fourth")
+    };
+    states.advance("a", Version(4), next);
+    assert_eq!(cached(&states, "a"), Some(("fourth", 4)));
+    states.advance("a", Version(6), |_| panic!("there is one between"));
     assert_eq!(cached(&states, "a"), None);
     states.advance("a", Version(6), |_| panic!("it is not cached"));
     states.put("a", &"sixth", Version(6));
