@@ -25,6 +25,11 @@ pub struct Position(pub u64);
 #[serde(transparent)]
 pub struct Version(pub u64);
 
+impl Position {
+    /// The last one that a log can have.
+    pub const MAX: Self = Self(i64::MAX.cast_unsigned());
+}
+
 impl Version {
     /// The last one that a stream can have.
     pub const MAX: Self = Self(i64::MAX.cast_unsigned());

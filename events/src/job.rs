@@ -356,7 +356,7 @@ impl JobStatus {
 }
 
 /// What a runner reports at the end of an attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct JobResult {
     /// Whether it went well.
     pub success: bool,

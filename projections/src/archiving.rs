@@ -4,12 +4,13 @@
 //! Only events that every read model has passed are deleted, so no projector misses one. A read model that is being
 //! filled has not passed them: as long as there is one, by a rebuild or a verification, nothing is deleted.
 
-use rivet_events::Position;
 use rivet_events::id::JobId;
 use rivet_events::log::StoreError;
 use rivet_events::segments::{Block, Release, SegmentError, purge_on_postgres, purge_on_sqlite};
+use rivet_events::{Position, StreamId};
 
 use crate::checkpoint::{self, Checkpoint, State};
+use crate::generation;
 use crate::job_logs::{self, JobLogs};
 use crate::projection::AnyProjection;
 use crate::read_models::ReadModels;
@@ -71,8 +72,8 @@ impl ReadModels {
     }
 
     /// Deletes the events and logs of those of these jobs that have a `job.purged`. Read models that have passed this
-    /// event have deleted the rows of the job already. If one of the jobs has the last event of the log, nothing is
-    /// deleted yet, however far the read models are.
+    /// event have deleted the rows of the job already, except for those that have parked it: they are rebuilt. If one of
+    /// the jobs has the last event of the log, nothing is deleted yet, however far the read models are.
     pub async fn purge(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
@@ -91,7 +92,13 @@ impl ReadModels {
                 connection.execute(&query.text, &query.args).await?;
             }
         }
+        let streams = purged.iter().flat_map(|job| [StreamId::job(*job), StreamId::job_log(*job)]);
+        let outdated = generation::outdate_parking(&mut connection, streams).await?;
         transaction.commit().await?;
+        if !outdated.is_empty() {
+            tracing::info!(projections = ?outdated, "rebuilding read models that had parked a job that was purged");
+            self.rebuild(&outdated, |_| {}).await?;
+        }
         Ok(Released::Done)
     }
 }

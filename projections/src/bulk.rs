@@ -47,6 +47,11 @@ impl ReadModels {
         while let Some(read) = ahead.recv().await {
             let read = read?;
             let (mut events, to) = (&read.0[..], read.1);
+            // Nothing is stored for a range whose events were all archived or purged.
+            if events.is_empty() && to < until {
+                seen(&read);
+                continue;
+            }
             // Large rows take more than one step.
             while stored < to {
                 let batch = Batch { events, to };

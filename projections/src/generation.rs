@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use rivet_events::Position;
 use rivet_events::log::StoreError;
+use rivet_events::{Position, StreamId};
 
 use crate::checkpoint::{self, Checkpoint, Generation, State, number, table};
 use crate::lease;
@@ -118,6 +118,27 @@ async fn insert(
     let created = Checkpoint { projection, generation, version, state, position };
     connection.create_table(&created.table(), projection.schema()).await?;
     Ok(created)
+}
+
+/// Marks the live generations that have parked one of these streams as in need of a rebuild. Returns the names of their
+/// read models.
+pub(crate) async fn outdate_parking(
+    connection: &mut Connection<'_>,
+    streams: impl IntoIterator<Item = StreamId>,
+) -> Result<Vec<&'static str>, StoreError> {
+    let mut query = Query::new("update checkpoints set version = ").bind(i64::from(NO_VERSION)).push(
+        " where state = 'live' and exists (
+            select 1 from parked_streams as parked
+            where parked.projection = checkpoints.projection and parked.generation = checkpoints.generation
+            and stream in (''",
+    );
+    for stream in streams {
+        query = query.push(", ").bind(stream.to_string());
+    }
+    let query = query.push(")) returning projection");
+    let outdated = connection.query(&query.text, &query.args).await?;
+    let is_outdated = |name: &&str| outdated.iter().any(|row| row.first() == Some(&Value::from(*name)));
+    Ok(ALL.iter().map(|projection| projection.name()).filter(is_outdated).collect())
 }
 
 /// Makes a rebuilt generation the live one. False if it no longer exists, or if one that was begun later is live:

@@ -8,7 +8,7 @@ mod job;
 mod world;
 
 use rivet_events::job::JobStatus;
-use rivet_orchestrator::domain::job::JobState;
+use rivet_orchestrator::domain::job::{JobState, ResultDigest};
 use stateright::{Checker, HasDiscoveries, Model, Path, Property};
 use world::{Action, Client, Guard, Phase, World};
 
@@ -117,7 +117,11 @@ impl Model for LeaseProtocol {
         if self.cancels > 0 {
             properties.push(Property::sometimes(
                 "a cancelled job keeps what its holder reported",
-                |_, world: &World| matches!(world.end(), Some((JobStatus::Cancelled, Some(_)))),
+                |_, world: &World| {
+                    world.end().is_some_and(|(status, result)| {
+                        status == JobStatus::Cancelled && result != ResultDigest::of(None)
+                    })
+                },
             ));
         }
         if self.runners.contains(&Client::Legacy) && !self.retry_on_runner_lost {

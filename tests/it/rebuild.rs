@@ -58,6 +58,17 @@ async fn large_events_are_folded_in_smaller_batches(kind: StoreKind) {
     running.stop().await;
 }
 
+async fn a_range_without_events_is_not_stored_by_itself(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
+    process.tell_all(&stories(25, 20), 3).await;
+    // As after archiving and purging.
+    store.execute("update events set position = position + 40000 where position > 30").await;
+    let batches = AtomicU64::new(0);
+    let count = |_| _ = batches.fetch_add(1, Ordering::Relaxed);
+    process.read_models.rebuild(&["jobs"], count).await.unwrap();
+    assert_eq!(batches.into_inner(), 2);
+}
+
 async fn a_rebuild_that_has_begun_is_shown_until_it_is_live(kind: StoreKind) {
     let (_store, process) = Process::of(kind).await;
     let running = process.start();
@@ -239,6 +250,7 @@ on_both_stores! {
     a_rebuild_while_writing_equals_the_live_ones,
     a_rebuild_by_another_process_is_noticed,
     large_events_are_folded_in_smaller_batches,
+    a_range_without_events_is_not_stored_by_itself,
     a_rebuild_that_has_begun_is_shown_until_it_is_live,
     a_rebuild_that_a_later_one_overtook_changes_nothing,
     two_projectors_do_no_harm,

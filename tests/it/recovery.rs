@@ -1,5 +1,6 @@
 //! `kill -9` under a load of writes: what was acknowledged is there, and everything is consistent (I8).
 
+use std::os::unix::fs::symlink;
 use std::sync::Mutex;
 
 use futures_util::future::join_all;
@@ -31,10 +32,17 @@ enum Reached {
 async fn a_second_server_over_a_file_does_not_start() {
     let store = Store::create(StoreKind::Sqlite).await;
     let first = Server::start(&store, &[]).await;
-    let refused = crate::cli::run_on(&store, &["serve", "--listen", "127.0.0.1:0"]).await;
-    assert!(!refused.status.success());
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("another server has ") && said.contains(" open"), "{said}");
+    let links = tempfile::tempdir().unwrap();
+    let link = links.path().join("link.db");
+    symlink(store.url().strip_prefix("sqlite://").unwrap(), &link).unwrap();
+    let linked = format!("sqlite://{}", link.display());
+    for url in [store.url(), &linked] {
+        let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", url];
+        let refused = crate::cli::run(&serve).await;
+        assert!(!refused.status.success());
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(said.contains("another server has ") && said.contains(" open"), "{said}");
+    }
     // The lock is released with its process, however the process ends.
     first.kill();
     Server::start(&store, &[]).await.client().get("/readyz").await.expect(200);

@@ -87,15 +87,16 @@ impl<K: Keeper> GroupedLog<K> {
         self.published.head.borrow().0.saturating_sub(after.0) <= UNWEIGHED as u64
     }
 
-    /// How many of the next `limit` events to read so that their payloads stay within `read_bytes`. At least 1.
-    async fn fitting(&self, after: Position, limit: usize) -> Result<usize, ReadError> {
+    /// How many of the next `limit` events up to `until` to read so that their payloads stay within `read_bytes`. At least
+    /// 1.
+    async fn fitting(&self, after: Position, until: Position, limit: usize) -> Result<usize, ReadError> {
         if limit <= UNWEIGHED && self.is_near_end(after) {
             return Ok(limit);
         }
         // Starts near what fitted last; starting at `limit` would measure large events many times over.
         let last = self.fitted.load(Ordering::Relaxed);
         let mut fitting = limit.min(last.saturating_mul(2));
-        while fitting > 1 && self.keeper.payload_bytes(after, fitting).await? > self.read_bytes {
+        while fitting > 1 && self.keeper.payload_bytes(after, until, fitting).await? > self.read_bytes {
             fitting /= 2;
         }
         if fitting < limit || fitting > last {
@@ -142,14 +143,14 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
             return Ok(envelopes);
         }
         if limit > UNWEIGHED && self.is_near_end(after) {
-            let envelopes = self.keeper.read_all(after, UNWEIGHED).await?;
+            let envelopes = self.keeper.read_range(after, Position::MAX, UNWEIGHED).await?;
             // As many as that: there may be any number more.
             if envelopes.len() < UNWEIGHED {
                 return Ok(envelopes);
             }
         }
-        let limit = self.fitting(after, limit).await?;
-        Ok(self.keeper.read_all(after, limit).await?)
+        let limit = self.fitting(after, Position::MAX, limit).await?;
+        Ok(self.keeper.read_range(after, Position::MAX, limit).await?)
     }
 
     // Not from the cache, which may hold events that were archived or purged since.
@@ -159,17 +160,10 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         until: Position,
     ) -> Result<(Vec<Arc<Envelope>>, Position), ReadError> {
         let count = usize::try_from(until.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
-        let limit = self.fitting(after, count).await?;
-        if limit == count {
-            return Ok((self.keeper.read_range(after, until).await?, until));
-        }
-        let mut events = self.keeper.read_all(after, limit).await?;
-        let reached = match events.last() {
-            Some(last) if events.len() == limit => last.position.min(until),
-            _ => until,
-        };
-        // Where events of the range were archived, `read_all` went past its end.
-        events.truncate(events.partition_point(|envelope| envelope.position <= until));
+        let limit = self.fitting(after, until, count).await?;
+        let events = self.keeper.read_range(after, until, limit).await?;
+        // With as many as that, there may be more.
+        let reached = events.last().filter(|_| events.len() == limit).map_or(until, |last| last.position);
         Ok((events, reached))
     }
 

@@ -45,36 +45,21 @@ pub(super) trait Keeper: Send + Sync + 'static {
         count: usize,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 
-    /// Up to `limit` events after `after`, in order of their positions.
-    fn read_all(
-        &self,
-        after: Position,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
-
-    /// The length of the payloads that [`Self::read_all`] would return, in bytes.
-    fn payload_bytes(
-        &self,
-        after: Position,
-        limit: usize,
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
-
-    /// All events after `after` and up to `until`, in order of their positions.
+    /// Up to `limit` events after `after` and up to `until`, in order of their positions.
     fn read_range(
         &self,
         after: Position,
         until: Position,
-    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send {
-        async move {
-            // Not by `position <= until`: with outdated statistics, the planner of PostgreSQL may expect so many rows that it
-            // prefers a sort.
-            let count = usize::try_from(until.0.saturating_sub(after.0))?;
-            let mut events = self.read_all(after, count).await?;
-            // Where events of the range were archived, the limit went past its end.
-            events.truncate(events.partition_point(|envelope| envelope.position <= until));
-            Ok(events)
-        }
-    }
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
+
+    /// The length of the payloads that [`Self::read_range`] would return, in bytes.
+    fn payload_bytes(
+        &self,
+        after: Position,
+        until: Position,
+        limit: usize,
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
     /// The events at these positions, in order; positions without an event are skipped.
     fn read_at(

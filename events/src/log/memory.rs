@@ -73,15 +73,25 @@ impl Keeper for MemoryKeeper {
         Ok(stream[stream.len().saturating_sub(count)..].to_vec())
     }
 
-    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
+    async fn read_range(
+        &self,
+        after: Position,
+        until: Position,
+        limit: usize,
+    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let events = self.events();
-        let rest = events.all.get(index(after.0)..).unwrap_or_default();
+        let rest = events.all.get(index(after.0)..index(until.0).min(events.all.len())).unwrap_or_default();
         Ok(rest[..rest.len().min(limit)].to_vec())
     }
 
-    async fn payload_bytes(&self, after: Position, limit: usize) -> Result<usize, StoreError> {
+    async fn payload_bytes(
+        &self,
+        after: Position,
+        until: Position,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
         let length = |envelope: &Arc<Envelope>| Ok(serde_json::to_string(&envelope.event)?.len());
-        self.read_all(after, limit).await?.iter().map(length).sum()
+        self.read_range(after, until, limit).await?.iter().map(length).sum()
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {

@@ -72,7 +72,8 @@ macro_rules! select {
 
 const PAYLOAD_BYTES: &str = "
     select coalesce(sum(bytes), 0) from (
-        select octet_length(payload::text) as bytes from events where position > $1 order by position limit $2
+        select octet_length(payload::text) as bytes from events where position > $1 and position <= $2
+        order by position limit $3
     ) as next";
 
 /// All events of the logs of some jobs, one job after the other.
@@ -153,14 +154,27 @@ impl Keeper for PostgresKeeper {
         Ok(events)
     }
 
-    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let query = sqlx::query(select!("where position > $1 order by position limit $2"));
-        self.read(query.bind(i64::try_from(after.0)?).bind(i64::try_from(limit)?)).await
+    async fn read_range(
+        &self,
+        after: Position,
+        until: Position,
+        limit: usize,
+    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let query = sqlx::query(select!("where position > $1 and position <= $2 order by position limit $3"));
+        let query = query.bind(i64::try_from(after.0)?).bind(i64::try_from(until.0)?);
+        self.read(query.bind(i64::try_from(limit)?)).await
     }
 
-    async fn payload_bytes(&self, after: Position, limit: usize) -> Result<usize, StoreError> {
-        let query =
-            sqlx::query_scalar(PAYLOAD_BYTES).bind(i64::try_from(after.0)?).bind(i64::try_from(limit)?);
+    async fn payload_bytes(
+        &self,
+        after: Position,
+        until: Position,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
+        let query = sqlx::query_scalar(PAYLOAD_BYTES)
+            .bind(i64::try_from(after.0)?)
+            .bind(i64::try_from(until.0)?)
+            .bind(i64::try_from(limit)?);
         let bytes: i64 = self.readers.run(async |connection| query.fetch_one(connection).await).await?;
         Ok(bytes.try_into()?)
     }

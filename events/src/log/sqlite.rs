@@ -61,7 +61,8 @@ const RANGE: &str = concat!(
 /// Reads no payload: SQLite stores the length of a value in the header of its row.
 const PAYLOAD_BYTES: &str = "
     select coalesce(sum(bytes), 0) from (
-        select octet_length(payload) as bytes from events where position > ?1 order by position limit ?2
+        select octet_length(payload) as bytes from events where position > ?1 and position <= ?2
+        order by position limit ?3
     )";
 
 /// All events of the logs of some jobs, one job after the other.
@@ -79,6 +80,27 @@ pub(super) struct SqliteKeeper {
 impl SqliteKeeper {
     pub(super) fn new(database: SqliteDatabase) -> Self {
         Self { database }
+    }
+
+    /// All events after `after` and up to `until`, in order of their positions.
+    async fn read_whole_range(
+        &self,
+        after: Position,
+        until: Position,
+    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let mut rows = sqlx::query(RANGE)
+            .bind(i64::try_from(after.0)?)
+            .bind(i64::try_from(until.0)?)
+            .fetch(&self.database.readers);
+        let mut events = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            // Null where all events of the part were archived.
+            for event in row.try_get::<Option<&str>, _>(0)?.into_iter().flat_map(Texts) {
+                events.push(Arc::new(event?.decode()));
+            }
+        }
+        events.sort_by_key(|envelope| envelope.position);
+        Ok(events)
     }
 }
 
@@ -117,38 +139,37 @@ impl Keeper for SqliteKeeper {
         rows.iter().rev().map(decode).collect()
     }
 
-    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let rows = sqlx::query(select!("where position > ?1 order by position limit ?2"))
+    async fn read_range(
+        &self,
+        after: Position,
+        until: Position,
+        limit: usize,
+    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        if until.0.saturating_sub(after.0) <= limit as u64 {
+            return self.read_whole_range(after, until).await;
+        }
+        let rows = sqlx::query(select!("where position > ?1 and position <= ?2 order by position limit ?3"))
             .bind(i64::try_from(after.0)?)
+            .bind(i64::try_from(until.0)?)
             .bind(i64::try_from(limit)?)
             .fetch_all(&self.database.readers)
             .await?;
         rows.iter().map(decode).collect()
     }
 
-    async fn payload_bytes(&self, after: Position, limit: usize) -> Result<usize, StoreError> {
+    async fn payload_bytes(
+        &self,
+        after: Position,
+        until: Position,
+        limit: usize,
+    ) -> Result<usize, StoreError> {
         let bytes: i64 = sqlx::query_scalar(PAYLOAD_BYTES)
             .bind(i64::try_from(after.0)?)
+            .bind(i64::try_from(until.0)?)
             .bind(i64::try_from(limit)?)
             .fetch_one(&self.database.readers)
             .await?;
         Ok(bytes.try_into()?)
-    }
-
-    async fn read_range(&self, after: Position, until: Position) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let mut rows = sqlx::query(RANGE)
-            .bind(i64::try_from(after.0)?)
-            .bind(i64::try_from(until.0)?)
-            .fetch(&self.database.readers);
-        let mut events = Vec::new();
-        while let Some(row) = rows.try_next().await? {
-            // Null where all events of the part were archived.
-            for event in row.try_get::<Option<&str>, _>(0)?.into_iter().flat_map(Texts) {
-                events.push(Arc::new(event?.decode()));
-            }
-        }
-        events.sort_by_key(|envelope| envelope.position);
-        Ok(events)
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {

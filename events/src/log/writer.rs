@@ -33,6 +33,10 @@ const WORTH_A_SYNC: usize = 16;
 /// Streams whose version is known after an append.
 const KNOWN_STREAMS: NonZeroUsize = NonZeroUsize::new(32_768).unwrap();
 
+/// How long such a version is relied on at most. A job can be purged two days after its end, so by then its version is not
+/// known any more, even to a process that has not heard of the purge.
+const KNOWN_FOR: Duration = Duration::from_hours(1);
+
 /// An append in the queue, or in a batch.
 #[derive(Debug)]
 pub(super) struct Queued {
@@ -88,8 +92,10 @@ pub(super) struct Writer<K> {
     /// The batches that are being committed, in the order in which they began.
     under_way: VecDeque<Arc<Vec<Queued>>>,
     /// The versions to which this process last moved streams, so that the next append to one needs no lookup. As a stream
-    /// never shrinks unless its job is purged, a version stays a valid lower bound, whoever else appends.
+    /// never shrinks unless its job is purged, a version stays a valid lower bound for [`KNOWN_FOR`], whoever else appends.
     versions: LruCache<StreamId, Version>,
+    /// Since when `versions` is filled.
+    known_since: Instant,
     /// How many appends were refused without a commit since the last batch.
     overtaken: usize,
 }
@@ -120,6 +126,7 @@ impl<K: Keeper> Writer<K> {
             waiting: VecDeque::new(),
             under_way: VecDeque::new(),
             versions: LruCache::new(KNOWN_STREAMS),
+            known_since: Instant::now(),
             overtaken: 0,
         }
     }
@@ -179,6 +186,10 @@ impl<K: Keeper> Writer<K> {
 
     /// Makes a batch of the waiting appends. `None` if all of them were refused, or wait for a batch under way.
     fn next_batch(&mut self) -> Option<Arc<Vec<Queued>>> {
+        if self.known_since.elapsed() > KNOWN_FOR {
+            self.versions.clear();
+            self.known_since = Instant::now();
+        }
         self.overtaken += refuse_overtaken(&mut self.waiting, &mut self.versions);
         let mut batch = take_batch(&mut self.waiting, &self.under_way, self.settings.batch_bytes);
         if batch.is_empty() {

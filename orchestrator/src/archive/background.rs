@@ -68,8 +68,7 @@ impl BackgroundArchiver {
             while !self.is_done(archiver.step(until).await?).await {}
         }
         if let Some(ended_until) = self.keep.and_then(|age| self.ago(age)) {
-            let until = timeline::last_before(&**log, ended_until).await?;
-            let retention = Retention { until, ended_until };
+            let retention = Retention::of(&**log, ended_until).await?;
             while !self.is_done(archiver.purge_step(retention).await?).await {}
         }
         self.database.give_back_room().await.map_err(ArchiverError::Room)

@@ -10,6 +10,7 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, StreamExt};
 use rivet_events::id::JobId;
+use rivet_events::log::{EventLog, ReadError};
 use rivet_events::segments::Purged;
 use rivet_events::{Position, StreamId};
 use rivet_projections::Released;
@@ -17,7 +18,8 @@ use rivet_projections::Released;
 use super::{ArchiveCommand, Archiver, ArchiverError, PROCESS, Step, Wait};
 use crate::commands::{CommandError, done_or_skipped, metadata};
 use crate::domain::archive::{ArchiveError, ArchiveState, BeginPurge, RecordPurge, RecordRemoval};
-use crate::domain::job::{JobCommand, PurgeJob};
+use crate::domain::job::{Ended, Job, JobCommand, JobState, PurgeJob};
+use crate::timeline::{self, CLOCKS_DIFFER};
 
 /// Jobs that are marked together, before they are deleted.
 const JOBS: usize = 1_000;
@@ -33,6 +35,15 @@ pub(crate) struct Retention {
     pub(crate) until: Position,
     /// They ended at this time or before, by their own event.
     pub(crate) ended_until: DateTime<Utc>,
+}
+
+impl Retention {
+    /// For the jobs that ended at `ended_until` or before.
+    pub(crate) async fn of(log: &dyn EventLog, ended_until: DateTime<Utc>) -> Result<Self, ReadError> {
+        // Of what is recorded up to here, nothing ended later, not even by a clock that is ahead.
+        let until = timeline::last_before(log, ended_until - CLOCKS_DIFFER).await?;
+        Ok(Self { until, ended_until })
+    }
 }
 
 impl Archiver<'_> {
@@ -54,7 +65,10 @@ impl Archiver<'_> {
             self.purged_through = ended.through;
             return self.remove_segment(&state).await;
         }
-        self.mark(&ended.ids, retention.ended_until).await?;
+        // What is passed now is never looked at again, so this waits for the first job that is too young.
+        if !self.mark(&ended.ids, retention.ended_until).await? {
+            return self.remove_segment(&state).await;
+        }
         self.begin(after, ended.through).await?;
         Ok(Step::Marked)
     }
@@ -103,8 +117,9 @@ impl Archiver<'_> {
         Ok(Step::Purged { jobs: jobs.saturating_sub(state.purged_jobs), through })
     }
 
-    /// Marks jobs as purged. A job that does not exist any more was deleted before; one that cannot be read is kept.
-    async fn mark(&self, jobs: &[JobId], ended_until: DateTime<Utc>) -> Result<(), ArchiverError> {
+    /// Marks jobs as purged. False if one of them is too young. A job that does not exist any more was deleted before; one
+    /// that cannot be read is kept.
+    async fn mark(&self, jobs: &[JobId], ended_until: DateTime<Utc>) -> Result<bool, ArchiverError> {
         let purge = JobCommand::Purge(PurgeJob { ended_until, now: self.clock.now() });
         let metadata = metadata(PROCESS);
         let mut marked = stream::iter(jobs.to_vec())
@@ -113,11 +128,14 @@ impl Archiver<'_> {
                 async move { (job, jobs.execute(job, purge, &metadata).await) }
             })
             .buffer_unordered(CONCURRENT);
+        let is_marked = |job: &Job| matches!(job.state, JobState::Ended(Ended { purged: true, .. }));
+        let mut are_marked = true;
         while let Some((job_id, outcome)) = marked.next().await {
-            done_or_skipped(PROCESS, &StreamId::job(job_id), outcome)
+            let done = done_or_skipped(PROCESS, &StreamId::job(job_id), outcome)
                 .map_err(|error| ArchiverError::Purge(error.into()))?;
+            are_marked &= done.is_none_or(|done| is_marked(&done.aggregate));
         }
-        Ok(())
+        Ok(are_marked)
     }
 
     /// Deletes a segment that holds only logs of deleted jobs. [`Step::Idle`] if there is none.

@@ -77,8 +77,7 @@ pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     let mut outcome = done.archive(&mut archiver, until).await;
     if let (Ok(()), Some(keep)) = (&outcome, options.keep) {
         let ended_until = clock.now() - TimeDelta::from_std(keep)?;
-        let until = timeline::last_before(&*log, ended_until).await?;
-        outcome = done.purge(&mut archiver, Retention { until, ended_until }).await;
+        outcome = done.purge(&mut archiver, Retention::of(&*log, ended_until).await?).await;
     }
     database.give_back_room().await.map_err(anyhow::Error::from_boxed)?;
     log.close().await;
@@ -153,7 +152,9 @@ impl Totals {
                 self.purged += jobs;
             }
             Step::Waiting(wait) => self.wait(wait).await,
-            Step::Archived | Step::Marked | Step::SegmentRemoved | Step::Idle => self.waited_for = None,
+            // A server beside this process, and who follows its feed, reads which jobs are purged before they are deleted.
+            Step::Marked => tokio::time::sleep(WAIT).await,
+            Step::Archived | Step::SegmentRemoved | Step::Idle => self.waited_for = None,
         }
     }
 

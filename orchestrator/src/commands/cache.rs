@@ -23,14 +23,18 @@ pub(super) struct State<A> {
     pub(super) aggregate: A,
     pub(super) version: Version,
     weight: usize,
+    /// When it was put, as the number of the change.
+    put: u64,
 }
 
 struct Entries<A> {
     states: LruCache<String, Arc<State<A>>>,
     /// Total weight of `states`.
     bytes: usize,
-    /// How often a state was removed; those that were evicted do not count.
-    removals: u64,
+    /// The number of puts and removals so far, which number them.
+    changes: u64,
+    /// The last removal, or the put of the newest state that was evicted, whichever came later.
+    newest_gone: u64,
 }
 
 impl<A> Clone for StateCache<A> {
@@ -41,7 +45,12 @@ impl<A> Clone for StateCache<A> {
 
 impl<A> Default for StateCache<A> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Entries { states: LruCache::new(CAPACITY), bytes: 0, removals: 0 })))
+        Self(Arc::new(Mutex::new(Entries {
+            states: LruCache::new(CAPACITY),
+            bytes: 0,
+            changes: 0,
+            newest_gone: 0,
+        })))
     }
 }
 
@@ -66,20 +75,21 @@ impl<A> StateCache<A> {
         self.entries().put_newer(id, state);
     }
 
-    /// How often an aggregate was removed so far, for [`Self::put_loaded`].
-    pub(super) fn removals(&self) -> u64 {
-        self.entries().removals
+    /// The number of changes so far, for [`Self::put_loaded`].
+    pub(super) fn changes(&self) -> u64 {
+        self.entries().changes
     }
 
-    /// As [`Self::put`], for an aggregate that was loaded from the log after `removals` were counted. If there was one
-    /// since, nothing is inserted: perhaps it removed this aggregate at a version that the load came too early for.
-    pub(super) fn put_loaded(&self, id: &str, aggregate: &A, version: Version, removals: u64)
+    /// As [`Self::put`], for an aggregate whose load from the log began after so many `changes`. If it is not cached, and a
+    /// state has gone that was put since, it is not inserted: perhaps that was this aggregate at a version that the load
+    /// came too early for.
+    pub(super) fn put_loaded(&self, id: &str, aggregate: &A, version: Version, changes: u64)
     where
         A: Clone + Weigh,
     {
         let state = State::new(aggregate, version);
         let mut entries = self.entries();
-        if entries.removals == removals {
+        if entries.newest_gone <= changes || entries.states.contains(id) {
             entries.put_newer(id, state);
         }
     }
@@ -89,128 +99,80 @@ impl<A> StateCache<A> {
         self.entries().remove(id);
     }
 
+    /// Drops all aggregates from the cache.
+    pub(super) fn clear(&self) {
+        let mut entries = self.entries();
+        entries.newest_gone = entries.next_change();
+        entries.states.clear();
+        entries.bytes = 0;
+    }
+
     /// Brings the aggregate from the version before `reached` to it, as `next` does. Drops it if it is at an even earlier
     /// one, or if there is no next state.
     pub(super) fn advance(&self, id: &str, reached: Version, next: impl FnOnce(&A) -> Option<A>)
     where
         A: Clone + Weigh,
     {
-        let cached = self.entries().states.peek(id).cloned();
+        let (cached, changes) = {
+            let entries = self.entries();
+            (entries.states.peek(id).cloned(), entries.changes)
+        };
         let Some(cached) = cached.filter(|cached| cached.version < reached) else { return };
         let is_next = cached.version.0 + 1 == reached.0;
         match is_next.then(|| next(&cached.aggregate)).flatten() {
-            Some(aggregate) => self.put(id, &aggregate, reached),
+            Some(aggregate) => self.put_loaded(id, &aggregate, reached, changes),
             None => self.remove(id),
         }
     }
 }
 
 impl<A: Clone + Weigh> State<A> {
-    fn new(aggregate: &A, version: Version) -> Arc<Self> {
-        Arc::new(Self { aggregate: aggregate.clone(), version, weight: aggregate.weight() })
+    fn new(aggregate: &A, version: Version) -> Self {
+        Self { aggregate: aggregate.clone(), version, weight: aggregate.weight(), put: 0 }
     }
 }
 
 impl<A> Entries<A> {
-    fn put_newer(&mut self, id: &str, state: Arc<State<A>>) {
+    fn put_newer(&mut self, id: &str, state: State<A>) {
         if self.states.peek(id).is_none_or(|cached| cached.version < state.version) {
             self.put(id, state);
         }
     }
 
-    fn put(&mut self, id: &str, state: Arc<State<A>>) {
+    fn put(&mut self, id: &str, state: State<A>) {
+        if state.weight > CAPACITY_BYTES {
+            self.remove(id);
+            return;
+        }
+        let state = State { put: self.next_change(), ..state };
         self.bytes += state.weight;
-        if let Some((_, evicted)) = self.states.push(id.to_owned(), state) {
-            self.bytes -= evicted.weight;
+        // Either the state before of the same aggregate, or the least recently used one.
+        if let Some((before, replaced)) = self.states.push(id.to_owned(), Arc::new(state)) {
+            self.bytes -= replaced.weight;
+            if before != id {
+                self.newest_gone = self.newest_gone.max(replaced.put);
+            }
         }
         while self.bytes > CAPACITY_BYTES
             && let Some((_, evicted)) = self.states.pop_lru()
         {
             self.bytes -= evicted.weight;
+            self.newest_gone = self.newest_gone.max(evicted.put);
         }
     }
 
     fn remove(&mut self, id: &str) {
-        self.removals += 1;
+        self.newest_gone = self.next_change();
         if let Some(removed) = self.states.pop(id) {
             self.bytes -= removed.weight;
         }
     }
+
+    fn next_change(&mut self) -> u64 {
+        self.changes += 1;
+        self.changes
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    impl Weigh for &str {
-        fn weight(&self) -> usize {
-            self.len()
-        }
-    }
-
-    fn cached(states: &StateCache<&'static str>, id: &str) -> Option<(&'static str, u64)> {
-        states.get(id).map(|state| (state.aggregate, state.version.0))
-    }
-
-    #[test]
-    fn only_a_newer_state_takes_the_place_of_one() {
-        let states = StateCache::default();
-        states.put("a", &"second", Version(2));
-        states.put("a", &"first", Version(1));
-        assert_eq!(cached(&states, "a"), Some(("second", 2)));
-        states.put("a", &"third", Version(3));
-        assert_eq!(cached(&states, "a"), Some(("third", 3)));
-    }
-
-    #[test]
-    fn what_was_loaded_before_a_removal_does_not_come_after_it() {
-        let states = StateCache::default();
-        let removals = states.removals();
-        states.put("a", &"second", Version(2));
-        states.remove("a");
-        states.put_loaded("a", &"first", Version(1), removals);
-        assert_eq!(cached(&states, "a"), None);
-        states.put_loaded("a", &"second", Version(2), states.removals());
-        assert_eq!(cached(&states, "a"), Some(("second", 2)));
-    }
-
-    #[test]
-    fn a_state_goes_on_to_the_next_version_and_not_over_a_gap() {
-        let states = StateCache::default();
-        states.put("a", &"second", Version(2));
-        states.advance("a", Version(2), |_| panic!("it is there already"));
-        states.advance("a", Version(3), |&cached| (cached == "second").then_some("third"));
-        assert_eq!(cached(&states, "a"), Some(("third", 3)));
-        states.advance("a", Version(5), |_| panic!("there is one between"));
-        assert_eq!(cached(&states, "a"), None);
-        states.advance("a", Version(6), |_| panic!("it is not cached"));
-        states.put("a", &"sixth", Version(6));
-        states.advance("a", Version(7), |_| None);
-        assert_eq!(cached(&states, "a"), None);
-    }
-
-    #[test]
-    fn the_least_recently_used_leaves() {
-        let states = StateCache::default();
-        for id in 0..=CAPACITY.get() {
-            states.put(&id.to_string(), &"", Version(1));
-            states.get("0");
-        }
-        assert!(states.get("0").is_some() && states.get("1").is_none());
-    }
-
-    #[test]
-    fn the_least_recently_used_leaves_also_where_there_are_few_large_ones() {
-        let states = StateCache::default();
-        let large = "x".repeat(CAPACITY_BYTES / 3).leak() as &str;
-        for (n, id) in ["a", "b", "c", "a", "d"].into_iter().enumerate() {
-            states.put(id, &large, Version(n as u64 + 1));
-        }
-        let versions = ["a", "b", "c", "d"].map(|id| cached(&states, id).map(|(_, version)| version));
-        assert_eq!(versions, [Some(4), None, Some(3), Some(5)]);
-        states.remove("a");
-        states.advance("c", Version(9), |_| None);
-        states.put("b", &large, Version(1));
-        assert_eq!(states.entries().bytes, 2 * large.len());
-    }
-}
+mod tests;

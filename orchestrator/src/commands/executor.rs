@@ -253,6 +253,11 @@ impl<A: Executable> Executor<A> {
         self.cache.remove(&stream_of::<A>(id).id);
     }
 
+    /// Drops all aggregates from the cache.
+    pub(super) fn forget_all(&self) {
+        self.cache.clear();
+    }
+
     /// Brings the aggregate in the cache up to an event of the log. If the cached state is not the one just before that
     /// event, it is dropped instead.
     pub(super) fn follow(&self, Envelope { stream, sequence, event, .. }: &Envelope) {
@@ -313,7 +318,7 @@ impl<A: Executable> Executor<A> {
     }
 
     async fn reload_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
-        let removals = self.cache.removals();
+        let changes = self.cache.changes();
         let cached = if self.reads_on { self.cache.get(&stream.id) } else { None };
         let loaded = match cached {
             Some(state) => self.loader.read_on(stream, state.aggregate.clone(), state.version).await,
@@ -324,7 +329,7 @@ impl<A: Executable> Executor<A> {
             LoadError::Corrupt(error) => CommandError::Corrupt(stream.clone(), error),
         })?;
         if version > Version::default() {
-            self.cache.put_loaded(&stream.id, &aggregate, version, removals);
+            self.cache.put_loaded(&stream.id, &aggregate, version, changes);
         } else if self.cache.get(&stream.id).is_some() {
             // Purged meanwhile, by another process.
             self.cache.remove(&stream.id);
@@ -357,7 +362,13 @@ impl<A: Executable> Executor<A> {
         let append = Append { writes, metadata, recorded_at: self.journal.clock.now() };
         let executor = self.clone();
         let appended = async move {
-            let position = executor.journal.log.append(append).await?.position();
+            let appended = executor.journal.log.append(append).await.inspect_err(|error| {
+                // It may have been stored nevertheless, and then what is cached is stale.
+                if matches!(error, AppendError::Unavailable(_)) {
+                    executor.cache.remove(&loaded.stream.id);
+                }
+            });
+            let position = appended?.position();
             executor.cache.put(&loaded.stream.id, &aggregate, version);
             executor.journal.acknowledge(position);
             if let Some(observer) = &executor.observer {

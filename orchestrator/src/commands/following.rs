@@ -4,8 +4,9 @@
 //! the states of runners and pipelines are often only read, with no append that would conflict: the capabilities of the
 //! one, the definition of the other. And their streams can be so long that they should not be read again for each event
 //! of another replica. So each process follows the log for these. It also learns there that a runner was removed or
-//! lost, so that the next contact with it is recorded, with whatever process that is.
+//! lost, so that the next contact with it is recorded, with whatever process that is, and which jobs were purged.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rivet_events::job::JobEvent;
@@ -36,6 +37,9 @@ impl Commands {
         while let Ok(head) = heads.wait_for(|head| *head > seen).await.map(|head| *head) {
             match log.read_all(seen, BATCH).await {
                 Ok(events) => {
+                    if !is_dense(seen, &events) {
+                        self.forget_jobs();
+                    }
                     for envelope in &events {
                         self.follow_event(envelope);
                         if let Event::Runner(
@@ -55,6 +59,13 @@ impl Commands {
                 }
             }
         }
+    }
+
+    /// For events that have left the log before this process came to them: perhaps a `job.purged` was among them, whose
+    /// job is then cached although it does not exist any more.
+    fn forget_jobs(&self) {
+        self.jobs.forget_all();
+        self.job_logs.forget_all();
     }
 
     fn follow_event(&self, envelope: &Envelope) {
@@ -78,4 +89,9 @@ impl Commands {
             | StreamType::Unknown(_) => {}
         }
     }
+}
+
+/// Whether these are the events right after `seen`, all of them, and there are any.
+fn is_dense(seen: Position, events: &[Arc<Envelope>]) -> bool {
+    events.last().is_some_and(|last| last.position.0 == seen.0 + events.len() as u64)
 }

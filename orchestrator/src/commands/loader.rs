@@ -11,6 +11,8 @@ use rivet_events::database::Database;
 use rivet_events::log::{EventLog, ReadError, StoreError};
 use rivet_events::{Envelope, Event, StreamId, StreamType, Version};
 
+use crate::domain::job_log::REMEMBERED_BATCHES;
+
 /// Events that are read first from the end of a stream that has events with its whole state.
 const AT_THE_END: usize = 128;
 
@@ -30,8 +32,8 @@ pub(super) enum LoadError {
 impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
     pub(super) fn new(database: &Database, log: Arc<dyn EventLog>) -> Self {
         let repository = match database {
-            // Events of job logs may be in the archive, where only the log can read them. And only the log can read
-            // the end of a group's stream.
+            // Only the log can read the end of a stream. And events of job logs may be in the archive, where only the
+            // log can read them.
             Database::Postgres(_)
                 if [StreamType::JobLog, StreamType::Group].map(StreamType::as_str).contains(&A::TYPE) =>
             {
@@ -52,6 +54,9 @@ impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
         let (mut aggregate, mut version) = (A::default(), Version::default());
         if stream.kind == StreamType::Group {
             return replay(aggregate, version, read_from_whole(&*self.log, stream).await);
+        }
+        if stream.kind == StreamType::JobLog {
+            return replay(aggregate, version, read_remembered(&*self.log, stream).await);
         }
         let Some(repository) = &self.repository else {
             return self.read_on(stream, aggregate, version).await;
@@ -102,6 +107,17 @@ async fn read_from_whole(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Ar
     }
 }
 
+/// The last events of a job's log, which are all that its state depends on.
+async fn read_remembered(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Arc<Envelope>>, ReadError> {
+    let events = log.read_stream_end(stream, Version::MAX, REMEMBERED_BATCHES).await?;
+    let is_first = |first: &Arc<Envelope>| first.sequence == Version(1);
+    if events.len() == REMEMBERED_BATCHES || events.first().is_some_and(is_first) {
+        return Ok(events);
+    }
+    // There are none, or the ones before them are in the archive.
+    log.read_stream(stream, Version::default()).await
+}
+
 fn unreadable(event: &Event) -> String {
     let why =
         if let Event::Unreadable(unreadable) = event { &unreadable.error } else { "of another aggregate" };
@@ -116,6 +132,44 @@ fn repository_error<E: std::error::Error>(error: AggregateError<E>) -> LoadError
         }
         AggregateError::UserError(_) | AggregateError::AggregateConflict => {
             LoadError::Unavailable(error.to_string().into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use rivet_events::Metadata;
+    use rivet_events::id::{JobId, PipelineId};
+    use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries};
+    use rivet_events::log::{Append, LogSettings, StreamWrite, in_memory};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_a_long_log_only_the_remembered_batches_are_read() {
+        let log = in_memory(LogSettings::default()).await.unwrap();
+        let job_id = JobId::generate();
+        let stream = StreamId::job_log(job_id);
+        assert_eq!(read_remembered(&*log, &stream).await.unwrap(), []);
+        for number in 0..20 {
+            let appended = JobLogEvent::Appended(JobLogAppended {
+                job_id,
+                pipeline_id: PipelineId::generate(),
+                attempt: 1,
+                offset: number,
+                first_index: number + 1,
+                entries: LogEntries::new(&[]),
+                digest: String::new(),
+                appended_at: DateTime::UNIX_EPOCH,
+            });
+            let (expected, events) = (Version(number), vec![appended.into()]);
+            let writes = vec![StreamWrite { stream: stream.clone(), expected, events }];
+            let (metadata, recorded_at) = (Metadata::default(), DateTime::UNIX_EPOCH);
+            log.append(Append { writes, metadata, recorded_at }).await.unwrap();
+            let read = read_remembered(&*log, &stream).await.unwrap();
+            assert_eq!(read.len(), REMEMBERED_BATCHES.min(usize::try_from(number).unwrap() + 1));
+            assert_eq!(read.last().unwrap().sequence, Version(number + 1));
         }
     }
 }

@@ -29,9 +29,7 @@ pub trait Decider: Clone + Default + Serialize + DeserializeOwned + Send + Sync 
     fn evolve(self, event: Self::Event) -> Self;
 
     /// Size in bytes of the data whose size clients choose. Other fields do not count.
-    fn weight(&self) -> usize {
-        0
-    }
+    fn weight(&self) -> usize;
 }
 
 /// The aggregate of cqrs-es behind a stream.

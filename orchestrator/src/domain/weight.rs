@@ -1,11 +1,11 @@
 //! Estimates how much memory an aggregate takes, for caches whose capacity is in bytes.
 
-use rivet_events::job::JobResult;
-use rivet_events::pipeline::PipelineDefinition;
+use rivet_events::pipeline::{InputSpec, PipelineDefinition, Tag};
 use serde_json::{Map, Value};
 
-use super::job::{History, JobState};
+use super::job::JobState;
 use super::pipeline::PipelineState;
+use super::runner::RunnerState;
 
 /// An aggregate whose weight in a cache can be estimated.
 pub trait Weigh {
@@ -14,34 +14,59 @@ pub trait Weigh {
 }
 
 pub(super) fn of_job(job: &JobState) -> usize {
-    let (launch, history, result) = match job {
+    let (launch, history, reason) = match job {
         JobState::Absent => return 0,
         JobState::Queued(queued) => (&queued.launch, &queued.history, None),
-        JobState::Running(running) => (&running.launch, &running.history, None),
-        JobState::Ended(ended) => (&ended.launch, &ended.history, ended.result.as_ref()),
+        JobState::Running(running) => {
+            let reason = running.cancel.as_ref().and_then(|cancel| cancel.reason.as_ref());
+            (&running.launch, &running.history, reason)
+        }
+        JobState::Ended(ended) => (&ended.launch, &ended.history, ended.reason.as_ref()),
     };
-    of_object(&launch.parameters) + of_last_result(history) + result.map_or(0, of_result)
+    let group = launch.concurrency.as_ref().map(|concurrency| &concurrency.group);
+    let leases = [&history.past_leases, &history.void_leases, &history.refused_leases];
+    of_object(&launch.parameters)
+        + of_texts(&launch.demands)
+        + of_texts(group.into_iter().chain(reason))
+        + leases.map(|leases| size_of_val(leases.as_slice())).iter().sum::<usize>()
 }
 
 pub(super) fn of_pipeline(pipeline: &PipelineState) -> usize {
     pipeline.newest().map_or(0, |newest| of_definition(&newest.definition))
 }
 
-fn of_last_result(history: &History) -> usize {
-    let report = history.last.as_ref().and_then(|attempt| attempt.report.as_ref());
-    report.and_then(|report| report.result.as_ref()).map_or(0, of_result)
-}
-
-fn of_result(result: &JobResult) -> usize {
-    let message = result.error_message.as_ref().map_or(0, String::len);
-    result.output.as_ref().map_or(0, of_value) + message
+pub(super) fn of_runner(runner: &RunnerState) -> usize {
+    match runner {
+        RunnerState::Absent => 0,
+        RunnerState::Registered(runner) | RunnerState::Removed(runner) => {
+            of_texts(runner.capabilities.iter().flatten()) + of_texts(&runner.boot_id)
+        }
+    }
 }
 
 fn of_definition(definition: &PipelineDefinition) -> usize {
-    let env_vars = definition.config.env_vars.iter().map(|(name, value)| name.len() + value.len());
-    let inputs = definition.inputs.values();
-    let values = inputs.flat_map(|input| input.default.iter().chain(input.options.iter().flatten()));
-    definition.script.len() + env_vars.sum::<usize>() + values.map(of_value).sum::<usize>()
+    let PipelineDefinition { name, description, script, tags, required_modules, demands, inputs, config } =
+        definition;
+    let tags = tags.iter().flat_map(|tag| match tag {
+        Tag::Text(text) => vec![text],
+        Tag::Pair { key, value } => vec![key, value],
+    });
+    let inputs = inputs.iter().map(|(name, input)| {
+        let InputSpec { kind, description, required: _, default, options } = input;
+        let values = default.iter().chain(options.iter().flatten());
+        of_texts([name, kind]) + of_texts(description) + values.map(of_value).sum::<usize>()
+    });
+    of_texts([name, script])
+        + of_texts(description)
+        + of_texts(tags)
+        + of_texts(required_modules)
+        + of_texts(demands)
+        + inputs.sum::<usize>()
+        + of_texts(config.env_vars.iter().flat_map(|(name, value)| [name, value]))
+}
+
+fn of_texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> usize {
+    texts.into_iter().map(|text| size_of::<String>() + text.len()).sum()
 }
 
 fn of_object(object: &Map<String, Value>) -> usize {
@@ -57,4 +82,61 @@ fn of_value(value: &Value) -> usize {
         Value::Object(object) => of_object(object),
     };
     size_of::<Value>() + inside
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use rivet_events::id::{JobId, PipelineId};
+    use rivet_events::job::{JobCancelled, JobCompleted, JobEvent, JobResult, JobStatus};
+    use rivet_events::runner::{RunnerEvent, RunnerRegistered};
+
+    use super::*;
+    use crate::domain::job::fixture::plain_launch;
+
+    const LONG: usize = 1_000_000;
+
+    fn long() -> String {
+        "x".repeat(LONG)
+    }
+
+    #[test]
+    fn what_a_runner_tells_of_itself_has_its_weight() {
+        let registered = RunnerState::default().evolve(RunnerEvent::Registered(RunnerRegistered {
+            runner_id: "runner-1".parse().unwrap(),
+            capabilities: Some(vec![long()]),
+            boot_id: Some(long()),
+            registered_at: DateTime::UNIX_EPOCH,
+        }));
+        assert!(of_runner(&registered) >= 2 * LONG);
+    }
+
+    #[test]
+    fn the_reason_of_a_cancel_has_its_weight_and_a_result_has_none() {
+        let (job_id, pipeline_id) = (JobId::generate(), PipelineId::generate());
+        let launch = plain_launch(job_id, pipeline_id, DateTime::UNIX_EPOCH);
+        let launched = JobState::default().evolve(JobEvent::Launched(launch));
+        let cancelled = launched.clone().evolve(JobEvent::Cancelled(JobCancelled {
+            job_id,
+            pipeline_id,
+            runner_id: None,
+            attempt: 0,
+            result: None,
+            reason: Some(long()),
+            cancelled_at: DateTime::UNIX_EPOCH,
+        }));
+        assert!(of_job(&cancelled) >= LONG);
+        let (success, output) = (true, Some(long().into()));
+        let completed = launched.evolve(JobEvent::Completed(JobCompleted {
+            job_id,
+            pipeline_id,
+            runner_id: "runner-1".parse().unwrap(),
+            attempt: 1,
+            status: JobStatus::Succeeded,
+            result: Some(JobResult { success, exit_code: 0, output, error_message: None }),
+            reason: None,
+            completed_at: DateTime::UNIX_EPOCH,
+        }));
+        assert!(of_job(&completed) < LONG);
+    }
 }

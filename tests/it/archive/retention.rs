@@ -15,7 +15,7 @@ use rivet_tests::sse::EventStream;
 use rivet_tests::store::StoreKind;
 use rivet_tests::verify::{list, rebuild_all, recorded};
 use rivet_tests::wait::eventually;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::place::{Place, assert_archived, new_logged_job, said, tell_stories};
 use crate::cli::{json_lines, printed};
@@ -28,6 +28,8 @@ on_both_stores! {
     what_is_being_forgotten_is_not_archived,
     a_release_that_comes_after_the_purge_leaves_nothing,
     a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run,
+    a_job_that_is_too_young_is_not_passed_over,
+    a_job_whose_stream_is_parked_is_forgotten_too,
 }
 
 /// How long an archiver may take that has nothing to do.
@@ -216,4 +218,56 @@ async fn a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run(kind: St
     assert!(place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await.status.success());
     assert_eq!(place.segments(), Vec::<PathBuf>::new());
     place.assert_proven().await;
+}
+
+/// The clock of the server that recorded its end was ahead, so the jobs around it are old enough.
+async fn a_job_that_is_too_young_is_not_passed_over(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 60).await;
+    let server = place.server(&[]).await;
+    let client = server.client();
+    let young = new_logged_job(&client, 1).await;
+    place.store.execute("update events set recorded_at = (select min(recorded_at) from events)").await;
+    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(forgotten.status.success() && !said(&forgotten).contains("forgot"), "{forgotten:?}");
+    assert_eq!(recorded(&client, "archive.purge_begun").await, Vec::<Value>::new());
+    client.job(&young).await.expect(200);
+}
+
+/// The read model leaves out the `job.purged` as well.
+async fn a_job_whose_stream_is_parked_is_forgotten_too(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 60).await;
+    let server = place.server(&[]).await;
+    let job = ended_long_ago(&all_jobs(&server.client()).await).remove(0);
+    server.terminate().await;
+    let park = format!("insert into parked_streams values ('jobs', 1, 'job/{job}', 1, 'a bug')");
+    place.store.execute(&park).await;
+
+    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(said(&forgotten).contains("forgot"), "{forgotten:?}");
+    place.assert_proven().await;
+    let server = place.server(&[]).await;
+    let client = server.client();
+    client.job(&job).await.expect_refusal(404, "job_not_found");
+    assert_eq!(client.get("/api/projections/jobs/parked").await.expect(200), json!([]));
+}
+
+/// A command beside the server can mark and delete a job before the server comes to read that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_purge_the_server_has_missed_is_not_believed_in() {
+    let place = Place::new(StoreKind::Sqlite).await;
+    let server = place.server(&[]).await;
+    let client = server.client();
+    let job = new_logged_job(&client, 1).await;
+    client.cancel(&job).await.expect_refusal(409, "already_ended");
+    let last = "position = (select max(position) from events)";
+    let heartbeat = format!(
+        "insert into events select position + 2, aggregate_type, 'other', 1, event_type, event_version, payload,
+            metadata, lower(hex(randomblob(16))), recorded_at from events where {last}"
+    );
+    let purge = format!("{heartbeat}; delete from events where aggregate_id = '{job}'");
+    place.store.execute(&purge).await;
+    eventually("the job to be forgotten", async || (client.cancel(&job).await.status == 404).then_some(()))
+        .await;
 }

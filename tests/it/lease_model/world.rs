@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use rivet_events::id::LeaseId;
 use rivet_events::job::{JobEvent, JobStatus};
 use rivet_orchestrator::domain::job::{
-    CancelJob, CompleteJob, JobCommand, JobError, JobState, RefuseReport, Report, StartJob, TimeOutJob,
+    CancelJob, CompleteJob, JobCommand, JobError, JobState, RefuseReport, Report, ResultDigest, StartJob,
+    TimeOutJob,
 };
 
 use super::LeaseProtocol;
@@ -110,7 +111,7 @@ pub(super) struct World {
     /// Number of writes that were recorded although their sender did not hold the job.
     pub(super) stale_writes: u8,
     /// How the job first ended.
-    pub(super) first_end: Option<(JobStatus, Option<i32>)>,
+    pub(super) first_end: Option<(JobStatus, ResultDigest)>,
 }
 
 impl World {
@@ -144,11 +145,9 @@ impl World {
         }
     }
 
-    pub(super) fn end(&self) -> Option<(JobStatus, Option<i32>)> {
+    pub(super) fn end(&self) -> Option<(JobStatus, ResultDigest)> {
         match self.job.state() {
-            JobState::Ended(ended) => {
-                Some((ended.status, ended.result.as_ref().map(|result| result.exit_code)))
-            }
+            JobState::Ended(ended) => Some((ended.status, ended.result)),
             JobState::Absent | JobState::Queued(_) | JobState::Running(_) => None,
         }
     }

@@ -33,4 +33,8 @@ impl Decider for ArchiveState {
     fn evolve(self, event: ArchiveEvent) -> Self {
         Self::evolve(self, event)
     }
+
+    fn weight(&self) -> usize {
+        0
+    }
 }

@@ -36,4 +36,8 @@ impl Decider for GroupState {
     fn evolve(self, event: GroupEvent) -> Self {
         Self::evolve(self, event)
     }
+
+    fn weight(&self) -> usize {
+        size_of_val(self.places.as_slice())
+    }
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rivet_events::id::{LeaseId, RunnerId};
 use rivet_events::job::{JobLaunched, JobResult, JobStatus};
-use serde::{Deserialize, Serialize};
 
 /// A command to one job.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,7 +82,7 @@ pub struct ShowLease {
 }
 
 /// How an attempt ended, as reported by its holder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// A terminal status.
     pub status: JobStatus,

@@ -18,6 +18,7 @@ mod command;
 mod decide;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod reported;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ pub use command::{
     RefuseReport, Report, Retries, ShowLease, StartJob, TimeOutJob,
 };
 pub use decide::{JobError, longest_run};
+pub use reported::{Reported, ResultDigest};
 pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, LogAttempt, Queued, Running};
 
 /// The aggregate behind a job's stream.

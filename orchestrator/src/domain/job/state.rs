@@ -7,7 +7,7 @@ use rivet_events::id::{LeaseId, RunnerId};
 use rivet_events::job::{JobEvent, JobLaunched, JobRequeued, JobResult, JobStatus, RequeueCause};
 use serde::{Deserialize, Serialize};
 
-use super::command::Report;
+use super::reported::{Reported, ResultDigest};
 
 /// A job, by the phase that it is in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ pub struct Ended {
     /// How it ended.
     pub status: JobStatus,
     /// The result, if one was reported.
-    pub result: Option<JobResult>,
+    pub result: ResultDigest,
     /// Why, if it was cancelled or timed out, or failed without a report.
     pub reason: Option<String>,
     /// Whether a cancel had been requested while it ran.
@@ -104,7 +104,7 @@ pub struct EndedAttempt {
     pub fencing: bool,
     /// What its holder reported, if the job went on after it: by this a repeated report is recognised. An attempt
     /// that ran too long counts as reported as timed out.
-    pub report: Option<Report>,
+    pub reported: Option<Reported>,
 }
 
 /// The runner that holds a job, with its lease.
@@ -155,14 +155,6 @@ impl Queued {
     }
 }
 
-impl EndedAttempt {
-    /// Whether its holder reported exactly this.
-    #[must_use]
-    pub fn reported(&self, report: &Report) -> bool {
-        self.report.as_ref() == Some(report)
-    }
-}
-
 impl History {
     /// Revokes a lease whose holder may still be at work.
     fn void(&mut self, lease_id: LeaseId) {
@@ -198,7 +190,7 @@ impl Running {
         }
     }
 
-    fn requeue(self, requeued: JobRequeued) -> Queued {
+    fn requeue(self, requeued: &JobRequeued) -> Queued {
         let lost_and_fenced = requeued.cause == RequeueCause::RunnerLost && self.holder.fencing;
         // After a run timeout without a result, either the holder has reported the timeout itself, or it does not
         // know of it and is still at work.
@@ -212,9 +204,10 @@ impl Running {
             RequeueCause::RunTimeout => Some(JobStatus::TimedOut),
             RequeueCause::RunnerLost => None,
         };
-        let report = status.map(|status| Report { status, result: requeued.result });
+        let result = ResultDigest::of(requeued.result.as_ref());
+        let reported = status.map(|status| Reported { status, result });
         let lease_id = self.holder.lease_id;
-        let (launch, mut history) = self.end_attempt(report);
+        let (launch, mut history) = self.end_attempt(reported);
         if may_be_at_work {
             history.void(lease_id);
         }
@@ -228,14 +221,14 @@ impl Running {
         Queued { launch, history, queued_at: requeued.requeued_at, due_at: requeued.due_at }
     }
 
-    fn end_attempt(self, report: Option<Report>) -> (Arc<JobLaunched>, History) {
+    fn end_attempt(self, reported: Option<Reported>) -> (Arc<JobLaunched>, History) {
         let Self { launch, mut history, holder, cancel: _ } = self;
         history.past_leases.push(holder.lease_id);
         history.last = Some(EndedAttempt {
             lease_id: holder.lease_id,
             attempt: holder.attempt,
             fencing: holder.fencing,
-            report,
+            reported,
         });
         (launch, history)
     }
@@ -277,12 +270,14 @@ impl JobState {
                 },
                 cancel: None,
             }),
-            (state, JobEvent::Completed(e)) => state.end(e.status, e.result, e.reason, e.completed_at),
+            (state, JobEvent::Completed(e)) => {
+                state.end(e.status, e.result.as_ref(), e.reason, e.completed_at)
+            }
             (state, JobEvent::Cancelled(e)) => {
-                state.end(JobStatus::Cancelled, e.result, e.reason, e.cancelled_at)
+                state.end(JobStatus::Cancelled, e.result.as_ref(), e.reason, e.cancelled_at)
             }
             (state, JobEvent::TimedOut(e)) => {
-                state.end(JobStatus::TimedOut, e.result, Some(e.reason), e.timed_out_at)
+                state.end(JobStatus::TimedOut, e.result.as_ref(), Some(e.reason), e.timed_out_at)
             }
             (Self::Ended(ended), JobEvent::Purged(_)) => Self::Ended(Ended { purged: true, ..ended }),
             (mut state, JobEvent::ReportRefused(refused)) => {
@@ -291,7 +286,9 @@ impl JobState {
                 }
                 state
             }
-            (Self::Running(running), JobEvent::Requeued(requeued)) => Self::Queued(running.requeue(requeued)),
+            (Self::Running(running), JobEvent::Requeued(requeued)) => {
+                Self::Queued(running.requeue(&requeued))
+            }
             (Self::Running(mut running), event) => {
                 running.apply(event);
                 Self::Running(running)
@@ -313,7 +310,7 @@ impl JobState {
     fn end(
         self,
         status: JobStatus,
-        result: Option<JobResult>,
+        result: Option<&JobResult>,
         reason: Option<String>,
         ended_at: DateTime<Utc>,
     ) -> Self {
@@ -326,6 +323,7 @@ impl JobState {
             }
             Self::Absent | Self::Ended(_) => return self,
         };
+        let result = ResultDigest::of(result);
         Self::Ended(Ended { launch, history, status, result, reason, was_to_stop, ended_at, purged: false })
     }
 

@@ -16,7 +16,7 @@ use crate::domain::{AggregateOf, Decider};
 
 pub use command::{AppendLog, JobLogCommand};
 pub use decide::JobLogError;
-pub use state::JobLogState;
+pub use state::{JobLogState, REMEMBERED_BATCHES};
 
 /// The aggregate behind a job log's stream.
 pub type JobLog = AggregateOf<JobLogState>;
@@ -33,5 +33,9 @@ impl Decider for JobLogState {
 
     fn evolve(self, event: JobLogEvent) -> Self {
         Self::evolve(self, event)
+    }
+
+    fn weight(&self) -> usize {
+        0
     }
 }

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use rivet_events::job_log::JobLogEvent;
 use serde::{Deserialize, Serialize};
 
-/// The number of latest batches whose repetition is recognised without an offset.
-pub(super) const REMEMBERED_BATCHES: usize = 8;
+/// The number of latest batches whose repetition is recognised without an offset. The state depends on their events only:
+/// each event also tells how many entries there were before it.
+pub const REMEMBERED_BATCHES: usize = 8;
 
 /// How much of a job's log is stored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

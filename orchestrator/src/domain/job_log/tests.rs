@@ -7,7 +7,7 @@ use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use uuid::Uuid;
 
-use super::{AppendLog, JobLog, JobLogCommand, JobLogError};
+use super::{AppendLog, JobLog, JobLogCommand, JobLogError, JobLogState, REMEMBERED_BATCHES};
 use crate::domain::spec::Given;
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;

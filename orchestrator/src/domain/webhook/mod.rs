@@ -31,4 +31,8 @@ impl Decider for WebhookState {
     fn evolve(self, event: WebhookEvent) -> Self {
         Self::evolve(self, event)
     }
+
+    fn weight(&self) -> usize {
+        0
+    }
 }

@@ -4,7 +4,6 @@
 use axum::extract::{OriginalUri, State};
 use axum::http::Uri;
 use axum::response::Response;
-use chrono::TimeDelta;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use percent_encoding::percent_decode_str;
 use rivet_events::id::{PipelineId, RunnerId};
@@ -21,9 +20,8 @@ use crate::http::extract::{Path, Query};
 use crate::http::filter::{InPeriod, words};
 use crate::http::moment::{At, Moment, answer_at};
 use crate::http::state::{AppState, unknown_pipeline};
+use crate::timeline::CLOCKS_DIFFER;
 
-/// Most that the clocks of two replicas are assumed to differ.
-const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
 /// Longest text that is searched for, in bytes: longer than any name of a runner.
 const MAX_SEARCH: usize = 255;
 /// Jobs whose past is read at the same time.

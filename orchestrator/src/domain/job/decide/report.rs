@@ -12,6 +12,7 @@ use super::JobError;
 use super::ending::elapsed;
 use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
 use crate::domain::job::command::{CompleteJob, RefuseReport, Report};
+use crate::domain::job::reported::ResultDigest;
 use crate::domain::job::state::{Ended, History, JobState, LogAttempt, Queued, Running};
 
 /// Checks that the sender holds the job. Records the first sign of work of the attempt, or that its holder fences, if
@@ -116,7 +117,7 @@ pub(super) fn complete_ended(ended: &Ended, complete: &CompleteJob) -> Result<Ve
     // A job with a cancel request ends as cancelled, whatever its holder reported.
     let same_status = ended.status == *status || (ended.status == JobStatus::Cancelled && ended.was_to_stop);
     let refusal = ended_refusal(ended, complete.lease, JobError::AlreadyCompleted(ended.status));
-    if refusal != JobError::LeaseLost && same_status && ended.result == *result {
+    if refusal != JobError::LeaseLost && same_status && ended.result == ResultDigest::of(result.as_ref()) {
         Ok(vec![])
     } else {
         Err(refusal)
@@ -125,7 +126,8 @@ pub(super) fn complete_ended(ended: &Ended, complete: &CompleteJob) -> Result<Ve
 
 fn repeats_last(history: &History, lease: Option<LeaseId>, report: &Report) -> bool {
     history.last.as_ref().is_some_and(|last| {
-        last.reported(report) && lease.map_or(!last.fencing, |lease| lease == last.lease_id)
+        let is_from_its_holder = lease.map_or(!last.fencing, |lease| lease == last.lease_id);
+        is_from_its_holder && last.reported.is_some_and(|reported| reported.is_repeated_by(report))
     })
 }
 

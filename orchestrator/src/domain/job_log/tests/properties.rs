@@ -101,9 +101,24 @@ proptest! {
     }
 
     #[test]
+    fn the_state_depends_on_the_remembered_batches_only(
+        sends in prop::collection::vec((1_u32..5, 1_usize..5), 1..30),
+    ) {
+        let log = written(5);
+        let (mut aggregate, mut events) = (JobLog::default(), vec![]);
+        for (number, (attempt, length)) in sends.into_iter().enumerate() {
+            let digest = number.to_string();
+            let append = AppendLog { attempt, offset: None, digest, ..batch(&log, 0, length) };
+            events.extend(handle(&mut aggregate, append.into()).unwrap_or_default());
+            let remembered = &events[events.len().saturating_sub(REMEMBERED_BATCHES)..];
+            prop_assert_eq!(remembered.iter().cloned().fold(JobLogState::default(), JobLogState::evolve), aggregate.state.clone());
+        }
+    }
+
+    #[test]
     fn evolve_takes_any_batch(offset in any::<u64>(), first_index in any::<u64>(), attempt in any::<u32>()) {
         let batch = JobLogAppended { offset, first_index, attempt, ..tail_appended(0, "a b", "a b") };
-        let state = super::super::JobLogState::default().evolve(JobLogEvent::Appended(batch));
+        let state = JobLogState::default().evolve(JobLogEvent::Appended(batch));
         prop_assert_eq!(state.attempt, attempt);
     }
 }
