@@ -104,9 +104,9 @@ async fn a_lost_attempt_loses_its_containers_and_the_next_one_keeps_its_own() {
     server.launch_again(job, &holding(&next));
     held(&server, job).await;
     unlocked(&lost).await;
-    let last = server.launch(&example("hello.lua"), &json!({}));
-    server.completion(last).await;
-    assert_eq!(runner.workspaces(), 2, "those of the next attempt, and its lock");
+    let other = server.launch(&example("hello.lua"), &json!({}));
+    server.completion(other).await;
+    assert_eq!(runner.workspaces(), 2, "that of the next attempt, and its lock");
     let file = std::fs::File::options().write(true).open(&next).unwrap();
     assert!(file.try_lock().is_err(), "the next attempt still runs");
 }
