@@ -12,7 +12,6 @@ FROM debian:bookworm-slim
 RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin rivet \
     && install --directory --owner=rivet /data
 COPY --from=build /usr/local/bin/rivet-orchestrator /usr/local/bin/
-COPY deploy/healthcheck /usr/local/bin/rivet-healthcheck
 USER rivet
 WORKDIR /data
 VOLUME /data
@@ -20,5 +19,5 @@ ENV RIVET_LISTEN=0.0.0.0:8080 \
     RIVET_DATABASE_URL=sqlite:///data/rivet.db
 EXPOSE 8080
 # `docker stop` sends SIGTERM, on which the server drains.
-HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["rivet-healthcheck"]
+HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=3 CMD ["rivet-orchestrator", "health", "--ready"]
 ENTRYPOINT ["rivet-orchestrator"]

@@ -21,6 +21,7 @@ test("a launch elsewhere appears in the list of jobs by itself", async () => {
 
 test("rows stay where they are while the pointer moves over them, so that nobody clicks what has just slipped there", async () => {
   const { page } = await on.open();
+  await page.clock.install();
   await page.goto("/jobs");
   await page.getByText("Live", { exact: true }).waitFor();
   /** @type {string[]} */
@@ -29,12 +30,20 @@ test("rows stay where they are while the pointer moves over them, so that nobody
   await page.getByRole("row").nth(1).hover();
   const { id } = await on.api.launch(on.sample.needy.id);
   const { x, y } = /** @type {{ x: number, y: number }} */ (await page.getByRole("row").nth(1).boundingBox());
-  for (let step = 0; !answers.some((answer) => answer.includes(id)); step += 1) {
+  // The time of the page goes on only from one movement to the next, however slow this machine is.
+  await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1));
+  let step = 0;
+  await eventually(async () => {
+    step += 1;
     await page.mouse.move(x + 50 + (step % 50), y + 10);
-  }
+    await page.clock.runFor(200);
+    return answers.some((answer) => answer.includes(id));
+  });
   await page.mouse.move(x + 40, y + 10);
+  await page.clock.runFor(200);
   assert.equal(await page.getByTitle(id).count(), 0);
   await page.mouse.move(0, 0);
+  await page.clock.resume();
   await page.getByTitle(id).waitFor();
   await page.context().close();
 });

@@ -8,7 +8,7 @@ use rivet_tests::sample::{
 };
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::wait::{eventually, throughout, until_job_is, while_alive};
+use rivet_tests::wait::{eventually, let_pass, throughout, until_job_is, while_alive};
 use serde_json::json;
 
 on_both_stores! {
@@ -59,7 +59,7 @@ async fn a_silent_holder_is_not_waited_for(kind: StoreKind) {
     let app = start(kind, &["--cancel-grace", "1s"]).await;
     let api = app.client();
     let job = new_claimed_job(&api, "r").await;
-    throughout(Duration::from_secs(2), async || ()).await;
+    let_pass(Duration::from_secs(2)).await;
     api.cancel(&job).await.expect(204);
     until_job_is(&api, &job, "Cancelled").await;
 }
@@ -82,7 +82,7 @@ async fn only_force_ends_the_job_of_a_holder_that_goes_on(kind: StoreKind) {
         api.cancel(&forced).await.expect(204);
         api.force_cancel(&forced).await.expect(204);
         until_job_is(&api, &forced, "Cancelled").await;
-        throughout(Duration::from_secs(2), async || ()).await;
+        let_pass(Duration::from_secs(2)).await;
         assert_eq!(api.job(&asked).await.expect(200)["phase"], "cancelling");
         // The force comes only with this request, but the grace period counts from the first one.
         api.force_cancel(&asked).await.expect(204);
@@ -104,7 +104,7 @@ async fn a_holder_that_speaks_to_another_replica_is_not_silent() {
         let position = other.cancel(&job).await.position();
         let told = one.with("rivet-min-position", &position);
         assert_eq!(told.job(&job).await.expect(200)["phase"], "cancelling");
-        throughout(Duration::from_secs(1), async || ()).await;
+        let_pass(Duration::from_secs(1)).await;
     })
     .await;
     assert_eq!(one.heartbeat("r").await.header("rivet-cancel"), Some(job.as_str()));
@@ -118,7 +118,7 @@ async fn a_restart_takes_no_holder_for_silent(kind: StoreKind) {
     let server = Server::start(&store, &flags).await;
     let job = new_claimed_job(&server.client(), "r").await;
     server.kill();
-    throughout(Duration::from_secs(2), async || ()).await;
+    let_pass(Duration::from_secs(2)).await;
     let server = Server::start(&store, &flags).await;
     let api = server.client();
     api.cancel(&job).await.expect(204);

@@ -320,6 +320,7 @@ async fn health_is_an_exit_code() {
     let request = server.client().request(Method::GET, "/").build().expect("it is a request");
     let address = request.url().authority().to_owned();
     assert_eq!(printed(&run(&["health", "--listen", &address]).await), "");
+    assert_eq!(printed(&run(&["health", "--ready", "--listen", &address]).await), "");
     let nobody = run(&["health", "--listen", "127.0.0.1:1"]).await;
     assert!(complaint(&nobody, 1).starts_with("error: no answer from 127.0.0.1:1: "), "{nobody:?}");
 }

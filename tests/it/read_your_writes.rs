@@ -1,5 +1,6 @@
 //! A GET reflects every command that its server acknowledged before (I9).
 
+mod command_line;
 mod repeated;
 
 use futures_util::future::join_all;

@@ -11,7 +11,7 @@ use rivet_tests::sample::{
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{recorded, verify};
-use rivet_tests::wait::{eventually, throughout, until_job_is, until_shown, while_alive};
+use rivet_tests::wait::{eventually, let_pass, until_job_is, until_shown, while_alive};
 use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 
@@ -146,7 +146,7 @@ async fn contact_at_any_replica_keeps_a_job() {
         let api = server.client();
         let job = new_claimed_job(&api, runner).await;
         api.set_status(&job, "Running").await.expect(204);
-        while_alive(&api, runner, throughout(Duration::from_secs(15), async || ())).await;
+        while_alive(&api, runner, let_pass(Duration::from_secs(15))).await;
         let shown = api.job(&job).await.expect(200);
         assert_eq!((&shown["status"], &shown["attempt"]), (&json!("Running"), &json!(1)));
         api.complete(&job, &success()).await.expect(204);
@@ -177,12 +177,12 @@ async fn a_replica_that_stood_still_takes_nothing_from_anybody() {
     holder.set_status(&job, "Running").await.expect(204);
     let freeze = async {
         // Longer than the startup grace, so that the grace does not save the job.
-        throughout(Duration::from_secs(10), async || ()).await;
+        let_pass(Duration::from_secs(10)).await;
         leader.freeze();
         // Longer than the lease, and long enough for the other replica to lead.
-        throughout(Duration::from_secs(14), async || ()).await;
+        let_pass(Duration::from_secs(14)).await;
         leader.thaw();
-        throughout(Duration::from_secs(3), async || ()).await;
+        let_pass(Duration::from_secs(3)).await;
     };
     while_alive(&api, "r", freeze).await;
     for replica in [&leader, &other] {

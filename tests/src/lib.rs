@@ -6,7 +6,8 @@
 //!   [`local_server`]: a server in the process of the test, whose clock the test sets;
 //! - [`runner`]: the reference runner of the program;
 //! - [`client`]: the use cases over HTTP; [`sse`]: its event streams; [`receiver`]: a receiver of webhooks;
-//! - [`lossy_proxy`]: a proxy that loses answers; [`stalling_proxy`]: a proxy that falls silent;
+//! - [`lossy_proxy`]: a proxy that loses answers; [`stalling_proxy`]: a proxy that falls silent; [`splitting_proxy`]: a
+//!   proxy that reads at another replica than it writes to;
 //! - [`followers`]: readers of the feed that are cut off at random, and a load to follow;
 //! - [`sample`]: pipelines, results and log entries; [`history`]: generated events of jobs with everything that can
 //!   happen; [`life`]: the ordinary life of a job; [`verify`]: checks that hold for any server;
@@ -33,6 +34,7 @@ pub mod receiver;
 pub mod runner;
 pub mod sample;
 pub mod server;
+pub mod splitting_proxy;
 pub mod sse;
 pub mod stalling_proxy;
 pub mod store;

@@ -93,7 +93,7 @@ impl Traffic {
 }
 
 /// Reads a whole request, by its `Content-Length`.
-async fn read_request(client: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub(crate) async fn read_request(client: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut request = Vec::new();
     while request.len() < MAX_REQUEST {
         if client.read_buf(&mut request).await? == 0 {

@@ -57,6 +57,11 @@ pub async fn until_counted(api: &Client, metric: &str, value: usize) {
     .await;
 }
 
+/// Lets time pass, for a test whose subject is that it passes: a lease that runs out, a grace that does not.
+pub async fn let_pass(duration: Duration) {
+    sleep(duration).await;
+}
+
 /// Repeats `act` for at least this long, to check that time alone changes nothing.
 pub async fn throughout(duration: Duration, mut act: impl AsyncFnMut()) {
     let end = Instant::now() + duration;

@@ -1,4 +1,4 @@
-//! `health`: asks a running server for its health, and answers with the exit code. For a container's health check.
+//! `health`: asks a running server for its health, and answers with the exit code. The image's health check.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -22,13 +22,18 @@ pub(super) struct HealthOptions {
         value_parser = config::address
     )]
     listen: SocketAddr,
+
+    /// Ask whether it is ready to take requests, not only whether it is alive
+    #[arg(long)]
+    ready: bool,
 }
 
 pub(super) async fn run(options: HealthOptions) -> anyhow::Result<()> {
     let address = reachable(options.listen);
+    let path = if options.ready { "/readyz" } else { "/api/health" };
     let client = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
     let answer = client
-        .get(format!("http://{address}/api/health"))
+        .get(format!("http://{address}{path}"))
         .send()
         .await
         .with_context(|| format!("no answer from {address}"))?;

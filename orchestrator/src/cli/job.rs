@@ -111,7 +111,7 @@ pub(super) async fn run(command: JobSubcommand) -> anyhow::Result<()> {
             let client = Client::new(&options)?;
             let id = find_job(&client, &job).await?;
             if follow {
-                job_logs::follow(&client, &id, options.json).await
+                job_logs::follow(&client, &id, options.json).await.map(drop)
             } else {
                 job_logs::print(&client, &id, options.json).await
             }
@@ -279,17 +279,17 @@ async fn events(job: &str, options: &ClientOptions) -> anyhow::Result<()> {
 
 /// Prints the log of a job until it has ended; an error unless it succeeded.
 pub(super) async fn follow_to_success(client: &Client, id: &str, json: bool) -> anyhow::Result<()> {
-    job_logs::follow(client, id, json).await?;
-    let job = client.get(&["jobs", id], &[]).await?;
-    let status = text(&job, "status");
-    ensure!(status == "Succeeded", "job {id} is {status}: {}", one_line(why(&job)));
+    let end = job_logs::follow(client, id, json).await?;
+    let (status, why) = (text(&end, "status"), either(text(&end, "reason"), text(&end, "error_message")));
+    ensure!(status == "Succeeded", "job {id} is {status}: {}", one_line(why));
     Ok(())
 }
 
 /// Why a job ended: what the server decided, or else what its runner reported.
 fn why(job: &Value) -> &str {
-    match text(job, "reason") {
-        "-" => text(&job["result"], "error_message"),
-        reason => reason,
-    }
+    either(text(job, "reason"), text(&job["result"], "error_message"))
+}
+
+fn either<'a>(reason: &'a str, error_message: &'a str) -> &'a str {
+    if reason == "-" { error_message } else { reason }
 }

@@ -41,8 +41,9 @@ pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Res
     Ok(())
 }
 
-/// Prints the log as it is and as it grows, until the job has ended.
-pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
+/// Prints the log as it is and as it grows, until the job has ended, and returns how it ended: its status, its reason
+/// and its error message.
+pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<Value> {
     let mut printer = Printer::new(json);
     let following = until_ended(async || follow_stream(client, job, &mut printer).await, pause);
     let telling = tell_waiting(client, job);
@@ -76,11 +77,11 @@ async fn tell_waiting(client: &Client, job: &str) {
 async fn until_ended(
     mut follow: impl AsyncFnMut() -> Result<Outcome, Failure>,
     pause: impl Fn(u32) -> Duration,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Value> {
     let mut failures = 0;
     loop {
         match follow().await {
-            Ok(Outcome::Ended) => return Ok(()),
+            Ok(Outcome::Ended(end)) => return Ok(end),
             Ok(Outcome::BrokenOff) => failures = 0,
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Passing(error)) if failures == MAX_FAILURES => return Err(error),
@@ -101,8 +102,8 @@ fn pause(failures: u32) -> Duration {
 }
 
 enum Outcome {
-    /// The job has ended, and everything is printed.
-    Ended,
+    /// The job has ended so, and everything is printed.
+    Ended(Value),
     /// The stream broke off after it had sent something.
     BrokenOff,
 }
@@ -132,23 +133,22 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
 
 async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {
     let (mut frames, mut heard) = (Frames::new(), 0);
-    let (mut outcome, mut has_ended) = (Ok(()), false);
+    let (mut outcome, mut end) = (Ok(()), None);
     while let Ok(Ok(Some(chunk))) = timeout(LONGEST_SILENCE, response.chunk()).await {
         frames.push(&chunk, |frame| {
             heard += 1;
-            has_ended |= frame.event == END;
-            if let Ok(entry) = serde_json::from_slice::<Value>(frame.data)
-                && !has_ended
-                && outcome.is_ok()
-            {
-                outcome = printer.print(&entry, frame.number().or(entry["index"].as_u64()));
+            let Ok(data) = serde_json::from_slice::<Value>(frame.data) else { return };
+            if frame.event == END {
+                end = Some(data);
+            } else if end.is_none() && outcome.is_ok() {
+                outcome = printer.print(&data, frame.number().or(data["index"].as_u64()));
             }
         });
         if let Err(error) = outcome {
             return Err(Failure::Final(error.into()));
         }
-        if has_ended {
-            return Ok(Outcome::Ended);
+        if let Some(end) = end {
+            return Ok(Outcome::Ended(end));
         }
     }
     // The first frame only opens the stream.

@@ -1,11 +1,17 @@
 //! The container engine of this machine: podman if it works, else docker.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use std::time::Duration;
 
 use rivet_events::id::JobId;
 use rustix::process::{getegid, geteuid};
 use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+/// How long a command of the engine may take; then it is killed, and counts as failed.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A container engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,11 +30,12 @@ pub(super) enum Engine {
 impl Engine {
     /// Finds a working engine: one whose `info` command succeeds, so that an engine without its daemon does not
     /// count.
-    pub(super) fn find() -> Option<Self> {
-        if output("podman", &["info"]).is_some() {
+    pub(super) async fn find() -> Option<Self> {
+        if output("podman", &["info"], COMMAND_TIMEOUT).await.is_some() {
             return Some(Self::Podman);
         }
-        let security = output("docker", &["info", "--format", "{{.SecurityOptions}}"])?;
+        let security =
+            output("docker", &["info", "--format", "{{.SecurityOptions}}"], COMMAND_TIMEOUT).await?;
         let same_user = geteuid().is_root() || security.contains("name=rootless");
         Some(if same_user { Self::Docker } else { Self::DockerOfRoot })
     }
@@ -49,40 +56,34 @@ impl Engine {
         }
     }
 
-    /// Removes the containers of a job. They are not children of the job's processes, so killing those leaves them
-    /// running.
-    pub(super) fn remove_containers_of(self, job_id: JobId) {
-        self.remove_labelled(&label(job_id));
-    }
-
     /// Removes the containers that work in a workspace: those of one attempt, and not of a later one that may run on
-    /// this machine by now.
-    pub(super) fn remove_containers_in(self, workspace: &Path) {
-        self.remove_labelled(&label_of_workspace(workspace));
+    /// this machine by now. They are not children of the job's processes, so killing those leaves them running.
+    pub(super) async fn remove_containers_in(self, workspace: &Path) {
+        if self.try_remove_containers_in(workspace).await.is_none() {
+            tracing::warn!(workspace = %workspace.display(), "containers of a job may be left over");
+        }
     }
 
-    fn remove_labelled(self, label: &str) {
-        let labelled = format!("label={label}");
-        let Some(listed) = output(self.program(), &["ps", "--all", "--quiet", "--filter", &labelled]) else {
-            return;
-        };
+    async fn try_remove_containers_in(self, workspace: &Path) -> Option<()> {
+        let labelled = format!("label={}", label_of_workspace(workspace));
+        let list = ["ps", "--all", "--quiet", "--filter", &labelled];
+        let listed = output(self.program(), &list, COMMAND_TIMEOUT).await?;
         let containers: Vec<&str> = listed.split_whitespace().collect();
-        if containers.is_empty() {
-            return;
+        if !containers.is_empty() {
+            output(self.program(), &[&["rm", "--force"], &*containers].concat(), COMMAND_TIMEOUT).await?;
         }
-        if output(self.program(), &[&["rm", "--force"], &*containers].concat()).is_none() {
-            tracing::warn!(label, ?containers, "containers of a job are left over");
-        }
+        Some(())
     }
 }
 
-/// What a command prints, if it succeeds.
-fn output(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().ok()?;
+/// What a command prints, if it succeeds within `longest`.
+async fn output(program: &str, arguments: &[&str], longest: Duration) -> Option<String> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = timeout(longest, output).await.ok()?.ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The label by which the containers of a job are found.
+/// The label that tells people which job a container belongs to.
 pub(super) fn label(job_id: JobId) -> String {
     format!("rivet.job_id={job_id}")
 }
@@ -90,4 +91,15 @@ pub(super) fn label(job_id: JobId) -> String {
 /// The label by which the containers are found that work in a workspace.
 pub(super) fn label_of_workspace(workspace: &Path) -> String {
     format!("rivet.workspace={}", workspace.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_command_that_hangs_is_given_up() {
+        assert_eq!(output("sleep", &["600"], Duration::from_millis(1)).await, None);
+        assert_eq!(output("echo", &["x"], COMMAND_TIMEOUT).await.as_deref(), Some("x\n"));
+    }
 }

@@ -5,11 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use rivet_events::id::JobId;
 use rivet_events::job::JobResult;
 use rivet_events::job_log::LogEntry;
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -37,8 +35,8 @@ pub(super) struct JobRunner {
 
 /// How the job's process came to its end.
 enum End {
-    /// By itself, or because it was cancelled.
-    Ended { result: Option<JobResult>, cancelled: bool },
+    /// By itself, or because it was cancelled. Without a result, there is the reason why.
+    Ended { result: Result<JobResult, String>, cancelled: bool },
     /// It was killed, since the job does not belong to this runner any more.
     LeaseLost,
 }
@@ -49,7 +47,9 @@ impl JobRunner {
     pub(super) async fn run(&self, job: JobExecution) {
         let (job_id, attempt) = (job.job_id, job.attempt);
         tracing::info!(%job_id, attempt, "job started");
-        let ended = self.stop_now.run_until_cancelled(self.run_and_report(job)).await;
+        // Outside of what is dropped when the runner is stopped: the containers go before the workspace does.
+        let mut workspace = None;
+        let ended = self.stop_now.run_until_cancelled(self.run_and_report(job, &mut workspace)).await;
         match ended {
             Some(Ok(completion)) => {
                 let why = completion.error_message();
@@ -58,19 +58,25 @@ impl JobRunner {
             Some(Err(error)) => tracing::warn!(%job_id, attempt, "job dropped: {error}"),
             None => {
                 tracing::warn!(%job_id, attempt, "job killed: the server will give it to another runner");
-                self.remove_containers(job_id).await;
+                if let Some(workspace) = &workspace {
+                    self.remove_containers(workspace).await;
+                }
             }
         }
     }
 
-    async fn run_and_report(&self, job: JobExecution) -> Result<Completion, WriteError> {
+    async fn run_and_report(
+        &self,
+        job: JobExecution,
+        workspace: &mut Option<Workspace>,
+    ) -> Result<Completion, WriteError> {
         let held = self.held_jobs.hold(job.job_id, job.attempt);
         // Nothing runs before the server has acknowledged the start: the job may be another runner's by now.
         self.client.start(&job).await?;
-        let completion = match self.execute(&job, &held.cancel).await {
-            Ok(End::Ended { result, cancelled: true }) => Completion::of_cancelled(result),
+        let completion = match self.execute(&job, workspace, &held.cancel).await {
+            Ok(End::Ended { result, cancelled: true }) => Completion::of_cancelled(result.ok()),
             Ok(End::Ended { result, cancelled: false }) => {
-                Completion::of(result.unwrap_or_else(|| failed(1, "the job ended without a result")))
+                Completion::of(result.unwrap_or_else(|why| failed(1, why)))
             }
             Ok(End::LeaseLost) => return Err(WriteError::LeaseLost),
             Err(error) => Completion::of(failed(1, format!("{error:#}"))),
@@ -87,8 +93,14 @@ impl JobRunner {
         }
     }
 
-    async fn execute(&self, job: &JobExecution, cancel: &CancellationToken) -> anyhow::Result<End> {
-        let workspace = Workspace::create(&self.work_dir, job.job_id)?;
+    /// Runs the job in a workspace of its own, which is in `slot` meanwhile.
+    async fn execute(
+        &self,
+        job: &JobExecution,
+        slot: &mut Option<Workspace>,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<End> {
+        let workspace = slot.insert(Workspace::create(&self.work_dir, job.job_id)?);
         let order =
             JobOrder { execution: job.clone(), workspace: workspace.path().to_owned(), engine: self.engine };
         let (process, messages) = JobProcess::spawn(&order).await?;
@@ -99,11 +111,20 @@ impl JobRunner {
             log_shipper::ship(&self.client, job, shipped, &lost),
         );
         match &end {
-            End::Ended { result: Some(_), cancelled: false } => {}
-            End::Ended { .. } | End::LeaseLost => self.remove_containers(job.job_id).await,
+            End::Ended { result: Ok(_), cancelled: false } => {}
+            End::Ended { .. } | End::LeaseLost => self.remove_containers(workspace).await,
         }
-        remove_workspace(workspace, job.job_id).await;
+        if let Some(workspace) = slot.take() {
+            workspace.remove().await;
+        }
         Ok(end)
+    }
+
+    /// Removes the containers that a job left in its workspace.
+    async fn remove_containers(&self, workspace: &Workspace) {
+        if let Some(engine) = self.engine {
+            engine.remove_containers_in(workspace.path()).await;
+        }
     }
 
     /// Watches the job's process to its end and passes its log on. When the job is cancelled, terminates the process,
@@ -135,27 +156,8 @@ impl JobRunner {
             () = stop => None,
         };
         let status = process.reap().await;
-        let cancelled = cancel.is_cancelled();
-        let result = result.or_else(|| {
-            (!cancelled).then(|| failed(1, format!("the job's process ended without a result: {status}")))
-        });
-        End::Ended { result, cancelled }
-    }
-
-    /// Removes the containers that a job left behind.
-    async fn remove_containers(&self, job_id: JobId) {
-        let Some(engine) = self.engine else { return };
-        if let Err(error) = spawn_blocking(move || engine.remove_containers_of(job_id)).await {
-            tracing::warn!(%job_id, %error, "containers of the job may be left over");
-        }
-    }
-}
-
-async fn remove_workspace(workspace: Workspace, job_id: JobId) {
-    match spawn_blocking(move || workspace.remove()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!(%job_id, %error, "the workspace is left over"),
-        Err(error) => tracing::warn!(%job_id, %error, "the removal of the workspace did not end"),
+        let result = result.ok_or_else(|| format!("the job's process ended without a result: {status}"));
+        End::Ended { result, cancelled: cancel.is_cancelled() }
     }
 }
 

@@ -16,24 +16,26 @@ pub(super) struct LogBuffer {
     first: u64,
     /// Entries that the server has.
     acknowledged: u64,
-    /// Bytes of the messages kept.
+    /// Bytes of the entries kept.
     bytes: usize,
-    /// Bytes of the messages that the server does not have.
+    /// Bytes of the entries that the server does not have.
     pending_bytes: usize,
 }
 
 impl LogBuffer {
-    /// Bytes of messages at which a batch is full; far below the 16 MiB that a server takes at once.
+    /// Bytes of entries at which a batch is full; far below the 16 MiB that a server takes at once.
     pub(super) const BATCH_BYTES: usize = 1 << 20;
     /// Entries at which a batch is full.
     pub(super) const BATCH_ENTRIES: usize = 1_000;
-    /// Bytes of acknowledged messages kept.
+    /// Bytes of acknowledged entries kept.
     const KEPT_BYTES: usize = 1 << 20;
+    /// Bytes of an entry beside its message: a log may have many that are empty.
+    const ENTRY_BYTES: usize = 64;
 
     /// Adds the next entry of the log.
     pub(super) fn push(&mut self, entry: LogEntry) {
-        self.bytes += entry.message.len();
-        self.pending_bytes += entry.message.len();
+        self.bytes += Self::bytes_of(&entry);
+        self.pending_bytes += Self::bytes_of(&entry);
         self.entries.push_back(entry);
     }
 
@@ -51,8 +53,8 @@ impl LogBuffer {
     pub(super) fn batch(&self) -> (u64, Vec<&LogEntry>) {
         let mut bytes = 0;
         let batch = self.pending().take(Self::BATCH_ENTRIES).take_while(|entry| {
-            let fits = bytes == 0 || bytes + entry.message.len() <= Self::BATCH_BYTES;
-            bytes += entry.message.len().max(1);
+            let fits = bytes == 0 || bytes + Self::bytes_of(entry) <= Self::BATCH_BYTES;
+            bytes += Self::bytes_of(entry);
             fits
         });
         (self.acknowledged, batch.collect())
@@ -65,11 +67,11 @@ impl LogBuffer {
         }
         let end = self.first + self.entries.len() as u64;
         self.acknowledged = count.min(end);
-        self.pending_bytes = self.pending().map(|entry| entry.message.len()).sum();
+        self.pending_bytes = self.pending().map(Self::bytes_of).sum();
         while self.first < self.acknowledged && self.bytes - self.pending_bytes > Self::KEPT_BYTES {
             let forgotten =
                 self.entries.pop_front().expect("invariant: entries from first to acknowledged are kept");
-            self.bytes -= forgotten.message.len();
+            self.bytes -= Self::bytes_of(&forgotten);
             self.first += 1;
         }
     }
@@ -81,9 +83,14 @@ impl LogBuffer {
         let timestamp = self.entries.front().map_or_else(super::now, |entry| entry.timestamp);
         let message =
             format!("{missing} lines are missing here: the server lost them after it had taken them");
-        self.bytes += message.len();
-        self.entries.push_front(LogEntry { timestamp, level: LogLevel::Warning, message });
+        let note = LogEntry { timestamp, level: LogLevel::Warning, message };
+        self.bytes += Self::bytes_of(&note);
+        self.entries.push_front(note);
         self.first = index;
+    }
+
+    fn bytes_of(entry: &LogEntry) -> usize {
+        entry.message.len() + Self::ENTRY_BYTES
     }
 
     fn pending(&self) -> impl ExactSizeIterator<Item = &LogEntry> {
@@ -140,12 +147,19 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_leaves_a_note_and_the_log_goes_on() {
-        let mut buffer = buffer((0..3).map(|_| "x".repeat(LogBuffer::KEPT_BYTES)));
+        let mut buffer = buffer((0..3).map(|_| "x".repeat(LogBuffer::KEPT_BYTES - LogBuffer::ENTRY_BYTES)));
         buffer.acknowledge(3);
         buffer.acknowledge(1);
         let (offset, entries) = batch(&buffer);
         assert_eq!(offset, 1);
         assert!(entries[0].starts_with("1 lines are missing"), "{}", entries[0]);
+    }
+
+    #[test]
+    fn empty_entries_that_are_acknowledged_are_forgotten_too() {
+        let mut buffer = buffer((0..100_000).map(|_| String::new()));
+        buffer.acknowledge(100_000);
+        assert_eq!(buffer.entries.len(), LogBuffer::KEPT_BYTES / LogBuffer::ENTRY_BYTES);
     }
 
     #[test]

@@ -53,28 +53,27 @@ pub(crate) async fn run(options: RunnerOptions, mut next_signal: impl AsyncFnMut
     let new_client =
         || Client::new(options.server.clone(), options.id.to_string(), held_jobs.clone(), options.retry_for);
     let client = new_client()?;
-    let engine = tokio::task::spawn_blocking(Engine::find).await.context("looking for a container engine")?;
     let drain = CancellationToken::new();
     let stop_now = CancellationToken::new();
-    let jobs = JobRunner {
-        client: client.clone(),
-        held_jobs: held_jobs.clone(),
-        work_dir: work_dir.clone(),
-        engine,
-        termination_grace: options.termination_grace,
-        stop_now: stop_now.clone(),
-    };
     let running = TaskTracker::new();
 
     let work = async {
+        let Some(engine) = drain.run_until_cancelled(Engine::find()).await else { return Ok(()) };
         let Some(registered) = drain.run_until_cancelled(register(&client, &options, engine)).await else {
             return Ok(());
         };
         registered?;
         let heart = heartbeat::spawn(new_client()?, options.heartbeat_interval, stop_now.clone())?;
         // Before the first job, which may need the room.
-        let left_over = move || workspace::remove_left_over(&work_dir, engine);
-        tokio::task::spawn_blocking(left_over).await.context("removing what a killed runner left")?;
+        workspace::remove_left_over(&work_dir, engine).await;
+        let jobs = JobRunner {
+            client: client.clone(),
+            held_jobs: held_jobs.clone(),
+            work_dir,
+            engine,
+            termination_grace: options.termination_grace,
+            stop_now: stop_now.clone(),
+        };
         ClaimLoop::new(client.clone(), jobs, running.clone()).run(options.parallel, &drain).await;
         running.close();
         tracing::info!(jobs = running.len(), "draining: no new claims");

@@ -1,5 +1,6 @@
 //! The reference runner as a process, against a server that is told what to do.
 
+mod containers;
 mod heartbeats;
 mod results;
 mod scripted_server;
@@ -328,37 +329,4 @@ async fn a_script_that_breaks_fails_its_job_and_says_where() {
         let error: &Value = &completion["result"]["error_message"];
         assert!(error.as_str().is_some_and(|error| error.contains(expected)), "{source}: {error}");
     }
-}
-
-#[tokio::test]
-async fn commands_of_a_stage_with_a_container_run_in_it() {
-    let server = ScriptedServer::start(Misbehaviour::default()).await;
-    let _runner = Runner::start(&server, &[]);
-    let source = "return { name = 'box', config = { env_vars = { GREETING = 'hi' } }, stages = {
-        { name = 'in', container = 'alpine:3', script = function()
-            process.run('echo $GREETING from $RIVET_JOB_ID', { cwd = 'sub' })
-            container.run('rust:1', { 'echo', 'a b' })
-        end },
-        { name = 'out', script = function() process.run('echo outside') end },
-    } }";
-    let job = server.launch(source, &json!({}));
-    assert_eq!(server.completion(job).await["status"], "Succeeded", "{:?}", server.messages(job));
-    let run = |directory| {
-        format!(
-            "podman run --rm --interactive --init --label rivet.job_id={job} \
-             --label rivet.workspace=WORKSPACE --volume WORKSPACE:/workspace:z --workdir {directory} --env CI --env GREETING --env RIVET_ATTEMPT --env RIVET_JOB_ID --env RIVET_PIPELINE_ID"
-        )
-    };
-    let expected = [
-        "stage in",
-        &run("/workspace/sub"),
-        "alpine:3: sh -c echo $GREETING from $RIVET_JOB_ID",
-        &format!("hi from {job}"),
-        &run("/workspace"),
-        "rust:1: echo a b",
-        "a b",
-        "stage out",
-        "outside",
-    ];
-    assert_eq!(server.messages(job), expected);
 }

@@ -113,6 +113,16 @@ impl ScriptedServer {
     /// Queues a job whose claim is answered with further members.
     pub(crate) fn launch_with(&self, source: &str, parameters: &Value, members: &Value) -> JobId {
         let job_id = JobId::generate();
+        self.queue(job_id, source, parameters, members);
+        job_id
+    }
+
+    /// Queues the next attempt of a job, with another script. The lease of the one before is lost.
+    pub(crate) fn launch_again(&self, job_id: JobId, source: &str) {
+        self.queue(job_id, source, &json!({}), &json!({ "attempt": 2 }));
+    }
+
+    fn queue(&self, job_id: JobId, source: &str, parameters: &Value, members: &Value) {
         let mut execution = json!({
             "job_id": job_id, "pipeline_id": PipelineId::generate(), "pipeline_source": source,
             "parameters": parameters, "lease_id": LeaseId::generate(), "attempt": 1,
@@ -126,7 +136,6 @@ impl ScriptedServer {
             knowledge.jobs.insert(job_id, Job { lease, execution, ..Job::default() });
             knowledge.queue.push_back(job_id);
         });
-        job_id
     }
 
     /// Changes what the server knows.
@@ -205,9 +214,8 @@ async fn heartbeat(State(shared): State<Shared>, headers: HeaderMap) -> Response
     if shared.0.borrow().refuses_heartbeats {
         return StatusCode::FORBIDDEN.into_response();
     }
-    let lost =
-        shared.0.borrow().jobs.values().any(|job| job.lost && Some(job.lease.as_str()) == lease(&headers));
-    if lost {
+    let is_held = |lease| shared.0.borrow().jobs.values().any(|job| !job.lost && job.lease == lease);
+    if lease(&headers).is_some_and(|lease| !is_held(lease)) {
         refusal(StatusCode::CONFLICT, "lease_lost")
     } else {
         with_cancellations(&shared, StatusCode::NO_CONTENT.into_response())

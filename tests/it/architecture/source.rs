@@ -43,8 +43,8 @@ pub(super) fn rust_files(folder: &str) -> Vec<Source> {
     files
 }
 
-/// The code without its comments. A `//` within a string also cuts the line there, which makes no difference to any
-/// rule.
+/// The code without its comments. A `//` within a string cuts its line there too, so nothing is found in the rest of
+/// that line.
 pub(super) fn code(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }

@@ -5,6 +5,7 @@ mod ids;
 mod table;
 
 use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -23,6 +24,12 @@ pub(super) use table::{Table, time};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of a request; one that follows a stream has none.
 const TIMEOUT: Duration = Duration::from_mins(1);
+/// The position of what a command recorded, which later requests name as the one that their answers must reflect: it
+/// may be another replica that answers them.
+const POSITION: &str = "Rivet-Position";
+const MIN_POSITION: &str = "Rivet-Min-Position";
+/// Marks an answer that does not reflect it.
+const STALE: &str = "Rivet-Stale";
 /// Rows of a list that are read at a time.
 const PAGE: usize = 100;
 
@@ -49,6 +56,10 @@ pub(super) struct ClientOptions {
 pub(super) struct Client {
     http: reqwest::Client,
     server: Url,
+    /// The highest position in any answer.
+    position: AtomicU64,
+    /// Whether the user was told of a stale answer.
+    told_stale: AtomicBool,
 }
 
 impl Client {
@@ -59,7 +70,8 @@ impl Client {
             .user_agent(concat!("rivet-cli/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("the HTTP client cannot be built")?;
-        Ok(Self { http, server: options.server.clone() })
+        let server = options.server.clone();
+        Ok(Self { http, server, position: AtomicU64::new(0), told_stale: AtomicBool::new(false) })
     }
 
     /// A request to a path below `/api`. The path is given in segments, which may contain any character.
@@ -114,10 +126,27 @@ impl Client {
         Ok((headers, body))
     }
 
-    /// Sends a request, and returns with the head of the answer.
+    /// Sends a request, and returns with the head of the answer, which reflects what earlier ones have recorded.
     pub(super) async fn answer(&self, request: RequestBuilder) -> anyhow::Result<Response> {
-        request.send().await.with_context(|| format!("no answer from {}", self.server))
+        let request = request.header(MIN_POSITION, self.position.load(Ordering::Relaxed));
+        let response = request.send().await.with_context(|| format!("no answer from {}", self.server))?;
+        if let Some(position) = position(response.headers()) {
+            self.position.fetch_max(position, Ordering::Relaxed);
+        }
+        if response.headers().contains_key(STALE) && !self.told_stale.swap(true, Ordering::Relaxed) {
+            tell_stale();
+        }
+        Ok(response)
     }
+}
+
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
+fn tell_stale() {
+    eprintln!("the server is behind: what it answers may not show the last changes");
+}
+
+fn position(headers: &HeaderMap) -> Option<u64> {
+    headers.get(POSITION)?.to_str().ok()?.parse().ok()
 }
 
 /// The query of the next page, from `Link`. Its path is not used, since a proxy may have changed it; it is that of

@@ -216,6 +216,8 @@ impl LogStream {
 struct End {
     status: JobStatus,
     reason: Option<String>,
+    /// What its runner reported as the error.
+    error_message: Option<String>,
     completed_at: Option<DateTime<Utc>>,
 }
 
@@ -224,21 +226,18 @@ impl End {
         job.status.is_terminal().then(|| Self {
             status: job.status,
             reason: job.reason.clone(),
+            error_message: job.result.as_ref().and_then(|result| result.error_message.clone()),
             completed_at: job.completed_at,
         })
     }
 
     fn of_event(event: &JobEvent) -> Option<Self> {
-        let (status, reason, at) = match event {
-            JobEvent::Completed(completed) => {
-                (completed.status, completed.reason.clone(), completed.completed_at)
+        let (status, reason, result, at) = match event {
+            JobEvent::Completed(it) => (it.status, it.reason.as_ref(), &it.result, it.completed_at),
+            JobEvent::Cancelled(it) => {
+                (JobStatus::Cancelled, it.reason.as_ref(), &it.result, it.cancelled_at)
             }
-            JobEvent::Cancelled(cancelled) => {
-                (JobStatus::Cancelled, cancelled.reason.clone(), cancelled.cancelled_at)
-            }
-            JobEvent::TimedOut(timed_out) => {
-                (JobStatus::TimedOut, Some(timed_out.reason.clone()), timed_out.timed_out_at)
-            }
+            JobEvent::TimedOut(it) => (JobStatus::TimedOut, Some(&it.reason), &it.result, it.timed_out_at),
             JobEvent::Launched(_)
             | JobEvent::Claimed(_)
             | JobEvent::Started(_)
@@ -249,7 +248,8 @@ impl End {
             | JobEvent::ReportRefused(_)
             | JobEvent::Purged(_) => return None,
         };
-        Some(Self { status, reason, completed_at: Some(at) })
+        let error_message = result.as_ref().and_then(|result| result.error_message.clone());
+        Some(Self { status, reason: reason.cloned(), error_message, completed_at: Some(at) })
     }
 }
 

@@ -4,6 +4,7 @@
 //! The workspace is mounted, and commands start in it. Containers carry the job's id and the workspace as labels, by
 //! which the runner finds those of a job that was stopped, and those that a killed runner left.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::rc::Rc;
 
@@ -15,6 +16,10 @@ use crate::runner::container::{label, label_of_workspace};
 
 /// Where the workspace is mounted in a container.
 const WORKSPACE: &str = "/workspace";
+
+/// How the names of variables begin that the engine's own program heeds.
+const OF_THE_ENGINE: [&str; 10] =
+    ["PATH", "HOME", "LANG", "LC_", "LD_", "TMPDIR", "XDG_", "CONTAINER", "DOCKER_", "PODMAN_"];
 
 /// The Lua table of the module.
 pub(super) fn module(lua: &Lua, job: &Rc<Job>) -> Result<Table> {
@@ -53,11 +58,27 @@ pub(super) fn command(job: &Job, image: &str, invocation: &Invocation) -> Result
         // The image does not know this user, who thus has no home in it.
         command.args(["--user", &user, "--env", &format!("HOME={WORKSPACE}")]);
     }
-    let environment = job.container_environment.borrow();
-    for (name, value) in environment.iter().chain(&invocation.env) {
-        command.arg("--env").arg(format!("{name}={value}"));
-    }
-    command.arg(image).args(&invocation.words);
     command.env_clear().envs(&*job.environment.borrow());
+    let mut environment = job.container_environment.borrow().clone();
+    environment.extend(invocation.env.clone());
+    declare(&mut command, &environment, &job.environment.borrow());
+    command.arg(image).args(&invocation.words);
     Ok(command)
+}
+
+/// Gives variables to the container. A value is taken from the environment of the engine's program, since any user of
+/// the machine can read a command line. But what the engine heeds is not changed for it.
+fn declare(
+    command: &mut Command,
+    variables: &BTreeMap<String, String>,
+    of_engine: &BTreeMap<String, String>,
+) {
+    for (name, value) in variables {
+        let is_heeded = OF_THE_ENGINE.iter().any(|prefix| name.starts_with(prefix));
+        if is_heeded && of_engine.get(name) != Some(value) {
+            command.arg("--env").arg(format!("{name}={value}"));
+        } else {
+            command.args(["--env", name]).env(name, value);
+        }
+    }
 }

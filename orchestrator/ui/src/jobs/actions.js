@@ -55,7 +55,7 @@ function CancelDialog({ job, onChange, onClose }) {
   >
     <p role="status">${hasEnded ? "It has ended meanwhile." : consequence}</p>
     <label class="field">Reason <input name="reason" maxlength="500" autocomplete="off" /></label>
-    ${isRunning && html`<label class="check"><input type="checkbox" name="force" /> End it after a minute even if the runner goes on</label>`}
+    ${isRunning && html`<label class="check"><input type="checkbox" name="force" /> End it without the runner if that does not stop it in time</label>`}
   <//>`;
 }
 
