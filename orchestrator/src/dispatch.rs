@@ -6,15 +6,16 @@
 //! whether there is a job for it, and leaves the rest of the line alone if not. An offer is only a hint, since the
 //! queue is a read model: the runner's claim still has to win, and one that loses goes back to its place in the line.
 //!
-//! `log_watcher` tells when the queue may have changed, `offers` queries it, `reservations` keeps a job from being
-//! offered twice, and `copies` handles requests that arrive more than once.
+//! `line` holds the waiting claims, `log_watcher` tells when the queue may have changed, `offers` queries it,
+//! `reservations` keeps a job from being offered twice, and `copies` handles requests that arrive more than once.
 
 mod copies;
+mod line;
 mod log_watcher;
 mod offers;
 mod reservations;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,8 +32,9 @@ use crate::clock::Clock;
 use crate::telemetry::chain;
 use copies::Requests;
 pub(crate) use copies::{RequestCopy, RequestName, Turn};
+use line::{Line, Waiting};
 use log_watcher::LogWatcher;
-use offers::{Offers, Places};
+use offers::Offers;
 pub(crate) use reservations::Reservation;
 use reservations::Reservations;
 
@@ -54,24 +56,6 @@ pub(crate) struct Dispatcher {
     arrived: Notify,
     reservations: Arc<Reservations>,
     requests: Arc<Requests>,
-}
-
-/// The waiting claims by the number of their place: the first is the one that arrived first.
-#[derive(Debug, Default)]
-struct Line {
-    places: BTreeMap<u64, Waiting>,
-    /// The places for which the queue has not been queried yet.
-    arrivals: BTreeSet<u64>,
-}
-
-/// A claim that waits for an offer.
-#[derive(Debug)]
-struct Waiting {
-    runner_id: RunnerId,
-    capabilities: Arc<Capabilities>,
-    offer: oneshot::Sender<Reservation>,
-    /// Whether its deadline has passed: it leaves the line after one more query that has nothing for it.
-    is_last_query: bool,
 }
 
 /// Why the queue is queried.
@@ -126,11 +110,10 @@ impl Dispatcher {
         let mut positions = read_models.watch();
         let mut reason = Reason::Queue;
         while !shutdown.is_cancelled() {
-            while !self.line().places.is_empty() {
+            loop {
                 match self.offer_jobs(reason, &read_models, &*clock).await {
-                    // There may be more than one query returns.
-                    Ok(1..) => reason = Reason::Queue,
-                    Ok(0) => break,
+                    Ok(true) => reason = Reason::Queue,
+                    Ok(false) => break,
                     Err(error) => {
                         tracing::warn!(error = %chain(&error), "the queue cannot be read");
                         self.line().places.retain(|_, waiting| !waiting.is_last_query);
@@ -176,76 +159,29 @@ impl Dispatcher {
         }
     }
 
-    /// Queries the queue, and offers the jobs in it to the claims in the line. Returns how many jobs it has offered.
+    /// Queries the queue, and offers the jobs in it to the claims in the line. Returns whether another query may have
+    /// more for some of them.
     async fn offer_jobs(
         &self,
         reason: Reason,
         read_models: &ReadModels,
         clock: &dyn Clock,
-    ) -> Result<usize, QueryError> {
+    ) -> Result<bool, QueryError> {
         let reservations = &self.reservations;
         reservations.forget_old();
         if reason == Reason::Arrival {
             let arrivals = self.line().arrivals();
             let offers = Offers::to(arrivals, read_models, clock, reservations).await?;
             if offers.is_empty() {
-                self.line().nothing_for(&offers);
-                return Ok(0);
+                let mut line = self.line();
+                offers.places.iter().for_each(|(place, _)| line.nothing_for(*place));
+                return Ok(false);
             }
         }
         // There is something for an arrival, but an earlier claim that may have it goes first.
         let everybody = self.line().everybody();
         let mut offers = Offers::to(everybody, read_models, clock, reservations).await?;
-        let mut line = self.line();
-        let count = line.hand_out(&mut offers, reservations);
-        if count == 0 {
-            line.nothing_for(&offers);
-        }
-        Ok(count)
-    }
-}
-
-impl Line {
-    fn arrivals(&self) -> Places {
-        let waiting = self.arrivals.iter().filter_map(|place| self.places.get_key_value(place));
-        waiting.map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities))).collect()
-    }
-
-    fn everybody(&self) -> Places {
-        self.places.iter().map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities))).collect()
-    }
-
-    /// Reserves each job for the first claim in the line that may have it, and wakes that claim.
-    fn hand_out(&mut self, offers: &mut Offers, reservations: &Arc<Reservations>) -> usize {
-        let mut count = 0;
-        for (place, queue) in offers.places.clone() {
-            if !self.places.contains_key(&place) {
-                continue;
-            }
-            let Some(offer) = offers.take(queue, reservations) else { continue };
-            let Some(waiting) = self.remove(place) else { continue };
-            // Where the claim has gone away, the reservation is dropped, and the job is there for the next.
-            if waiting.offer.send(reservations.reserve(offer)).is_ok() {
-                count += 1;
-            }
-        }
-        count
-    }
-
-    /// Notes that the queue has nothing for the places of these offers. Those whose deadline has passed leave the
-    /// line.
-    fn nothing_for(&mut self, offers: &Offers) {
-        for (place, _) in &offers.places {
-            self.arrivals.remove(place);
-            if self.places.get(place).is_some_and(|waiting| waiting.is_last_query) {
-                self.places.remove(place);
-            }
-        }
-    }
-
-    fn remove(&mut self, place: u64) -> Option<Waiting> {
-        self.arrivals.remove(&place);
-        self.places.remove(&place)
+        Ok(self.line().hand_out(&mut offers, reservations))
     }
 }
 
