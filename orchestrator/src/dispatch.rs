@@ -168,7 +168,7 @@ impl Dispatcher {
         clock: &dyn Clock,
     ) -> Result<bool, QueryError> {
         let reservations = &self.reservations;
-        reservations.forget_old();
+        reservations.forget(read_models.position());
         if reason == Reason::Arrival {
             let arrivals = self.line().arrivals();
             let offers = Offers::to(arrivals, read_models, clock, reservations).await?;

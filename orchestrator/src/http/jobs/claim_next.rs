@@ -179,13 +179,13 @@ impl Request {
                 Ok(None)
             }
             Err(ClaimError::Refused(_) | ClaimError::Undefined(_)) => {
-                offered.tried();
+                offered.lost();
                 Ok(None)
             }
             Err(ClaimError::Corrupt(stream, error)) => {
                 let (job_id, error) = (offered.job_id(), chain(&*error));
                 tracing::warn!(job.id = %job_id, stream.id = %stream, %error, "a job cannot be read, and is passed over");
-                offered.tried();
+                offered.lost();
                 Ok(None)
             }
             // A copy of this request has won a job at another replica: this one is for the next in line.
@@ -195,7 +195,7 @@ impl Request {
             }
             Err(ClaimError::Failed(error)) => {
                 // Not offered again at once: it would fail for the whole line, one after the other.
-                offered.tried();
+                offered.lost();
                 Err(error)
             }
         }
