@@ -15,7 +15,6 @@ mod log_watcher;
 mod offers;
 mod reservations;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -133,7 +132,7 @@ impl Dispatcher {
                     () = shutdown.cancelled() => return,
                     head = heads.next() => {
                         let Some(head) = head else { return };
-                        let may_free_a_job = watcher.read_until(head, self).await;
+                        let may_free_a_job = watcher.read_until(head).await;
                         if may_free_a_job && !self.line().places.is_empty() {
                             read_models.wait_for(head, READ_WAIT).await;
                             break Reason::Queue;
@@ -144,15 +143,13 @@ impl Dispatcher {
         }
     }
 
-    /// Takes over the capabilities of runners that have registered again while they wait. Their claims then count as
-    /// just arrived, so that the queue is queried with what they can do now.
-    fn update_capabilities(&self, capabilities: &HashMap<&RunnerId, &Capabilities>) {
+    /// Takes over the capabilities of a runner that has registered again while it waits. Its claims then count as just
+    /// arrived, so that the queue is queried with what it can do now.
+    pub(crate) fn update_capabilities(&self, runner_id: &RunnerId, capabilities: &Capabilities) {
         let Line { places, arrivals } = &mut *self.line();
         for (place, waiting) in places {
-            if let Some(now) = capabilities.get(&waiting.runner_id)
-                && *waiting.capabilities != **now
-            {
-                waiting.capabilities = Arc::new((*now).clone());
+            if waiting.runner_id == *runner_id && *waiting.capabilities != *capabilities {
+                waiting.capabilities = Arc::new(capabilities.clone());
                 arrivals.insert(*place);
                 self.arrived.notify_one();
             }
@@ -186,14 +183,14 @@ impl Dispatcher {
 }
 
 impl Place<'_> {
-    /// Waits in the line for a job that this runner should try to claim. `capabilities` are what it can do until it
-    /// registers again. `None` if there was no job until `deadline`; however soon that is, the queue is queried once.
-    /// Dropping the future gives up an offer that is on its way, but not the place.
-    pub(crate) async fn next_offer(
+    /// Enters the line, and waits in it for a job that this runner should try to claim. `capabilities` are what it can
+    /// do until it registers again. `None` if there was no job until `deadline`; however soon that is, the queue is
+    /// queried once. Dropping the future gives up an offer that is on its way, but not the place.
+    pub(crate) fn next_offer(
         &self,
         capabilities: Capabilities,
         deadline: tokio::time::Instant,
-    ) -> Option<Reservation> {
+    ) -> impl Future<Output = Option<Reservation>> {
         let (offer, mut offered) = oneshot::channel();
         let (runner_id, capabilities) = (self.runner_id.clone(), Arc::new(capabilities));
         let waiting = Waiting { runner_id, capabilities, offer, is_last_query: false };
@@ -203,11 +200,13 @@ impl Place<'_> {
             line.arrivals.insert(self.number);
         }
         self.dispatcher.arrived.notify_one();
-        if let Ok(offer) = tokio::time::timeout_at(deadline, &mut offered).await {
-            return offer.ok();
+        async move {
+            if let Ok(offer) = tokio::time::timeout_at(deadline, &mut offered).await {
+                return offer.ok();
+            }
+            self.deadline_passed();
+            offered.await.ok()
         }
-        self.deadline_passed();
-        offered.await.ok()
     }
 
     /// Leaves the line, unless the queue has not been queried for this place yet: then after that query.
