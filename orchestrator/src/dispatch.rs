@@ -171,7 +171,7 @@ impl Dispatcher {
             let offers = Offers::to(arrivals, read_models, clock, reservations).await?;
             if offers.is_empty() {
                 let mut line = self.line();
-                offers.places.iter().for_each(|(place, _)| line.nothing_for(*place));
+                offers.places.iter().for_each(|queried| line.nothing_for(queried));
                 return Ok(false);
             }
         }

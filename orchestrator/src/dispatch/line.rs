@@ -7,7 +7,7 @@ use rivet_events::id::RunnerId;
 use tokio::sync::oneshot;
 
 use super::Capabilities;
-use super::offers::{Offers, Places};
+use super::offers::{Offers, Places, Queried};
 use super::reservations::{Reservation, Reservations};
 
 /// The waiting claims by the number of their place: the first is the one that arrived first.
@@ -42,29 +42,38 @@ impl Line {
     /// another query may have more for those that got nothing.
     pub(super) fn hand_out(&mut self, offers: &mut Offers, reservations: &Arc<Reservations>) -> bool {
         let mut may_get_more = false;
-        for (place, queue) in offers.places.clone() {
-            if !self.places.contains_key(&place) {
+        for queried in offers.places.clone() {
+            if !self.is_as_queried(&queried) {
                 continue;
             }
-            if let Some(offer) = offers.take(queue, reservations) {
-                let Some(waiting) = self.remove(place) else { continue };
+            if let Some(offer) = offers.take(queried.queue, reservations) {
+                let Some(waiting) = self.remove(queried.place) else { continue };
                 // Where the claim has gone away, the reservation is dropped, and the job is there for the next.
                 drop(waiting.offer.send(reservations.reserve(offer)));
-            } else if offers.may_have_more(queue) {
+            } else if offers.may_have_more(queried.queue) {
                 may_get_more = true;
             } else {
-                self.nothing_for(place);
+                self.nothing_for(&queried);
             }
         }
         may_get_more
     }
 
     /// Notes that the queue has nothing for this place. If its deadline has passed, it leaves the line.
-    pub(super) fn nothing_for(&mut self, place: u64) {
-        self.arrivals.remove(&place);
-        if self.places.get(&place).is_some_and(|waiting| waiting.is_last_query) {
-            self.places.remove(&place);
+    pub(super) fn nothing_for(&mut self, queried: &Queried) {
+        if !self.is_as_queried(queried) {
+            return;
         }
+        self.arrivals.remove(&queried.place);
+        if self.places.get(&queried.place).is_some_and(|waiting| waiting.is_last_query) {
+            self.places.remove(&queried.place);
+        }
+    }
+
+    /// Whether somebody waits at this place, and the runner has not registered again since the query, which otherwise
+    /// says nothing about it.
+    fn is_as_queried(&self, Queried { place, capabilities, .. }: &Queried) -> bool {
+        self.places.get(place).is_some_and(|waiting| Arc::ptr_eq(&waiting.capabilities, capabilities))
     }
 
     pub(super) fn remove(&mut self, place: u64) -> Option<Waiting> {
@@ -78,17 +87,17 @@ mod tests {
     use super::*;
 
     /// A line in which each place waits for the queue of this number, with the receivers of its offers.
-    fn line(places: &[(u64, usize)]) -> (Line, Vec<oneshot::Receiver<Reservation>>) {
-        let mut line = Line::default();
-        let mut receivers = Vec::new();
-        for (place, _) in places {
+    fn line(places: &[(u64, usize)]) -> (Line, Vec<Queried>, Vec<oneshot::Receiver<Reservation>>) {
+        let (mut line, mut queried, mut receivers) = (Line::default(), Vec::new(), Vec::new());
+        for (place, queue) in places.iter().copied() {
             let (offer, receiver) = oneshot::channel();
             let (runner_id, capabilities) = ("r".parse().unwrap(), Arc::default());
-            line.places.insert(*place, Waiting { runner_id, capabilities, offer, is_last_query: true });
-            line.arrivals.insert(*place);
+            queried.push(Queried { place, capabilities: Arc::clone(&capabilities), queue });
+            line.places.insert(place, Waiting { runner_id, capabilities, offer, is_last_query: true });
+            line.arrivals.insert(place);
             receivers.push(receiver);
         }
-        (line, receivers)
+        (line, queried, receivers)
     }
 
     fn left(line: &Line) -> Vec<u64> {
@@ -97,9 +106,8 @@ mod tests {
 
     #[test]
     fn who_can_do_no_job_of_a_long_queue_leaves_while_others_are_served() {
-        let places = [(1, 0), (2, 1), (3, 1)];
-        let (mut line, mut receivers) = line(&places);
-        let mut offers = Offers::of(&places, &[(0, false), (1, true)]);
+        let (mut line, queried, mut receivers) = line(&[(1, 0), (2, 1), (3, 1)]);
+        let mut offers = Offers::of(queried, &[(0, false), (1, true)]);
         assert!(line.hand_out(&mut offers, &Arc::default()));
         assert_eq!(left(&line), [3], "its queue may have one more job");
         assert!(receivers.remove(1).try_recv().is_ok());
@@ -108,9 +116,17 @@ mod tests {
 
     #[test]
     fn a_queue_of_which_nothing_can_be_taken_is_not_queried_again_at_once() {
-        let places = [(1, 0)];
-        let (mut line, _receivers) = line(&places);
-        assert!(!line.hand_out(&mut Offers::of(&places, &[(0, true)]), &Arc::default()));
+        let (mut line, queried, _receivers) = line(&[(1, 0)]);
+        assert!(!line.hand_out(&mut Offers::of(queried, &[(0, true)]), &Arc::default()));
         assert!(left(&line).is_empty());
+    }
+
+    #[test]
+    fn who_registers_again_during_a_query_waits_for_the_next_one() {
+        let (mut line, queried, mut receivers) = line(&[(1, 0), (2, 1)]);
+        line.places.values_mut().for_each(|waiting| waiting.capabilities = Arc::default());
+        assert!(!line.hand_out(&mut Offers::of(queried, &[(1, false), (0, false)]), &Arc::default()));
+        assert_eq!((left(&line), line.arrivals.len()), (vec![1, 2], 2));
+        assert!(receivers.iter_mut().all(|receiver| receiver.try_recv().is_err()));
     }
 }

@@ -19,6 +19,15 @@ const CANDIDATES: usize = 200;
 /// arrives during the query has to wait for the next one.
 pub(super) type Places = Vec<(u64, Arc<Capabilities>)>;
 
+/// A place in the line, as it was before a query.
+#[derive(Debug, Clone)]
+pub(super) struct Queried {
+    pub(super) place: u64,
+    pub(super) capabilities: Arc<Capabilities>,
+    /// The number of its queue: runners that cover the same demands have the same one.
+    pub(super) queue: usize,
+}
+
 /// A queued job, as it is after so many attempts. One that is queued again after an attempt is another offer, which
 /// no old reservation hides.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,9 +48,8 @@ impl Offer {
 /// The jobs for the claims at some places.
 #[derive(Debug, Default)]
 pub(super) struct Offers {
-    /// The places in the line, in order, each with the number of its queue: runners that cover the same demands have
-    /// the same one.
-    pub(super) places: Vec<(u64, usize)>,
+    /// The places in the line, in order.
+    pub(super) places: Vec<Queried>,
     queues: Vec<Queue>,
     /// How many jobs of each concurrency group run, or are reserved.
     taken: HashMap<String, u64>,
@@ -124,7 +132,7 @@ fn has_place(taken: &HashMap<String, u64>, offer: &Offer) -> bool {
 async fn by_covered(
     places: Places,
     read_models: &ReadModels,
-) -> Result<(Vec<(u64, usize)>, Vec<Covered>), QueryError> {
+) -> Result<(Vec<Queried>, Vec<Covered>), QueryError> {
     let is_restricted = places.iter().any(|(_, capabilities)| capabilities.is_some());
     let demands = if is_restricted { job_queue::demands(read_models).await? } else { Demands::default() };
     let (mut of_capabilities, mut numbers, mut all) = (HashMap::new(), HashMap::new(), Vec::new());
@@ -138,7 +146,8 @@ async fn by_covered(
     let numbered = places
         .into_iter()
         .map(|(place, capabilities)| {
-            (place, *of_capabilities.entry(capabilities).or_insert_with_key(&mut number))
+            let queue = of_capabilities.entry(Arc::clone(&capabilities)).or_insert_with_key(&mut number);
+            Queried { place, capabilities, queue: *queue }
         })
         .collect();
     Ok((numbered, all))
@@ -154,11 +163,11 @@ mod tests {
 
     impl Offers {
         /// Queues of so many jobs, cut or not, for these places.
-        pub(in crate::dispatch) fn of(places: &[(u64, usize)], queues: &[(usize, bool)]) -> Self {
+        pub(in crate::dispatch) fn of(places: Vec<Queried>, queues: &[(usize, bool)]) -> Self {
             let job = || Offer { job_id: JobId::generate(), attempts: 0, group: None };
             let jobs = |count| std::iter::repeat_with(job).take(count).collect();
             let queues = queues.iter().map(|(count, is_cut)| Queue { jobs: jobs(*count), is_cut: *is_cut });
-            Self { places: places.to_vec(), queues: queues.collect(), ..Self::default() }
+            Self { places, queues: queues.collect(), ..Self::default() }
         }
     }
 
