@@ -12,7 +12,9 @@ use rivet_events::contacts::Contacts;
 use rivet_events::database::{Database, DatabaseError};
 use rivet_events::deliveries::Deliveries;
 use rivet_events::log::{self, EventLog, LogSettings, ReadError, StoreError};
+use rivet_events::runner::{RunnerEvent, RunnerLost, RunnerRemoved};
 use rivet_events::segments::{Archive, Objects};
+use rivet_events::{Envelope, Event};
 use rivet_projections::ReadModels;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -176,8 +178,9 @@ fn spawn_workers(
     workers.spawn(async move { read_models.run(stop).await });
 
     let (commands, head, stop) = (state.commands.clone(), state.began_at, drained.clone());
-    let liveness = state.liveness.clone();
-    workers.spawn(async move { commands.follow(head, &liveness, stop).await });
+    let (liveness, dispatcher) = (state.liveness.clone(), state.dispatcher.clone());
+    let tell = move |envelope: &Envelope| tell_of_runner(envelope, &liveness, &dispatcher);
+    workers.spawn(async move { commands.follow(head, tell, stop).await });
 
     let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
     let (log, queue, stop) = (state.commands.log().clone(), state.read_models.clone(), drained.clone());
@@ -221,4 +224,20 @@ fn spawn_workers(
         state.config.clone(),
     );
     workers.spawn(webhooks.run(shutdown.clone()));
+}
+
+/// Tells the parts that keep something of a runner what an event of the log changes in it: a removed or lost runner has
+/// its next contact recorded, and one that waits is offered jobs by what it has registered last.
+fn tell_of_runner(envelope: &Envelope, liveness: &Liveness, dispatcher: &Dispatcher) {
+    let Event::Runner(event) = &envelope.event else { return };
+    match event {
+        RunnerEvent::Registered(registered) => {
+            dispatcher.update_capabilities(&registered.runner_id, &registered.capabilities);
+        }
+        RunnerEvent::Removed(RunnerRemoved { runner_id, .. })
+        | RunnerEvent::Lost(RunnerLost { runner_id, .. }) => {
+            liveness.unrecorded(runner_id, envelope.sequence);
+        }
+        RunnerEvent::HeartbeatRecorded(_) | RunnerEvent::Returned(_) => {}
+    }
 }

@@ -7,10 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{self, TryStreamExt as _};
 use rivet_events::id::{JobId, PipelineId};
-use rivet_events::pipeline::ConcurrencyPolicy;
-use rivet_events::{Metadata, StreamId, Version};
-use rivet_projections::job_queue::{self, QueuedJob};
-use rivet_projections::{QueryError, ReadModels};
+use rivet_events::{Metadata, Position, StreamId, Version};
+use rivet_projections::{QueryError, ReadModels, job_queue};
 
 use crate::commands::{Commands, NotRecorded, metadata, metadata_after};
 use crate::domain::job::{CancelJob, JobCommand};
@@ -52,34 +50,31 @@ pub(crate) async fn cancel_waiting(
     }
 }
 
-/// Finds the newest job of a concurrency group with the policy `cancel_older`, and cancels the queued and running jobs
-/// of the group that are older than it.
+/// Cancels the queued and running jobs of a concurrency group that were launched before this job of it, which has the
+/// policy `cancel_older`.
 pub(crate) async fn cancel_older(
     commands: &Commands,
     read_models: &ReadModels,
     group: &str,
+    (launched_at, newest): (Position, JobId),
     now: DateTime<Utc>,
 ) -> Result<(), CancelError> {
-    let (mut members, mut newest, mut last) = (Vec::new(), None, None);
+    let (mut older, mut last) = (Vec::new(), None);
     loop {
-        let page = job_queue::of_group(read_models, group, last.as_ref(), PAGE).await?;
-        let place = |job: &QueuedJob| (job.launched_at, job.job_id);
-        members.extend(page.iter().map(place));
-        newest = newest.max(page.iter().filter(|job| cancels_older(job)).map(place).max());
+        let page = job_queue::older_of_group(read_models, group, launched_at, last.as_ref(), PAGE).await?;
+        older.extend(page.iter().map(|job| job.job_id));
         last = page.into_iter().next_back();
         if last.is_none() {
             break;
         }
     }
-    let Some((launched_at, newest)) = newest else { return Ok(()) };
-    members.retain(|(position, _)| *position < launched_at);
-    if members.is_empty() {
+    if older.is_empty() {
         return Ok(());
     }
     let launch = (StreamId::job(newest), Version(1));
     let metadata = metadata_of(commands, "superseded", launch).await;
-    let older = members.into_iter().map(|(_, job_id)| job_id);
-    cancel_all(commands, "superseded", &metadata, older, &format!("superseded by job {newest}"), now).await
+    let reason = format!("superseded by job {newest}");
+    cancel_all(commands, "superseded", &metadata, older.into_iter(), &reason, now).await
 }
 
 /// The metadata of the cancels that follow from an event: the last one of a stream up to a version. A cause that cannot
@@ -115,8 +110,4 @@ async fn cancel_all(
         })
         .await?;
     Ok(())
-}
-
-fn cancels_older(job: &QueuedJob) -> bool {
-    job.concurrency.as_ref().is_some_and(|concurrency| concurrency.policy == ConcurrencyPolicy::CancelOlder)
 }

@@ -6,15 +6,15 @@
 //! whether there is a job for it, and leaves the rest of the line alone if not. An offer is only a hint, since the
 //! queue is a read model: the runner's claim still has to win, and one that loses goes back to its place in the line.
 //!
-//! `log_watcher` tells when the queue may have changed, `offers` queries it, `reservations` keeps a job from being
-//! offered twice, and `copies` handles requests that arrive more than once.
+//! `line` holds the waiting claims, `log_watcher` tells when the queue may have changed, `offers` queries it,
+//! `reservations` keeps a job from being offered twice, and `copies` handles requests that arrive more than once.
 
 mod copies;
+mod line;
 mod log_watcher;
 mod offers;
 mod reservations;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -31,8 +31,9 @@ use crate::clock::Clock;
 use crate::telemetry::chain;
 use copies::Requests;
 pub(crate) use copies::{RequestCopy, RequestName, Turn};
+use line::{Line, Waiting};
 use log_watcher::LogWatcher;
-use offers::{Offers, Places};
+use offers::Offers;
 pub(crate) use reservations::Reservation;
 use reservations::Reservations;
 
@@ -54,24 +55,6 @@ pub(crate) struct Dispatcher {
     arrived: Notify,
     reservations: Arc<Reservations>,
     requests: Arc<Requests>,
-}
-
-/// The waiting claims by the number of their place: the first is the one that arrived first.
-#[derive(Debug, Default)]
-struct Line {
-    places: BTreeMap<u64, Waiting>,
-    /// The places for which the queue has not been queried yet.
-    arrivals: BTreeSet<u64>,
-}
-
-/// A claim that waits for an offer.
-#[derive(Debug)]
-struct Waiting {
-    runner_id: RunnerId,
-    capabilities: Arc<Capabilities>,
-    offer: oneshot::Sender<Reservation>,
-    /// Whether its deadline has passed: it leaves the line after one more query that has nothing for it.
-    is_last_query: bool,
 }
 
 /// Why the queue is queried.
@@ -126,11 +109,10 @@ impl Dispatcher {
         let mut positions = read_models.watch();
         let mut reason = Reason::Queue;
         while !shutdown.is_cancelled() {
-            while !self.line().places.is_empty() {
+            loop {
                 match self.offer_jobs(reason, &read_models, &*clock).await {
-                    // There may be more than one query returns.
-                    Ok(1..) => reason = Reason::Queue,
-                    Ok(0) => break,
+                    Ok(true) => reason = Reason::Queue,
+                    Ok(false) => break,
                     Err(error) => {
                         tracing::warn!(error = %chain(&error), "the queue cannot be read");
                         self.line().places.retain(|_, waiting| !waiting.is_last_query);
@@ -150,7 +132,7 @@ impl Dispatcher {
                     () = shutdown.cancelled() => return,
                     head = heads.next() => {
                         let Some(head) = head else { return };
-                        let may_free_a_job = watcher.read_until(head, self).await;
+                        let may_free_a_job = watcher.read_until(head).await;
                         if may_free_a_job && !self.line().places.is_empty() {
                             read_models.wait_for(head, READ_WAIT).await;
                             break Reason::Queue;
@@ -161,103 +143,54 @@ impl Dispatcher {
         }
     }
 
-    /// Takes over the capabilities of runners that have registered again while they wait. Their claims then count as
-    /// just arrived, so that the queue is queried with what they can do now.
-    fn update_capabilities(&self, capabilities: &HashMap<&RunnerId, &Capabilities>) {
+    /// Takes over the capabilities of a runner that has registered again while it waits. Its claims then count as just
+    /// arrived, so that the queue is queried with what it can do now.
+    pub(crate) fn update_capabilities(&self, runner_id: &RunnerId, capabilities: &Capabilities) {
         let Line { places, arrivals } = &mut *self.line();
         for (place, waiting) in places {
-            if let Some(now) = capabilities.get(&waiting.runner_id)
-                && *waiting.capabilities != **now
-            {
-                waiting.capabilities = Arc::new((*now).clone());
+            if waiting.runner_id == *runner_id && *waiting.capabilities != *capabilities {
+                waiting.capabilities = Arc::new(capabilities.clone());
                 arrivals.insert(*place);
                 self.arrived.notify_one();
             }
         }
     }
 
-    /// Queries the queue, and offers the jobs in it to the claims in the line. Returns how many jobs it has offered.
+    /// Queries the queue, and offers the jobs in it to the claims in the line. Returns whether another query may have
+    /// more for some of them.
     async fn offer_jobs(
         &self,
         reason: Reason,
         read_models: &ReadModels,
         clock: &dyn Clock,
-    ) -> Result<usize, QueryError> {
+    ) -> Result<bool, QueryError> {
         let reservations = &self.reservations;
-        reservations.forget_old();
+        reservations.forget(read_models.position());
         if reason == Reason::Arrival {
             let arrivals = self.line().arrivals();
             let offers = Offers::to(arrivals, read_models, clock, reservations).await?;
             if offers.is_empty() {
-                self.line().nothing_for(&offers);
-                return Ok(0);
+                let mut line = self.line();
+                offers.places.iter().for_each(|queried| line.nothing_for(queried));
+                return Ok(false);
             }
         }
         // There is something for an arrival, but an earlier claim that may have it goes first.
         let everybody = self.line().everybody();
         let mut offers = Offers::to(everybody, read_models, clock, reservations).await?;
-        let mut line = self.line();
-        let count = line.hand_out(&mut offers, reservations);
-        if count == 0 {
-            line.nothing_for(&offers);
-        }
-        Ok(count)
-    }
-}
-
-impl Line {
-    fn arrivals(&self) -> Places {
-        let waiting = self.arrivals.iter().filter_map(|place| self.places.get_key_value(place));
-        waiting.map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities))).collect()
-    }
-
-    fn everybody(&self) -> Places {
-        self.places.iter().map(|(place, waiting)| (*place, Arc::clone(&waiting.capabilities))).collect()
-    }
-
-    /// Reserves each job for the first claim in the line that may have it, and wakes that claim.
-    fn hand_out(&mut self, offers: &mut Offers, reservations: &Arc<Reservations>) -> usize {
-        let mut count = 0;
-        for (place, queue) in offers.places.clone() {
-            if !self.places.contains_key(&place) {
-                continue;
-            }
-            let Some(offer) = offers.take(queue, reservations) else { continue };
-            let Some(waiting) = self.remove(place) else { continue };
-            // Where the claim has gone away, the reservation is dropped, and the job is there for the next.
-            if waiting.offer.send(reservations.reserve(offer)).is_ok() {
-                count += 1;
-            }
-        }
-        count
-    }
-
-    /// Notes that the queue has nothing for the places of these offers. Those whose deadline has passed leave the
-    /// line.
-    fn nothing_for(&mut self, offers: &Offers) {
-        for (place, _) in &offers.places {
-            self.arrivals.remove(place);
-            if self.places.get(place).is_some_and(|waiting| waiting.is_last_query) {
-                self.places.remove(place);
-            }
-        }
-    }
-
-    fn remove(&mut self, place: u64) -> Option<Waiting> {
-        self.arrivals.remove(&place);
-        self.places.remove(&place)
+        Ok(self.line().hand_out(&mut offers, reservations))
     }
 }
 
 impl Place<'_> {
-    /// Waits in the line for a job that this runner should try to claim. `capabilities` are what it can do until it
-    /// registers again. `None` if there was no job until `deadline`; however soon that is, the queue is queried once.
-    /// Dropping the future gives up an offer that is on its way, but not the place.
-    pub(crate) async fn next_offer(
+    /// Enters the line, and waits in it for a job that this runner should try to claim. `capabilities` are what it can
+    /// do until it registers again. `None` if there was no job until `deadline`; however soon that is, the queue is
+    /// queried once. Dropping the future gives up an offer that is on its way, but not the place.
+    pub(crate) fn next_offer(
         &self,
         capabilities: Capabilities,
         deadline: tokio::time::Instant,
-    ) -> Option<Reservation> {
+    ) -> impl Future<Output = Option<Reservation>> {
         let (offer, mut offered) = oneshot::channel();
         let (runner_id, capabilities) = (self.runner_id.clone(), Arc::new(capabilities));
         let waiting = Waiting { runner_id, capabilities, offer, is_last_query: false };
@@ -267,11 +200,13 @@ impl Place<'_> {
             line.arrivals.insert(self.number);
         }
         self.dispatcher.arrived.notify_one();
-        if let Ok(offer) = tokio::time::timeout_at(deadline, &mut offered).await {
-            return offer.ok();
+        async move {
+            if let Ok(offer) = tokio::time::timeout_at(deadline, &mut offered).await {
+                return offer.ok();
+            }
+            self.deadline_passed();
+            offered.await.ok()
         }
-        self.deadline_passed();
-        offered.await.ok()
     }
 
     /// Leaves the line, unless the queue has not been queried for this place yet: then after that query.

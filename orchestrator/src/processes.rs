@@ -130,14 +130,17 @@ impl Processes {
     }
 
     async fn sweep(&self, now: DateTime<Utc>, since: DateTime<Utc>) -> Result<(), SweepError> {
-        let grace_is_over = (now - since).to_std().is_ok_and(|time| time >= self.config.startup_grace());
+        let grace_is_over = has_passed(self.config.startup_grace(), since, now);
         // First, so that they are read in every sweep that gets as far as the store.
         let contacts = self.contacts(now, since).await?;
         deleted_pipelines::reconcile(self, now).await?;
         superseded::reconcile(self, now).await?;
         deadlines::reconcile_queued(self, now).await?;
         self.sweep_running(&contacts, grace_is_over).await?;
-        if grace_is_over {
+        // Later, and not with a later last contact as elsewhere: the event tells when the runner was last seen.
+        let offline_after = self.config.runner_offline_after;
+        if grace_is_over && contacts.listening_since.is_none_or(|since| has_passed(offline_after, since, now))
+        {
             lost_runners::reconcile(self, &contacts, now).await?;
         }
         Ok(())
@@ -180,6 +183,10 @@ impl Processes {
         let heard = self.contacts.heard(longest.saturating_mul(2)).await.map_err(SweepError::Contacts)?;
         Ok(LastContacts { processes: self, heard, listening_since, now })
     }
+}
+
+fn has_passed(time: Duration, since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    (now - since).to_std().is_ok_and(|passed| passed >= time)
 }
 
 /// The last contacts of runners, with this process, with other replicas, or recorded in the log.

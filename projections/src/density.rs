@@ -12,7 +12,7 @@ use rivet_events::log::{EventLog, ReadError};
 use rivet_events::{Envelope, Event, Position, StreamId, StreamType, Version};
 
 pub(crate) use self::archive::check_archive;
-use self::archive::{Segments, segments};
+use self::archive::{Segments, is_removed, segments};
 use crate::bulk::Events;
 use crate::verify::{self, MAX_REPORTED};
 
@@ -22,8 +22,7 @@ pub(crate) struct Density {
     position: u64,
     /// A bitmap of the positions that were seen.
     seen: Vec<u64>,
-    /// The last sequence of each stream.
-    sequences: HashMap<StreamId, Version>,
+    streams: HashMap<StreamId, SeenStream>,
     /// For job logs whose first event seen is not their first one: the sequence before it. The archive should have
     /// those up to there.
     begun: HashMap<StreamId, Version>,
@@ -31,6 +30,14 @@ pub(crate) struct Density {
     pub(crate) faults: Vec<String>,
     /// Events that this build cannot read.
     pub(crate) unreadable: Vec<String>,
+}
+
+/// The part of a stream that was seen so far.
+struct SeenStream {
+    /// The position of its first event.
+    first: Position,
+    /// The sequence of its last event.
+    last: Version,
 }
 
 impl Density {
@@ -62,15 +69,15 @@ impl Density {
                 format!("{name} of {stream} at position {position} cannot be read: {error}"),
             );
         }
-        match self.sequences.entry(stream.clone()) {
-            Entry::Occupied(mut last) => {
-                let before = last.insert(sequence);
+        match self.streams.entry(stream.clone()) {
+            Entry::Occupied(mut seen) => {
+                let before = std::mem::replace(&mut seen.get_mut().last, sequence);
                 if sequence.0 != before.0 + 1 {
                     self.report(format!("sequence {sequence} of {stream} follows {before}"));
                 }
             }
             Entry::Vacant(first) => {
-                first.insert(sequence);
+                first.insert(SeenStream { first: position, last: sequence });
                 let before = Version(sequence.0.saturating_sub(1));
                 if before.0 > 0 && stream.kind == StreamType::JobLog {
                     self.begun.insert(stream.clone(), before);
@@ -85,9 +92,13 @@ impl Density {
     /// and not one for each of its events.
     pub(crate) async fn complete(&mut self, log: &dyn EventLog) -> Result<(), ReadError> {
         let (mut archived, mut unread) = (Vec::new(), Vec::new());
-        let Segments { kept, removed_events } = segments(log).await?;
+        let Segments { kept, mut removed_events } = segments(log).await?;
         for segment in kept {
             if let Err(fault) = self.see_segment(log.archive(), &segment, &mut archived).await? {
+                if is_removed(log.archive(), &segment).await? {
+                    removed_events += segment.recorded.events;
+                    continue;
+                }
                 let SegmentArchived { segment, events, first_position, last_position, .. } = segment.recorded;
                 self.report(format!(
                     "segment {segment} of the archive, with {events} events of positions {first_position} to {last_position}: {fault}"

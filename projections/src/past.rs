@@ -1,13 +1,14 @@
 //! Time travel: read models as they were at an earlier position of the log, made by the same folds from the streams
 //! that were alive then.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use rivet_events::log::ReadError;
-use rivet_events::{Envelope, Event, Position, StreamId, StreamType, Version};
+use rivet_events::{Envelope, Position, StreamId, StreamType, Version};
 
+use crate::folding::{self, Upsert};
 use crate::lifetimes;
 use crate::projection::Projection;
 use crate::query::QueryError;
@@ -42,7 +43,7 @@ impl ReadModels {
         let rows = stream::iter(streams)
             .map(|stream| async move {
                 let events = self.events_until(&stream, position, skipped).await?;
-                Ok::<_, PastError>(fold::<P>(&events))
+                Ok::<_, PastError>(rows::<P>(&events))
             })
             .buffer_unordered(CONCURRENT_READS);
         rows.try_concat().await
@@ -80,7 +81,7 @@ impl ReadModels {
             .await?;
         let mut events: Vec<Arc<Envelope>> = events.into_iter().flatten().collect();
         events.sort_unstable_by_key(|envelope| envelope.position);
-        Ok(fold::<P>(&events))
+        Ok(rows::<P>(&events))
     }
 
     /// The row that a read model had at a position, if that row is made of one stream only.
@@ -90,11 +91,10 @@ impl ReadModels {
         position: Position,
     ) -> Result<Option<P::Row>, ReadError> {
         let skipped = self.skipped(P::NAME).await?;
-        Ok(fold::<P>(&self.events_until(stream, position, &skipped).await?).pop())
+        Ok(rows::<P>(&self.events_until(stream, position, &skipped).await?).pop())
     }
 
-    /// The events of a stream as a read model gets them: without skipped ones, and only up to the first one that
-    /// cannot be read.
+    /// The events of a stream as a read model gets them: without skipped ones.
     async fn events_until(
         &self,
         stream: &StreamId,
@@ -103,21 +103,28 @@ impl ReadModels {
     ) -> Result<Vec<Arc<Envelope>>, ReadError> {
         let mut events = self.inner.log.read_stream(stream, Version::default()).await?;
         events.retain(|envelope| envelope.position <= position && !skipped.contains(&envelope.position));
-        let is_readable = |envelope: &Arc<Envelope>| !matches!(envelope.event, Event::Unreadable(_));
-        let seen = events.iter().take_while(|envelope| is_readable(envelope)).count();
-        events.truncate(seen);
         Ok(events)
     }
 }
 
-fn fold<P: Projection>(events: &[Arc<Envelope>]) -> Vec<P::Row> {
-    let mut rows: HashMap<String, P::Row> = HashMap::new();
-    for envelope in events.iter().filter(|envelope| P::STREAMS.contains(&envelope.stream.kind)) {
-        let Some(key) = P::key(envelope) else { continue };
-        let row = rows.remove(&key);
-        if let Some(row) = P::apply(row, envelope) {
-            rows.insert(key, row);
-        }
+/// The rows that these events make. As in the live read model, an event that cannot be applied parks its stream.
+fn rows<P: Projection>(events: &[Arc<Envelope>]) -> Vec<P::Row> {
+    let changes = folding::fold::<P>(folding::touched::<P>(events, &HashSet::new()), events);
+    let row = |upsert: Upsert| serde_json::from_str(&upsert.document);
+    let rows: Result<_, _> = changes.upserts.into_iter().map(row).collect();
+    rows.expect("invariant: a row can be read as it was written")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folding::tests::Counter;
+    use crate::testing::{Scene, log_of};
+
+    #[test]
+    fn an_event_that_panics_leaves_the_row_as_it_was_before() {
+        let scene = Scene::new(1);
+        let events = [scene.launch(0), scene.claim(1, 1), scene.cancel(1, 2), scene.start(1, 3)];
+        assert_eq!(rows::<Counter>(&log_of(events)), [2]);
     }
-    rows.into_values().collect()
 }

@@ -16,7 +16,10 @@ use rivet_tests::wait::{eventually, throughout, until_shown};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 
-on_both_stores! { a_holder_that_speaks_after_a_downtime_keeps_its_job }
+on_both_stores! {
+    a_holder_that_speaks_after_a_downtime_keeps_its_job,
+    silence_during_a_downtime_counts_against_nobody,
+}
 
 /// Longer than any lease.
 const DOWN: Duration = Duration::from_mins(20);
@@ -102,6 +105,47 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
     .await;
     holder.complete(&kept, &success()).await.expect(204);
     until_shown(&api, "/api/runners/silent", "status", "Offline").await;
+    verify(&api, &store).await;
+    server.stop().await;
+}
+
+/// With a lease that is shorter than the silence that other rules allow.
+async fn silence_during_a_downtime_counts_against_nobody(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let config = || Config { lease: Duration::from_secs(30), ..config(&store) };
+    let server = LocalServer::start(config(), clock.clone()).await;
+    let api = server.client();
+    api.register("idle", &[]).await.expect(200);
+    let job = launched(&api, &new_pipeline_with(&api, &json!({})).await).await;
+    api.claim(&job, "quiet").await.expect(200);
+    api.set_status(&job, "Running").await.expect(204);
+    api.cancel(&job).await.expect(204);
+    server.stop().await;
+    pass_time(&clock, &store, kind).await;
+
+    let server = LocalServer::start(config(), clock.clone()).await;
+    let api = server.client();
+    let status = async |path: &str| api.get(path).await.expect(200)["status"].clone();
+    let (its_path, idle) = (format!("/api/jobs/{job}"), "/api/runners/idle");
+    // In steps so short that the server does not take itself for suspended.
+    let step = Duration::from_secs(2);
+    let mut left = config().lease + Duration::from_secs(20);
+    throughout(Duration::from_secs(4), async || {
+        if !left.is_zero() {
+            clock.advance(step);
+            left -= step;
+        }
+        assert_eq!((status(&its_path).await, status(idle).await), (json!("Running"), json!("Online")));
+    })
+    .await;
+    for (path, expected) in [(its_path.as_str(), "Cancelled"), (idle, "Offline")] {
+        eventually(expected, async || {
+            clock.advance(step);
+            (status(path).await == expected).then_some(())
+        })
+        .await;
+    }
     verify(&api, &store).await;
     server.stop().await;
 }

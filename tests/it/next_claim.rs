@@ -146,15 +146,26 @@ async fn only_what_a_runner_can_do_is_given_to_it(kind: StoreKind) {
 
 async fn a_runner_that_registers_anew_while_it_waits_is_given_what_it_can_do_now(kind: StoreKind) {
     let app = TestApp::start(kind).await;
-    let api = app.client();
-    let gpu = new_demanding_pipeline(&api, &["gpu"]).await;
+    register_anew(&app.client(), &app.client()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runner_that_registers_anew_at_another_replica_is_given_what_it_can_do_now() {
+    let store = Store::create(StoreKind::Postgres).await;
+    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
+    register_anew(&one.client(), &other.client()).await;
+}
+
+/// Two runners wait at one replica, and register again, perhaps at another one.
+async fn register_anew(api: &Client, elsewhere: &Client) {
+    let gpu = new_demanding_pipeline(api, &["gpu"]).await;
     api.register("less", &["gpu"]).await.expect(200);
     api.register("more", &[]).await.expect(200);
     let meanwhile = async {
-        until_so_many_wait(&api, 2).await;
-        api.register("less", &[]).await.expect(200);
-        let job = launched(&api, &gpu).await;
-        api.register("more", &["gpu"]).await.expect(200);
+        until_so_many_wait(api, 2).await;
+        elsewhere.register("less", &[]).await.expect(200);
+        let job = launched(api, &gpu).await;
+        elsewhere.register("more", &["gpu"]).await.expect(200);
         job
     };
     let waiting = join(api.claim_next("less", 10_000), api.claim_next("more", 50_000));

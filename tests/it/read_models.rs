@@ -4,9 +4,11 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId};
-use rivet_events::job::JobStatus;
+use rivet_events::job::{JobEvent, JobStatus};
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
-use rivet_events::{Event, StreamId};
+use rivet_events::pipeline::ConcurrencyPolicy;
+use rivet_events::{Event, Position, StreamId};
+use rivet_projections::job_queue::QueuedJob;
 use rivet_projections::jobs::{self, Job, JobFilter};
 use rivet_projections::pipelines::PipelineFilter;
 use rivet_projections::runners::{RunnerFilter, RunnerStatus};
@@ -187,12 +189,59 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(kind: StoreKind) {
             assert!(running < u64::from(concurrency.limit), "a full group is not offered");
             let held = job_queue::held_of_group(read_models, &concurrency.group, 100).await.unwrap();
             assert_eq!(held.len() as u64, running);
-            let group = job_queue::of_group(read_models, &concurrency.group, None, 100).await.unwrap();
+            let group = older(read_models, &concurrency.group, HEAD, None).await;
             let place = group.iter().position(|member| member.job_id == job.job_id).expect("it waits");
-            let rest = job_queue::of_group(read_models, &concurrency.group, Some(job), 100).await;
-            assert_eq!(rest.unwrap(), group[place + 1..]);
+            let rest = older(read_models, &concurrency.group, HEAD, Some(job)).await;
+            assert_eq!(rest, group[place + 1..]);
         }
     }
+}
+
+/// A position that no log here has reached.
+const HEAD: Position = Position(1_000_000);
+
+async fn older(
+    read_models: &ReadModels,
+    group: &str,
+    before: Position,
+    after: Option<&QueuedJob>,
+) -> Vec<QueuedJob> {
+    job_queue::older_of_group(read_models, group, before, after, 100).await.unwrap()
+}
+
+async fn the_newest_job_that_cancels_older_ones_is_found_in_each_group(kind: StoreKind) {
+    let (_store, process) = Process::of(kind).await;
+    let running = process.start();
+    let mut told = stories(11, 100);
+    for (n, event) in told.iter_mut().flat_map(|(_, events)| events).enumerate() {
+        if let Event::Job(JobEvent::Launched(launched)) = event
+            && let Some(concurrency) = launched.concurrency.as_mut().filter(|_| n % 2 == 0)
+        {
+            concurrency.policy = ConcurrencyPolicy::CancelOlder;
+        }
+    }
+    process.tell_all(&told, 1).await;
+    process.caught_up().await;
+    running.stop().await;
+
+    let read_models = &process.read_models;
+    let mut expected = Vec::new();
+    for group in (0..7).map(|n| format!("group {n}")) {
+        let members = older(read_models, &group, HEAD, None).await;
+        let cancels = |job: &&QueuedJob| {
+            let policy = job.concurrency.as_ref().map(|concurrency| concurrency.policy);
+            policy == Some(ConcurrencyPolicy::CancelOlder)
+        };
+        let newest = members.iter().filter(cancels).max_by_key(|job| job.launched_at);
+        if let Some(newest) = newest {
+            let is_older = |job: &&QueuedJob| job.launched_at < newest.launched_at;
+            let cancelled: Vec<QueuedJob> = members.iter().filter(is_older).cloned().collect();
+            assert_eq!(older(read_models, &group, newest.launched_at, None).await, cancelled);
+        }
+        expected.extend(newest.cloned());
+    }
+    assert!(!expected.is_empty());
+    assert_eq!(job_queue::cancelling(read_models).await.unwrap(), expected);
 }
 
 async fn a_log_is_read_in_pages_of_bounded_size(kind: StoreKind) {
@@ -273,6 +322,7 @@ on_both_stores! {
     a_row_is_found_as_it_was_told,
     runners_are_listed_with_what_they_hold,
     a_runner_is_offered_what_it_may_claim_in_claim_order,
+    the_newest_job_that_cancels_older_ones_is_found_in_each_group,
     a_log_is_read_in_pages_of_bounded_size,
     an_event_that_cannot_be_read_parks_its_stream_and_stops_nothing,
 }

@@ -3,8 +3,8 @@
 
 use rivet_tests::client::Client;
 use rivet_tests::sample::{
-    entry, failure, history, ids, launched, new_demanding_pipeline, new_job, new_pipeline, new_pipeline_with,
-    script, success,
+    entry, failure, history, id, ids, launched, new_demanding_pipeline, new_job, new_pipeline,
+    new_pipeline_with, script, success,
 };
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
@@ -219,5 +219,7 @@ async fn a_replica_reads_only_what_another_one_has_added_to_a_pipeline_or_a_runn
         let job = other.launch(&pipeline, &json!({})).await.expect(200);
         assert_eq!(job["pipeline_version"], n);
         other.revise(&pipeline, &json!({"script": &text})).await.expect(200);
+        one.register("r", &[]).await.expect(200);
+        other.claim(&id(&job), "r").await.expect(200);
     }
 }

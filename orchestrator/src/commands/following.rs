@@ -3,20 +3,19 @@
 //! The appends of this process update the cache themselves, and a command notices a stale state by its conflict. But
 //! the states of runners and pipelines are often only read, with no append that would conflict: the capabilities of the
 //! one, the definition of the other. And their streams can be so long that they should not be read again for each event
-//! of another replica. So each process follows the log for these. It also learns there that a runner was removed or
-//! lost, so that the next contact with it is recorded, with whatever process that is, and which jobs were purged.
+//! of another replica. So each process follows the log for these, and for the jobs that were purged. What else follows
+//! the states of runners is told of each event after the cache, so that whoever then reads a state finds what it was told
+//! of.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rivet_events::job::JobEvent;
-use rivet_events::runner::{RunnerEvent, RunnerLost, RunnerRemoved};
 use rivet_events::{Envelope, Event, Position, StreamType};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::Commands;
-use crate::liveness::Liveness;
 use crate::telemetry::chain;
 
 /// Events read from the log at once.
@@ -26,12 +25,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 impl Commands {
     /// Follows the log from after `seen` until `stop`, keeps the cached states of pipelines and runners up to date, and
-    /// tells `liveness` which runners it shows as removed or lost.
-    pub(crate) async fn follow(&self, seen: Position, liveness: &Liveness, stop: CancellationToken) {
-        stop.run_until_cancelled(self.follow_from(seen, liveness)).await;
+    /// then passes each event on to `tell`.
+    pub(crate) async fn follow(&self, seen: Position, tell: impl Fn(&Envelope), stop: CancellationToken) {
+        stop.run_until_cancelled(self.follow_from(seen, tell)).await;
     }
 
-    async fn follow_from(&self, mut seen: Position, liveness: &Liveness) {
+    async fn follow_from(&self, mut seen: Position, tell: impl Fn(&Envelope)) {
         let log = &self.journal.log;
         let mut heads = log.watch();
         while let Ok(head) = heads.wait_for(|head| *head > seen).await.map(|head| *head) {
@@ -42,13 +41,7 @@ impl Commands {
                     }
                     for envelope in &events {
                         self.follow_event(envelope);
-                        if let Event::Runner(
-                            RunnerEvent::Removed(RunnerRemoved { runner_id, .. })
-                            | RunnerEvent::Lost(RunnerLost { runner_id, .. }),
-                        ) = &envelope.event
-                        {
-                            liveness.unrecorded(runner_id, envelope.sequence);
-                        }
+                        tell(envelope);
                     }
                     // An empty page: the events up to `head` have been archived or purged.
                     seen = events.last().map_or(head, |last| last.position);

@@ -1,18 +1,13 @@
-//! Follows the log for the dispatcher: which events may make a job claimable, when retries come due, and which
-//! runners have registered again, perhaps with other capabilities.
+//! Follows the log for the dispatcher: which events may make a job claimable, and when retries come due.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rivet_events::id::RunnerId;
 use rivet_events::job::JobEvent;
 use rivet_events::log::EventLog;
-use rivet_events::runner::RunnerEvent;
 use rivet_events::{Event, Position};
-
-use super::{Capabilities, Dispatcher};
 
 /// Events read from the log at once.
 const BATCH: usize = 1_000;
@@ -36,9 +31,8 @@ impl LogWatcher {
         Self { log, seen, due: BTreeSet::new() }
     }
 
-    /// Reads the log up to `head`. Returns whether an event in it may have made a job claimable. Registrations are
-    /// passed on to the `dispatcher`.
-    pub(super) async fn read_until(&mut self, head: Position, dispatcher: &Dispatcher) -> bool {
+    /// Reads the log up to `head`. Returns whether an event in it may have made a job claimable.
+    pub(super) async fn read_until(&mut self, head: Position) -> bool {
         let mut may_free_a_job = false;
         while self.seen < head {
             let Ok(batch) = self.log.read_all(self.seen, BATCH).await else {
@@ -53,11 +47,6 @@ impl LogWatcher {
             self.seen = last.position;
             may_free_a_job |= batch.iter().any(|envelope| frees_a_job(&envelope.event));
             batch.iter().filter_map(|envelope| retry_at(&envelope.event)).for_each(|due| self.note(due));
-            let registered: HashMap<_, _> =
-                batch.iter().filter_map(|envelope| registration(&envelope.event)).collect();
-            if !registered.is_empty() {
-                dispatcher.update_capabilities(&registered);
-            }
         }
         may_free_a_job
     }
@@ -82,11 +71,6 @@ impl LogWatcher {
 fn retry_at(event: &Event) -> Option<DateTime<Utc>> {
     let Event::Job(JobEvent::Requeued(requeued)) = event else { return None };
     Some(requeued.due_at)
-}
-
-fn registration(event: &Event) -> Option<(&RunnerId, &Capabilities)> {
-    let Event::Runner(RunnerEvent::Registered(registered)) = event else { return None };
-    Some((&registered.runner_id, &registered.capabilities))
 }
 
 fn frees_a_job(event: &Event) -> bool {

@@ -2,7 +2,7 @@
 //!
 //! The queue is a read model, and goes on showing a job until its claim is recorded and folded. A reservation hides
 //! the job until then, for a limited time. That of a job with a concurrency group also stands for the place in the
-//! group, until the queue shows the job as running.
+//! group.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -36,10 +36,9 @@ struct Reserved {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Claim {
     UnderWay,
-    /// It has taken a place in the job's concurrency group, at this position.
+    /// The queue shows the job as running from this position on.
     Won(Position),
-    /// Whether it was won or lost does not matter any more.
-    Over,
+    Lost,
 }
 
 impl Reservations {
@@ -63,7 +62,7 @@ impl Reservations {
         let mut places = BTreeMap::new();
         for (offer, reserved) in &*self.offers() {
             if let Some((group, _)) = &offer.group
-                && reserved.claim != Claim::Over
+                && reserved.claim != Claim::Lost
             {
                 *places.entry(group.clone()).or_default() += 1;
             }
@@ -71,9 +70,11 @@ impl Reservations {
         places
     }
 
-    /// Drops the reservations that are older than [`RESERVED_FOR`].
-    pub(super) fn forget_old(&self) {
-        self.offers().retain(|_, reserved| reserved.since.elapsed() < RESERVED_FOR);
+    /// Drops the reservations whose claims the queue shows, as it is at the position `shown` or later, and those that
+    /// are older than [`RESERVED_FOR`].
+    pub(super) fn forget(&self, shown: Position) {
+        let hides = |claim: Claim| claim.position().is_none_or(|won| won > shown);
+        self.offers().retain(|_, reserved| hides(reserved.claim) && reserved.since.elapsed() < RESERVED_FOR);
     }
 
     /// Waits until a reservation is dropped without its job having been tried to claim.
@@ -81,19 +82,22 @@ impl Reservations {
         self.returned.notified().await;
     }
 
-    /// Waits until the queue, as it is at `positions`, shows a claim that has taken a place in a concurrency group, and
-    /// drops the reservation.
+    /// Waits until the queue, as it is at `positions`, shows a claim that has taken a place in a concurrency group. A
+    /// query just before may have counted that place twice.
     pub(super) async fn shown(&self, positions: &mut watch::Receiver<Position>) {
         loop {
-            let won = self.offers().values().filter_map(|reserved| reserved.claim.position()).min();
-            match won {
-                Some(won) if positions.wait_for(|seen| *seen >= won).await.is_ok() => {
-                    self.offers().retain(|_, reserved| reserved.claim.position() != Some(won));
-                    return;
-                }
+            match self.next_in_a_group() {
+                Some(won) if positions.wait_for(|seen| *seen >= won).await.is_ok() => return,
                 Some(_) | None => self.claimed.notified().await,
             }
         }
+    }
+
+    /// The lowest position at which a place in a concurrency group was taken.
+    fn next_in_a_group(&self) -> Option<Position> {
+        let offers = self.offers();
+        let in_a_group = offers.iter().filter(|(offer, _)| offer.group.is_some());
+        in_a_group.filter_map(|(_, reserved)| reserved.claim.position()).min()
     }
 
     fn offers(&self) -> MutexGuard<'_, HashMap<Offer, Reserved>> {
@@ -124,16 +128,13 @@ impl Reservation {
 
     /// Notes that the claim was won, at this position.
     pub(crate) fn won(self, position: Position) {
-        match self.offer.group {
-            Some(_) => self.keep(Claim::Won(position)),
-            None => self.tried(),
-        }
+        self.keep(Claim::Won(position));
     }
 
-    /// Notes that the claim was tried, whether it won or not. The job stays reserved: if the queue still shows it,
-    /// the queue is behind.
-    pub(crate) fn tried(self) {
-        self.keep(Claim::Over);
+    /// Notes that the claim was lost. The job stays reserved for a while: if the queue still shows it, the queue is
+    /// behind.
+    pub(crate) fn lost(self) {
+        self.keep(Claim::Lost);
     }
 
     fn keep(mut self, claim: Claim) {
@@ -141,9 +142,7 @@ impl Reservation {
         if let Some(reserved) = self.reservations.offers().get_mut(&self.offer) {
             reserved.claim = claim;
         }
-        if claim != Claim::Over {
-            self.reservations.claimed.notify_one();
-        }
+        self.reservations.claimed.notify_one();
     }
 }
 
@@ -166,12 +165,19 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_hidden_while_somebody_claims_it_and_after() {
-        let (reservations, offer) = (Arc::new(Reservations::default()), offer(None));
-        let reservation = reservations.reserve(offer.clone());
-        assert!(reservations.contains(&offer));
-        reservation.tried();
-        assert!(reservations.contains(&offer));
+    fn a_job_is_hidden_while_somebody_claims_it_and_until_the_queue_shows_the_claim() {
+        let (reservations, won, lost) = (Arc::new(Reservations::default()), offer(None), offer(None));
+        let claims = [&won, &lost].map(|offer| reservations.reserve(offer.clone()));
+        let hidden = |shown| {
+            reservations.forget(Position(shown));
+            [&won, &lost].map(|offer| reservations.contains(offer))
+        };
+        assert_eq!(hidden(1), [true, true]);
+        let [winner, loser] = claims;
+        winner.won(Position(2));
+        loser.lost();
+        assert_eq!(hidden(1), [true, true]);
+        assert_eq!(hidden(2), [false, true]);
     }
 
     #[tokio::test]
@@ -189,11 +195,12 @@ mod tests {
         let (won, lost) = (reservations.reserve(offer(Some("g"))), reservations.reserve(offer(Some("g"))));
         assert_eq!(reservations.of_groups(), BTreeMap::from([("g".to_owned(), 2)]));
         won.won(Position(2));
-        lost.tried();
+        lost.lost();
         assert_eq!(reservations.of_groups(), BTreeMap::from([("g".to_owned(), 1)]));
         assert!(futures_util::poll!(Box::pin(reservations.shown(&mut positions))).is_pending());
         seen.send_replace(Position(2));
         reservations.shown(&mut positions).await;
+        reservations.forget(Position(2));
         assert_eq!(reservations.of_groups(), BTreeMap::new());
     }
 }

@@ -19,7 +19,11 @@ pub(super) async fn reconcile(
         force: request.force,
         grace: processes.config.cancel_grace,
         // During the grace period the holder counts as not silent.
-        last_contact: if grace_is_over { contacts.find(runner_id).await? } else { Some(now) },
+        last_contact: if grace_is_over {
+            contacts.find(runner_id).await?.max(contacts.listening_since)
+        } else {
+            Some(now)
+        },
         now,
     };
     Ok(processes.commands.reconcile_job("cancellations", job.id, JobCommand::Cancel(cancel)).await?)

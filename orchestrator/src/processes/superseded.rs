@@ -7,8 +7,11 @@ use super::{Processes, SweepError};
 use crate::cancelling::cancel_older;
 
 pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
-    for group in job_queue::groups(&processes.read_models).await? {
-        cancel_older(&processes.commands, &processes.read_models, &group, now).await?;
+    let Processes { commands, read_models, .. } = processes;
+    for newest in job_queue::cancelling(read_models).await? {
+        let Some(concurrency) = &newest.concurrency else { continue };
+        let launch = (newest.launched_at, newest.job_id);
+        cancel_older(commands, read_models, &concurrency.group, launch, now).await?;
     }
     Ok(())
 }

@@ -17,6 +17,8 @@ const MAX_ERROR: usize = 300;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Longest backoff, before jitter: 0.5 to 1.5 times of it are waited.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
+/// Longest backoff, with jitter.
+const MAX_WAIT: Duration = Duration::from_mins(15);
 
 /// The progress of a webhook's deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -84,6 +86,20 @@ impl Progress {
         self.keep(attempt);
     }
 
+    /// How long to wait for the next attempt; `None` if it is due. If the clock has gone back since it was scheduled, that
+    /// is a whole backoff at most.
+    pub(super) fn wait(&self, now: DateTime<Utc>) -> Option<Duration> {
+        let wait = (self.next_attempt_at? - now).to_std().ok()?;
+        Some(wait.min(MAX_WAIT))
+    }
+
+    /// Whether attempts have failed for this long by `now`. Each counts for a whole backoff at most, so that a clock that
+    /// has gone forward gives no webhook up.
+    pub(super) fn has_failed_for(&self, time: Duration, now: DateTime<Utc>) -> bool {
+        let failing = self.failing_since.and_then(|since| (now - since).to_std().ok());
+        failing.is_some_and(|failing| failing.min(MAX_WAIT.saturating_mul(self.failures)) >= time)
+    }
+
     /// Resets the backoff: the next attempt is made at once.
     pub(super) fn forget_failures(&mut self) {
         self.failures = 0;
@@ -134,6 +150,24 @@ mod tests {
         let mut spread = Progress::default();
         spread.failed(attempt(0), 0.0);
         assert!((wait(&spread, 0) - 0.5).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_neither_prolongs_the_wait_nor_gives_up() {
+        let (at, day) = (|second| DateTime::from_timestamp(second, 0).unwrap(), 86_400);
+        let mut progress = Progress::default();
+        progress.failed(attempt(2 * day), 0.5);
+        assert_eq!(progress.wait(at(2 * day)), Some(Duration::from_secs(1)));
+        assert_eq!(progress.wait(at(2 * day + 2)), None);
+        assert_eq!(progress.wait(at(day)), Some(MAX_WAIT));
+        let retry_for = Duration::from_hours(24);
+        progress.failed(attempt(3 * day), 0.5);
+        assert!(!progress.has_failed_for(retry_for, at(3 * day)));
+        for _ in 2..96 {
+            progress.failed(attempt(3 * day), 0.5);
+        }
+        assert!(progress.has_failed_for(retry_for, at(3 * day)));
+        assert!(!progress.has_failed_for(retry_for, at(3 * day - 1)));
     }
 
     #[test]

@@ -177,8 +177,7 @@ impl Subscription {
         stop: &CancellationToken,
     ) -> Result<Outcome, DeliveryError> {
         loop {
-            let now = self.webhooks.clock.now();
-            let wait = state.progress.next_attempt_at.and_then(|at| (at - now).to_std().ok());
+            let wait = state.progress.wait(self.webhooks.clock.now());
             let attempt = async {
                 // A sleep of zero would last until the next tick of the timer, and so cost each delivery a
                 // millisecond.
@@ -200,8 +199,7 @@ impl Subscription {
             if is_gone {
                 return Ok(Outcome::GivenUp(PauseCause::Gone, error));
             }
-            let since = state.progress.failing_since.unwrap_or(tried_at);
-            if (tried_at - since).to_std().is_ok_and(|time| time >= self.webhooks.config.webhook_retry_for) {
+            if state.progress.has_failed_for(self.webhooks.config.webhook_retry_for, tried_at) {
                 return Ok(Outcome::GivenUp(PauseCause::Failing, error));
             }
         }

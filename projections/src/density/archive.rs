@@ -6,7 +6,7 @@ use std::slice;
 use rivet_events::archive::{ArchiveEvent, SegmentArchived};
 use rivet_events::log::{EventLog, ReadError, StoreError};
 use rivet_events::segments::{Archive, Part, Release, format};
-use rivet_events::{Event, StreamId, StreamType, Version};
+use rivet_events::{Event, Position, StreamId, StreamType, Version};
 
 use super::{Density, is_set, set};
 
@@ -27,13 +27,14 @@ impl Density {
         }
     }
 
-    /// Checks the events of a segment, and returns the parts of logs that are in it.
+    /// Checks the events of a segment, and returns the parts of logs that are in it, with the positions of their first
+    /// events.
     async fn see_events(
         &mut self,
         archive: &Archive,
         Segment { recorded, released }: &Segment,
         archived: &mut Vec<u64>,
-    ) -> Result<BTreeSet<Part>, String> {
+    ) -> Result<BTreeSet<(Part, Position)>, String> {
         let objects = archive.objects().map_err(|error| error.to_string())?;
         let bytes = objects.get(&recorded.object).await.map_err(|error| error.to_string())?;
         let sha256 = format::sha256(&bytes);
@@ -71,17 +72,21 @@ impl Density {
         Ok(parts)
     }
 
-    /// Compares the index of a segment with the parts of logs that are in it. A job that was purged has none there. A
-    /// segment whose events are still in the log's table need not be in the index yet.
+    /// Compares the index of a segment with the parts of logs that are in it. A job that was purged has none there, also
+    /// if one with the same id was launched since. A segment whose events are still in the log's table need not be in
+    /// the index yet.
     async fn compare_index(
         &mut self,
         archive: &Archive,
         Segment { recorded, released }: &Segment,
-        parts: BTreeSet<Part>,
+        parts: BTreeSet<(Part, Position)>,
     ) -> Result<(), StoreError> {
         let SegmentArchived { segment, object, .. } = recorded;
-        let is_kept = |part: &Part| self.sequences.contains_key(&StreamId::job(part.job));
-        let mut missing: BTreeSet<Part> = parts.into_iter().filter(is_kept).collect();
+        let is_kept = |(part, begun): &(Part, Position)| {
+            let job = self.streams.get(&StreamId::job(part.job));
+            job.is_some_and(|job| job.first < *begun)
+        };
+        let mut missing: BTreeSet<Part> = parts.into_iter().filter(is_kept).map(|(part, _)| part).collect();
         for found in archive.indexed(*segment, object).await? {
             if !missing.remove(&found) {
                 self.report(format!("the index of segment {segment} should not have {found}"));
@@ -91,6 +96,15 @@ impl Density {
             self.report(format!("the index of segment {segment} lacks {part}"));
         }
         Ok(())
+    }
+}
+
+/// Whether a segment that cannot be read was removed since the archive was described, or is about to be. Then nothing in
+/// the index leads to it any more: what was in it is purged.
+pub(super) async fn is_removed(archive: Option<&Archive>, segment: &Segment) -> Result<bool, StoreError> {
+    match archive {
+        Some(archive) => Ok(segment.released && !archive.is_needed(segment.recorded.segment).await?),
+        None => Ok(false),
     }
 }
 

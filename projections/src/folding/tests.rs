@@ -13,7 +13,7 @@ use crate::rows::memory::MemoryRows;
 use crate::testing::{Scene, envelope, log_of};
 
 /// Counts the events of each job; panics at a cancellation.
-struct Counter;
+pub(crate) struct Counter;
 
 impl Projection for Counter {
     const NAME: &'static str = "counter";

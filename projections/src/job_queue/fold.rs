@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::job::{JobEvent, JobLaunched};
+use rivet_events::pipeline::ConcurrencyPolicy;
 use rivet_events::{Envelope, Event, Position, StreamType, Version};
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ pub(crate) struct JobQueue;
 
 impl Projection for JobQueue {
     const NAME: &'static str = "job_queue";
-    const VERSION: u32 = 3;
+    const VERSION: u32 = 4;
     const STREAMS: &'static [StreamType] = &[StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[
@@ -30,6 +31,8 @@ impl Projection for JobQueue {
             Column::flag("needs_fencing"),
             Column::text("concurrency_group"),
             Column::integer("concurrency_limit"),
+            Column::integer("launched_at"),
+            Column::integer("cancels_before"),
             Column::text("pipeline_id"),
             Column::integer("queued_at"),
         ],
@@ -37,6 +40,7 @@ impl Projection for JobQueue {
             &["claim_order", "key"],
             &["demands_key", "claim_order", "key"],
             &["concurrency_group", "claim_order"],
+            &["concurrency_group", "cancels_before"],
             &["pipeline_id", "claim_order"],
             &["queued_at"],
         ],
@@ -80,6 +84,9 @@ fn launch(launched: &JobLaunched, launched_at: Position) -> QueuedJob {
     let mut demands = launched.demands.clone();
     demands.sort_unstable();
     demands.dedup();
+    let concurrency = launched.concurrency.as_ref();
+    let cancels_older =
+        concurrency.is_some_and(|concurrency| concurrency.policy == ConcurrencyPolicy::CancelOlder);
     QueuedJob {
         job_id: launched.job_id,
         pipeline_id: launched.pipeline_id,
@@ -94,8 +101,9 @@ fn launch(launched: &JobLaunched, launched_at: Position) -> QueuedJob {
         attempt: 0,
         claim_order: None,
         demands_key: None,
-        concurrency_group: launched.concurrency.as_ref().map(|concurrency| indexable(&concurrency.group)),
-        concurrency_limit: launched.concurrency.as_ref().map(|concurrency| concurrency.limit),
+        concurrency_group: concurrency.map(|concurrency| indexable(&concurrency.group)),
+        concurrency_limit: concurrency.map(|concurrency| concurrency.limit),
+        cancels_before: cancels_older.then_some(launched_at),
     }
 }
 

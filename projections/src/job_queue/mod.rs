@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 pub use candidates::{Covered, Demands, candidates, candidates_at, demands, offered};
 pub(crate) use fold::JobQueue;
 pub use queries::{
-    ahead_of, depth_by_demands, find, groups, held_of_group, of_group, of_pipeline, oldest_queued_at,
-    pipelines, queued_before, running_of_group, running_of_groups,
+    ahead_of, cancelling, depth_by_demands, find, held_of_group, of_pipeline, older_of_group,
+    oldest_queued_at, pipelines, queued_before, running_of_group, running_of_groups,
 };
 
 /// The head start that one level of priority gives.
@@ -64,6 +64,8 @@ pub struct QueuedJob {
     pub(crate) concurrency_group: Option<String>,
     /// The group's limit, for comparing in the query.
     pub(crate) concurrency_limit: Option<u32>,
+    /// `launched_at`, if it cancels the jobs of the group that were launched before it.
+    pub(crate) cancels_before: Option<Position>,
 }
 
 impl QueuedJob {

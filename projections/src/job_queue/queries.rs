@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
+use rivet_events::Position;
 use rivet_events::id::{JobId, PipelineId};
 
 use super::fold::{SEPARATOR, indexable};
@@ -109,21 +110,42 @@ pub async fn of_pipeline(
     read_models.select::<JobQueue>(&query).await
 }
 
-/// Every concurrency group with a job that waits or runs.
-pub async fn groups(read_models: &ReadModels) -> Result<Vec<String>, QueryError> {
-    let jobs = one_of_each(read_models, "concurrency_group").await?;
-    Ok(jobs.into_iter().filter_map(|job| job.concurrency).map(|concurrency| concurrency.group).collect())
+/// The newest job of each concurrency group that cancels the older jobs of its group, where one waits or runs. The query
+/// looks at two entries of the index for each group, however many jobs it has.
+pub async fn cancelling(read_models: &ReadModels) -> Result<Vec<QueuedJob>, QueryError> {
+    // With a bound, and not `is not null`, the databases use the index.
+    let query = Query::new(
+        "with recursive groups(name) as (
+             select min(concurrency_group) from {rows}
+             union all
+             select (select min(concurrency_group) from {rows} where concurrency_group > groups.name)
+             from groups
+             where name is not null
+         )
+         select document from (
+             select (select document from {rows} as job
+                     where job.concurrency_group = groups.name and cancels_before > 0
+                     order by cancels_before desc limit 1) as document
+             from groups
+             where name is not null
+         ) as newest where document is not null",
+    );
+    read_models.select::<JobQueue>(&query).await
 }
 
-/// The jobs of a concurrency group that wait or run, in the order of their ids, from the one that follows `after`.
-pub async fn of_group(
+/// The jobs of a concurrency group that wait or run and were launched before a position, in the order of their ids,
+/// from the one that follows `after`.
+pub async fn older_of_group(
     read_models: &ReadModels,
     group: &str,
+    before: Position,
     after: Option<&QueuedJob>,
     limit: usize,
 ) -> Result<Vec<QueuedJob>, QueryError> {
     let query = Query::new("select document from {rows} where concurrency_group = ")
         .bind(indexable(group))
+        .push(" and launched_at < ")
+        .bind(before.0.cast_signed())
         .push(" and key > ")
         .bind(after.map(|job| job.job_id.to_string()).unwrap_or_default())
         .push(" order by key limit ")

@@ -1,6 +1,7 @@
 //! Given events, then the queue.
 
-use rivet_events::job::{JobEvent, JobStatus};
+use rivet_events::job::{Concurrency, JobEvent, JobLaunched, JobStatus};
+use rivet_events::pipeline::ConcurrencyPolicy;
 use rivet_events::{Event, Position};
 
 use super::fold::indexable;
@@ -12,10 +13,7 @@ fn queued(events: impl IntoIterator<Item = Event>) -> Option<QueuedJob> {
 }
 
 fn with_priority(priority: u8, seconds: i64) -> Event {
-    Event::Job(JobEvent::Launched(rivet_events::job::JobLaunched {
-        priority,
-        ..Scene::new(1).launched(seconds)
-    }))
+    Event::Job(JobEvent::Launched(JobLaunched { priority, ..Scene::new(1).launched(seconds) }))
 }
 
 #[test]
@@ -57,6 +55,17 @@ fn a_job_keeps_the_position_of_its_launch() {
     let launched = queued([s.launch(0)]).unwrap().launched_at;
     let requeued = queued([s.launch(0), s.claim(1, 5), s.requeue(1, 60, 62)]).unwrap().launched_at;
     assert_eq!((launched, requeued), (Position(1), Position(1)));
+}
+
+#[test]
+fn only_a_job_whose_policy_says_so_cancels_those_launched_before_it() {
+    let cancels_before = |policy| {
+        let concurrency = Some(Concurrency { group: "g".to_owned(), limit: 1, policy });
+        let launched = JobLaunched { concurrency, ..Scene::new(1).launched(0) };
+        queued([Event::Job(JobEvent::Launched(launched))]).unwrap().cancels_before
+    };
+    assert_eq!(cancels_before(ConcurrencyPolicy::Queue), None);
+    assert_eq!(cancels_before(ConcurrencyPolicy::CancelOlder), Some(Position(1)));
 }
 
 #[test]

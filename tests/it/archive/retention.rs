@@ -5,12 +5,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rivet_events::Position;
+use rivet_events::id::JobId;
+use rivet_events::job::{JobEvent, JobLaunched};
 use rivet_events::segments::{Block, format};
+use rivet_events::{Event, Position, StreamId, StreamType, Version};
 use rivet_projections::Released;
 use rivet_tests::client::Client;
+use rivet_tests::history::stories;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::id;
+use rivet_tests::sample::{id, new_pipeline};
 use rivet_tests::sse::EventStream;
 use rivet_tests::store::StoreKind;
 use rivet_tests::verify::{list, rebuild_all, recorded};
@@ -27,6 +30,7 @@ on_both_stores! {
     a_server_learns_what_is_forgotten_beside_it,
     what_is_being_forgotten_is_not_archived,
     a_release_that_comes_after_the_purge_leaves_nothing,
+    a_job_that_is_launched_again_has_no_part_in_what_was_purged,
     a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run,
     a_job_that_is_too_young_is_not_passed_over,
     a_job_whose_stream_is_parked_is_forgotten_too,
@@ -201,6 +205,53 @@ async fn a_release_that_comes_after_the_purge_leaves_nothing(kind: StoreKind) {
     place.assert_proven().await;
 }
 
+/// A job whose id comes from an idempotency key may be launched again once it is purged.
+async fn a_job_that_is_launched_again_has_no_part_in_what_was_purged(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    tell_stories(&place, 60).await;
+    let server = place.server(&[]).await;
+    // The segment stays for its log.
+    new_logged_job(&server.client(), 2).await;
+    server.terminate().await;
+    assert_archived(&place.archive().await, "in 1 segments");
+    let bytes = fs::read(&place.segments()[0]).unwrap();
+    let blocks: Vec<Block> = format::blocks(&bytes).collect::<Result<_, _>>().unwrap();
+    let archived: BTreeSet<&str> =
+        blocks.iter().flat_map(|block| &block.events).map(|event| &*event.stream_id).collect();
+    assert!(said(&place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await).contains("forgot"));
+    let kept = place.count("archived_logs").await;
+
+    let process = Process::over(&place.store).await;
+    let mut launches = Vec::new();
+    for job in archived {
+        let stream = StreamId::new(StreamType::Job, job);
+        if process.log.read_stream(&stream, Version::default()).await.unwrap().is_empty() {
+            launches.push((stream, vec![launch_of(job.parse().unwrap())]));
+        }
+    }
+    assert!(!launches.is_empty() && kept > 0);
+    process.tell_all(&launches, 1).await;
+    // The log ends at a time when the purged jobs are no part of any statistics.
+    let server = place.server(&[]).await;
+    new_pipeline(&server.client()).await;
+    server.terminate().await;
+    place.assert_proven().await;
+    let released = process.read_models.release(1, "1", &blocks, Position(1)).await.unwrap();
+    assert_eq!((released, place.count("archived_logs").await), (Released::Done, kept));
+    process.close().await;
+    place.assert_proven().await;
+}
+
+fn launch_of(job_id: JobId) -> Event {
+    let told = stories(9, 1).into_iter().flat_map(|(_, events)| events);
+    let launches = told.filter_map(|event| {
+        let Event::Job(JobEvent::Launched(launched)) = event else { return None };
+        Some(launched)
+    });
+    let launch = launches.last().expect("a job is launched");
+    Event::Job(JobEvent::Launched(JobLaunched { job_id, ..launch }))
+}
+
 async fn a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run(kind: StoreKind) {
     let place = Place::new(kind).await;
     tell_stories(&place, 60).await;
@@ -212,6 +263,8 @@ async fn a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run(kind: St
     fs::create_dir(segment).unwrap();
     let failed = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
     assert!(!failed.status.success() && said(&failed).contains("archive failed"), "{failed:?}");
+    // It cannot be read either, and need not be: what was in it is purged.
+    place.assert_proven().await;
 
     fs::remove_dir(segment).unwrap();
     fs::write(segment, bytes).unwrap();

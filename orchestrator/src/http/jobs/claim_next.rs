@@ -38,9 +38,6 @@ use crate::telemetry::chain;
 
 /// Shortest pause between two contacts that are noted for a runner that waits.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
-/// After this time, this process knows what a runner registered at another one before it asked. The dispatcher, which
-/// follows the log by itself, may have passed the registration before there was a place to tell of it.
-const HEARD_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"runner_id": "build-1", "wait_ms": 1000}))]
@@ -179,13 +176,13 @@ impl Request {
                 Ok(None)
             }
             Err(ClaimError::Refused(_) | ClaimError::Undefined(_)) => {
-                offered.tried();
+                offered.lost();
                 Ok(None)
             }
             Err(ClaimError::Corrupt(stream, error)) => {
                 let (job_id, error) = (offered.job_id(), chain(&*error));
                 tracing::warn!(job.id = %job_id, stream.id = %stream, %error, "a job cannot be read, and is passed over");
-                offered.tried();
+                offered.lost();
                 Ok(None)
             }
             // A copy of this request has won a job at another replica: this one is for the next in line.
@@ -195,7 +192,7 @@ impl Request {
             }
             Err(ClaimError::Failed(error)) => {
                 // Not offered again at once: it would fail for the whole line, one after the other.
-                offered.tried();
+                offered.lost();
                 Err(error)
             }
         }
@@ -211,18 +208,21 @@ impl Request {
     ) -> Result<Option<Reservation>, ApiError> {
         let pause = (state.config.lease.min(state.config.runner_offline_after) / 3).max(MIN_PAUSE);
         let mut pauses = interval_at(Instant::now() + pause, pause);
-        let capabilities = state.capabilities(&self.runner_id).await?;
-        let mut offer = std::pin::pin!(place.next_offer(capabilities.clone(), deadline));
-        let mut heard = std::pin::pin!(tokio::time::sleep(HEARD_WITHIN));
+        let mut capabilities = state.capabilities(&self.runner_id).await?;
+        let offer = loop {
+            let offer = place.next_offer(capabilities.clone(), deadline);
+            // A registration is applied to the cached state first, and then told to the line. So one that the line was told
+            // of before this place was in it, is read here.
+            let since = state.capabilities(&self.runner_id).await?;
+            if since == capabilities {
+                break offer;
+            }
+            capabilities = since;
+        };
+        let mut offer = std::pin::pin!(offer);
         loop {
             tokio::select! {
                 offered = &mut offer => return Ok(offered),
-                () = &mut heard, if !heard.is_elapsed() => {
-                    let since = state.capabilities(&self.runner_id).await?;
-                    if since != capabilities {
-                        offer.set(place.next_offer(since, deadline));
-                    }
-                }
                 () = state.draining.cancelled() => return Ok(None),
                 () = copy.superseded() => return Ok(None),
                 _ = pauses.tick() => state.contacts.note_or_warn(Contact::Poll, &self.runner_id, &self.metadata).await,

@@ -47,7 +47,9 @@ pub(super) async fn claim(
         let stream = unmoved.stream.clone();
         let along: Vec<StreamWrite> = along.iter().cloned().chain([unmoved]).collect();
         match claim_as(state, claim, &runner.aggregate.state, &along, metadata).await {
-            Err(ClaimError::Stale(moved)) if moved == stream => runners.forget(&claim.runner_id),
+            Err(ClaimError::Stale(moved)) if moved == stream => {
+                runners.reload(&claim.runner_id).await?;
+            }
             Err(ClaimError::Refused(JobError::CapabilityMissing { .. }))
                 if !runners.is_current(&runner).await? => {}
             claimed => return claimed,

@@ -13,7 +13,7 @@ use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::{Concurrency, JobEvent, JobLaunched};
 use rivet_events::log::StreamWrite;
 use rivet_events::pipeline::{ConcurrencyPolicy, PipelineDefinition};
-use rivet_events::{Event, Metadata, StreamId, Version};
+use rivet_events::{Event, Metadata, Position, StreamId, Version};
 use rivet_projections::jobs::Jobs;
 use rivet_projections::projection::Projection;
 use serde::{Deserialize, Serialize};
@@ -202,7 +202,7 @@ async fn answer(state: &AppState, committed: &Committed<domain::job::Job>) -> Re
     if digest.is_none() {
         state.commands.job_logs.expect_first(job_id);
     }
-    supersede(state, launch).await;
+    supersede(state, launch, position).await;
     Ok(Recorded(position, JsonBody(Job::launched(launch))).into_response())
 }
 
@@ -226,15 +226,16 @@ fn concurrency(asked: Option<String>, definition: &PipelineDefinition) -> Option
     })
 }
 
-/// Cancels older jobs of the group, where the job's policy says so. A reconciler cancels those that this misses.
-async fn supersede(state: &AppState, launch: &JobLaunched) {
+/// Cancels older jobs of the group, where the policy of the job, launched at `position`, says so. A reconciler cancels
+/// those that this misses.
+async fn supersede(state: &AppState, launch: &JobLaunched, position: Position) {
     let Some(concurrency) = &launch.concurrency else { return };
     if concurrency.policy != ConcurrencyPolicy::CancelOlder {
         return;
     }
     state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
-    let (group, now) = (&concurrency.group, state.clock.now());
-    if let Err(error) = cancel_older(&state.commands, &state.read_models, group, now).await {
+    let (group, launch, now) = (&concurrency.group, (position, launch.job_id), state.clock.now());
+    if let Err(error) = cancel_older(&state.commands, &state.read_models, group, launch, now).await {
         tracing::warn!(group, error = %chain(&error), "older jobs are cancelled later");
     }
 }
