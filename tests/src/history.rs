@@ -1,6 +1,8 @@
 //! Generated histories of pipelines, runners and jobs in which everything occurs that can happen to them. The same
 //! seed gives the same history.
 
+use std::ops::Range;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::join_all;
 use rivet_events::event::UnreadableEvent;
@@ -19,7 +21,7 @@ use rivet_events::pipeline::{
 use rivet_events::runner::{
     RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned,
 };
-use rivet_events::{Event, Metadata, StreamId, Version};
+use rivet_events::{Event, Metadata, StreamId, StreamType, Version};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -372,16 +374,25 @@ pub fn unreadable(event_type: &str) -> Event {
     })
 }
 
-/// Appends streams from their beginnings, many at once, `step` events of each at a time.
+/// Appends streams from their beginnings, many at once, `step` events of each at a time. As in a real history, the log of
+/// a job begins after the job.
 pub async fn tell_all(log: &dyn EventLog, stories: &[Story], step: usize) {
+    let is_log = |(stream, _): &Story| stream.kind == StreamType::JobLog;
     for some in stories.chunks(64) {
-        join_all(some.iter().map(|story| tell(log, story, step))).await;
+        let begin = |story| tell_steps(log, story, step, 0..1);
+        join_all(some.iter().filter(|story| !is_log(story)).map(begin)).await;
+        let go_on = |story| tell_steps(log, story, step, usize::from(!is_log(story))..usize::MAX);
+        join_all(some.iter().map(go_on)).await;
     }
 }
 
 /// Appends a stream from its beginning, `step` events at a time.
-pub async fn tell(log: &dyn EventLog, (stream, events): &Story, step: usize) {
-    for (n, events) in events.chunks(step).enumerate() {
+pub async fn tell(log: &dyn EventLog, story: &Story, step: usize) {
+    tell_steps(log, story, step, 0..usize::MAX).await;
+}
+
+async fn tell_steps(log: &dyn EventLog, (stream, events): &Story, step: usize, steps: Range<usize>) {
+    for (n, events) in events.chunks(step).enumerate().skip(steps.start).take(steps.len()) {
         let write = StreamWrite {
             stream: stream.clone(),
             expected: Version((n * step) as u64),
