@@ -35,6 +35,8 @@ struct Entries<A> {
     changes: u64,
     /// The last removal, or the put of the newest state that was evicted, whichever came later.
     newest_gone: u64,
+    /// For aggregates that were not cached, the version to which the log was seen to bring them last.
+    passed: LruCache<String, Version>,
 }
 
 impl<A> Clone for StateCache<A> {
@@ -50,6 +52,7 @@ impl<A> Default for StateCache<A> {
             bytes: 0,
             changes: 0,
             newest_gone: 0,
+            passed: LruCache::new(CAPACITY),
         })))
     }
 }
@@ -80,16 +83,17 @@ impl<A> StateCache<A> {
         self.entries().changes
     }
 
-    /// As [`Self::put`], for an aggregate whose load from the log began after so many `changes`. If it is not cached, and a
-    /// state has gone that was put since, it is not inserted: perhaps that was this aggregate at a version that the load
-    /// came too early for.
+    /// As [`Self::put`], for an aggregate whose load from the log began after so many `changes`. It is not inserted if the
+    /// load came too early: for a version that [`Self::advance`] has passed, or perhaps for that of a state that was put
+    /// since and has gone.
     pub(super) fn put_loaded(&self, id: &str, aggregate: &A, version: Version, changes: u64)
     where
         A: Clone + Weigh,
     {
         let state = State::new(aggregate, version);
         let mut entries = self.entries();
-        if entries.newest_gone <= changes || entries.states.contains(id) {
+        let is_passed = entries.passed.peek(id).is_some_and(|passed| version < *passed);
+        if !is_passed && (entries.newest_gone <= changes || entries.states.contains(id)) {
             entries.put_newer(id, state);
         }
     }
@@ -114,10 +118,16 @@ impl<A> StateCache<A> {
         A: Clone + Weigh,
     {
         let (cached, changes) = {
-            let entries = self.entries();
-            (entries.states.peek(id).cloned(), entries.changes)
+            let mut entries = self.entries();
+            let Some(cached) = entries.states.peek(id).cloned() else {
+                entries.passed.put(id.to_owned(), reached);
+                return;
+            };
+            (cached, entries.changes)
         };
-        let Some(cached) = cached.filter(|cached| cached.version < reached) else { return };
+        if cached.version >= reached {
+            return;
+        }
         let is_next = cached.version.0 + 1 == reached.0;
         match is_next.then(|| next(&cached.aggregate)).flatten() {
             Some(aggregate) => self.put_loaded(id, &aggregate, reached, changes),

@@ -62,6 +62,17 @@ fn a_state_heavier_than_the_cache_takes_the_place_of_no_other() {
 }
 
 #[test]
+fn what_was_loaded_before_the_log_went_on_is_not_cached_after_that() {
+    let states = StateCache::default();
+    let before = states.changes();
+    states.advance("a", Version(2), |_| panic!("it is not cached"));
+    states.put_loaded("a", &"first", Version(1), before);
+    assert_eq!(cached(&states, "a"), None);
+    states.put_loaded("a", &"second", Version(2), before);
+    assert_eq!(cached(&states, "a"), Some(("second", 2)));
+}
+
+#[test]
 fn nothing_is_left_in_a_cache_that_was_cleared_nor_comes_back() {
     let states = StateCache::default();
     let before = states.changes();
