@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 use super::client::{Client, items, refusal, text};
 use super::job::waiting;
 use super::output::{last_written, printable, write_json};
-use crate::frames::Frames;
+use crate::sse_reader::SseReader;
 use crate::telemetry::{chain, colours};
 
 /// Entries that are read at a time.
@@ -132,10 +132,10 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
 }
 
 async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {
-    let (mut frames, mut heard) = (Frames::new(), 0);
+    let (mut reader, mut heard) = (SseReader::new(), 0);
     let (mut outcome, mut end) = (Ok(()), None);
     while let Ok(Ok(Some(chunk))) = timeout(LONGEST_SILENCE, response.chunk()).await {
-        frames.push(&chunk, |frame| {
+        reader.push(&chunk, |frame| {
             heard += 1;
             let Ok(data) = serde_json::from_slice::<Value>(frame.data) else { return };
             if frame.event == END {
