@@ -3,12 +3,16 @@
 //! Each event names the pipeline, and the runner and attempt where there is one, so that every read model finds
 //! its row from the event alone.
 
+mod status;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::id::{JobId, LeaseId, PipelineId, RunnerId};
 use crate::pipeline::ConcurrencyPolicy;
+
+pub use self::status::{JobResult, JobStatus};
 
 /// A fact about one job. Stream: `job/{job_id}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -317,57 +321,6 @@ pub struct JobTimedOut {
     pub reason: String,
     /// When.
     pub timed_out_at: DateTime<Utc>,
-}
-
-/// A job's state on the wire. A separate field, `phase`, tells finer states apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum JobStatus {
-    Queued,
-    Running,
-    Succeeded,
-    Failed,
-    Cancelled,
-    TimedOut,
-}
-
-impl JobStatus {
-    /// The states that are final.
-    pub const TERMINAL: [Self; 4] = [Self::Succeeded, Self::Failed, Self::Cancelled, Self::TimedOut];
-
-    /// Whether the state is final.
-    #[must_use]
-    pub fn is_terminal(self) -> bool {
-        Self::TERMINAL.contains(&self)
-    }
-
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "Queued",
-            Self::Running => "Running",
-            Self::Succeeded => "Succeeded",
-            Self::Failed => "Failed",
-            Self::Cancelled => "Cancelled",
-            Self::TimedOut => "TimedOut",
-        }
-    }
-}
-
-/// What a runner reports at the end of an attempt.
-#[derive(Debug, Clone, PartialEq, Hash, Serialize, Deserialize, ToSchema)]
-pub struct JobResult {
-    /// Whether it went well.
-    pub success: bool,
-    /// Exit code of the work.
-    pub exit_code: i32,
-    /// Any JSON value.
-    #[serde(default)]
-    pub output: Option<serde_json::Value>,
-    /// What went wrong.
-    #[serde(default)]
-    pub error_message: Option<String>,
 }
 
 /// The job ended so long ago that nothing of it is kept. Read models delete its rows; then its events are deleted,

@@ -83,7 +83,7 @@ impl App {
     ) -> Result<Self, AppError> {
         let database = Database::connect(config.database.url.expose()).await?;
         database.migrate().await?;
-        let settings = LogSettings { queue_appends: config.append_queue, ..LogSettings::default() };
+        let settings = LogSettings { queue_appends: config.load.append_queue, ..LogSettings::default() };
         let metrics = Arc::new(Metrics::new(clock.now()));
         let log = log::open_observed(&database, settings, metrics.log.clone()).await?;
         let objects = config.database.archive_url().map(|url| Objects::open(&url)).transpose();
@@ -100,7 +100,7 @@ impl App {
                 runners: commands.runners.clone(),
                 liveness: liveness.clone(),
                 clock: clock.clone(),
-                heartbeat_resolution: config.heartbeat_resolution,
+                heartbeat_resolution: config.leases.heartbeat_resolution,
             },
             commands,
             metrics,
@@ -132,8 +132,8 @@ impl App {
         let Self { mut parts, database, log } = self;
         let config = parts.config.clone();
         let limits = ServerLimits {
-            max_connections: config.max_connections,
-            drain_timeout: config.drain_timeout,
+            max_connections: config.load.max_connections,
+            drain_timeout: config.load.drain_timeout,
             ..ServerLimits::default()
         };
         parts.draining = shutdown.clone();
@@ -146,7 +146,7 @@ impl App {
         let stopping = stop.clone();
         workers.spawn(async move {
             shutdown.cancelled().await;
-            tokio::time::sleep(config.drain_delay).await;
+            tokio::time::sleep(config.load.drain_delay).await;
             stopping.cancel();
         });
         server::serve(listener, http::router(state), stop, limits).await;
@@ -203,14 +203,14 @@ fn spawn_workers(
     workers.spawn(processes.run(shutdown.clone()));
 
     let config = &state.config;
-    if config.archive_after.is_some() || config.keep.is_some() {
+    if config.archive.after.is_some() || config.archive.keep.is_some() {
         let archiver = BackgroundArchiver {
             commands: state.commands.clone(),
             read_models: state.read_models.clone(),
             database: database.clone(),
             clock: state.clock.clone(),
-            archive_after: config.archive_after,
-            keep: config.keep,
+            archive_after: config.archive.after,
+            keep: config.archive.keep,
         };
         workers.spawn(archiver.run(shutdown.clone()));
     }

@@ -1,9 +1,11 @@
 //! Every setting of the server: its flag, environment variable and default. Parsed once at the start, then passed
 //! down.
 //!
-//! To add a setting: one field of [`Config`], whose doc comment is its help text. Nothing else reads the environment.
+//! To add a setting: one field of [`Config`] or of the group that it belongs to, whose doc comment is its help text, and
+//! its row in README.md. Nothing else reads the environment.
 
 mod database;
+mod lease;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +14,7 @@ use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{Args, Command, FromArgMatches};
 
 pub use self::database::{DatabaseOptions, DatabaseUrl};
-use crate::domain::job::LeasePolicy;
+pub use self::lease::LeaseOptions;
 
 /// Longest duration that a setting may have, ten years: far beyond any use, and safe to add to a date without
 /// overflow.
@@ -23,102 +25,95 @@ const MIN_RETENTION: Duration = Duration::from_hours(48);
 
 /// What `serve` needs to know. Durations are written as 500ms, 90s, 15m, 24h.
 #[derive(Debug, Clone, Args)]
+#[expect(missing_docs, reason = "a doc comment of a group of settings would replace the help of the command")]
 pub struct Config {
     /// Address to listen on, as IP:PORT; port 0 takes a free one
     #[arg(long, env = "RIVET_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
 
-    #[expect(missing_docs, reason = "a doc comment here would replace the help of the command")]
     #[command(flatten)]
     pub database: DatabaseOptions,
 
-    /// How long a runner that echoes its lease may be silent before its job goes back into the queue
-    #[arg(long, env = "RIVET_LEASE", value_name = "DURATION", default_value = "120s", value_parser = positive_duration, help_heading = "Leases and deadlines")]
-    pub lease: Duration,
+    #[command(flatten)]
+    pub leases: LeaseOptions,
 
-    /// How long a runner that does not echo its lease may be silent before its attempt fails as `runner_lost`
-    #[arg(long, env = "RIVET_LEGACY_LEASE", value_name = "DURATION", default_value = "15m", value_parser = positive_duration, help_heading = "Leases and deadlines")]
-    pub legacy_lease: Duration,
+    #[command(flatten)]
+    pub archive: ArchiveOptions,
 
-    /// How long a claimed job may show no sign of a start, where the runner echoes its lease
-    #[arg(long, env = "RIVET_START_TIMEOUT", value_name = "DURATION", default_value = "2m", value_parser = positive_duration, help_heading = "Leases and deadlines")]
-    pub start_timeout: Duration,
+    #[command(flatten)]
+    pub webhooks: WebhookOptions,
 
-    /// How long a claimed job may show no sign of a start, where the runner does not echo its lease
-    #[arg(long, env = "RIVET_LEGACY_START_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = positive_duration, help_heading = "Leases and deadlines")]
-    pub legacy_start_timeout: Duration,
+    #[command(flatten)]
+    pub load: LoadOptions,
+}
 
-    /// How many attempts in a row a job may lose its runner before it fails
-    #[arg(long, env = "RIVET_MAX_LOST_ATTEMPTS", value_name = "COUNT", default_value = "3", value_parser = RangedU64ValueParser::<u32>::new().range(1..=1_000), help_heading = "Leases and deadlines")]
-    pub max_lost_attempts: u32,
-
-    /// How long after a start nothing expires, so that every runner can speak first [default: the lease]
-    #[arg(long, env = "RIVET_STARTUP_GRACE", value_name = "DURATION", value_parser = duration, help_heading = "Leases and deadlines")]
-    pub startup_grace: Option<Duration>,
-
-    /// How long a runner without a job may be silent before it counts as offline
-    #[arg(long, env = "RIVET_RUNNER_OFFLINE_AFTER", value_name = "DURATION", default_value = "90s", value_parser = positive_duration, help_heading = "Leases and deadlines")]
-    pub runner_offline_after: Duration,
-
-    /// How often leases and deadlines are looked at
-    #[arg(long, env = "RIVET_SWEEP_INTERVAL", value_name = "DURATION", default_value = "5s", value_parser = positive_duration, help_heading = "Leases and deadlines")]
-    pub sweep_interval: Duration,
-
-    /// How long a job may wait in the queue before it ends as `TimedOut`
-    #[arg(long, env = "RIVET_QUEUE_TIMEOUT", value_name = "DURATION", default_value = "24h", value_parser = positive_duration, help_heading = "Leases and deadlines")]
-    pub queue_timeout: Duration,
-
-    /// How long a job may run, where its pipeline does not say
-    #[arg(long, env = "RIVET_RUN_TIMEOUT", value_name = "DURATION", default_value = "1h", value_parser = positive_duration, help_heading = "Leases and deadlines")]
-    pub run_timeout: Duration,
-
-    /// How long a job that is to stop may take before it can be ended without its runner
-    #[arg(long, env = "RIVET_CANCEL_GRACE", value_name = "DURATION", default_value = "60s", value_parser = duration, help_heading = "Leases and deadlines")]
-    pub cancel_grace: Duration,
-
-    /// How long after its end a job still takes logs
-    #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Leases and deadlines")]
-    pub log_grace: Duration,
-
+/// When logs and jobs leave the database.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Archive")]
+pub struct ArchiveOptions {
     /// How long after its end the log of a job goes into the archive; from --log-grace to --keep [default: never]
-    #[arg(long, env = "RIVET_ARCHIVE_AFTER", value_name = "DURATION", value_parser = positive_duration, help_heading = "Archive")]
-    pub archive_after: Option<Duration>,
+    #[arg(long = "archive-after", env = "RIVET_ARCHIVE_AFTER", value_name = "DURATION", value_parser = positive_duration)]
+    pub after: Option<Duration>,
 
     /// How long after its end a job is kept: then it is forgotten, with its history and its log; at least 48h and
     /// --log-grace [default: for ever]
-    #[arg(long, env = "RIVET_KEEP", value_name = "DURATION", value_parser = retention, help_heading = "Archive")]
+    #[arg(long, env = "RIVET_KEEP", value_name = "DURATION", value_parser = retention)]
     pub keep: Option<Duration>,
+}
 
-    /// How far apart the recorded heartbeats of a runner are; those in between only renew its lease
-    #[arg(long, env = "RIVET_HEARTBEAT_RESOLUTION", value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Leases and deadlines")]
-    pub heartbeat_resolution: Duration,
-
+/// Where webhooks may go, and for how long.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Webhooks")]
+pub struct WebhookOptions {
     /// How long a delivery of a webhook is tried before the webhook is paused
-    #[arg(long, env = "RIVET_WEBHOOK_RETRY_FOR", value_name = "DURATION", default_value = "24h", value_parser = duration, help_heading = "Webhooks")]
-    pub webhook_retry_for: Duration,
+    #[arg(
+        long = "webhook-retry-for",
+        env = "RIVET_WEBHOOK_RETRY_FOR",
+        value_name = "DURATION",
+        default_value = "24h",
+        value_parser = duration
+    )]
+    pub retry_for: Duration,
 
     /// Let webhooks go to private, loopback and link-local addresses
-    #[arg(long, env = "RIVET_ALLOW_PRIVATE_WEBHOOKS", value_parser = BoolishValueParser::new(), help_heading = "Webhooks")]
-    pub allow_private_webhooks: bool,
+    #[arg(long = "allow-private-webhooks", env = "RIVET_ALLOW_PRIVATE_WEBHOOKS", value_parser = BoolishValueParser::new())]
+    pub allow_private: bool,
+}
 
+/// How much a server takes on, and how it stops.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Load")]
+pub struct LoadOptions {
     /// How long a read waits for what was acknowledged before it; past that it is marked `Rivet-Stale`
-    #[arg(long, env = "RIVET_READ_WAIT", value_name = "DURATION", default_value = "2s", value_parser = duration, help_heading = "Load")]
+    #[arg(long, env = "RIVET_READ_WAIT", value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub read_wait: Duration,
 
     /// How many commands may wait to be appended; further ones are answered 503
-    #[arg(long, env = "RIVET_APPEND_QUEUE", value_name = "COUNT", default_value = "4096", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000), help_heading = "Load")]
+    #[arg(
+        long,
+        env = "RIVET_APPEND_QUEUE",
+        value_name = "COUNT",
+        default_value = "4096",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000)
+    )]
     pub append_queue: usize,
 
     /// How many connections are served at a time; further ones wait to be accepted
-    #[arg(long, env = "RIVET_MAX_CONNECTIONS", value_name = "COUNT", default_value = "10000", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000), help_heading = "Load")]
+    #[arg(
+        long,
+        env = "RIVET_MAX_CONNECTIONS",
+        value_name = "COUNT",
+        default_value = "10000",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000_000)
+    )]
     pub max_connections: usize,
 
     /// How long a server that is to stop still serves while /readyz says no, for load balancers to notice
-    #[arg(long, env = "RIVET_DRAIN_DELAY", value_name = "DURATION", default_value = "0s", value_parser = duration, help_heading = "Load")]
+    #[arg(long, env = "RIVET_DRAIN_DELAY", value_name = "DURATION", default_value = "0s", value_parser = duration)]
     pub drain_delay: Duration,
 
     /// How long requests under way may take to finish when the server stops
-    #[arg(long, env = "RIVET_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration, help_heading = "Load")]
+    #[arg(long, env = "RIVET_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub drain_timeout: Duration,
 }
 
@@ -139,32 +134,14 @@ impl Config {
 
     /// Checks the settings against each other; the error says which of them contradict.
     pub fn check(&self) -> Result<(), String> {
-        check_ages(self.log_grace, ("--archive-after", self.archive_after), self.keep)?;
-        if self.archive_after.is_some() && self.database.archive_url().is_none() {
+        check_ages(self.leases.log_grace, ("--archive-after", self.archive.after), self.archive.keep)?;
+        if self.archive.after.is_some() && self.database.archive_url().is_none() {
             return Err("--archive-after needs --archive-url with PostgreSQL".to_owned());
         }
         if self.database.url.is_read_only() {
             return Err("--database-url says mode=ro, and a server has to write".to_owned());
         }
         Ok(())
-    }
-
-    /// The durations by which the lease of a job expires.
-    #[must_use]
-    pub fn lease_policy(&self) -> LeasePolicy {
-        LeasePolicy {
-            lease: self.lease,
-            legacy_lease: self.legacy_lease,
-            start_timeout: self.start_timeout,
-            legacy_start_timeout: self.legacy_start_timeout,
-            max_lost_attempts: self.max_lost_attempts,
-        }
-    }
-
-    /// How long after a start no lease expires, so that every runner has had the time to make contact.
-    #[must_use]
-    pub fn startup_grace(&self) -> Duration {
-        self.startup_grace.unwrap_or(self.lease)
     }
 }
 

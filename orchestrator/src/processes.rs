@@ -97,7 +97,7 @@ impl Processes {
 
     /// Sweeps at each tick. The grace period begins at `since`, and again whenever contacts may have been missed.
     async fn sweep_from(&self, mut since: DateTime<Utc>) {
-        let mut ticks = tokio::time::interval(self.config.sweep_interval);
+        let mut ticks = tokio::time::interval(self.config.leases.sweep_interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last = since;
         loop {
@@ -125,12 +125,12 @@ impl Processes {
     /// Then the server was not there to be contacted (it was suspended or overloaded, or its clock was set), and the
     /// silence of runners means nothing.
     fn stood_still(&self, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-        let longest = self.config.sweep_interval.saturating_add(self.config.lease / 2);
+        let longest = self.config.leases.sweep_interval.saturating_add(self.config.leases.lease / 2);
         (now - last).to_std().map_or(true, |time| time > longest)
     }
 
     async fn sweep(&self, now: DateTime<Utc>, since: DateTime<Utc>) -> Result<(), SweepError> {
-        let grace_is_over = has_passed(self.config.startup_grace(), since, now);
+        let grace_is_over = has_passed(self.config.leases.startup_grace(), since, now);
         // First, so that they are read in every sweep that gets as far as the store.
         let contacts = self.contacts(now, since).await?;
         deleted_pipelines::reconcile(self, now).await?;
@@ -138,7 +138,7 @@ impl Processes {
         deadlines::reconcile_queued(self, now).await?;
         self.sweep_running(&contacts, grace_is_over).await?;
         // Later, and not with a later last contact as elsewhere: the event tells when the runner was last seen.
-        let offline_after = self.config.runner_offline_after;
+        let offline_after = self.config.leases.runner_offline_after;
         if grace_is_over && contacts.listening_since.is_none_or(|since| has_passed(offline_after, since, now))
         {
             lost_runners::reconcile(self, &contacts, now).await?;
@@ -178,8 +178,9 @@ impl Processes {
         let config = &self.config;
         // Legacy leases are longer than the default grace period. So a lease runs from `since` at the earliest,
         // unless `--startup-grace` says explicitly how long the grace period is.
-        let listening_since = config.startup_grace.is_none().then_some(since);
-        let longest = config.lease.max(config.legacy_lease).max(config.runner_offline_after);
+        let listening_since = config.leases.startup_grace.is_none().then_some(since);
+        let longest =
+            config.leases.lease.max(config.leases.legacy_lease).max(config.leases.runner_offline_after);
         let heard = self.contacts.heard(longest.saturating_mul(2)).await.map_err(SweepError::Contacts)?;
         Ok(LastContacts { processes: self, heard, listening_since, now })
     }

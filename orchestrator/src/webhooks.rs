@@ -71,7 +71,7 @@ impl Webhooks {
         clock: Arc<dyn Clock>,
         config: Arc<Config>,
     ) -> Self {
-        let sender = Sender::new(config.allow_private_webhooks);
+        let sender = Sender::new(config.webhooks.allow_private);
         Self { commands, read_models, feed, deliveries, sender, clock, config }
     }
 

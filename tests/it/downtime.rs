@@ -28,7 +28,9 @@ const SKEW: Duration = Duration::from_secs(10);
 
 /// The default settings, except that leases are checked often.
 fn config(store: &Store) -> Config {
-    Config { sweep_interval: Duration::from_millis(50), ..Config::for_tests(store.url()) }
+    let mut config = Config::for_tests(store.url());
+    config.leases.sweep_interval = Duration::from_millis(50);
+    config
 }
 
 async fn claim_and_start(api: &Client, job: &str, runner: &str) -> Value {
@@ -74,7 +76,7 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
     let server = LocalServer::start(config(&store), clock.clone()).await;
     let api = server.client();
     // Every holder has been silent for far longer than its lease, and leases are checked all the time.
-    let grace = config(&store).startup_grace();
+    let grace = config(&store).leases.startup_grace();
     let (steps, mut step) = (10, 0);
     throughout(Duration::from_secs(1), async || {
         if step + 1 < steps {
@@ -113,8 +115,9 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
 async fn silence_during_a_downtime_counts_against_nobody(kind: StoreKind) {
     let store = Store::create(kind).await;
     let clock = Arc::new(ManualClock::new(SystemClock.now()));
-    let config = || Config { lease: Duration::from_secs(30), ..config(&store) };
-    let server = LocalServer::start(config(), clock.clone()).await;
+    let mut config = config(&store);
+    config.leases.lease = Duration::from_secs(30);
+    let server = LocalServer::start(config.clone(), clock.clone()).await;
     let api = server.client();
     api.register("idle", &[]).await.expect(200);
     let job = launched(&api, &new_pipeline_with(&api, &json!({})).await).await;
@@ -124,13 +127,13 @@ async fn silence_during_a_downtime_counts_against_nobody(kind: StoreKind) {
     server.stop().await;
     pass_time(&clock, &store, kind).await;
 
-    let server = LocalServer::start(config(), clock.clone()).await;
+    let server = LocalServer::start(config.clone(), clock.clone()).await;
     let api = server.client();
     let status = async |path: &str| api.get(path).await.expect(200)["status"].clone();
     let (its_path, idle) = (format!("/api/jobs/{job}"), "/api/runners/idle");
     // In steps so short that the server does not take itself for suspended.
     let step = Duration::from_secs(2);
-    let mut left = config().lease + Duration::from_secs(20);
+    let mut left = config.leases.lease + Duration::from_secs(20);
     throughout(Duration::from_secs(4), async || {
         if !left.is_zero() {
             clock.advance(step);
@@ -174,10 +177,12 @@ async fn a_sweeper_whose_clock_is_behind_takes_no_job_from_a_healthy_holder() {
 async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
     let store = Store::create(StoreKind::Postgres).await;
     let lease = SKEW + Duration::from_secs(10);
-    let config = || Config { lease, startup_grace: Some(Duration::ZERO), ..config(&store) };
+    let mut config = config(&store);
+    config.leases.lease = lease;
+    config.leases.startup_grace = Some(Duration::ZERO);
     let servers = [
-        LocalServer::start(config(), Arc::new(Ahead(sweeper))).await,
-        LocalServer::start(config(), Arc::new(Ahead(other))).await,
+        LocalServer::start(config.clone(), Arc::new(Ahead(sweeper))).await,
+        LocalServer::start(config.clone(), Arc::new(Ahead(other))).await,
     ];
     let [one, other] = servers.each_ref().map(LocalServer::client);
     let pipeline = new_pipeline(&one).await;

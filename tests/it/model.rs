@@ -45,7 +45,8 @@ async fn the_server_answers_as_the_model_does(kind: StoreKind) {
     let store = Store::create(kind).await;
     let clock = Arc::new(ManualClock::new(SystemClock.now()));
     // Leases and deadlines are never checked: earlier sequences are over, whatever has become of their jobs.
-    let config = Config { sweep_interval: Duration::from_hours(1), ..Config::for_tests(store.url()) };
+    let mut config = Config::for_tests(store.url());
+    config.leases.sweep_interval = Duration::from_hours(1);
     let server = LocalServer::start(config, clock.clone()).await;
     let api = server.client();
     let seed = number("RIVET_MODEL_SEED").unwrap_or_else(|| RandomState::new().hash_one(()));

@@ -22,8 +22,8 @@ pub struct LocalServer {
 
 impl LocalServer {
     /// Starts a server on a free port. Its reads wait as long as those of [`crate::server::Server`].
-    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> Self {
-        let config = Config { read_wait: READ_WAIT, ..config };
+    pub async fn start(mut config: Config, clock: Arc<dyn Clock>) -> Self {
+        config.load.read_wait = READ_WAIT;
         let listener = TcpListener::bind(config.listen).await.expect("a port is free");
         let client = Client::new(format!("http://{}", listener.local_addr().expect("it is bound")));
         let app = App::build_with(config, clock, program()).await.expect("its store is usable");

@@ -37,7 +37,7 @@ use self::lag::Lag;
 use self::load::{Arrivals, Load};
 pub(crate) use self::options::BenchOptions;
 use self::recorder::Recorder;
-use self::report::Report;
+use self::report::{Outcome, Report};
 use self::usage::Usage;
 
 /// Pause between two reports of progress.
@@ -106,7 +106,7 @@ impl Bench {
         self.end.cancel();
         while beside.join_next().await.is_some() {}
         let left_behind = fixture.delete().await;
-        Ok(report::compile(&self.options, &self.recorder, &arrivals, &measured, &followed, left_behind))
+        Ok(report::compile(&self, Outcome { arrivals, measured, followed, left_behind }))
     }
 
     /// Measures from the end of the warm-up to the end of the load.

@@ -1,16 +1,13 @@
 //! The report of a run, as one document: programs get it as JSON, and people as a table made of it.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod compile;
 
-use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use super::Measured;
-use super::followers::{Followed, Tally};
-use super::load::Arrivals;
-use super::options::{BenchOptions, Dialect};
-use super::recorder::{Operation, Recorder, Times};
+pub(super) use self::compile::{Outcome, compile};
+use super::options::Dialect;
 
 /// The report of a run. Times are in milliseconds, rates are per second; figures are those of the measurement.
 #[derive(Debug, Clone, Serialize)]
@@ -191,129 +188,4 @@ impl Report {
     pub(crate) fn operation(&self, name: &str) -> Option<&Figures> {
         self.operations.iter().find(|of| of.operation == name).map(|of| &of.figures)
     }
-}
-
-/// Makes the report.
-pub(super) fn compile(
-    options: &BenchOptions,
-    recorder: &Recorder,
-    arrivals: &Arrivals,
-    measured: &Measured,
-    followed: &Followed,
-    left_behind: Vec<String>,
-) -> Report {
-    let Measured { elapsed, interrupted, own, server, lag } = measured;
-    let elapsed = *elapsed;
-    let totals = recorder.totals();
-    let completed = recorder.count(Operation::Lifecycle);
-    let requests = Operation::ALL.iter().filter(|operation| **operation != Operation::Lifecycle);
-    let requests: u64 = requests.map(|operation| recorder.count(*operation)).sum();
-    let operations = Operation::ALL.into_iter().filter_map(|operation| {
-        let times = recorder.times(operation);
-        let figures = (!times.is_empty()).then(|| milliseconds(&times))?;
-        Some(OperationFigures { operation: operation.as_str(), figures })
-    });
-    Report {
-        plan: Plan {
-            server: options.server.to_string(),
-            dialect: options.dialect,
-            workers: options.workers,
-            rate: options.rate,
-            log_batches: options.log_batches,
-            log_entries: options.log_entries,
-            entry_bytes: options.entry_bytes,
-            pollers: options.pollers,
-            followers: options.followers,
-        },
-        seconds: elapsed.as_secs_f64(),
-        interrupted: *interrupted,
-        lifecycles: Lifecycles {
-            completed,
-            failed: totals.failed_lifecycles,
-            per_second: Rate::of(completed, elapsed).per_second,
-        },
-        requests: Rate::of(requests, elapsed),
-        log_text_bytes: Rate::of(totals.text_bytes, elapsed),
-        operations: operations.collect(),
-        errors: recorder.errors(),
-        stale_reads: totals.stale_reads,
-        reconnects: totals.reconnects,
-        schedule: options.rate.map(|rate| Schedule::of(rate, arrivals)),
-        projection_lag: ProjectionLag {
-            events: figures(&lag.events.borrow(), 1.0),
-            age_ms: milliseconds(&lag.age.borrow()),
-        },
-        followers: (options.followers > 0).then(|| Followers {
-            events: FollowerFigures::of(&followed.feed),
-            logs: FollowerFigures::of(&followed.logs),
-            behind: followed.behind,
-        }),
-        own_cpu: Cpu {
-            cores: own.cpu.div_duration_f64(elapsed),
-            per_request_us: share(own.cpu.as_secs_f64() * 1e6, requests),
-        },
-        server: server.map(|server| Server {
-            cores: server.cpu.div_duration_f64(elapsed),
-            per_lifecycle_ms: share(server.cpu.as_secs_f64() * 1e3, completed),
-            rss_bytes: server.rss_bytes,
-        }),
-        left_behind,
-    }
-}
-
-impl Rate {
-    fn of(total: u64, elapsed: Duration) -> Self {
-        Self { total, per_second: number(total) / elapsed.as_secs_f64() }
-    }
-}
-
-impl Schedule {
-    fn of(rate: f64, arrivals: &Arrivals) -> Self {
-        let punctuality = arrivals.punctuality();
-        Self {
-            rate,
-            arrivals: punctuality.arrivals,
-            late: punctuality.late,
-            backlog: punctuality.backlog,
-            kept: punctuality.backlog == 0 && punctuality.late * 100 <= punctuality.arrivals,
-        }
-    }
-}
-
-impl FollowerFigures {
-    fn of(tally: &Tally) -> Self {
-        let delivery = tally.delivery.borrow();
-        Self {
-            clients: tally.clients,
-            streams: tally.streams.get(),
-            received: tally.received.get(),
-            missed: tally.missed.get(),
-            delivery_ms: (!delivery.is_empty()).then(|| milliseconds(&delivery)),
-        }
-    }
-}
-
-fn milliseconds(times: &Times) -> Figures {
-    figures(times, 1e3)
-}
-
-fn figures(values: &Histogram<u64>, unit: f64) -> Figures {
-    let at = |quantile: f64| number(values.value_at_quantile(quantile)) / unit;
-    Figures {
-        count: values.len(),
-        p50: at(0.50),
-        p95: at(0.95),
-        p99: at(0.99),
-        max: number(values.max()) / unit,
-    }
-}
-
-/// `all` divided by `count`; 0 where `count` is 0.
-fn share(all: f64, count: u64) -> f64 {
-    if count == 0 { 0.0 } else { all / number(count) }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "figures for reading")]
-fn number(count: u64) -> f64 {
-    count as f64
 }

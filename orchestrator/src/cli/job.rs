@@ -3,37 +3,41 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, IsTerminal as _, Write};
 
-use anyhow::ensure;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
 use clap::{Args, Subcommand};
 use futures_util::stream::{self, StreamExt as _};
 use reqwest::Method;
+use rivet_events::job::JobStatus;
 use serde_json::{Value, json};
 
 use super::client::{
-    Client, ClientOptions, Table, find_job, find_pipeline, items, print_json, shown, text, time,
+    Client, ClientOptions, Moment, Table, find_pipeline, items, print_json, shown, text, time, time_between,
 };
 use super::job_logs;
 use super::output::one_line;
 
 /// Pipelines that are asked for concurrently.
 const CONCURRENT: usize = 8;
-/// What `--status` may be.
-const STATUSES: [&str; 6] = ["Queued", "Running", "Succeeded", "Failed", "Cancelled", "TimedOut"];
+
+#[derive(Debug, Args)]
+pub(super) struct JobCommand {
+    #[command(subcommand)]
+    subcommand: JobSubcommand,
+
+    #[command(flatten)]
+    client: ClientOptions,
+}
 
 #[derive(Debug, Subcommand)]
-pub(super) enum JobSubcommand {
+enum JobSubcommand {
     /// List jobs, newest first
     List(ListOptions),
     /// Show a job
     Get {
         /// Id of the job, or the beginning of it
         job: String,
-        /// Show it as it was at a position of the log or a time
-        #[arg(long, value_name = "MOMENT")]
-        at: Option<String>,
         #[command(flatten)]
-        client: ClientOptions,
+        moment: Moment,
     },
     /// Print the log of a job
     Logs {
@@ -42,15 +46,11 @@ pub(super) enum JobSubcommand {
         /// Follow the log until the job has ended
         #[arg(short, long)]
         follow: bool,
-        #[command(flatten)]
-        client: ClientOptions,
     },
     /// Show everything that happened to a job: when, what, by whom, and what came of it
     Events {
         /// Id of the job, or the beginning of it
         job: String,
-        #[command(flatten)]
-        client: ClientOptions,
     },
     /// Cancel a job
     Cancel {
@@ -62,8 +62,6 @@ pub(super) enum JobSubcommand {
         /// Why, for whoever reads its history
         #[arg(long)]
         reason: Option<String>,
-        #[command(flatten)]
-        client: ClientOptions,
     },
     /// Launch an ended job again
     Retry {
@@ -72,15 +70,18 @@ pub(super) enum JobSubcommand {
         /// Launch once, however often this command is repeated with this key
         #[arg(long, value_name = "KEY")]
         key: Option<String>,
-        #[command(flatten)]
-        client: ClientOptions,
     },
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ListOptions {
+struct ListOptions {
     /// Only jobs in this state; several with commas between them
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', value_parser = PossibleValuesParser::new(STATUSES))]
+    #[arg(
+        long,
+        value_name = "STATUS",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(JobStatus::ALL.map(JobStatus::as_str))
+    )]
     status: Vec<String>,
     /// Only jobs of this pipeline
     #[arg(long)]
@@ -89,44 +90,41 @@ pub(super) struct ListOptions {
     #[arg(long)]
     runner: Option<String>,
     /// List at most so many, 1 to 1000
-    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000))]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value = "20",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000)
+    )]
     limit: usize,
-    /// Show them as they were at a position of the log or a time
-    #[arg(long, value_name = "MOMENT")]
-    at: Option<String>,
     #[command(flatten)]
-    client: ClientOptions,
+    moment: Moment,
 }
 
-pub(super) async fn run(command: JobSubcommand) -> anyhow::Result<()> {
-    match command {
-        JobSubcommand::List(options) => list(options).await,
-        JobSubcommand::Get { job, at, client: options } => {
-            let client = Client::new(&options)?;
-            let id = find_job(&client, &job).await?;
-            let at: Vec<(&str, &str)> = at.iter().map(|at| ("at", at.as_str())).collect();
-            show(&client.get(&["jobs", &id], &at).await?, &options)
+pub(super) async fn run(JobCommand { subcommand, client: options }: JobCommand) -> anyhow::Result<()> {
+    match subcommand {
+        JobSubcommand::List(filter) => list(filter, &options).await,
+        JobSubcommand::Get { job, moment } => {
+            let (client, id) = options.job(&job).await?;
+            show(&client.get(&["jobs", &id], moment.query().as_slice()).await?, &options)
         }
-        JobSubcommand::Logs { job, follow, client: options } => {
-            let client = Client::new(&options)?;
-            let id = find_job(&client, &job).await?;
+        JobSubcommand::Logs { job, follow } => {
+            let (client, id) = options.job(&job).await?;
             if follow {
                 job_logs::follow(&client, &id, options.json).await.map(drop)
             } else {
                 job_logs::print(&client, &id, options.json).await
             }
         }
-        JobSubcommand::Events { job, client } => events(&job, &client).await,
-        JobSubcommand::Cancel { job, force, reason, client: options } => {
-            let client = Client::new(&options)?;
-            let id = find_job(&client, &job).await?;
+        JobSubcommand::Events { job } => events(&job, &options).await,
+        JobSubcommand::Cancel { job, force, reason } => {
+            let (client, id) = options.job(&job).await?;
             let request = client.request(Method::POST, &["jobs", &id, "cancel"]);
             client.send(request.json(&json!({"force": force, "reason": reason}))).await?;
             show(&client.get(&["jobs", &id], &[]).await?, &options)
         }
-        JobSubcommand::Retry { job, key, client: options } => {
-            let client = Client::new(&options)?;
-            let id = find_job(&client, &job).await?;
+        JobSubcommand::Retry { job, key } => {
+            let (client, id) = options.job(&job).await?;
             let mut request = client.request(Method::POST, &["jobs", &id, "retry"]).json(&json!({}));
             if let Some(key) = key {
                 request = request.header("Idempotency-Key", key);
@@ -137,35 +135,43 @@ pub(super) async fn run(command: JobSubcommand) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
-async fn list(options: ListOptions) -> anyhow::Result<()> {
-    let client = Client::new(&options.client)?;
-    let pipeline = match &options.pipeline {
+async fn list(filter: ListOptions, options: &ClientOptions) -> anyhow::Result<()> {
+    let client = Client::new(options)?;
+    let pipeline = match &filter.pipeline {
         Some(start) => Some(find_pipeline(&client, start).await?),
         None => None,
     };
-    let status = options.status.join(",");
+    let status = filter.status.join(",");
     let filters = [
         ("status", Some(&status).filter(|status| !status.is_empty())),
         ("pipeline_id", pipeline.as_ref()),
-        ("runner_id", options.runner.as_ref()),
-        ("at", options.at.as_ref()),
+        ("runner_id", filter.runner.as_ref()),
     ];
-    let query: Vec<(&str, &str)> =
-        filters.into_iter().filter_map(|(name, value)| Some((name, value?.as_str()))).collect();
-    let list = client.list(&["jobs"], &query, options.limit).await?;
-    if options.client.json {
+    let filters = filters.into_iter().filter_map(|(name, value)| Some((name, value?.as_str())));
+    let query: Vec<(&str, &str)> = filters.chain(filter.moment.query()).collect();
+    let list = client.list(&["jobs"], &query, filter.limit).await?;
+    if options.json {
         return print_json(&list);
     }
     let pipelines = pipeline_names(&client, items(&list)).await;
     let mut table = Table::new(&["id", "pipeline", "status", "requested", "took", "runner", "reason"]);
     for (job, id) in items(&list).iter().zip(shown(&list)) {
-        let (requested, took) = (time(&job["requested_at"]), took(job));
+        let requested = time(&job["requested_at"]);
+        let took = time_between(&job["started_at"], &job["completed_at"]);
         let (pipeline, status) = (pipelines[text(job, "pipeline_id")].as_str(), text(job, "status"));
-        table.row([id, pipeline, status, &requested, &took, text(job, "runner_id"), why(job)]);
+        table.row([
+            id,
+            pipeline,
+            status,
+            &requested,
+            &took,
+            text(job, "runner_id"),
+            why(job, &job["result"]),
+        ]);
     }
     table.print("there are no such jobs")?;
-    if items(&list).len() == options.limit && io::stdout().is_terminal() {
-        eprintln!("these are the newest {}: --limit lists more", options.limit);
+    if items(&list).len() == filter.limit && io::stdout().is_terminal() {
+        eprintln!("these are the newest {}: --limit lists more", filter.limit);
     }
     Ok(())
 }
@@ -179,24 +185,6 @@ async fn pipeline_names(client: &Client, jobs: &[Value]) -> HashMap<String, Stri
         (id.to_owned(), name)
     });
     stream::iter(named).buffer_unordered(CONCURRENT).collect().await
-}
-
-/// How long the job ran, from its claim to its end; a dash if it has not ended.
-fn took(job: &Value) -> String {
-    let time = |member: &str| {
-        let text = job[member].as_str()?;
-        chrono::DateTime::parse_from_rfc3339(text).ok()
-    };
-    match (time("started_at"), time("completed_at")) {
-        (Some(started), Some(completed)) => {
-            let took = (completed - started).to_std().unwrap_or_default();
-            let whole = std::time::Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-            let whole =
-                if whole.as_secs() > 9 { std::time::Duration::from_secs(whole.as_secs()) } else { whole };
-            humantime::format_duration(whole).to_string()
-        }
-        (None, _) | (_, None) => "-".to_owned(),
-    }
 }
 
 /// Prints one job, a line for each member.
@@ -254,8 +242,7 @@ pub(super) fn waiting(waiting: &Value) -> String {
 }
 
 async fn events(job: &str, options: &ClientOptions) -> anyhow::Result<()> {
-    let client = Client::new(options)?;
-    let id = find_job(&client, job).await?;
+    let (client, id) = options.job(job).await?;
     let history = client.get(&["jobs", &id, "events"], &[("states", "true")]).await?;
     if options.json {
         return print_json(&history);
@@ -277,19 +264,8 @@ async fn events(job: &str, options: &ClientOptions) -> anyhow::Result<()> {
     Ok(table.print("nothing happened to this job")?)
 }
 
-/// Prints the log of a job until it has ended; an error unless it succeeded.
-pub(super) async fn follow_to_success(client: &Client, id: &str, json: bool) -> anyhow::Result<()> {
-    let end = job_logs::follow(client, id, json).await?;
-    let (status, why) = (text(&end, "status"), either(text(&end, "reason"), text(&end, "error_message")));
-    ensure!(status == "Succeeded", "job {id} is {status}: {}", one_line(why));
-    Ok(())
-}
-
-/// Why a job ended: what the server decided, or else what its runner reported.
-fn why(job: &Value) -> &str {
-    either(text(job, "reason"), text(&job["result"], "error_message"))
-}
-
-fn either<'a>(reason: &'a str, error_message: &'a str) -> &'a str {
-    if reason == "-" { error_message } else { reason }
+/// Why a job ended: what the server decided, or else what its runner reported in this result.
+pub(super) fn why<'a>(ended: &'a Value, result: &'a Value) -> &'a str {
+    let reason = text(ended, "reason");
+    if reason == "-" { text(result, "error_message") } else { reason }
 }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow, bail, ensure};
 use futures_util::future::{Either, select};
 use futures_util::pin_mut;
 use reqwest::{Method, Response};
@@ -14,9 +14,9 @@ use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::client::{Client, items, refusal, text};
-use super::job::waiting;
-use super::output::{last_written, printable, write_json};
-use crate::frames::Frames;
+use super::job::{waiting, why};
+use super::output::{last_written, one_line, printable, write_json};
+use crate::sse_reader::SseReader;
 use crate::telemetry::{chain, colours};
 
 /// Entries that are read at a time.
@@ -52,6 +52,14 @@ pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Re
         Either::Left((ended, _)) => ended,
         Either::Right(((), following)) => following.await,
     }
+}
+
+/// Follows the log like [`follow`]; an error unless the job succeeded.
+pub(super) async fn follow_to_success(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
+    let end = follow(client, job, json).await?;
+    let status = text(&end, "status");
+    ensure!(status == "Succeeded", "job {job} is {status}: {}", one_line(why(&end, &end)));
+    Ok(())
 }
 
 /// Says on stderr what the job waits for, whenever that changes, for as long as it waits.
@@ -132,10 +140,10 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
 }
 
 async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {
-    let (mut frames, mut heard) = (Frames::new(), 0);
+    let (mut reader, mut heard) = (SseReader::new(), 0);
     let (mut outcome, mut end) = (Ok(()), None);
     while let Ok(Ok(Some(chunk))) = timeout(LONGEST_SILENCE, response.chunk()).await {
-        frames.push(&chunk, |frame| {
+        reader.push(&chunk, |frame| {
             heard += 1;
             let Ok(data) = serde_json::from_slice::<Value>(frame.data) else { return };
             if frame.event == END {

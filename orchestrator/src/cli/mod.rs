@@ -77,11 +77,9 @@ enum Command {
     /// Claim jobs from a server and run them on this machine
     Runner(runner::RunnerSubcommand),
     /// Create, revise, launch and look at pipelines of a server
-    #[command(subcommand)]
-    Pipeline(pipeline::PipelineSubcommand),
+    Pipeline(pipeline::PipelineCommand),
     /// Look at jobs of a server, follow their logs, cancel and repeat them
-    #[command(subcommand)]
-    Job(job::JobSubcommand),
+    Job(job::JobCommand),
     /// Load a running server with jobs, and measure what it can take
     Bench(bench::BenchCommand),
     /// Print completions of this command line for a shell
@@ -202,6 +200,16 @@ mod tests {
         assert_eq!(completed("rivet migrate"), "rivet migrate");
         assert_eq!(completed("rivet --help"), "rivet --help");
         assert_eq!(completed("rivet -V"), "rivet -V");
+    }
+
+    #[test]
+    fn the_options_of_a_client_may_stand_before_and_after_the_subcommand() {
+        let parsed = |line: &str| format!("{:?}", CommandLine::try_parse_from(line.split(' ')).unwrap());
+        for (command, subcommand) in [("job", "list"), ("pipeline", "versions p")] {
+            let after = parsed(&format!("rivet {command} {subcommand} --server http://ci:1 --json"));
+            assert!(after.contains("Domain(\"ci\")") && after.contains("json: true"), "{after}");
+            assert_eq!(parsed(&format!("rivet {command} --server http://ci:1 --json {subcommand}")), after);
+        }
     }
 
     #[test]

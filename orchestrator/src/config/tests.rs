@@ -1,6 +1,10 @@
 //! Settings that are accepted, and refused.
 
 use super::*;
+use crate::runner::RunnerOptions;
+use crate::telemetry::LogOptions;
+
+const README: &str = include_str!("../../../README.md");
 
 fn parse(flags: &[&str]) -> Result<Config, String> {
     let command = Config::augment_args(Command::new("serve").no_binary_name(true))
@@ -10,8 +14,26 @@ fn parse(flags: &[&str]) -> Result<Config, String> {
 }
 
 #[test]
+fn the_readme_has_a_row_for_each_setting() {
+    let command = |name| Command::new(name).disable_help_flag(true);
+    let serve = LogOptions::augment_args(Config::augment_args(command("serve")));
+    for mut command in [serve, RunnerOptions::augment_args(command("runner"))] {
+        command.build();
+        for arg in command.get_arguments() {
+            let flag = arg.get_long().unwrap();
+            let env = arg.get_env().map_or_else(String::new, |name| format!("`{}` ", name.display()));
+            // The README words the default of a setting that is computed, or of one that has none.
+            let default = arg.get_default_values().first();
+            let default = default.map_or_else(String::new, |value| format!("`{}` |", value.display()));
+            let row = format!("\n| `--{flag}` | {env}| {default}");
+            assert!(README.contains(&row), "README.md has no row {row:?}");
+        }
+    }
+}
+
+#[test]
 fn the_startup_grace_is_the_lease_unless_set() {
-    let grace = |flags: &[&str]| parse(flags).unwrap().startup_grace();
+    let grace = |flags: &[&str]| parse(flags).unwrap().leases.startup_grace();
     assert_eq!(grace(&[]), Duration::from_mins(2));
     assert_eq!(grace(&["--lease", "7s"]), Duration::from_secs(7));
     assert_eq!(grace(&["--lease", "7s", "--startup-grace", "0s"]), Duration::ZERO);
@@ -20,8 +42,8 @@ fn the_startup_grace_is_the_lease_unless_set() {
 #[test]
 fn durations_are_written_with_their_unit() {
     let config = parse(&["--read-wait", "500ms", "--queue-timeout", "1h 30m"]).unwrap();
-    assert_eq!(config.read_wait, Duration::from_millis(500));
-    assert_eq!(config.queue_timeout, Duration::from_mins(90));
+    assert_eq!(config.load.read_wait, Duration::from_millis(500));
+    assert_eq!(config.leases.queue_timeout, Duration::from_mins(90));
     assert!(parse(&["--lease", "90"]).unwrap_err().contains("500ms, 90s, 15m, 24h"));
     assert!(parse(&["--lease", "11years"]).unwrap_err().contains("at most ten years"));
 }

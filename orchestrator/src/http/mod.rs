@@ -1,9 +1,9 @@
-//! The HTTP API: this file has every route, and each handler has a file of its own.
+//! The HTTP API: this file has every route, and the handlers are in files named by what they do.
 //!
 //! A request passes, from the outside in: the counting of requests, the context of its log lines, `guard`, `fresh`
 //! (where a GET waits for the read models), and its handler. What handlers share: `extract` and `filter` read requests,
-//! `metadata` says who sends a command, `contact` notes that a runner lives, `answer`, `body` and `error` make answers, `state` has
-//! all that they work with.
+//! `metadata` says who sends a command, `contact` notes that a runner lives, `answer`, `body` and `error` make answers,
+//! `state` has all that they work with.
 //!
 //! To add an endpoint: a file with its handler and its `#[utoipa::path]`, named by what it does; its line in
 //! `openapi`; its route below; its row in docs/api.md; a test over real HTTP.

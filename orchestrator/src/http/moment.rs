@@ -44,7 +44,7 @@ impl At {
     pub(super) async fn moment(&self, state: &AppState) -> Result<Option<Moment>, ApiError> {
         let Some(text) = &self.at else { return Ok(None) };
         let moment = find(state, text).await?;
-        if !state.read_models.wait_for(moment.position, state.config.read_wait).await {
+        if !state.read_models.wait_for(moment.position, state.config.load.read_wait).await {
             return Err(ApiError::unavailable(
                 "unavailable",
                 "the read models have not come to that moment yet",

@@ -77,7 +77,7 @@ impl AppState {
 
     /// The condition that an answer reflects every event up to `position`, with the usual timeout.
     pub(super) fn as_of(&self, position: Position) -> AsOf {
-        AsOf { position, timeout: self.config.read_wait }
+        AsOf { position, timeout: self.config.load.read_wait }
     }
 
     /// Whether the job may be retried, for a command from which a retry may follow.
@@ -94,7 +94,7 @@ impl AppState {
     pub(super) async fn hear_holder(&self, job: &Loaded<Job>, lease: Option<LeaseId>) {
         let now = self.clock.now();
         if let JobState::Running(running) = &job.aggregate.state
-            && job.aggregate.log_attempt(lease, now, self.config.log_grace).is_ok()
+            && job.aggregate.log_attempt(lease, now, self.config.leases.log_grace).is_ok()
             && self.commands.jobs.is_current(job).await.unwrap_or(true)
         {
             self.liveness.touch(&running.holder.runner_id, now, Duration::MAX);

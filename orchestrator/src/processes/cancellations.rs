@@ -17,7 +17,7 @@ pub(super) async fn reconcile(
     let cancel = CancelJob {
         reason: None,
         force: request.force,
-        grace: processes.config.cancel_grace,
+        grace: processes.config.leases.cancel_grace,
         // During the grace period the holder counts as not silent.
         last_contact: if grace_is_over {
             contacts.find(runner_id).await?.max(contacts.listening_since)

@@ -10,7 +10,7 @@ use crate::domain::job::{JobCommand, Retries, TimeOutJob, longest_run};
 /// Times out queued jobs, one page per sweep, longest wait first. Jobs that it ends leave the queue, so the next
 /// sweep gets the next page.
 pub(super) async fn reconcile_queued(processes: &Processes, now: DateTime<Utc>) -> Result<(), SweepError> {
-    let latest = now - processes.config.queue_timeout;
+    let latest = now - processes.config.leases.queue_timeout;
     for job in job_queue::queued_before(&processes.read_models, latest, PAGE).await? {
         // A wait that was too long ends the job, so its pipeline is not asked.
         let time_out = time_out(processes, Retries::Forbidden, now);
@@ -25,7 +25,7 @@ pub(super) async fn reconcile_running(
     job: &Job,
     now: DateTime<Utc>,
 ) -> Result<(), SweepError> {
-    let longest = longest_run(job.timeout_seconds, processes.config.run_timeout);
+    let longest = longest_run(job.timeout_seconds, processes.config.leases.run_timeout);
     let age = job.claimed_at.and_then(|claimed_at| (now - claimed_at).to_std().ok());
     if age.is_some_and(|age| age > longest) {
         let retries = processes.commands.retries(job.pipeline_id).await;
@@ -37,8 +37,8 @@ pub(super) async fn reconcile_running(
 
 fn time_out(processes: &Processes, retries: Retries, now: DateTime<Utc>) -> JobCommand {
     JobCommand::TimeOut(TimeOutJob {
-        queue_timeout: processes.config.queue_timeout,
-        run_timeout: processes.config.run_timeout,
+        queue_timeout: processes.config.leases.queue_timeout,
+        run_timeout: processes.config.leases.run_timeout,
         retries,
         now,
     })

@@ -16,7 +16,7 @@ pub(super) async fn reconcile(
     else {
         return Ok(());
     };
-    let (policy, now) = (processes.config.lease_policy(), contacts.now);
+    let (policy, now) = (processes.config.leases.policy(), contacts.now);
     let attempt = Attempt { claimed_at, started_at: job.started_at };
     if !may_be_lost(attempt, contacts.of(runner_id, None).max(contacts.listening_since), &policy, now) {
         return Ok(());

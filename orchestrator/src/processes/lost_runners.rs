@@ -15,7 +15,7 @@ pub(super) async fn reconcile(
     contacts: &LastContacts<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), SweepError> {
-    let offline_after = processes.config.runner_offline_after;
+    let offline_after = processes.config.leases.runner_offline_after;
     let online = RunnerFilter { status: vec![RunnerStatus::Online], ..RunnerFilter::default() };
     let mut after = None;
     loop {

@@ -199,7 +199,7 @@ impl Subscription {
             if is_gone {
                 return Ok(Outcome::GivenUp(PauseCause::Gone, error));
             }
-            if state.progress.has_failed_for(self.webhooks.config.webhook_retry_for, tried_at) {
+            if state.progress.has_failed_for(self.webhooks.config.webhooks.retry_for, tried_at) {
                 return Ok(Outcome::GivenUp(PauseCause::Failing, error));
             }
         }

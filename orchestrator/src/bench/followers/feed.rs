@@ -7,7 +7,7 @@ use super::{PAUSE, Shared, Tally, increase};
 use crate::bench::error::Failure;
 use crate::bench::http::Connection;
 use crate::bench::request::{Fill, Request};
-use crate::frames::Frames;
+use crate::sse_reader::SseReader;
 
 const NAME: &str = "follow events";
 const PATH: &str = "/api/events/stream";
@@ -73,10 +73,10 @@ impl Follower {
     /// Reads the stream to its end.
     async fn read(&mut self) -> Result<(), Failure> {
         let Self { shared, tally, connection, position } = self;
-        let mut frames = Frames::new();
+        let mut reader = SseReader::new();
         while let Some(piece) = connection.next_piece().await? {
             let mut is_first = shared.recorder.counts();
-            frames.push(piece, |frame| {
+            reader.push(piece, |frame| {
                 let Some(at) = frame.number().filter(|_| frame.is_event()) else { return };
                 let last = position.replace(at);
                 if last > 0 {

@@ -15,7 +15,7 @@ use crate::bench::error::Failure;
 use crate::bench::http::Connection;
 use crate::bench::options::BenchOptions;
 use crate::bench::request::{Fill, Request};
-use crate::frames::Frames;
+use crate::sse_reader::SseReader;
 
 const NAME: &str = "follow a log";
 /// Shortest time from one job to the next.
@@ -68,9 +68,9 @@ impl Follower {
             connection.open_stream(request, Fill { job: Some(job), ..Fill::default() }).await?;
         }
         increase(&tally.streams, 1);
-        let (mut frames, mut received, mut has_ended) = (Frames::new(), 0, false);
+        let (mut reader, mut received, mut has_ended) = (SseReader::new(), 0, false);
         while let Some(piece) = connection.next_piece().await? {
-            frames.push(piece, |frame| {
+            reader.push(piece, |frame| {
                 if frame.event == END {
                     has_ended = true;
                 } else {

@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use rivet_events::id::JobId;
 use serde_json::Value;
 
-use super::{Client, items, text};
+use super::{Client, ClientOptions, items, text};
 
 /// Fewest characters of a shortened id. They say when it was made, to the millisecond, and so tell it apart from ids
 /// that are not in the list too, except those of the same millisecond.
@@ -17,8 +17,24 @@ const SEARCHABLE: usize = 8;
 /// the server finds by the same text in a name.
 const FEW: usize = 8;
 
+impl ClientOptions {
+    /// A client, and the id of the job that `start` is the beginning of.
+    pub(in crate::cli) async fn job(&self, start: &str) -> anyhow::Result<(Client, String)> {
+        let client = Client::new(self)?;
+        let id = find_job(&client, start).await?;
+        Ok((client, id))
+    }
+
+    /// A client, and the id of the pipeline that `start` is the beginning of, or the name.
+    pub(in crate::cli) async fn pipeline(&self, start: &str) -> anyhow::Result<(Client, String)> {
+        let client = Client::new(self)?;
+        let id = find_pipeline(&client, start).await?;
+        Ok((client, id))
+    }
+}
+
 /// The id of the job that `start` is the beginning of.
-pub(in crate::cli) async fn find_job(client: &Client, start: &str) -> anyhow::Result<String> {
+async fn find_job(client: &Client, start: &str) -> anyhow::Result<String> {
     if is_whole(start) {
         return Ok(start.to_owned());
     }

@@ -17,8 +17,8 @@ use serde_json::Value;
 use super::output::write_json;
 use crate::runner::{api_url, parse_server};
 
-pub(super) use ids::{find_job, find_pipeline, shown};
-pub(super) use table::{Table, time};
+pub(super) use ids::{find_pipeline, shown};
+pub(super) use table::{Table, time, time_between};
 
 /// A server that does not accept a connection within this time counts as absent.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,12 +33,13 @@ const STALE: &str = "Rivet-Stale";
 /// Rows of a list that are read at a time.
 const PAGE: usize = 100;
 
-/// Which server, and how its answers are printed.
+/// Which server, and how its answers are printed. They are understood before and after a subcommand.
 #[derive(Debug, Args)]
 pub(super) struct ClientOptions {
     /// Server to ask
     #[arg(
         long,
+        global = true,
         env = "RIVET_SERVER",
         value_name = "URL",
         default_value = "http://127.0.0.1:8080",
@@ -47,8 +48,23 @@ pub(super) struct ClientOptions {
     server: Url,
 
     /// Print what the server answered, as JSON
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(super) json: bool,
+}
+
+/// Which moment an answer is about.
+#[derive(Debug, Args)]
+pub(super) struct Moment {
+    /// Show the state at a position of the log or a time
+    #[arg(long, value_name = "MOMENT")]
+    at: Option<String>,
+}
+
+impl Moment {
+    /// How a request names it; `None` for the present.
+    pub(super) fn query(&self) -> Option<(&str, &str)> {
+        self.at.as_deref().map(|at| ("at", at))
+    }
 }
 
 /// Sends requests to a server.

@@ -2,6 +2,7 @@
 //! Where the output is not a terminal nothing is cut, and nothing has a colour.
 
 use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Row, presets};
@@ -80,7 +81,19 @@ impl Table {
 
 /// A time of an answer, to the second, or a dash where it has none.
 pub(in crate::cli) fn time(answer: &Value) -> String {
-    let time = answer.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
     let seconds = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
-    time.map_or_else(|| "-".to_owned(), |time| seconds(time.to_utc()))
+    parse(answer).map_or_else(|| "-".to_owned(), seconds)
+}
+
+/// How long it was from one time of an answer to another, to the second if it was longer than a few; a dash where one
+/// of them is missing.
+pub(in crate::cli) fn time_between(from: &Value, to: &Value) -> String {
+    let (Some(from), Some(to)) = (parse(from), parse(to)) else { return "-".to_owned() };
+    let millis = (to - from).num_milliseconds().max(0).unsigned_abs();
+    let shown = if millis < 10_000 { millis } else { millis - millis % 1_000 };
+    humantime::format_duration(Duration::from_millis(shown)).to_string()
+}
+
+fn parse(answer: &Value) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(answer.as_str()?).ok().map(|time| time.to_utc())
 }

@@ -14,6 +14,7 @@ use claim::{claim_queued, claim_running};
 pub use ending::longest_run;
 use ending::{cancel_ended, cancel_running, expire_lease, time_out_queued, time_out_running};
 use outcome::cancelled_queued;
+pub use report::LogAttempt;
 pub(super) use report::log_attempt;
 use report::{
     begin, complete_ended, complete_queued, complete_running, ended_refusal, not_held, refuse_report,

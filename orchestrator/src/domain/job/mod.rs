@@ -36,9 +36,9 @@ pub use command::{
     CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, LaunchJob, LeasePolicy, PurgeJob,
     RefuseReport, Report, Retries, ShowLease, StartJob, TimeOutJob,
 };
-pub use decide::{JobError, longest_run};
+pub use decide::{JobError, LogAttempt, longest_run};
 pub use reported::{Reported, ResultDigest};
-pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, LogAttempt, Queued, Running};
+pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, Queued, Running};
 
 /// The aggregate behind a job's stream.
 pub type Job = AggregateOf<JobState>;

@@ -1,10 +1,12 @@
-//! The state of a job, folded from its events.
+//! The state of a job; `evolve` folds it from its events.
+
+mod evolve;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{LeaseId, RunnerId};
-use rivet_events::job::{JobEvent, JobLaunched, JobRequeued, JobResult, JobStatus, RequeueCause};
+use rivet_events::job::{JobLaunched, JobStatus};
 use serde::{Deserialize, Serialize};
 
 use super::reported::{Reported, ResultDigest};
@@ -155,187 +157,7 @@ impl Queued {
     }
 }
 
-impl History {
-    /// Revokes a lease whose holder may still be at work.
-    fn void(&mut self, lease_id: LeaseId) {
-        if !self.void_leases.contains(&lease_id) {
-            self.void_leases.push(lease_id);
-        }
-    }
-}
-
-impl Running {
-    /// Applies an event after which the holder still has the job. Others are handled in [`JobState::evolve`].
-    fn apply(&mut self, event: JobEvent) {
-        match event {
-            JobEvent::Started(started) => {
-                self.holder.started_at.get_or_insert(started.started_at);
-                self.holder.fencing |= started.fencing;
-            }
-            JobEvent::LeaseShown(_) => self.holder.fencing = true,
-            JobEvent::LeaseExpired(expired) => self.history.void_leases.push(expired.lease_id),
-            JobEvent::CancelRequested(asked) => {
-                let first = self.cancel.as_ref().map_or(asked.requested_at, |earlier| earlier.requested_at);
-                self.cancel =
-                    Some(CancelRequest { requested_at: first, force: asked.force, reason: asked.reason });
-            }
-            JobEvent::Launched(_)
-            | JobEvent::Claimed(_)
-            | JobEvent::Requeued(_)
-            | JobEvent::ReportRefused(_)
-            | JobEvent::Completed(_)
-            | JobEvent::Cancelled(_)
-            | JobEvent::TimedOut(_)
-            | JobEvent::Purged(_) => {}
-        }
-    }
-
-    fn requeue(self, requeued: &JobRequeued) -> Queued {
-        let lost_and_fenced = requeued.cause == RequeueCause::RunnerLost && self.holder.fencing;
-        // After a run timeout without a result, either the holder has reported the timeout itself, or it does not
-        // know of it and is still at work.
-        let may_be_at_work = match requeued.cause {
-            RequeueCause::Failed => false,
-            RequeueCause::RunTimeout => requeued.result.is_none(),
-            RequeueCause::RunnerLost => true,
-        };
-        let status = match requeued.cause {
-            RequeueCause::Failed => Some(JobStatus::Failed),
-            RequeueCause::RunTimeout => Some(JobStatus::TimedOut),
-            RequeueCause::RunnerLost => None,
-        };
-        let result = ResultDigest::of(requeued.result.as_ref());
-        let reported = status.map(|status| Reported { status, result });
-        let lease_id = self.holder.lease_id;
-        let (launch, mut history) = self.end_attempt(reported);
-        if may_be_at_work {
-            history.void(lease_id);
-        }
-        if lost_and_fenced {
-            history.lost_in_a_row += 1;
-        } else {
-            history.retries += 1;
-            history.lost_in_a_row = 0;
-        }
-        history.needs_fencing = requeued.needs_fencing;
-        Queued { launch, history, queued_at: requeued.requeued_at, due_at: requeued.due_at }
-    }
-
-    fn end_attempt(self, reported: Option<Reported>) -> (Arc<JobLaunched>, History) {
-        let Self { launch, mut history, holder, cancel: _ } = self;
-        history.past_leases.push(holder.lease_id);
-        history.last = Some(EndedAttempt {
-            lease_id: holder.lease_id,
-            attempt: holder.attempt,
-            fencing: holder.fencing,
-            reported,
-        });
-        (launch, history)
-    }
-}
-
-/// The attempt that a log batch belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogAttempt {
-    /// Its number.
-    pub attempt: u32,
-    /// Whether the batch is the first sign of work, or the first sign that the holder fences: then that has to be
-    /// recorded too, by a start.
-    pub is_news: bool,
-}
-
 impl JobState {
-    /// Applies one event. It checks no rules, since what is recorded has happened. An event that does not fit the
-    /// state changes nothing.
-    #[must_use]
-    pub fn evolve(self, event: JobEvent) -> Self {
-        match (self, event) {
-            (Self::Absent, JobEvent::Launched(launch)) => Self::Queued(Queued {
-                queued_at: launch.requested_at,
-                due_at: launch.requested_at,
-                launch: Arc::new(launch),
-                history: History::default(),
-            }),
-            (Self::Queued(queued), JobEvent::Claimed(claimed)) => Self::Running(Running {
-                launch: queued.launch,
-                history: History { attempts: claimed.attempt, ..queued.history },
-                holder: Holder {
-                    runner_id: claimed.runner_id,
-                    attempt: claimed.attempt,
-                    lease_id: claimed.lease_id,
-                    fencing: claimed.fencing,
-                    request_key: claimed.request_key,
-                    claimed_at: claimed.claimed_at,
-                    started_at: None,
-                },
-                cancel: None,
-            }),
-            (state, JobEvent::Completed(e)) => {
-                state.end(e.status, e.result.as_ref(), e.reason, e.completed_at)
-            }
-            (state, JobEvent::Cancelled(e)) => {
-                state.end(JobStatus::Cancelled, e.result.as_ref(), e.reason, e.cancelled_at)
-            }
-            (state, JobEvent::TimedOut(e)) => {
-                state.end(JobStatus::TimedOut, e.result.as_ref(), Some(e.reason), e.timed_out_at)
-            }
-            (Self::Ended(ended), JobEvent::Purged(_)) => Self::Ended(Ended { purged: true, ..ended }),
-            (mut state, JobEvent::ReportRefused(refused)) => {
-                if let Some(history) = state.history_mut() {
-                    history.refused_leases.push(refused.lease_id);
-                }
-                state
-            }
-            (Self::Running(running), JobEvent::Requeued(requeued)) => {
-                Self::Queued(running.requeue(&requeued))
-            }
-            (Self::Running(mut running), event) => {
-                running.apply(event);
-                Self::Running(running)
-            }
-            (
-                state @ (Self::Absent | Self::Queued(_) | Self::Ended(_)),
-                JobEvent::Launched(_)
-                | JobEvent::Claimed(_)
-                | JobEvent::Started(_)
-                | JobEvent::LeaseShown(_)
-                | JobEvent::LeaseExpired(_)
-                | JobEvent::CancelRequested(_)
-                | JobEvent::Requeued(_)
-                | JobEvent::Purged(_),
-            ) => state,
-        }
-    }
-
-    fn end(
-        self,
-        status: JobStatus,
-        result: Option<&JobResult>,
-        reason: Option<String>,
-        ended_at: DateTime<Utc>,
-    ) -> Self {
-        let (launch, history, was_to_stop) = match self {
-            Self::Queued(queued) => (queued.launch, queued.history, false),
-            Self::Running(running) => {
-                let was_to_stop = running.cancel.is_some();
-                let (launch, history) = running.end_attempt(None);
-                (launch, history, was_to_stop)
-            }
-            Self::Absent | Self::Ended(_) => return self,
-        };
-        let result = ResultDigest::of(result);
-        Self::Ended(Ended { launch, history, status, result, reason, was_to_stop, ended_at, purged: false })
-    }
-
-    fn history_mut(&mut self) -> Option<&mut History> {
-        match self {
-            Self::Absent => None,
-            Self::Queued(queued) => Some(&mut queued.history),
-            Self::Running(running) => Some(&mut running.history),
-            Self::Ended(ended) => Some(&mut ended.history),
-        }
-    }
-
     /// What was launched; `None` while nothing was.
     #[must_use]
     pub fn launch(&self) -> Option<&Arc<JobLaunched>> {

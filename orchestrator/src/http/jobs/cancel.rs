@@ -46,7 +46,7 @@ pub(in crate::http) async fn cancel(
     let command = JobCommand::Cancel(CancelJob {
         reason,
         force: force.unwrap_or_default(),
-        grace: state.config.cancel_grace,
+        grace: state.config.leases.cancel_grace,
         // Whether the holder is silent is left to the reconciler: this server knows neither of contacts with other
         // replicas, nor of those before its own start.
         last_contact: Some(now),

@@ -82,7 +82,7 @@ pub(in crate::http) async fn claim_next(
         return Ok(answered(answer));
     }
     // The queue has to reflect what this server acknowledged before.
-    state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
+    state.read_models.wait_for(state.commands.acknowledged(), state.config.load.read_wait).await;
     let mut claimed = request.claim_when_offered(&state, &copy, deadline).await?;
     if claimed.is_none() {
         // A later copy of this request may have got a job.
@@ -206,7 +206,8 @@ impl Request {
         copy: &RequestCopy,
         deadline: Instant,
     ) -> Result<Option<Reservation>, ApiError> {
-        let pause = (state.config.lease.min(state.config.runner_offline_after) / 3).max(MIN_PAUSE);
+        let pause =
+            (state.config.leases.lease.min(state.config.leases.runner_offline_after) / 3).max(MIN_PAUSE);
         let mut pauses = interval_at(Instant::now() + pause, pause);
         let mut capabilities = state.capabilities(&self.runner_id).await?;
         let offer = loop {

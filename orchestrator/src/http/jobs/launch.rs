@@ -233,7 +233,7 @@ async fn supersede(state: &AppState, launch: &JobLaunched, position: Position) {
     if concurrency.policy != ConcurrencyPolicy::CancelOlder {
         return;
     }
-    state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
+    state.read_models.wait_for(state.commands.acknowledged(), state.config.load.read_wait).await;
     let (group, launch, now) = (&concurrency.group, (position, launch.job_id), state.clock.now());
     if let Err(error) = cancel_older(&state.commands, &state.read_models, group, launch, now).await {
         tracing::warn!(group, error = %chain(&error), "older jobs are cancelled later");

@@ -30,7 +30,7 @@ pub(in crate::http) async fn delete(
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let command = PipelineCommand::Delete(DeletePipeline { now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, command, &metadata).await?;
-    state.read_models.wait_for(state.commands.acknowledged(), state.config.read_wait).await;
+    state.read_models.wait_for(state.commands.acknowledged(), state.config.load.read_wait).await;
     let now = state.clock.now();
     if let Err(error) = cancel_waiting(&state.commands, &state.read_models, id, now).await {
         tracing::warn!(pipeline.id = %id, error = %chain(&error), "waiting jobs are cancelled later");

@@ -113,7 +113,7 @@ async fn void_lease(
         lease_id: held.lease_id,
         last_contact: None,
         rebooted: true,
-        policy: state.config.lease_policy(),
+        policy: state.config.leases.policy(),
         retries: state.retries(&job).await,
         now: state.clock.now(),
     });

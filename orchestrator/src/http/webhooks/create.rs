@@ -78,7 +78,7 @@ pub(in crate::http) async fn create(
     Client(metadata): Client,
     Json(body): Json<CreateRequest>,
 ) -> Result<Recorded<(StatusCode, JsonBody<Webhook>)>, ApiError> {
-    let url = checked_url(&body.url, state.config.allow_private_webhooks)?;
+    let url = checked_url(&body.url, state.config.webhooks.allow_private)?;
     let secret = WebhookSecret::from(body.secret);
     SigningKey::new(&secret).map_err(|error| refused(&format!("secret: {error}")))?;
     let types = body.types.unwrap_or_default();

@@ -13,7 +13,7 @@ use super::ending::elapsed;
 use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
 use crate::domain::job::command::{CompleteJob, RefuseReport, Report};
 use crate::domain::job::reported::ResultDigest;
-use crate::domain::job::state::{Ended, History, JobState, LogAttempt, Queued, Running};
+use crate::domain::job::state::{Ended, History, JobState, Queued, Running};
 
 /// Checks that the sender holds the job. Records the first sign of work of the attempt, or that its holder fences, if
 /// either is news.
@@ -164,6 +164,16 @@ pub(super) fn refuse_report(launch: &JobLaunched, history: &History, refused: Re
         result: refused.report.result,
         refused_at: refused.now,
     })]
+}
+
+/// The attempt that a log batch belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogAttempt {
+    /// Its number.
+    pub attempt: u32,
+    /// Whether the batch is the first sign of work, or the first sign that the holder fences: then that has to be
+    /// recorded too, by a start.
+    pub is_news: bool,
 }
 
 /// The attempt that a sender writes logs for, and whether that it does so is to be recorded. Logs are accepted for

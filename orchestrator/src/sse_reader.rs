@@ -36,12 +36,12 @@ impl<'a> Frame<'a> {
 
 /// The parser of one stream. It keeps what has arrived and is not a whole frame yet.
 #[derive(Debug)]
-pub(crate) struct Frames {
+pub(crate) struct SseReader {
     end: Finder<'static>,
     open: Vec<u8>,
 }
 
-impl Frames {
+impl SseReader {
     /// The beginning of a stream.
     pub(crate) fn new() -> Self {
         Self { end: Finder::new(b"\n\n"), open: Vec::new() }
@@ -88,9 +88,9 @@ mod tests {
     #[test]
     fn events_are_found_wherever_pieces_end() {
         for size in 1..STREAM.len() {
-            let (mut frames, mut seen) = (Frames::new(), Vec::new());
+            let (mut reader, mut seen) = (SseReader::new(), Vec::new());
             for piece in STREAM.chunks(size) {
-                frames.push(piece, |frame| {
+                reader.push(piece, |frame| {
                     let at = frame.text("at").map(str::to_owned);
                     seen.push((frame.is_event(), frame.event.to_vec(), frame.number(), at));
                 });
