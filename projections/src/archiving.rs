@@ -1,16 +1,17 @@
 //! Deletes job logs that are in the archive, and jobs that are purged. Their events leave the log, and the rows of
 //! their logs the read model `job_logs`, in one transaction, so that log and read model always agree.
 //!
-//! Only events that every read model has passed are deleted, so no projector misses one. A read model that is being
-//! filled has not passed them: as long as there is one, by a rebuild or a verification, nothing is deleted.
+//! Only events that every read model has passed are deleted, also those of other builds, so no projector misses one. A
+//! read model that is being filled has not passed them: as long as there is one, by a rebuild or a verification, nothing
+//! is deleted. One that no build maintains any more is not waited for: it is rebuilt before it is maintained again.
 
 use rivet_events::id::JobId;
 use rivet_events::log::StoreError;
 use rivet_events::segments::{Block, Release, SegmentError, purge_on_postgres, purge_on_sqlite};
 use rivet_events::{Position, StreamId};
 
-use crate::checkpoint::{self, Checkpoint, State};
-use crate::generation;
+use crate::checkpoint::{self, Checkpoint};
+use crate::generation::{self, NO_VERSION};
 use crate::job_logs::{self, JobLogs};
 use crate::projection::AnyProjection;
 use crate::read_models::ReadModels;
@@ -53,10 +54,9 @@ impl ReadModels {
             release.batches().iter().map(|(job, first_index)| job_logs::key(*job, *first_index)).collect();
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
-        let Some(live) = live_unless_rebuilding(&mut connection).await? else {
+        let Some((live, lowest)) = live_unless_rebuilding(&mut connection).await? else {
             return Ok(Released::Rebuilding);
         };
-        let lowest = live.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
         if lowest < last {
             return Ok(Released::Behind(lowest));
         }
@@ -77,10 +77,9 @@ impl ReadModels {
     pub async fn purge(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
-        let Some(live) = live_unless_rebuilding(&mut connection).await? else {
+        let Some((live, lowest)) = live_unless_rebuilding(&mut connection).await? else {
             return Ok(Released::Rebuilding);
         };
-        let lowest = live.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
         let purged = match &mut connection {
             Connection::Postgres(connection) => purge_on_postgres(connection, jobs, lowest).await?,
             Connection::Sqlite(connection) => purge_on_sqlite(connection, jobs, lowest).await?,
@@ -103,12 +102,21 @@ impl ReadModels {
     }
 }
 
-/// All live read models, or `None` if one is being filled. Nobody can begin to fill one until the transaction ends.
+/// The live read models that this build knows, and the position that all of any build have passed; `None` if one is being
+/// filled. Nobody can begin to fill one until the transaction ends.
 async fn live_unless_rebuilding(
     connection: &mut Connection<'_>,
-) -> Result<Option<Vec<Checkpoint>>, StoreError> {
+) -> Result<Option<(Vec<Checkpoint>, Position)>, StoreError> {
     connection.lock_generations().await?;
-    let checkpoints = checkpoint::load(connection).await?;
-    let is_live = |checkpoint: &Checkpoint| checkpoint.state == State::Live;
-    Ok(checkpoints.iter().all(is_live).then_some(checkpoints))
+    let live = checkpoint::load(connection).await?;
+    let query = format!(
+        "select count(*) filter (where state = 'rebuilding'),
+                min(position) filter (where state = 'live' and version <> {NO_VERSION})
+         from checkpoints"
+    );
+    let rows = connection.query(&query, &[]).await?;
+    let [rebuilding, lowest] = rows.first().map(Vec::as_slice).unwrap_or_default() else { return Ok(None) };
+    let positions = live.iter().map(|live| live.position).chain(lowest.count().map(Position));
+    let lowest = positions.min().unwrap_or_default();
+    Ok((rebuilding.count() == Some(0)).then_some((live, lowest)))
 }

@@ -68,6 +68,16 @@ impl Checkpoint {
     pub(crate) fn table(&self) -> String {
         table(self.projection.name(), self.generation)
     }
+
+    /// Whether another fold than that of this build has made its rows, or more than one.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.version != self.projection.version()
+    }
+
+    /// Whether a newer build has made its rows.
+    pub(crate) fn is_newer(&self) -> bool {
+        self.version > self.projection.version()
+    }
 }
 
 /// The name of the table of a generation.

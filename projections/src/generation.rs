@@ -10,15 +10,15 @@ use crate::checkpoint::{self, Checkpoint, Generation, State, number, table};
 use crate::lease;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{self, Query, Value};
-use crate::rows::{Connection, create_indexes};
+use crate::rows::{Connection, Store, create_indexes};
 
 /// How long a retired table stays for readers that still use its name, in microseconds.
 const RETIRED_TTL_MICROS: i64 = 60_000_000;
 /// How long a rebuild may go without a sign of progress (creating an index takes a while), in microseconds.
 const REBUILDING_TTL_MICROS: i64 = 1_800_000_000;
 
-/// The version of rows that no fold of the whole log has made.
-const NO_VERSION: u32 = 0;
+/// The version of rows that the fold of no single build has made from the whole log. Nobody waits for them.
+pub(crate) const NO_VERSION: u32 = 0;
 
 const CHECKPOINTS: &str = "create table if not exists checkpoints (
     projection text    not null,
@@ -71,6 +71,32 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
         }
     }
     Ok(())
+}
+
+/// Takes over the live generations of another build, for a process that begins to lead. From now on the fold of this
+/// build changes their rows, which then no version describes: they are outdated until they are rebuilt, also to the
+/// build that made them. Until then they get the columns that they lack. What a read model that this build does not
+/// know has missed, it can only get by a rebuild too.
+pub(crate) async fn adopt(store: &Store) -> Result<(), StoreError> {
+    let mut transaction = store.begin().await?;
+    let mut connection = transaction.connection();
+    connection.lock_generations().await?;
+    connection.wait_briefly().await?;
+    let mut own = vec!["''".to_owned()];
+    for live in checkpoint::load(&mut connection).await?.iter().filter(|c| c.state == State::Live) {
+        if live.is_foreign() {
+            connection.add_columns(&live.table(), live.projection.schema()).await?;
+        } else {
+            own.push(format!("'{}'", live.projection.name()));
+        }
+    }
+    let foreign = format!(
+        "update checkpoints set version = {NO_VERSION}
+         where state = 'live' and version <> {NO_VERSION} and projection not in ({})",
+        own.join(", ")
+    );
+    connection.execute(&foreign, &[]).await?;
+    transaction.commit().await
 }
 
 /// Creates a generation for a rebuild, with an empty table, at the start of the log. It leaves out the `skipped`

@@ -6,7 +6,6 @@
 
 mod session;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rivet_events::id::CommandId;
@@ -16,7 +15,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::session::{Session, gone_condition};
-use crate::checkpoint::{self, State};
+use crate::checkpoint::{self, Checkpoint, State};
+use crate::generation;
 use crate::query::{self, Query, Value};
 use crate::read_models::ReadModels;
 use crate::rows::{Connection, Store};
@@ -39,14 +39,11 @@ const TABLE: &str = "create table if not exists projector_lease (
 pub(crate) struct Lease<'a> {
     read_models: &'a ReadModels,
     owner: String,
-    /// Whether this process took the lease although its build is older than the live read models.
-    taken_outdated: AtomicBool,
 }
 
 impl<'a> Lease<'a> {
     pub(crate) fn new(read_models: &'a ReadModels) -> Self {
-        let owner = CommandId::generate().to_string();
-        Self { read_models, owner, taken_outdated: AtomicBool::new(false) }
+        Self { read_models, owner: CommandId::generate().to_string() }
     }
 
     fn store(&self) -> &'a Store {
@@ -114,10 +111,10 @@ impl<'a> Lease<'a> {
         let checkpoints = checkpoint::load(&mut connection).await?;
         // Only the live ones: a newer build may also have filled others, to verify the log before an upgrade.
         let mut live = checkpoints.iter().filter(|checkpoint| checkpoint.state == State::Live);
-        let is_outdated = live.any(|live| live.version > live.projection.version());
+        let is_outdated = live.any(Checkpoint::is_newer);
         let held = *self.held().borrow();
-        if is_outdated && held && !self.taken_outdated.load(Ordering::Relaxed) {
-            // A newer build has rebuilt the read models while this process held the lease: it should get the lease.
+        if is_outdated && held {
+            // A newer build has rebuilt a read model while this process held the lease: it should get the lease.
             drop(reader);
             self.release().await?;
             return Ok(false);
@@ -141,7 +138,8 @@ impl<'a> Lease<'a> {
         let rows = connection.query(&query.text, &query.args).await?;
         let epoch = query::only(&rows).and_then(Value::integer);
         if let (Some(epoch), false) = (epoch, held) {
-            self.taken_outdated.store(is_outdated, Ordering::Relaxed);
+            drop(reader);
+            generation::adopt(self.store()).await?;
             tracing::info!(epoch, "this process runs the projector");
         }
         Ok(epoch.is_some())

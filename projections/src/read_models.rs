@@ -16,7 +16,7 @@ use rivet_events::log::{EventLog, StoreError};
 use tokio::sync::{Notify, watch};
 
 use crate::checkpoint::{self, Checkpoint, Generation, State};
-use crate::generation;
+use crate::generation::{self, NO_VERSION};
 use crate::page::{Cursor, Page};
 use crate::projection::Projection;
 use crate::query::{self, Query, QueryError, Value};
@@ -38,7 +38,7 @@ pub(crate) struct Inner {
     pub(crate) store: Store,
     pub(crate) log: Arc<dyn EventLog>,
     live: RwLock<Live>,
-    /// Every event up to here is stored in every live read model.
+    /// Every event up to here is stored in every live read model, other than those that wait to be rebuilt.
     position: watch::Sender<Position>,
     /// Whether this process leads: it keeps the read models up to date.
     pub(crate) leading: watch::Sender<bool>,
@@ -192,7 +192,9 @@ impl ReadModels {
         }
         live.published += 1;
         live.generations.extend(checkpoints.iter().map(|c| (c.projection.name(), c.generation)));
-        if let Some(position) = checkpoints.iter().map(|checkpoint| checkpoint.position).min() {
+        let lowest = |live: &mut dyn Iterator<Item = &Checkpoint>| live.map(|live| live.position).min();
+        let maintained = lowest(&mut checkpoints.iter().filter(|live| live.version != NO_VERSION));
+        if let Some(position) = maintained.or_else(|| lowest(&mut checkpoints.iter())) {
             self.inner
                 .position
                 .send_if_modified(|published| std::mem::replace(published, position) != position);

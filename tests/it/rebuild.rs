@@ -15,6 +15,7 @@ use sqlx::Executor as _;
 use fixture::LONG;
 pub(crate) use fixture::{Process, assert_proven};
 
+mod builds;
 mod fixture;
 mod large_rows;
 

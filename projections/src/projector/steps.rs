@@ -77,6 +77,11 @@ impl<'a> Projector<'a> {
             self.store_all().await?;
             self.housekeep().await?;
         }
+        if self.live.iter().any(|live| live.checkpoint.is_newer()) {
+            // A newer build has rebuilt a read model. It should get the lease, and its rows stay as they are.
+            self.forget().await;
+            return Ok(Remaining::Idle(FOLLOW_IDLE));
+        }
         // Before reading the log, so that no change of the head is missed.
         let head = *self.head.borrow_and_update();
         if self.live.last().is_some_and(|last| last.checkpoint.position < self.folded()) {
@@ -232,6 +237,13 @@ impl<'a> Projector<'a> {
 
     async fn housekeep(&mut self) -> Result<(), StoreError> {
         let mut live = self.read_models.refresh_generations().await?;
+        let store = &self.read_models.inner.store;
+        let is_foreign = |live: &Generation| live.checkpoint.is_foreign();
+        // Where processes share the database, whoever takes the lease does this.
+        if !store.is_shared() && (self.live.is_empty() || live.iter().any(is_foreign)) {
+            generation::adopt(store).await?;
+            live = self.read_models.refresh_generations().await?;
+        }
         for known in self.live.drain(..) {
             let is_same = |live: &&mut Generation| {
                 let (live, known) = (live.checkpoint, known.checkpoint);

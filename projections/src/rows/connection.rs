@@ -76,6 +76,22 @@ impl Connection<'_> {
         Ok(())
     }
 
+    /// Adds the columns that the table of another build lacks. They are null in its rows until these change.
+    pub(crate) async fn add_columns(&mut self, table: &str, schema: Schema) -> Result<(), StoreError> {
+        let present = match self {
+            Self::Postgres(connection) => postgres::columns(connection, table).await?,
+            Self::Sqlite(connection) => sqlite::columns(connection, table).await?,
+        };
+        for column in schema.columns.iter().filter(|column| !present.iter().any(|name| name == column.name)) {
+            let column = match self {
+                Self::Postgres(_) => postgres::column(column),
+                Self::Sqlite(_) => sqlite::column(column),
+            };
+            self.execute(&format!("alter table {table} add column {column}"), &[]).await?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn drop_table(&mut self, table: &str) -> Result<(), StoreError> {
         self.execute(&format!("drop table if exists {table}"), &[]).await?;
         Ok(())

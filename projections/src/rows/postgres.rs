@@ -28,15 +28,22 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 }
 
 pub(super) fn create_table(table: &str, schema: Schema) -> String {
-    let column = |column: &Column| {
-        let kind = match column.kind {
-            ColumnKind::Text => r#"text collate "C""#,
-            ColumnKind::Integer | ColumnKind::Flag => "bigint",
-        };
-        format!(", {} {kind}", column.name)
-    };
-    let columns: String = schema.columns.iter().map(column).collect();
+    let columns: String = schema.columns.iter().map(|of| format!(", {}", column(of))).collect();
     format!(r#"create table {table} (key text collate "C" primary key, document text not null{columns})"#)
+}
+
+pub(super) fn column(column: &Column) -> String {
+    let kind = match column.kind {
+        ColumnKind::Text => r#"text collate "C""#,
+        ColumnKind::Integer | ColumnKind::Flag => "bigint",
+    };
+    format!("{} {kind}", column.name)
+}
+
+pub(super) async fn columns(connection: &mut PgConnection, table: &str) -> sqlx::Result<Vec<String>> {
+    let text = "select attname::text from pg_attribute
+         where attrelid = to_regclass($1) and attnum > 0 and not attisdropped";
+    sqlx::query_scalar(text).bind(table).fetch_all(connection).await
 }
 
 pub(super) async fn lock_generations(connection: &mut PgConnection) -> sqlx::Result<()> {

@@ -26,15 +26,20 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 /// No column is declared `not null`. With such a constraint, SQLite would keep a copy of each page that a statement
 /// changes, to be able to undo that statement alone. Here, a failure ends the whole transaction anyway.
 pub(super) fn create_table(table: &str, schema: Schema) -> String {
-    let column = |column: &Column| {
-        let kind = match column.kind {
-            ColumnKind::Text => "text",
-            ColumnKind::Integer | ColumnKind::Flag => "integer",
-        };
-        format!(", {} {kind}", column.name)
-    };
-    let columns: String = schema.columns.iter().map(column).collect();
+    let columns: String = schema.columns.iter().map(|of| format!(", {}", column(of))).collect();
     format!("create table {table} (key text primary key, document text{columns})")
+}
+
+pub(super) fn column(column: &Column) -> String {
+    let kind = match column.kind {
+        ColumnKind::Text => "text",
+        ColumnKind::Integer | ColumnKind::Flag => "integer",
+    };
+    format!("{} {kind}", column.name)
+}
+
+pub(super) async fn columns(connection: &mut SqliteConnection, table: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar("select name from pragma_table_info($1)").bind(table).fetch_all(connection).await
 }
 
 pub(super) async fn query(
