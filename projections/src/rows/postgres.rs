@@ -28,7 +28,8 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 }
 
 pub(super) fn create_table(table: &str, schema: Schema) -> String {
-    let columns: String = schema.columns.iter().map(|of| format!(", {}", column(of))).collect();
+    let declared = |of: &Column| format!(", {}", column(of));
+    let columns: String = schema.columns.iter().map(declared).collect();
     format!(r#"create table {table} (key text collate "C" primary key, document text not null{columns})"#)
 }
 

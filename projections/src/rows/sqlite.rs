@@ -26,7 +26,8 @@ pub(super) fn text(text: &str) -> Cow<'_, str> {
 /// No column is declared `not null`. With such a constraint, SQLite would keep a copy of each page that a statement
 /// changes, to be able to undo that statement alone. Here, a failure ends the whole transaction anyway.
 pub(super) fn create_table(table: &str, schema: Schema) -> String {
-    let columns: String = schema.columns.iter().map(|of| format!(", {}", column(of))).collect();
+    let declared = |of: &Column| format!(", {}", column(of));
+    let columns: String = schema.columns.iter().map(declared).collect();
     format!("create table {table} (key text primary key, document text{columns})")
 }
 
