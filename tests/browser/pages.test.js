@@ -130,14 +130,23 @@ test("a chart has room for the labels of long waits", async () => {
   await page.context().close();
 });
 
-test("what the server calls stale is shown as that", async () => {
+test("what the server calls stale is shown as that, and asked for again until it is not, also without an event", async () => {
   const { page } = await on.open();
+  await page.clock.install();
+  // The stream does not open, so nothing but the stale answer is a reason to ask again.
+  await page.route("**/api/events/stream?*", () => {});
+  let isStale = true;
   await page.route("**/api/jobs?*", async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ response, headers: { ...response.headers(), "rivet-stale": "true" } });
+    await route.fulfill({ response, headers: { ...response.headers(), "rivet-stale": String(isStale) } });
   });
   await page.goto("/jobs");
-  await page.getByText("The server is catching up").waitFor();
+  const notice = page.getByText("The server is catching up");
+  await notice.waitFor();
+  isStale = false;
+  await page.clock.runFor(10_000);
+  await notice.waitFor({ state: "detached" });
+  await page.getByRole("row").nth(1).waitFor();
   await page.context().close();
 });
 
