@@ -134,14 +134,17 @@ test("the feed tells events as they come, can be paused, and filtered", async ()
   await page.context().close();
 });
 
-test("a hidden page holds no stream, and catches up when it is seen again", async () => {
+test("a hidden page holds no stream, and catches up with the head of the log when it is seen again", async () => {
   const { page } = await on.open();
   await page.goto("/jobs");
   await page.getByText("Live", { exact: true }).waitFor();
   await pretendHidden(page, true);
   await page.getByText("Paused").waitFor();
   const job = await on.api.launch(on.sample.needy.id);
+  const { head } = await on.api.get("/api/events?limit=1");
+  const asked = page.waitForRequest((request) => Number(request.headers()["rivet-min-position"]) >= head);
   await pretendHidden(page, false);
+  await asked;
   await page.getByTitle(job.id).waitFor();
   await page.context().close();
 });

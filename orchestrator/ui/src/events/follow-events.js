@@ -2,6 +2,7 @@
 
 import { ApiError, get, query } from "../api/client.js";
 import { readJson } from "../api/json.js";
+import { head } from "../live/feed.js";
 import { lookBack } from "./look-back.js";
 
 /** @typedef {import("../api/types.js").EventBody} EventBody */
@@ -129,13 +130,4 @@ export class EventFollower {
     this.reader.onMore(this.gathered);
     this.gathered = [];
   };
-}
-
-/**
- * @param {AbortSignal} signal
- * @returns {Promise<number>} the last position there is
- */
-async function head(signal) {
-  const first = /** @type {{ body: { head: number } }} */ (await get("/api/events?limit=1", { signal }));
-  return first.body.head;
 }
