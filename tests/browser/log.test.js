@@ -128,6 +128,23 @@ test("what could not be read is said until it could, also of a log without a lin
   await page.context().close();
 });
 
+test("a log that is followed for very long goes on only when that is asked for", async () => {
+  const { page } = await on.open();
+  const entry = { index: 200_002, attempt: 1, level: "Info", timestamp: new Date().toISOString(), message: "as many as may be" };
+  const frames = [entry, { ...entry, index: 200_003, message: "one more" }].map((one) => `data: ${JSON.stringify(one)}\n\n`);
+  await page.route("**/logs/stream?*", (route) => route.fulfill({ contentType: "text/event-stream", body: frames.join("") }), {
+    times: 1,
+  });
+  const job = await on.api.launchOn("endless", on.sample.pipeline.id);
+  await on.api.log(job.id, ["the first"]);
+  await page.goto(`/jobs/${job.id}`);
+  await page.getByText("200,002 entries · not all loaded").waitFor();
+  assert.equal(await page.getByText("one more").count(), 0);
+  await page.getByRole("button", { name: "Load more" }).click();
+  await page.getByText("200,002 entries · live").waitFor();
+  await page.context().close();
+});
+
 test("the end of the job ends the log, which is then not followed any more, and what its runner still sends is shown", async () => {
   const { page } = await on.open();
   await page.goto(`/jobs/${on.sample.short.id}`);

@@ -108,12 +108,18 @@ export class LogFollower {
     const source = new EventSource(`${this.path}/stream${query({ after: this.pages.last })}`);
     this.source = source;
     source.onopen = () => this.reader.onState("live");
-    source.onmessage = (message) => this.pages.take([JSON.parse(message.data)]);
+    source.onmessage = (message) => {
+      this.pages.take([JSON.parse(message.data)]);
+      if (!this.pages.isFull) return;
+      source.close();
+      this.reader.onState("full");
+    };
     source.addEventListener("end", () => {
       this.hasEnded = true;
       source.close();
       this.gathered.flush();
       this.reader.onState("ended");
+      this.pages.allowMore();
       this.readAgain(AFTER_END_MS);
     });
     // It comes back by itself after the last entry, unless the server refused it.
