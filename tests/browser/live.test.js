@@ -78,6 +78,23 @@ test("a search may go on after a space", async () => {
   await page.context().close();
 });
 
+test("a letter that is typed while the search before it begins is not lost", async () => {
+  const { page } = await on.open();
+  await page.clock.install();
+  await page.goto("/jobs");
+  const field = page.getByLabel("Search");
+  await field.waitFor();
+  await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1_000));
+  await field.pressSequentially("ab");
+  // The next letter comes before the page has been painted with what is searched for.
+  while (!(await page.evaluate(() => window.location.search.endsWith("=ab")))) await page.clock.runFor(1);
+  await field.pressSequentially("c");
+  assert.equal(await field.inputValue(), "abc");
+  await page.clock.runFor(1_000);
+  await page.waitForURL(/search=abc$/);
+  await page.context().close();
+});
+
 test("a job that waits is asked for again, since what it waits for is no event of its own", async () => {
   const { page } = await on.open();
   await page.clock.install();
