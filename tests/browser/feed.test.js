@@ -38,6 +38,14 @@ test("what passes a filter is found however far back it is", async () => {
   await page.context().close();
 });
 
+test("what passes a filter is found after a position, also where one request does not look that far", async () => {
+  const { page } = await on.open();
+  await page.route("**/api/events?*after=0&*", (route) => route.fulfill({ json: { events: [], next: 1, head: JOBS } }));
+  await page.goto("/events?type=job.launched&after=0");
+  await page.getByText("Launched with priority").first().waitFor();
+  await page.context().close();
+});
+
 test("an event says what it is about, and leads there", async () => {
   const { page } = await on.open();
   await on.api.send("POST", "/api/runners/register", { runner_id: "a/b", capabilities: [] });
