@@ -183,6 +183,25 @@ test("a list is shown over all its pages, and says so where there are more than 
   await page.context().close();
 });
 
+test("how busy the runners were is shown after it could not be loaded, and said to be a part only where it is one", async () => {
+  const { page } = await on.open();
+  const { length } = await on.api.get("/api/jobs");
+  await page.route("**/api/jobs?since=*", (route) => route.fulfill({ status: 500, json: { detail: "broken" } }), { times: 1 });
+  await page.goto("/runners");
+  await page.getByText("The history of the runners cannot be shown").waitFor();
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("list", { name: "How busy each runner was" }).waitFor();
+  assert.equal(await page.getByText("there were more").count(), 0);
+  await page.route("**/api/jobs?*since=*", async (route) => {
+    const response = await route.fetch();
+    const link = `<${route.request().url()}>; rel="next"`;
+    await route.fulfill({ response, headers: { ...response.headers(), link } });
+  });
+  await page.reload();
+  await page.getByText(`Of the last ${length * 5} jobs only: there were more.`).waitFor();
+  await page.context().close();
+});
+
 test("the parked streams of a projection are listed once, and anew while it is rebuilt", async () => {
   const { page } = await on.open();
   const stream = { stream_type: "job", position: 3, error: "unreadable" };
