@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { eventually } from "./support/eventually.js";
 import { poison } from "./support/poison.js";
 import { fill } from "./support/sample.js";
 import { stage } from "./support/stage.js";
@@ -43,6 +44,26 @@ test("a job is cancelled with a reason, which its history tells, and then launch
   await page.getByRole("button", { name: "Launch again" }).click();
   await page.waitForURL((url) => url.pathname.startsWith("/jobs/") && !url.pathname.endsWith(waiting.id));
   await page.getByText("Retry of").first().waitFor();
+  await page.context().close();
+});
+
+test("whoever leaves a page before its command is answered stays where he went", async () => {
+  const { page } = await on.open();
+  let hasLeft = false;
+  await page.route("**/api/jobs/*/retry", async (route) => {
+    const response = await route.fetch();
+    await eventually(() => hasLeft);
+    await route.fulfill({ response });
+  });
+  await page.goto("/jobs");
+  await page.getByTitle(on.sample.failed.id).click();
+  await page.getByRole("button", { name: "Retry…" }).click();
+  await page.getByRole("button", { name: "Launch again" }).click();
+  await page.goBack();
+  await page.getByRole("heading", { level: 1, name: "Jobs" }).waitFor();
+  hasLeft = true;
+  await page.getByText("A new job was launched.").waitFor({ state: "attached" });
+  assert.ok(page.url().endsWith("/jobs"));
   await page.context().close();
 });
 

@@ -78,6 +78,23 @@ test("a search may go on after a space", async () => {
   await page.context().close();
 });
 
+test("a letter that is typed while the search before it begins is not lost", async () => {
+  const { page } = await on.open();
+  await page.clock.install();
+  await page.goto("/jobs");
+  const field = page.getByLabel("Search");
+  await field.waitFor();
+  await page.clock.pauseAt(await page.evaluate(() => Date.now() + 1_000));
+  await field.pressSequentially("ab");
+  // The next letter comes before the page has been painted with what is searched for.
+  while (!(await page.evaluate(() => window.location.search.endsWith("=ab")))) await page.clock.runFor(1);
+  await field.pressSequentially("c");
+  assert.equal(await field.inputValue(), "abc");
+  await page.clock.runFor(1_000);
+  await page.waitForURL(/search=abc$/);
+  await page.context().close();
+});
+
 test("a job that waits is asked for again, since what it waits for is no event of its own", async () => {
   const { page } = await on.open();
   await page.clock.install();
@@ -134,14 +151,17 @@ test("the feed tells events as they come, can be paused, and filtered", async ()
   await page.context().close();
 });
 
-test("a hidden page holds no stream, and catches up when it is seen again", async () => {
+test("a hidden page holds no stream, and catches up with the head of the log when it is seen again", async () => {
   const { page } = await on.open();
   await page.goto("/jobs");
   await page.getByText("Live", { exact: true }).waitFor();
   await pretendHidden(page, true);
   await page.getByText("Paused").waitFor();
   const job = await on.api.launch(on.sample.needy.id);
+  const { head } = await on.api.get("/api/events?limit=1");
+  const asked = page.waitForRequest((request) => Number(request.headers()["rivet-min-position"]) >= head);
   await pretendHidden(page, false);
+  await asked;
   await page.getByTitle(job.id).waitFor();
   await page.context().close();
 });

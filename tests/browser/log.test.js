@@ -113,6 +113,38 @@ test("the keyboard goes past the lines of a log", async () => {
   await page.context().close();
 });
 
+test("what could not be read is said until it could, also of a log without a line", async () => {
+  const { page } = await on.open();
+  const job = await on.api.launchOn("silent", on.sample.pipeline.id);
+  let refusals = 1;
+  await page.route("**/logs?*", (route) =>
+    refusals-- > 0 ? route.fulfill({ status: 503, json: { detail: "too much to do", code: "overloaded" } }) : route.continue(),
+  );
+  await page.goto(`/jobs/${job.id}`);
+  const notice = page.getByText("The log cannot be read: Too much to do. It is tried again.");
+  await notice.waitFor();
+  await page.getByText("0 entries · live").waitFor();
+  await notice.waitFor({ state: "detached" });
+  await page.context().close();
+});
+
+test("a log that is followed for very long goes on only when that is asked for", async () => {
+  const { page } = await on.open();
+  const entry = { index: 200_002, attempt: 1, level: "Info", timestamp: new Date().toISOString(), message: "as many as may be" };
+  const frames = [entry, { ...entry, index: 200_003, message: "one more" }].map((one) => `data: ${JSON.stringify(one)}\n\n`);
+  await page.route("**/logs/stream?*", (route) => route.fulfill({ contentType: "text/event-stream", body: frames.join("") }), {
+    times: 1,
+  });
+  const job = await on.api.launchOn("endless", on.sample.pipeline.id);
+  await on.api.log(job.id, ["the first"]);
+  await page.goto(`/jobs/${job.id}`);
+  await page.getByText("200,002 entries · not all loaded").waitFor();
+  assert.equal(await page.getByText("one more").count(), 0);
+  await page.getByRole("button", { name: "Load more" }).click();
+  await page.getByText("200,002 entries · live").waitFor();
+  await page.context().close();
+});
+
 test("the end of the job ends the log, which is then not followed any more, and what its runner still sends is shown", async () => {
   const { page } = await on.open();
   await page.goto(`/jobs/${on.sample.short.id}`);

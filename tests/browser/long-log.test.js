@@ -84,7 +84,13 @@ test("a long log opens at its end, and what was before is loaded when it is aske
   await pane.evaluate((element) => (element.scrollTop = 0));
   const first = LINES + 2_000 - PAGE + 1;
   await pane.getByText(`line ${first} of many`, { exact: true }).waitFor();
-  await page.getByRole("button", { name: "Load earlier" }).dblclick();
+  const earlier = page.getByRole("button", { name: "Load earlier" });
+  await page.route("**/logs?after=*", (route) => route.abort(), { times: 1 });
+  await earlier.click();
+  const notice = page.getByText("Earlier entries cannot be loaded");
+  await notice.waitFor();
+  await earlier.dblclick();
+  await notice.waitFor({ state: "detached" });
   await page.getByText(`from entry ${(first - PAGE).toLocaleString("en-US")} on`).waitFor();
   const height = await page.locator(".log-lines").evaluate((element) => element.clientHeight);
   assert.equal(height, (2 * PAGE + 1) * LINE_HEIGHT, "its lines and the title of the attempt");

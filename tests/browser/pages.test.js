@@ -130,14 +130,23 @@ test("a chart has room for the labels of long waits", async () => {
   await page.context().close();
 });
 
-test("what the server calls stale is shown as that", async () => {
+test("what the server calls stale is shown as that, and asked for again until it is not, also without an event", async () => {
   const { page } = await on.open();
+  await page.clock.install();
+  // The stream does not open, so nothing but the stale answer is a reason to ask again.
+  await page.route("**/api/events/stream?*", () => {});
+  let isStale = true;
   await page.route("**/api/jobs?*", async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ response, headers: { ...response.headers(), "rivet-stale": "true" } });
+    await route.fulfill({ response, headers: { ...response.headers(), "rivet-stale": String(isStale) } });
   });
   await page.goto("/jobs");
-  await page.getByText("The server is catching up").waitFor();
+  const notice = page.getByText("The server is catching up");
+  await notice.waitFor();
+  isStale = false;
+  await page.clock.runFor(10_000);
+  await notice.waitFor({ state: "detached" });
+  await page.getByRole("row").nth(1).waitFor();
   await page.context().close();
 });
 
@@ -171,6 +180,25 @@ test("a list is shown over all its pages, and says so where there are more than 
   pages = 100;
   await page.reload();
   await page.getByText("Of the newest 10 runners only: there are more.").waitFor();
+  await page.context().close();
+});
+
+test("how busy the runners were is shown after it could not be loaded, and said to be a part only where it is one", async () => {
+  const { page } = await on.open();
+  const { length } = await on.api.get("/api/jobs");
+  await page.route("**/api/jobs?since=*", (route) => route.fulfill({ status: 500, json: { detail: "broken" } }), { times: 1 });
+  await page.goto("/runners");
+  await page.getByText("The history of the runners cannot be shown").waitFor();
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByRole("list", { name: "How busy each runner was" }).waitFor();
+  assert.equal(await page.getByText("there were more").count(), 0);
+  await page.route("**/api/jobs?*since=*", async (route) => {
+    const response = await route.fetch();
+    const link = `<${route.request().url()}>; rel="next"`;
+    await route.fulfill({ response, headers: { ...response.headers(), link } });
+  });
+  await page.reload();
+  await page.getByText(`Of the last ${length * 5} jobs only: there were more.`).waitFor();
   await page.context().close();
 });
 

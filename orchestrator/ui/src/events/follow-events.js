@@ -2,6 +2,7 @@
 
 import { ApiError, get, query } from "../api/client.js";
 import { readJson } from "../api/json.js";
+import { head } from "../live/feed.js";
 import { lookBack } from "./look-back.js";
 
 /** @typedef {import("../api/types.js").EventBody} EventBody */
@@ -86,9 +87,10 @@ export class EventFollower {
 
   /** @param {number} after @param {AbortSignal} signal */
   async beginAfter(after, signal) {
-    const path = `/api/events${query({ ...this.filter, after, limit: PAGE })}`;
-    const { body } = /** @type {{ body: { events: EventBody[] } }} */ (await get(path, { signal }));
-    this.reader.onStart(body.events.toReversed(), after > 0 ? after + 1 : null);
+    let page = await pageAfter(after, this.filter, signal);
+    // What passes the filter may be further on than one request looks.
+    while (page.events.length === 0 && page.next < page.head) page = await pageAfter(page.next, this.filter, signal);
+    this.reader.onStart(page.events.toReversed(), after > 0 ? after + 1 : null);
   }
 
   /** @param {number} end @param {AbortSignal} signal */
@@ -132,10 +134,13 @@ export class EventFollower {
 }
 
 /**
+ * @param {number} after
+ * @param {Filter} filter
  * @param {AbortSignal} signal
- * @returns {Promise<number>} the last position there is
+ * @returns {Promise<{ events: EventBody[], next: number, head: number }>}
  */
-async function head(signal) {
-  const first = /** @type {{ body: { head: number } }} */ (await get("/api/events?limit=1", { signal }));
-  return first.body.head;
+async function pageAfter(after, filter, signal) {
+  const path = `/api/events${query({ ...filter, after, limit: PAGE })}`;
+  const { body } = /** @type {{ body: { events: EventBody[], next: number, head: number } }} */ (await get(path, { signal }));
+  return body;
 }

@@ -4,7 +4,6 @@ import { useRef, useState } from "preact/hooks";
 
 import { randomKey, send } from "../api/client.js";
 import { html } from "../html.js";
-import { navigate } from "../router.js";
 import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
 
@@ -68,7 +67,7 @@ function RetryDialog({ job, onClose }) {
       await send("POST", `/api/jobs/${job.id}/retry`, undefined, { "idempotency-key": key.current })
     );
     announce("A new job was launched.");
-    navigate(`/jobs/${launched.id}`);
+    return `/jobs/${launched.id}`;
   }
   return html`<${Confirm} title="Run it again?" action="Launch again" onConfirm=${retry} onClose=${onClose}>
     <p>

@@ -1,10 +1,10 @@
 /** What the list of jobs is narrowed by; the address keeps it. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 
 import { html } from "../html.js";
 import { navigate, setQuery } from "../router.js";
-import { TypedInput } from "../ui/typed-input.js";
+import { TypedInput, useTyped } from "../ui/typed-input.js";
 
 /** @typedef {import("../api/types.js").JobStatus} JobStatus */
 
@@ -79,16 +79,14 @@ function search(text) {
 }
 
 /**
- * What is typed is its own until the typing pauses: meanwhile the page may be drawn anew.
+ * A field that is heard when the typing pauses.
  * @param {{ value: string, onSearch: (text: string) => void }} props
  */
 function SearchInput({ value, onSearch }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText((typed) => (typed.trim() === value ? typed : value)), [value]);
+  const { text, setText, tell } = useTyped(value, onSearch);
   useEffect(() => {
-    const words = text.trim();
-    if (words === value) return undefined;
-    const pause = setTimeout(() => onSearch(words), TYPING_MS);
+    if (text.trim() === value) return undefined;
+    const pause = setTimeout(tell, TYPING_MS);
     return () => clearTimeout(pause);
   }, [text]);
   return html`<input

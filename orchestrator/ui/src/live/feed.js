@@ -5,6 +5,8 @@
  * between is told as a gap, on which listeners load what they show once more.
  */
 
+import { ApiError, get } from "../api/client.js";
+
 /** @typedef {import("../api/types.js").EventBody} EventBody */
 
 /** @typedef {"connecting" | "live" | "paused" | "away"} FeedState */
@@ -62,7 +64,7 @@ export function feedState() {
   return state;
 }
 
-/** @returns {number} the last position that the stream told of since it was opened; 0 before the first */
+/** @returns {number} the last position that is known to be there since the stream was opened; 0 before the first */
 export function lastPosition() {
   return position;
 }
@@ -98,12 +100,16 @@ function followVisibility() {
 function connect() {
   if (source) return;
   setState("connecting");
-  source = new EventSource(STREAM);
-  source.onopen = () => {
+  const opened = new EventSource(STREAM);
+  source = opened;
+  source.onopen = async () => {
     retryMs = FIRST_RETRY_MS;
     setState("live");
     // The server may have come back with another log, in which that position is yet to come.
     position = 0;
+    const last = await head().catch(withoutIt);
+    if (source !== opened) return;
+    position = Math.max(position, last);
     // Also at first: what was loaded before it was open may be older than the stream.
     listeners.forEach((listener) => listener.onGap?.());
   };
@@ -117,6 +123,21 @@ function connect() {
     retryTimer = setTimeout(connect, retryMs);
     retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
   };
+}
+
+/**
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<number>} the last position there is
+ */
+export async function head(signal) {
+  const first = /** @type {{ body: { head: number } }} */ (await get("/api/events?limit=1", { signal }));
+  return first.body.head;
+}
+
+/** Then an answer may be older than the stream, but there is one. @param {unknown} failure */
+function withoutIt(failure) {
+  if (!(failure instanceof ApiError)) throw failure;
+  return 0;
 }
 
 /** @param {FeedState} next */

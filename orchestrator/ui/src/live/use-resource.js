@@ -8,7 +8,7 @@ import { coalesced } from "./coalesced.js";
 
 /** @typedef {import("../api/types.js").EventBody} EventBody */
 
-/** When what could not be loaded is asked for again, even if no event says so. */
+/** When what could not be loaded, or was stale, is asked for again, even if no event says so. */
 const RETRY_MS = 5_000;
 
 /**
@@ -49,8 +49,8 @@ export function useResource(path, { on, everyMs, pages } = {}) {
     let retry;
     const load = async () => {
       clearTimeout(retry);
-      const isWorthRetrying = await loadInto(path, pages, aborter.signal, setShown);
-      if (isWorthRetrying) retry = setTimeout(refresh.soon, RETRY_MS);
+      const isWorthRepeating = await loadInto(path, pages, aborter.signal, setShown);
+      if (isWorthRepeating) retry = setTimeout(refresh.soon, RETRY_MS);
     };
     const refresh = coalesced(load);
     loader.current = refresh.soon;
@@ -85,7 +85,7 @@ const NOTHING = { path: null, data: undefined, error: null, isStale: false, next
  * @param {number | undefined} pages
  * @param {AbortSignal} signal
  * @param {(change: (before: Shown<T>) => Shown<T>) => void} setShown
- * @returns {Promise<boolean>} whether it failed in a way that may pass
+ * @returns {Promise<boolean>} whether the answer was stale, or failed to come in a way that may pass
  */
 async function loadInto(path, pages, signal, setShown) {
   try {
@@ -94,7 +94,7 @@ async function loadInto(path, pages, signal, setShown) {
     const { body, isStale, next } = await (pages ? getPages(path, pages, asking) : get(path, asking));
     if (signal.aborted) return false;
     setShown(() => ({ path, data: /** @type {T} */ (body), error: null, isStale, next }));
-    return false;
+    return isStale;
   } catch (error) {
     if (signal.aborted) return false;
     if (!(error instanceof ApiError)) throw error;

@@ -14,6 +14,7 @@ import { LogPages } from "./log-pages.js";
  * @property {(entries: LogEntry[]) => void} onEarlier those before the first ones
  * @property {(state: LogState) => void} onState
  * @property {(error: ApiError) => void} onError it is tried again by itself
+ * @property {(error: ApiError) => void} onNoEarlier why those before the first ones did not come; nothing tries it again
  */
 
 const RETRY_MS = 3_000;
@@ -62,7 +63,7 @@ export class LogFollower {
       this.reader.onEarlier(await this.pages.takeEarlier());
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.reader.onError(error);
+      this.reader.onNoEarlier(error);
     } finally {
       this.isGoingBack = false;
     }
@@ -107,12 +108,18 @@ export class LogFollower {
     const source = new EventSource(`${this.path}/stream${query({ after: this.pages.last })}`);
     this.source = source;
     source.onopen = () => this.reader.onState("live");
-    source.onmessage = (message) => this.pages.take([JSON.parse(message.data)]);
+    source.onmessage = (message) => {
+      this.pages.take([JSON.parse(message.data)]);
+      if (!this.pages.isFull) return;
+      source.close();
+      this.reader.onState("full");
+    };
     source.addEventListener("end", () => {
       this.hasEnded = true;
       source.close();
       this.gathered.flush();
       this.reader.onState("ended");
+      this.pages.allowMore();
       this.readAgain(AFTER_END_MS);
     });
     // It comes back by itself after the last entry, unless the server refused it.

@@ -8,7 +8,7 @@ import { get, query } from "../api/client.js";
 
 /** Entries of one request. */
 const PAGE = 5_000;
-/** Entries that are loaded unasked: the memory of a browser is not endless. */
+/** Entries that are loaded or followed unasked: the memory of a browser is not endless. */
 const MAX_UNASKED = 200_000;
 
 export class LogPages {

@@ -28,7 +28,7 @@ const STATES = {
 export function LogPane({ jobId, startsAtEnd, hasEnded }) {
   const { hash } = useLocation();
   const marked = hash.startsWith("L") ? hash.slice(1) : "";
-  const { lines, count, state, error, goOn, goBack } = useLog(jobId, startOf(marked, startsAtEnd));
+  const { lines, count, state, trouble, goOn, goBack } = useLog(jobId, startOf(marked, startsAtEnd));
   const [isFollowing, setFollowing] = useState(marked === "" && startsAtEnd);
   const [isWrapped, setWrapped] = useState(true);
   const [target, setTarget] = useState(/** @type {{ line: number } | null} */ (null));
@@ -54,7 +54,7 @@ export function LogPane({ jobId, startsAtEnd, hasEnded }) {
       <${Download} jobId=${jobId} />
       <span class="quiet log-state" role="status">${entries} · ${STATES[state]}</span>
     </div>
-    ${error && html`<p class="notice" role="status">The log cannot be read: ${error.message} It is tried again.</p>`}
+    ${trouble && html`<p class="notice" role="status">${trouble}</p>`}
     ${
       marked &&
       !isThere &&
@@ -118,27 +118,31 @@ function useLog(jobId, start) {
   const lines = useMemo(() => new LogLines(), [jobId]);
   const [count, setCount] = useState(0);
   const [state, setState] = useState(/** @type {import("./follow-log.js").LogState} */ ("loading"));
-  const [error, setError] = useState(/** @type {Error | null} */ (null));
+  const [trouble, setTrouble] = useState("");
   const following = useRef(/** @type {LogFollower | null} */ (null));
   useEffect(() => {
     const follower = new LogFollower(jobId, start, {
       onEntries(entries) {
         lines.add(entries);
-        setError(null);
         setCount(lines.all.length);
       },
       onEarlier(entries) {
         lines.addEarlier(entries);
-        setError(null);
+        setTrouble("");
         setCount(lines.all.length);
       },
-      onState: setState,
-      onError: setError,
+      onState(next) {
+        // What comes after loading has not failed.
+        if (next !== "loading") setTrouble("");
+        setState(next);
+      },
+      onError: ({ message }) => setTrouble(`The log cannot be read: ${message} It is tried again.`),
+      onNoEarlier: ({ message }) => setTrouble(`Earlier entries cannot be loaded: ${message}`),
     });
     following.current = follower;
     return () => follower.stop();
   }, [jobId, lines]);
-  return { lines, count, state, error, goOn: () => following.current?.goOn(), goBack: () => following.current?.goBack() };
+  return { lines, count, state, trouble, goOn: () => following.current?.goOn(), goBack: () => following.current?.goBack() };
 }
 
 /** @param {{ search: import("./use-search.js").Search }} props */

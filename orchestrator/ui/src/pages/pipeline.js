@@ -9,7 +9,6 @@ import { html } from "../html.js";
 import { JobTable } from "../jobs/job-table.js";
 import { LaunchForm } from "../pipelines/launch-form.js";
 import { Versions } from "../pipelines/versions.js";
-import { navigate } from "../router.js";
 import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
 import { Ago, Fact, PageHeading, Section } from "../ui/parts.js";
@@ -85,7 +84,7 @@ function DeleteDialog({ pipeline, onClose }) {
   async function remove() {
     await send("DELETE", `/api/pipeline/${pipeline.id}`);
     announce("The pipeline is deleted.");
-    navigate("/pipelines");
+    return "/pipelines";
   }
   return html`<${Confirm}
     title=${`Delete ${pipeline.name}?`}

@@ -92,9 +92,9 @@ function Busyness({ runners }) {
   const recent = useRecentJobs();
   return html`<${Section} id="busyness" title="The last six hours">
     <${Shown} of=${recent} what="history of the runners" rows=${4}>
-      ${(/** @type {import("../runners/recent-jobs.js").Recent} */ { jobs, isWhole }) =>
+      ${(/** @type {Job[]} */ jobs) =>
         html`<${HeatMap} runners=${runners} jobs=${jobs} />
-          ${!isWhole && html`<p class="quiet">Of the last ${counted(jobs.length, "job")} only: there were more.</p>`}`}
+          ${!recent.isWhole && html`<p class="quiet">Of the last ${counted(jobs.length, "job")} only: there were more.</p>`}`}
     <//>
   <//>`;
 }

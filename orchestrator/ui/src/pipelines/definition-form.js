@@ -3,7 +3,7 @@
 import { useRef, useState } from "preact/hooks";
 
 import { html } from "../html.js";
-import { navigate, useUnsaved } from "../router.js";
+import { useUnsaved } from "../router.js";
 import { useSubmit } from "../ui/use-submit.js";
 import { check } from "./check.js";
 import { Environment, variablesOf } from "./environment.js";
@@ -61,7 +61,7 @@ export function DefinitionForm({ script, pipeline, isWhole: wasWhole, isDefiniti
     }
     const next = await onSave({ script: changed, ...beside });
     isChanged.current = false;
-    navigate(next);
+    return next;
   });
 
   /** @param {Variable[]} next */

@@ -6,7 +6,6 @@ import { ApiError, randomKey, send } from "../api/client.js";
 import { readJson } from "../api/json.js";
 import { sentence } from "../format.js";
 import { html } from "../html.js";
-import { navigate } from "../router.js";
 import { useSubmit } from "../ui/use-submit.js";
 import { fieldName, hintOf, parametersOf, presetOf, textOf } from "./values.js";
 
@@ -25,7 +24,7 @@ export function LaunchForm({ pipeline }) {
       const job = /** @type {{ id: string }} */ (
         await send("POST", "/api/pipeline/launch", body, { "idempotency-key": key.current })
       );
-      navigate(`/jobs/${job.id}`);
+      return `/jobs/${job.id}`;
     } catch (failure) {
       // What was refused launched nothing, and the next try is another launch; an answer that was lost may be of one.
       const isLost = failure instanceof ApiError && !failure.isRefusal;

@@ -1,18 +1,12 @@
 /** The jobs of the last hours, from which follows how busy the runners were. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 
-import { ApiError, getPages, query } from "../api/client.js";
-import { coalesced } from "../live/coalesced.js";
+import { query } from "../api/client.js";
 import { serverNow } from "../live/server-time.js";
+import { useResource } from "../live/use-resource.js";
 
 /** @typedef {import("../api/types.js").Job} Job */
-
-/**
- * @typedef {object} Recent
- * @property {Job[]} jobs
- * @property {boolean} isWhole whether these are all
- */
 
 export const HOURS = 6;
 const HOUR_MS = 3_600_000;
@@ -22,41 +16,20 @@ const PAGE = 1_000;
 const MAX_PAGES = 5;
 const EVERY_MS = 60_000;
 
-/** @returns {import("../live/use-resource.js").Resource<Recent>} */
+/** @returns {import("../live/use-resource.js").Resource<Job[]> & { isWhole: boolean }} `isWhole`: whether these are all */
 export function useRecentJobs() {
-  const [data, setData] = useState(/** @type {Recent | undefined} */ (undefined));
-  const [error, setError] = useState(/** @type {ApiError | null} */ (null));
-  useEffect(() => {
-    const aborter = new AbortController();
-    const refresh = coalesced(async () => {
-      try {
-        setData(await load(aborter.signal));
-        setError(null);
-      } catch (failure) {
-        if (aborter.signal.aborted) return;
-        if (!(failure instanceof ApiError)) throw failure;
-        setError(failure);
-      }
-    });
-    refresh.soon();
-    const timer = setInterval(refresh.soon, EVERY_MS);
-    return () => {
-      aborter.abort();
-      clearInterval(timer);
-      refresh.cancel();
-    };
-  }, []);
-  return { data, error, isStale: false, next: null, reload: () => {} };
+  // Later, more hours than these are asked for: another address would begin anew.
+  const since = useMemo(begin, []);
+  const path = `/api/jobs${query({ since: new Date(since).toISOString(), limit: PAGE })}`;
+  const jobs = /** @type {import("../live/use-resource.js").Resource<Job[]>} */ (
+    useResource(path, { everyMs: EVERY_MS, pages: MAX_PAGES })
+  );
+  const oldest = jobs.data?.at(-1);
+  const isWhole = jobs.next === null || (oldest !== undefined && Date.parse(oldest.requested_at) < begin());
+  return { ...jobs, isWhole };
 }
 
-/**
- * @param {AbortSignal} signal
- * @returns {Promise<Recent>}
- */
-async function load(signal) {
-  const since = new Date(serverNow() - (HOURS + EARLIER_HOURS) * HOUR_MS).toISOString();
-  const { body: jobs, next } = /** @type {import("../api/client.js").Answer<Job[]>} */ (
-    await getPages(`/api/jobs${query({ since, limit: PAGE })}`, MAX_PAGES, { signal })
-  );
-  return { jobs, isWhole: next === null };
+/** @returns {number} when the first of these jobs may have been requested */
+function begin() {
+  return serverNow() - (HOURS + EARLIER_HOURS) * HOUR_MS;
 }

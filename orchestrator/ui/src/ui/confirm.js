@@ -13,7 +13,8 @@ import { useSubmit } from "./use-submit.js";
  * @property {boolean} [isDangerous]
  * @property {boolean} [isPast] whether it is too late for it
  * @property {boolean} [endsOpener] whether what opened the dialog is gone once it is done
- * @property {(form: FormData) => Promise<void>} onConfirm a refusal is shown in the dialog
+ * @property {(form: FormData) => Promise<string | void>} onConfirm answers where to go then, if anywhere; a refusal is shown
+ *   in the dialog
  * @property {() => void} onClose
  * @property {import("preact").ComponentChildren} [children] the consequences; fields of the form
  */
@@ -22,9 +23,11 @@ import { useSubmit } from "./use-submit.js";
 export function Confirm({ title, action, isDangerous, isPast, endsOpener, onConfirm, onClose, children }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const { error, isSending, submit } = useSubmit(async (form) => {
-    await onConfirm(form);
+    const next = await onConfirm(form);
+    const isShown = dialog.current !== null;
     dialog.current?.close();
-    if (endsOpener) focusHeading();
+    if (endsOpener && isShown) focusHeading();
+    return next;
   });
 
   useEffect(() => {

@@ -3,6 +3,7 @@
 import { useRef, useState } from "preact/hooks";
 
 import { ApiError } from "../api/client.js";
+import { navigate } from "../router.js";
 
 /**
  * @typedef {object} Submission
@@ -12,7 +13,8 @@ import { ApiError } from "../api/client.js";
  */
 
 /**
- * @param {(form: FormData) => Promise<void>} work fails with an `ApiError`, or a `SyntaxError` of what was typed
+ * @param {(form: FormData) => Promise<string | void>} work answers where to go then, if anywhere; fails with an `ApiError`,
+ *   or a `SyntaxError` of what was typed
  * @returns {Submission}
  */
 export function useSubmit(work) {
@@ -27,8 +29,11 @@ export function useSubmit(work) {
     isUnderWay.current = true;
     setSending(true);
     setError("");
+    const { pathname } = window.location;
     try {
-      await work(new FormData(/** @type {HTMLFormElement} */ (event.currentTarget)));
+      const next = await work(new FormData(/** @type {HTMLFormElement} */ (event.currentTarget)));
+      // Whoever has gone to another page meanwhile stays there.
+      if (next && window.location.pathname === pathname) navigate(next);
     } catch (failure) {
       if (!(failure instanceof ApiError || failure instanceof SyntaxError)) throw failure;
       setError(failure.message);
