@@ -59,7 +59,7 @@ use super::{events, health, jobs, metrics, pipelines, projections, runners, stat
         jobs::log_stream::stream,
         jobs::cancel::cancel,
         jobs::retry::retry,
-        events::history::history,
+        jobs::history::history,
         runners::register::register,
         runners::heartbeat::heartbeat,
         runners::list::list,

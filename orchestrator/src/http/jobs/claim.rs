@@ -7,9 +7,9 @@ use rivet_events::id::{JobId, LeaseId, RunnerId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::body::JobExecutionInfo;
 use super::execution::{self, Claim};
 use crate::http::answer::Recorded;
-use crate::http::body::JobExecutionInfo;
 use crate::http::contact::Contact;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path, request_key};

@@ -20,12 +20,12 @@ use serde::Deserialize;
 use tokio::time::{Instant, interval_at};
 use utoipa::ToSchema;
 
+use super::body::JobExecutionInfo;
 use super::claim_error::ClaimError;
 use super::execution::{self, Claim, answer_again};
 use crate::digest;
 use crate::dispatch::{Place, READ_WAIT, RequestCopy, RequestName, Reservation, Turn};
 use crate::http::answer::{Recorded, done};
-use crate::http::body::JobExecutionInfo;
 use crate::http::contact::Contact;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, request_key};

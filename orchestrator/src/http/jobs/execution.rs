@@ -6,13 +6,13 @@ use rivet_events::log::StreamWrite;
 use rivet_events::pipeline::PipelineDefinition;
 use rivet_events::{Event, Metadata, Position, StreamId, Version};
 
+use super::body::JobExecutionInfo;
 use super::claim_error::ClaimError;
 use crate::commands::{CommandError, Committed, Loaded};
 use crate::domain::group::{Group, GroupCommand, GroupError, Place, TakePlace};
 use crate::domain::job::{ClaimJob, Job, JobCommand, JobError, JobState};
 use crate::domain::runner::RunnerState;
 use crate::http::answer::Recorded;
-use crate::http::body::JobExecutionInfo;
 use crate::http::error::ApiError;
 use crate::http::state::{AppState, unknown_job};
 use crate::telemetry::chain;

@@ -2,6 +2,7 @@
 //! them.
 
 pub(super) mod append_logs;
+mod body;
 pub(super) mod cancel;
 pub(super) mod claim;
 mod claim_error;
@@ -9,12 +10,14 @@ pub(super) mod claim_next;
 pub(super) mod complete;
 mod execution;
 pub(super) mod get;
+pub(super) mod history;
 pub(super) mod launch;
 pub(super) mod list;
+mod log_batch;
 pub(super) mod log_stream;
 pub(super) mod logs;
 mod nul;
 pub(super) mod retry;
 pub(super) mod scheduled;
 pub(super) mod status;
-pub(super) mod waiting;
+mod waiting;
