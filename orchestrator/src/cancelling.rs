@@ -36,13 +36,13 @@ pub(crate) async fn cancel_waiting(
 ) -> Result<(), CancelError> {
     // Nothing follows the deletion of a pipeline.
     let deletion = (StreamId::pipeline(pipeline_id), Version::MAX);
-    let metadata = metadata_of(commands, "deleted_pipelines", deletion).await;
+    let cause =
+        cause_of(commands, "deleted_pipelines", deletion, "its pipeline was deleted".to_owned()).await;
     let mut last = None;
     loop {
         let page = job_queue::of_pipeline(read_models, pipeline_id, last.as_ref(), PAGE).await?;
         let waiting = page.iter().map(|job| job.job_id);
-        cancel_all(commands, "deleted_pipelines", &metadata, waiting, "its pipeline was deleted", now)
-            .await?;
+        cancel_all(commands, &cause, waiting, now).await?;
         last = page.into_iter().next_back();
         if last.is_none() {
             return Ok(());
@@ -72,33 +72,44 @@ pub(crate) async fn cancel_older(
         return Ok(());
     }
     let launch = (StreamId::job(newest), Version(1));
-    let metadata = metadata_of(commands, "superseded", launch).await;
-    let reason = format!("superseded by job {newest}");
-    cancel_all(commands, "superseded", &metadata, older.into_iter(), &reason, now).await
+    let cause = cause_of(commands, "superseded", launch, format!("superseded by job {newest}")).await;
+    cancel_all(commands, &cause, older.into_iter(), now).await
 }
 
-/// The metadata of the cancels that follow from an event: the last one of a stream up to a version. A cause that cannot
-/// be read is left out, since it holds up no cancel.
-async fn metadata_of(commands: &Commands, process: &'static str, cause: (StreamId, Version)) -> Metadata {
-    let found = commands.log().read_stream_end(&cause.0, cause.1, 1).await;
-    match found.ok().and_then(|found| found.into_iter().next()) {
-        Some(cause) => metadata_after(process, &cause),
+/// What jobs are cancelled for.
+struct Cause {
+    /// The process that cancels them, in a request too.
+    process: &'static str,
+    metadata: Metadata,
+    reason: String,
+}
+
+/// The cause of cancels that follow from an event: the last one of a stream up to a version. Where that cannot be read,
+/// their metadata does not name it, since it holds up no cancel.
+async fn cause_of(
+    commands: &Commands,
+    process: &'static str,
+    (stream, until): (StreamId, Version),
+    reason: String,
+) -> Cause {
+    let found = commands.log().read_stream_end(&stream, until, 1).await;
+    let metadata = match found.ok().and_then(|found| found.into_iter().next()) {
+        Some(event) => metadata_after(process, &event),
         None => metadata(process),
-    }
+    };
+    Cause { process, metadata, reason }
 }
 
 /// Cancels queued jobs, and asks the runners of running ones to stop. It never ends a running job by itself: whether
 /// the runner is silent is for the reconciler `cancellations` to judge, hence the endless grace.
 async fn cancel_all(
     commands: &Commands,
-    process: &'static str,
-    metadata: &Metadata,
+    Cause { process, metadata, reason }: &Cause,
     jobs: impl Iterator<Item = JobId>,
-    reason: &str,
     now: DateTime<Utc>,
 ) -> Result<(), CancelError> {
     let cancel = CancelJob {
-        reason: Some(reason.to_owned()),
+        reason: Some(reason.clone()),
         force: false,
         grace: Duration::MAX,
         last_contact: None,

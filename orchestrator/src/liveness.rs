@@ -21,7 +21,8 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// How often old contacts are deleted, from that table and from memory.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
-/// Age from which a contact is deleted; longer than any lease.
+/// Age from which a contact is deleted. What waits for longer than this, such as a very long lease, then counts from the
+/// last heartbeat in the log, which may be a little older.
 const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
 
 /// The last contact of every runner that made contact with this process.
@@ -80,7 +81,7 @@ impl Liveness {
     }
 
     /// Writes new contacts to the table that the replicas share (over SQLite there is none), once a second until
-    /// `shutdown`, and then once more. Forgets, there and here, who was silent for longer than any lease.
+    /// `shutdown`, and then once more. Forgets, there and here, who was silent for [`FORGET_AFTER`].
     pub(crate) async fn tell(&self, contacts: Contacts, clock: &dyn Clock, shutdown: CancellationToken) {
         let mut forgotten: Option<Instant> = None;
         let mut stopping = false;
@@ -101,7 +102,7 @@ impl Liveness {
         }
     }
 
-    /// Forgets runners that have been silent for longer than any lease.
+    /// Forgets runners that have been silent for [`FORGET_AFTER`].
     fn forget_silent(&self, now: DateTime<Utc>) {
         self.contacts().retain(|_, contact| !is_older(now, contact.heard_at, FORGET_AFTER));
     }

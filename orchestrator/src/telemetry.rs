@@ -21,7 +21,7 @@ use clap::{Args, ValueEnum};
 use rivet_events::id::RunnerId;
 use tower_http::request_id::{MakeRequestId, MakeRequestUuid};
 use tracing::level_filters::LevelFilter;
-use tracing::{Instrument, Span, field, info_span};
+use tracing::{Instrument, Span, error_span, field};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -31,13 +31,18 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
 /// Endpoints that clients call again and again: a success is logged at DEBUG instead of INFO.
-const FREQUENT: [(Method, &str); 13] = [
+const FREQUENT: [(Method, &str); 18] = [
+    (Method::GET, "/api/events"),
     (Method::GET, "/api/health"),
+    (Method::GET, "/api/jobs"),
     (Method::POST, "/api/jobs/claim"),
     (Method::GET, "/api/jobs/scheduled"),
     (Method::GET, "/api/jobs/{id}"),
     (Method::GET, "/api/jobs/{id}/logs"),
     (Method::POST, "/api/jobs/{id}/logs"),
+    (Method::GET, "/api/projections"),
+    (Method::GET, "/api/projections/{name}/parked"),
+    (Method::GET, "/api/runners"),
     // Heartbeats. The wildcard is there because a runner's name may contain slashes.
     (Method::POST, "/api/runners/{*id}"),
     (Method::GET, "/api/stats"),
@@ -191,7 +196,9 @@ pub(crate) fn note_runner(runner: &RunnerId) {
 /// Layer it on the router with `axum::middleware::from_fn`, outside everything else.
 pub(crate) async fn request_context(mut request: Request, next: Next) -> Response {
     let id = request_id(&request);
-    let span = info_span!("http.request", request.id = id.0, runner.id = field::Empty);
+    // At the level ERROR, which is not shown, so that a filter that lets only errors through does not take the id of
+    // the request from them.
+    let span = error_span!("http.request", request.id = id.0, runner.id = field::Empty);
     let line = RequestLine::new(&request);
     #[cfg(feature = "otlp")]
     otlp::continue_trace(&span, &line, request.headers());

@@ -2,14 +2,13 @@
 //!
 //! A request passes, from the outside in: the counting of requests, the context of its log lines, `guard`, `fresh`
 //! (where a GET waits for the read models), and its handler. What handlers share: `extract` and `filter` read requests,
-//! `metadata` says who sends a command, `contact` notes that a runner lives, `answer`, `body` and `error` make answers,
-//! `state` has all that they work with.
+//! `metadata` says who sends a command, `contact` notes that a runner lives, `answer` and `error` make answers, `state`
+//! has all that they work with. Bodies of answers stand beside their handlers, in a `body` where several share them.
 //!
 //! To add an endpoint: a file with its handler and its `#[utoipa::path]`, named by what it does; its line in
 //! `openapi`; its route below; its row in docs/api.md; a test over real HTTP.
 
 mod answer;
-mod body;
 mod contact;
 mod cross_site;
 mod docs;
@@ -92,7 +91,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/jobs/{id}", get(jobs::get::get))
         .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
         // These use no read model, and do not wait for any.
-        .route("/api/jobs/{id}/events", get(events::history::history))
+        .route("/api/jobs/{id}/events", get(jobs::history::history))
         .route("/api/pipeline/{id}/versions", get(pipelines::versions::list))
         .route("/api/pipeline/{id}/versions/{version}", get(pipelines::versions::get))
         .route("/api/pipeline/{id}/diff", get(pipelines::diff::diff))

@@ -1,9 +1,11 @@
 //! The description of the API: OpenAPI 3.1, generated from the `#[utoipa::path]` of each handler.
 //!
 //! To describe a route: `#[utoipa::path]` on its handler, and its line in [`Document`]. A handler lists only the
-//! errors of its own, as codes in backticks in the description of a status; `common` adds what operations share.
+//! errors of its own, as codes in backticks in the description of a status; `shared` adds what operations share.
 
-mod common;
+mod headers;
+mod problems;
+mod shared;
 
 use std::sync::LazyLock;
 
@@ -13,7 +15,7 @@ use rivet_events::job::JobResult;
 use utoipa::OpenApi;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
-use common::{Common, SecondClaim};
+use shared::{SecondClaim, Shared};
 
 use super::error::Problem;
 use super::{events, health, jobs, metrics, pipelines, projections, runners, stats, stubs, webhooks};
@@ -59,7 +61,7 @@ use super::{events, health, jobs, metrics, pipelines, projections, runners, stat
         jobs::log_stream::stream,
         jobs::cancel::cancel,
         jobs::retry::retry,
-        events::history::history,
+        jobs::history::history,
         runners::register::register,
         runners::heartbeat::heartbeat,
         runners::list::list,
@@ -93,7 +95,7 @@ use super::{events, health, jobs, metrics, pipelines, projections, runners, stat
         metrics::metrics,
     ),
     components(schemas(Problem<'static>, JobResult)),
-    modifiers(&SecondClaim, &Common),
+    modifiers(&SecondClaim, &Shared),
 )]
 struct Document;
 

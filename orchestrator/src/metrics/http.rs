@@ -24,7 +24,8 @@ const DURATIONS: [f64; 15] =
 /// Methods with an entry of their own; the last stands for all others.
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "DELETE", "other"];
 /// Statuses with an entry: those that this server answers with. Others are looked up each time.
-const STATUSES: [u16; 15] = [200, 201, 202, 204, 400, 404, 405, 409, 412, 413, 415, 416, 422, 500, 503];
+const STATUSES: [u16; 18] =
+    [200, 201, 202, 204, 304, 308, 400, 403, 404, 405, 409, 412, 413, 415, 416, 422, 500, 503];
 /// The label for a path that matches no route.
 const UNKNOWN: &str = "unknown";
 

@@ -58,6 +58,7 @@ fn router() -> Router {
     Router::new()
         .route("/id", get(|Extension(id): Extension<RequestId>| async move { id.0 }))
         .route("/api/jobs/scheduled", get(|| async {}))
+        .route("/api/projections/{name}/parked", get(|| async {}))
         .route("/broken/{id}", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
         .route("/busy", get(|| async { StatusCode::SERVICE_UNAVAILABLE }))
         .route(
@@ -121,10 +122,27 @@ async fn a_request_is_one_line() {
 async fn the_level_of_a_line_says_who_must_act() {
     assert_eq!(line_of("/id").await["level"], "INFO");
     assert_eq!(line_of("/unknown").await["level"], "INFO");
-    assert_eq!(line_of("/api/jobs/scheduled").await["level"], "DEBUG");
+    for polled in ["/api/jobs/scheduled", "/api/projections/jobs/parked"] {
+        assert_eq!(line_of(polled).await["level"], "DEBUG");
+    }
     assert_eq!(line_of("/busy").await["level"], "WARN");
     let broken = line_of("/broken/7").await;
     assert_eq!((&broken["level"], &broken["http.route"]), (&"ERROR".into(), &"/broken/{id}".into()));
+}
+
+#[tokio::test]
+async fn a_filter_for_warnings_leaves_an_error_its_request_id() {
+    LazyLock::force(&LASTING);
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt().with_env_filter("warn").with_writer(move || writer.clone());
+    let _guard = log.json().flatten_event(true).with_current_span(false).set_default();
+    for path in ["/id", "/broken/7"] {
+        router().oneshot(request(path)).await.unwrap();
+    }
+    let lines = lines.take();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!((&lines[0]["level"], &lines[0]["spans"][0]["request.id"]), (&"ERROR".into(), &"given".into()));
 }
 
 #[tokio::test]

@@ -1,6 +1,5 @@
-//! Events: the feed of the whole log, read by page or followed as a stream; and the history of one job.
+//! Events: the feed of the whole log, read by page or followed as a stream.
 
-pub(super) mod history;
 pub(super) mod list;
 mod query;
 pub(super) mod stream;

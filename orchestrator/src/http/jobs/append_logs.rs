@@ -3,28 +3,20 @@
 //! That the job has not moved is a condition of the append, so nothing is added by a sender that has lost its lease
 //! meanwhile. The offset that the sender names tells what of a repeated batch is stored already.
 
-use std::fmt;
-
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chrono::Datelike;
 use rivet_events::Metadata;
 use rivet_events::id::{JobId, LeaseId};
 use rivet_events::job_log::{LogEntries, LogEntry};
 use rivet_events::log::ReadError;
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::json;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema};
-use utoipa::openapi::{Ref, RefOr};
-use utoipa::{PartialSchema, ToSchema};
 
+use super::log_batch::Batch;
 use super::nul;
-use crate::commands::{CommandError, Loaded};
+use crate::commands::{CommandError, Committed, Loaded};
 use crate::digest;
 use crate::domain::job::{Job, JobCommand, JobError, JobState, LogAttempt, StartJob};
-use crate::domain::job_log::{AppendLog, JobLogCommand};
+use crate::domain::job_log::{AppendLog, JobLog, JobLogCommand, JobLogError};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, JsonWithNul, Path, header_value};
@@ -34,14 +26,6 @@ use crate::http::state::{AppState, unknown_job};
 
 /// Most tries of a batch whose job changes meanwhile.
 const MAX_TRIES: usize = 4;
-
-/// A batch: `{entries: […]}` (dialect A) or a bare array (dialect B).
-#[derive(Debug)]
-pub(in crate::http) struct Batch {
-    entries: Vec<LogEntry>,
-    /// The path of the entries in the body, for the text of errors.
-    place: &'static str,
-}
 
 /// Append a batch to the log of a job.
 ///
@@ -65,7 +49,7 @@ pub(in crate::http) async fn append(
     Path(job_id): Path<JobId>,
     JsonWithNul(sent): JsonWithNul<Batch>,
 ) -> Result<Response, ApiError> {
-    check_times(&sent)?;
+    sent.check_times()?;
     let entries = LogEntries::new(&sent.entries);
     let digest = digest::of_text(entries.json());
     let entries = with_nul_replaced(sent.entries).unwrap_or(entries);
@@ -104,19 +88,6 @@ pub(in crate::http) async fn append(
     Err(ApiError::unavailable("contended", "the job changes too fast"))
 }
 
-/// Refuses years of more than four digits, which RFC 3339 does not have: they could be stored, but nobody could read
-/// them.
-fn check_times(Batch { entries, place }: &Batch) -> Result<(), ApiError> {
-    let is_writable = |entry: &LogEntry| (0..=9999).contains(&entry.timestamp.year());
-    match entries.iter().position(|entry| !is_writable(entry)) {
-        None => Ok(()),
-        Some(index) => Err(ApiError::refused(
-            "invalid_body",
-            format!("{place}[{index}].timestamp: the year is not one of 0 to 9999 in UTC"),
-        )),
-    }
-}
-
 /// The entries with their NUL characters replaced; `None` where there are none, and they are stored as they were
 /// sent.
 fn with_nul_replaced(mut entries: Vec<LogEntry>) -> Option<LogEntries> {
@@ -136,8 +107,8 @@ struct Sender {
     client: Metadata,
 }
 
-type Stored = crate::commands::Committed<crate::domain::job_log::JobLog>;
-type NotStored = CommandError<crate::domain::job_log::JobLogError>;
+type Stored = Committed<JobLog>;
+type NotStored = CommandError<JobLogError>;
 
 impl Sender {
     fn metadata(&self, job: &Job) -> Metadata {
@@ -223,65 +194,4 @@ async fn answer(
         response.headers_mut().insert(CANCEL, value);
     }
     Ok(response)
-}
-
-impl PartialSchema for Batch {
-    fn schema() -> RefOr<Schema> {
-        let entries = ArrayBuilder::new().items(Ref::from_schema_name(LogEntry::name())).build();
-        let example =
-            json!([{"timestamp": "2026-01-31T12:00:00Z", "level": "Info", "message": "Hello, world"}]);
-        let object = ObjectBuilder::new().property("entries", entries.clone()).required("entries");
-        OneOfBuilder::new()
-            .description(Some("A bare array of entries, or an object with them."))
-            .item(entries)
-            .item(object)
-            .examples([example])
-            .into()
-    }
-}
-
-impl ToSchema for Batch {
-    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
-        schemas.push((LogEntry::name().into_owned(), LogEntry::schema()));
-        LogEntry::schemas(schemas);
-    }
-}
-
-impl<'de> Deserialize<'de> for Batch {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct BatchVisitor;
-
-        impl<'de> Visitor<'de> for BatchVisitor {
-            type Value = Batch;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of log entries, or an object with `entries`")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Batch, A::Error> {
-                let mut batch = Vec::with_capacity(entries.size_hint().unwrap_or_default());
-                while let Some(entry) = entries.next_element()? {
-                    batch.push(entry);
-                }
-                Ok(Batch { entries: batch, place: "" })
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Batch, A::Error> {
-                let mut batch = None;
-                while let Some(field) = fields.next_key::<String>()? {
-                    if field != "entries" {
-                        fields.next_value::<serde::de::IgnoredAny>()?;
-                    } else if batch.is_some() {
-                        return Err(A::Error::duplicate_field("entries"));
-                    } else {
-                        batch = Some(fields.next_value()?);
-                    }
-                }
-                let entries = batch.ok_or_else(|| A::Error::missing_field("entries"))?;
-                Ok(Batch { entries, place: "entries" })
-            }
-        }
-
-        deserializer.deserialize_any(BatchVisitor)
-    }
 }

@@ -7,9 +7,9 @@ use rivet_events::id::{JobId, LeaseId, RunnerId};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::execution::{self, Claim};
+use super::body::JobExecutionInfo;
+use super::claiming::{self, Claim};
 use crate::http::answer::Recorded;
-use crate::http::body::JobExecutionInfo;
 use crate::http::contact::Contact;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path, request_key};
@@ -53,7 +53,8 @@ pub(in crate::http) async fn claim(
         lease_id: LeaseId::generate(),
         fencing: body.fencing.unwrap_or_default(),
         request_key: key,
+        metadata,
     };
-    let Recorded(position, info) = execution::claim(&state, &claim, &[], &metadata).await?;
+    let Recorded(position, info) = claiming::claim(&state, &claim, &[]).await?;
     Ok(Recorded(position, JsonBody(info)))
 }

@@ -20,12 +20,12 @@ use serde::Deserialize;
 use tokio::time::{Instant, interval_at};
 use utoipa::ToSchema;
 
+use super::body::JobExecutionInfo;
 use super::claim_error::ClaimError;
-use super::execution::{self, Claim, answer_again};
+use super::claiming::{self, Claim, answer_again};
 use crate::digest;
 use crate::dispatch::{Place, READ_WAIT, RequestCopy, RequestName, Reservation, Turn};
 use crate::http::answer::{Recorded, done};
-use crate::http::body::JobExecutionInfo;
 use crate::http::contact::Contact;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, request_key};
@@ -243,10 +243,11 @@ impl Request {
             lease_id,
             fencing: true,
             request_key: self.key.clone(),
+            metadata: self.metadata.clone(),
         };
         let answer: Vec<StreamWrite> =
             self.stream().map(|stream| self.keep(state, stream, job_id, lease_id)).into_iter().collect();
-        execution::claim(state, &claim, &answer, &self.metadata).await
+        claiming::claim(state, &claim, &answer).await
     }
 
     /// The write that records the answer. It is appended together with the claim, so one request can never get two

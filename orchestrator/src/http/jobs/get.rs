@@ -7,8 +7,8 @@ use rivet_events::id::JobId;
 use rivet_events::job::JobStatus;
 use rivet_projections::jobs;
 
+use super::body::Job;
 use super::waiting::waiting;
-use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::fresh::{Freshness, stale};

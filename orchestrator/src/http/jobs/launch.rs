@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::body::Job;
 use crate::cancelling::cancel_older;
 use crate::commands::{CommandError, Committed};
 use crate::definition::{MAX_GROUP_BYTES, MAX_PRIORITY};
@@ -28,7 +29,6 @@ use crate::domain;
 use crate::domain::job::{JobCommand, JobError, LaunchJob};
 use crate::domain::pipeline::{PipelineError, PipelineState, Revision, check_parameters};
 use crate::http::answer::Recorded;
-use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, request_key};
 use crate::http::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED};

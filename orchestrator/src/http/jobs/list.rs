@@ -13,8 +13,8 @@ use rivet_projections::{Cursor, Page, Period, ReadModels, pipelines};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::body::Job as JobBody;
 use crate::http::answer::{Paging, listed};
-use crate::http::body::Job as JobBody;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::filter::{InPeriod, words};

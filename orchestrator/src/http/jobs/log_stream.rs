@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::IntoParams;
 
+use super::body::NumberedLogEntry;
 use crate::feed::{Feed, FeedEvent, Filter, Follower};
-use crate::http::body::NumberedLogEntry;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query, header_value};
 use crate::http::header::LAST_EVENT_ID;

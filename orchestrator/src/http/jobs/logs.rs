@@ -10,7 +10,7 @@ use rivet_projections::{AsOf, QueryError, ReadModels, job_logs, jobs};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::http::body::NumberedLogEntry;
+use super::body::NumberedLogEntry;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::fresh::{Freshness, stale};

@@ -6,11 +6,11 @@ use axum::response::Response;
 use rivet_events::id::JobId;
 use rivet_events::job::JobLaunched;
 
+use super::body::Job;
 use super::launch::{execute, replayed};
 use crate::digest;
 use crate::domain::job::JobState;
 use crate::domain::pipeline::PipelineError;
-use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Path, request_key};
 use crate::http::header::IDEMPOTENCY_KEY;

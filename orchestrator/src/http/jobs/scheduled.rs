@@ -10,7 +10,7 @@ use rivet_projections::{Room, job_queue, jobs, runners};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::http::body::Job;
+use super::body::Job;
 use crate::http::contact::Contact;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Query};

@@ -3,12 +3,12 @@
 use axum::extract::State;
 use rivet_events::id::PipelineId;
 
+use super::body::Pipeline;
 use super::define::{PipelineRequest, define};
 use super::entity_tag::Tagged;
 use super::recorded;
 use crate::domain::pipeline::{CreatePipeline, PipelineCommand};
 use crate::http::answer::Recorded;
-use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json};
 use crate::http::state::AppState;

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::http::body::Pipeline;
+use super::body::Pipeline;
 use crate::http::error::ApiError;
 
 /// A pipeline, with its version in `ETag`.

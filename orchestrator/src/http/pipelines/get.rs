@@ -5,8 +5,8 @@ use axum::response::Response;
 use rivet_events::id::PipelineId;
 use rivet_projections::pipelines;
 
+use super::body::Pipeline;
 use super::entity_tag::Tagged;
-use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::moment::{At, answer_at};

@@ -7,8 +7,8 @@ use rivet_projections::pipelines::{self, PipelineFilter};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::body::Pipeline;
 use crate::http::answer::{Paging, listed};
-use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::filter::InPeriod;

@@ -1,5 +1,6 @@
 //! Pipelines: checked, created, revised, rolled back, read in all their versions, deleted.
 
+mod body;
 pub(super) mod check;
 pub(super) mod create;
 mod define;
@@ -15,11 +16,11 @@ pub(super) mod versions;
 use rivet_events::id::PipelineId;
 
 use super::answer::Recorded;
-use super::body::Pipeline;
 use super::error::ApiError;
 use super::state::{AppState, unknown_pipeline};
 use crate::commands::Committed;
 use crate::domain;
+use body::Pipeline;
 use entity_tag::Tagged;
 
 /// The answer to a command: the pipeline after it.

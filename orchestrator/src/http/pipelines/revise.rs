@@ -4,12 +4,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use rivet_events::id::PipelineId;
 
+use super::body::Pipeline;
 use super::define::{PipelineRequest, define};
 use super::entity_tag::{Tagged, if_match};
 use super::recorded;
 use crate::domain::pipeline::{PipelineCommand, RevisePipeline};
 use crate::http::answer::Recorded;
-use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path};
 use crate::http::state::AppState;

@@ -5,11 +5,11 @@ use rivet_events::id::PipelineId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::body::Pipeline;
 use super::entity_tag::Tagged;
 use super::recorded;
 use crate::domain::pipeline::{PipelineCommand, RollBackPipeline};
 use crate::http::answer::Recorded;
-use crate::http::body::Pipeline;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path};
 use crate::http::state::AppState;

@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use rivet_events::id::RunnerId;
 use rivet_projections::runners;
 
+use super::body::Runner;
 use super::{runner_id, unknown_runner};
-use crate::http::body::Runner;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::moment::{At, answer_at};

@@ -7,8 +7,8 @@ use rivet_projections::runners::{self, RunnerFilter, RunnerStatus};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::body::Runner;
 use crate::http::answer::{Paging, listed};
-use crate::http::body::Runner;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::filter::{InPeriod, words};

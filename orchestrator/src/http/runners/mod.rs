@@ -1,5 +1,6 @@
 //! Runners: registering them, their heartbeats, and the list of them.
 
+mod body;
 pub(super) mod delete;
 pub(super) mod get;
 pub(super) mod heartbeat;

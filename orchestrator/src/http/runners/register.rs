@@ -10,11 +10,11 @@ use rivet_projections::runners::{self, HeldJob};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::body::Runner;
 use crate::commands::CommandError;
 use crate::domain::job::{ExpireLease, JobCommand, JobError};
 use crate::domain::runner::{RegisterRunner, RunnerCommand};
 use crate::http::answer::Recorded;
-use crate::http::body::Runner;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json};
 use crate::http::metadata::by_runner;

@@ -13,10 +13,10 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Schema, SchemaType, Type};
 
+use super::body::Webhook;
 use crate::domain::pipeline::PipelineError;
 use crate::domain::webhook::{CreateWebhook, WebhookCommand};
 use crate::http::answer::Recorded;
-use crate::http::body::Webhook;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json};
 use crate::http::openapi::one_of;

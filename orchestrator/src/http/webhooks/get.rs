@@ -5,8 +5,8 @@ use axum::extract::State;
 use rivet_events::id::WebhookId;
 use rivet_projections::webhooks;
 
+use super::body::Webhook;
 use super::unknown_webhook;
-use crate::http::body::Webhook;
 use crate::http::error::ApiError;
 use crate::http::extract::Path;
 use crate::http::state::AppState;

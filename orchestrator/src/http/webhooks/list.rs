@@ -4,8 +4,8 @@ use axum::extract::{OriginalUri, State};
 use axum::response::Response;
 use rivet_projections::webhooks;
 
+use super::body::Webhook;
 use crate::http::answer::{Paging, listed};
-use crate::http::body::Webhook;
 use crate::http::error::ApiError;
 use crate::http::extract::Query;
 use crate::http::state::AppState;

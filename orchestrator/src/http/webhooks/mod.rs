@@ -1,5 +1,6 @@
 //! Webhooks: subscriptions to events, which are delivered to a URL.
 
+mod body;
 pub(super) mod create;
 pub(super) mod delete;
 pub(super) mod deliveries;

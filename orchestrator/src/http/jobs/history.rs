@@ -15,8 +15,8 @@ use rivet_projections::projection::Projection;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::body::Job;
 use crate::feed::EventBody;
-use crate::http::body::Job;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::state::{AppState, unknown_job};
