@@ -6,10 +6,10 @@ use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventS
 use rivet_events::cqrs::AggregateEvent;
 use rivet_events::id::CommandId;
 use rivet_events::log::AppendError;
-use rivet_events::{Metadata, Version};
+use rivet_events::{Metadata, StreamId, Version};
 
 use super::CommandError;
-use super::executor::{Executor, Loaded, stream_of};
+use super::executor::{Executor, Loaded};
 use crate::domain::Executable;
 
 /// An aggregate that a command of the framework changes in place, and as it was before.
@@ -29,7 +29,7 @@ impl<A: Executable> EventStore<A> for Executor<A> {
     type AC = Context<A>;
 
     async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let envelopes = self.log().read_stream(&stream_of::<A>(id), Version::default()).await;
+        let envelopes = self.log().read_stream(&StreamId::new(A::KIND, id), Version::default()).await;
         let envelopes = envelopes.map_err(|error| AggregateError::DatabaseConnectionError(error.0))?;
         let events = envelopes.iter().map(|envelope| {
             let payload = A::Event::from_event(&envelope.event)

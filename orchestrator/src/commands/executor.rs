@@ -15,7 +15,7 @@ use cqrs_es::event_sink::EventSink;
 use rivet_events::database::Database;
 use rivet_events::id::CommandId;
 use rivet_events::log::{Append, AppendError, EventLog, StreamWrite};
-use rivet_events::{Metadata, Position, StreamId, StreamType, Version};
+use rivet_events::{Metadata, Position, StreamId, Version};
 
 use super::cache::StateCache;
 use super::loader::Loader;
@@ -74,7 +74,7 @@ impl<A: Executable> Executor<A> {
             loader: Arc::new(Loader::new(database, journal.log.clone())),
             journal,
             cache: StateCache::default(),
-            counts: Arc::new(metrics.of(A::TYPE, A::Command::NAMES)),
+            counts: Arc::new(metrics.of(A::KIND.as_str(), A::Command::NAMES)),
             reads_on: false,
             observer: None,
         }
@@ -132,7 +132,7 @@ impl<A: Executable> Executor<A> {
         metadata: &Metadata,
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
-        let absent = Self::absent(stream_of::<A>(id));
+        let absent = Self::absent(StreamId::new(A::KIND, id));
         self.execute_on(Ok(absent), command, |_| metadata.clone(), others).await
     }
 
@@ -248,12 +248,6 @@ impl<A: Executable> Executor<A> {
         };
         run_to_completion(&self.journal.tasks, appended).await
     }
-}
-
-/// The stream of an aggregate.
-pub(super) fn stream_of<A: Aggregate>(id: impl Display) -> StreamId {
-    let kind: StreamType = A::TYPE.parse().expect("invariant: an aggregate's type is a kind of stream");
-    StreamId::new(kind, id)
 }
 
 fn outcome<A, E: Error>(executed: &Result<Committed<A>, CommandError<E>>) -> Outcome {

@@ -6,7 +6,7 @@ use rivet_events::cqrs::AggregateEvent;
 use rivet_events::log::StreamWrite;
 use rivet_events::{Envelope, StreamId, Version};
 
-use super::{Executor, stream_of};
+use super::Executor;
 use crate::commands::CommandError;
 use crate::commands::cache::State;
 use crate::commands::loader::LoadError;
@@ -42,13 +42,13 @@ impl<A> Loaded<A> {
 impl<A: Executable> Executor<A> {
     /// The aggregate from the cache, or else from the log. It may be stale where other processes append.
     pub(crate) async fn load(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
-        self.load_stream(&stream_of::<A>(id)).await
+        self.load_stream(&StreamId::new(A::KIND, id)).await
     }
 
     /// The aggregate as it is now, including appends of other processes. Where only this process appends, the cache
     /// is good enough for that.
     pub(crate) async fn load_fresh(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
-        let stream = stream_of::<A>(id);
+        let stream = StreamId::new(A::KIND, id);
         let loaded = self.load_stream(&stream).await?;
         if loaded.fresh { Ok(loaded) } else { self.reload_stream(&stream).await }
     }
@@ -56,7 +56,7 @@ impl<A: Executable> Executor<A> {
     /// The aggregate from the log, whatever is cached. For a caller who has seen an event in the log which a
     /// concurrent command of this process has appended, but perhaps not put into the cache yet.
     pub(crate) async fn reload(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
-        self.reload_stream(&stream_of::<A>(id)).await
+        self.reload_stream(&StreamId::new(A::KIND, id)).await
     }
 
     /// Whether the aggregate is still at the version at which it was loaded. For a caller that appends nothing on what it
@@ -117,7 +117,7 @@ impl<A: Executable> Executor<A> {
 
     /// Caches the empty state under an id that was just generated, so that the first command to it loads nothing.
     pub(crate) fn expect_first(&self, id: impl Display) {
-        let Loaded { aggregate, version, stream, .. } = Self::absent(stream_of::<A>(id));
+        let Loaded { aggregate, version, stream, .. } = Self::absent(StreamId::new(A::KIND, id));
         self.cache.put(&stream.id, &aggregate, version);
     }
 
@@ -127,7 +127,7 @@ impl<A: Executable> Executor<A> {
 
     /// Drops the aggregate from the cache: the next use loads it from the log.
     pub(crate) fn forget(&self, id: impl Display) {
-        self.cache.remove(&stream_of::<A>(id).id);
+        self.cache.remove(&StreamId::new(A::KIND, id).id);
     }
 
     /// Drops all aggregates from the cache.
