@@ -1,6 +1,7 @@
 //! [`Executor`] as a cqrs-es [`EventStore`], so that the tools of that framework work on our log.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore};
 use rivet_events::cqrs::AggregateEvent;
@@ -16,12 +17,12 @@ use crate::domain::Executable;
 #[derive(Debug)]
 pub(crate) struct Context<A> {
     loaded: Loaded<A>,
-    after: A,
+    after: Arc<A>,
 }
 
-impl<A: Aggregate> AggregateContext<A> for Context<A> {
+impl<A: Aggregate + Clone> AggregateContext<A> for Context<A> {
     fn aggregate(&mut self) -> &mut A {
-        &mut self.after
+        Arc::make_mut(&mut self.after)
     }
 }
 

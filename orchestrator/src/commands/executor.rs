@@ -34,7 +34,7 @@ const MAX_TRIES: usize = 16;
 pub(crate) struct Executor<A: Aggregate> {
     journal: Arc<Journal>,
     loader: Arc<Loader<A>>,
-    cache: StateCache<A>,
+    cache: StateCache<Arc<A>>,
     counts: Arc<CommandCounts>,
     /// Whether a load from the log reads on from the cached state.
     reads_on: bool,
@@ -48,7 +48,7 @@ type Observer<A> = dyn Fn(&A, &A) + Send + Sync;
 #[derive(Debug, Clone)]
 pub(crate) struct Committed<A> {
     /// The aggregate after it.
-    pub aggregate: A,
+    pub aggregate: Arc<A>,
     /// Its version after it.
     pub version: Version,
     /// The position of its last event; `None` if there was nothing to record.
@@ -165,7 +165,7 @@ impl<A: Executable> Executor<A> {
         for _ in 0..MAX_TRIES {
             let mut aggregate = loaded.aggregate.clone();
             let sink = EventSink::default();
-            let decided = aggregate.handle(command.clone(), &(), &sink).await;
+            let decided = Arc::make_mut(&mut aggregate).handle(command.clone(), &(), &sink).await;
             let events = sink.collect().await;
             // A cached state may be stale: before refusing, or answering that it is already so, decide again on the
             // state from the log.
@@ -202,7 +202,8 @@ impl<A: Executable> Executor<A> {
     ) -> Result<(StreamWrite, Loaded<A>), CommandError<A::Error>> {
         let sink = EventSink::default();
         let mut after = loaded.clone();
-        after.aggregate.handle(command, &(), &sink).await.map_err(CommandError::Refused)?;
+        let decided = Arc::make_mut(&mut after.aggregate).handle(command, &(), &sink).await;
+        decided.map_err(CommandError::Refused)?;
         let events: Vec<_> = sink.collect().await.into_iter().map(Into::into).collect();
         after.version = Version(loaded.version.0 + events.len() as u64);
         Ok((StreamWrite { events, ..loaded.unmoved() }, after))
@@ -217,7 +218,7 @@ impl<A: Executable> Executor<A> {
     pub(super) async fn append(
         &self,
         loaded: Loaded<A>,
-        aggregate: A,
+        aggregate: Arc<A>,
         events: Vec<A::Event>,
         metadata: Metadata,
         others: &[StreamWrite],

@@ -1,6 +1,7 @@
 //! Obtains states for an [`Executor`], from its cache or from the log, and keeps the cache up to date.
 
 use std::fmt::Display;
+use std::sync::Arc;
 
 use rivet_events::cqrs::AggregateEvent;
 use rivet_events::log::StreamWrite;
@@ -16,7 +17,7 @@ use crate::domain::Executable;
 #[derive(Debug, Clone)]
 pub(crate) struct Loaded<A> {
     /// The aggregate.
-    pub aggregate: A,
+    pub aggregate: Arc<A>,
     /// Its version.
     pub version: Version,
     pub(super) stream: StreamId,
@@ -89,13 +90,14 @@ impl<A: Executable> Executor<A> {
         let changes = self.cache.changes();
         let cached = if self.reads_on { self.cache.get(&stream.id) } else { None };
         let loaded = match cached {
-            Some(state) => self.loader.read_on(stream, state.aggregate.clone(), state.version).await,
+            Some(state) => self.loader.read_on(stream, A::clone(&state.aggregate), state.version).await,
             None => self.loader.load(stream).await,
         };
         let (aggregate, version) = loaded.map_err(|error| match error {
             LoadError::Unavailable(error) => CommandError::Unavailable(error),
             LoadError::Corrupt(error) => CommandError::Corrupt(stream.clone(), error),
         })?;
+        let aggregate = Arc::new(aggregate);
         if version > Version::default() {
             self.cache.put_loaded(&stream.id, &aggregate, version, changes);
         } else if self.cache.get(&stream.id).is_some() {
@@ -105,7 +107,7 @@ impl<A: Executable> Executor<A> {
         Ok(Loaded { aggregate, version, stream: stream.clone(), fresh: true })
     }
 
-    fn cached(&self, stream: &StreamId, state: &State<A>) -> Loaded<A> {
+    fn cached(&self, stream: &StreamId, state: &State<Arc<A>>) -> Loaded<A> {
         let (aggregate, version) = (state.aggregate.clone(), state.version);
         Loaded { aggregate, version, stream: stream.clone(), fresh: !self.journal.shared }
     }
@@ -122,7 +124,7 @@ impl<A: Executable> Executor<A> {
     }
 
     pub(super) fn absent(stream: StreamId) -> Loaded<A> {
-        Loaded { aggregate: A::default(), version: Version::default(), stream, fresh: true }
+        Loaded { aggregate: Arc::default(), version: Version::default(), stream, fresh: true }
     }
 
     /// Drops the aggregate from the cache: the next use loads it from the log.
@@ -140,7 +142,7 @@ impl<A: Executable> Executor<A> {
     pub(crate) fn follow(&self, Envelope { stream, sequence, event, .. }: &Envelope) {
         self.cache.advance(&stream.id, *sequence, |cached| {
             let mut aggregate = cached.clone();
-            aggregate.apply(A::Event::from_event(event)?.clone());
+            Arc::make_mut(&mut aggregate).apply(A::Event::from_event(event)?.clone());
             Some(aggregate)
         });
     }
