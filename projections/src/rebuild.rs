@@ -17,6 +17,7 @@ use crate::bulk::BATCH;
 use crate::checkpoint::{self, Checkpoint, Generation};
 use crate::generation;
 use crate::projection::{ALL, AnyProjection};
+use crate::query::Query;
 use crate::read_models::ReadModels;
 use crate::rows::{Connection, create_indexes};
 
@@ -224,7 +225,7 @@ impl ReadModels {
     async fn create_indexes(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         for statement in create_indexes(&checkpoint.table(), checkpoint.projection.schema()) {
             let mut transaction = self.inner.store.begin().await?;
-            transaction.connection().execute(&statement, &[]).await?;
+            transaction.connection().execute(&Query::new(&statement)).await?;
             transaction.commit().await?;
         }
         Ok(())

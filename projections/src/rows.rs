@@ -22,7 +22,7 @@ use sqlx::{PgPool, Postgres, Sqlite};
 pub(crate) use self::advance::{Advance, Prepared};
 pub(crate) use self::connection::Connection;
 use crate::projection::Schema;
-use crate::query::Value;
+use crate::query::{Query, Value};
 
 /// The database that holds rows and checkpoints.
 #[derive(Debug, Clone)]
@@ -96,12 +96,12 @@ impl Store {
     }
 
     /// The rows of a query, as in [`Connection::query`].
-    pub(crate) async fn query(&self, text: &str, args: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+    pub(crate) async fn query(&self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
         match self {
             Self::Postgres { readers, .. } => {
-                readers.run(async |connection| Connection::Postgres(connection).query(text, args).await).await
+                readers.run(async |connection| Connection::Postgres(connection).query(query).await).await
             }
-            Self::Sqlite(_) => self.reader().await?.connection().query(text, args).await,
+            Self::Sqlite(_) => self.reader().await?.connection().query(query).await,
         }
     }
 
