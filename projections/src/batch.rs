@@ -28,7 +28,7 @@ pub(crate) struct Batch<'a> {
 pub(crate) struct Folded {
     /// The changes to each of the generations.
     pub(crate) changes: Vec<Changes>,
-    /// How many of the events are folded: at least one.
+    /// How many of the events are folded: at least one, if there are any.
     pub(crate) events: usize,
     /// The position that they lead to.
     pub(crate) to: Position,
