@@ -20,7 +20,6 @@ pub mod domain;
 mod feed;
 mod frames;
 mod http;
-mod leadership;
 mod liveness;
 mod metrics;
 mod processes;

@@ -35,7 +35,7 @@ impl ReadModels {
         tokio::join!(
             lease.keep(&shutdown),
             self.project(self.leading(), &shutdown),
-            self.keep_rebuilt(self.leading(), &shutdown),
+            self.keep_rebuilt(shutdown.clone()),
         );
     }
 
