@@ -14,7 +14,7 @@ use crate::rows::{Connection, create_indexes};
 
 /// How long a retired table stays for readers that still use its name, in microseconds.
 const RETIRED_TTL_MICROS: i64 = 60_000_000;
-/// How long a rebuild may go without a sign of progress (creating an index takes a while), in microseconds.
+/// How long a rebuild may give no sign of life, in microseconds.
 const REBUILDING_TTL_MICROS: i64 = 1_800_000_000;
 
 /// The version of rows that no fold of the whole log has made.

@@ -1,5 +1,7 @@
 //! The life of the generations of a rebuild: they are begun, filled, and become live, or are discarded.
 
+use std::time::Duration;
+
 use rivet_events::Position;
 use rivet_events::log::StoreError;
 
@@ -13,6 +15,8 @@ use crate::query::Query;
 use crate::read_models::ReadModels;
 use crate::rows::{Connection, create_indexes};
 
+/// How often to show that generations are still needed.
+const HOLD_EVERY: Duration = Duration::from_secs(10);
 /// How often the removal of an unfinished generation is tried.
 const DISCARDS: u32 = 5;
 
@@ -43,8 +47,10 @@ impl ReadModels {
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
         self.catch_up(rebuilding, progress).await?;
-        for generation in rebuilding.iter() {
-            self.create_indexes(&generation.checkpoint).await?;
+        let held = checkpoint::of(rebuilding);
+        tokio::select! {
+            created = self.create_indexes(&held) => created?,
+            lost = self.hold(&held) => return Err(lost),
         }
         self.catch_up(rebuilding, progress).await?;
         let mut superseded = false;
@@ -60,13 +66,45 @@ impl ReadModels {
 
     /// Creates the secondary indexes, each in a transaction of its own: on SQLite, no writer has to wait for all of
     /// them.
-    async fn create_indexes(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
-        for statement in create_indexes(&checkpoint.table(), checkpoint.projection.schema()) {
-            let mut transaction = self.inner.store.begin().await?;
-            transaction.connection().execute(&Query::new(&statement)).await?;
-            transaction.commit().await?;
+    async fn create_indexes(&self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
+        for checkpoint in checkpoints {
+            for statement in create_indexes(&checkpoint.table(), checkpoint.projection.schema()) {
+                let mut transaction = self.inner.store.begin().await?;
+                transaction.connection().execute(&Query::new(&statement)).await?;
+                transaction.commit().await?;
+            }
         }
         Ok(())
+    }
+
+    /// Shows that generations are still needed, until one of them is gone nevertheless. For work that stores nothing in
+    /// them for a while.
+    pub(crate) async fn hold(&self, held: &[Checkpoint]) -> RebuildError {
+        loop {
+            tokio::time::sleep(HOLD_EVERY).await;
+            for checkpoint in held {
+                match self.touch(checkpoint).await {
+                    Ok(true) => {}
+                    Ok(false) => return RebuildError::Superseded,
+                    Err(error) => {
+                        let projection = checkpoint.projection.name();
+                        tracing::warn!(
+                            error = &*error,
+                            projection,
+                            "it cannot be shown yet that a generation is needed"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// In a transaction of its own: several checkpoints are only locked in order.
+    async fn touch(&self, checkpoint: &Checkpoint) -> Result<bool, StoreError> {
+        let mut transaction = self.inner.store.begin().await?;
+        let is_there = generation::touch(&mut transaction.connection(), checkpoint).await?;
+        transaction.commit().await?;
+        Ok(is_there)
     }
 
     /// Brings generations at the same position close to the end of the log.
