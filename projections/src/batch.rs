@@ -77,10 +77,13 @@ pub(crate) async fn fold(
 ) -> Result<Option<Folded>, StoreError> {
     let mut lookups = Lookups::new(generations, batch.events);
     if lookups.is_incomplete() {
-        let mut reader = store.reader().await?;
-        let mut connection = reader.connection();
-        lookups.load(&mut connection, generations).await?;
-        if checkpoint::are_overtaken(&mut connection, &checkpoint::of(generations)).await? {
+        let load = async {
+            let mut reader = store.reader().await?;
+            let mut connection = reader.connection();
+            lookups.load(&mut connection, generations).await?;
+            checkpoint::are_overtaken(&mut connection, &checkpoint::of(generations)).await
+        };
+        if store.limited(load).await? {
             return Ok(None);
         }
     }

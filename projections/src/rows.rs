@@ -18,6 +18,7 @@ use rivet_events::database::{
 use rivet_events::log::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Sqlite};
+use tokio::time::timeout;
 
 pub(crate) use self::advance::{Advance, Prepared};
 pub(crate) use self::connection::Connection;
@@ -46,7 +47,8 @@ const WRITER_SESSION: &str = "
     set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off";
 
-/// How long storing a batch, or answering a query, may take.
+/// How long storing a batch, answering a query, or a step of the projector or a rebuild may take. None that makes progress
+/// takes that long.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A query that this side has given up ends on the server soon too.
@@ -86,6 +88,15 @@ impl Store {
             Self::Postgres { .. } => true,
             Self::Sqlite(_) => false,
         }
+    }
+
+    /// Does this work, which fails if it takes too long on a database over a network, where an answer may never come.
+    pub(crate) async fn limited<T, E: From<StoreError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let limit = if self.is_shared() { TIMEOUT } else { Duration::MAX };
+        timeout(limit, work).await.map_err(|elapsed| E::from(elapsed.into())).flatten()
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader, StoreError> {

@@ -30,15 +30,18 @@ impl ReadModels {
         for projection in projections {
             skipped.push(self.skipped(projection.name()).await?);
         }
-        let mut transaction = self.inner.store.begin().await?;
-        let mut connection = transaction.connection();
-        connection.lock_generations().await?;
-        let mut created = Vec::with_capacity(projections.len());
-        for (projection, skipped) in projections.iter().zip(skipped) {
-            created.push(generation::create(&mut connection, *projection, skipped).await?);
-        }
-        transaction.commit().await?;
-        Ok(created)
+        let begin = async {
+            let mut transaction = self.inner.store.begin().await?;
+            let mut connection = transaction.connection();
+            connection.lock_generations().await?;
+            let mut created = Vec::with_capacity(projections.len());
+            for (projection, skipped) in projections.iter().zip(skipped) {
+                created.push(generation::create(&mut connection, *projection, skipped).await?);
+            }
+            transaction.commit().await?;
+            Ok(created)
+        };
+        self.inner.store.limited(begin).await
     }
 
     pub(super) async fn fill_and_switch(
@@ -55,7 +58,7 @@ impl ReadModels {
         self.catch_up(rebuilding, progress).await?;
         let mut superseded = false;
         for generation in rebuilding.iter_mut() {
-            match self.switch(generation).await {
+            match self.inner.store.limited(self.switch(generation)).await {
                 // The other read models can still be switched.
                 Err(RebuildError::Superseded) => superseded = true,
                 switched => switched?,
@@ -83,7 +86,7 @@ impl ReadModels {
         loop {
             tokio::time::sleep(HOLD_EVERY).await;
             for checkpoint in held {
-                match self.touch(checkpoint).await {
+                match self.inner.store.limited(self.touch(checkpoint)).await {
                     Ok(true) => {}
                     Ok(false) => return RebuildError::Superseded,
                     Err(error) => {
@@ -173,7 +176,7 @@ impl ReadModels {
     /// it later; until then, nothing is archived or purged.
     pub(crate) async fn discard(&self, checkpoint: &Checkpoint) {
         for is_last in (1..=DISCARDS).map(|n| n == DISCARDS) {
-            match self.try_discard(checkpoint).await {
+            match self.inner.store.limited(self.try_discard(checkpoint)).await {
                 Ok(()) => return,
                 Err(error) if is_last => {
                     tracing::warn!(error = &*error, "an unfinished rebuild is left for later removal");

@@ -33,7 +33,7 @@ impl ReadModels {
 
     async fn rebuild_outdated(&self) -> Result<(), RebuildError> {
         // The checkpoints are read before the head: the log may grow in between, and the read models with it.
-        let live = self.refresh_generations().await?;
+        let live = self.inner.store.limited(self.refresh_generations()).await?;
         let head = self.inner.log.head().await?;
         let mut outdated: Vec<&str> = Vec::new();
         for Generation { checkpoint: live, skipped, .. } in &live {
