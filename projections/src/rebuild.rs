@@ -67,7 +67,8 @@ impl Rebuild {
     pub async fn finish(&mut self, progress: impl Fn(Progress) + Send + Sync) -> Result<(), RebuildError> {
         let mut outages = 0;
         loop {
-            let rebuilt = self.read_models.fill_and_switch(&mut self.generations, &progress).await;
+            // Boxed, as its future is large.
+            let rebuilt = Box::pin(self.read_models.fill_and_switch(&mut self.generations, &progress)).await;
             let Err(error) = rebuilt else { return Ok(()) };
             self.give_up().await;
             let is_outage = matches!(error, RebuildError::Unavailable(_) | RebuildError::Log(_))

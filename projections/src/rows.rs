@@ -96,7 +96,8 @@ impl Store {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let limit = if self.is_shared() { TIMEOUT } else { Duration::MAX };
-        timeout(limit, work).await.map_err(|elapsed| E::from(elapsed.into())).flatten()
+        // Boxed, since each layer of futures would otherwise have it once more.
+        timeout(limit, Box::pin(work)).await.map_err(|elapsed| E::from(elapsed.into())).flatten()
     }
 
     pub(crate) async fn reader(&self) -> Result<Reader, StoreError> {
