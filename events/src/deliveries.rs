@@ -2,14 +2,19 @@
 //! event, and a delivery would be an event to deliver.
 
 use std::fmt;
+use std::time::Duration;
 
 use sqlx::Arguments;
 use sqlx::sqlite::SqliteArguments;
+use tokio::time::timeout;
 
 use crate::database::{Database, Durability};
 use crate::envelope::Position;
 use crate::id::WebhookId;
 use crate::log::StoreError;
+
+/// How long PostgreSQL may take for a statement: over a network, an answer may never come.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The table of deliveries, a row for each webhook.
 #[derive(Debug, Clone)]
@@ -57,7 +62,7 @@ macro_rules! execute {
     ($database:expr, $text:literal $(, $value:expr)*) => {
         match $database {
             Database::Postgres(postgres) => {
-                sqlx::query($text)$(.bind($value))*.execute(&postgres.pool).await?;
+                timeout(TIMEOUT, sqlx::query($text)$(.bind($value))*.execute(&postgres.pool)).await??;
             }
             Database::Sqlite(sqlite) => {
                 let mut args = SqliteArguments::default();
@@ -100,7 +105,7 @@ impl Deliveries {
         let id = webhook.to_string();
         let row: Option<(String, i64, String)> = match &self.0 {
             Database::Postgres(postgres) => {
-                sqlx::query_as(TEXT).bind(id).fetch_optional(&postgres.pool).await?
+                timeout(TIMEOUT, sqlx::query_as(TEXT).bind(id).fetch_optional(&postgres.pool)).await??
             }
             Database::Sqlite(sqlite) => sqlx::query_as(TEXT).bind(id).fetch_optional(&sqlite.readers).await?,
         };
@@ -115,7 +120,9 @@ impl Deliveries {
     pub async fn all(&self) -> Result<Vec<WebhookId>, StoreError> {
         const TEXT: &str = "select webhook_id from webhook_deliveries";
         let ids: Vec<String> = match &self.0 {
-            Database::Postgres(postgres) => sqlx::query_scalar(TEXT).fetch_all(&postgres.pool).await?,
+            Database::Postgres(postgres) => {
+                timeout(TIMEOUT, sqlx::query_scalar(TEXT).fetch_all(&postgres.pool)).await??
+            }
             Database::Sqlite(sqlite) => sqlx::query_scalar(TEXT).fetch_all(&sqlite.readers).await?,
         };
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())

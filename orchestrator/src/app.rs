@@ -14,9 +14,10 @@ use rivet_events::deliveries::Deliveries;
 use rivet_events::log::{self, EventLog, LogSettings, ReadError, StoreError};
 use rivet_events::runner::{RunnerEvent, RunnerLost, RunnerRemoved};
 use rivet_events::segments::{Archive, Objects};
-use rivet_events::{Envelope, Event};
+use rivet_events::{Envelope, Event, Position, StreamType};
 use rivet_projections::ReadModels;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,7 +33,7 @@ use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::processes::Processes;
 use crate::server::{self, ServerLimits};
-use crate::webhooks::Webhooks;
+use crate::webhooks::{self, Webhooks};
 
 /// Pipeline definitions that are evaluated at the same time; each takes a child process.
 const EVALUATIONS: usize = 4;
@@ -178,8 +179,11 @@ fn spawn_workers(
     workers.spawn(async move { read_models.run(stop).await });
 
     let (commands, head, stop) = (state.commands.clone(), state.began_at, drained.clone());
-    let (liveness, dispatcher) = (state.liveness.clone(), state.dispatcher.clone());
-    let tell = move |envelope: &Envelope| tell_of_runner(envelope, &liveness, &dispatcher);
+    // Once the read model is at the head, it shows all webhooks that there are at the start.
+    let changes = watch::Sender::new(head);
+    let (liveness, dispatcher, webhooks) =
+        (state.liveness.clone(), state.dispatcher.clone(), changes.clone());
+    let tell = move |envelope: &Envelope| tell_of_event(envelope, &liveness, &dispatcher, &webhooks);
     workers.spawn(async move { commands.follow(head, tell, stop).await });
 
     let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
@@ -215,20 +219,31 @@ fn spawn_workers(
         workers.spawn(archiver.run(shutdown.clone()));
     }
 
-    let webhooks = Webhooks::new(
-        state.commands.clone(),
-        state.read_models.clone(),
-        state.feed.clone(),
-        state.deliveries.clone(),
-        state.clock.clone(),
-        state.config.clone(),
-    );
+    let webhooks = Webhooks {
+        commands: state.commands.clone(),
+        read_models: state.read_models.clone(),
+        feed: state.feed.clone(),
+        deliveries: state.deliveries.clone(),
+        sender: webhooks::Sender::new(config.allow_private_webhooks),
+        clock: state.clock.clone(),
+        config: state.config.clone(),
+        changes,
+    };
     workers.spawn(webhooks.run(shutdown.clone()));
 }
 
-/// Tells the parts that keep something of a runner what an event of the log changes in it: a removed or lost runner has
-/// its next contact recorded, and one that waits is offered jobs by what it has registered last.
-fn tell_of_runner(envelope: &Envelope, liveness: &Liveness, dispatcher: &Dispatcher) {
+/// Tells the parts that keep something of a runner or a webhook what an event of the log changes in it: a removed or lost
+/// runner has its next contact recorded, one that waits is offered jobs by what it has registered last, and the webhooks
+/// to deliver to are listed again.
+fn tell_of_event(
+    envelope: &Envelope,
+    liveness: &Liveness,
+    dispatcher: &Dispatcher,
+    webhooks: &watch::Sender<Position>,
+) {
+    if envelope.stream.kind == StreamType::Webhook {
+        webhooks.send_replace(envelope.position);
+    }
     let Event::Runner(event) = &envelope.event else { return };
     match event {
         RunnerEvent::Registered(registered) => {

@@ -19,7 +19,6 @@ mod dispatch;
 pub mod domain;
 mod feed;
 mod http;
-mod leadership;
 mod liveness;
 mod metrics;
 mod processes;

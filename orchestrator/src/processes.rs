@@ -26,14 +26,13 @@ use rivet_events::id::RunnerId;
 use rivet_events::job::JobStatus;
 use rivet_events::log::StoreError;
 use rivet_projections::runners::{self, Runner};
-use rivet_projections::{QueryError, ReadModels, jobs};
+use rivet_projections::{Leadership, QueryError, ReadModels, jobs};
 use tokio_util::sync::CancellationToken;
 
 use crate::cancelling::CancelError;
 use crate::clock::Clock;
 use crate::commands::{Commands, NotRecorded};
 use crate::config::Config;
-use crate::leadership::Leadership;
 use crate::liveness::Liveness;
 use crate::telemetry::chain;
 

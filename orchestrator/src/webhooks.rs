@@ -6,7 +6,6 @@
 //! delivered twice, none is left out, and the first delivery of each is in order.
 
 pub(crate) mod address;
-mod changes;
 mod message;
 pub(crate) mod progress;
 mod sender;
@@ -18,11 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rivet_events::Position;
 use rivet_events::deliveries::Deliveries;
 use rivet_events::id::WebhookId;
-use rivet_projections::ReadModels;
 use rivet_projections::webhooks::{self, Webhook};
-use tokio::time::Instant;
+use rivet_projections::{Leadership, ReadModels};
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,10 +31,8 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
 use crate::feed::Feed;
-use crate::leadership::Leadership;
 use crate::telemetry::chain;
-use changes::Changes;
-use sender::Sender;
+pub(crate) use sender::Sender;
 use subscription::Subscription;
 
 /// How often the active webhooks are listed without a reason.
@@ -46,13 +45,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What deliveries need. Clones share everything.
 #[derive(Clone)]
 pub(crate) struct Webhooks {
-    commands: Commands,
-    read_models: ReadModels,
-    feed: Feed,
-    deliveries: Deliveries,
-    sender: Sender,
-    clock: Arc<dyn Clock>,
-    config: Arc<Config>,
+    pub(crate) commands: Commands,
+    pub(crate) read_models: ReadModels,
+    pub(crate) feed: Feed,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) sender: Sender,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Arc<Config>,
+    /// The position of the last event in the log that concerns a webhook itself: one was created, paused, resumed or
+    /// deleted.
+    pub(crate) changes: watch::Sender<Position>,
 }
 
 /// The task of an active webhook. It is replaced when the webhook has been resumed, known by `resumed_at`.
@@ -62,19 +64,6 @@ struct Running {
 }
 
 impl Webhooks {
-    /// Deliveries of the events of `feed`.
-    pub(crate) fn new(
-        commands: Commands,
-        read_models: ReadModels,
-        feed: Feed,
-        deliveries: Deliveries,
-        clock: Arc<dyn Clock>,
-        config: Arc<Config>,
-    ) -> Self {
-        let sender = Sender::new(config.webhooks.allow_private);
-        Self { commands, read_models, feed, deliveries, sender, clock, config }
-    }
-
     /// Delivers until `shutdown`, while this process is the leader.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut leadership = Leadership::new(&self.read_models, shutdown);
@@ -87,13 +76,13 @@ impl Webhooks {
         }
     }
 
-    /// Keeps a running task for each active webhook, and follows changes of webhooks in the log.
+    /// Keeps a running task for each active webhook, as the read model shows them after each change.
     async fn lead(&self, end: &CancellationToken, tasks: &TaskTracker) {
         let mut running = HashMap::new();
-        let mut changed_at = self.read_models.position();
-        let mut changes = Changes::new(self.commands.log().clone(), changed_at);
+        let mut changes = self.changes.subscribe();
         loop {
-            let shows_all = self.read_models.position() >= changed_at;
+            let changed_at = *changes.borrow_and_update();
+            let shows_all = self.read_models.wait_for(changed_at, READ_WAIT).await;
             let pause = match webhooks::active(&self.read_models).await {
                 Ok(active) => {
                     self.update_tasks(&mut running, active, end, tasks);
@@ -104,17 +93,8 @@ impl Webhooks {
                     PAUSE
                 }
             };
-            match changes.next(Instant::now() + pause).await {
-                Ok(Some(position)) => {
-                    changed_at = position;
-                    self.read_models.wait_for(changed_at, READ_WAIT).await;
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(error = %chain(&error), "changes of webhooks cannot be read");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
+            // The channel cannot close: its sender is in `self`.
+            let _ = timeout(pause, changes.changed()).await;
         }
     }
 

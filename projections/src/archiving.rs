@@ -88,7 +88,7 @@ impl ReadModels {
         for live in live.iter().filter(|live| live.projection.name() == JobLogs.name()) {
             for job in &purged {
                 let query = job_logs::delete_all(&live.table(), *job);
-                connection.execute(&query.text, &query.args).await?;
+                connection.execute(&query).await?;
             }
         }
         let streams = purged.iter().flat_map(|job| [StreamId::job(*job), StreamId::job_log(*job)]);

@@ -28,7 +28,7 @@ pub(crate) struct Batch<'a> {
 pub(crate) struct Folded {
     /// The changes to each of the generations.
     pub(crate) changes: Vec<Changes>,
-    /// How many of the events are folded: at least one.
+    /// How many of the events are folded: at least one, if there are any.
     pub(crate) events: usize,
     /// The position that they lead to.
     pub(crate) to: Position,
@@ -77,10 +77,13 @@ pub(crate) async fn fold(
 ) -> Result<Option<Folded>, StoreError> {
     let mut lookups = Lookups::new(generations, batch.events);
     if lookups.is_incomplete() {
-        let mut reader = store.reader().await?;
-        let mut connection = reader.connection();
-        lookups.load(&mut connection, generations).await?;
-        if checkpoint::are_overtaken(&mut connection, &checkpoint::of(generations)).await? {
+        let load = async {
+            let mut reader = store.reader().await?;
+            let mut connection = reader.connection();
+            lookups.load(&mut connection, generations).await?;
+            checkpoint::are_overtaken(&mut connection, &checkpoint::of(generations)).await
+        };
+        if store.limited(load).await? {
             return Ok(None);
         }
     }

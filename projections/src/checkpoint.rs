@@ -95,7 +95,7 @@ impl Generation {
     /// As [`load`], by one statement, so that everything is as of the checkpoints.
     pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Self>, StoreError> {
         let rows = connection
-            .query(
+            .query(&Query::new(
                 "select projection, generation, version, state, position, null as stream from checkpoints
                  where state in ('live', 'rebuilding')
                  union all
@@ -103,8 +103,7 @@ impl Generation {
                  union all
                  select projection, generation, null, null, position, null from skipped_events
                  order by 1, 2, 3 nulls last",
-                &[],
-            )
+            ))
             .await?;
         let mut generations: Vec<Self> = Vec::new();
         for row in rows {
@@ -136,11 +135,10 @@ pub(crate) fn of(generations: &[Generation]) -> Vec<Checkpoint> {
 /// Loads all generations that are live or being filled, of the read models that this build knows.
 pub(crate) async fn load(connection: &mut Connection<'_>) -> Result<Vec<Checkpoint>, StoreError> {
     let rows = connection
-        .query(
+        .query(&Query::new(
             "select projection, generation, version, state, position from checkpoints
              where state in ('live', 'rebuilding') order by 1, 2",
-            &[],
-        )
+        ))
         .await?;
     Ok(rows.iter().filter_map(|row| checkpoint(row)).collect())
 }
@@ -179,7 +177,7 @@ pub(crate) async fn are_overtaken(
         condition_for(checkpoints)
     ))
     .bind(number(first.position));
-    Ok(!connection.query(&query.text, &query.args).await?.is_empty())
+    Ok(!connection.query(&query).await?.is_empty())
 }
 
 /// Locks the live generation of a read model at its position until the transaction ends. Returns the position.
@@ -191,7 +189,7 @@ pub(crate) async fn lock_live(
         Query::new("update checkpoints set updated_at = {now} where state = 'live' and projection = ")
             .bind(projection)
             .push(" returning position");
-    let rows = connection.query(&query.text, &query.args).await?;
+    let rows = connection.query(&query).await?;
     Ok(query::only(&rows).and_then(Value::count).map(Position))
 }
 

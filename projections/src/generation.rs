@@ -14,7 +14,7 @@ use crate::rows::{Connection, Store, create_indexes};
 
 /// How long a retired table stays for readers that still use its name, in microseconds.
 const RETIRED_TTL_MICROS: i64 = 60_000_000;
-/// How long a rebuild may go without a sign of progress (creating an index takes a while), in microseconds.
+/// How long a rebuild may give no sign of life, in microseconds.
 const REBUILDING_TTL_MICROS: i64 = 1_800_000_000;
 
 /// The version of rows that the fold of no single build has made from the whole log. Nobody waits for them.
@@ -52,7 +52,7 @@ const SKIPPED_EVENTS: &str = "create table if not exists skipped_events (
 pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
     connection.lock_generations().await?;
     for statement in [CHECKPOINTS, ONE_LIVE, PARKED_STREAMS, SKIPPED_EVENTS] {
-        connection.execute(statement, &[]).await?;
+        connection.execute(&Query::new(statement)).await?;
     }
     lease::prepare(connection).await?;
     let present = checkpoint::load(connection).await?;
@@ -66,7 +66,7 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
             let version = if position == Position(0) { projection.version() } else { NO_VERSION };
             let created = insert(connection, *projection, State::Live, version, position).await?;
             for statement in create_indexes(&created.table(), projection.schema()) {
-                connection.execute(&statement, &[]).await?;
+                connection.execute(&Query::new(&statement)).await?;
             }
         }
     }
@@ -116,7 +116,7 @@ pub(crate) async fn create(
             .push(", ")
             .bind(number(*position))
             .push(")");
-        connection.execute(&query.text, &query.args).await?;
+        connection.execute(&query).await?;
     }
     Ok(Generation { skipped, ..Generation::new(created) })
 }
@@ -139,7 +139,7 @@ async fn insert(
         .push(", {now} from checkpoints where projection = ")
         .bind(projection.name())
         .push(" returning generation");
-    let rows = connection.query(&query.text, &query.args).await?;
+    let rows = connection.query(&query).await?;
     let generation = query::only(&rows).and_then(Value::integer).unwrap_or_default();
     let created = Checkpoint { projection, generation, version, state, position };
     connection.create_table(&created.table(), projection.schema()).await?;
@@ -162,7 +162,7 @@ pub(crate) async fn outdate_parking(
         query = query.push(", ").bind(stream.to_string());
     }
     let query = query.push(")) returning projection");
-    let outdated = connection.query(&query.text, &query.args).await?;
+    let outdated = connection.query(&query).await?;
     let is_outdated = |name: &&str| outdated.iter().any(|row| row.first() == Some(&Value::from(*name)));
     Ok(ALL.iter().map(|projection| projection.name()).filter(is_outdated).collect())
 }
@@ -180,15 +180,14 @@ pub(crate) async fn switch(
     .bind(name)
     .push(" and generation < ")
     .bind(rebuilt.generation);
-    if connection.execute(&retire.text, &retire.args).await? == 0 {
+    if connection.execute(&retire).await? == 0 {
         return Ok(false);
     }
-    let promote =
-        Query::new("update checkpoints set state = 'live', updated_at = {now} where state = 'rebuilding' and projection = ")
-            .bind(name)
-            .push(" and generation = ")
-            .bind(rebuilt.generation);
-    Ok(connection.execute(&promote.text, &promote.args).await? == 1)
+    let promote = Query::new(
+        "update checkpoints set state = 'live', updated_at = {now} where state = 'rebuilding' and ",
+    )
+    .of_generation(name, rebuilt.generation);
+    Ok(connection.execute(&promote).await? == 1)
 }
 
 /// Removes a generation with its table.
@@ -198,11 +197,8 @@ pub(crate) async fn remove(
     generation: i64,
 ) -> Result<(), StoreError> {
     for owned in ["parked_streams", "skipped_events", "checkpoints"] {
-        let query = Query::new(&format!("delete from {owned} where projection = "))
-            .bind(projection)
-            .push(" and generation = ")
-            .bind(generation);
-        connection.execute(&query.text, &query.args).await?;
+        let query = Query::new(&format!("delete from {owned} where ")).of_generation(projection, generation);
+        connection.execute(&query).await?;
     }
     connection.drop_table(&table(projection, generation)).await
 }
@@ -213,11 +209,9 @@ pub(crate) async fn remove_unfinished(
     projection: &str,
     generation: i64,
 ) -> Result<(), StoreError> {
-    let query = Query::new("delete from checkpoints where state = 'rebuilding' and projection = ")
-        .bind(projection)
-        .push(" and generation = ")
-        .bind(generation);
-    if connection.execute(&query.text, &query.args).await? == 1 {
+    let query = Query::new("delete from checkpoints where state = 'rebuilding' and ")
+        .of_generation(projection, generation);
+    if connection.execute(&query).await? == 1 {
         remove(connection, projection, generation).await?;
     }
     Ok(())
@@ -228,12 +222,9 @@ pub(crate) async fn touch(
     connection: &mut Connection<'_>,
     checkpoint: &Checkpoint,
 ) -> Result<bool, StoreError> {
-    let query =
-        Query::new("update checkpoints set updated_at = {now} where state = 'rebuilding' and projection = ")
-            .bind(checkpoint.projection.name())
-            .push(" and generation = ")
-            .bind(checkpoint.generation);
-    Ok(connection.execute(&query.text, &query.args).await? == 1)
+    let query = Query::new("update checkpoints set updated_at = {now} where state = 'rebuilding' and ")
+        .of_generation(checkpoint.projection.name(), checkpoint.generation);
+    Ok(connection.execute(&query).await? == 1)
 }
 
 /// Removes generations that nobody reads or fills any more: those retired a while ago, and those that a failed
@@ -245,7 +236,7 @@ pub(crate) async fn remove_abandoned(connection: &mut Connection<'_>) -> Result<
     .bind(RETIRED_TTL_MICROS)
     .push(" or state = 'rebuilding' and updated_at < {now} - ")
     .bind(REBUILDING_TTL_MICROS);
-    for row in connection.query(&query.text, &query.args).await? {
+    for row in connection.query(&query).await? {
         let mut row = row.into_iter();
         let name = row.next().and_then(Value::into_text);
         let generation = row.next().and_then(|value| value.integer());

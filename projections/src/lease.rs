@@ -135,7 +135,7 @@ impl<'a> Lease<'a> {
         )
         .bind(micros(expires_after))
         .push(&format!(" {or_gone} returning epoch"));
-        let rows = connection.query(&query.text, &query.args).await?;
+        let rows = connection.query(&query).await?;
         let epoch = query::only(&rows).and_then(Value::integer);
         if let (Some(epoch), false) = (epoch, held) {
             drop(reader);
@@ -152,7 +152,7 @@ impl<'a> Lease<'a> {
             .push(" where owner = ")
             .bind(&*self.owner);
         let mut reader = self.store().reader().await?;
-        reader.connection().execute(&query.text, &query.args).await?;
+        reader.connection().execute(&query).await?;
         Ok(())
     }
 }
@@ -171,6 +171,6 @@ fn micros(duration: Duration) -> i64 {
 
 /// Creates the table of the lease.
 pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
-    connection.execute(TABLE, &[]).await?;
+    connection.execute(&Query::new(TABLE)).await?;
     Ok(())
 }

@@ -7,7 +7,7 @@
 //!   pages and filters; `as_of`: single rows, before they are stored; `past`: read models as they were; [`status`]: their lag;
 //! - `projector`: the loop that keeps read models up to date; `batch`, `folding`: how one batch of events changes
 //!   them; `unstored`: the buffer of rows that are not stored yet; `row_cache`: rows of the last batches; `lease`:
-//!   which process runs the projector; [`parked`]: streams whose events could not be applied;
+//!   which process runs the projector; `leadership`: work that only this process does; [`parked`]: streams whose events could not be applied;
 //! - `rows`, `columns`: the tables on both databases; `checkpoint`, `generation`: how far each table is, and which one
 //!   of a read model is live;
 //! - [`rebuild`], `bulk`: rebuilding beside the live read models; [`verify`], `density`: checking read models and
@@ -28,6 +28,7 @@ pub mod job_flow;
 pub mod job_logs;
 pub mod job_queue;
 pub mod jobs;
+mod leadership;
 mod lease;
 mod lifetimes;
 mod page;
@@ -53,6 +54,7 @@ pub mod webhooks;
 
 pub use archiving::{NotReleased, Released};
 pub use as_of::AsOf;
+pub use leadership::Leadership;
 pub use page::{Cursor, CursorError, MAX_PAGE_BYTES, Page, Room};
 pub use past::PastError;
 pub use period::Period;

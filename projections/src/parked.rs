@@ -58,12 +58,10 @@ pub(crate) async fn of(
     projection: &str,
     generation: i64,
 ) -> Result<Vec<ParkedStream>, StoreError> {
-    let query = Query::new("select stream, position, error from parked_streams where projection = ")
-        .bind(projection)
-        .push(" and generation = ")
-        .bind(generation)
+    let query = Query::new("select stream, position, error from parked_streams where ")
+        .of_generation(projection, generation)
         .push(" order by position");
-    let rows = connection.query(&query.text, &query.args).await?;
+    let rows = connection.query(&query).await?;
     Ok(rows.into_iter().filter_map(parked).collect())
 }
 

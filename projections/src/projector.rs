@@ -11,9 +11,7 @@ mod storing;
 
 use std::time::Duration;
 
-use rivet_events::log::StoreError;
 use tokio::sync::watch;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::steps::{Projector, Remaining};
@@ -23,9 +21,6 @@ use crate::read_models::ReadModels;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 /// Longest pause between two tries. It is short, since readers wait for it after the database comes back.
 const LAST_RETRY: Duration = Duration::from_secs(1);
-/// How long a step may take on a database over a network, where an answer may never come. No step that makes progress
-/// takes that long.
-const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl ReadModels {
     /// Keeps the read models up to date until `shutdown`. Of several processes over one database, the leading one
@@ -35,18 +30,17 @@ impl ReadModels {
         tokio::join!(
             lease.keep(&shutdown),
             self.project(self.leading(), &shutdown),
-            self.keep_rebuilt(self.leading(), &shutdown),
+            self.keep_rebuilt(shutdown.clone()),
         );
     }
 
     async fn project(&self, mut held: watch::Receiver<bool>, shutdown: &CancellationToken) {
         let mut projector = Projector::new(self);
-        let limit = if self.inner.store.is_shared() { STEP_TIMEOUT } else { Duration::MAX };
         let (mut retry, mut stored) = (FIRST_RETRY, self.position());
         while !shutdown.is_cancelled() {
             let owner = *held.borrow_and_update();
             let step = async { if owner { projector.step().await } else { projector.follow().await } };
-            let pause = match timeout(limit, step).await.map_err(StoreError::from).flatten() {
+            let pause = match self.inner.store.limited(step).await {
                 Ok(remaining) => {
                     // A step that only begins to store succeeds even if storing fails, so it must not reset the
                     // pause.

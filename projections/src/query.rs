@@ -89,7 +89,8 @@ pub(crate) enum Order {
     OldestFirst(&'static str),
 }
 
-/// A statement under construction. In its text, `{rows}` stands for the read model's table.
+/// A statement under construction. In its text, `{rows}` stands for the read model's table, and `{now}` for
+/// the time by the clock of the database, in microseconds since 1970 UTC.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
     pub(crate) text: String,
@@ -120,6 +121,11 @@ impl Query {
             Some(value) => self.push(text).bind(value),
             None => self,
         }
+    }
+
+    /// Appends the condition that a row is of this generation of a read model.
+    pub(crate) fn of_generation(self, projection: &str, generation: i64) -> Self {
+        self.push("projection = ").bind(projection).push(" and generation = ").bind(generation)
     }
 
     /// Appends the condition that the word in `column` is one of these, if there are any.
@@ -181,6 +187,11 @@ impl Query {
              order by {order}"
         );
         Self { text, args }
+    }
+
+    /// The statement for the rows in this table.
+    pub(crate) fn of_table(&self, table: &str) -> Self {
+        Self { text: self.text.replace("{rows}", table), args: self.args.clone() }
     }
 
     /// Appends a placeholder for a number of rows.

@@ -264,8 +264,8 @@ impl ReadModels {
     }
 
     async fn ask<P: Projection>(&self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
-        let text = query.text.replace("{rows}", &checkpoint::table(P::NAME, self.generation(P::NAME)));
-        self.inner.store.query(&text, &query.args).await
+        let table = checkpoint::table(P::NAME, self.generation(P::NAME));
+        self.inner.store.query(&query.of_table(&table)).await
     }
 }
 

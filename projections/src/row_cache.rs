@@ -18,20 +18,23 @@ pub(crate) struct RowCache {
     /// Most rows that it holds.
     capacity: usize,
     /// Created with the first row, since most checkpoints are only read.
-    rows: Option<LruCache<String, CachedRow>>,
+    rows: Option<LruCache<String, Row>>,
     /// Total length of all documents.
     bytes: usize,
 }
 
+/// A row as the projector keeps it in memory.
 #[derive(Clone)]
-struct CachedRow {
-    document: Option<Arc<str>>,
+pub(crate) struct Row {
+    /// `None` if there is no row.
+    pub(crate) document: Option<Arc<str>>,
     /// The end of the last batch that changed it.
-    position: Position,
+    pub(crate) position: Position,
 }
 
-impl CachedRow {
-    fn bytes(&self) -> usize {
+impl Row {
+    /// The length of its document.
+    pub(crate) fn bytes(&self) -> usize {
         self.document.as_ref().map_or(0, |document| document.len())
     }
 }
@@ -61,7 +64,7 @@ impl RowCache {
     pub(crate) fn put(&mut self, key: &str, document: Option<&Arc<str>>, position: Position) {
         if let Some(capacity) = NonZeroUsize::new(self.capacity) {
             let rows = self.rows.get_or_insert_with(|| LruCache::new(capacity));
-            let row = CachedRow { document: document.cloned(), position };
+            let row = Row { document: document.cloned(), position };
             self.bytes += row.bytes();
             if let Some((_, left)) = rows.push(key.to_owned(), row) {
                 self.bytes -= left.bytes();

@@ -18,11 +18,12 @@ use rivet_events::database::{
 use rivet_events::log::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres, Sqlite};
+use tokio::time::timeout;
 
 pub(crate) use self::advance::{Advance, Prepared};
 pub(crate) use self::connection::Connection;
 use crate::projection::Schema;
-use crate::query::Value;
+use crate::query::{Query, Value};
 
 /// The database that holds rows and checkpoints.
 #[derive(Debug, Clone)]
@@ -46,7 +47,8 @@ const WRITER_SESSION: &str = "
     set plan_cache_mode = force_generic_plan;
     set enable_seqscan = off";
 
-/// How long storing a batch, or answering a query, may take.
+/// How long storing a batch, answering a query, or a step of the projector or a rebuild may take. None that makes progress
+/// takes that long.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A query that this side has given up ends on the server soon too.
@@ -88,6 +90,16 @@ impl Store {
         }
     }
 
+    /// Does this work, which fails if it takes too long on a database over a network, where an answer may never come.
+    pub(crate) async fn limited<T, E: From<StoreError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let limit = if self.is_shared() { TIMEOUT } else { Duration::MAX };
+        // Boxed, since each layer of futures would otherwise have it once more.
+        timeout(limit, Box::pin(work)).await.map_err(|elapsed| E::from(elapsed.into())).flatten()
+    }
+
     pub(crate) async fn reader(&self) -> Result<Reader, StoreError> {
         Ok(match self {
             Self::Postgres { pool, .. } => Reader::Postgres(pool.acquire().await?),
@@ -96,12 +108,12 @@ impl Store {
     }
 
     /// The rows of a query, as in [`Connection::query`].
-    pub(crate) async fn query(&self, text: &str, args: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+    pub(crate) async fn query(&self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
         match self {
             Self::Postgres { readers, .. } => {
-                readers.run(async |connection| Connection::Postgres(connection).query(text, args).await).await
+                readers.run(async |connection| Connection::Postgres(connection).query(query).await).await
             }
-            Self::Sqlite(_) => self.reader().await?.connection().query(text, args).await,
+            Self::Sqlite(_) => self.reader().await?.connection().query(query).await,
         }
     }
 

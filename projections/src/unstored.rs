@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::checkpoint::Checkpoint;
 use crate::folding::{Changes, Upsert};
 use crate::parked::ParkedStream;
+use crate::row_cache::Row;
 
 /// The changes by which the projector of this process is ahead of the database.
 #[derive(Default)]
@@ -34,19 +35,6 @@ struct Tables {
 struct Table {
     rows: BTreeMap<String, Row>,
     parked: Vec<ParkedStream>,
-}
-
-struct Row {
-    /// The end of the last batch that changed it.
-    position: Position,
-    /// `None` if the row was deleted.
-    document: Option<Arc<str>>,
-}
-
-impl Row {
-    fn bytes(&self) -> usize {
-        self.document.as_ref().map_or(0, |document| document.len())
-    }
 }
 
 impl Unstored {

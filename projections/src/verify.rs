@@ -4,25 +4,19 @@
 
 mod comparison;
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
-use rivet_events::log::StoreError;
 use serde::Serialize;
 
 use crate::bulk;
 use crate::checkpoint::{self, Checkpoint, Generation, State};
 use crate::density::{Density, check_archive};
-use crate::generation;
 use crate::projection::ALL;
 use crate::read_models::ReadModels;
 use crate::rebuild::{Progress, RebuildError};
 
 /// Events that are folded while a snapshot of the live rows is held, at most.
 const NEAR: u64 = 5 * bulk::BATCH as u64;
-/// How often to show that the scratch generations are still needed.
-const HOLD_EVERY: Duration = Duration::from_secs(10);
 /// Most entries of each list of the report: a broken read model would differ in all of its rows.
 pub(crate) const MAX_REPORTED: usize = 1000;
 
@@ -86,6 +80,8 @@ impl ReadModels {
         check_archive(&*self.inner.log).await?;
         let mut scratch = self.begin_generations(ALL).await?;
         let held = checkpoint::of(&scratch);
+        // While rows are compared, or segments are read, nothing else shows that they are needed; and without them, jobs that
+        // were seen in the log could be purged.
         let report = tokio::select! {
             report = self.verify_with(&mut scratch, &progress) => report,
             lost = self.hold(&held) => Err(lost),
@@ -144,31 +140,6 @@ impl ReadModels {
             report.unreadable_events = density.unreadable;
             return Ok(report);
         }
-    }
-
-    /// Keeps the scratch generations until one of them is gone nevertheless. While rows are compared, or segments are
-    /// read, nothing else shows that they are needed; and without them, jobs that were seen in the log could be purged.
-    async fn hold(&self, scratch: &[Checkpoint]) -> RebuildError {
-        loop {
-            tokio::time::sleep(HOLD_EVERY).await;
-            for scratch in scratch {
-                match self.touch(scratch).await {
-                    Ok(true) => {}
-                    Ok(false) => return RebuildError::Superseded,
-                    Err(error) => {
-                        tracing::warn!(error = &*error, "it cannot be shown yet that a verification goes on");
-                    }
-                }
-            }
-        }
-    }
-
-    /// In a transaction of its own: several checkpoints are only locked in order.
-    async fn touch(&self, scratch: &Checkpoint) -> Result<bool, StoreError> {
-        let mut transaction = self.inner.store.begin().await?;
-        let is_there = generation::touch(&mut transaction.connection(), scratch).await?;
-        transaction.commit().await?;
-        Ok(is_there)
     }
 
     async fn fold_scratch(

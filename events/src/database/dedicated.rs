@@ -12,6 +12,10 @@ use tokio::time::timeout;
 use super::{ACQUIRE_TIMEOUT, PostgresDatabase};
 use crate::log::StoreError;
 
+/// Connections that have been idle for longer are not used any more: what is between this process and the server, a load
+/// balancer for example, may have dropped them without a word.
+const MAX_IDLE: Duration = Duration::from_mins(1);
+
 /// Makes the server compress large values with LZ4, if it was built with it: that takes a fraction of the time.
 const COMPRESS: &str = "select set_config(name, 'lz4', false) from pg_settings
     where name = 'default_toast_compression' and 'lz4' = any(enumvals)";
@@ -78,14 +82,25 @@ impl DedicatedPool {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
     ) -> Result<T, StoreError> {
-        let idle = self.idle().pop().filter(|(idle_since, _)| self.database.outages.spared(*idle_since));
-        let mut connection = match idle {
-            Some((_, connection)) => connection,
+        let mut connection = match self.take_idle() {
+            Some(connection) => connection,
             None => self.connect().await?,
         };
         let done = work(&mut connection).await.map_err(Into::into)?;
         self.idle().push((Instant::now(), connection));
         Ok(done)
+    }
+
+    /// The connection that was returned last, if it can still be used.
+    fn take_idle(&self) -> Option<PgConnection> {
+        let mut idle = self.idle();
+        let (idle_since, connection) = idle.pop()?;
+        if idle_since.elapsed() < MAX_IDLE && self.database.outages.spared(idle_since) {
+            return Some(connection);
+        }
+        // The others have been idle for longer.
+        idle.clear();
+        None
     }
 
     async fn connect(&self) -> Result<PgConnection, StoreError> {

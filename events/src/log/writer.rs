@@ -20,6 +20,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::envelope::{Envelope, Position, Version};
+use crate::event::Event;
+use crate::job::JobEvent;
 use crate::log::batch::{Batch, Committed, EncodedAppend};
 use crate::log::keeper::Keeper;
 use crate::log::recent::Recent;
@@ -34,7 +36,8 @@ const WORTH_A_SYNC: usize = 16;
 const KNOWN_STREAMS: NonZeroUsize = NonZeroUsize::new(32_768).unwrap();
 
 /// How long such a version is relied on at most. A job can be purged two days after its end, so by then its version is not
-/// known any more, even to a process that has not heard of the purge.
+/// known any more, even to a process that has not heard of the purge; [`may_follow_the_end`] is about what an ended job
+/// still gets.
 const KNOWN_FOR: Duration = Duration::from_hours(1);
 
 /// An append in the queue, or in a batch.
@@ -87,7 +90,7 @@ pub(super) struct Writer<K> {
     published: Arc<Published>,
     settings: LogSettings,
     observer: Arc<dyn LogObserver>,
-    /// Taken from the queue, but not in a batch yet; no more than fit in one batch.
+    /// Taken from the queue, but not in a batch yet: no more than fit in one batch, and those of batches that were refused.
     waiting: VecDeque<Queued>,
     /// The batches that are being committed, in the order in which they began.
     under_way: VecDeque<Arc<Vec<Queued>>>,
@@ -278,6 +281,9 @@ impl<K: Keeper> Writer<K> {
             for write in append.writes {
                 self.versions.put(write.stream, write.reached);
             }
+            for late in envelopes.iter().filter(|envelope| may_follow_the_end(&envelope.event)) {
+                self.versions.pop(&late.stream);
+            }
             answers.push(Ok(Appended { envelopes }));
         }
         let events = published.len();
@@ -292,6 +298,11 @@ impl<K: Keeper> Writer<K> {
         });
         answers
     }
+}
+
+/// Whether a job may get this event long after its end, and so shortly before it is purged.
+fn may_follow_the_end(event: &Event) -> bool {
+    matches!(event, Event::Job(JobEvent::ReportRefused(_) | JobEvent::Purged(_)))
 }
 
 async fn commit<K: Keeper>(keeper: Arc<K>, batch: Arc<Vec<Queued>>) -> Outcome {

@@ -34,6 +34,14 @@ struct Inner {
 #[error("where archived job logs are kept is not known: set --archive-url")]
 struct NoObjects;
 
+/// The index promises events that are not in its blocks.
+#[derive(Debug, thiserror::Error)]
+#[error("the archive has no event of job_log/{job} after number {after}, although its index has one")]
+struct Missing {
+    job: JobId,
+    after: Version,
+}
+
 impl Archive {
     /// The archive of a database. `objects` holds the segments; without it, only the index can be read.
     #[must_use]
@@ -65,7 +73,7 @@ impl Archive {
     pub async fn read_log(&self, job: JobId, after: Version) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let mut log: Vec<Arc<Envelope>> = Vec::new();
         loop {
-            let after = log.last().map_or(after, |last| last.sequence);
+            let (known, after) = (log.len(), log.last().map_or(after, |last| last.sequence));
             let places = index::after_sequence(&self.0.database, job, after.0).await?;
             if places.is_empty() {
                 return Ok(log);
@@ -73,6 +81,9 @@ impl Archive {
             for place in places {
                 let events = self.events(&place, job).await?;
                 log.extend(events.into_iter().filter(|envelope| envelope.sequence > after));
+            }
+            if log.len() == known {
+                return Err(Missing { job, after }.into());
             }
         }
     }

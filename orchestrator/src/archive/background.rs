@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::database::Database;
-use rivet_projections::ReadModels;
+use rivet_projections::{Leadership, ReadModels};
 use tokio_util::sync::CancellationToken;
 
 use super::{Archiver, ArchiverError, Retention, Step, Throttle, Wait};
 use crate::clock::Clock;
 use crate::commands::Commands;
-use crate::leadership::Leadership;
 use crate::telemetry::chain;
 use crate::timeline;
 

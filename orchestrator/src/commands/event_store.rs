@@ -1,27 +1,28 @@
 //! [`Executor`] as a cqrs-es [`EventStore`], so that the tools of that framework work on our log.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore};
 use rivet_events::cqrs::AggregateEvent;
 use rivet_events::id::CommandId;
 use rivet_events::log::AppendError;
-use rivet_events::{Metadata, Version};
+use rivet_events::{Metadata, StreamId, Version};
 
 use super::CommandError;
-use super::executor::{Executor, Loaded, stream_of};
+use super::executor::{Executor, Loaded};
 use crate::domain::Executable;
 
 /// An aggregate that a command of the framework changes in place, and as it was before.
 #[derive(Debug)]
 pub(crate) struct Context<A> {
     loaded: Loaded<A>,
-    after: A,
+    after: Arc<A>,
 }
 
-impl<A: Aggregate> AggregateContext<A> for Context<A> {
+impl<A: Aggregate + Clone> AggregateContext<A> for Context<A> {
     fn aggregate(&mut self) -> &mut A {
-        &mut self.after
+        Arc::make_mut(&mut self.after)
     }
 }
 
@@ -29,7 +30,7 @@ impl<A: Executable> EventStore<A> for Executor<A> {
     type AC = Context<A>;
 
     async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let envelopes = self.log().read_stream(&stream_of::<A>(id), Version::default()).await;
+        let envelopes = self.log().read_stream(&StreamId::new(A::KIND, id), Version::default()).await;
         let envelopes = envelopes.map_err(|error| AggregateError::DatabaseConnectionError(error.0))?;
         let events = envelopes.iter().map(|envelope| {
             let payload = A::Event::from_event(&envelope.event)

@@ -4,24 +4,26 @@
 //! harm: the append would conflict, and a refusal or "nothing to do" is believed only after a load from the log.
 //! Whoever only reads a state has to reckon with a stale one ([`Executor::load`], [`Executor::load_fresh`]).
 
+mod loading;
+
 use std::error::Error;
 use std::fmt::Display;
 use std::sync::Arc;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
-use rivet_events::cqrs::AggregateEvent;
 use rivet_events::database::Database;
 use rivet_events::id::CommandId;
 use rivet_events::log::{Append, AppendError, EventLog, StreamWrite};
-use rivet_events::{Envelope, Metadata, Position, StreamId, StreamType, Version};
+use rivet_events::{Metadata, Position, StreamId, Version};
 
-use super::cache::{State, StateCache};
-use super::loader::{LoadError, Loader};
+use super::cache::StateCache;
+use super::loader::Loader;
 use super::{CommandError, Journal};
 use crate::domain::{Executable, NamedCommand};
 use crate::metrics::{CommandCounts, CommandMetrics, Outcome};
 use crate::run_to_completion::run_to_completion;
+pub(crate) use loading::Loaded;
 
 /// Tries of one command before it fails as contended. A try is used up by a conflict, or by a cached state that had
 /// to be loaded again. Racing claims settle in one more try; a command that runs out of tries meets a stream that
@@ -32,7 +34,7 @@ const MAX_TRIES: usize = 16;
 pub(crate) struct Executor<A: Aggregate> {
     journal: Arc<Journal>,
     loader: Arc<Loader<A>>,
-    cache: StateCache<A>,
+    cache: StateCache<Arc<A>>,
     counts: Arc<CommandCounts>,
     /// Whether a load from the log reads on from the cached state.
     reads_on: bool,
@@ -42,42 +44,15 @@ pub(crate) struct Executor<A: Aggregate> {
 
 type Observer<A> = dyn Fn(&A, &A) + Send + Sync;
 
-/// An aggregate as it was when it was loaded.
-#[derive(Debug, Clone)]
-pub(crate) struct Loaded<A> {
-    /// The aggregate.
-    pub aggregate: A,
-    /// Its version.
-    pub version: Version,
-    stream: StreamId,
-    /// Whether it cannot be stale: it was read from the log, or no other process appends to the log.
-    fresh: bool,
-}
-
 /// The outcome of a command that succeeded.
 #[derive(Debug, Clone)]
 pub(crate) struct Committed<A> {
     /// The aggregate after it.
-    pub aggregate: A,
+    pub aggregate: Arc<A>,
     /// Its version after it.
     pub version: Version,
     /// The position of its last event; `None` if there was nothing to record.
     pub position: Option<Position>,
-}
-
-impl<A> Loaded<A> {
-    /// The aggregate's id.
-    #[must_use]
-    pub(crate) fn id(&self) -> &str {
-        &self.stream.id
-    }
-
-    /// A write without events: the condition that this aggregate is still at this version when events of another one
-    /// are appended.
-    #[must_use]
-    pub(crate) fn unmoved(&self) -> StreamWrite {
-        StreamWrite { stream: self.stream.clone(), expected: self.version, events: vec![] }
-    }
 }
 
 impl<A: Aggregate> Clone for Executor<A> {
@@ -99,7 +74,7 @@ impl<A: Executable> Executor<A> {
             loader: Arc::new(Loader::new(database, journal.log.clone())),
             journal,
             cache: StateCache::default(),
-            counts: Arc::new(metrics.of(A::TYPE, A::Command::NAMES)),
+            counts: Arc::new(metrics.of(A::KIND.as_str(), A::Command::NAMES)),
             reads_on: false,
             observer: None,
         }
@@ -157,7 +132,7 @@ impl<A: Executable> Executor<A> {
         metadata: &Metadata,
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
-        let absent = Self::absent(stream_of::<A>(id));
+        let absent = Self::absent(StreamId::new(A::KIND, id));
         self.execute_on(Ok(absent), command, |_| metadata.clone(), others).await
     }
 
@@ -190,7 +165,7 @@ impl<A: Executable> Executor<A> {
         for _ in 0..MAX_TRIES {
             let mut aggregate = loaded.aggregate.clone();
             let sink = EventSink::default();
-            let decided = aggregate.handle(command.clone(), &(), &sink).await;
+            let decided = Arc::make_mut(&mut aggregate).handle(command.clone(), &(), &sink).await;
             let events = sink.collect().await;
             // A cached state may be stale: before refusing, or answering that it is already so, decide again on the
             // state from the log.
@@ -227,119 +202,15 @@ impl<A: Executable> Executor<A> {
     ) -> Result<(StreamWrite, Loaded<A>), CommandError<A::Error>> {
         let sink = EventSink::default();
         let mut after = loaded.clone();
-        after.aggregate.handle(command, &(), &sink).await.map_err(CommandError::Refused)?;
+        let decided = Arc::make_mut(&mut after.aggregate).handle(command, &(), &sink).await;
+        decided.map_err(CommandError::Refused)?;
         let events: Vec<_> = sink.collect().await.into_iter().map(Into::into).collect();
         after.version = Version(loaded.version.0 + events.len() as u64);
         Ok((StreamWrite { events, ..loaded.unmoved() }, after))
     }
 
-    /// Caches the aggregate.
-    pub(crate) fn remember(&self, loaded: &Loaded<A>) {
-        self.cache.put(&loaded.stream.id, &loaded.aggregate, loaded.version);
-    }
-
-    /// Caches the empty state under an id that was just generated, so that the first command to it loads nothing.
-    pub(crate) fn expect_first(&self, id: impl Display) {
-        let Loaded { aggregate, version, stream, .. } = Self::absent(stream_of::<A>(id));
-        self.cache.put(&stream.id, &aggregate, version);
-    }
-
-    fn absent(stream: StreamId) -> Loaded<A> {
-        Loaded { aggregate: A::default(), version: Version::default(), stream, fresh: true }
-    }
-
-    /// Drops the aggregate from the cache: the next use loads it from the log.
-    pub(crate) fn forget(&self, id: impl Display) {
-        self.cache.remove(&stream_of::<A>(id).id);
-    }
-
-    /// Drops all aggregates from the cache.
-    pub(super) fn forget_all(&self) {
-        self.cache.clear();
-    }
-
-    /// Brings the aggregate in the cache up to an event of the log. If the cached state is not the one just before that
-    /// event, it is dropped instead.
-    pub(super) fn follow(&self, Envelope { stream, sequence, event, .. }: &Envelope) {
-        self.cache.advance(&stream.id, *sequence, |cached| {
-            let mut aggregate = cached.clone();
-            aggregate.apply(A::Event::from_event(event)?.clone());
-            Some(aggregate)
-        });
-    }
-
-    /// The aggregate from the cache, or else from the log. It may be stale where other processes append.
-    pub(crate) async fn load(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
-        self.load_stream(&stream_of::<A>(id)).await
-    }
-
-    /// The aggregate as it is now, including appends of other processes. Where only this process appends, the cache
-    /// is good enough for that.
-    pub(crate) async fn load_fresh(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
-        let stream = stream_of::<A>(id);
-        let loaded = self.load_stream(&stream).await?;
-        if loaded.fresh { Ok(loaded) } else { self.reload_stream(&stream).await }
-    }
-
-    /// The aggregate from the log, whatever is cached. For a caller who has seen an event in the log which a
-    /// concurrent command of this process has appended, but perhaps not put into the cache yet.
-    pub(crate) async fn reload(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
-        self.reload_stream(&stream_of::<A>(id)).await
-    }
-
-    /// Whether the aggregate is still at the version at which it was loaded. For a caller that appends nothing on what it
-    /// has loaded, so that no conflict tells.
-    pub(crate) async fn is_current(&self, loaded: &Loaded<A>) -> Result<bool, CommandError<A::Error>> {
-        Ok(loaded.fresh || self.reload_stream(&loaded.stream).await?.version == loaded.version)
-    }
-
     pub(super) fn log(&self) -> &Arc<dyn EventLog> {
         &self.journal.log
-    }
-
-    async fn load_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
-        match self.cache.get(&stream.id) {
-            Some(state) => Ok(self.cached(stream, &state)),
-            None => self.reload_stream(stream).await,
-        }
-    }
-
-    /// After a conflict: the state after the append that won, which was most often made by this process and is
-    /// cached.
-    async fn load_newer(
-        &self,
-        stream: &StreamId,
-        than: Version,
-    ) -> Result<Loaded<A>, CommandError<A::Error>> {
-        if let Some(state) = self.cache.get(&stream.id).filter(|state| state.version > than) {
-            return Ok(self.cached(stream, &state));
-        }
-        self.reload_stream(stream).await
-    }
-
-    async fn reload_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
-        let changes = self.cache.changes();
-        let cached = if self.reads_on { self.cache.get(&stream.id) } else { None };
-        let loaded = match cached {
-            Some(state) => self.loader.read_on(stream, state.aggregate.clone(), state.version).await,
-            None => self.loader.load(stream).await,
-        };
-        let (aggregate, version) = loaded.map_err(|error| match error {
-            LoadError::Unavailable(error) => CommandError::Unavailable(error),
-            LoadError::Corrupt(error) => CommandError::Corrupt(stream.clone(), error),
-        })?;
-        if version > Version::default() {
-            self.cache.put_loaded(&stream.id, &aggregate, version, changes);
-        } else if self.cache.get(&stream.id).is_some() {
-            // Purged meanwhile, by another process.
-            self.cache.remove(&stream.id);
-        }
-        Ok(Loaded { aggregate, version, stream: stream.clone(), fresh: true })
-    }
-
-    fn cached(&self, stream: &StreamId, state: &State<A>) -> Loaded<A> {
-        let (aggregate, version) = (state.aggregate.clone(), state.version);
-        Loaded { aggregate, version, stream: stream.clone(), fresh: !self.journal.shared }
     }
 
     /// Appends `events`, and caches the `aggregate` after them. Once begun this runs to completion even if the client
@@ -347,7 +218,7 @@ impl<A: Executable> Executor<A> {
     pub(super) async fn append(
         &self,
         loaded: Loaded<A>,
-        aggregate: A,
+        aggregate: Arc<A>,
         events: Vec<A::Event>,
         metadata: Metadata,
         others: &[StreamWrite],
@@ -378,12 +249,6 @@ impl<A: Executable> Executor<A> {
         };
         run_to_completion(&self.journal.tasks, appended).await
     }
-}
-
-/// The stream of an aggregate.
-pub(super) fn stream_of<A: Aggregate>(id: impl Display) -> StreamId {
-    let kind: StreamType = A::TYPE.parse().expect("invariant: an aggregate's type is a kind of stream");
-    StreamId::new(kind, id)
 }
 
 fn outcome<A, E: Error>(executed: &Result<Committed<A>, CommandError<E>>) -> Outcome {

@@ -11,6 +11,7 @@ use rivet_events::database::Database;
 use rivet_events::log::{EventLog, ReadError, StoreError};
 use rivet_events::{Envelope, Event, StreamId, StreamType, Version};
 
+use crate::domain::Executable;
 use crate::domain::job_log::REMEMBERED_BATCHES;
 
 /// Events that are read first from the end of a stream that has events with its whole state.
@@ -29,16 +30,12 @@ pub(super) enum LoadError {
     Corrupt(StoreError),
 }
 
-impl<A: Aggregate<Event: AggregateEvent>> Loader<A> {
+impl<A: Executable> Loader<A> {
     pub(super) fn new(database: &Database, log: Arc<dyn EventLog>) -> Self {
         let repository = match database {
             // Only the log can read the end of a stream. And events of job logs may be in the archive, where only the
             // log can read them.
-            Database::Postgres(_)
-                if [StreamType::JobLog, StreamType::Group].map(StreamType::as_str).contains(&A::TYPE) =>
-            {
-                None
-            }
+            Database::Postgres(_) if matches!(A::KIND, StreamType::JobLog | StreamType::Group) => None,
             Database::Postgres(postgres) => {
                 let repository = PostgresEventRepository::new(postgres.pool.clone());
                 Some(PersistedEventStore::new_event_store(repository).with_upcasters(upcasters()))

@@ -4,6 +4,7 @@ use std::error::Error;
 
 use cqrs_es::Aggregate;
 use cqrs_es::event_sink::EventSink;
+use rivet_events::StreamType;
 use rivet_events::cqrs::AggregateEvent;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use super::{NamedCommand, Weigh};
 /// The state of one kind of aggregate, and its rules: what a command records, and how an event changes the state.
 pub trait Decider: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The kind of its streams.
-    const TYPE: &'static str;
+    const KIND: StreamType;
     /// The commands that it takes.
     type Command: Clone + NamedCommand + Send;
     /// The events that it records.
@@ -41,7 +42,7 @@ pub struct AggregateOf<S> {
 }
 
 impl<S: Decider> Aggregate for AggregateOf<S> {
-    const TYPE: &'static str = S::TYPE;
+    const TYPE: &'static str = S::KIND.as_str();
     type Command = S::Command;
     type Event = S::Event;
     type Error = S::Error;
@@ -69,6 +70,10 @@ impl<S: Decider> Weigh for AggregateOf<S> {
 pub trait Executable:
     Aggregate<Event: AggregateEvent, Services = (), Command: Clone + NamedCommand> + Clone + Weigh + 'static
 {
+    /// The kind of its streams.
+    const KIND: StreamType;
 }
 
-impl<S: Decider> Executable for AggregateOf<S> {}
+impl<S: Decider> Executable for AggregateOf<S> {
+    const KIND: StreamType = S::KIND;
+}

@@ -1,5 +1,7 @@
 //! Estimates how much memory an aggregate takes, for caches whose capacity is in bytes.
 
+use std::sync::Arc;
+
 use rivet_events::pipeline::{InputSpec, PipelineDefinition, Tag};
 use serde_json::{Map, Value};
 
@@ -11,6 +13,12 @@ use super::runner::RunnerState;
 pub trait Weigh {
     /// Size in bytes of the data whose size clients choose. Other fields do not count.
     fn weight(&self) -> usize;
+}
+
+impl<T: Weigh> Weigh for Arc<T> {
+    fn weight(&self) -> usize {
+        (**self).weight()
+    }
 }
 
 pub(super) fn of_job(job: &JobState) -> usize {

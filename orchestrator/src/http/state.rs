@@ -104,8 +104,8 @@ impl AppState {
     /// The runner as it last registered, even if it was removed since; `None` if it never did.
     pub(super) async fn registration(&self, runner_id: &RunnerId) -> Result<Option<Registered>, ApiError> {
         let runner = self.commands.runners.load(runner_id).await?;
-        Ok(match runner.aggregate.state {
-            RunnerState::Registered(runner) | RunnerState::Removed(runner) => Some(runner),
+        Ok(match &runner.aggregate.state {
+            RunnerState::Registered(runner) | RunnerState::Removed(runner) => Some(runner.clone()),
             RunnerState::Absent => None,
         })
     }
@@ -122,8 +122,8 @@ impl AppState {
         launch: &JobLaunched,
     ) -> Result<Arc<PipelineDefinition>, CommandError<PipelineError>> {
         let (id, version) = (launch.pipeline_id, launch.pipeline_version);
-        let pipeline = self.commands.pipelines.load(id).await?.aggregate.state;
-        if let Some(newest) = pipeline.newest().filter(|newest| newest.version == version) {
+        let pipeline = self.commands.pipelines.load(id).await?.aggregate;
+        if let Some(newest) = pipeline.state.newest().filter(|newest| newest.version == version) {
             return Ok(newest.definition.clone());
         }
         let recorded = self.commands.recorded_version(id, version).await;

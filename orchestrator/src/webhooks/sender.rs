@@ -23,7 +23,7 @@ const MAX_ANSWER: usize = 64 * 1024;
 
 /// Sends deliveries. Clones share one connection pool.
 #[derive(Debug, Clone)]
-pub(super) struct Sender {
+pub(crate) struct Sender {
     client: Client,
     allow_private: bool,
 }
@@ -45,7 +45,8 @@ struct NotPublic {
 }
 
 impl Sender {
-    pub(super) fn new(allow_private: bool) -> Self {
+    /// Sends to private addresses too if `allow_private`.
+    pub(crate) fn new(allow_private: bool) -> Self {
         let mut client = Client::builder()
             .user_agent(concat!("rivet-orchestrator/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())

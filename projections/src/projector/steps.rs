@@ -93,14 +93,19 @@ impl<'a> Projector<'a> {
         }
         if self.is_due() {
             self.store();
+        } else if self.is_quiet() {
+            // What was asked for is stored. If it came just now, it is asked for again.
+            self.read_models.inner.store_soon.store(false, Ordering::Relaxed);
         }
         let is_behind = self.folded() < head;
         Ok(if is_behind && !self.is_full() { Remaining::More } else { Remaining::Idle(self.pause()) })
     }
 
-    /// Whether another process waits for what is folded. It may wait for events that this one has not heard of yet.
+    /// Whether somebody may wait for events that this process has not heard of yet: another process, or a request that has
+    /// heard of them from one.
     fn is_asked(&self) -> bool {
         self.read_models.inner.store_soon.load(Ordering::Relaxed)
+            || self.read_models.is_awaited_after(self.folded())
     }
 
     /// Where all live read models are at the same position: everything up to it is folded.

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, SqliteConnection};
 
 use super::{Advance, postgres, sqlite};
 use crate::projection::Schema;
-use crate::query::Value;
+use crate::query::{Query, Value};
 
 /// A connection to run statements on, within a transaction or not.
 pub(crate) enum Connection<'a> {
@@ -27,9 +27,9 @@ pub(crate) struct StoredRow {
 pub(super) type LoadedRow = (String, i64, Option<String>);
 
 impl Connection<'_> {
-    /// Runs a query and returns its rows. In its text, `{now}` stands for the time by the clock of the database, in
-    /// microseconds since 1970 UTC.
-    pub(crate) async fn query(&mut self, text: &str, args: &[Value]) -> Result<Vec<Vec<Value>>, StoreError> {
+    /// Runs a query and returns its rows.
+    pub(crate) async fn query(&mut self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
+        let Query { text, args } = query;
         Ok(match self {
             Self::Postgres(connection) => postgres::query(connection, &postgres::text(text), args).await?,
             Self::Sqlite(connection) => sqlite::query(connection, &sqlite::text(text), args).await?,
@@ -37,7 +37,8 @@ impl Connection<'_> {
     }
 
     /// Runs a statement and returns how many rows it changed.
-    pub(crate) async fn execute(&mut self, text: &str, args: &[Value]) -> Result<u64, StoreError> {
+    pub(crate) async fn execute(&mut self, statement: &Query) -> Result<u64, StoreError> {
+        let Query { text, args } = statement;
         Ok(match self {
             Self::Postgres(connection) => postgres::execute(connection, &postgres::text(text), args).await?,
             Self::Sqlite(connection) => sqlite::execute(connection, &sqlite::text(text), args).await?,
@@ -72,7 +73,7 @@ impl Connection<'_> {
             Self::Postgres(_) => postgres::create_table(table, schema),
             Self::Sqlite(_) => sqlite::create_table(table, schema),
         };
-        self.execute(&text, &[]).await?;
+        self.execute(&Query::new(&text)).await?;
         Ok(())
     }
 
@@ -93,7 +94,7 @@ impl Connection<'_> {
     }
 
     pub(crate) async fn drop_table(&mut self, table: &str) -> Result<(), StoreError> {
-        self.execute(&format!("drop table if exists {table}"), &[]).await?;
+        self.execute(&Query::new(&format!("drop table if exists {table}"))).await?;
         Ok(())
     }
 

@@ -100,7 +100,7 @@ async fn rows_after(
         .push(" order by key limit ")
         .bind_count(PAGE)
         .documents("key", &columns);
-    let found = connection.query(&query.text.replace("{rows}", &of.table()), &query.args).await?;
+    let found = connection.query(&query.of_table(&of.table())).await?;
     let mut page = Page { rows: Vec::with_capacity(found.len()), is_last: found.len() < PAGE };
     for row in found {
         let mut row = row.into_iter();

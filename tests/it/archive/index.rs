@@ -5,6 +5,10 @@ use rivet_tests::store::StoreKind;
 use serde_json::{Value, json};
 
 use super::place::{Place, assert_archived, new_logged_job};
+use crate::cli::complaint;
+
+/// Damages the index: it promises one event more than each log has.
+const LONGER: &str = "update archived_logs set last_sequence = last_sequence + 1";
 
 on_both_stores! { a_verification_compares_the_index_with_the_segments }
 
@@ -24,9 +28,11 @@ async fn a_verification_compares_the_index_with_the_segments(kind: StoreKind) {
     let wrong = |job: &str, events: usize| missing(job, events).replacen("lacks", "should not have", 1);
     let (both_missing, one_missing) = (vec![missing(&job, 2), missing(&other, 3)], vec![missing(&job, 2)]);
     let shifted = [vec![wrong(&job, 2), wrong(&other, 3)], both_missing.clone()].concat();
+    let longer = [vec![wrong(&job, 3), wrong(&other, 4)], both_missing.clone()].concat();
     for (damage, expected) in [
         (format!("delete from archived_logs where job_id = '{job}'"), &one_missing),
         ("update archived_logs set block_offset = block_offset + 7".to_owned(), &shifted),
+        (LONGER.to_owned(), &longer),
         ("delete from archive_segments".to_owned(), &both_missing),
         ("update archive_segments set object = 'another'".to_owned(), &both_missing),
     ] {
@@ -57,4 +63,9 @@ async fn a_verification_compares_the_index_with_the_segments(kind: StoreKind) {
             .await;
         place.assert_proven().await;
     }
+
+    place.store.execute(LONGER).await;
+    let log = format!("job_log/{job}");
+    let why = complaint(&place.run(&["replay", &log]).await, 1).to_owned();
+    assert!(why.contains(&format!("no event of {log} after number 2")), "{why}");
 }

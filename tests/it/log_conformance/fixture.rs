@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeZone, Utc};
-use rivet_events::id::{CommandId, JobId, PipelineId};
-use rivet_events::job::{JobCancelRequested, JobEvent};
+use rivet_events::id::{CommandId, JobId, LeaseId, PipelineId};
+use rivet_events::job::{JobCancelRequested, JobEvent, JobReportRefused, JobStatus};
 use rivet_events::log::{self, Append, EventLog, LogSettings, StreamWrite};
 use rivet_events::{Envelope, Event, Metadata, Position, StreamId, Version};
 use rivet_tests::life;
@@ -70,6 +70,17 @@ pub(super) fn cancel_requested(job_id: JobId, reason: String) -> Event {
         reason: Some(reason),
         force: false,
         requested_at: time(),
+    }))
+}
+
+pub(super) fn report_refused(job_id: JobId) -> Event {
+    Event::Job(JobEvent::ReportRefused(JobReportRefused {
+        job_id,
+        pipeline_id: PipelineId::generate(),
+        lease_id: LeaseId::generate(),
+        status: JobStatus::Succeeded,
+        result: None,
+        refused_at: time(),
     }))
 }
 

@@ -16,7 +16,8 @@ use sqlx::PgPool;
 
 use super::failover::BREAK_WRITERS;
 use super::fixture::{
-    append, assert_dense, claim, claimed, launch, launched, open, read_to_end, table_only, write,
+    append, assert_dense, claim, claimed, launch, launched, open, read_to_end, report_refused, table_only,
+    write,
 };
 use super::order::readers_never_see_a_gap_or_a_late_event;
 
@@ -32,6 +33,7 @@ on_both_stores! {
     a_stream_that_another_process_moved_conflicts_alone,
     a_condition_on_what_another_process_moved_refuses_its_append_alone,
     a_stream_that_was_purged_begins_anew,
+    a_version_that_an_ended_job_has_reached_is_not_relied_on,
 }
 
 async fn reopening_keeps_everything(kind: StoreKind) {
@@ -123,6 +125,18 @@ async fn a_stream_that_was_purged_begins_anew(kind: StoreKind) {
     assert!(matches!(one.append(launch(job)).await, Err(AppendError::Conflict { .. })));
     let stream = one.read_stream(&StreamId::job(job), Version::default()).await.unwrap();
     assert_eq!(stream.iter().map(|event| event.sequence.0).collect::<Vec<_>>(), [1, 2]);
+}
+
+async fn a_version_that_an_ended_job_has_reached_is_not_relied_on(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let log = open(&store, LogSettings::default()).await;
+    let job = JobId::generate();
+    log.append(launch(job)).await.unwrap();
+    // Perhaps days after the end, and shortly before another process purges the job.
+    log.append(append(vec![write(job, 1, vec![report_refused(job)])])).await.unwrap();
+    log.append(launch(JobId::generate())).await.unwrap();
+    store.execute(&format!("delete from events where aggregate_id = '{job}'")).await;
+    assert!(matches!(log.append(claim(job, 2)).await, Err(AppendError::Conflict { .. })));
 }
 
 fn conflicts(outcomes: &[Result<Appended, AppendError>]) -> Vec<bool> {

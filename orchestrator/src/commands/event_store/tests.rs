@@ -62,7 +62,7 @@ async fn a_command_of_the_framework_is_recorded_in_the_log_and_observed() {
     let [(before, after)] = &seen[..] else { panic!("one append is observed") };
     assert_eq!(before.state, JobState::Absent);
     assert_ne!(discriminant(&before.state), discriminant(&after.state));
-    assert_eq!(jobs.load(job_id).await.unwrap().aggregate, *after);
+    assert_eq!(*jobs.load(job_id).await.unwrap().aggregate, *after);
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ pub use state::{ArchiveState, KeptSegment};
 pub type Archive = AggregateOf<ArchiveState>;
 
 impl Decider for ArchiveState {
-    const TYPE: &'static str = StreamType::Archive.as_str();
+    const KIND: StreamType = StreamType::Archive;
     type Command = ArchiveCommand;
     type Event = ArchiveEvent;
     type Error = ArchiveError;

@@ -24,7 +24,7 @@ pub use state::GroupState;
 pub type Group = AggregateOf<GroupState>;
 
 impl Decider for GroupState {
-    const TYPE: &'static str = StreamType::Group.as_str();
+    const KIND: StreamType = StreamType::Group;
     type Command = GroupCommand;
     type Event = GroupEvent;
     type Error = GroupError;

@@ -56,7 +56,7 @@ impl Job {
 }
 
 impl Decider for JobState {
-    const TYPE: &'static str = StreamType::Job.as_str();
+    const KIND: StreamType = StreamType::Job;
     type Command = JobCommand;
     type Event = JobEvent;
     type Error = JobError;

@@ -22,7 +22,7 @@ pub use state::{JobLogState, REMEMBERED_BATCHES};
 pub type JobLog = AggregateOf<JobLogState>;
 
 impl Decider for JobLogState {
-    const TYPE: &'static str = StreamType::JobLog.as_str();
+    const KIND: StreamType = StreamType::JobLog;
     type Command = JobLogCommand;
     type Event = JobLogEvent;
     type Error = JobLogError;

@@ -21,7 +21,7 @@ pub use state::{PipelineState, Revision};
 pub type Pipeline = AggregateOf<PipelineState>;
 
 impl Decider for PipelineState {
-    const TYPE: &'static str = StreamType::Pipeline.as_str();
+    const KIND: StreamType = StreamType::Pipeline;
     type Command = PipelineCommand;
     type Event = PipelineEvent;
     type Error = PipelineError;

@@ -20,7 +20,7 @@ pub use state::ProjectionState;
 pub type Projection = AggregateOf<ProjectionState>;
 
 impl Decider for ProjectionState {
-    const TYPE: &'static str = StreamType::Projection.as_str();
+    const KIND: StreamType = StreamType::Projection;
     type Command = ProjectionCommand;
     type Event = ProjectionEvent;
     type Error = ProjectionError;

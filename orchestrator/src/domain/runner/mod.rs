@@ -19,7 +19,7 @@ pub use state::{Registered, RunnerState};
 pub type Runner = AggregateOf<RunnerState>;
 
 impl Decider for RunnerState {
-    const TYPE: &'static str = StreamType::Runner.as_str();
+    const KIND: StreamType = StreamType::Runner;
     type Command = RunnerCommand;
     type Event = RunnerEvent;
     type Error = RunnerError;

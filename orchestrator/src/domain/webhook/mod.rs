@@ -19,7 +19,7 @@ pub use state::WebhookState;
 pub type Webhook = AggregateOf<WebhookState>;
 
 impl Decider for WebhookState {
-    const TYPE: &'static str = StreamType::Webhook.as_str();
+    const KIND: StreamType = StreamType::Webhook;
     type Command = WebhookCommand;
     type Event = WebhookEvent;
     type Error = WebhookError;

@@ -45,7 +45,8 @@ pub(in crate::http) async fn retry(
     if let Some(replayed) = replayed(&state, id, digest.as_ref()).await? {
         return Ok(replayed);
     }
-    let ended = match state.commands.jobs.load_fresh(job_id).await?.aggregate.state {
+    let job = state.commands.jobs.load_fresh(job_id).await?;
+    let ended = match &job.aggregate.state {
         JobState::Ended(ended) => ended,
         JobState::Absent => return Err(unknown_job(job_id)),
         JobState::Queued(_) | JobState::Running(_) => {

@@ -108,13 +108,13 @@ async fn void_lease(
     held: &HeldJob,
     metadata: &Metadata,
 ) -> Result<(), CommandError<JobError>> {
-    let job = state.commands.jobs.load(held.job_id).await?.aggregate.state;
+    let job = state.commands.jobs.load(held.job_id).await?.aggregate;
     let expire = JobCommand::ExpireLease(ExpireLease {
         lease_id: held.lease_id,
         last_contact: None,
         rebooted: true,
         policy: state.config.leases.policy(),
-        retries: state.retries(&job).await,
+        retries: state.retries(&job.state).await,
         now: state.clock.now(),
     });
     state.commands.jobs.execute(held.job_id, expire, metadata).await?;

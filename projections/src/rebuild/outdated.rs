@@ -1,0 +1,53 @@
+//! Rebuilds outdated read models, in the leading process.
+
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::{RETRY, RebuildError};
+use crate::checkpoint::Generation;
+use crate::leadership::Leadership;
+use crate::read_models::ReadModels;
+
+impl ReadModels {
+    /// Rebuilds outdated read models each time this process becomes the leading one, until `shutdown`: those made by
+    /// another version of their fold, from a log that was longer than this one, or without all skips.
+    pub(crate) async fn keep_rebuilt(&self, shutdown: CancellationToken) {
+        let mut leadership = Leadership::new(self, shutdown);
+        while leadership.wait_until_leading().await {
+            // Also if another process leads meanwhile: a rebuild that is dropped leaves its generations for a while, and
+            // until they are removed nothing is archived.
+            match leadership.until_shutdown(self.rebuild_outdated()).await {
+                // Nothing more to do until another process takes over, which may be of another build.
+                Some(Ok(())) => leadership.until_over().await,
+                Some(Err(error)) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "a read model is outdated and cannot be rebuilt yet"
+                    );
+                    leadership.until_shutdown(sleep(RETRY)).await;
+                }
+                None => return,
+            }
+        }
+    }
+
+    async fn rebuild_outdated(&self) -> Result<(), RebuildError> {
+        // The checkpoints are read before the head: the log may grow in between, and the read models with it.
+        let live = self.inner.store.limited(self.refresh_generations()).await?;
+        let head = self.inner.log.head().await?;
+        let mut outdated: Vec<&str> = Vec::new();
+        for Generation { checkpoint: live, skipped, .. } in &live {
+            let is_skip_missing = *skipped != self.skipped(live.projection.name()).await?;
+            if live.version != live.projection.version() || live.position > head || is_skip_missing {
+                outdated.push(live.projection.name());
+            }
+        }
+        if outdated.is_empty() {
+            return Ok(());
+        }
+        tracing::info!(projections = ?outdated, "rebuilding outdated read models");
+        self.rebuild(&outdated, |_| {}).await?;
+        tracing::info!(projections = ?outdated, "outdated read models are rebuilt");
+        Ok(())
+    }
+}
