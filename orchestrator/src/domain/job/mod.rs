@@ -38,7 +38,9 @@ pub use command::{
 };
 pub use decide::{JobError, longest_run};
 pub use reported::{Reported, ResultDigest};
-pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, LogAttempt, Queued, Running};
+pub use state::{
+    CancelRequest, Ended, EndedAttempt, History, Holder, JobState, LogAttempt, PastClaim, Queued, Running,
+};
 
 /// The aggregate behind a job's stream.
 pub type Job = AggregateOf<JobState>;

@@ -87,6 +87,8 @@ pub struct History {
     pub last: Option<EndedAttempt>,
     /// The leases of all attempts that have ended.
     pub past_leases: Vec<LeaseId>,
+    /// The claims of attempts that have ended, where they had an idempotency key.
+    pub past_claims: Vec<PastClaim>,
     /// Leases that have been revoked while their holders may still be at work.
     pub void_leases: Vec<LeaseId>,
     /// Past leases of which a refused report has been recorded.
@@ -105,6 +107,15 @@ pub struct EndedAttempt {
     /// What its holder reported, if the job went on after it: by this a repeated report is recognised. An attempt
     /// that ran too long counts as reported as timed out.
     pub reported: Option<Reported>,
+}
+
+/// The claim of an attempt that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastClaim {
+    /// Who claimed.
+    pub runner_id: RunnerId,
+    /// The idempotency key of the claim.
+    pub key: String,
 }
 
 /// The runner that holds a job, with its lease.
@@ -230,6 +241,8 @@ impl Running {
             fencing: holder.fencing,
             reported,
         });
+        let Holder { runner_id, request_key, .. } = holder;
+        history.past_claims.extend(request_key.map(|key| PastClaim { runner_id, key }));
         (launch, history)
     }
 }

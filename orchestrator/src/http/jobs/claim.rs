@@ -34,7 +34,7 @@ pub(in crate::http) struct ClaimRequest {
     responses(
         (status = 200, description = "What it takes to run the job", body = JobExecutionInfo, headers(("Rivet-Position" = u64))),
         (status = 404, description = "`job_not_found`"),
-        (status = 409, description = "`already_claimed`, `capability_missing`, `needs_fencing`, `not_due`, `concurrency_limit`"),
+        (status = 409, description = "`already_claimed`, `capability_missing`, `needs_fencing`, `not_due`, `concurrency_limit`, `lease_lost`"),
     )
 )]
 pub(in crate::http) async fn claim(
