@@ -224,7 +224,7 @@ fn spawn_workers(
         read_models: state.read_models.clone(),
         feed: state.feed.clone(),
         deliveries: state.deliveries.clone(),
-        sender: webhooks::Sender::new(config.allow_private_webhooks),
+        sender: webhooks::Sender::new(config.webhooks.allow_private),
         clock: state.clock.clone(),
         config: state.config.clone(),
         changes,

@@ -145,6 +145,8 @@ fn refused_by_rule(job: &str) -> Vec<Bad> {
             &json!({"result": {"success": true, "exit_code": 4_294_967_296_u64}}),
         ),
         on_job(Method::POST, "claim", &json!({"runner_id": ""})),
+        bad(404, Method::POST, format!("/api/jobs/{UNKNOWN}/claim"), &json!({"runner_id": "misled"})),
+        bad(404, Method::POST, format!("/api/jobs/execute/{UNKNOWN}"), &json!({"runner_id": "misled"})),
     ]
 }
 

@@ -15,7 +15,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{self, assert_follows, history, id, launched, new_pipeline_with, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::recorded;
+use rivet_tests::verify::{head, recorded};
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ on_both_stores! {
     a_name_that_is_too_long_is_refused,
     waiting_runners_are_given_the_jobs_of_a_group_in_order,
     a_full_group_does_not_hold_back_other_jobs,
+    a_runner_that_polls_is_shown_no_more_jobs_of_a_group_than_it_has_places,
     a_job_that_cannot_be_read_only_keeps_its_own_place,
     a_long_history_of_a_group_leads_to_its_places,
 }
@@ -197,6 +198,29 @@ async fn a_full_group_does_not_hold_back_other_jobs(kind: StoreKind) {
     let mut expected = vec![&*grouped[0], &*grouped[1], &*free];
     expected.sort_unstable();
     assert_eq!(given, expected);
+}
+
+/// More jobs of one group wait than one answer has.
+async fn a_runner_that_polls_is_shown_no_more_jobs_of_a_group_than_it_has_places(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    let narrow = jobs(&api, 101, &json!({"concurrency_group": "narrow"})).await;
+    let plain = jobs(&api, 1, &json!({})).await;
+    let wide = jobs(&api, 4, &json!({"concurrency_group": "wide", "concurrency_limit": 3})).await;
+    api.register("r", &[]).await.expect(200);
+    let offered = [&narrow[..1], &plain, &wide[..3]].concat();
+    for runner in [None, Some("r")] {
+        assert_eq!(sample::ids(&api.scheduled(runner).await.expect(200)), offered);
+    }
+    api.claim(&wide[3], "other").await.expect(200);
+    let offered = [&narrow[..1], &plain, &wide[..2]].concat();
+    let now = head(&api).await;
+    assert_eq!(sample::ids(&api.scheduled(Some("r")).await.expect(200)), offered);
+    assert_eq!(sample::ids(&api.get(&format!("/api/jobs/scheduled?at={now}")).await.expect(200)), offered);
+    for job in &offered {
+        api.claim(job, "r").await.expect(200);
+    }
+    assert_eq!(api.scheduled(Some("r")).await.expect(200), json!([]));
 }
 
 fn taken(job_id: JobId) -> Event {

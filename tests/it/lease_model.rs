@@ -43,8 +43,7 @@ const FENCING: LeaseProtocol = LeaseProtocol {
     cancels: 1,
 };
 
-const LEGACY: LeaseProtocol =
-    LeaseProtocol { runners: [Client::Legacy, Client::Fencing], run_timeout: false, ..FENCING };
+const LEGACY: LeaseProtocol = LeaseProtocol { runners: [Client::Legacy, Client::Fencing], ..FENCING };
 
 const STALE_WRITE: &str = "nobody but the holder writes";
 

@@ -13,6 +13,7 @@ mod cli_client;
 mod connections;
 mod dashboard;
 mod deadlines;
+mod demands;
 mod departures;
 mod dialect_a;
 mod dialect_b;

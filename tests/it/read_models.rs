@@ -1,14 +1,14 @@
 //! Answers of queries, on both databases; what happens with events that cannot be read.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId};
-use rivet_events::job::{JobEvent, JobStatus};
+use rivet_events::job::{Concurrency, JobEvent, JobStatus};
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use rivet_events::pipeline::ConcurrencyPolicy;
 use rivet_events::{Event, Position, StreamId};
-use rivet_projections::job_queue::QueuedJob;
+use rivet_projections::job_queue::{Covered, QueuedJob};
 use rivet_projections::jobs::{self, Job, JobFilter};
 use rivet_projections::pipelines::PipelineFilter;
 use rivet_projections::runners::{RunnerFilter, RunnerStatus};
@@ -145,7 +145,9 @@ async fn runners_are_listed_with_what_they_hold(kind: StoreKind) {
 async fn a_runner_is_offered_what_it_may_claim_in_claim_order(kind: StoreKind) {
     let (_store, process) = told(kind).await;
     let read_models = &process.read_models;
-    let all = job_queue::candidates(read_models, None, true, later(), 1000).await.unwrap();
+    let none_reserved = BTreeMap::new();
+    let all =
+        job_queue::offered(read_models, &Covered::Everything, &none_reserved, later(), 1000).await.unwrap();
     let queued = pipeline_activity::totals(read_models).await.unwrap().queued;
     assert!(all.len() > 5 && all.len() as u64 <= queued);
     let oldest = job_queue::oldest_queued_at(read_models).await.unwrap();
@@ -157,26 +159,22 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(kind: StoreKind) {
     for (capabilities, fencing) in
         [(None, false), (Some(&docker[..]), true), (Some(&docker[..]), false), (Some(&[][..]), true)]
     {
-        let expected: Vec<JobId> = all
-            .iter()
-            .filter(|job| fencing || !job.needs_fencing)
-            .filter(|job| {
-                capabilities.is_none_or(|able| job.demands.iter().all(|demand| able.contains(demand)))
-            })
-            .map(|job| job.job_id)
-            .collect();
-        let offered = |limit| job_queue::candidates(read_models, capabilities, fencing, later(), limit);
-        let ids: Vec<JobId> = offered(1000).await.unwrap().iter().map(|job| job.job_id).collect();
-        assert_eq!(ids, expected);
-        let ids: Vec<JobId> = offered(2).await.unwrap().iter().map(|job| job.job_id).collect();
-        assert_eq!(ids, expected[..2.min(expected.len())]);
+        let covered = all.iter().filter(|job| fencing || !job.needs_fencing).filter(|job| {
+            capabilities.is_none_or(|able| job.demands.iter().all(|demand| able.contains(demand)))
+        });
+        let expected = with_places(read_models, covered).await;
+        for limit in [1000, expected.len() / 2, 2] {
+            let offered =
+                job_queue::candidates(read_models, capabilities, fencing, later(), limit).await.unwrap();
+            assert_eq!(offered, expected[..limit.min(expected.len())]);
+        }
     }
     let early = all.iter().map(|job| job.due_at).min().unwrap() - chrono::TimeDelta::seconds(1);
     let offered = job_queue::candidates(read_models, None, true, early, 1000).await.unwrap();
     // On a clock that is behind, a job that was due when it was queued is still due; a retry waits for its time.
-    let due: Vec<_> = all.iter().filter(|job| job.is_due(early)).cloned().collect();
+    let due: Vec<_> = all.iter().filter(|job| job.is_due(early)).collect();
     assert!(due.len() < all.len());
-    assert_eq!(offered, due);
+    assert_eq!(offered, with_places(read_models, due).await);
     assert_eq!(job_queue::demands(read_models).await.unwrap().count(), 3);
 
     let of_pipeline = job_queue::of_pipeline(read_models, all[0].pipeline_id, None, 1000).await.unwrap();
@@ -195,6 +193,26 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(kind: StoreKind) {
             assert_eq!(rest, group[place + 1..]);
         }
     }
+}
+
+/// Of these jobs, in claim order, those that can all be claimed: of a concurrency group as many as it has places.
+async fn with_places<'a>(
+    read_models: &ReadModels,
+    jobs: impl IntoIterator<Item = &'a QueuedJob>,
+) -> Vec<QueuedJob> {
+    let (mut taken, mut claimable) = (HashMap::new(), Vec::new());
+    for job in jobs {
+        if let Some(Concurrency { group, limit, .. }) = &job.concurrency {
+            let running = job_queue::running_of_group(read_models, group).await.unwrap();
+            let taken = taken.entry(group).or_insert(running);
+            if *taken >= u64::from(*limit) {
+                continue;
+            }
+            *taken += 1;
+        }
+        claimable.push(job.clone());
+    }
+    claimable
 }
 
 /// A position that no log here has reached.

@@ -74,6 +74,25 @@ async fn another_replica_is_asked_for_a_position() {
     }
 }
 
+/// Runners register once, and may not try again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registration_is_answered_although_the_read_models_are_behind() {
+    let store = Store::create(StoreKind::Postgres).await;
+    let (leader, other) =
+        (Server::start(&store, &[]).await, Server::start(&store, &["--read-wait", "50ms"]).await);
+    let api = other.client();
+    let known = api.register("known", &["docker"]).await.expect(200);
+    leader.freeze();
+    for (runner, capabilities) in [("new", &["docker"][..]), ("known", &["gpu", "os=linux"])] {
+        let registered = api.register(runner, capabilities).await.expect(200);
+        assert_eq!((&registered["id"], &registered["status"]), (&json!(runner), &json!("Online")));
+        assert_eq!(registered["capabilities"], json!(capabilities));
+    }
+    leader.thaw();
+    let shown = api.register("known", &["gpu", "os=linux"]).await.expect(200);
+    assert_eq!(shown["registered_at"], known["registered_at"]);
+}
+
 /// A job and its log are answered as soon as their events are folded; other queries once the database has them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_is_told_before_it_is_stored() {

@@ -155,7 +155,7 @@ impl Node {
 }
 
 fn refusal(field: String, problem: &str) -> DefinitionError {
-    DefinitionError::NotADefinition { field, problem: problem.to_owned() }
+    DefinitionError::NotADefinition { field, problem: problem.to_owned(), meant: false }
 }
 
 /// The integer that a float equals, if it is exact.

@@ -1,12 +1,12 @@
 //! Queries for the jobs that a runner may claim.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
 
 use super::fold::indexable;
-use super::queries::one_of_each;
+use super::queries::{one_of_each, running_of_groups};
 use super::{JobQueue, QueuedJob};
 use crate::past::PastError;
 use crate::query::{Query, QueryError};
@@ -46,8 +46,8 @@ impl Demands {
 
 /// The jobs that a runner may claim now, in claim order.
 ///
-/// `capabilities` of `None` means an unrestricted runner; `fencing` says whether the runner echoes its lease. Jobs of
-/// a full concurrency group are left out.
+/// `capabilities` of `None` means an unrestricted runner; `fencing` says whether the runner echoes its lease. There are
+/// no more jobs of a concurrency group than it has places, so that all of them can be claimed.
 pub async fn candidates(
     read_models: &ReadModels,
     capabilities: Option<&[String]>,
@@ -59,7 +59,32 @@ pub async fn candidates(
         Some(_) => demands(read_models).await?.covered_by(capabilities),
         None => Covered::Everything,
     };
-    Offer { fencing, now, limit, reserved: &BTreeMap::new() }.to(read_models, &covered).await
+    let (mut kept, mut reserved) = (BTreeMap::new(), BTreeMap::new());
+    loop {
+        let jobs = Offer { fencing, now, limit, reserved: &reserved }.to(read_models, &covered).await?;
+        let is_cut = jobs.len() == limit;
+        let mut taken = Taken::of_groups_of(read_models, &jobs, &reserved).await?;
+        let (kept_before, mut are_some_left_out) = (kept.len(), false);
+        for job in jobs {
+            let order = (job.claim_order, job.job_id);
+            if kept.contains_key(&order) {
+                continue;
+            }
+            if !taken.take_for(&job) {
+                are_some_left_out = true;
+                continue;
+            }
+            if let Some(concurrency) = &job.concurrency {
+                *reserved.entry(concurrency.group.clone()).or_default() += 1;
+            }
+            kept.insert(order, job);
+        }
+        // What was left out may hide others. The places of its group are reserved now, so another query passes it over.
+        let may_be_more = is_cut && are_some_left_out && kept_before < kept.len() && kept.len() < limit;
+        if !may_be_more {
+            return Ok(kept.into_values().take(limit).collect());
+        }
+    }
 }
 
 /// The jobs that a runner which covers these demands, and echoes its lease, may claim now, in claim order. Of the
@@ -141,6 +166,38 @@ impl Offer<'_> {
     }
 }
 
+/// How many places of each concurrency group are taken.
+struct Taken(HashMap<String, u64>);
+
+impl Taken {
+    /// Those of the groups of these jobs: by running jobs, and by reservation.
+    async fn of_groups_of(
+        read_models: &ReadModels,
+        jobs: &[QueuedJob],
+        reserved: &BTreeMap<String, u64>,
+    ) -> Result<Self, QueryError> {
+        let groups: BTreeSet<&str> = jobs.iter().filter_map(group).collect();
+        let mut taken = running_of_groups(read_models, &groups).await?;
+        for (group, places) in reserved {
+            *taken.entry(group.clone()).or_default() += places;
+        }
+        Ok(Self(taken))
+    }
+
+    /// Takes a place for a job, unless its group is full.
+    fn take_for(&mut self, job: &QueuedJob) -> bool {
+        let Some(concurrency) = &job.concurrency else { return true };
+        let taken = self.0.entry(concurrency.group.clone()).or_default();
+        let has_place = *taken < u64::from(concurrency.limit);
+        *taken += u64::from(has_place);
+        has_place
+    }
+}
+
+fn group(job: &QueuedJob) -> Option<&str> {
+    job.concurrency.as_ref().map(|concurrency| &*concurrency.group)
+}
+
 /// As [`candidates`], at a position that the read models have reached; `now` is the time of that position.
 pub async fn candidates_at(
     read_models: &ReadModels,
@@ -151,14 +208,10 @@ pub async fn candidates_at(
     limit: usize,
 ) -> Result<Vec<QueuedJob>, PastError> {
     let mut jobs = read_models.rows_at::<JobQueue>(position).await?;
-    let mut running: HashMap<String, u32> = HashMap::new();
-    for held in jobs.iter().filter(|job| job.claim_order.is_none()) {
-        *running.entry(held.concurrency_group.clone().unwrap_or_default()).or_default() += 1;
+    let mut taken = Taken(HashMap::new());
+    for group in jobs.iter().filter(|job| job.claim_order.is_none()).filter_map(group) {
+        *taken.0.entry(group.to_owned()).or_default() += 1;
     }
-    let is_full = |job: &QueuedJob| match (&job.concurrency_group, job.concurrency_limit) {
-        (Some(group), Some(limit)) => running.get(group).is_some_and(|running| *running >= limit),
-        (Some(_) | None, _) => false,
-    };
     let covers = |demands: &[String]| {
         capabilities.is_none_or(|capabilities| demands.iter().all(|demand| capabilities.contains(demand)))
     };
@@ -167,9 +220,9 @@ pub async fn candidates_at(
             && job.is_due(now)
             && (fencing || !job.needs_fencing)
             && covers(&job.demands)
-            && !is_full(job)
     });
     jobs.sort_unstable_by_key(|job| (job.claim_order, job.job_id));
+    jobs.retain(|job| taken.take_for(job));
     jobs.truncate(limit);
     Ok(jobs)
 }

@@ -26,6 +26,8 @@ pub(super) struct Job {
     retries: usize,
     /// The last attempt that ended.
     last: Option<Last>,
+    /// Runner and key of the claims of attempts that ended.
+    past_claims: Vec<(String, u8)>,
     log: Log,
 }
 
@@ -75,6 +77,7 @@ impl Job {
             state: State::Queued,
             retries: 0,
             last: None,
+            past_claims: Vec::new(),
             log: Log::default(),
         }
     }
@@ -82,6 +85,7 @@ impl Job {
     /// Whether a claim is accepted: true if it wins, false if it repeats the claim that won.
     pub(super) fn may_claim(&self, runner: &str, key: Option<u8>, now: u32) -> Result<bool, Refusal> {
         match &self.state {
+            State::Queued if self.is_past_claim(runner, key) => Err(LEASE_LOST),
             State::Queued if self.due_at > now => Err((409, "not_due")),
             State::Queued => Ok(true),
             State::Running(holder) if key.is_some() && holder.key == key && holder.runner == runner => {
@@ -89,6 +93,10 @@ impl Job {
             }
             State::Running(_) | State::Ended { .. } => Err((409, "already_claimed")),
         }
+    }
+
+    fn is_past_claim(&self, runner: &str, key: Option<u8>) -> bool {
+        self.past_claims.iter().any(|(past_runner, past_key)| past_runner == runner && Some(*past_key) == key)
     }
 
     pub(super) fn claim(&mut self, holder: Holder) {
@@ -135,6 +143,7 @@ impl Job {
         let State::Running(holder) = std::mem::replace(&mut self.state, State::Queued) else { return };
         let goes_on = status == "Failed" && holder.cancel.is_none() && self.retries < self.max_retries;
         let report = goes_on.then(|| (status, result.clone()));
+        self.past_claims.extend(holder.key.map(|key| (holder.runner.clone(), key)));
         self.last = Some(Last { lease: holder.lease, fencing: holder.fencing, report });
         if goes_on {
             self.retries += 1;

@@ -82,13 +82,15 @@ pub struct History {
     pub retries: u32,
     /// Number of the latest attempts in a row that were lost, all with holders that fence.
     pub lost_in_a_row: u32,
-    /// Whether only a runner that fences may claim the next attempt, since a holder that does not was lost and may
-    /// come back.
+    /// Whether only a runner that fences may claim the next attempt, since a holder that does not was lost, or ran too
+    /// long, and may come back.
     pub needs_fencing: bool,
     /// The attempt that ended last.
     pub last: Option<EndedAttempt>,
     /// The leases of all attempts that have ended.
     pub past_leases: Vec<LeaseId>,
+    /// The claims of attempts that have ended, where they had an idempotency key.
+    pub past_claims: Vec<PastClaim>,
     /// Leases that have been revoked while their holders may still be at work.
     pub void_leases: Vec<LeaseId>,
     /// Past leases of which a refused report has been recorded.
@@ -107,6 +109,15 @@ pub struct EndedAttempt {
     /// What its holder reported, if the job went on after it: by this a repeated report is recognised. An attempt
     /// that ran too long counts as reported as timed out.
     pub reported: Option<Reported>,
+}
+
+/// The claim of an attempt that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastClaim {
+    /// Who claimed.
+    pub runner_id: RunnerId,
+    /// The idempotency key of the claim.
+    pub key: String,
 }
 
 /// The runner that holds a job, with its lease.

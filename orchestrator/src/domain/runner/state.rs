@@ -27,6 +27,8 @@ pub struct Registered {
     pub capabilities: Option<Vec<String>>,
     /// Identifies the start of its process, as it last registered.
     pub boot_id: Option<String>,
+    /// When it first registered, since it was last removed.
+    pub registered_at: DateTime<Utc>,
     /// Its last recorded contact.
     pub heard_at: DateTime<Utc>,
     /// Whether it is recorded as lost, that is, offline.
@@ -47,10 +49,14 @@ impl RunnerState {
     #[must_use]
     pub fn evolve(self, event: RunnerEvent) -> Self {
         match (self, event) {
-            (_, RunnerEvent::Registered(e)) => Self::Registered(Registered {
+            (state, RunnerEvent::Registered(e)) => Self::Registered(Registered {
                 runner_id: e.runner_id,
                 capabilities: e.capabilities,
                 boot_id: e.boot_id,
+                registered_at: match state {
+                    Self::Registered(runner) => runner.registered_at,
+                    Self::Absent | Self::Removed(_) => e.registered_at,
+                },
                 heard_at: e.registered_at,
                 lost: false,
             }),

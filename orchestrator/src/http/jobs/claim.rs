@@ -15,7 +15,7 @@ use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path, request_key};
 use crate::http::header::REQUEST_KEY;
 use crate::http::metadata::by_runner;
-use crate::http::state::AppState;
+use crate::http::state::{AppState, unknown_job};
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(example = json!({"runner_id": "build-1", "fencing": true}))]
@@ -34,7 +34,7 @@ pub(in crate::http) struct ClaimRequest {
     responses(
         (status = 200, description = "What it takes to run the job", body = JobExecutionInfo, headers(("Rivet-Position" = u64))),
         (status = 404, description = "`job_not_found`"),
-        (status = 409, description = "`already_claimed`, `capability_missing`, `needs_fencing`, `not_due`, `concurrency_limit`"),
+        (status = 409, description = "`already_claimed`, `capability_missing`, `needs_fencing`, `not_due`, `concurrency_limit`, `lease_lost`"),
     )
 )]
 pub(in crate::http) async fn claim(
@@ -46,6 +46,10 @@ pub(in crate::http) async fn claim(
 ) -> Result<Recorded<JsonBody<JobExecutionInfo>>, ApiError> {
     let metadata = by_runner(metadata, &body.runner_id);
     let key = request_key(&headers, &REQUEST_KEY)?;
+    // A job that does not exist is claimed by nobody, so this must not register a runner.
+    if state.commands.jobs.load(job_id).await.is_ok_and(|job| job.aggregate.state.launch().is_none()) {
+        return Err(unknown_job(job_id));
+    }
     state.contacts.note(Contact::Work, &body.runner_id, &metadata).await?;
     let claim = Claim {
         job_id,

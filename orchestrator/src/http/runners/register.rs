@@ -6,14 +6,14 @@ use axum::Json as JsonBody;
 use axum::extract::State;
 use rivet_events::Metadata;
 use rivet_events::id::RunnerId;
-use rivet_projections::runners::{self, HeldJob};
+use rivet_projections::runners::{self, HeldJob, RunnerStatus};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::body::Runner;
 use crate::commands::CommandError;
 use crate::domain::job::{ExpireLease, JobCommand, JobError};
-use crate::domain::runner::{RegisterRunner, RunnerCommand};
+use crate::domain::runner::{RegisterRunner, RunnerCommand, RunnerState};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json};
@@ -61,17 +61,32 @@ pub(in crate::http) async fn register(
     state.liveness.recorded(&runner_id, now, committed.version);
     let position = state.position_of(&committed).await?;
     // Only the read model knows what the runner holds.
-    let registered = state.as_of(position);
-    let (mut runner, seen) = runners::find_as_of(&state.read_models, &runner_id, registered).await?;
+    let (mut row, seen) = runners::find_as_of(&state.read_models, &runner_id, state.as_of(position)).await?;
     if tells_its_boot {
-        let holder = runner.filter(|_| seen).ok_or_else(not_ready)?;
+        let holder = row.filter(|_| seen).ok_or_else(not_ready)?;
         void_orphaned_leases(&state, &holder, &metadata).await?;
         // The answer shows the runner without these jobs.
         let acknowledged = state.as_of(state.commands.acknowledged());
-        (runner, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
+        (row, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
     }
-    let runner = Runner::from_row(runner.ok_or_else(not_ready)?, Some(now));
-    Ok(Recorded(position, JsonBody(runner)))
+    let held = row.map(|row| row.held).unwrap_or_default();
+    let row = row_of(committed.aggregate.state, held).ok_or_else(not_ready)?;
+    Ok(Recorded(position, JsonBody(Runner::from_row(row, Some(now)))))
+}
+
+/// The row of a runner that has just registered, which the read model may not have yet.
+fn row_of(registered: RunnerState, held: Vec<HeldJob>) -> Option<runners::Runner> {
+    let RunnerState::Registered(runner) = registered else { return None };
+    Some(runners::Runner {
+        id: runner.runner_id,
+        status: if held.is_empty() { RunnerStatus::Online } else { RunnerStatus::Busy },
+        capabilities: runner.capabilities,
+        boot_id: runner.boot_id,
+        registered_at: Some(runner.registered_at),
+        last_heartbeat_at: Some(runner.heard_at),
+        lost_at: None,
+        held,
+    })
 }
 
 /// The capabilities in order, each once; those without a name are none.

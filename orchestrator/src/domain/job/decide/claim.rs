@@ -4,9 +4,15 @@ use rivet_events::job::{JobClaimed, JobEvent};
 
 use super::JobError;
 use crate::domain::job::command::ClaimJob;
-use crate::domain::job::state::{Queued, Running};
+use crate::domain::job::state::{PastClaim, Queued, Running};
 
 pub(super) fn claim_queued(queued: &Queued, claim: ClaimJob) -> Result<Vec<JobEvent>, JobError> {
+    // A late copy of the request by which an earlier attempt was won: nobody waits for its answer to run another one.
+    let is_repeated =
+        |past: &PastClaim| past.runner_id == claim.runner_id && Some(&past.key) == claim.request_key.as_ref();
+    if queued.history.past_claims.iter().any(is_repeated) {
+        return Err(JobError::LeaseLost);
+    }
     let missing = missing_capabilities(&queued.launch.demands, claim.capabilities.as_deref());
     if !missing.is_empty() {
         return Err(JobError::CapabilityMissing { missing });

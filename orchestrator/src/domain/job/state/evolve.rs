@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use rivet_events::id::LeaseId;
 use rivet_events::job::{JobEvent, JobLaunched, JobRequeued, JobResult, JobStatus, RequeueCause};
 
-use super::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, Queued, Running};
+use super::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, PastClaim, Queued, Running};
 use crate::domain::job::reported::{Reported, ResultDigest};
 
 impl JobState {
@@ -168,6 +168,8 @@ impl Running {
             fencing: holder.fencing,
             reported,
         });
+        let Holder { runner_id, request_key, .. } = holder;
+        history.past_claims.extend(request_key.map(|key| PastClaim { runner_id, key }));
         (launch, history)
     }
 }

@@ -65,6 +65,19 @@ fn a_claim_replayed_with_its_key_by_the_same_runner_changes_nothing() {
 }
 
 #[test]
+fn a_claim_replayed_with_its_key_after_its_attempt_makes_no_further_one() {
+    let history = [launched_with_retries(1), claimed_with_key("k"), started(1, 2), requeued_failed(1, 10)];
+    given(history.clone()).when(ClaimJob { now: at(10), ..keyed("k") }).then_refused(JobError::LeaseLost);
+    given(history.clone()).when(ClaimJob { now: at(11), ..keyed("k") }).then_refused(JobError::LeaseLost);
+    let again = [&history[..], &[claimed(2, 11), requeued_lost(2, 200)]].concat();
+    given(again).when(ClaimJob { now: at(200), ..keyed("k") }).then_refused(JobError::LeaseLost);
+    for other in [ClaimJob { runner_id: runner(2), ..keyed("k") }, keyed("l"), claim(1, 1)] {
+        let recorded = spec::handle(&mut after(&history), ClaimJob { now: at(11), ..other }.into());
+        assert!(matches!(recorded.as_deref(), Ok([JobEvent::Claimed(_)])), "{recorded:?}");
+    }
+}
+
+#[test]
 fn a_claim_is_no_replay_with_another_key_without_one_or_by_another_runner() {
     let history = [launched(), claimed_with_key("k")];
     given(history.clone()).when(keyed("l")).then_refused(JobError::AlreadyClaimed);
