@@ -10,7 +10,7 @@ use rivet_events::group::{GroupEvent, GroupPlaceTaken};
 use rivet_events::id::{JobId, LeaseId};
 use rivet_events::{Event, StreamId};
 use rivet_tests::client::{Answer, Client};
-use rivet_tests::history::{Story, unreadable};
+use rivet_tests::history::{Stream, unreadable};
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{self, assert_follows, history, id, launched, new_pipeline_with, success};
 use rivet_tests::server::{Server, TestApp};
@@ -210,9 +210,9 @@ fn taken(job_id: JobId) -> Event {
 }
 
 /// A server over a log that has these streams.
-async fn server_with(kind: StoreKind, streams: &[Story]) -> (Store, Server) {
+async fn server_with(kind: StoreKind, streams: &[Stream]) -> (Store, Server) {
     let store = Store::create(kind).await;
-    store.tell(streams, 100).await;
+    store.append(streams, 100).await;
     let server = Server::start(&store, &[]).await;
     (store, server)
 }

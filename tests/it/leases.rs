@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join4;
-use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{entry, failure, history, launched, new_job, new_pipeline_with, success};
+use rivet_tests::sample::{
+    assert_lost, entry, failure, history, launched, new_job, new_pipeline_with, success,
+};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::{eventually, let_pass, throughout, until_ended, until_job_is, while_alive};
@@ -68,15 +69,6 @@ async fn a_holder_that_has_shown_its_lease_before_its_start_is_lost_as_one_that_
     until_job_is(&api, &job, "Queued").await;
     assert_eq!(history(&api, &job).await.0[2..], ["job.lease_shown", "job.lease_expired", "job.requeued"]);
     app.verify().await;
-}
-
-/// Refuses everything that the former holder of a job sends.
-pub(crate) async fn assert_lost(holder: &Client, runner: &str, job: &str) {
-    holder.set_status(job, "Running").await.expect_refusal(409, "lease_lost");
-    holder.append_logs(job, &json!([entry("late")])).await.expect_refusal(409, "lease_lost");
-    holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
-    holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
-    holder.heartbeat(runner).await.expect_refusal(409, "lease_lost");
 }
 
 async fn a_silent_holder_loses_its_job_and_its_say(kind: StoreKind) {

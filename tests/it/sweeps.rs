@@ -31,12 +31,12 @@ async fn poisoned(kind: StoreKind) -> Store {
     let runner = StreamId::runner(&registered.runner_id);
     let registered = Event::Runner(RunnerEvent::Registered(registered));
     let webhook: WebhookId = UNKNOWN.parse().unwrap();
-    let stories = [
+    let streams = [
         (runner, vec![registered, unreadable("runner.teleported")]),
         (StreamId::webhook(webhook), vec![unreadable("webhook.teleported")]),
     ];
     let store = Store::create(kind).await;
-    store.tell(&stories, 1).await;
+    store.append(&streams, 1).await;
     let database = store.open().await;
     let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
     Deliveries::new(&database).begin(webhook, &secret.into(), Position(0), "{}").await.unwrap();

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::receiver::{Received, Receiver};
-use rivet_tests::sample::{UNKNOWN, id, launched, new_claimed_job, new_job, new_pipeline, success};
+use rivet_tests::sample::{UNKNOWN, id, launched, new_ended_job, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{events, recorded};
@@ -47,12 +47,6 @@ async fn deliveries(api: &Client, webhook: &str) -> Value {
     api.get(&format!("/api/webhooks/{webhook}/deliveries")).await.expect(200)
 }
 
-async fn live_a_life(api: &Client) -> String {
-    let job = new_claimed_job(api, "r").await;
-    api.complete(&job, &success()).await.expect(204);
-    job
-}
-
 /// The deliveries, once there are this many.
 async fn arrivals(receiver: &Receiver, count: usize) -> Vec<Received> {
     receiver.eventually("the deliveries", |came| (came.len() >= count).then(|| came.to_vec())).await
@@ -65,12 +59,12 @@ async fn status(api: &Client, webhook: &str, status: &str) -> Value {
 async fn every_wanted_event_is_delivered_in_order(kind: StoreKind) {
     let app = TestApp::start_with(kind, &[ALLOW]).await;
     let api = app.client();
-    live_a_life(&api).await;
+    new_ended_job(&api).await;
     let receiver = Receiver::start().await;
     let from_now = create(&api, &receiver, &json!({})).await;
     let head = events(&api).await.len();
     for _ in 0..5 {
-        live_a_life(&api).await;
+        new_ended_job(&api).await;
     }
     let expected: Vec<Value> = events(&api).await.split_off(head);
     let positions: Vec<_> = expected.iter().map(|event| event["position"].as_u64().unwrap()).collect();
@@ -99,7 +93,7 @@ async fn a_delivery_is_a_signed_cloud_event(kind: StoreKind) {
     let api = app.client();
     let receiver = Receiver::start().await;
     create(&api, &receiver, &json!({"types": ["job.completed"]})).await;
-    let job = live_a_life(&api).await;
+    let job = new_ended_job(&api).await;
     let delivery = arrivals(&receiver, 1).await.remove(0);
     let event = delivery.json();
     assert_eq!(delivery.headers["content-type"], "application/cloudevents+json");
@@ -248,7 +242,7 @@ async fn deliveries_go_on_after_a_restart(kind: StoreKind) {
     let head = events(&server.client()).await.len();
     for round in 0..4 {
         for _ in 0..5 {
-            live_a_life(&server.client()).await;
+            new_ended_job(&server.client()).await;
         }
         // Alternately an orderly stop and a kill.
         if round % 2 == 0 {
@@ -377,9 +371,9 @@ async fn another_replica_takes_deliveries_over() {
     let (one, other) = (Server::start(&store, &[ALLOW]).await, Server::start(&store, &[ALLOW]).await);
     create(&other.client(), &receiver, &json!({})).await;
     let head = events(&other.client()).await.len();
-    live_a_life(&other.client()).await;
+    new_ended_job(&other.client()).await;
     one.kill();
-    live_a_life(&other.client()).await;
+    new_ended_job(&other.client()).await;
     let expected = events(&other.client()).await.len() - head;
     let seen = receiver
         .eventually("every event", |came| {

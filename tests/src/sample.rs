@@ -94,6 +94,23 @@ pub async fn new_claimed_job(client: &Client, runner: &str) -> String {
     job
 }
 
+/// Checks that everything is refused that the former holder of a job sends.
+pub async fn assert_lost(holder: &Client, runner: &str, job: &str) {
+    holder.set_status(job, "Running").await.expect_refusal(409, "lease_lost");
+    holder.append_logs(job, &json!([entry("late")])).await.expect_refusal(409, "lease_lost");
+    holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
+    holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
+    holder.heartbeat(runner).await.expect_refusal(409, "lease_lost");
+}
+
+/// A new job that `r1` has run to its end, successfully; its id.
+pub async fn new_ended_job(client: &Client) -> String {
+    let job = new_claimed_job(client, "r1").await;
+    client.set_status(&job, "Running").await.expect(204);
+    client.complete(&job, &success()).await.expect(204);
+    job
+}
+
 /// The `id` of a resource.
 #[track_caller]
 pub fn id(resource: &Value) -> String {
