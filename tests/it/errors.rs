@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 use reqwest::Method;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{UNKNOWN, entry, launched, new_claimed_job, new_pipeline, pipeline};
+use rivet_tests::sample::{
+    UNKNOWN, WEBHOOK_SECRET, entry, launched, new_claimed_job, new_pipeline, pipeline,
+};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use rivet_tests::verify::head;
@@ -236,7 +238,7 @@ async fn what_may_be_left_out_may_be_null(kind: StoreKind) {
     api.post(&format!("/api/jobs/{job}/cancel"), &json!({"force": null, "reason": null})).await.expect(204);
     api.post("/api/jobs/claim", &json!({"runner_id": "r", "wait_ms": null})).await.expect(204);
     let webhook = json!({
-        "url": "https://example.com/hook", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "url": "https://example.com/hook", "secret": WEBHOOK_SECRET,
         "types": null, "pipeline_id": null, "batch_size": null, "after": null,
     });
     assert_eq!(api.post("/api/webhooks", &webhook).await.expect(201)["types"], json!([]));

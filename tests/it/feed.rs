@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{entry, history, launched, new_claimed_job, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::sse::{EventStream, Message};
@@ -262,14 +263,14 @@ async fn what_cannot_be_a_start_is_refused(kind: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_may_change_replicas() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
-    let mut reader = EventStream::open(&other.client(), &format!("{STREAM}?after=0")).await;
-    new_logged_job(&one.client()).await;
+    let replicas = Replicas::start(&[]).await;
+    let [one, other] = replicas.clients();
+    let mut reader = EventStream::open(&other, &format!("{STREAM}?after=0")).await;
+    new_logged_job(&one).await;
     let mut seen = reader.take(4).await;
-    new_logged_job(&other.client()).await;
-    reader = EventStream::resume(&one.client(), STREAM, &reader.last_id).await;
-    let head = events(&one.client()).await.len();
+    new_logged_job(&other).await;
+    reader = EventStream::resume(&one, STREAM, &reader.last_id).await;
+    let head = events(&one).await.len();
     seen.extend(reader.take(head - seen.len()).await);
     assert_eq!(positions(&seen), (1..=u64::try_from(head).unwrap()).collect::<Vec<_>>());
 }

@@ -12,6 +12,7 @@ use rivet_events::{Event, StreamId};
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::history::{Stream, unreadable};
 use rivet_tests::on_both_stores;
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{self, assert_follows, history, id, launched, new_pipeline_with, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
@@ -67,9 +68,8 @@ async fn racing_claims_of_a_group_stop_at_its_limit(kind: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_keeps_its_limit_across_replicas() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
-    race(&[one.client(), other.client()]).await;
+    let replicas = Replicas::start(&[]).await;
+    race(&replicas.clients()).await;
 }
 
 async fn many_claims_of_a_wide_group_at_once_all_win(kind: StoreKind) {

@@ -7,7 +7,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
     assert_lost, entry, failure, history, launched, new_job, new_pipeline_with, success,
 };
-use rivet_tests::server::{Server, TestApp};
+use rivet_tests::server::{SWEEP_OFTEN, Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::{eventually, let_pass, throughout, until_ended, until_job_is, while_alive};
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ on_both_stores! {
     a_holder_that_fell_silent_while_the_server_was_down_is_lost,
 }
 
-const SWEEP: [&str; 4] = ["--sweep-interval", "100ms", "--startup-grace", "0s"];
+const SWEEP: [&str; 3] = [SWEEP_OFTEN, "--startup-grace", "0s"];
 
 async fn start(kind: StoreKind, flags: &[&str]) -> TestApp {
     TestApp::start_with(kind, &[&SWEEP, flags].concat()).await
@@ -267,7 +267,7 @@ async fn a_claim_without_a_start_of_a_holder_that_cannot_fence_is_lost(kind: Sto
 
 async fn a_restart_gives_everybody_time_to_speak(kind: StoreKind) {
     let store = Store::create(kind).await;
-    let flags = ["--lease", "5s", "--sweep-interval", "100ms", "--startup-grace", "20s"];
+    let flags = ["--lease", "5s", SWEEP_OFTEN, "--startup-grace", "20s"];
     let server = Server::start(&store, &flags).await;
     let api = server.client();
     let job = new_job(&api).await;
@@ -293,7 +293,7 @@ async fn a_restart_gives_everybody_time_to_speak(kind: StoreKind) {
 
 async fn a_holder_that_fell_silent_while_the_server_was_down_is_lost(kind: StoreKind) {
     let store = Store::create(kind).await;
-    let flags = ["--lease", "1s", "--sweep-interval", "100ms"];
+    let flags = ["--lease", "1s", SWEEP_OFTEN];
     let server = Server::start(&store, &flags).await;
     let api = server.client();
     let job = new_job(&api).await;

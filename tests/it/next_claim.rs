@@ -8,11 +8,12 @@ use futures_util::future::{join, join_all};
 use reqwest::Method;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{
     failure, history, id, launched, micros, new_demanding_pipeline, new_job, new_pipeline, new_pipeline_with,
     pipeline, success,
 };
-use rivet_tests::server::{Server, TestApp};
+use rivet_tests::server::{SWEEP_OFTEN, Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{list, recorded};
 use rivet_tests::wait::{eventually, until_counted};
@@ -151,9 +152,9 @@ async fn a_runner_that_registers_anew_while_it_waits_is_given_what_it_can_do_now
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_runner_that_registers_anew_at_another_replica_is_given_what_it_can_do_now() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
-    register_anew(&one.client(), &other.client()).await;
+    let replicas = Replicas::start(&[]).await;
+    let [one, other] = replicas.clients();
+    register_anew(&one, &other).await;
 }
 
 /// Two runners wait at one replica, and register again, perhaps at another one.
@@ -285,9 +286,8 @@ async fn each_job_goes_to_one_of_many_waiting_runners(kind: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_job_goes_to_one_of_many_runners_that_wait_at_two_replicas() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
-    serve_many(&[one.client(), other.client()]).await;
+    let replicas = Replicas::start(&[]).await;
+    serve_many(&replicas.clients()).await;
 }
 
 /// Twenty runners wait and twelve jobs come: each job is claimed once, and the other runners wait until theirs come.
@@ -372,7 +372,7 @@ async fn a_wait_that_ends_loses_no_job(kind: StoreKind) {
 }
 
 async fn a_waiting_runner_is_online(kind: StoreKind) {
-    let flags = ["--runner-offline-after", "8s", "--sweep-interval", "100ms", "--lease", "8s"];
+    let flags = ["--runner-offline-after", "8s", SWEEP_OFTEN, "--lease", "8s"];
     let app = TestApp::start_with(kind, &flags).await;
     let api = app.client();
     api.claim_next("r", 20_000).await.expect(204);

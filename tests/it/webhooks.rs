@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::receiver::{Received, Receiver};
-use rivet_tests::sample::{UNKNOWN, id, launched, new_ended_job, new_job, new_pipeline, success};
+use rivet_tests::replicas::Replicas;
+use rivet_tests::sample::{
+    UNKNOWN, WEBHOOK_SECRET, id, launched, new_ended_job, new_job, new_pipeline, success,
+};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{events, recorded};
@@ -30,11 +33,10 @@ on_both_stores! {
     what_is_no_webhook_is_refused,
 }
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ALLOW: &str = "--allow-private-webhooks";
 
 fn webhook(receiver: &Receiver, more: &Value) -> Value {
-    let mut body = json!({"url": receiver.url("/hook?tenant=1"), "secret": SECRET});
+    let mut body = json!({"url": receiver.url("/hook?tenant=1"), "secret": WEBHOOK_SECRET});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body
 }
@@ -54,6 +56,15 @@ async fn arrivals(receiver: &Receiver, count: usize) -> Vec<Received> {
 
 async fn status(api: &Client, webhook: &str, status: &str) -> Value {
     until_shown(api, &format!("/api/webhooks/{webhook}"), "status", status).await
+}
+
+/// Its deliveries, once one has failed.
+async fn failing(api: &Client, webhook: &str) -> Value {
+    eventually("a failure", async || {
+        let deliveries = deliveries(api, webhook).await;
+        (deliveries["failures"].as_u64()? > 0).then_some(deliveries)
+    })
+    .await
 }
 
 async fn every_wanted_event_is_delivered_in_order(kind: StoreKind) {
@@ -110,7 +121,7 @@ fn signature(id: &str, timestamp: &str, body: &str) -> String {
     use base64::Engine as _;
     use hmac::{Hmac, Mac};
     let base64 = base64::engine::general_purpose::STANDARD;
-    let key = base64.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
+    let key = base64.decode(WEBHOOK_SECRET.strip_prefix("whsec_").unwrap()).unwrap();
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
     mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
     format!("v1,{}", base64.encode(mac.finalize().into_bytes()))
@@ -146,11 +157,7 @@ async fn a_failed_delivery_is_repeated_before_the_next_one(kind: StoreKind) {
     for _ in 0..2 {
         launched(&api, &pipeline).await;
     }
-    let failing = eventually("the failure to be told", async || {
-        let told = deliveries(&api, &webhook).await;
-        (told["failures"].as_u64()? > 0).then_some(told)
-    })
-    .await;
+    let failing = failing(&api, &webhook).await;
     assert!(failing["failing_since"].is_string() && failing["next_attempt_at"].is_string(), "{failing}");
     let first = failing["attempts"].as_array().unwrap().last().unwrap();
     assert_eq!(
@@ -217,18 +224,14 @@ async fn private_addresses_are_refused(kind: StoreKind) {
     let receiver = Receiver::start().await;
     let port = receiver.address().rsplit(':').next().unwrap();
     for host in ["127.0.0.1", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "10.1.2.3", "169.254.169.254"] {
-        let body = json!({"url": format!("http://{host}:{port}/"), "secret": SECRET});
+        let body = json!({"url": format!("http://{host}:{port}/"), "secret": WEBHOOK_SECRET});
         api.post("/api/webhooks", &body).await.expect_refusal(422, "private_address");
     }
     // A host name is checked at the delivery, when it is resolved.
-    let body = json!({"url": format!("http://localhost:{port}/"), "secret": SECRET});
+    let body = json!({"url": format!("http://localhost:{port}/"), "secret": WEBHOOK_SECRET});
     let webhook = id(&api.post("/api/webhooks", &body).await.expect(201));
     new_job(&api).await;
-    let failing = eventually("the failure to be told", async || {
-        let told = deliveries(&api, &webhook).await;
-        (told["failures"].as_u64()? > 0).then_some(told)
-    })
-    .await;
+    let failing = failing(&api, &webhook).await;
     let error = failing["attempts"][0]["error"].as_str().unwrap();
     assert!(error.contains("localhost has no public address"), "{error}");
     assert!(receiver.received().is_empty());
@@ -343,22 +346,22 @@ async fn what_is_no_webhook_is_refused(kind: StoreKind) {
     let url = "https://example.com/hook";
     for (body, code) in [
         (json!({"url": url}), "invalid_body"),
-        (json!({"url": "example.com", "secret": SECRET}), "invalid_webhook"),
-        (json!({"url": "ftp://example.com/", "secret": SECRET}), "invalid_webhook"),
-        (json!({"url": "https://user:word@example.com/", "secret": SECRET}), "invalid_webhook"),
-        (json!({"url": format!("{url}{}", "x".repeat(2_048)), "secret": SECRET}), "invalid_webhook"),
+        (json!({"url": "example.com", "secret": WEBHOOK_SECRET}), "invalid_webhook"),
+        (json!({"url": "ftp://example.com/", "secret": WEBHOOK_SECRET}), "invalid_webhook"),
+        (json!({"url": "https://user:word@example.com/", "secret": WEBHOOK_SECRET}), "invalid_webhook"),
+        (json!({"url": format!("{url}{}", "x".repeat(2_048)), "secret": WEBHOOK_SECRET}), "invalid_webhook"),
         (json!({"url": url, "secret": "swordfish"}), "invalid_webhook"),
-        (json!({"url": url, "secret": SECRET, "types": ["job.finished"]}), "invalid_webhook"),
-        (json!({"url": url, "secret": SECRET, "after": 1_000_000}), "invalid_webhook"),
-        (json!({"url": url, "secret": SECRET, "batch_size": 0}), "invalid_webhook"),
-        (json!({"url": url, "secret": SECRET, "batch_size": 257}), "invalid_webhook"),
-        (json!({"url": url, "secret": SECRET, "pipeline_id": "x"}), "invalid_body"),
+        (json!({"url": url, "secret": WEBHOOK_SECRET, "types": ["job.finished"]}), "invalid_webhook"),
+        (json!({"url": url, "secret": WEBHOOK_SECRET, "after": 1_000_000}), "invalid_webhook"),
+        (json!({"url": url, "secret": WEBHOOK_SECRET, "batch_size": 0}), "invalid_webhook"),
+        (json!({"url": url, "secret": WEBHOOK_SECRET, "batch_size": 257}), "invalid_webhook"),
+        (json!({"url": url, "secret": WEBHOOK_SECRET, "pipeline_id": "x"}), "invalid_body"),
     ] {
         let refused = api.post("/api/webhooks", &body).await;
         refused.expect_refusal(422, code);
         assert!(!refused.text.contains("swordfish"), "{}", refused.text);
     }
-    let of_unknown = json!({"url": url, "secret": SECRET, "pipeline_id": UNKNOWN});
+    let of_unknown = json!({"url": url, "secret": WEBHOOK_SECRET, "pipeline_id": UNKNOWN});
     api.post("/api/webhooks", &of_unknown).await.expect_refusal(404, "pipeline_not_found");
     let resume = format!("/api/webhooks/{UNKNOWN}/resume");
     api.post(&resume, &Value::Null).await.expect_refusal(404, "webhook_not_found");
@@ -366,9 +369,8 @@ async fn what_is_no_webhook_is_refused(kind: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_replica_takes_deliveries_over() {
-    let store = Store::create(StoreKind::Postgres).await;
+    let Replicas { store: _store, one, other } = Replicas::start(&[ALLOW]).await;
     let receiver = Receiver::start().await;
-    let (one, other) = (Server::start(&store, &[ALLOW]).await, Server::start(&store, &[ALLOW]).await);
     create(&other.client(), &receiver, &json!({})).await;
     let head = events(&other.client()).await.len();
     new_ended_job(&other.client()).await;

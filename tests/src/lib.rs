@@ -2,7 +2,7 @@
 //! and a client that speaks as Rivet's runners and CLI do.
 //!
 //! - [`postgres`]: a throwaway PostgreSQL; [`store`]: a database of either kind, fresh for each test;
-//! - [`server`]: the real program over a store; [`address`]: an address for servers that run one after the other;
+//! - [`server`]: the real program over a store; [`replicas`]: two of them over one PostgreSQL; [`address`]: an address for servers that run one after the other;
 //!   [`local_server`]: a server in the process of the test, whose clock the test sets;
 //! - [`program`]: the other commands of the program; [`runner`]: its reference runner; [`process`]: the log and the read
 //!   models of a process, without HTTP;
@@ -34,6 +34,7 @@ pub mod postgres;
 pub mod process;
 pub mod program;
 pub mod receiver;
+pub mod replicas;
 pub mod runner;
 pub mod sample;
 pub mod server;

@@ -38,6 +38,9 @@ pub fn entry(message: &str) -> Value {
 /// An id that nothing has.
 pub const UNKNOWN: &str = "00000000-0000-7000-8000-000000000000";
 
+/// The secret of a webhook.
+pub const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 /// A new pipeline; its id.
 pub async fn new_pipeline(client: &Client) -> String {
     id(&client.create_pipeline(&pipeline("build")).await.expect(200))

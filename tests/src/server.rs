@@ -23,6 +23,9 @@ const FREE_PORT: &str = "127.0.0.1:0";
 /// The `--read-wait` of servers under test: far longer than a busy machine pauses.
 pub const READ_WAIT: Duration = Duration::from_mins(1);
 
+/// A flag for tests of what the reconcilers do: they run ten times a second.
+pub const SWEEP_OFTEN: &str = "--sweep-interval=100ms";
+
 /// Settings with which a machine that pauses for a while changes no answer; a test may override them with its own
 /// flags.
 fn patience() -> [(&'static str, String); 2] {

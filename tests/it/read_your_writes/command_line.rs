@@ -2,10 +2,9 @@
 
 use rivet_tests::client::Client;
 use rivet_tests::program::{client_command, finish, printed, spawn};
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{failure, new_pipeline, success};
-use rivet_tests::server::Server;
 use rivet_tests::splitting_proxy;
-use rivet_tests::store::{Store, StoreKind};
 use serde_json::Value;
 
 /// How often all of it is done, with the leader and with the other replica as the one that is read.
@@ -13,8 +12,7 @@ const ROUNDS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_sees_what_another_replica_recorded() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let (leader, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
+    let Replicas { store: _store, one: leader, other } = Replicas::start(&[]).await;
     let api = leader.client();
     let pipeline = new_pipeline(&api).await;
     let balancers =
