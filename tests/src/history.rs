@@ -1,6 +1,7 @@
 //! Generated histories of pipelines, runners and jobs in which everything occurs that can happen to them. The same
 //! seed gives the same history.
 
+mod attempt;
 mod generator;
 mod jobs;
 
@@ -19,7 +20,8 @@ pub use generator::Generator;
 /// The events of one stream, in order.
 pub type Stream = (StreamId, Vec<Event>);
 
-/// The streams of a history of that many jobs: those of pipelines and runners, then those of the jobs and of their logs.
+/// The streams of a history of that many jobs: those of pipelines and runners, then those of the jobs and of their
+/// logs.
 pub fn streams(seed: u64, jobs: usize) -> Vec<Stream> {
     let mut generator = Generator::new(seed);
     let mut streams = generator.pipelines_and_runners();
@@ -37,8 +39,8 @@ pub fn unreadable(event_type: &str) -> Event {
     })
 }
 
-/// Appends streams from their beginnings, many at once, `step` events of each at a time. As in a real history, the log of
-/// a job begins after the job.
+/// Appends streams from their beginnings, many at once, `step` events of each at a time. As in a real history, the log
+/// of a job begins after the job.
 pub async fn append_all(log: &dyn EventLog, streams: &[Stream], step: usize) {
     let is_log = |(stream, _): &Stream| stream.kind == StreamType::JobLog;
     for some in streams.chunks(64) {

@@ -2,8 +2,9 @@
 //! and a client that speaks as Rivet's runners and CLI do.
 //!
 //! - [`postgres`]: a throwaway PostgreSQL; [`store`]: a database of either kind, fresh for each test;
-//! - [`server`]: the real program over a store; [`replicas`]: two of them over one PostgreSQL; [`address`]: an address for servers that run one after the other;
-//!   [`local_server`]: a server in the process of the test, whose clock the test sets;
+//! - [`server`]: the real program over a store; [`replicas`]: two of them over one PostgreSQL; [`address`]: an address
+//!   for servers that run one after the other; [`local_server`]: a server in the process of the test, whose clock the
+//!   test sets;
 //! - [`program`]: the other commands of the program; [`runner`]: its reference runner; [`process`]: the log and the read
 //!   models of a process, without HTTP;
 //! - [`client`]: the use cases over HTTP; [`sse`]: its event streams; [`receiver`]: a receiver of webhooks;

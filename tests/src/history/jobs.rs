@@ -1,16 +1,12 @@
 //! The generator of jobs and of their logs.
 
-use chrono::{DateTime, TimeDelta, Utc};
-use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
-use rivet_events::job::{
-    Concurrency, ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent,
-    JobLaunched, JobLeaseExpired, JobLeaseShown, JobReportRefused, JobRequeued, JobResult, JobStarted,
-    JobStatus, JobTimedOut, RequeueCause,
-};
+use rivet_events::id::{JobId, LeaseId, PipelineId};
+use rivet_events::job::{Concurrency, JobEvent, JobLaunched};
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use rivet_events::pipeline::ConcurrencyPolicy;
 use rivet_events::{Event, StreamId};
 
+use super::attempt::Attempt;
 use super::{Generator, Stream};
 
 impl Generator {
@@ -122,139 +118,4 @@ impl Generator {
             appended_at,
         }
     }
-}
-
-/// What the events of one attempt have in common.
-struct Attempt {
-    job_id: JobId,
-    pipeline_id: PipelineId,
-    runner_id: RunnerId,
-    lease_id: LeaseId,
-    number: u32,
-}
-
-impl Attempt {
-    fn claimed(&self, fencing: bool, at: DateTime<Utc>) -> JobEvent {
-        JobEvent::Claimed(JobClaimed {
-            job_id: self.job_id,
-            pipeline_id: self.pipeline_id,
-            runner_id: self.runner_id.clone(),
-            attempt: self.number,
-            lease_id: self.lease_id,
-            fencing,
-            request_key: None,
-            ready_at: None,
-            claimed_at: at,
-        })
-    }
-
-    fn lease_shown(&self, at: DateTime<Utc>) -> JobEvent {
-        JobEvent::LeaseShown(JobLeaseShown {
-            job_id: self.job_id,
-            pipeline_id: self.pipeline_id,
-            runner_id: self.runner_id.clone(),
-            attempt: self.number,
-            shown_at: at,
-        })
-    }
-
-    fn started(&self, at: DateTime<Utc>) -> JobEvent {
-        JobEvent::Started(JobStarted {
-            job_id: self.job_id,
-            pipeline_id: self.pipeline_id,
-            runner_id: self.runner_id.clone(),
-            attempt: self.number,
-            fencing: true,
-            started_at: at,
-        })
-    }
-
-    fn report_refused(&self, at: DateTime<Utc>) -> JobEvent {
-        JobEvent::ReportRefused(JobReportRefused {
-            job_id: self.job_id,
-            pipeline_id: self.pipeline_id,
-            lease_id: LeaseId::generate(),
-            status: JobStatus::Failed,
-            result: Some(result(false)),
-            refused_at: at,
-        })
-    }
-
-    fn cancel_requested(&self, force: bool, at: DateTime<Utc>) -> JobEvent {
-        JobEvent::CancelRequested(JobCancelRequested {
-            job_id: self.job_id,
-            pipeline_id: self.pipeline_id,
-            runner_id: self.runner_id.clone(),
-            reason: None,
-            force,
-            requested_at: at,
-        })
-    }
-
-    fn cancelled(&self, at: DateTime<Utc>) -> JobEvent {
-        JobEvent::Cancelled(JobCancelled {
-            job_id: self.job_id,
-            pipeline_id: self.pipeline_id,
-            runner_id: Some(self.runner_id.clone()),
-            attempt: self.number,
-            result: None,
-            reason: Some("asked".to_owned()),
-            cancelled_at: at,
-        })
-    }
-
-    fn timed_out(&self, at: DateTime<Utc>) -> JobEvent {
-        JobEvent::TimedOut(JobTimedOut {
-            job_id: self.job_id,
-            pipeline_id: self.pipeline_id,
-            runner_id: Some(self.runner_id.clone()),
-            attempt: self.number,
-            result: None,
-            reason: "run_timeout".to_owned(),
-            timed_out_at: at,
-        })
-    }
-
-    fn lease_expired(&self, at: DateTime<Utc>) -> JobEvent {
-        JobEvent::LeaseExpired(JobLeaseExpired {
-            job_id: self.job_id,
-            pipeline_id: self.pipeline_id,
-            runner_id: self.runner_id.clone(),
-            attempt: self.number,
-            lease_id: self.lease_id,
-            cause: ExpiryCause::Silent,
-            expired_at: at,
-        })
-    }
-
-    fn requeued(&self, needs_fencing: bool, at: DateTime<Utc>) -> JobEvent {
-        JobEvent::Requeued(JobRequeued {
-            job_id: self.job_id,
-            pipeline_id: self.pipeline_id,
-            runner_id: self.runner_id.clone(),
-            attempt: self.number,
-            cause: RequeueCause::RunnerLost,
-            result: None,
-            needs_fencing,
-            due_at: at + TimeDelta::seconds(2),
-            requeued_at: at,
-        })
-    }
-
-    fn completed(&self, at: DateTime<Utc>) -> JobEvent {
-        JobEvent::Completed(JobCompleted {
-            job_id: self.job_id,
-            pipeline_id: self.pipeline_id,
-            runner_id: self.runner_id.clone(),
-            attempt: self.number,
-            status: JobStatus::Succeeded,
-            result: Some(result(true)),
-            reason: None,
-            completed_at: at,
-        })
-    }
-}
-
-fn result(success: bool) -> JobResult {
-    JobResult { success, exit_code: i32::from(!success), output: Some("\0".into()), error_message: None }
 }
