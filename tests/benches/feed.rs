@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use rivet_tests::followers::{Seen, Target, follow, live};
 use rivet_tests::receiver::{Received, Receiver};
-use rivet_tests::sample::new_pipeline;
+use rivet_tests::sample::{WEBHOOK_SECRET, new_pipeline};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::head;
@@ -26,7 +26,6 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const FLAGS: [&str; 3] = ["--allow-private-webhooks", "--log-filter", "warn"];
 /// Longest wait for the webhook after the load.
 const PATIENCE: Duration = Duration::from_mins(5);
@@ -52,8 +51,7 @@ async fn measure(kind: StoreKind, store: &Store, rate: u32, load: Duration, foll
     let server = Server::start(store, &FLAGS).await;
     let target = Target::new(server.client());
     let receiver = Receiver::start().await;
-    let webhook =
-        json!({"url": receiver.url("/"), "secret": SECRET, "types": ["job.launched", "job.completed"]});
+    let webhook = json!({"url": receiver.url("/"), "secret": WEBHOOK_SECRET, "types": ["job.launched", "job.completed"]});
     target.client().post("/api/webhooks", &webhook).await.expect(201);
     let pipeline = new_pipeline(&target.client()).await;
 
@@ -132,7 +130,8 @@ fn lags(readers: &[&Seen], head: u64) -> (f64, f64) {
 /// Events a second that are delivered to a new webhook, from the first one to `head`.
 async fn pace(server: &Server, head: u64, batch_size: &Value) -> f64 {
     let receiver = Receiver::start().await;
-    let webhook = json!({"url": receiver.url("/"), "secret": SECRET, "after": 0, "batch_size": batch_size});
+    let webhook =
+        json!({"url": receiver.url("/"), "secret": WEBHOOK_SECRET, "after": 0, "batch_size": batch_size});
     let began = Instant::now();
     server.client().post("/api/webhooks", &webhook).await.expect(201);
     let last = |delivery: Received| {

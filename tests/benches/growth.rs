@@ -24,8 +24,9 @@ use rivet_events::log::{self, Append, EventLog, LogSettings, StreamWrite};
 use rivet_events::{Event, Metadata, StreamId, Version};
 use rivet_projections::ReadModels;
 use rivet_tests::life::{claimed, completed, launched, logged, started};
+use rivet_tests::program;
 use rivet_tests::sample::new_pipeline;
-use rivet_tests::server::{Server, program};
+use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
@@ -164,9 +165,9 @@ async fn pages(kind: StoreKind, server: &Server, pipeline: String) {
 
 /// Measures the load of eight workers for ten seconds.
 fn load(server: &Server) -> Value {
-    let mut bench = Command::new(program());
+    let mut bench = Command::new(program::path());
     bench.args(["bench", "--json", "--workers", "8", "--duration", "10s"]);
-    bench.args(["--server", &format!("http://{}", server.address())]);
+    bench.args(["--server", server.url()]);
     bench.args(["--pid", &server.pid().as_raw_nonzero().to_string()]);
     let output = bench.output().unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use rivet_events::log::{self, LogSettings};
 use rivet_projections::ReadModels;
-use rivet_tests::history::{Storyteller, tell};
+use rivet_tests::history::{Generator, append};
 use rivet_tests::store::{Store, StoreKind};
 use tokio_util::sync::CancellationToken;
 
@@ -40,11 +40,11 @@ async fn measure(kind: StoreKind, events: u64) {
     let run = read_models.run(shutdown.clone());
     let work = async {
         let started = Instant::now();
-        let mut teller = Storyteller::new(1);
-        join_all(teller.stage().iter().map(|story| tell(&*log, story, 1))).await;
+        let mut generator = Generator::new(1);
+        join_all(generator.pipelines_and_runners().iter().map(|stream| append(&*log, stream, 1))).await;
         while log.watch().borrow().0 < events {
-            let jobs: Vec<_> = (0..WRITERS).flat_map(|_| teller.job()).collect();
-            join_all(jobs.iter().map(|story| tell(&*log, story, 1))).await;
+            let jobs: Vec<_> = (0..WRITERS).flat_map(|_| generator.job()).collect();
+            join_all(jobs.iter().map(|stream| append(&*log, stream, 1))).await;
         }
         let head = log.head().await.unwrap();
         println!("{kind:?}: {head} events appended and followed at {:.0}/s", rate(head.0, started));
@@ -52,8 +52,8 @@ async fn measure(kind: StoreKind, events: u64) {
         println!("{kind:?}: read models at head, {:.0}/s", rate(head.0, started));
 
         let mut waits = Vec::with_capacity(READS);
-        for story in (0..READS).flat_map(|_| teller.job()) {
-            tell(&*log, &story, 1000).await;
+        for stream in (0..READS).flat_map(|_| generator.job()) {
+            append(&*log, &stream, 1000).await;
             let started = Instant::now();
             let head = *log.watch().borrow();
             assert!(read_models.wait_for(head, LONG).await);

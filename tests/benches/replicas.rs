@@ -23,8 +23,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rivet_tests::program;
 use rivet_tests::sample::new_pipeline;
-use rivet_tests::server::program;
 use rivet_tests::store::{Store, StoreKind};
 
 use dice::Dice;
@@ -61,7 +61,8 @@ async fn main() {
     journal.assert_kept(&fleet.client(0)).await;
     println!("nothing that was acknowledged is lost; every attempt had one holder, every job one end");
     fleet.terminate().await;
-    let verified = Command::new(program()).args(["verify", "--database-url", store.url()]).output().unwrap();
+    let verified =
+        Command::new(program::path()).args(["verify", "--database-url", store.url()]).output().unwrap();
     println!("verify: {}, {}", verified.status, String::from_utf8_lossy(&verified.stdout).trim());
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
 }

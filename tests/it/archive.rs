@@ -16,8 +16,8 @@ use rivet_tests::verify::{list, rebuild_all, recorded};
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
-use self::place::{ARCHIVE, Place, assert_archived, new_logged_job, said, tell_stories};
-use crate::cli::{json_lines, printed, run_on};
+use self::place::{ARCHIVE, Place, append_streams, assert_archived, new_logged_job, said};
+use rivet_tests::program::{json_lines, printed, run_on};
 
 on_both_stores! {
     an_archived_log_is_read_as_before,
@@ -206,7 +206,7 @@ async fn all_logs(client: &Client) -> Vec<(String, String)> {
 
 async fn an_archiver_that_is_killed_is_succeeded(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 4_000).await;
+    append_streams(&place, 4_000).await;
     let server = place.server(&["--log-grace", "1s"]).await;
     let client = server.client();
     let before = all_logs(&client).await;
@@ -232,7 +232,7 @@ async fn an_archiver_that_is_killed_is_succeeded(kind: StoreKind) {
 
 async fn a_server_archives_by_itself(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 50).await;
+    append_streams(&place, 50).await;
     let server = place.server(&[]).await;
     let before = all_logs(&server.client()).await;
     server.terminate().await;

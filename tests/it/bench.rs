@@ -1,16 +1,16 @@
 //! The load tool: its figures add up, it leaves nothing behind, and it reports a server that fails.
 
-use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use rivet_tests::on_both_stores;
+use rivet_tests::program::{client_command, finish, spawn};
 use rivet_tests::sample::UNKNOWN;
-use rivet_tests::server::{TestApp, program};
+use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -20,21 +20,8 @@ const LIFECYCLES: u64 = 12;
 /// How long the first jobs may take. Generous: only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-fn bench(address: &str, args: &[&str]) -> Child {
-    bench_at(&format!("http://{address}"), args)
-}
-
-fn bench_at(server: &str, args: &[&str]) -> Child {
-    let mut command = Command::new(program());
-    command.args(["bench", "--json"]).args(args);
-    command.env_clear().env("RIVET_SERVER", server).kill_on_drop(true);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("the program is built beside its tests")
-}
-
-async fn finish(mut process: Child) -> Output {
-    let _open_until_it_ends = process.stdin.take();
-    process.wait_with_output().await.expect("it is our child")
+fn bench(server: &str, args: &[&str]) -> Child {
+    spawn(&mut client_command(server, &[&["bench", "--json"], args].concat()))
 }
 
 /// The JSON report of a run that ended with this exit code.
@@ -68,7 +55,7 @@ async fn the_figures_add_up(kind: StoreKind, dialect: &str) {
     let load = ["--dialect", dialect, "--lifecycles", "12", "--workers", "3", "--pid", &pid];
     let logs = ["--log-batches", "2", "--log-entries", "5", "--entry-bytes", "40"];
     let beside = ["--pollers", "4", "--poll-interval", "40ms", "--followers", "4"];
-    let process = bench(app.server.address(), &[&load[..], &logs, &beside].concat());
+    let process = bench(app.server.url(), &[&load[..], &logs, &beside].concat());
     let report = report(process, 0).await;
 
     assert_eq!(report["lifecycles"]["completed"], LIFECYCLES, "{report}");
@@ -113,7 +100,7 @@ async fn the_figures_add_up(kind: StoreKind, dialect: &str) {
 async fn a_schedule_is_kept(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let args = ["--rate", "40", "--lifecycles", "8", "--workers", "8"];
-    let report = report(bench(app.server.address(), &args), 0).await;
+    let report = report(bench(app.server.url(), &args), 0).await;
     assert_eq!(report["schedule"]["arrivals"], 8, "{report}");
     assert_eq!(figures(&report, "lifecycle").unwrap()["count"], 8);
     // Eight jobs start within seven intervals of 25 ms, minus the delay of the first one.
@@ -123,7 +110,7 @@ async fn a_schedule_is_kept(kind: StoreKind) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_is_interrupted_tells_what_it_has() {
     let app = TestApp::start(StoreKind::Sqlite).await;
-    let mut process = bench(app.server.address(), &["--workers", "2", "--duration", "1h", "--warm-up", "0s"]);
+    let mut process = bench(app.server.url(), &["--workers", "2", "--duration", "1h", "--warm-up", "0s"]);
     let mut said = BufReader::new(process.stderr.take().unwrap()).lines();
     let has_begun = |line: &str| line.starts_with("measuring") && !line.contains(", 0 in all");
     let begun = async { while !has_begun(&said.next_line().await.unwrap().expect("it goes on")) {} };
@@ -174,10 +161,10 @@ async fn refuse(stream: TcpStream) -> Option<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_refuses_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let mut server = JoinSet::new();
     server.spawn(refuse_jobs(listener));
-    let report = report(bench(&address, &["--lifecycles", "3", "--workers", "1"]), 1).await;
+    let report = report(bench(&url, &["--lifecycles", "3", "--workers", "1"]), 1).await;
     assert_eq!(report["errors"], json!({"launch: 503 overloaded": 3}));
     assert_eq!(report["lifecycles"]["failed"], 3);
     assert_eq!(figures(&report, "launch"), None);
@@ -186,7 +173,7 @@ async fn a_server_that_refuses_is_reported() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_cannot_begin_says_why() {
     let said = async |server: &str, args: &[&str]| {
-        let output = finish(bench_at(server, args)).await;
+        let output = finish(bench(server, args)).await;
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{output:?}");
         String::from_utf8(output.stderr).expect("it prints UTF-8")
     };

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use rivet_tests::on_both_stores;
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{
     entry, failure, history, launched, new_claimed_job, new_job, new_pipeline_with, success,
 };
-use rivet_tests::server::{Server, TestApp};
+use rivet_tests::server::{SWEEP_OFTEN, Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::{eventually, let_pass, throughout, until_job_is, while_alive};
 use serde_json::json;
@@ -21,7 +22,7 @@ on_both_stores! {
     a_cancelled_job_is_not_tried_again,
 }
 
-const SWEEP: [&str; 4] = ["--sweep-interval", "100ms", "--startup-grace", "0s"];
+const SWEEP: [&str; 3] = [SWEEP_OFTEN, "--startup-grace", "0s"];
 
 async fn start(kind: StoreKind, flags: &[&str]) -> TestApp {
     TestApp::start_with(kind, &[&SWEEP, flags].concat()).await
@@ -93,10 +94,8 @@ async fn only_force_ends_the_job_of_a_holder_that_goes_on(kind: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_that_speaks_to_another_replica_is_not_silent() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let flags = [&SWEEP[..], &["--cancel-grace", "10s"]].concat();
-    let (one, other) = (Server::start(&store, &flags).await, Server::start(&store, &flags).await);
-    let (one, other) = (one.client(), other.client());
+    let replicas = Replicas::start(&[&SWEEP[..], &["--cancel-grace", "10s"]].concat()).await;
+    let [one, other] = replicas.clients();
     let job = new_claimed_job(&one, "r").await;
     // Longer than the grace period.
     throughout(Duration::from_secs(12), async || assert!(one.heartbeat("r").await.status < 300)).await;
@@ -114,7 +113,7 @@ async fn a_holder_that_speaks_to_another_replica_is_not_silent() {
 
 async fn a_restart_takes_no_holder_for_silent(kind: StoreKind) {
     let store = Store::create(kind).await;
-    let flags = ["--sweep-interval", "100ms", "--cancel-grace", "1s"];
+    let flags = [SWEEP_OFTEN, "--cancel-grace", "1s"];
     let server = Server::start(&store, &flags).await;
     let job = new_claimed_job(&server.client(), "r").await;
     server.kill();

@@ -3,9 +3,10 @@
 use futures_util::future::join_all;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{id, launched, new_job, new_pipeline, pipeline};
-use rivet_tests::server::{Server, TestApp};
-use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::replicas::Replicas;
+use rivet_tests::sample::{launched, new_demanding_pipeline, new_job, new_pipeline};
+use rivet_tests::server::TestApp;
+use rivet_tests::store::StoreKind;
 use serde_json::json;
 
 const JOBS: usize = 50;
@@ -25,9 +26,8 @@ async fn one_of_many_racing_claims_wins(kind: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_of_many_racing_claims_wins_across_replicas() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
-    race(&[one.client(), other.client()]).await;
+    let replicas = Replicas::start(&[]).await;
+    race(&replicas.clients()).await;
 }
 
 async fn race(replicas: &[Client]) {
@@ -78,9 +78,7 @@ async fn a_key_that_is_empty_or_too_long_is_refused(kind: StoreKind) {
 async fn a_runner_must_cover_the_demands(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    let mut request = pipeline("demanding");
-    request["required_modules"] = json!(["docker", "gpu"]);
-    let pipeline = id(&api.create_pipeline(&request).await.expect(200));
+    let pipeline = new_demanding_pipeline(&api, &["docker", "gpu"]).await;
     let job = launched(&api, &pipeline).await;
     api.register("none", &[]).await.expect(200);
     api.register("some", &["docker"]).await.expect(200);

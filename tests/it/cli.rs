@@ -1,17 +1,14 @@
 //! The commands other than `serve`: what they print, and their exit codes.
 
-use std::process::{Output, Stdio};
-
 use reqwest::Method;
-use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{new_claimed_job, success};
-use rivet_tests::server::{Server, TestApp, program};
+use rivet_tests::program::{command, complaint, finish, json_lines, printed, run, run_on, spawn};
+use rivet_tests::sample::new_ended_job;
+use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
 
 on_both_stores! {
     a_replay_tells_what_each_event_changed,
@@ -21,56 +18,9 @@ on_both_stores! {
     a_store_of_another_build_is_left_alone,
 }
 
-/// The program, in an environment without settings.
-pub(crate) fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(program());
-    command.args(args).env_clear().kill_on_drop(true);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-pub(crate) async fn run(args: &[&str]) -> Output {
-    finish(&mut command(args)).await
-}
-
-pub(crate) async fn finish(command: &mut Command) -> Output {
-    let mut process = command.spawn().expect("the program is built beside its tests");
-    let _open_until_it_ends = process.stdin.take();
-    process.wait_with_output().await.expect("it is our child")
-}
-
-pub(crate) async fn run_on(store: &Store, args: &[&str]) -> Output {
-    run(&[args, &["--database-url", store.url()]].concat()).await
-}
-
-/// What a successful command printed.
-pub(crate) fn printed(output: &Output) -> &str {
-    assert!(output.status.success(), "{output:?}");
-    str::from_utf8(&output.stdout).expect("it prints UTF-8")
-}
-
-/// What a command printed to stderr, after it ended with this exit code.
-pub(crate) fn complaint(output: &Output, code: i32) -> &str {
-    assert_eq!(output.status.code(), Some(code), "{output:?}");
-    assert!(output.stdout.is_empty(), "{output:?}");
-    str::from_utf8(&output.stderr).expect("it prints UTF-8")
-}
-
-pub(crate) fn json_lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect()
-}
-
-/// The id of a new job that has ended.
-async fn new_finished_job(client: &Client) -> String {
-    let job = new_claimed_job(client, "r1").await;
-    client.set_status(&job, "Running").await.expect(204);
-    client.complete(&job, &success()).await.expect(204);
-    job
-}
-
 async fn a_replay_tells_what_each_event_changed(kind: StoreKind) {
     let app = TestApp::start(kind).await;
-    let job = new_finished_job(&app.client()).await;
+    let job = new_ended_job(&app.client()).await;
 
     let replay = run_on(&app.store, &["replay", &format!("job/{job}")]).await;
     let (mut events, mut states) = (Vec::new(), Vec::new());
@@ -102,7 +52,7 @@ async fn a_replay_tells_what_each_event_changed(kind: StoreKind) {
 
 async fn the_events_of_the_log_are_those_of_the_api(kind: StoreKind) {
     let app = TestApp::start(kind).await;
-    new_finished_job(&app.client()).await;
+    new_ended_job(&app.client()).await;
     let of_api = app.client().get("/api/events").await.expect(200)["events"].clone();
 
     let list = run_on(&app.store, &["events", "list", "--json"]).await;
@@ -127,10 +77,8 @@ async fn the_events_of_the_log_are_those_of_the_api(kind: StoreKind) {
 async fn a_tail_shows_what_happens_after_it_began(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let before = app.client().register("early", &[]).await.position();
-    let mut tail = command(&["events", "tail", "--json", "--limit", "2", "--database-url", app.store.url()])
-        .args(["--after", &before.to_string()])
-        .spawn()
-        .expect("the program is built beside its tests");
+    let tail = ["events", "tail", "--json", "--limit", "2", "--database-url", app.store.url()];
+    let mut tail = spawn(command(&tail).args(["--after", &before.to_string()]));
     let mut lines = BufReader::new(tail.stdout.take().expect("it is piped")).lines();
     for runner in ["r1", "r2"] {
         app.client().register(runner, &[]).await.expect(200);
@@ -143,7 +91,7 @@ async fn a_tail_shows_what_happens_after_it_began(kind: StoreKind) {
 
 async fn a_damaged_read_model_is_found_and_rebuilt(kind: StoreKind) {
     let app = TestApp::start(kind).await;
-    let job = new_finished_job(&app.client()).await;
+    let job = new_ended_job(&app.client()).await;
     app.client().job(&job).await.expect(200);
     let verified = run_on(&app.store, &["verify"]).await;
     assert!(printed(&verified).starts_with("verified "), "{verified:?}");
@@ -227,7 +175,7 @@ async fn every_command_explains_itself_within_the_terminal() {
     ]) {
         let words: Vec<&str> = ["help"].into_iter().chain(name.split(' ')).collect();
         for columns in [80, 100] {
-            let help = finish(command(&words).env("COLUMNS", columns.to_string())).await;
+            let help = finish(spawn(command(&words).env("COLUMNS", columns.to_string()))).await;
             let widest = printed(&help).lines().map(|line| line.chars().count()).max();
             assert!(widest <= Some(columns), "{name}: {widest:?}");
         }
@@ -238,7 +186,7 @@ async fn every_command_explains_itself_within_the_terminal() {
 async fn settings_come_from_the_environment_and_stay_out_of_the_help() {
     let secret = "postgres://rivet:s3cret@127.0.0.1:1/rivet";
     for args in [&["serve", "--help"][..], &["events", "list", "--help"], &["events", "list"]] {
-        let output = finish(command(args).env("RIVET_DATABASE_URL", secret)).await;
+        let output = finish(spawn(command(args).env("RIVET_DATABASE_URL", secret))).await;
         assert!(!format!("{output:?}").contains("s3cret"), "{output:?}");
         assert_eq!(output.status.success(), args.contains(&"--help"));
         // No server listens there.
@@ -305,9 +253,8 @@ async fn a_runner_without_a_place_to_work_does_not_begin() {
 async fn a_reader_that_has_seen_enough_is_no_error() {
     let store = Store::create(StoreKind::Sqlite).await;
     let server = Server::start(&store, &[]).await;
-    new_finished_job(&server.client()).await;
-    let mut list = command(&["events", "list", "--database-url", store.url()]);
-    let mut list = list.spawn().expect("the program is built beside its tests");
+    new_ended_job(&server.client()).await;
+    let mut list = spawn(&mut command(&["events", "list", "--database-url", store.url()]));
     drop(list.stdout.take());
     let output = list.wait_with_output().await.expect("it ends");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
@@ -336,8 +283,8 @@ async fn options_that_contradict_one_another_are_a_wrong_command_line() {
 #[tokio::test]
 async fn a_variable_that_is_empty_counts_as_not_set() {
     let mut command = command(&["events", "list", "--database-url", "sqlite://of nobody.db"]);
-    let empty = finish(command.env("RIVET_ARCHIVE_URL", "")).await;
+    let empty = finish(spawn(command.env("RIVET_ARCHIVE_URL", ""))).await;
     assert!(complaint(&empty, 1).contains("of nobody.db"), "{empty:?}");
-    let wrong = finish(command.env("RIVET_ARCHIVE_URL", "nowhere")).await;
+    let wrong = finish(spawn(command.env("RIVET_ARCHIVE_URL", "nowhere"))).await;
     assert!(complaint(&wrong, 2).contains("nowhere"), "{wrong:?}");
 }

@@ -5,7 +5,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
     failure, history, launched, new_job, new_pipeline, new_pipeline_with, pipeline, success,
 };
-use rivet_tests::server::{Server, TestApp};
+use rivet_tests::server::{SWEEP_OFTEN, Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::{eventually, until_ended, while_alive};
 use serde_json::{Value, json};
@@ -18,8 +18,6 @@ on_both_stores! {
     deadlines_hold_over_a_restart,
 }
 
-const SWEEP: [&str; 2] = ["--sweep-interval", "100ms"];
-
 async fn timed_out(api: &Client, job: &str) -> Value {
     let ended = until_ended(api, job).await;
     assert_eq!(ended["status"], "TimedOut");
@@ -28,7 +26,7 @@ async fn timed_out(api: &Client, job: &str) -> Value {
 }
 
 async fn a_job_that_nobody_takes_times_out(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[&SWEEP[..], &["--queue-timeout", "2s"]].concat()).await;
+    let app = TestApp::start_with(kind, &[SWEEP_OFTEN, "--queue-timeout", "2s"]).await;
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
     let abandoned = launched(&api, &pipeline).await;
@@ -45,7 +43,7 @@ async fn a_job_that_nobody_takes_times_out(kind: StoreKind) {
 }
 
 async fn a_job_that_runs_too_long_times_out(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[&SWEEP[..], &["--run-timeout", "1s"]].concat()).await;
+    let app = TestApp::start_with(kind, &[SWEEP_OFTEN, "--run-timeout", "1s"]).await;
     let api = app.client();
     let pipeline = new_pipeline_with(&api, &json!({})).await;
     let job = launched(&api, &pipeline).await;
@@ -58,7 +56,7 @@ async fn a_job_that_runs_too_long_times_out(kind: StoreKind) {
 }
 
 async fn a_pipeline_sets_its_own_deadline(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[&SWEEP[..], &["--run-timeout", "2s"]].concat()).await;
+    let app = TestApp::start_with(kind, &[SWEEP_OFTEN, "--run-timeout", "2s"]).await;
     let api = app.client();
     let (short, long) = (json!({"timeout_seconds": 1}), json!({"timeout_seconds": 600}));
     let short = launched(&api, &new_pipeline_with(&api, &short).await).await;
@@ -87,7 +85,7 @@ async fn a_holder_may_report_a_timeout_itself(kind: StoreKind) {
 
 async fn deadlines_hold_over_a_restart(kind: StoreKind) {
     let store = Store::create(kind).await;
-    let flags = [&SWEEP[..], &["--run-timeout", "1s", "--queue-timeout", "1s"]].concat();
+    let flags = [SWEEP_OFTEN, "--run-timeout", "1s", "--queue-timeout", "1s"];
     let server = Server::start(&store, &["--sweep-interval", "1h"]).await;
     let api = server.client();
     let pipeline = new_pipeline_with(&api, &json!({})).await;

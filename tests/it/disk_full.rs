@@ -8,8 +8,9 @@ use std::process::Command;
 
 use reqwest::Method;
 use rivet_tests::client::{Answer, Client};
+use rivet_tests::program;
 use rivet_tests::sample::{entry, id, launched, new_claimed_job, new_pipeline, success};
-use rivet_tests::server::{Server, program};
+use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{list, verify};
 use rivet_tests::wait::eventually;
@@ -83,7 +84,8 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
     until_reads_are_fresh(&api, &claimed).await;
     verify(&api, &store).await;
     assert!(server.terminate().await.success());
-    let verified = Command::new(program()).args(["verify", "--database-url", store.url()]).output().unwrap();
+    let verified =
+        Command::new(program::path()).args(["verify", "--database-url", store.url()]).output().unwrap();
     assert!(verified.status.success(), "{verified:?}");
 }
 
@@ -116,7 +118,7 @@ fn events_can_be_listed(store: &Store, bytes: u64) -> bool {
     let limited = format!("trap '' XFSZ; ulimit -f {}; exec \"$@\"", bytes / 512);
     let listing = ["events", "list", "--limit", "1", "--database-url", store.url()];
     let output =
-        Command::new("sh").args(["-c", &limited, "sh"]).arg(program()).args(listing).output().unwrap();
+        Command::new("sh").args(["-c", &limited, "sh"]).arg(program::path()).args(listing).output().unwrap();
     output.status.success() && !output.stdout.is_empty()
 }
 

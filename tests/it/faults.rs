@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::{join, join_all};
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{entry, id, launched, new_job, new_pipeline, success};
-use rivet_tests::server::{Server, TestApp};
+use rivet_tests::sample::{WEBHOOK_SECRET, entry, id, launched, new_job, new_pipeline, success};
+use rivet_tests::server::{SWEEP_OFTEN, Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{events, verify};
 use rivet_tests::wait::{eventually, let_pass, throughout, until_job_is};
@@ -28,7 +28,7 @@ on_both_stores! {
 }
 
 async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
-    let flags = ["--lease", "10s", "--sweep-interval", "100ms"];
+    let flags = ["--lease", "10s", SWEEP_OFTEN];
     let app = TestApp::start_with(kind, &flags).await;
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
@@ -78,8 +78,7 @@ async fn a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded(kind: S
 async fn a_webhook_is_deleted_though_its_secret_cannot_be_yet(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-    let body = json!({"url": "https://example.com/", "secret": secret, "types": ["job.completed"]});
+    let body = json!({"url": "https://example.com/", "secret": WEBHOOK_SECRET, "types": ["job.completed"]});
     let webhook = format!("/api/webhooks/{}", id(&api.post("/api/webhooks", &body).await.expect(201)));
     refuse(kind, &app.store, "delete on webhook_deliveries", "true").await;
     api.delete(&webhook).await.expect(204);
@@ -87,7 +86,7 @@ async fn a_webhook_is_deleted_though_its_secret_cannot_be_yet(kind: StoreKind) {
 }
 
 async fn a_holder_whose_reports_cannot_be_recorded_keeps_its_job(kind: StoreKind) {
-    let flags = ["--lease", "10s", "--sweep-interval", "100ms", "--startup-grace", "0s"];
+    let flags = ["--lease", "10s", SWEEP_OFTEN, "--startup-grace", "0s"];
     let app = TestApp::start_with(kind, &flags).await;
     let api = app.client();
     let pipeline = new_pipeline(&api).await;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{entry, history, launched, new_claimed_job, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::sse::{EventStream, Message};
@@ -26,7 +27,7 @@ on_both_stores! {
 
 const STREAM: &str = "/api/events/stream";
 
-async fn live_a_life(api: &Client) -> String {
+async fn new_logged_job(api: &Client) -> String {
     let job = new_claimed_job(api, "r").await;
     api.append_logs(&job, &json!([entry("a"), entry("b")])).await.expect(201);
     api.complete(&job, &success()).await.expect(204);
@@ -40,7 +41,7 @@ fn positions(messages: &[Message]) -> Vec<u64> {
 async fn a_stream_goes_on_after_any_position(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    live_a_life(&api).await;
+    new_logged_job(&api).await;
     let head = u64::try_from(events(&api).await.len()).unwrap();
     for after in 0..head {
         let expected: Vec<u64> = (after + 1..=head).collect();
@@ -59,7 +60,7 @@ async fn a_stream_goes_on_after_any_position(kind: StoreKind) {
 async fn a_stream_without_a_start_begins_now(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    live_a_life(&api).await;
+    new_logged_job(&api).await;
     let head = u64::try_from(events(&api).await.len()).unwrap();
     let mut stream = EventStream::open(&api, STREAM).await;
     let job = new_job(&api).await;
@@ -77,7 +78,7 @@ async fn a_stream_without_a_start_begins_now(kind: StoreKind) {
 async fn a_stream_and_a_list_have_the_same_events(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    live_a_life(&api).await;
+    new_logged_job(&api).await;
     let listed = events(&api).await;
     let mut stream = EventStream::open(&api, &format!("{STREAM}?after=0")).await;
     let streamed: Vec<Value> = stream.take(listed.len()).await.iter().map(Message::json).collect();
@@ -87,8 +88,8 @@ async fn a_stream_and_a_list_have_the_same_events(kind: StoreKind) {
 async fn filters_agree_on_what_they_let_pass(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    let job = live_a_life(&api).await;
-    let other = live_a_life(&api).await;
+    let job = new_logged_job(&api).await;
+    let other = new_logged_job(&api).await;
     let pipeline = api.job(&job).await.expect(200)["pipeline_id"].as_str().unwrap().to_owned();
     let all = events(&api).await;
     let of = |wanted: &dyn Fn(&Value) -> bool| -> Vec<Value> {
@@ -202,14 +203,14 @@ async fn a_reader_goes_on_after_a_restart(kind: StoreKind) {
     let store = Store::create(kind).await;
     let server = Server::start(&store, &["--drain-timeout", "10m"]).await;
     let mut reader = EventStream::open(&server.client(), &format!("{STREAM}?after=0")).await;
-    live_a_life(&server.client()).await;
+    new_logged_job(&server.client()).await;
     let mut seen = reader.take(3).await;
     // A stopping server does not wait for its readers.
     let (stopped, rest) = tokio::join!(server.terminate(), reader.rest());
     assert!(stopped.success(), "{stopped:?}");
     seen.extend(rest);
     let server = Server::start(&store, &[]).await;
-    live_a_life(&server.client()).await;
+    new_logged_job(&server.client()).await;
     let mut reader = EventStream::resume(&server.client(), STREAM, &reader.last_id).await;
     let head = events(&server.client()).await.len();
     seen.extend(reader.take(head - seen.len()).await);
@@ -219,7 +220,7 @@ async fn a_reader_goes_on_after_a_restart(kind: StoreKind) {
 async fn events_come_as_cloud_events_on_request(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
-    let job = live_a_life(&api).await;
+    let job = new_logged_job(&api).await;
     let accepting = api.with("accept", "text/html, application/cloudevents-batch+json;q=0.9");
     let answer = accepting.get("/api/events?type=job.claimed,job.completed&limit=1").await;
     let batch = answer.expect(200);
@@ -262,14 +263,14 @@ async fn what_cannot_be_a_start_is_refused(kind: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_may_change_replicas() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
-    let mut reader = EventStream::open(&other.client(), &format!("{STREAM}?after=0")).await;
-    live_a_life(&one.client()).await;
+    let replicas = Replicas::start(&[]).await;
+    let [one, other] = replicas.clients();
+    let mut reader = EventStream::open(&other, &format!("{STREAM}?after=0")).await;
+    new_logged_job(&one).await;
     let mut seen = reader.take(4).await;
-    live_a_life(&other.client()).await;
-    reader = EventStream::resume(&one.client(), STREAM, &reader.last_id).await;
-    let head = events(&one.client()).await.len();
+    new_logged_job(&other).await;
+    reader = EventStream::resume(&one, STREAM, &reader.last_id).await;
+    let head = events(&one).await.len();
     seen.extend(reader.take(head - seen.len()).await);
     assert_eq!(positions(&seen), (1..=u64::try_from(head).unwrap()).collect::<Vec<_>>());
 }

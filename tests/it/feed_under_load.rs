@@ -8,7 +8,7 @@ use rivet_tests::client::Client;
 use rivet_tests::followers::{Target, follow, live_while};
 use rivet_tests::on_both_stores;
 use rivet_tests::receiver::{Received, Receiver};
-use rivet_tests::sample::new_pipeline;
+use rivet_tests::sample::{WEBHOOK_SECRET, new_pipeline};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{events, head, verify};
@@ -18,7 +18,6 @@ use tokio::join;
 
 on_both_stores! { everything_reaches_those_who_follow }
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ALLOW: &str = "--allow-private-webhooks";
 const RATE: u32 = 20;
 /// Number of events before the restart, and again after it: about those of two seconds.
@@ -32,7 +31,7 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
     let target = Target::new(server.client());
     let receiver = Receiver::start().await;
     receiver.answer_next(["", "500 Oops", "204 No Content", "", "204 No Content", "503 Later"]);
-    let webhook = json!({"url": receiver.url("/"), "secret": SECRET, "after": 0});
+    let webhook = json!({"url": receiver.url("/"), "secret": WEBHOOK_SECRET, "after": 0});
     target.client().post("/api/webhooks", &webhook).await.expect(201);
     let pipeline = new_pipeline(&target.client()).await;
 

@@ -10,8 +10,9 @@ use rivet_events::group::{GroupEvent, GroupPlaceTaken};
 use rivet_events::id::{JobId, LeaseId};
 use rivet_events::{Event, StreamId};
 use rivet_tests::client::{Answer, Client};
-use rivet_tests::history::{Story, unreadable};
+use rivet_tests::history::{Stream, unreadable};
 use rivet_tests::on_both_stores;
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{self, assert_follows, history, id, launched, new_pipeline_with, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
@@ -68,9 +69,8 @@ async fn racing_claims_of_a_group_stop_at_its_limit(kind: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_keeps_its_limit_across_replicas() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
-    race(&[one.client(), other.client()]).await;
+    let replicas = Replicas::start(&[]).await;
+    race(&replicas.clients()).await;
 }
 
 async fn many_claims_of_a_wide_group_at_once_all_win(kind: StoreKind) {
@@ -234,9 +234,9 @@ fn taken(job_id: JobId) -> Event {
 }
 
 /// A server over a log that has these streams.
-async fn server_with(kind: StoreKind, streams: &[Story]) -> (Store, Server) {
+async fn server_with(kind: StoreKind, streams: &[Stream]) -> (Store, Server) {
     let store = Store::create(kind).await;
-    store.tell(streams, 100).await;
+    store.append(streams, 100).await;
     let server = Server::start(&store, &[]).await;
     (store, server)
 }

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{
     entry, history, id, ids, launched, messages, new_claimed_job, new_job, new_pipeline, success,
 };
-use rivet_tests::server::{Server, TestApp};
-use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::server::TestApp;
+use rivet_tests::store::StoreKind;
 use rivet_tests::wait::eventually;
 use serde_json::json;
 
@@ -132,11 +133,10 @@ async fn a_retry_under_one_key_makes_one_job(kind: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_launch_under_one_key_makes_one_job_across_replicas() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
-    let pipeline = new_pipeline(&one.client()).await;
+    let replicas = Replicas::start(&[]).await;
+    let pipeline = new_pipeline(&replicas.one.client()).await;
     for round in 0..10 {
-        let keyed = [&one, &other].map(|server| server.client().with("idempotency-key", &round));
+        let keyed = replicas.clients().map(|api| api.with("idempotency-key", &round));
         let launches = (0..16).map(|n| {
             let (replica, parameters) = (&keyed[n % 2], json!({}));
             let pipeline = &pipeline;

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join4;
-use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{entry, failure, history, launched, new_job, new_pipeline_with, success};
-use rivet_tests::server::{Server, TestApp};
+use rivet_tests::sample::{
+    assert_lost, entry, failure, history, launched, new_job, new_pipeline_with, success,
+};
+use rivet_tests::server::{SWEEP_OFTEN, Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::{eventually, let_pass, throughout, until_ended, until_job_is, while_alive};
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ on_both_stores! {
     a_holder_that_fell_silent_while_the_server_was_down_is_lost,
 }
 
-const SWEEP: [&str; 4] = ["--sweep-interval", "100ms", "--startup-grace", "0s"];
+const SWEEP: [&str; 3] = [SWEEP_OFTEN, "--startup-grace", "0s"];
 
 async fn start(kind: StoreKind, flags: &[&str]) -> TestApp {
     TestApp::start_with(kind, &[&SWEEP, flags].concat()).await
@@ -68,15 +69,6 @@ async fn a_holder_that_has_shown_its_lease_before_its_start_is_lost_as_one_that_
     until_job_is(&api, &job, "Queued").await;
     assert_eq!(history(&api, &job).await.0[2..], ["job.lease_shown", "job.lease_expired", "job.requeued"]);
     app.verify().await;
-}
-
-/// Refuses everything that the former holder of a job sends.
-pub(crate) async fn assert_lost(holder: &Client, runner: &str, job: &str) {
-    holder.set_status(job, "Running").await.expect_refusal(409, "lease_lost");
-    holder.append_logs(job, &json!([entry("late")])).await.expect_refusal(409, "lease_lost");
-    holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
-    holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
-    holder.heartbeat(runner).await.expect_refusal(409, "lease_lost");
 }
 
 async fn a_silent_holder_loses_its_job_and_its_say(kind: StoreKind) {
@@ -275,7 +267,7 @@ async fn a_claim_without_a_start_of_a_holder_that_cannot_fence_is_lost(kind: Sto
 
 async fn a_restart_gives_everybody_time_to_speak(kind: StoreKind) {
     let store = Store::create(kind).await;
-    let flags = ["--lease", "5s", "--sweep-interval", "100ms", "--startup-grace", "20s"];
+    let flags = ["--lease", "5s", SWEEP_OFTEN, "--startup-grace", "20s"];
     let server = Server::start(&store, &flags).await;
     let api = server.client();
     let job = new_job(&api).await;
@@ -301,7 +293,7 @@ async fn a_restart_gives_everybody_time_to_speak(kind: StoreKind) {
 
 async fn a_holder_that_fell_silent_while_the_server_was_down_is_lost(kind: StoreKind) {
     let store = Store::create(kind).await;
-    let flags = ["--lease", "1s", "--sweep-interval", "100ms"];
+    let flags = ["--lease", "1s", SWEEP_OFTEN];
     let server = Server::start(&store, &flags).await;
     let api = server.client();
     let job = new_job(&api).await;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use rivet_tests::server::{TestApp, program};
+use rivet_tests::program;
+use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use serde_json::Value;
 
@@ -44,7 +45,7 @@ async fn the_committed_description_is_what_a_server_serves() {
     let served = app.client().get("/api/openapi.json").await;
     assert_eq!((served.status, served.header("content-type")), (200, Some("application/json")));
     assert!(served.text == COMMITTED, "docs/openapi.json is not current: {WRITE}");
-    let printed = Command::new(program()).arg("openapi").output().expect("the program runs");
+    let printed = Command::new(program::path()).arg("openapi").output().expect("the program runs");
     assert!(printed.stdout == served.text.as_bytes(), "the command prints something else");
     let page = app.client().get("/docs/").await;
     assert!(page.text.contains("<title>Rivet Orchestrator API</title>"), "{}", page.text);

@@ -7,14 +7,13 @@ use rivet_tests::client::Client;
 use rivet_tests::history::unreadable;
 use rivet_tests::life;
 use rivet_tests::on_both_stores;
+use rivet_tests::process::Process;
 use rivet_tests::sample::new_job;
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{rebuild_all, recorded, verify};
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
-
-use crate::rebuild::Process;
 
 on_both_stores! {
     a_parked_stream_is_listed_with_what_is_wrong,
@@ -32,7 +31,7 @@ const OF_JOBS: [&str; 6] = ["job_flow", "job_queue", "jobs", "lifetimes", "pipel
 /// A store whose log has only this stream.
 async fn store_with(kind: StoreKind, stream: StreamId, events: Vec<Event>) -> Store {
     let store = Store::create(kind).await;
-    store.tell(&[(stream, events)], 1).await;
+    store.append(&[(stream, events)], 1).await;
     store
 }
 

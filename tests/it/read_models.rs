@@ -15,20 +15,19 @@ use rivet_projections::runners::{RunnerFilter, RunnerStatus};
 use rivet_projections::{
     AsOf, Cursor, Period, ReadModels, job_logs, job_queue, pipeline_activity, pipelines, runners,
 };
-use rivet_tests::history::{Story, stories, tell, unreadable};
+use rivet_tests::history::{Stream, append, streams, unreadable};
 use rivet_tests::on_both_stores;
-use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::process::Process;
+use rivet_tests::store::StoreKind;
 
-use crate::rebuild::Process;
-
-/// A process, over a store of its own, whose read models contain a hundred jobs.
-pub(crate) async fn told(kind: StoreKind) -> (Store, Process) {
-    let (store, process) = Process::of(kind).await;
-    let running = process.start();
-    process.tell_all(&stories(11, 100), 1).await;
-    process.caught_up().await;
-    running.stop().await;
-    (store, process)
+on_both_stores! {
+    jobs_are_listed_newest_first_whatever_the_page_and_the_filter,
+    a_row_is_found_as_it_was_told,
+    runners_are_listed_with_what_they_hold,
+    a_runner_is_offered_what_it_may_claim_in_claim_order,
+    the_newest_job_that_cancels_older_ones_is_found_in_each_group,
+    a_log_is_read_in_pages_of_bounded_size,
+    an_event_that_cannot_be_read_parks_its_stream_and_stops_nothing,
 }
 
 fn later() -> DateTime<Utc> {
@@ -52,7 +51,7 @@ async fn all_jobs(read_models: &ReadModels, filter: &JobFilter, page_size: usize
 type Condition<'a> = Box<dyn Fn(&Job) -> bool + 'a>;
 
 async fn jobs_are_listed_newest_first_whatever_the_page_and_the_filter(kind: StoreKind) {
-    let (_store, process) = told(kind).await;
+    let (_store, process) = Process::with_jobs(kind).await;
     let all = all_jobs(&process.read_models, &JobFilter::default(), 1000).await;
     assert_eq!(all.len(), 100);
     assert!(all.is_sorted_by_key(|job| std::cmp::Reverse((job.requested_at, job.id))));
@@ -84,7 +83,7 @@ async fn jobs_are_listed_newest_first_whatever_the_page_and_the_filter(kind: Sto
 }
 
 async fn a_row_is_found_as_it_was_told(kind: StoreKind) {
-    let (_store, process) = told(kind).await;
+    let (_store, process) = Process::with_jobs(kind).await;
     let read_models = &process.read_models;
     let all = all_jobs(read_models, &JobFilter::default(), 1000).await;
     let job = all.iter().find(|job| job.result.is_some()).unwrap();
@@ -119,7 +118,7 @@ async fn a_row_is_found_as_it_was_told(kind: StoreKind) {
 }
 
 async fn runners_are_listed_with_what_they_hold(kind: StoreKind) {
-    let (_store, process) = told(kind).await;
+    let (_store, process) = Process::with_jobs(kind).await;
     let read_models = &process.read_models;
     let all = runners::list(read_models, &RunnerFilter::default(), None, 100).await.unwrap().items;
     assert!(all.is_sorted_by_key(|runner| std::cmp::Reverse(runner.registered_at)) && all.len() > 4);
@@ -143,7 +142,7 @@ async fn runners_are_listed_with_what_they_hold(kind: StoreKind) {
 }
 
 async fn a_runner_is_offered_what_it_may_claim_in_claim_order(kind: StoreKind) {
-    let (_store, process) = told(kind).await;
+    let (_store, process) = Process::with_jobs(kind).await;
     let read_models = &process.read_models;
     let none_reserved = BTreeMap::new();
     let all =
@@ -230,15 +229,15 @@ async fn older(
 async fn the_newest_job_that_cancels_older_ones_is_found_in_each_group(kind: StoreKind) {
     let (_store, process) = Process::of(kind).await;
     let running = process.start();
-    let mut told = stories(11, 100);
-    for (n, event) in told.iter_mut().flat_map(|(_, events)| events).enumerate() {
+    let mut streams = streams(11, 100);
+    for (n, event) in streams.iter_mut().flat_map(|(_, events)| events).enumerate() {
         if let Event::Job(JobEvent::Launched(launched)) = event
             && let Some(concurrency) = launched.concurrency.as_mut().filter(|_| n % 2 == 0)
         {
             concurrency.policy = ConcurrencyPolicy::CancelOlder;
         }
     }
-    process.tell_all(&told, 1).await;
+    process.append_all(&streams, 1).await;
     process.caught_up().await;
     running.stop().await;
 
@@ -283,9 +282,9 @@ async fn a_log_is_read_in_pages_of_bounded_size(kind: StoreKind) {
             appended_at: later(),
         }))
     });
-    let written: Story = (StreamId::job_log(job_id), batches.collect());
-    tell(&*process.log, &written, 1).await;
-    process.tell_all(&stories(12, 20), 1).await;
+    let written: Stream = (StreamId::job_log(job_id), batches.collect());
+    append(&*process.log, &written, 1).await;
+    process.append_all(&streams(12, 20), 1).await;
     process.caught_up().await;
     for limit in [1, 2, 4, 1000] {
         let (mut seen, mut after) = (Vec::new(), 0);
@@ -314,10 +313,10 @@ async fn a_log_is_read_in_pages_of_bounded_size(kind: StoreKind) {
 async fn an_event_that_cannot_be_read_parks_its_stream_and_stops_nothing(kind: StoreKind) {
     let (_store, process) = Process::of(kind).await;
     let running = process.start();
-    let mut told = stories(13, 10);
-    let (_, events) = told.iter_mut().find(|(stream, events)| is_job(stream) && events.len() > 1).unwrap();
+    let mut streams = streams(13, 10);
+    let (_, events) = streams.iter_mut().find(|(stream, events)| is_job(stream) && events.len() > 1).unwrap();
     events.insert(1, unreadable("job.teleported"));
-    process.tell_all(&told, 1).await;
+    process.append_all(&streams, 1).await;
     process.caught_up().await;
     for status in process.read_models.status(later()).await.unwrap() {
         let reads_jobs = !["pipelines", "job_logs", "webhooks"].contains(&status.name);
@@ -333,14 +332,4 @@ async fn an_event_that_cannot_be_read_parks_its_stream_and_stops_nothing(kind: S
 
 fn is_job(stream: &StreamId) -> bool {
     stream.kind == rivet_events::StreamType::Job
-}
-
-on_both_stores! {
-    jobs_are_listed_newest_first_whatever_the_page_and_the_filter,
-    a_row_is_found_as_it_was_told,
-    runners_are_listed_with_what_they_hold,
-    a_runner_is_offered_what_it_may_claim_in_claim_order,
-    the_newest_job_that_cancels_older_ones_is_found_in_each_group,
-    a_log_is_read_in_pages_of_bounded_size,
-    an_event_that_cannot_be_read_parks_its_stream_and_stops_nothing,
 }

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{UNKNOWN, entry, id, ids, launched, messages, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
@@ -61,9 +62,8 @@ async fn write_and_read(api: Client, pipeline: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_replica_is_asked_for_a_position() {
-    let store = Store::create(StoreKind::Postgres).await;
-    let (one, other) = (Server::start(&store, &[]).await, Server::start(&store, &[]).await);
-    let (writer, reader) = (one.client(), other.client());
+    let replicas = Replicas::start(&[]).await;
+    let [writer, reader] = replicas.clients();
     let pipeline = new_pipeline(&writer).await;
     for _ in 0..50 {
         let launched = writer.launch(&pipeline, &json!({})).await;

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use rivet_tests::server::{TestApp, program};
+use rivet_tests::program;
+use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 
 const ADDRESS: &str = "http://127.0.0.1:8080";
@@ -14,7 +15,7 @@ async fn the_quick_start_works_as_it_is_written() {
     let readme = include_str!("../../README.md");
     let app = TestApp::start(StoreKind::Sqlite).await;
     let request = app.client().request(reqwest::Method::GET, "/").build().expect("a path is enough");
-    let script = script(readme, &program(), &request.url().origin().ascii_serialization());
+    let script = script(readme, &program::path(), &request.url().origin().ascii_serialization());
     let directory = tempfile::tempdir().expect("the temporary directory can be written");
     let mut shell = Command::new("sh");
     shell.args(["-eu", "-c", &script]).current_dir(directory.path()).stdin(Stdio::null());

@@ -6,11 +6,9 @@ use rivet_events::{Event, Metadata, StreamId, Version};
 use rivet_orchestrator::clock::{Clock, SystemClock};
 use rivet_tests::history::unreadable;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::new_job;
+use rivet_tests::sample::{assert_lost, new_job};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-
-use crate::leases::assert_lost;
 
 on_both_stores! {
     another_boot_id_is_another_process,

@@ -1,6 +1,6 @@
 //! Rebuilds requested over HTTP: who asked for them and why, and what happens when the server ends before they do.
 
-use rivet_tests::history::stories;
+use rivet_tests::history::streams;
 use rivet_tests::on_both_stores;
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
@@ -35,7 +35,7 @@ async fn a_rebuild_says_who_wanted_it_and_why(kind: StoreKind) {
 
 async fn a_rebuild_that_the_end_of_its_server_cuts_short_can_be_asked_for_again(kind: StoreKind) {
     let store = Store::create(kind).await;
-    store.tell(&stories(41, JOBS), 8).await;
+    store.append(&streams(41, JOBS), 8).await;
     let server = Server::start(&store, &AT_LEISURE).await;
     server.client().post("/api/projections/jobs/rebuild", &json!({})).await.expect(202);
     let status = server.terminate().await;

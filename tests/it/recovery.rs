@@ -38,7 +38,7 @@ async fn a_second_server_over_a_file_does_not_start() {
     let linked = format!("sqlite://{}", link.display());
     for url in [store.url(), &linked] {
         let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", url];
-        let refused = crate::cli::run(&serve).await;
+        let refused = rivet_tests::program::run(&serve).await;
         assert!(!refused.status.success());
         let said = String::from_utf8_lossy(&refused.stderr);
         assert!(said.contains("another server has ") && said.contains(" open"), "{said}");

@@ -4,28 +4,21 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join;
 use rivet_events::database::BEGIN_DERIVED;
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{
     self, entry, failure, history, id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job,
     new_pipeline, pipeline, success,
 };
-use rivet_tests::server::Server;
-use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::server::{SWEEP_OFTEN, Server};
 use rivet_tests::verify::{recorded, verify};
 use rivet_tests::wait::{eventually, let_pass, until_job_is, until_shown, while_alive};
 use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 
-async fn two(flags: &[&str]) -> (Store, Server, Server) {
-    let store = Store::create(StoreKind::Postgres).await;
-    let one = Server::start(&store, flags).await;
-    let other = Server::start(&store, flags).await;
-    (store, one, other)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_may_live_at_two_replicas() {
-    let (store, one, other) = two(&[]).await;
-    let (one, other) = (one.client(), other.client());
+    let replicas = Replicas::start(&[]).await;
+    let [one, other] = replicas.clients();
     let pipeline = new_pipeline(&one).await;
     let mut last = 0;
     for n in 0..30 {
@@ -52,13 +45,13 @@ async fn a_job_may_live_at_two_replicas() {
         // This needs no read model: the log alone decides.
         holders[0].complete(&job, &failure()).await.expect_refusal(409, "already_completed");
     }
-    verify(&one, &store).await;
+    verify(&one, &replicas.store).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_runner_waits_at_one_replica_for_a_launch_at_another() {
-    let (_store, one, other) = two(&[]).await;
-    let (one, other) = (one.client(), other.client());
+    let replicas = Replicas::start(&[]).await;
+    let [one, other] = replicas.clients();
     let pipeline = new_pipeline(&one).await;
     let launch = async {
         eventually("the runner to wait", async || {
@@ -74,7 +67,7 @@ async fn a_runner_waits_at_one_replica_for_a_launch_at_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_replica_takes_over_what_the_dead_one_did() {
-    let (store, leader, other) = two(&["--sweep-interval", "100ms", "--lease", "2s"]).await;
+    let Replicas { store, one: leader, other } = Replicas::start(&[SWEEP_OFTEN, "--lease", "2s"]).await;
     let first = leader.client();
     let pipeline = new_pipeline(&first).await;
     let abandoned = new_job(&first).await;
@@ -104,7 +97,7 @@ async fn another_replica_takes_over_what_the_dead_one_did() {
 /// The session of the leader with the database has ended, so the others need not wait for its lease to run out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_gone_is_succeeded_at_once() {
-    let (store, leader, other) = two(&[]).await;
+    let Replicas { store, one: leader, other } = Replicas::start(&[]).await;
     let api = other.client();
     let pipeline = new_pipeline(&api).await;
     leader.kill();
@@ -120,7 +113,7 @@ async fn a_leader_that_is_gone_is_succeeded_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_stands_still_inside_a_transaction_is_succeeded() {
-    let (store, leader, other) = two(&[]).await;
+    let Replicas { store, one: leader, other } = Replicas::start(&[]).await;
     let api = other.client();
     let pipeline = new_pipeline(&api).await;
     // A transaction like that of a replica which hangs in the middle of a batch.
@@ -138,9 +131,8 @@ async fn a_replica_that_stands_still_inside_a_transaction_is_succeeded() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn contact_at_any_replica_keeps_a_job() {
-    let flags =
-        ["--sweep-interval", "100ms", "--startup-grace", "0s", "--lease", "10s", "--legacy-lease", "10s"];
-    let (store, leader, other) = two(&flags).await;
+    let flags = [SWEEP_OFTEN, "--startup-grace", "0s", "--lease", "10s", "--legacy-lease", "10s"];
+    let Replicas { store, one: leader, other } = Replicas::start(&flags).await;
     // The leader comes last: `verify` there checks what the leader itself has acknowledged.
     for (runner, server) in [("r", &other), ("s", &leader)] {
         let api = server.client();
@@ -156,9 +148,9 @@ async fn contact_at_any_replica_keeps_a_job() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_runner_that_one_replica_lost_returns_by_a_poll_of_another() {
-    let flags = ["--runner-offline-after", "500ms", "--sweep-interval", "100ms", "--startup-grace", "0s"];
-    let (_store, leader, other) = two(&flags).await;
-    let (leader, other) = (leader.client(), other.client());
+    let flags = ["--runner-offline-after", "500ms", SWEEP_OFTEN, "--startup-grace", "0s"];
+    let replicas = Replicas::start(&flags).await;
+    let [leader, other] = replicas.clients();
     other.claim_next("r", 0).await.expect(204);
     until_shown(&leader, "/api/runners/r", "status", "Offline").await;
     eventually("the return", async || {
@@ -170,7 +162,7 @@ async fn a_runner_that_one_replica_lost_returns_by_a_poll_of_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_stood_still_takes_nothing_from_anybody() {
-    let (store, leader, other) = two(&["--sweep-interval", "100ms", "--lease", "8s"]).await;
+    let Replicas { store, one: leader, other } = Replicas::start(&[SWEEP_OFTEN, "--lease", "8s"]).await;
     let api = other.client();
     let job = new_job(&api).await;
     let holder = api.holding(&api.claim_fencing(&job, "r").await.expect(200));
@@ -195,8 +187,8 @@ async fn a_replica_that_stood_still_takes_nothing_from_anybody() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_replica_remembers_is_not_what_another_one_changed() {
-    let (_store, one, other) = two(&[]).await;
-    let (one, other) = (one.client(), other.client());
+    let replicas = Replicas::start(&[]).await;
+    let [one, other] = replicas.clients();
     let pipeline = new_pipeline(&one).await;
     let path = format!("/api/pipeline/{pipeline}");
     launched(&one, &pipeline).await;
@@ -221,8 +213,8 @@ async fn what_one_replica_remembers_is_not_what_another_one_changed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_runner_that_registers_again_elsewhere_is_offered_what_it_can_do_now() {
-    let (_store, one, other) = two(&[]).await;
-    let (one, other) = (one.client(), other.client());
+    let replicas = Replicas::start(&[]).await;
+    let [one, other] = replicas.clients();
     let pipeline = new_demanding_pipeline(&one, &["gpu"]).await;
     one.register("r", &["cpu"]).await.expect(200);
     let job = launched(&one, &pipeline).await;
@@ -234,8 +226,8 @@ async fn a_runner_that_registers_again_elsewhere_is_offered_what_it_can_do_now()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_runner_that_one_replica_removed_is_registered_by_a_poll_of_another() {
-    let (_store, one, other) = two(&[]).await;
-    let (one, other) = (one.client(), other.client());
+    let replicas = Replicas::start(&[]).await;
+    let [one, other] = replicas.clients();
     one.register("r", &[]).await.expect(200);
     one.claim_next("r", 0).await.expect(204);
     other.delete("/api/runners/r").await.expect(204);
@@ -248,8 +240,8 @@ async fn a_runner_that_one_replica_removed_is_registered_by_a_poll_of_another() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_report_counts_for_the_runner_that_sent_it_whatever_a_replica_remembers() {
-    let (_store, one, other) = two(&[]).await;
-    let (one, other) = (one.client(), other.client());
+    let replicas = Replicas::start(&[]).await;
+    let [one, other] = replicas.clients();
     one.boot("former", "a").await.expect(200);
     let job = new_job(&one).await;
     let former = other.holding(&other.claim_fencing(&job, "former").await.expect(200));

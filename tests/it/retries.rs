@@ -3,7 +3,7 @@
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{entry, failure, history, launched, micros, new_pipeline_with, success};
-use rivet_tests::server::TestApp;
+use rivet_tests::server::{SWEEP_OFTEN, TestApp};
 use rivet_tests::store::StoreKind;
 use rivet_tests::wait::{eventually, until_ended, while_alive};
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ async fn each_retry_waits_longer(kind: StoreKind) {
 }
 
 async fn an_attempt_that_ran_too_long_is_tried_again(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &["--sweep-interval", "100ms"]).await;
+    let app = TestApp::start_with(kind, &[SWEEP_OFTEN]).await;
     let api = app.client();
     let job = new_job_with_retries(&api, &json!({"max_retries": 1, "timeout_seconds": 5})).await;
     let first = api.claim_fencing(&job, "r").await.expect(200);

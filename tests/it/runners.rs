@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{id, ids, launched, new_claimed_job, new_demanding_pipeline, new_job, success};
-use rivet_tests::server::TestApp;
+use rivet_tests::server::{SWEEP_OFTEN, TestApp};
 use rivet_tests::store::StoreKind;
 use rivet_tests::verify::recorded;
 use rivet_tests::wait::{eventually, throughout, until_shown};
@@ -109,7 +109,7 @@ async fn a_deleted_runner_that_is_alive_comes_back_as_what_it_was(kind: StoreKin
 }
 
 async fn a_deleted_runner_that_polls_keeps_its_job(kind: StoreKind) {
-    let flags = ["--lease", "2s", "--sweep-interval", "100ms", "--startup-grace", "0s"];
+    let flags = ["--lease", "2s", SWEEP_OFTEN, "--startup-grace", "0s"];
     let app = TestApp::start_with(kind, &flags).await;
     let api = app.client();
     let job = new_job(&api).await;

@@ -7,8 +7,8 @@ use rivet_events::{Event, Position, StreamId};
 use rivet_tests::client::Client;
 use rivet_tests::history::unreadable;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{UNKNOWN, new_job};
-use rivet_tests::server::Server;
+use rivet_tests::sample::{UNKNOWN, WEBHOOK_SECRET, new_job};
+use rivet_tests::server::{SWEEP_OFTEN, Server};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::recorded;
 use rivet_tests::wait::{eventually, until_job_is};
@@ -18,7 +18,7 @@ on_both_stores! {
     leases_expire_while_the_table_of_webhooks_cannot_be_read,
 }
 
-const SWEEP: [&str; 6] = ["--sweep-interval", "100ms", "--lease", "1s", "--startup-grace", "1s"];
+const SWEEP: [&str; 5] = [SWEEP_OFTEN, "--lease", "1s", "--startup-grace", "1s"];
 
 /// A store with a runner and a webhook that no build can read, both of which are due for a reconciler.
 async fn poisoned(kind: StoreKind) -> Store {
@@ -31,14 +31,14 @@ async fn poisoned(kind: StoreKind) -> Store {
     let runner = StreamId::runner(&registered.runner_id);
     let registered = Event::Runner(RunnerEvent::Registered(registered));
     let webhook: WebhookId = UNKNOWN.parse().unwrap();
-    let stories = [
+    let streams = [
         (runner, vec![registered, unreadable("runner.teleported")]),
         (StreamId::webhook(webhook), vec![unreadable("webhook.teleported")]),
     ];
     let store = Store::create(kind).await;
-    store.tell(&stories, 1).await;
+    store.append(&streams, 1).await;
     let database = store.open().await;
-    let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw".to_owned();
+    let secret = WEBHOOK_SECRET.to_owned();
     Deliveries::new(&database).begin(webhook, &secret.into(), Position(0), "{}").await.unwrap();
     database.close().await;
     store

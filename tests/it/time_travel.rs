@@ -11,9 +11,10 @@ use rivet_projections::pipelines::PipelineFilter;
 use rivet_projections::runners::RunnerFilter;
 use rivet_projections::{job_queue, pipelines, runners};
 use rivet_tests::client::{Answer, Client};
-use rivet_tests::history::stories;
+use rivet_tests::history::streams;
 use rivet_tests::local_server::LocalServer;
 use rivet_tests::on_both_stores;
+use rivet_tests::process::Process;
 use rivet_tests::sample::{
     failure, id, launched, new_claimed_job, new_demanding_pipeline, new_pipeline_with, pipeline, success,
 };
@@ -21,8 +22,6 @@ use rivet_tests::server::TestApp;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{head, rebuild_all};
 use serde_json::{Value, json};
-
-use crate::rebuild::Process;
 
 /// A server whose clock advances by some seconds with each step, and the answers of GETs after each step.
 struct Recording {
@@ -225,8 +224,8 @@ async fn rows_of_the_past_are_those_that_were_there(kind: StoreKind) {
     let read_models = &process.read_models;
     let now = DateTime::from_timestamp(1_700_100_000, 0).unwrap();
     let mut moments = Vec::new();
-    for some in stories(31, 150).chunks(7) {
-        process.tell_all(some, 2).await;
+    for some in streams(31, 150).chunks(7) {
+        process.append_all(some, 2).await;
         let head = process.caught_up().await;
         moments.push((
             head,

@@ -7,21 +7,19 @@ use rivet_events::id::{JobId, LeaseId};
 use rivet_events::{Event, Position, StreamId, StreamType};
 use rivet_projections::status::Status;
 use rivet_projections::verify::Report;
-use rivet_tests::history::{stories, tell};
+use rivet_tests::history::{append, streams};
 use rivet_tests::on_both_stores;
+use rivet_tests::process::{Process, assert_proven};
 use rivet_tests::store::StoreKind;
 use rivet_tests::wait::eventually;
 use sqlx::Executor as _;
-
-use crate::read_models::told;
-use crate::rebuild::{Process, assert_proven};
 
 async fn verified(process: &Process) -> Report {
     process.read_models.verify(|_| {}).await.unwrap()
 }
 
 async fn a_verification_finds_damage_and_a_rebuild_repairs_it(kind: StoreKind) {
-    let (store, process) = told(kind).await;
+    let (store, process) = Process::with_jobs(kind).await;
     for damage in [
         "delete from jobs_g1 where key = (select min(key) from jobs_g1)",
         "update runners_g1 set document = '{}' where key = (select max(key) from runners_g1)",
@@ -40,7 +38,7 @@ async fn a_verification_finds_damage_and_a_rebuild_repairs_it(kind: StoreKind) {
 }
 
 async fn a_verification_compares_every_column(kind: StoreKind) {
-    let (store, process) = told(kind).await;
+    let (store, process) = Process::with_jobs(kind).await;
     store.execute("update jobs_g1 set status = null where key = (select min(key) from jobs_g1)").await;
     store.execute("update pipeline_activity_g1 set queued = -1, deleted = null").await;
     let report = verified(&process).await;
@@ -60,7 +58,7 @@ async fn a_verification_compares_every_column(kind: StoreKind) {
 }
 
 async fn a_verification_compares_what_is_parked_and_skipped(kind: StoreKind) {
-    let (store, process) = told(kind).await;
+    let (store, process) = Process::with_jobs(kind).await;
     store.execute("insert into parked_streams values ('webhooks', 1, 'webhook/1', 5, 'x')").await;
     store.execute("insert into skipped_events values ('runners', 1, 7)").await;
     let report = verified(&process).await;
@@ -78,7 +76,7 @@ async fn a_verification_compares_what_is_parked_and_skipped(kind: StoreKind) {
 
 /// No read model uses the streams of claims.
 async fn a_verification_reads_every_event(kind: StoreKind) {
-    let (store, process) = told(kind).await;
+    let (store, process) = Process::with_jobs(kind).await;
     let answered = ClaimAnswered {
         runner_id: "r".parse().unwrap(),
         request_key: "k".to_owned(),
@@ -87,7 +85,7 @@ async fn a_verification_reads_every_event(kind: StoreKind) {
         answered_at: DateTime::UNIX_EPOCH,
     };
     let claim = StreamId::new(StreamType::Claim, "a");
-    tell(&*process.log, &(claim, vec![Event::Claim(ClaimEvent::Answered(answered))]), 1).await;
+    append(&*process.log, &(claim, vec![Event::Claim(ClaimEvent::Answered(answered))]), 1).await;
     let running = process.start();
     process.caught_up().await;
     running.stop().await;
@@ -103,7 +101,7 @@ async fn a_verification_reads_every_event(kind: StoreKind) {
 
 async fn a_damaged_row_of_the_log_holds_up_its_stream_alone(kind: StoreKind) {
     let (store, other) = Process::of(kind).await;
-    other.tell_all(&stories(14, 10), 1).await;
+    other.append_all(&streams(14, 10), 1).await;
     // A process has in memory what it has appended itself.
     let process = Process::over(&store).await;
     store.execute("update events set metadata = '[1]' where position = 3").await;
@@ -128,7 +126,7 @@ async fn a_damaged_row_of_the_log_holds_up_its_stream_alone(kind: StoreKind) {
 /// As after the log alone was restored.
 async fn a_verification_checks_the_log_also_where_no_read_model_has_seen_it(kind: StoreKind) {
     let (store, process) = Process::of(kind).await;
-    process.tell_all(&stories(14, 10), 1).await;
+    process.append_all(&streams(14, 10), 1).await;
     store.execute("delete from events where position = 3").await;
     let report = verified(&Process::over(&store).await).await;
     assert_eq!((report.position, report.head), (Position(0), process.log.head().await.unwrap()));
@@ -137,7 +135,7 @@ async fn a_verification_checks_the_log_also_where_no_read_model_has_seen_it(kind
 
 /// As after an older log was restored.
 async fn a_verification_tells_read_models_ahead_of_the_log_from_wrong_ones(kind: StoreKind) {
-    let (store, told) = told(kind).await;
+    let (store, told) = Process::with_jobs(kind).await;
     told.close().await;
     store.execute("delete from events where position > (select max(position) - 5 from events)").await;
     let process = Process::over(&store).await;
@@ -164,7 +162,7 @@ on_both_stores! {
 /// Otherwise the leading process would remove what it folds into, and let the archiver delete what it has seen.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_verification_that_takes_long_is_not_abandoned() {
-    let (store, process) = told(StoreKind::Postgres).await;
+    let (store, process) = Process::with_jobs(StoreKind::Postgres).await;
     let Database::Postgres(postgres) = &process.database else { unreachable!() };
     let mut slow = postgres.pool.begin().await.unwrap();
     slow.execute("lock table pipelines_g1 in access exclusive mode").await.unwrap();

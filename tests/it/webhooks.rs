@@ -1,6 +1,8 @@
 //! Webhooks: signed, at least once and in order, through failures, restarts and hostile receivers.
 
 mod batches;
+mod failures;
+mod refused;
 mod secrets;
 
 use std::collections::BTreeSet;
@@ -8,10 +10,11 @@ use std::collections::BTreeSet;
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::receiver::{Received, Receiver};
-use rivet_tests::sample::{UNKNOWN, id, launched, new_claimed_job, new_job, new_pipeline, success};
+use rivet_tests::replicas::Replicas;
+use rivet_tests::sample::{WEBHOOK_SECRET, id, launched, new_ended_job, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::verify::{events, recorded};
+use rivet_tests::verify::events;
 use rivet_tests::wait::{eventually, until_shown};
 use serde_json::{Value, json};
 
@@ -19,22 +22,15 @@ on_both_stores! {
     every_wanted_event_is_delivered_in_order,
     a_delivery_is_a_signed_cloud_event,
     a_filter_lets_pass_what_it_names,
-    a_failed_delivery_is_repeated_before_the_next_one,
-    a_webhook_that_fails_for_too_long_is_paused_and_can_be_resumed,
-    a_receiver_that_is_gone_is_not_asked_again,
-    a_redirect_is_not_followed,
-    private_addresses_are_refused,
     deliveries_go_on_after_a_restart,
     a_webhook_does_not_tell_of_itself,
     a_deleted_webhook_is_gone,
-    what_is_no_webhook_is_refused,
 }
 
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ALLOW: &str = "--allow-private-webhooks";
 
 fn webhook(receiver: &Receiver, more: &Value) -> Value {
-    let mut body = json!({"url": receiver.url("/hook?tenant=1"), "secret": SECRET});
+    let mut body = json!({"url": receiver.url("/hook?tenant=1"), "secret": WEBHOOK_SECRET});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     body
 }
@@ -45,12 +41,6 @@ async fn create(api: &Client, receiver: &Receiver, more: &Value) -> String {
 
 async fn deliveries(api: &Client, webhook: &str) -> Value {
     api.get(&format!("/api/webhooks/{webhook}/deliveries")).await.expect(200)
-}
-
-async fn live_a_life(api: &Client) -> String {
-    let job = new_claimed_job(api, "r").await;
-    api.complete(&job, &success()).await.expect(204);
-    job
 }
 
 /// The deliveries, once there are this many.
@@ -65,12 +55,12 @@ async fn status(api: &Client, webhook: &str, status: &str) -> Value {
 async fn every_wanted_event_is_delivered_in_order(kind: StoreKind) {
     let app = TestApp::start_with(kind, &[ALLOW]).await;
     let api = app.client();
-    live_a_life(&api).await;
+    new_ended_job(&api).await;
     let receiver = Receiver::start().await;
     let from_now = create(&api, &receiver, &json!({})).await;
     let head = events(&api).await.len();
     for _ in 0..5 {
-        live_a_life(&api).await;
+        new_ended_job(&api).await;
     }
     let expected: Vec<Value> = events(&api).await.split_off(head);
     let positions: Vec<_> = expected.iter().map(|event| event["position"].as_u64().unwrap()).collect();
@@ -99,7 +89,7 @@ async fn a_delivery_is_a_signed_cloud_event(kind: StoreKind) {
     let api = app.client();
     let receiver = Receiver::start().await;
     create(&api, &receiver, &json!({"types": ["job.completed"]})).await;
-    let job = live_a_life(&api).await;
+    let job = new_ended_job(&api).await;
     let delivery = arrivals(&receiver, 1).await.remove(0);
     let event = delivery.json();
     assert_eq!(delivery.headers["content-type"], "application/cloudevents+json");
@@ -116,7 +106,7 @@ fn signature(id: &str, timestamp: &str, body: &str) -> String {
     use base64::Engine as _;
     use hmac::{Hmac, Mac};
     let base64 = base64::engine::general_purpose::STANDARD;
-    let key = base64.decode(SECRET.strip_prefix("whsec_").unwrap()).unwrap();
+    let key = base64.decode(WEBHOOK_SECRET.strip_prefix("whsec_").unwrap()).unwrap();
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
     mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
     format!("v1,{}", base64.encode(mac.finalize().into_bytes()))
@@ -142,104 +132,6 @@ async fn a_filter_lets_pass_what_it_names(kind: StoreKind) {
     assert!(seen.iter().all(|event| event["data"]["pipeline_id"] == wanted));
 }
 
-async fn a_failed_delivery_is_repeated_before_the_next_one(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[ALLOW]).await;
-    let api = app.client();
-    let receiver = Receiver::start().await;
-    receiver.answer_next(["500 Oops", "429 Too Many Requests"]);
-    let webhook = create(&api, &receiver, &json!({"types": ["job.launched"]})).await;
-    let pipeline = new_pipeline(&api).await;
-    for _ in 0..2 {
-        launched(&api, &pipeline).await;
-    }
-    let failing = eventually("the failure to be told", async || {
-        let told = deliveries(&api, &webhook).await;
-        (told["failures"].as_u64()? > 0).then_some(told)
-    })
-    .await;
-    assert!(failing["failing_since"].is_string() && failing["next_attempt_at"].is_string(), "{failing}");
-    let first = failing["attempts"].as_array().unwrap().last().unwrap();
-    assert_eq!(
-        (&first["status"], &first["error"]),
-        (&json!(500), &json!("it answered 500 Internal Server Error"))
-    );
-    let came = arrivals(&receiver, 4).await;
-    let ids: Vec<&str> = came.iter().map(|delivery| delivery.headers["webhook-id"].as_str()).collect();
-    assert_eq!(came.iter().map(|delivery| delivery.status).collect::<Vec<_>>(), [500, 429, 204, 204]);
-    assert!(ids[0] == ids[1] && ids[1] == ids[2] && ids[2] != ids[3], "{ids:?}");
-}
-
-async fn a_webhook_that_fails_for_too_long_is_paused_and_can_be_resumed(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[ALLOW, "--webhook-retry-for", "1ms"]).await;
-    let api = app.client();
-    let receiver = Receiver::start().await;
-    receiver.answer_always(Some("503 Later"));
-    let webhook = create(&api, &receiver, &json!({"types": ["job.launched"]})).await;
-    let job = new_job(&api).await;
-    let paused = status(&api, &webhook, "paused").await;
-    assert_eq!(paused["paused"]["cause"], "failing");
-    assert_eq!(paused["paused"]["error"], "it answered 503 Service Unavailable");
-    let told = recorded(&api, "webhook.paused").await;
-    assert_eq!(told[0]["payload"]["position"], paused["paused"]["position"]);
-    // The events that it missed meanwhile are delivered.
-    new_job(&api).await;
-    receiver.answer_always(None);
-    let before = receiver.received().len();
-    api.post(&format!("/api/webhooks/{webhook}/resume"), &Value::Null).await.expect(204);
-    let came = arrivals(&receiver, before + 2).await.split_off(before);
-    assert_eq!(came[0].json()["subject"], format!("job/{job}"));
-    assert!(came[0].position() < came[1].position());
-    status(&api, &webhook, "active").await;
-    app.verify().await;
-}
-
-async fn a_receiver_that_is_gone_is_not_asked_again(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[ALLOW]).await;
-    let api = app.client();
-    let receiver = Receiver::start().await;
-    receiver.answer_always(Some("410 Gone"));
-    let webhook = create(&api, &receiver, &json!({})).await;
-    new_job(&api).await;
-    assert_eq!(status(&api, &webhook, "paused").await["paused"]["cause"], "gone");
-    assert_eq!(receiver.received().len(), 1);
-}
-
-async fn a_redirect_is_not_followed(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[ALLOW]).await;
-    let api = app.client();
-    let (receiver, elsewhere) = (Receiver::start().await, Receiver::start().await);
-    let head = format!("307 Temporary Redirect\r\nlocation: {}", elsewhere.url("/"));
-    receiver.answer_next([head.as_str()]);
-    create(&api, &receiver, &json!({"types": ["job.launched"]})).await;
-    new_job(&api).await;
-    let came = arrivals(&receiver, 2).await;
-    assert_eq!((came[0].status, came[1].status), (307, 204));
-    assert!(elsewhere.received().is_empty());
-}
-
-async fn private_addresses_are_refused(kind: StoreKind) {
-    let app = TestApp::start(kind).await;
-    let api = app.client();
-    let receiver = Receiver::start().await;
-    let port = receiver.address().rsplit(':').next().unwrap();
-    for host in ["127.0.0.1", "2130706433", "[::1]", "[::ffff:127.0.0.1]", "10.1.2.3", "169.254.169.254"] {
-        let body = json!({"url": format!("http://{host}:{port}/"), "secret": SECRET});
-        api.post("/api/webhooks", &body).await.expect_refusal(422, "private_address");
-    }
-    // A host name is checked at the delivery, when it is resolved.
-    let body = json!({"url": format!("http://localhost:{port}/"), "secret": SECRET});
-    let webhook = id(&api.post("/api/webhooks", &body).await.expect(201));
-    new_job(&api).await;
-    let failing = eventually("the failure to be told", async || {
-        let told = deliveries(&api, &webhook).await;
-        (told["failures"].as_u64()? > 0).then_some(told)
-    })
-    .await;
-    let error = failing["attempts"][0]["error"].as_str().unwrap();
-    assert!(error.contains("localhost has no public address"), "{error}");
-    assert!(receiver.received().is_empty());
-}
-
 async fn deliveries_go_on_after_a_restart(kind: StoreKind) {
     let store = Store::create(kind).await;
     let receiver = Receiver::start().await;
@@ -248,7 +140,7 @@ async fn deliveries_go_on_after_a_restart(kind: StoreKind) {
     let head = events(&server.client()).await.len();
     for round in 0..4 {
         for _ in 0..5 {
-            live_a_life(&server.client()).await;
+            new_ended_job(&server.client()).await;
         }
         // Alternately an orderly stop and a kill.
         if round % 2 == 0 {
@@ -343,43 +235,15 @@ async fn told_of(receiver: &Receiver, job: &str, last: &str) -> Vec<String> {
         .await
 }
 
-async fn what_is_no_webhook_is_refused(kind: StoreKind) {
-    let app = TestApp::start(kind).await;
-    let api = app.client();
-    let url = "https://example.com/hook";
-    for (body, code) in [
-        (json!({"url": url}), "invalid_body"),
-        (json!({"url": "example.com", "secret": SECRET}), "invalid_webhook"),
-        (json!({"url": "ftp://example.com/", "secret": SECRET}), "invalid_webhook"),
-        (json!({"url": "https://user:word@example.com/", "secret": SECRET}), "invalid_webhook"),
-        (json!({"url": format!("{url}{}", "x".repeat(2_048)), "secret": SECRET}), "invalid_webhook"),
-        (json!({"url": url, "secret": "swordfish"}), "invalid_webhook"),
-        (json!({"url": url, "secret": SECRET, "types": ["job.finished"]}), "invalid_webhook"),
-        (json!({"url": url, "secret": SECRET, "after": 1_000_000}), "invalid_webhook"),
-        (json!({"url": url, "secret": SECRET, "batch_size": 0}), "invalid_webhook"),
-        (json!({"url": url, "secret": SECRET, "batch_size": 257}), "invalid_webhook"),
-        (json!({"url": url, "secret": SECRET, "pipeline_id": "x"}), "invalid_body"),
-    ] {
-        let refused = api.post("/api/webhooks", &body).await;
-        refused.expect_refusal(422, code);
-        assert!(!refused.text.contains("swordfish"), "{}", refused.text);
-    }
-    let of_unknown = json!({"url": url, "secret": SECRET, "pipeline_id": UNKNOWN});
-    api.post("/api/webhooks", &of_unknown).await.expect_refusal(404, "pipeline_not_found");
-    let resume = format!("/api/webhooks/{UNKNOWN}/resume");
-    api.post(&resume, &Value::Null).await.expect_refusal(404, "webhook_not_found");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_replica_takes_deliveries_over() {
-    let store = Store::create(StoreKind::Postgres).await;
+    let Replicas { store: _store, one, other } = Replicas::start(&[ALLOW]).await;
     let receiver = Receiver::start().await;
-    let (one, other) = (Server::start(&store, &[ALLOW]).await, Server::start(&store, &[ALLOW]).await);
     create(&other.client(), &receiver, &json!({})).await;
     let head = events(&other.client()).await.len();
-    live_a_life(&other.client()).await;
+    new_ended_job(&other.client()).await;
     one.kill();
-    live_a_life(&other.client()).await;
+    new_ended_job(&other.client()).await;
     let expected = events(&other.client()).await.len() - head;
     let seen = receiver
         .eventually("every event", |came| {

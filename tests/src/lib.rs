@@ -2,9 +2,11 @@
 //! and a client that speaks as Rivet's runners and CLI do.
 //!
 //! - [`postgres`]: a throwaway PostgreSQL; [`store`]: a database of either kind, fresh for each test;
-//! - [`server`]: the real program over a store; [`address`]: an address for servers that run one after the other;
-//!   [`local_server`]: a server in the process of the test, whose clock the test sets;
-//! - [`runner`]: the reference runner of the program;
+//! - [`server`]: the real program over a store; [`replicas`]: two of them over one PostgreSQL; [`address`]: an address
+//!   for servers that run one after the other; [`local_server`]: a server in the process of the test, whose clock the
+//!   test sets;
+//! - [`program`]: the other commands of the program; [`runner`]: its reference runner; [`process`]: the log and the read
+//!   models of a process, without HTTP;
 //! - [`client`]: the use cases over HTTP; [`sse`]: its event streams; [`receiver`]: a receiver of webhooks;
 //! - [`lossy_proxy`]: a proxy that loses answers; [`stalling_proxy`]: a proxy that falls silent; [`splitting_proxy`]: a
 //!   proxy that reads at another replica than it writes to;
@@ -30,7 +32,10 @@ pub mod life;
 pub mod local_server;
 pub mod lossy_proxy;
 pub mod postgres;
+pub mod process;
+pub mod program;
 pub mod receiver;
+pub mod replicas;
 pub mod runner;
 pub mod sample;
 pub mod server;

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::Client;
-use crate::server::{READ_WAIT, program};
+use crate::program;
+use crate::server::READ_WAIT;
 
 /// A running server.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ impl LocalServer {
         config.load.read_wait = READ_WAIT;
         let listener = TcpListener::bind(config.listen).await.expect("a port is free");
         let client = Client::new(format!("http://{}", listener.local_addr().expect("it is bound")));
-        let app = App::build_with(config, clock, program()).await.expect("its store is usable");
+        let app = App::build_with(config, clock, program::path()).await.expect("its store is usable");
         let (shutdown, running) = (CancellationToken::new(), TaskTracker::new());
         running.spawn(app.run(listener, shutdown.clone()));
         running.close();

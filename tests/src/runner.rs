@@ -4,7 +4,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::server::{Server, program};
+use crate::program;
+use crate::server::Server;
 
 /// The environment variable that tells a runner to end when its standard input is closed.
 pub const LIFELINE: &str = "RIVET_UNDER_TEST_LIFELINE";
@@ -23,8 +24,8 @@ impl Runner {
             .prefix("rivet-runner-")
             .tempdir()
             .expect("the temporary directory can be written");
-        let process = Command::new(program())
-            .args(["runner", "--server", &format!("http://{}", server.address()), "--id", id])
+        let process = Command::new(program::path())
+            .args(["runner", "--server", server.url(), "--id", id])
             .arg("--work-dir")
             .arg(work_dir.path())
             .args(flags)

@@ -38,6 +38,9 @@ pub fn entry(message: &str) -> Value {
 /// An id that nothing has.
 pub const UNKNOWN: &str = "00000000-0000-7000-8000-000000000000";
 
+/// The secret of a webhook.
+pub const WEBHOOK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
 /// A new pipeline; its id.
 pub async fn new_pipeline(client: &Client) -> String {
     id(&client.create_pipeline(&pipeline("build")).await.expect(200))
@@ -91,6 +94,23 @@ pub async fn new_job(client: &Client) -> String {
 pub async fn new_claimed_job(client: &Client, runner: &str) -> String {
     let job = new_job(client).await;
     client.claim(&job, runner).await.expect(200);
+    job
+}
+
+/// Checks that everything is refused that the former holder of a job sends.
+pub async fn assert_lost(holder: &Client, runner: &str, job: &str) {
+    holder.set_status(job, "Running").await.expect_refusal(409, "lease_lost");
+    holder.append_logs(job, &json!([entry("late")])).await.expect_refusal(409, "lease_lost");
+    holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
+    holder.complete(job, &failure()).await.expect_refusal(409, "lease_lost");
+    holder.heartbeat(runner).await.expect_refusal(409, "lease_lost");
+}
+
+/// A new job that `r1` has run to its end, successfully; its id.
+pub async fn new_ended_job(client: &Client) -> String {
+    let job = new_claimed_job(client, "r1").await;
+    client.set_status(&job, "Running").await.expect(204);
+    client.complete(&job, &success()).await.expect(204);
     job
 }
 

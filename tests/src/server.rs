@@ -3,10 +3,8 @@
 //! It ends with the process of the test, in whatever way that ends: `rivet-under-test` is the orchestrator's own
 //! `main`, and also ends when its standard input is closed.
 
-use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -15,6 +13,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::Client;
+use crate::program;
 use crate::store::{Store, StoreKind};
 use crate::verify::verify;
 use crate::wait::eventually;
@@ -23,6 +22,9 @@ const FREE_PORT: &str = "127.0.0.1:0";
 
 /// The `--read-wait` of servers under test: far longer than a busy machine pauses.
 pub const READ_WAIT: Duration = Duration::from_mins(1);
+
+/// A flag for tests of what the reconcilers do: they run ten times a second.
+pub const SWEEP_OFTEN: &str = "--sweep-interval=100ms";
 
 /// Settings with which a machine that pauses for a while changes no answer; a test may override them with its own
 /// flags.
@@ -50,7 +52,7 @@ impl Server {
     /// As [`Self::start`], at a given address that several servers use one after the other, for clients that know
     /// only one address. See [`crate::address`].
     pub async fn start_at(address: &str, store: &Store, flags: &[&str]) -> Self {
-        let mut process = Command::new(program())
+        let mut process = Command::new(program::path())
             .args(["serve", "--listen", address, "--database-url", store.url()])
             .args(flags)
             .envs(patience())
@@ -80,6 +82,11 @@ impl Server {
     /// A client of it.
     pub fn client(&self) -> Client {
         Client::new(self.base.clone())
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> &str {
+        &self.base
     }
 
     /// The address that it listens on, as `IP:PORT`.
@@ -193,13 +200,6 @@ impl TestApp {
     pub async fn verify(&self) {
         verify(&self.client(), &self.store).await;
     }
-}
-
-/// The program under test: Cargo puts the programs of a package next to the folder of its tests.
-pub fn program() -> PathBuf {
-    let test = env::current_exe().expect("a test knows its own program");
-    let folder = test.ancestors().nth(2).expect("it is target/PROFILE/deps/TEST");
-    folder.join("rivet-under-test")
 }
 
 /// Reads the log lines of the server, so that it never blocks on writing them.

@@ -7,7 +7,7 @@ use rivet_events::log::{self, LogSettings};
 use sqlx::Executor as _;
 use sqlx::sqlite::SqliteArguments;
 
-use crate::history::{Story, tell_all};
+use crate::history::{self, Stream};
 use crate::postgres::{Cluster, Durability};
 
 /// The kinds of databases.
@@ -88,10 +88,10 @@ impl Store {
     }
 
     /// Appends these streams to its log, `step` events at a time.
-    pub async fn tell(&self, stories: &[Story], step: usize) {
+    pub async fn append(&self, streams: &[Stream], step: usize) {
         let database = self.open().await;
         let log = log::open(&database, LogSettings::default()).await.expect("it has the tables");
-        tell_all(&*log, stories, step).await;
+        history::append_all(&*log, streams, step).await;
         log.close().await;
         database.close().await;
     }

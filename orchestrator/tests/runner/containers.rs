@@ -6,10 +6,9 @@ use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tokio::time::timeout;
 
-use crate::scripted_server::{Misbehaviour, PATIENCE, ScriptedServer};
-use crate::{Runner, example, held, unlocked};
+use crate::fixture::{HeldJob, Runner, example, unlocked};
+use crate::scripted_server::ScriptedServer;
 
 /// A job whose container holds a lock on `path` until it is removed, or that file is. Its log begins with the id of
 /// the job's process.
@@ -25,7 +24,7 @@ fn holding(path: &Path) -> String {
 
 #[tokio::test]
 async fn commands_of_a_stage_with_a_container_run_in_it() {
-    let server = ScriptedServer::start(Misbehaviour::default()).await;
+    let server = ScriptedServer::start().await;
     let _runner = Runner::start(&server, &[]);
     let source = "return { name = 'box', config = { env_vars = { GREETING = 'hi' } }, stages = {
         { name = 'in', container = 'alpine:3', script = function()
@@ -35,7 +34,7 @@ async fn commands_of_a_stage_with_a_container_run_in_it() {
         end },
         { name = 'out', script = function() process.run('echo outside') end },
     } }";
-    let job = server.launch(source, &json!({}));
+    let job = server.launch(source);
     assert_eq!(server.completion(job).await["status"], "Succeeded", "{:?}", server.messages(job));
     // Values are not on the engine's command line, which any user of the machine can read, except of those variables
     // that the engine itself heeds.
@@ -63,78 +62,53 @@ async fn commands_of_a_stage_with_a_container_run_in_it() {
 
 #[tokio::test]
 async fn a_cancelled_job_leaves_no_container() {
-    let server = ScriptedServer::start(Misbehaviour::default()).await;
-    let directory = tempfile::tempdir().unwrap();
-    let lock = directory.path().join("lock");
-    let _runner = Runner::start(&server, &["--termination-grace", "100ms"]);
-    let job = server.launch(&holding(&lock), &json!({}));
-    held(&server, job).await;
-    server.change(|known| known.jobs.get_mut(&job).unwrap().cancel = true);
-    assert_eq!(server.completion(job).await["status"], "Cancelled");
-    unlocked(&lock).await;
+    let held = HeldJob::start(holding, &["--termination-grace", "100ms"]).await;
+    held.cancel();
+    assert_eq!(held.completion().await["status"], "Cancelled");
+    held.released().await;
 }
 
 #[tokio::test]
 async fn a_job_process_that_dies_leaves_no_container() {
-    let server = ScriptedServer::start(Misbehaviour::default()).await;
-    let directory = tempfile::tempdir().unwrap();
-    let lock = directory.path().join("lock");
-    let _runner = Runner::start(&server, &[]);
-    let job = server.launch(&holding(&lock), &json!({}));
-    held(&server, job).await;
-    let pid = server.messages(job)[1].parse().ok().and_then(Pid::from_raw).expect("a process id");
+    let held = HeldJob::start(holding, &[]).await;
+    let pid = held.server.messages(held.job)[1].parse().ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(pid, Signal::KILL).unwrap();
-    let completion = server.completion(job).await;
+    let completion = held.completion().await;
     assert_eq!(
         (&completion["status"], &completion["result"]["error_message"]),
         (&json!("Failed"), &json!("the job's process ended without a result: signal: 9 (SIGKILL)"))
     );
-    unlocked(&lock).await;
+    held.released().await;
 }
 
 #[tokio::test]
 async fn a_lost_attempt_loses_its_containers_and_the_next_one_keeps_its_own() {
-    let server = ScriptedServer::start(Misbehaviour::default()).await;
-    let directory = tempfile::tempdir().unwrap();
-    let (lost, next) = (directory.path().join("lost"), directory.path().join("next"));
-    let runner = Runner::start(&server, &["--parallel", "2", "--termination-grace", "100ms"]);
-    let job = server.launch(&holding(&lost), &json!({}));
-    held(&server, job).await;
+    let held = HeldJob::start(holding, &["--parallel", "2", "--termination-grace", "100ms"]).await;
     // The runner learns of the loss with its next heartbeat, and has the next attempt by then.
-    server.launch_again(job, &holding(&next));
-    held(&server, job).await;
-    unlocked(&lost).await;
-    let other = server.launch(&example("hello.lua"), &json!({}));
-    server.completion(other).await;
-    assert_eq!(runner.workspaces(), 2, "that of the next attempt, and its lock");
+    let next = held.lock.with_file_name("next");
+    held.server.launch_again(held.job, &holding(&next));
+    held.server.held(held.job).await;
+    held.released().await;
+    let other = held.server.launch(&example("hello.lua"));
+    held.server.completion(other).await;
+    assert_eq!(held.runner.workspaces(), 2, "that of the next attempt, and its lock");
     let file = std::fs::File::options().write(true).open(&next).unwrap();
     assert!(file.try_lock().is_err(), "the next attempt still runs");
 }
 
 #[tokio::test]
 async fn a_runner_that_is_stopped_by_force_leaves_no_container() {
-    let server = ScriptedServer::start(Misbehaviour::default()).await;
-    let directory = tempfile::tempdir().unwrap();
-    let lock = directory.path().join("lock");
-    let mut runner = Runner::start(&server, &["--drain-grace", "100ms"]);
-    let job = server.launch(&holding(&lock), &json!({}));
-    held(&server, job).await;
-    runner.signal(Signal::TERM);
-    let status = timeout(PATIENCE, runner.process.wait()).await.unwrap().unwrap();
-    assert!(status.success(), "{status}");
-    unlocked(&lock).await;
+    let mut held = HeldJob::start(holding, &["--drain-grace", "100ms"]).await;
+    held.runner.signal(Signal::TERM);
+    held.runner.ended().await;
+    held.released().await;
 }
 
 #[tokio::test]
 async fn the_containers_of_a_killed_runner_are_removed_by_its_successor() {
-    let server = ScriptedServer::start(Misbehaviour::default()).await;
-    let directory = tempfile::tempdir().unwrap();
-    let lock = directory.path().join("lock");
-    let mut runner = Runner::start(&server, &[]);
-    let job = server.launch(&holding(&lock), &json!({}));
-    held(&server, job).await;
-    runner.signal(Signal::KILL);
-    runner.process.wait().await.unwrap();
-    let _successor = Runner::start_in(runner.work_dir, &server, &[], Stdio::null());
-    unlocked(&lock).await;
+    let mut held = HeldJob::start(holding, &[]).await;
+    held.runner.signal(Signal::KILL);
+    held.runner.process.wait().await.unwrap();
+    let _successor = Runner::start_in(held.runner.work_dir, &held.server, &[], Stdio::null());
+    unlocked(&held.lock).await;
 }

@@ -2,17 +2,16 @@
 
 use std::process::Stdio;
 
-use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::ChildStderr;
 use tokio::time::timeout;
 
-use crate::Runner;
-use crate::scripted_server::{Misbehaviour, PATIENCE, ScriptedServer};
+use crate::fixture::Runner;
+use crate::scripted_server::{PATIENCE, ScriptedServer};
 
 #[tokio::test]
 async fn refused_heartbeats_are_told_once_and_so_is_their_end() {
-    let server = ScriptedServer::start(Misbehaviour::default()).await;
+    let server = ScriptedServer::start().await;
     server.change(|known| known.refuses_heartbeats = true);
     let mut runner = Runner::start_with(&server, &["--heartbeat-interval", "10ms"], Stdio::piped());
     let mut log = BufReader::new(runner.process.stderr.take().unwrap()).lines();
@@ -22,7 +21,7 @@ async fn refused_heartbeats_are_told_once_and_so_is_their_end() {
     let source = "return { name = 'silent', stages = { { name = 'silent', script = function()
         process.run('sleep 600')
     end } } }";
-    server.launch(source, &json!({}));
+    server.launch(source);
     let before = until(&mut log, "the server refuses a heartbeat of the job: 403").await;
     assert!(before.iter().all(|line| !line.contains(refused)), "{before:?}");
 

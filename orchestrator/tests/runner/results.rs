@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::Runner;
-use crate::scripted_server::{Misbehaviour, ScriptedServer};
+use crate::fixture::Runner;
+use crate::scripted_server::ScriptedServer;
 
 /// The result of a job whose stages are `stages`, and its log.
 async fn run(stages: &str) -> (Value, Vec<String>) {
-    let server = ScriptedServer::start(Misbehaviour::default()).await;
+    let server = ScriptedServer::start().await;
     let _runner = Runner::start(&server, &[]);
-    let job = server.launch(&format!("return {{ name = 'x', stages = {{ {stages} }} }}"), &json!({}));
+    let job = server.launch(&format!("return {{ name = 'x', stages = {{ {stages} }} }}"));
     let completion = server.completion(job).await;
     (completion["result"].clone(), server.messages(job))
 }

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rivet_tests::server::{Server, program};
+use rivet_tests::program;
+use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 
 use super::{bytes, millis};
@@ -18,7 +19,7 @@ pub(super) async fn measure(kind: StoreKind, store: &Store, jobs: &[String]) {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("file://{}", directory.path().display());
     let archive = || {
-        let mut archive = Command::new(program());
+        let mut archive = Command::new(program::path());
         archive.args(["archive", "--older-than", "1d", "--database-url", store.url(), "--archive-url", &url]);
         archive.stdout(Stdio::null()).stderr(Stdio::piped());
         archive

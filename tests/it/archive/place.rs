@@ -6,16 +6,15 @@ use std::process::Output;
 
 use rivet_events::database::Database;
 use rivet_tests::client::Client;
-use rivet_tests::history::stories;
+use rivet_tests::history::streams;
+use rivet_tests::process::Process;
+use rivet_tests::program::{command, printed, run_on, spawn};
 use rivet_tests::sample::{entry, new_claimed_job, success};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::recorded;
 use rivet_tests::wait::eventually;
 use tokio::process::Child;
-
-use crate::cli::{command, printed, run_on};
-use crate::rebuild::Process;
 
 /// Archives every log of an ended job, however recently it ended.
 pub(super) const ARCHIVE: [&str; 4] = ["--older-than", "1ms", "--log-grace", "1ms"];
@@ -50,7 +49,7 @@ impl Place {
     /// Starts `archive` as a process, which is killed when the value is dropped.
     pub(super) fn begin(&self, options: &[&str]) -> Child {
         let place = ["--database-url", self.store.url(), "--archive-url", &self.url];
-        command(&[&["archive"], options, &place].concat()).spawn().unwrap()
+        spawn(&mut command(&[&["archive"], options, &place].concat()))
     }
 
     pub(super) async fn assert_proven(&self) {
@@ -123,10 +122,10 @@ pub(super) async fn new_logged_job(client: &Client, batches: usize) -> String {
 }
 
 /// Appends jobs that ended years ago; with enough of them, archiving takes several transactions.
-pub(super) async fn tell_stories(place: &Place, jobs: usize) {
+pub(super) async fn append_streams(place: &Place, jobs: usize) {
     let process = Process::over(&place.store).await;
-    process.tell_all(&stories(8, jobs), 4).await;
+    process.append_all(&streams(8, jobs), 4).await;
     // Where archived events are the last ones of their time, the log is searched only up to before them.
-    process.tell_all(&stories(9, 0), 4).await;
+    process.append_all(&streams(9, 0), 4).await;
     process.close().await;
 }

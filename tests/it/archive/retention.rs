@@ -11,7 +11,7 @@ use rivet_events::segments::{Block, format};
 use rivet_events::{Event, Position, StreamId, StreamType, Version};
 use rivet_projections::Released;
 use rivet_tests::client::Client;
-use rivet_tests::history::stories;
+use rivet_tests::history::streams;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{id, new_pipeline};
 use rivet_tests::sse::EventStream;
@@ -20,9 +20,9 @@ use rivet_tests::verify::{list, rebuild_all, recorded};
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
-use super::place::{Place, assert_archived, new_logged_job, said, tell_stories};
-use crate::cli::{json_lines, printed};
-use crate::rebuild::Process;
+use super::place::{Place, append_streams, assert_archived, new_logged_job, said};
+use rivet_tests::process::Process;
+use rivet_tests::program::{json_lines, printed};
 
 on_both_stores! {
     jobs_that_are_not_kept_are_forgotten,
@@ -80,7 +80,7 @@ async fn assert_no_segment_is_left(place: &Place, client: &Client) {
 
 async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 1_500).await;
+    append_streams(&place, 1_500).await;
     let server = place.server(&["--log-grace", "1s"]).await;
     let client = server.client();
     let kept = new_logged_job(&client, 2).await;
@@ -126,7 +126,7 @@ async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
 
 async fn a_server_forgets_by_itself(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 60).await;
+    append_streams(&place, 60).await;
     let server = place.server(&["--keep", "60d"]).await;
     let client = server.client();
     eventually("old jobs to be forgotten", async || {
@@ -143,7 +143,7 @@ async fn a_server_forgets_by_itself(kind: StoreKind) {
 
 async fn a_server_learns_what_is_forgotten_beside_it(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 60).await;
+    append_streams(&place, 60).await;
     let server = place.server(&[]).await;
     let client = server.client();
     let old = ended_long_ago(&all_jobs(&client).await);
@@ -168,7 +168,7 @@ async fn a_server_learns_what_is_forgotten_beside_it(kind: StoreKind) {
 
 async fn what_is_being_forgotten_is_not_archived(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 60).await;
+    append_streams(&place, 60).await;
     // Nothing is deleted while a read model is being rebuilt: the server begins a purge, and cannot end it.
     place.pretend_rebuild(true).await;
     let server = place.server(&["--keep", "60d"]).await;
@@ -191,7 +191,7 @@ async fn what_is_being_forgotten_is_not_archived(kind: StoreKind) {
 /// An archiver that hangs may release a segment that another one has released since, and whose jobs it has purged.
 async fn a_release_that_comes_after_the_purge_leaves_nothing(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 60).await;
+    append_streams(&place, 60).await;
     assert_archived(&place.run(&["archive", "--older-than", "30d"]).await, "in 1 segments");
     let bytes = fs::read(&place.segments()[0]).unwrap();
     let blocks: Vec<Block> = format::blocks(&bytes).collect::<Result<_, _>>().unwrap();
@@ -208,7 +208,7 @@ async fn a_release_that_comes_after_the_purge_leaves_nothing(kind: StoreKind) {
 /// A job whose id comes from an idempotency key may be launched again once it is purged.
 async fn a_job_that_is_launched_again_has_no_part_in_what_was_purged(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 60).await;
+    append_streams(&place, 60).await;
     let server = place.server(&[]).await;
     // The segment stays for its log.
     new_logged_job(&server.client(), 2).await;
@@ -230,7 +230,7 @@ async fn a_job_that_is_launched_again_has_no_part_in_what_was_purged(kind: Store
         }
     }
     assert!(!launches.is_empty() && kept > 0);
-    process.tell_all(&launches, 1).await;
+    process.append_all(&launches, 1).await;
     // The log ends at a time when the purged jobs are no part of any statistics.
     let server = place.server(&[]).await;
     new_pipeline(&server.client()).await;
@@ -243,8 +243,8 @@ async fn a_job_that_is_launched_again_has_no_part_in_what_was_purged(kind: Store
 }
 
 fn launch_of(job_id: JobId) -> Event {
-    let told = stories(9, 1).into_iter().flat_map(|(_, events)| events);
-    let launches = told.filter_map(|event| {
+    let events = streams(9, 1).into_iter().flat_map(|(_, events)| events);
+    let launches = events.filter_map(|event| {
         let Event::Job(JobEvent::Launched(launched)) = event else { return None };
         Some(launched)
     });
@@ -254,7 +254,7 @@ fn launch_of(job_id: JobId) -> Event {
 
 async fn a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 60).await;
+    append_streams(&place, 60).await;
     assert_archived(&place.run(&["archive", "--older-than", "30d"]).await, "in 1 segments");
     let segment = &place.segments()[0];
     let bytes = fs::read(segment).unwrap();
@@ -276,7 +276,7 @@ async fn a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run(kind: St
 /// The clock of the server that recorded its end was ahead, so the jobs around it are old enough.
 async fn a_job_that_is_too_young_is_not_passed_over(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 60).await;
+    append_streams(&place, 60).await;
     let server = place.server(&[]).await;
     let client = server.client();
     let young = new_logged_job(&client, 1).await;
@@ -290,7 +290,7 @@ async fn a_job_that_is_too_young_is_not_passed_over(kind: StoreKind) {
 /// The read model leaves out the `job.purged` as well.
 async fn a_job_whose_stream_is_parked_is_forgotten_too(kind: StoreKind) {
     let place = Place::new(kind).await;
-    tell_stories(&place, 60).await;
+    append_streams(&place, 60).await;
     let server = place.server(&[]).await;
     let job = ended_long_ago(&all_jobs(&server.client()).await).remove(0);
     server.terminate().await;

@@ -2,12 +2,13 @@
 
 use rivet_events::database::Database;
 use rivet_projections::Released;
-use rivet_tests::history::stories;
+use rivet_tests::history::streams;
 use rivet_tests::on_both_stores;
+use rivet_tests::process::{Process, assert_proven};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
 
-use super::{Process, assert_proven, until_renewed};
+use super::versions::until_renewed;
 
 on_both_stores! {
     what_an_older_build_has_made_is_outdated_as_soon_as_this_one_folds_into_it,
@@ -20,7 +21,7 @@ on_both_stores! {
 async fn with_history(kind: StoreKind, seed: u64) -> Store {
     let (store, process) = Process::of(kind).await;
     let running = process.start();
-    process.tell_all(&stories(seed, 20), 1).await;
+    process.append_all(&streams(seed, 20), 1).await;
     process.caught_up().await;
     running.stop().await;
     process.close().await;
@@ -36,7 +37,7 @@ async fn what_an_older_build_has_made_is_outdated_as_soon_as_this_one_folds_into
 
     let process = Process::over(&store).await;
     let running = process.start();
-    process.tell_all(&stories(42, 20), 1).await;
+    process.append_all(&streams(42, 20), 1).await;
     process.caught_up().await;
     let live = process.status().await.into_iter().find(|s| s.name == "job_queue").unwrap();
     assert_eq!((live.version, live.position), (0, live.head), "{live:?}");

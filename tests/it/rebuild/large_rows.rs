@@ -7,17 +7,16 @@ use chrono::DateTime;
 use rivet_events::job::{JobCancelled, JobEvent};
 use rivet_events::log::{Append, StreamWrite};
 use rivet_events::{Event, Metadata, Position, Version};
-use rivet_tests::history::stories;
+use rivet_tests::history::streams;
 use rivet_tests::on_both_stores;
+use rivet_tests::process::{Process, assert_proven};
 use rivet_tests::store::StoreKind;
-
-use super::{Process, assert_proven};
 
 /// Launches jobs with parameters of that length. Returns what cancels them all at once.
 async fn launch_large(process: &Process, jobs: usize, bytes: usize) -> Append {
-    let mut told = stories(32, jobs);
+    let mut streams = streams(32, jobs);
     let mut cancelled = Vec::new();
-    for (stream, events) in &mut told {
+    for (stream, events) in &mut streams {
         let Some(Event::Job(JobEvent::Launched(launched))) = events.first_mut() else { continue };
         launched.parameters.insert("large".to_owned(), "x".repeat(bytes).into());
         let end = JobCancelled {
@@ -33,7 +32,7 @@ async fn launch_large(process: &Process, jobs: usize, bytes: usize) -> Append {
         cancelled.push(StreamWrite { stream: stream.clone(), expected: Version(1), events: end });
         events.truncate(1);
     }
-    process.tell_all(&told, 1).await;
+    process.append_all(&streams, 1).await;
     Append { writes: cancelled, metadata: Metadata::default(), recorded_at: DateTime::UNIX_EPOCH }
 }
 

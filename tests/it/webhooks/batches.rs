@@ -2,13 +2,14 @@
 
 use rivet_tests::on_both_stores;
 use rivet_tests::receiver::{Received, Receiver};
+use rivet_tests::sample::new_ended_job;
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
 use rivet_tests::verify::events;
 use rivet_tests::wait::eventually;
 use serde_json::json;
 
-use super::{ALLOW, create, deliveries, live_a_life, signature};
+use super::{ALLOW, create, deliveries, signature};
 
 on_both_stores! {
     a_batch_is_a_signed_array_of_events_in_order,
@@ -18,7 +19,7 @@ async fn a_batch_is_a_signed_array_of_events_in_order(kind: StoreKind) {
     let app = TestApp::start_with(kind, &[ALLOW]).await;
     let api = app.client();
     for _ in 0..8 {
-        live_a_life(&api).await;
+        new_ended_job(&api).await;
     }
     let expected: Vec<u64> =
         events(&api).await.iter().map(|event| event["position"].as_u64().unwrap()).collect();

@@ -5,13 +5,13 @@ use rivet_events::deliveries::Deliveries;
 use rivet_events::id::WebhookId;
 use rivet_tests::on_both_stores;
 use rivet_tests::receiver::Receiver;
-use rivet_tests::sample::{id, new_job};
-use rivet_tests::server::{Server, TestApp};
+use rivet_tests::sample::{WEBHOOK_SECRET, id, new_job};
+use rivet_tests::server::{SWEEP_OFTEN, Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
 use serde_json::json;
 
-use super::{ALLOW, SECRET, arrivals, create, webhook};
+use super::{ALLOW, arrivals, create, webhook};
 
 on_both_stores! {
     nobody_gets_to_see_the_secret,
@@ -35,7 +35,7 @@ async fn nobody_gets_to_see_the_secret(kind: StoreKind) {
     ] {
         texts.push(api.get(&path).await.text);
     }
-    let key = SECRET.strip_prefix("whsec_").unwrap();
+    let key = WEBHOOK_SECRET.strip_prefix("whsec_").unwrap();
     for text in texts {
         assert!(!text.contains(key), "{text}");
     }
@@ -53,9 +53,9 @@ async fn a_secret_without_a_webhook_is_forgotten(kind: StoreKind) {
     let (orphan, on_its_way): (WebhookId, _) =
         ("0197f6a0-2c11-7c3e-8a55-0a1b2c3d4e5f".parse().unwrap(), WebhookId::generate());
     for id in [orphan, on_its_way] {
-        kept.begin(id, &SECRET.to_owned().into(), Position(0), "{}").await.unwrap();
+        kept.begin(id, &WEBHOOK_SECRET.to_owned().into(), Position(0), "{}").await.unwrap();
     }
-    let _server = Server::start(&store, &[ALLOW, "--sweep-interval", "100ms"]).await;
+    let _server = Server::start(&store, &[ALLOW, SWEEP_OFTEN]).await;
     eventually("the secret to be forgotten", async || {
         kept.find(orphan).await.unwrap().is_none().then_some(())
     })

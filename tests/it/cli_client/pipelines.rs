@@ -1,0 +1,72 @@
+//! The commands of pipelines.
+
+use rivet_tests::program::finish;
+use rivet_tests::sample::{failure, id, new_pipeline, script, success};
+use serde_json::json;
+
+use super::{app, begin, json_of, log, lua_file, printed, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_goes_through_its_life() {
+    let app = app().await;
+    let (one, two) = (lua_file(&script("one", "")), lua_file(&script("two", "")));
+    let (one, two) = (one.path().to_str().unwrap(), two.path().to_str().unwrap());
+    let created = json_of(&app, &["pipeline", "create", one]).await;
+    let pipeline = id(&created);
+    assert_eq!(created["name"], "one");
+    let long = "a name that is longer than any id can be";
+    let named = json_of(&app, &["pipeline", "create", one, "--name", long]).await;
+    assert_eq!(json_of(&app, &["pipeline", "get", long]).await["id"], named["id"]);
+    printed(&app, &["pipeline", "delete", long]).await;
+
+    // A pipeline can be given by the beginning of its id, and by its name.
+    assert_eq!(json_of(&app, &["pipeline", "get", &pipeline[..13]]).await, created);
+    assert_eq!(json_of(&app, &["pipeline", "revise", "one", two]).await["version"], 2);
+    let versions = json_of(&app, &["pipeline", "versions", "two"]).await;
+    assert_eq!(versions.as_array().map(Vec::len), Some(2));
+    let diff = printed(&app, &["pipeline", "diff", "two"]).await;
+    assert!(diff.starts_with("name: \"one\" -> \"two\"\n--- version 1\n+++ version 2\n"), "{diff}");
+    assert_eq!(json_of(&app, &["pipeline", "rollback", "two", "1"]).await["version"], 3);
+    let list = printed(&app, &["pipeline", "list"]).await;
+    let [head, row] = list.lines().collect::<Vec<_>>()[..] else { panic!("{list}") };
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(head), ["ID", "NAME", "VERSION", "UPDATED", "DESCRIPTION"]);
+    assert_eq!((&words(row)[0][..], &words(row)[1][..], &words(row)[2][..]), (&pipeline[..], "one", "3"));
+    let shown = printed(&app, &["pipeline", "get", &pipeline]).await;
+    assert!(shown.contains("version      3\n") && shown.contains(&script("one", "")), "{shown}");
+
+    let job =
+        json_of(&app, &["pipeline", "launch", "one", "-p", "n=1.10", "-p", "who=me", "--priority", "9"])
+            .await;
+    assert_eq!((&job["parameters"], &job["priority"]), (&json!({"n": "1.10", "who": "me"}), &json!(9)));
+    let keyed = json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await;
+    assert_eq!(json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await["id"], keyed["id"]);
+    assert_eq!(printed(&app, &["pipeline", "delete", "one"]).await, "");
+    let output = run(&app, &["pipeline", "list"]).await;
+    assert_eq!((output.stdout.len(), &output.stderr[..]), (0, &b"there are no pipelines\n"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_launch_that_is_followed_ends_as_its_job_does() {
+    let app = app().await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    for (result, code) in [(success(), 0), (failure(), 1)] {
+        let launch = begin(&app, &["pipeline", "launch", &pipeline, "--follow"]);
+        let claimed = api.claim_next("r1", 30_000).await.expect(200);
+        let job = claimed["job_id"].as_str().unwrap();
+        log(&api.holding(&claimed), job, &["at work"]).await;
+        api.holding(&claimed).complete(job, &result).await.expect(204);
+        let output = finish(launch).await;
+        assert_eq!(
+            (output.status.code(), &output.stdout[..]),
+            (Some(code), &b"03:04:05 Info    at work\n"[..]),
+            "{output:?}"
+        );
+        let shown = printed(&app, &["job", "get", job]).await;
+        assert_eq!(shown.contains("output      {\"artifacts\":2}\n"), code == 0, "{shown}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.starts_with(&format!("job {job}\n")), "{said}");
+        assert_eq!(said.contains(&format!("error: job {job} is Failed: exit code 3")), code == 1, "{said}");
+    }
+}
