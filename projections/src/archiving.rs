@@ -14,6 +14,7 @@ use crate::checkpoint::{self, Checkpoint};
 use crate::generation::{self, NO_VERSION};
 use crate::job_logs::{self, JobLogs};
 use crate::projection::AnyProjection;
+use crate::query::Query;
 use crate::read_models::ReadModels;
 use crate::rows::Connection;
 
@@ -114,7 +115,7 @@ async fn live_unless_rebuilding(
                 min(position) filter (where state = 'live' and version <> {NO_VERSION})
          from checkpoints"
     );
-    let rows = connection.query(&query, &[]).await?;
+    let rows = connection.query(&Query::new(&query)).await?;
     let [rebuilding, lowest] = rows.first().map(Vec::as_slice).unwrap_or_default() else { return Ok(None) };
     let positions = live.iter().map(|live| live.position).chain(lowest.count().map(Position));
     let lowest = positions.min().unwrap_or_default();

@@ -95,7 +95,7 @@ pub(crate) async fn adopt(store: &Store) -> Result<(), StoreError> {
          where state = 'live' and version <> {NO_VERSION} and projection not in ({})",
         own.join(", ")
     );
-    connection.execute(&foreign, &[]).await?;
+    connection.execute(&Query::new(&foreign)).await?;
     transaction.commit().await
 }
 

@@ -88,7 +88,7 @@ impl Connection<'_> {
                 Self::Postgres(_) => postgres::column(column),
                 Self::Sqlite(_) => sqlite::column(column),
             };
-            self.execute(&format!("alter table {table} add column {column}"), &[]).await?;
+            self.execute(&Query::new(&format!("alter table {table} add column {column}"))).await?;
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! The index of the archive: it says which block of which segment holds a log.
 
 use rivet_tests::on_both_stores;
+use rivet_tests::program::complaint;
 use rivet_tests::store::StoreKind;
 use serde_json::{Value, json};
 
 use super::place::{Place, assert_archived, new_logged_job};
-use crate::cli::complaint;
 
 /// Damages the index: it promises one event more than each log has.
 const LONGER: &str = "update archived_logs set last_sequence = last_sequence + 1";

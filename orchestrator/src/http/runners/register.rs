@@ -70,18 +70,18 @@ pub(in crate::http) async fn register(
         (row, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
     }
     let held = row.map(|row| row.held).unwrap_or_default();
-    let row = row_of(committed.aggregate.state, held).ok_or_else(not_ready)?;
+    let row = row_of(&committed.aggregate.state, held).ok_or_else(not_ready)?;
     Ok(Recorded(position, JsonBody(Runner::from_row(row, Some(now)))))
 }
 
 /// The row of a runner that has just registered, which the read model may not have yet.
-fn row_of(registered: RunnerState, held: Vec<HeldJob>) -> Option<runners::Runner> {
+fn row_of(registered: &RunnerState, held: Vec<HeldJob>) -> Option<runners::Runner> {
     let RunnerState::Registered(runner) = registered else { return None };
     Some(runners::Runner {
-        id: runner.runner_id,
+        id: runner.runner_id.clone(),
         status: if held.is_empty() { RunnerStatus::Online } else { RunnerStatus::Busy },
-        capabilities: runner.capabilities,
-        boot_id: runner.boot_id,
+        capabilities: runner.capabilities.clone(),
+        boot_id: runner.boot_id.clone(),
         registered_at: Some(runner.registered_at),
         last_heartbeat_at: Some(runner.heard_at),
         lost_at: None,
