@@ -66,8 +66,7 @@ pub struct JobLaunched {
     /// Longest run of one attempt, in seconds; the server's default where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
-    /// Whether, after the runner of an attempt was lost or ran too long, the next attempt may go to a runner that cannot
-    /// be fenced.
+    /// Whether, after the runner of an attempt was lost, the next attempt may go to a runner that cannot be fenced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retry_on_runner_lost: bool,
     /// The group whose limit it shares.

@@ -172,8 +172,7 @@ pub struct PipelineConfig {
     /// What a new job of a full group does; `queue` where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency_policy: Option<ConcurrencyPolicy>,
-    /// Whether, after the runner of an attempt was lost or ran too long, the next attempt may go to a runner that cannot
-    /// be fenced.
+    /// Whether, after the runner of an attempt was lost, the next attempt may go to a runner that cannot be fenced.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub retry_on_runner_lost: bool,
 }

@@ -36,8 +36,7 @@ pub struct PartialConfig {
     pub concurrency_limit: Option<u32>,
     /// What a new job does when its group is full.
     pub concurrency_policy: Option<ConcurrencyPolicy>,
-    /// Whether, after an attempt was lost with its runner or ran too long, the next may go to a runner that does not
-    /// echo its lease.
+    /// Whether, after an attempt was lost with its runner, the next may go to a runner that does not echo its lease.
     pub retry_on_runner_lost: Option<bool>,
 }
 

@@ -82,8 +82,8 @@ pub struct History {
     pub retries: u32,
     /// Number of the latest attempts in a row that were lost, all with holders that fence.
     pub lost_in_a_row: u32,
-    /// Whether only a runner that fences may claim the next attempt, since a holder that does not was lost, or ran too
-    /// long, and may come back.
+    /// Whether only a runner that fences may claim the next attempt, since a holder that does not was lost and may
+    /// come back.
     pub needs_fencing: bool,
     /// The attempt that ended last.
     pub last: Option<EndedAttempt>,
