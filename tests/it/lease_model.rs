@@ -43,7 +43,8 @@ const FENCING: LeaseProtocol = LeaseProtocol {
     cancels: 1,
 };
 
-const LEGACY: LeaseProtocol = LeaseProtocol { runners: [Client::Legacy, Client::Fencing], ..FENCING };
+const LEGACY: LeaseProtocol =
+    LeaseProtocol { runners: [Client::Legacy, Client::Fencing], run_timeout: false, ..FENCING };
 
 const STALE_WRITE: &str = "nobody but the holder writes";
 

@@ -8,7 +8,7 @@ use rivet_events::job::{
 };
 
 use super::JobError;
-use super::outcome::{cancelled_running, completed, requeued_unreported, retry, timed_out_running};
+use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
 use crate::domain::job::command::{CancelJob, ExpireLease, Retries, TimeOutJob};
 use crate::domain::job::state::{Ended, Queued, Running};
 
@@ -74,7 +74,7 @@ pub(super) fn expire_lease(running: &Running, expire: &ExpireLease) -> Vec<JobEv
     let fate = if let Some(request) = &running.cancel {
         cancelled_running(running, None, request.reason.clone(), expire.now)
     } else if let Some(backoff) = retry_after_loss(running, expire) {
-        requeued_unreported(running, RequeueCause::RunnerLost, backoff, expire.now)
+        requeued(running, RequeueCause::RunnerLost, None, backoff, expire.now)
     } else {
         completed(running, JobStatus::Failed, None, Some(RUNNER_LOST.to_owned()), expire.now)
     };
@@ -125,7 +125,7 @@ pub(super) fn time_out_running(running: &Running, time_out: &TimeOutJob) -> Vec<
     let reason = format!("it ran for longer than {} s", longest.as_secs());
     let retry = retry(running, time_out.retries).filter(|_| running.cancel.is_none());
     vec![match retry {
-        Some(backoff) => requeued_unreported(running, RequeueCause::RunTimeout, backoff, time_out.now),
+        Some(backoff) => requeued(running, RequeueCause::RunTimeout, None, backoff, time_out.now),
         None => timed_out_running(running, None, reason, time_out.now),
     }]
 }

@@ -35,7 +35,6 @@ pub(super) fn completed(
     })
 }
 
-/// Queued again after a report of the holder, with its result.
 pub(super) fn requeued(
     running: &Running,
     cause: RequeueCause,
@@ -43,32 +42,11 @@ pub(super) fn requeued(
     backoff: Duration,
     now: DateTime<Utc>,
 ) -> JobEvent {
-    let needs_fencing = running.history.needs_fencing;
-    requeued_for(running, cause, result, needs_fencing, backoff, now)
-}
-
-/// Queued again without a report. A holder that does not fence may still be at work, and its late report cannot be told
-/// from one of the next holder. So from then on every attempt needs a holder that fences, unless the pipeline allows
-/// otherwise.
-pub(super) fn requeued_unreported(
-    running: &Running,
-    cause: RequeueCause,
-    backoff: Duration,
-    now: DateTime<Utc>,
-) -> JobEvent {
-    let may_be_mistaken = !running.holder.fencing && !running.launch.retry_on_runner_lost;
-    let needs_fencing = running.history.needs_fencing || may_be_mistaken;
-    requeued_for(running, cause, None, needs_fencing, backoff, now)
-}
-
-fn requeued_for(
-    running: &Running,
-    cause: RequeueCause,
-    result: Option<JobResult>,
-    needs_fencing: bool,
-    backoff: Duration,
-    now: DateTime<Utc>,
-) -> JobEvent {
+    // A lost holder that does not fence may come back, and then cannot be told from the next holder. So from then on
+    // every attempt needs a holder that fences, unless the pipeline allows otherwise.
+    let unfenced_loss = cause == RequeueCause::RunnerLost && !running.holder.fencing;
+    let needs_fencing =
+        running.history.needs_fencing || (unfenced_loss && !running.launch.retry_on_runner_lost);
     JobEvent::Requeued(JobRequeued {
         job_id: running.launch.job_id,
         pipeline_id: running.launch.pipeline_id,

@@ -76,21 +76,6 @@ fn a_holder_whose_run_took_too_long_has_lost_its_lease() {
 }
 
 #[test]
-fn the_retry_of_a_run_that_took_too_long_needs_fencing_if_its_holder_does_not_fence() {
-    let launch = JobLaunched { timeout_seconds: Some(60), max_retries: 1, ..launch() };
-    let running =
-        |launch| vec![JobEvent::Launched(launch), claimed_unfenced(1, 100), started_unfenced(1, 110)];
-    let open = JobRequeued { due_at: at(162), ..requeue_recorded(1, RequeueCause::RunTimeout, 161) };
-    let needs_fencing = JobRequeued { needs_fencing: true, ..open.clone() };
-    given(running(launch.clone())).when(time_out(161)).then([JobEvent::Requeued(needs_fencing)]);
-    let to_all = JobLaunched { retry_on_runner_lost: true, ..launch.clone() };
-    given(running(to_all)).when(time_out(161)).then([JobEvent::Requeued(open.clone())]);
-    // A holder that has reported its end is not at work any more.
-    let report = Report { status: JobStatus::TimedOut, result: None };
-    given(running(launch)).when(complete(None, report, 161)).then([JobEvent::Requeued(open)]);
-}
-
-#[test]
 fn a_run_that_was_to_stop_is_not_retried_when_it_takes_too_long() {
     let launch = JobLaunched { timeout_seconds: Some(60), max_retries: 1, ..launch() };
     let history = [running(launch), vec![JobEvent::CancelRequested(cancel_requested(120))]].concat();
