@@ -24,8 +24,6 @@ pub enum DefinitionError {
         field: String,
         /// What is wrong with it, as in "is missing" or "must be …".
         problem: String,
-        /// Whether the table has a name and stages as a definition must: then it was meant as one.
-        meant: bool,
     },
     /// The script used a module that only the runner provides, while its definition was read.
     #[error(
@@ -54,22 +52,6 @@ pub enum DefinitionError {
     #[error("pipeline definitions cannot be read at this moment")]
     #[serde(skip)]
     Unavailable(#[source] std::io::Error),
-}
-
-impl DefinitionError {
-    /// As an error of a table that was meant as a definition.
-    pub(super) fn of_what_was_meant(self) -> Self {
-        match self {
-            Self::NotADefinition { field, problem, .. } => {
-                Self::NotADefinition { field, problem, meant: true }
-            }
-            Self::Script { .. }
-            | Self::RunnerModule { .. }
-            | Self::Limit { .. }
-            | Self::Busy
-            | Self::Unavailable(_) => self,
-        }
-    }
 }
 
 /// A limit on reading a definition.

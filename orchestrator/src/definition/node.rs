@@ -155,7 +155,7 @@ impl Node {
 }
 
 fn refusal(field: String, problem: &str) -> DefinitionError {
-    DefinitionError::NotADefinition { field, problem: problem.to_owned(), meant: false }
+    DefinitionError::NotADefinition { field, problem: problem.to_owned() }
 }
 
 /// The integer that a float equals, if it is exact.

@@ -12,22 +12,16 @@ type Result<T> = std::result::Result<T, DefinitionError>;
 /// Reads the table that a script returned.
 pub(super) fn definition(value: mlua::Value) -> Result<Definition> {
     let root = Node::root(value)?;
-    let name = root.get("name")?.label()?;
-    stages(&root.get("stages")?)?;
-    beside_stages(&root, name).map_err(DefinitionError::of_what_was_meant)
-}
-
-/// What a table with a name and stages has besides.
-fn beside_stages(root: &Node, name: String) -> Result<Definition> {
     let definition = Definition {
-        name,
+        name: root.get("name")?.label()?,
         description: root.find("description")?.map(|text| text.text()).transpose()?,
-        tags: list(root, "runner", tag)?,
-        requires: list(root, "requires", capability)?,
-        inputs: named(root, "inputs", input)?.unwrap_or_default(),
+        tags: list(&root, "runner", tag)?,
+        requires: list(&root, "requires", capability)?,
+        inputs: named(&root, "inputs", input)?.unwrap_or_default(),
         config: root.find("config")?.map(|table| config(&table)).transpose()?.unwrap_or_default(),
     };
-    list(root, "plugins", Node::text)?;
+    list(&root, "plugins", Node::text)?;
+    stages(&root.get("stages")?)?;
     Ok(definition)
 }
 
@@ -78,7 +72,6 @@ fn config(node: &Node) -> Result<PartialConfig> {
     config.check().map_err(|invalid| DefinitionError::NotADefinition {
         field: format!("config.{}", invalid.field),
         problem: invalid.problem,
-        meant: false,
     })?;
     Ok(config)
 }

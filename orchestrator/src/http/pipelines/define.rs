@@ -37,8 +37,7 @@ pub(in crate::http) struct PipelineRequest {
 }
 
 /// The definition that a request describes. With a name in the request, a script that is not a definition is kept as
-/// it is; one that hits a limit, or is a definition but for a mistake beside its name and stages, is refused in any
-/// case.
+/// it is; one that hits a limit is refused in any case.
 pub(super) async fn define(
     evaluator: &Evaluator,
     request: PipelineRequest,
@@ -53,7 +52,7 @@ pub(super) async fn define(
         Ok(definition) => Some(definition),
         Err(
             DefinitionError::Script { .. }
-            | DefinitionError::NotADefinition { meant: false, .. }
+            | DefinitionError::NotADefinition { .. }
             | DefinitionError::RunnerModule { .. },
         ) if request.name.is_some() => None,
         Err(error) => return Err(error.into()),
