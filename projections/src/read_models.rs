@@ -192,9 +192,9 @@ impl ReadModels {
         }
         live.published += 1;
         live.generations.extend(checkpoints.iter().map(|c| (c.projection.name(), c.generation)));
-        let lowest = |live: &mut dyn Iterator<Item = &Checkpoint>| live.map(|live| live.position).min();
-        let maintained = lowest(&mut checkpoints.iter().filter(|live| live.version != NO_VERSION));
-        if let Some(position) = maintained.or_else(|| lowest(&mut checkpoints.iter())) {
+        // Those that wait to be rebuilt count only where there are no others.
+        let lowest = checkpoints.iter().min_by_key(|live| (live.version == NO_VERSION, live.position));
+        if let Some(Checkpoint { position, .. }) = lowest.copied() {
             self.inner
                 .position
                 .send_if_modified(|published| std::mem::replace(published, position) != position);

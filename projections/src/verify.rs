@@ -119,12 +119,12 @@ impl ReadModels {
                 continue;
             }
             for live in &live {
-                let Checkpoint { projection, version, position, .. } = live.checkpoint;
+                let Checkpoint { projection, position, .. } = live.checkpoint;
                 let is_same = |s: &&mut Generation| s.checkpoint.projection.name() == projection.name();
                 for scratch in scratch.iter_mut().filter(is_same) {
                     let scratch = std::slice::from_mut(scratch);
                     self.fold_scratch(scratch, position, &mut density, progress).await?;
-                    if version != projection.version() {
+                    if live.checkpoint.is_foreign() {
                         report.outdated.push(projection.name());
                         continue;
                     }

@@ -38,7 +38,7 @@ impl ReadModels {
         let mut outdated: Vec<&str> = Vec::new();
         for Generation { checkpoint: live, skipped, .. } in &live {
             let is_skip_missing = *skipped != self.skipped(live.projection.name()).await?;
-            if live.version != live.projection.version() || live.position > head || is_skip_missing {
+            if live.is_foreign() || live.position > head || is_skip_missing {
                 outdated.push(live.projection.name());
             }
         }
