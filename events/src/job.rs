@@ -84,7 +84,7 @@ pub struct JobLaunched {
 }
 
 /// A job's share in a concurrency group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub struct Concurrency {
     /// The group's name.
     pub group: String,

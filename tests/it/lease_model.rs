@@ -107,10 +107,10 @@ impl Model for LeaseProtocol {
             properties.extend([
                 Property::sometimes("a job succeeds after its first holder was lost", |_, world: &World| {
                     world.end().is_some_and(|(status, _)| status == JobStatus::Succeeded)
-                        && !world.job().history().void_leases.is_empty()
+                        && world.job().history().past.iter().any(|past| past.revoked)
                 }),
                 Property::sometimes("a report of a stale holder is refused and kept", |_, world: &World| {
-                    !world.job().history().refused_leases.is_empty()
+                    world.job().history().past.iter().any(|past| past.was_refused)
                 }),
             ]);
         }

@@ -1,6 +1,6 @@
 //! Answers of queries, on both databases; what happens with events that cannot be read.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, PipelineId};
@@ -8,7 +8,7 @@ use rivet_events::job::{Concurrency, JobEvent, JobStatus};
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use rivet_events::pipeline::ConcurrencyPolicy;
 use rivet_events::{Event, Position, StreamId};
-use rivet_projections::job_queue::{Covered, QueuedJob};
+use rivet_projections::job_queue::{Covered, Occupancy, QueuedJob};
 use rivet_projections::jobs::{self, Job, JobFilter};
 use rivet_projections::pipelines::PipelineFilter;
 use rivet_projections::runners::{RunnerFilter, RunnerStatus};
@@ -144,7 +144,7 @@ async fn runners_are_listed_with_what_they_hold(kind: StoreKind) {
 async fn a_runner_is_offered_what_it_may_claim_in_claim_order(kind: StoreKind) {
     let (_store, process) = Process::with_jobs(kind).await;
     let read_models = &process.read_models;
-    let none_reserved = BTreeMap::new();
+    let none_reserved = Occupancy::default();
     let all =
         job_queue::offered(read_models, &Covered::Everything, &none_reserved, later(), 1000).await.unwrap();
     let queued = pipeline_activity::totals(read_models).await.unwrap().queued;

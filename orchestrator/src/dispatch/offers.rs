@@ -1,11 +1,12 @@
 //! What the queue has for the claims in the line: the jobs that each may have, in order, and how many places the
 //! concurrency groups of these jobs have left.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use rivet_events::id::JobId;
-use rivet_projections::job_queue::{self, Covered, Demands, QueuedJob};
+use rivet_events::job::Concurrency;
+use rivet_projections::job_queue::{self, Covered, Demands, Occupancy, QueuedJob};
 use rivet_projections::{QueryError, ReadModels};
 
 use super::Capabilities;
@@ -34,14 +35,13 @@ pub(super) struct Queried {
 pub(super) struct Offer {
     pub(super) job_id: JobId,
     pub(super) attempts: u32,
-    /// Its concurrency group, and the limit of running jobs.
-    pub(super) group: Option<(String, u32)>,
+    /// The group whose limit it shares.
+    pub(super) concurrency: Option<Concurrency>,
 }
 
 impl Offer {
     fn of(job: QueuedJob) -> Self {
-        let group = job.concurrency.map(|concurrency| (concurrency.group, concurrency.limit));
-        Self { job_id: job.job_id, attempts: job.attempt, group }
+        Self { job_id: job.job_id, attempts: job.attempt, concurrency: job.concurrency }
     }
 }
 
@@ -51,8 +51,8 @@ pub(super) struct Offers {
     /// The places in the line, in order.
     pub(super) places: Vec<Queried>,
     queues: Vec<Queue>,
-    /// How many jobs of each concurrency group run, or are reserved.
-    taken: HashMap<String, u64>,
+    /// By jobs that run, or are reserved.
+    occupancy: Occupancy,
     /// Whether a job was taken since the query.
     is_any_taken: bool,
 }
@@ -77,7 +77,7 @@ impl Offers {
         let (places, covered) = by_covered(places, read_models).await?;
         // Before the query: what it shows as running by then counts twice. Then too little is offered, but the queue is
         // queried again when the claim is known to be shown.
-        let reserved = reservations.of_groups();
+        let reserved = reservations.occupancy();
         let limit = CANDIDATES + reservations.len();
         let mut queues: Vec<Queue> = Vec::with_capacity(covered.len());
         for covered in &covered {
@@ -86,16 +86,13 @@ impl Offers {
                 .push(Queue { is_cut: jobs.len() == limit, jobs: jobs.into_iter().map(Offer::of).collect() });
         }
         let offers = queues.iter().flat_map(|queue| &queue.jobs);
-        let groups: BTreeSet<&str> =
-            offers.filter_map(|offer| Some(offer.group.as_ref()?.0.as_str())).collect();
-        let mut taken = job_queue::running_of_groups(read_models, &groups).await?;
-        for (group, reserved) in reserved {
-            *taken.entry(group).or_default() += reserved;
-        }
+        let groups = offers.filter_map(|offer| offer.concurrency.as_ref());
+        let occupancy = reserved.with_running(read_models, groups).await?;
         for queue in &mut queues {
-            queue.jobs.retain(|offer| !reservations.contains(offer) && has_place(&taken, offer));
+            let has_place = |offer: &Offer| occupancy.has_place(offer.concurrency.as_ref());
+            queue.jobs.retain(|offer| !reservations.contains(offer) && has_place(offer));
         }
-        Ok(Self { places, queues, taken, is_any_taken: false })
+        Ok(Self { places, queues, occupancy, is_any_taken: false })
     }
 
     /// Whether there is nothing for anybody.
@@ -107,12 +104,10 @@ impl Offers {
     /// one of them would win the last place.
     pub(super) fn take(&mut self, queue: usize, reservations: &Reservations) -> Option<Offer> {
         let queue = self.queues.get_mut(queue)?;
-        let free = |offer: &Offer| !reservations.contains(offer) && has_place(&self.taken, offer);
-        let offer = std::iter::from_fn(|| queue.jobs.pop_front()).find(free)?;
+        let take =
+            |offer: &Offer| !reservations.contains(offer) && self.occupancy.take(offer.concurrency.as_ref());
+        let offer = std::iter::from_fn(|| queue.jobs.pop_front()).find(take)?;
         self.is_any_taken = true;
-        if let Some((group, _)) = &offer.group {
-            *self.taken.entry(group.clone()).or_default() += 1;
-        }
         Some(offer)
     }
 
@@ -121,11 +116,6 @@ impl Offers {
     pub(super) fn may_have_more(&self, queue: usize) -> bool {
         self.is_any_taken && self.queues.get(queue).is_some_and(|queue| queue.is_cut)
     }
-}
-
-fn has_place(taken: &HashMap<String, u64>, offer: &Offer) -> bool {
-    let Some((group, limit)) = &offer.group else { return true };
-    taken.get(group).is_none_or(|taken| *taken < u64::from(*limit))
 }
 
 /// Numbers what the runners at these places cover.
@@ -155,43 +145,37 @@ async fn by_covered(
 
 #[cfg(test)]
 mod tests {
+    use rivet_events::pipeline::ConcurrencyPolicy;
+
     use super::*;
 
     fn offer(group: &str, limit: u32) -> Offer {
-        Offer { job_id: JobId::generate(), attempts: 0, group: Some((group.to_owned(), limit)) }
+        let concurrency = Concurrency { group: group.to_owned(), limit, policy: ConcurrencyPolicy::Queue };
+        Offer { job_id: JobId::generate(), attempts: 0, concurrency: Some(concurrency) }
     }
 
     impl Offers {
         /// Queues of so many jobs, cut or not, for these places.
         pub(in crate::dispatch) fn of(places: Vec<Queried>, queues: &[(usize, bool)]) -> Self {
-            let job = || Offer { job_id: JobId::generate(), attempts: 0, group: None };
+            let job = || Offer { job_id: JobId::generate(), attempts: 0, concurrency: None };
             let jobs = |count| std::iter::repeat_with(job).take(count).collect();
             let queues = queues.iter().map(|(count, is_cut)| Queue { jobs: jobs(*count), is_cut: *is_cut });
             Self { places, queues: queues.collect(), ..Self::default() }
         }
     }
 
-    fn offers(queue: &[&Offer], taken: &[(&str, u64)]) -> Offers {
-        Offers {
-            queues: vec![Queue { jobs: queue.iter().copied().cloned().collect(), is_cut: false }],
-            taken: taken.iter().map(|(group, taken)| ((*group).to_owned(), *taken)).collect(),
-            ..Offers::default()
-        }
-    }
-
     #[test]
     fn a_group_is_offered_as_many_jobs_as_it_has_places_in_order() {
-        let (a1, a2, a3, b) = (offer("a", 3), offer("a", 3), offer("a", 3), offer("b", 1));
-        let mut offers = offers(&[&a1, &a2, &a3, &b], &[("a", 1)]);
+        let [a1, a2, a3, running] = [(); 4].map(|()| offer("a", 3));
+        let b = offer("b", 1);
+        let jobs = VecDeque::from([a1.clone(), a2.clone(), a3, b.clone()]);
+        let mut offers = Offers {
+            queues: vec![Queue { jobs, is_cut: false }],
+            occupancy: running.concurrency.iter().collect(),
+            ..Offers::default()
+        };
         let reservations = Reservations::default();
         let mut next = || offers.take(0, &reservations);
         assert_eq!([next(), next(), next(), next()], [Some(a1), Some(a2), Some(b), None]);
-    }
-
-    #[test]
-    fn each_job_counts_with_the_limit_that_it_was_launched_with() {
-        let (narrow, wide) = (offer("a", 1), offer("a", 2));
-        let mut offers = offers(&[&narrow, &wide], &[("a", 1)]);
-        assert_eq!(offers.take(0, &Reservations::default()), Some(wide));
     }
 }

@@ -4,12 +4,13 @@
 //! the job until then, for a limited time. That of a job with a concurrency group also stands for the place in the
 //! group.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rivet_events::Position;
 use rivet_events::id::JobId;
+use rivet_projections::job_queue::Occupancy;
 use tokio::sync::{Notify, watch};
 
 use super::offers::Offer;
@@ -57,17 +58,11 @@ impl Reservations {
         self.offers().len()
     }
 
-    /// How many places of each concurrency group are taken by claims that the queue does not show yet.
-    pub(super) fn of_groups(&self) -> BTreeMap<String, u64> {
-        let mut places = BTreeMap::new();
-        for (offer, reserved) in &*self.offers() {
-            if let Some((group, _)) = &offer.group
-                && reserved.claim != Claim::Lost
-            {
-                *places.entry(group.clone()).or_default() += 1;
-            }
-        }
-        places
+    /// The places of concurrency groups that are taken by claims that the queue does not show yet.
+    pub(super) fn occupancy(&self) -> Occupancy {
+        let offers = self.offers();
+        let reserved = offers.iter().filter(|(_, reserved)| reserved.claim != Claim::Lost);
+        reserved.filter_map(|(offer, _)| offer.concurrency.as_ref()).collect()
     }
 
     /// Drops the reservations whose claims the queue shows, as it is at the position `shown` or later, and those that
@@ -96,7 +91,7 @@ impl Reservations {
     /// The lowest position at which a place in a concurrency group was taken.
     fn next_in_a_group(&self) -> Option<Position> {
         let offers = self.offers();
-        let in_a_group = offers.iter().filter(|(offer, _)| offer.group.is_some());
+        let in_a_group = offers.iter().filter(|(offer, _)| offer.concurrency.is_some());
         in_a_group.filter_map(|(_, reserved)| reserved.claim.position()).min()
     }
 
@@ -157,11 +152,15 @@ impl Drop for Reservation {
 
 #[cfg(test)]
 mod tests {
+    use rivet_events::job::Concurrency;
+    use rivet_events::pipeline::ConcurrencyPolicy;
+
     use super::*;
 
     fn offer(group: Option<&str>) -> Offer {
-        let group = group.map(|group| (group.to_owned(), 1));
-        Offer { job_id: JobId::generate(), attempts: 0, group }
+        let policy = ConcurrencyPolicy::Queue;
+        let concurrency = group.map(|group| Concurrency { group: group.to_owned(), limit: 1, policy });
+        Offer { job_id: JobId::generate(), attempts: 0, concurrency }
     }
 
     #[test]
@@ -192,15 +191,18 @@ mod tests {
     async fn a_claim_takes_a_place_of_its_group_until_the_queue_shows_it() {
         let (reservations, seen) = (Arc::new(Reservations::default()), watch::Sender::new(Position(1)));
         let mut positions = seen.subscribe();
-        let (won, lost) = (reservations.reserve(offer(Some("g"))), reservations.reserve(offer(Some("g"))));
-        assert_eq!(reservations.of_groups(), BTreeMap::from([("g".to_owned(), 2)]));
-        won.won(Position(2));
-        lost.lost();
-        assert_eq!(reservations.of_groups(), BTreeMap::from([("g".to_owned(), 1)]));
+        let (won, lost) = (offer(Some("g")), offer(Some("g")));
+        let occupied_by =
+            |offers: &[&Offer]| offers.iter().filter_map(|offer| offer.concurrency.as_ref()).collect();
+        let [winner, loser] = [&won, &lost].map(|offer| reservations.reserve(offer.clone()));
+        assert_eq!(reservations.occupancy(), occupied_by(&[&won, &lost]));
+        winner.won(Position(2));
+        loser.lost();
+        assert_eq!(reservations.occupancy(), occupied_by(&[&won]));
         assert!(futures_util::poll!(Box::pin(reservations.shown(&mut positions))).is_pending());
         seen.send_replace(Position(2));
         reservations.shown(&mut positions).await;
         reservations.forget(Position(2));
-        assert_eq!(reservations.of_groups(), BTreeMap::new());
+        assert_eq!(reservations.occupancy(), Occupancy::default());
     }
 }

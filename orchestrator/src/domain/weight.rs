@@ -32,14 +32,13 @@ pub(super) fn of_job(job: &JobState) -> usize {
         JobState::Ended(ended) => (&ended.launch, &ended.history, ended.reason.as_ref()),
     };
     let group = launch.concurrency.as_ref().map(|concurrency| &concurrency.group);
-    let claims = history.past_claims.iter();
-    let of_claims = claims.map(|claim| size_of_val(claim) + claim.runner_id.as_str().len() + claim.key.len());
-    let leases = [&history.past_leases, &history.void_leases, &history.refused_leases];
+    let claims = history.past.iter().filter_map(|past| past.claim.as_ref());
+    let of_claims = claims.map(|claim| claim.runner_id.as_str().len() + claim.key.len());
     of_object(&launch.parameters)
         + of_texts(&launch.demands)
         + of_texts(group.into_iter().chain(reason))
         + of_claims.sum::<usize>()
-        + leases.map(|leases| size_of_val(leases.as_slice())).iter().sum::<usize>()
+        + size_of_val(history.past.as_slice())
 }
 
 pub(super) fn of_pipeline(pipeline: &PipelineState) -> usize {

@@ -1,13 +1,13 @@
 //! Queries for the jobs that a runner may claim.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
 
 use super::fold::indexable;
-use super::queries::{one_of_each, running_of_groups};
-use super::{JobQueue, QueuedJob};
+use super::queries::one_of_each;
+use super::{JobQueue, Occupancy, QueuedJob};
 use crate::past::PastError;
 use crate::query::{Query, QueryError};
 use crate::read_models::ReadModels;
@@ -59,25 +59,24 @@ pub async fn candidates(
         Some(_) => demands(read_models).await?.covered_by(capabilities),
         None => Covered::Everything,
     };
-    let (mut kept, mut reserved) = (BTreeMap::new(), BTreeMap::new());
+    let mut kept: BTreeMap<_, QueuedJob> = BTreeMap::new();
     loop {
+        let reserved: Occupancy = kept.values().filter_map(|job| job.concurrency.as_ref()).collect();
         let jobs = Offer { fencing, now, limit, reserved: &reserved }.to(read_models, &covered).await?;
         let is_cut = jobs.len() == limit;
-        let mut taken = Taken::of_groups_of(read_models, &jobs, &reserved).await?;
+        let groups = jobs.iter().filter_map(|job| job.concurrency.as_ref());
+        let mut occupancy = reserved.with_running(read_models, groups).await?;
         let (kept_before, mut are_some_left_out) = (kept.len(), false);
         for job in jobs {
             let order = (job.claim_order, job.job_id);
             if kept.contains_key(&order) {
                 continue;
             }
-            if !taken.take_for(&job) {
+            if occupancy.take(job.concurrency.as_ref()) {
+                kept.insert(order, job);
+            } else {
                 are_some_left_out = true;
-                continue;
             }
-            if let Some(concurrency) = &job.concurrency {
-                *reserved.entry(concurrency.group.clone()).or_default() += 1;
-            }
-            kept.insert(order, job);
         }
         // What was left out may hide others. The places of its group are reserved now, so another query passes it over.
         let may_be_more = is_cut && are_some_left_out && kept_before < kept.len() && kept.len() < limit;
@@ -92,7 +91,7 @@ pub async fn candidates(
 pub async fn offered(
     read_models: &ReadModels,
     covered: &Covered,
-    reserved: &BTreeMap<String, u64>,
+    reserved: &Occupancy,
     now: DateTime<Utc>,
     limit: usize,
 ) -> Result<Vec<QueuedJob>, QueryError> {
@@ -104,7 +103,7 @@ struct Offer<'a> {
     fencing: bool,
     now: DateTime<Utc>,
     limit: usize,
-    reserved: &'a BTreeMap<String, u64>,
+    reserved: &'a Occupancy,
 }
 
 impl Offer<'_> {
@@ -155,47 +154,15 @@ impl Offer<'_> {
 
     /// Adds the places that are reserved in the group of the job.
     fn add_reserved(&self, mut query: Query) -> Query {
-        if self.reserved.is_empty() {
+        if self.reserved.0.is_empty() {
             return query;
         }
         query = query.push(" + case concurrency_group");
-        for (group, places) in self.reserved {
+        for (group, places) in &self.reserved.0 {
             query = query.push(" when ").bind(indexable(group)).push(" then ").bind(places.cast_signed());
         }
         query.push(" else 0 end")
     }
-}
-
-/// How many places of each concurrency group are taken.
-struct Taken(HashMap<String, u64>);
-
-impl Taken {
-    /// Those of the groups of these jobs: by running jobs, and by reservation.
-    async fn of_groups_of(
-        read_models: &ReadModels,
-        jobs: &[QueuedJob],
-        reserved: &BTreeMap<String, u64>,
-    ) -> Result<Self, QueryError> {
-        let groups: BTreeSet<&str> = jobs.iter().filter_map(group).collect();
-        let mut taken = running_of_groups(read_models, &groups).await?;
-        for (group, places) in reserved {
-            *taken.entry(group.clone()).or_default() += places;
-        }
-        Ok(Self(taken))
-    }
-
-    /// Takes a place for a job, unless its group is full.
-    fn take_for(&mut self, job: &QueuedJob) -> bool {
-        let Some(concurrency) = &job.concurrency else { return true };
-        let taken = self.0.entry(concurrency.group.clone()).or_default();
-        let has_place = *taken < u64::from(concurrency.limit);
-        *taken += u64::from(has_place);
-        has_place
-    }
-}
-
-fn group(job: &QueuedJob) -> Option<&str> {
-    job.concurrency.as_ref().map(|concurrency| &*concurrency.group)
 }
 
 /// As [`candidates`], at a position that the read models have reached; `now` is the time of that position.
@@ -208,10 +175,8 @@ pub async fn candidates_at(
     limit: usize,
 ) -> Result<Vec<QueuedJob>, PastError> {
     let mut jobs = read_models.rows_at::<JobQueue>(position).await?;
-    let mut taken = Taken(HashMap::new());
-    for group in jobs.iter().filter(|job| job.claim_order.is_none()).filter_map(group) {
-        *taken.0.entry(group.to_owned()).or_default() += 1;
-    }
+    let running = jobs.iter().filter(|job| job.claim_order.is_none());
+    let mut occupancy: Occupancy = running.filter_map(|job| job.concurrency.as_ref()).collect();
     let covers = |demands: &[String]| {
         capabilities.is_none_or(|capabilities| demands.iter().all(|demand| capabilities.contains(demand)))
     };
@@ -222,7 +187,7 @@ pub async fn candidates_at(
             && covers(&job.demands)
     });
     jobs.sort_unstable_by_key(|job| (job.claim_order, job.job_id));
-    jobs.retain(|job| taken.take_for(job));
+    jobs.retain(|job| occupancy.take(job.concurrency.as_ref()));
     jobs.truncate(limit);
     Ok(jobs)
 }

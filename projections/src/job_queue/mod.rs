@@ -7,6 +7,7 @@
 
 mod candidates;
 mod fold;
+mod occupancy;
 mod queries;
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,10 @@ use serde::{Deserialize, Serialize};
 
 pub use candidates::{Covered, Demands, candidates, candidates_at, demands, offered};
 pub(crate) use fold::JobQueue;
+pub use occupancy::Occupancy;
 pub use queries::{
     ahead_of, cancelling, depth_by_demands, find, held_of_group, of_pipeline, older_of_group,
-    oldest_queued_at, pipelines, queued_before, running_of_group, running_of_groups,
+    oldest_queued_at, pipelines, queued_before, running_of_group,
 };
 
 /// The head start that one level of priority gives.

@@ -1,7 +1,5 @@
 //! Queries for the queue.
 
-use std::collections::{BTreeSet, HashMap};
-
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use rivet_events::id::{JobId, PipelineId};
@@ -173,29 +171,6 @@ pub async fn held_of_group(
     let rows = read_models.values::<JobQueue>(&query).await?;
     let ids = rows.into_iter().filter_map(|row| row.into_iter().next()?.into_text()?.parse().ok());
     Ok(ids.collect())
-}
-
-/// How many jobs of each of these concurrency groups run, where any do.
-pub async fn running_of_groups(
-    read_models: &ReadModels,
-    groups: &BTreeSet<&str>,
-) -> Result<HashMap<String, u64>, QueryError> {
-    if groups.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let names: HashMap<String, &str> = groups.iter().map(|group| (indexable(group), *group)).collect();
-    let mut query = Query::new("select concurrency_group, count(*) from {rows} where concurrency_group in (");
-    for (n, name) in names.keys().enumerate() {
-        query = query.push(if n == 0 { "" } else { ", " }).bind(&**name);
-    }
-    let query = query.push(") and claim_order is null group by concurrency_group");
-    let rows = read_models.values::<JobQueue>(&query).await?;
-    let running = rows.into_iter().filter_map(|row| {
-        let count = row.get(1)?.count()?;
-        let name = row.into_iter().next()?.into_text()?;
-        Some(((*names.get(&name)?).to_owned(), count))
-    });
-    Ok(running.collect())
 }
 
 /// Jobs that were last queued before this time and still wait, longest wait first.

@@ -38,7 +38,7 @@ pub use command::{
 };
 pub use decide::{JobError, LogAttempt, longest_run};
 pub use reported::{Reported, ResultDigest};
-pub use state::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, PastClaim, Queued, Running};
+pub use state::{CancelRequest, Ended, History, Holder, JobState, PastAttempt, PastClaim, Queued, Running};
 
 /// The aggregate behind a job's stream.
 pub type Job = AggregateOf<JobState>;

@@ -85,30 +85,26 @@ pub struct History {
     /// Whether only a runner that fences may claim the next attempt, since a holder that does not was lost and may
     /// come back.
     pub needs_fencing: bool,
-    /// The attempt that ended last.
-    pub last: Option<EndedAttempt>,
-    /// The leases of all attempts that have ended.
-    pub past_leases: Vec<LeaseId>,
-    /// The claims of attempts that have ended, where they had an idempotency key.
-    pub past_claims: Vec<PastClaim>,
-    /// Leases that have been revoked while their holders may still be at work.
-    pub void_leases: Vec<LeaseId>,
-    /// Past leases of which a refused report has been recorded.
-    pub refused_leases: Vec<LeaseId>,
+    /// The attempts that have ended, in order.
+    pub past: Vec<PastAttempt>,
 }
 
 /// An attempt that has ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EndedAttempt {
+pub struct PastAttempt {
     /// Its lease.
     pub lease_id: LeaseId,
-    /// Its number.
-    pub attempt: u32,
     /// Whether its holder echoed the lease.
     pub fencing: bool,
+    /// Whether the lease was revoked while its holder may still have been at work.
+    pub revoked: bool,
+    /// The claim by which it was won, if it had an idempotency key.
+    pub claim: Option<PastClaim>,
     /// What its holder reported, if the job went on after it: by this a repeated report is recognised. An attempt
     /// that ran too long counts as reported as timed out.
     pub reported: Option<Reported>,
+    /// Whether a refused report of it has been recorded.
+    pub was_refused: bool,
 }
 
 /// The claim of an attempt that has ended.
@@ -137,6 +133,8 @@ pub struct Holder {
     pub claimed_at: DateTime<Utc>,
     /// When it gave its first sign of work.
     pub started_at: Option<DateTime<Utc>>,
+    /// Whether its lease was revoked while it may still be at work.
+    pub revoked: bool,
 }
 
 /// A request to stop a running job.
@@ -148,6 +146,14 @@ pub struct CancelRequest {
     pub force: bool,
     /// Why.
     pub reason: Option<String>,
+}
+
+impl History {
+    /// The attempt that ended last.
+    #[must_use]
+    pub fn last(&self) -> Option<&PastAttempt> {
+        self.past.last()
+    }
 }
 
 impl Holder {

@@ -158,7 +158,7 @@ fn is_end_of(before: &JobState, after: &JobState) -> bool {
         (
             JobState::Running(Running { holder, .. }),
             JobState::Queued(Queued { history, .. }) | JobState::Ended(Ended { history, .. }),
-        ) => history.last.as_ref().is_some_and(|last| last.lease_id == holder.lease_id),
+        ) => history.last().is_some_and(|last| last.lease_id == holder.lease_id),
         (JobState::Absent | JobState::Queued(_) | JobState::Running(_) | JobState::Ended(_), _) => false,
     }
 }

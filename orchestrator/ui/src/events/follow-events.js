@@ -1,11 +1,13 @@
 /** Follows the feed while it is looked at: first the newest events, or those at a place, then each as it comes. */
 
-import { ApiError, get, query } from "../api/client.js";
+import { get, query } from "../api/client.js";
 import { readJson } from "../api/json.js";
+import { Connection } from "../live/connection.js";
 import { head } from "../live/feed.js";
 import { lookBack } from "./look-back.js";
 
 /** @typedef {import("../api/types.js").EventBody} EventBody */
+/** @typedef {import("../api/client.js").ApiError} ApiError */
 
 /** @typedef {{ type: string, stream_type: string, stream_id: string }} Filter */
 
@@ -27,7 +29,6 @@ export const MAX_KEPT = 500;
 const PAGE = 100;
 /** Events that arrive within this time are shown together. */
 const GATHER_MS = 500;
-const RETRY_MS = 3_000;
 
 export class EventFollower {
   /**
@@ -39,50 +40,25 @@ export class EventFollower {
     this.filter = filter;
     this.place = place;
     this.reader = reader;
-    this.aborter = new AbortController();
-    /** @type {EventSource | null} */
-    this.source = null;
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.timer = undefined;
-    /** @type {EventBody[]} */
-    this.gathered = [];
-    document.addEventListener("visibilitychange", this.restart);
-    this.restart();
+    this.connection = new Connection({ begin: (signal) => this.begin(signal), onError: (error) => this.fail(error) });
+    this.connection.start();
   }
 
   stop() {
-    document.removeEventListener("visibilitychange", this.restart);
-    this.pause();
+    this.connection.stop();
   }
 
-  restart = () => {
-    this.pause();
-    if (document.hidden) return;
-    this.aborter = new AbortController();
-    void this.begin();
-  };
-
-  pause() {
-    this.aborter.abort();
-    this.source?.close();
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.gathered = [];
-  }
-
-  async begin() {
+  /** @param {AbortSignal} signal */
+  async begin(signal) {
     const { place } = this;
-    const { signal } = this.aborter;
-    try {
-      if (place && "after" in place) await this.beginAfter(place.after, signal);
-      else await this.beginBefore(place ? place.before - 1 : await head(signal), signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!(error instanceof ApiError)) throw error;
-      this.reader.onError(error);
-      clearTimeout(this.timer);
-      this.timer = error.isRefusal ? undefined : setTimeout(this.restart, RETRY_MS);
-    }
+    if (place && "after" in place) await this.beginAfter(place.after, signal);
+    else await this.beginBefore(place ? place.before - 1 : await head(signal), signal);
+  }
+
+  /** @param {ApiError} error */
+  fail(error) {
+    this.reader.onError(error);
+    if (!error.isRefusal) this.connection.retry();
   }
 
   /** @param {number} after @param {AbortSignal} signal */
@@ -103,34 +79,30 @@ export class EventFollower {
       count += told.length;
       const last = count === PAGE ? (told.at(-1)?.position ?? start) : null;
       tell(told, last ?? (start > 0 ? "looking" : null));
-      if (tell === onStart && this.place === null) this.listen(end);
+      if (tell === onStart && this.place === null) this.listen(end, signal);
       tell = onOlder;
       if (count === PAGE) return;
     }
     if (tell === onOlder) return;
     onStart([], null);
-    if (this.place === null) this.listen(end);
+    if (this.place === null) this.listen(end, signal);
   }
 
-  /** @param {number} from */
-  listen(from) {
-    const source = new EventSource(`/api/events/stream${query({ ...this.filter, after: from })}`);
-    this.source = source;
+  /** @param {number} from @param {AbortSignal} signal */
+  listen(from, signal) {
+    /** @type {EventBody[]} */
+    let gathered = [];
+    const flush = () => {
+      if (!signal.aborted) this.reader.onMore(gathered);
+      gathered = [];
+    };
+    const source = this.connection.listen(`/api/events/stream${query({ ...this.filter, after: from })}`);
     source.onmessage = (message) => {
-      this.gathered.unshift(readJson(message.data));
-      this.gathered.length = Math.min(this.gathered.length, MAX_KEPT);
-      this.timer ??= setTimeout(this.flush, GATHER_MS);
-    };
-    source.onerror = () => {
-      if (source.readyState === EventSource.CLOSED) this.timer ??= setTimeout(this.restart, RETRY_MS);
+      if (gathered.length === 0) setTimeout(flush, GATHER_MS);
+      gathered.unshift(readJson(message.data));
+      gathered.length = Math.min(gathered.length, MAX_KEPT);
     };
   }
-
-  flush = () => {
-    this.timer = undefined;
-    this.reader.onMore(this.gathered);
-    this.gathered = [];
-  };
 }
 
 /**

@@ -1,6 +1,7 @@
 /** Follows the log of a job while it is looked at: first what there is, then each entry as it comes. */
 
 import { ApiError, query } from "../api/client.js";
+import { Connection } from "../live/connection.js";
 import { gather } from "./gather.js";
 import { LogPages } from "./log-pages.js";
 
@@ -17,7 +18,6 @@ import { LogPages } from "./log-pages.js";
  * @property {(error: ApiError) => void} onNoEarlier why those before the first ones did not come; nothing tries it again
  */
 
-const RETRY_MS = 3_000;
 /** When the log is read again after the job has ended: its runner may still send what it had gathered. */
 const AFTER_END_MS = [2_000, 5_000, 15_000, 60_000];
 
@@ -32,27 +32,24 @@ export class LogFollower {
     this.path = `/api/jobs/${encodeURIComponent(jobId)}/logs`;
     this.gathered = gather(reader.onEntries);
     this.pages = new LogPages(this.path, start, this.gathered.add);
-    this.hasEnded = false;
     this.isGoingBack = false;
-    this.aborter = new AbortController();
-    /** @type {EventSource | null} */
-    this.source = null;
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    this.retry = undefined;
-    document.addEventListener("visibilitychange", this.followVisibility);
-    this.followVisibility();
+    this.connection = new Connection({
+      begin: (signal) => this.begin(signal),
+      onError: (error) => this.fail(error),
+      onHidden: () => reader.onState("paused"),
+    });
+    this.connection.start();
   }
 
   stop() {
-    document.removeEventListener("visibilitychange", this.followVisibility);
-    this.pause();
+    this.connection.stop();
     this.gathered.flush();
   }
 
   /** Loads what was too much to be loaded unasked. */
   goOn() {
     this.pages.allowMore();
-    void this.catchUp();
+    void this.connection.restart();
   }
 
   /** Loads entries before the first ones. */
@@ -69,44 +66,24 @@ export class LogFollower {
     }
   }
 
-  followVisibility = () => {
-    if (this.hasEnded) return;
-    this.pause();
-    if (document.hidden) {
-      this.reader.onState("paused");
-    } else {
-      this.aborter = new AbortController();
-      void this.catchUp();
-    }
-  };
-
-  pause() {
-    this.aborter.abort();
-    clearTimeout(this.retry);
-    this.source?.close();
-    this.source = null;
-  }
-
-  catchUp = async () => {
-    const { signal } = this.aborter;
+  /** @param {AbortSignal} signal */
+  async begin(signal) {
     this.reader.onState("loading");
-    try {
-      await this.pages.catchUp(signal);
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!(error instanceof ApiError)) throw error;
-      this.reader.onError(error);
-      this.retry = setTimeout(this.catchUp, RETRY_MS);
-      return;
-    }
+    await this.pages.catchUp(signal);
     if (signal.aborted) return;
     if (this.pages.isFull) this.reader.onState("full");
-    else this.listen();
-  };
+    else this.listen(signal);
+  }
 
-  listen() {
-    const source = new EventSource(`${this.path}/stream${query({ after: this.pages.last })}`);
-    this.source = source;
+  /** @param {ApiError} error */
+  fail(error) {
+    this.reader.onError(error);
+    this.connection.retry();
+  }
+
+  /** @param {AbortSignal} signal */
+  listen(signal) {
+    const source = this.connection.listen(`${this.path}/stream${query({ after: this.pages.last })}`);
     source.onopen = () => this.reader.onState("live");
     source.onmessage = (message) => {
       this.pages.take([JSON.parse(message.data)]);
@@ -115,29 +92,21 @@ export class LogFollower {
       this.reader.onState("full");
     };
     source.addEventListener("end", () => {
-      this.hasEnded = true;
+      this.connection.settle();
       source.close();
       this.gathered.flush();
       this.reader.onState("ended");
       this.pages.allowMore();
-      this.readAgain(AFTER_END_MS);
+      this.readAgain(AFTER_END_MS, signal);
     });
-    // It comes back by itself after the last entry, unless the server refused it.
-    source.onerror = () => {
-      if (source.readyState === EventSource.CLOSED) this.retry = setTimeout(this.catchUp, RETRY_MS);
-      this.reader.onState("away");
-    };
+    source.onerror = () => this.reader.onState("away");
   }
 
-  /** @param {number[]} pauses */
-  readAgain([pause, ...others]) {
+  /** @param {number[]} pauses @param {AbortSignal} signal */
+  readAgain([pause, ...others], signal) {
     if (pause === undefined) return;
-    const { signal } = this.aborter;
-    const read = () =>
-      this.pages.takeOn(signal).then(
-        () => this.readAgain(others),
-        () => signal.aborted || this.readAgain(others),
-      );
-    this.retry = setTimeout(read, pause);
+    const readOthers = () => this.readAgain(others, signal);
+    const read = () => this.pages.takeOn(signal).then(readOthers, () => signal.aborted || readOthers());
+    this.connection.later(read, pause);
   }
 }

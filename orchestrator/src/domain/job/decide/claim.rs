@@ -10,7 +10,7 @@ pub(super) fn claim_queued(queued: &Queued, claim: ClaimJob) -> Result<Vec<JobEv
     // A late copy of the request by which an earlier attempt was won: nobody waits for its answer to run another one.
     let is_repeated =
         |past: &PastClaim| past.runner_id == claim.runner_id && Some(&past.key) == claim.request_key.as_ref();
-    if queued.history.past_claims.iter().any(is_repeated) {
+    if queued.history.past.iter().filter_map(|past| past.claim.as_ref()).any(is_repeated) {
         return Err(JobError::LeaseLost);
     }
     let missing = missing_capabilities(&queued.launch.demands, claim.capabilities.as_deref());

@@ -13,7 +13,7 @@ use super::ending::elapsed;
 use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
 use crate::domain::job::command::{CompleteJob, RefuseReport, Report};
 use crate::domain::job::reported::ResultDigest;
-use crate::domain::job::state::{Ended, History, JobState, Queued, Running};
+use crate::domain::job::state::{Ended, History, JobState, PastAttempt, Queued, Running};
 
 /// Checks that the sender holds the job. Records the first sign of work of the attempt, or that its holder fences, if
 /// either is news.
@@ -125,7 +125,7 @@ pub(super) fn complete_ended(ended: &Ended, complete: &CompleteJob) -> Result<Ve
 }
 
 fn repeats_last(history: &History, lease: Option<LeaseId>, report: &Report) -> bool {
-    history.last.as_ref().is_some_and(|last| {
+    history.last().is_some_and(|last| {
         let is_from_its_holder = lease.map_or(!last.fencing, |lease| lease == last.lease_id);
         is_from_its_holder && last.reported.is_some_and(|reported| reported.is_repeated_by(report))
     })
@@ -134,16 +134,15 @@ fn repeats_last(history: &History, lease: Option<LeaseId>, report: &Report) -> b
 /// Why a queued job refuses a write: [`JobError::NotRunning`] if the sender names no lease and the last holder did
 /// not fence, else [`JobError::LeaseLost`].
 pub(super) fn not_held(history: &History, lease: Option<LeaseId>) -> JobError {
-    let unfenced = history.last.as_ref().is_none_or(|last| !last.fencing);
+    let unfenced = history.last().is_none_or(|last| !last.fencing);
     if lease.is_none() && unfenced { JobError::NotRunning } else { JobError::LeaseLost }
 }
 
 /// Why an ended job refuses a write: [`JobError::LeaseLost`] if the sender was not its last holder, else `otherwise`.
 pub(super) fn ended_refusal(ended: &Ended, lease: Option<LeaseId>, otherwise: JobError) -> JobError {
-    let last = ended.history.last.as_ref();
+    let last = ended.history.last();
     match lease {
-        Some(lease) if last.is_none_or(|last| last.lease_id != lease) => JobError::LeaseLost,
-        Some(lease) if ended.history.void_leases.contains(&lease) => JobError::LeaseLost,
+        Some(lease) if last.is_none_or(|last| last.lease_id != lease || last.revoked) => JobError::LeaseLost,
         None if last.is_some_and(|last| last.fencing) => JobError::LeaseLost,
         Some(_) | None => otherwise,
     }
@@ -151,9 +150,8 @@ pub(super) fn ended_refusal(ended: &Ended, lease: Option<LeaseId>, otherwise: Jo
 
 pub(super) fn refuse_report(launch: &JobLaunched, history: &History, refused: RefuseReport) -> Vec<JobEvent> {
     // Once for each lease, and only for leases that this job has granted: invented ones cannot fill its history.
-    let once =
-        history.past_leases.contains(&refused.lease) && !history.refused_leases.contains(&refused.lease);
-    if !once {
+    let is_news = |past: &PastAttempt| past.lease_id == refused.lease && !past.was_refused;
+    if !history.past.iter().any(is_news) {
         return vec![];
     }
     vec![JobEvent::ReportRefused(JobReportRefused {
@@ -192,13 +190,14 @@ pub(in crate::domain::job) fn log_attempt(
             Ok(LogAttempt { attempt: running.holder.attempt, is_news })
         }
         JobState::Ended(ended) => {
-            let Some(last) = &ended.history.last else { return Err(JobError::NotRunning) };
-            if ended_refusal(ended, lease, JobError::LogSealed) == JobError::LeaseLost {
+            if ended.history.past.is_empty() {
+                Err(JobError::NotRunning)
+            } else if ended_refusal(ended, lease, JobError::LogSealed) == JobError::LeaseLost {
                 Err(JobError::LeaseLost)
             } else if elapsed(ended.ended_at, now) > grace {
                 Err(JobError::LogSealed)
             } else {
-                Ok(LogAttempt { attempt: last.attempt, is_news: false })
+                Ok(LogAttempt { attempt: ended.history.attempts, is_news: false })
             }
         }
     }

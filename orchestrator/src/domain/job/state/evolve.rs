@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use rivet_events::id::LeaseId;
 use rivet_events::job::{JobEvent, JobLaunched, JobRequeued, JobResult, JobStatus, RequeueCause};
 
-use super::{CancelRequest, Ended, EndedAttempt, History, Holder, JobState, PastClaim, Queued, Running};
+use super::{CancelRequest, Ended, History, Holder, JobState, PastAttempt, PastClaim, Queued, Running};
 use crate::domain::job::reported::{Reported, ResultDigest};
 
 impl JobState {
@@ -32,6 +31,7 @@ impl JobState {
                     request_key: claimed.request_key,
                     claimed_at: claimed.claimed_at,
                     started_at: None,
+                    revoked: false,
                 },
                 cancel: None,
             }),
@@ -46,8 +46,9 @@ impl JobState {
             }
             (Self::Ended(ended), JobEvent::Purged(_)) => Self::Ended(Ended { purged: true, ..ended }),
             (mut state, JobEvent::ReportRefused(refused)) => {
-                if let Some(history) = state.history_mut() {
-                    history.refused_leases.push(refused.lease_id);
+                let mut past = state.history_mut().into_iter().flat_map(|history| &mut history.past);
+                if let Some(attempt) = past.find(|past| past.lease_id == refused.lease_id) {
+                    attempt.was_refused = true;
                 }
                 state
             }
@@ -111,7 +112,7 @@ impl Running {
                 self.holder.fencing |= started.fencing;
             }
             JobEvent::LeaseShown(_) => self.holder.fencing = true,
-            JobEvent::LeaseExpired(expired) => self.history.void_leases.push(expired.lease_id),
+            JobEvent::LeaseExpired(_) => self.holder.revoked = true,
             JobEvent::CancelRequested(asked) => {
                 let first = self.cancel.as_ref().map_or(asked.requested_at, |earlier| earlier.requested_at);
                 self.cancel =
@@ -128,7 +129,7 @@ impl Running {
         }
     }
 
-    fn requeue(self, requeued: &JobRequeued) -> Queued {
+    fn requeue(mut self, requeued: &JobRequeued) -> Queued {
         let lost_and_fenced = requeued.cause == RequeueCause::RunnerLost && self.holder.fencing;
         // After a run timeout without a result, either the holder has reported the timeout itself, or it does not
         // know of it and is still at work.
@@ -144,11 +145,8 @@ impl Running {
         };
         let result = ResultDigest::of(requeued.result.as_ref());
         let reported = status.map(|status| Reported { status, result });
-        let lease_id = self.holder.lease_id;
+        self.holder.revoked |= may_be_at_work;
         let (launch, mut history) = self.end_attempt(reported);
-        if may_be_at_work {
-            history.void(lease_id);
-        }
         if lost_and_fenced {
             history.lost_in_a_row += 1;
         } else {
@@ -161,24 +159,9 @@ impl Running {
 
     fn end_attempt(self, reported: Option<Reported>) -> (Arc<JobLaunched>, History) {
         let Self { launch, mut history, holder, cancel: _ } = self;
-        history.past_leases.push(holder.lease_id);
-        history.last = Some(EndedAttempt {
-            lease_id: holder.lease_id,
-            attempt: holder.attempt,
-            fencing: holder.fencing,
-            reported,
-        });
-        let Holder { runner_id, request_key, .. } = holder;
-        history.past_claims.extend(request_key.map(|key| PastClaim { runner_id, key }));
+        let Holder { runner_id, lease_id, fencing, request_key, revoked, .. } = holder;
+        let claim = request_key.map(|key| PastClaim { runner_id, key });
+        history.past.push(PastAttempt { lease_id, fencing, revoked, claim, reported, was_refused: false });
         (launch, history)
-    }
-}
-
-impl History {
-    /// Revokes a lease whose holder may still be at work.
-    fn void(&mut self, lease_id: LeaseId) {
-        if !self.void_leases.contains(&lease_id) {
-            self.void_leases.push(lease_id);
-        }
     }
 }
