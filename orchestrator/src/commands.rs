@@ -2,8 +2,8 @@
 //!
 //! [`Executor`] does this for one kind of aggregate, with optimistic concurrency: on a conflict it loads and decides
 //! again, a bounded number of times. `cache` keeps recent states in memory; `following` brings those of pipelines
-//! and runners up to what other processes append. `turns` puts the claims of one group in a line. `background` is for
-//! commands that no client has sent.
+//! and runners up to what other processes append. `turns` puts the claims of one group in a line. `versions` reads what
+//! states of pipelines leave out. `background` is for commands that no client has sent.
 
 mod background;
 mod cache;
@@ -13,15 +13,15 @@ mod executor;
 mod following;
 mod loader;
 mod turns;
+mod versions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rivet_events::Position;
 use rivet_events::database::Database;
 use rivet_events::id::PipelineId;
 use rivet_events::log::{EventLog, ReadError};
-use rivet_events::pipeline::{PipelineDefinition, PipelineEvent};
-use rivet_events::{Event, Position, StreamId, Version};
 use tokio::sync::MutexGuard;
 use tokio_util::task::TaskTracker;
 
@@ -41,6 +41,7 @@ pub(crate) use background::{NotRecorded, done_or_skipped, metadata, metadata_aft
 pub(crate) use error::CommandError;
 pub(crate) use executor::{Committed, Executor, Loaded};
 use turns::Turns;
+pub(crate) use versions::RecordedVersion;
 
 /// The entry point for all commands: one executor per kind of aggregate, over one log.
 #[derive(Clone)]
@@ -159,23 +160,6 @@ impl Commands {
         let is_deleted =
             loaded.is_ok_and(|pipeline| matches!(pipeline.aggregate.state, PipelineState::Deleted(_)));
         if is_deleted { Retries::Forbidden } else { Retries::Allowed { jitter: random::draw() } }
-    }
-
-    /// What a version of a pipeline was recorded as; `None` if there is no such version. It never changes.
-    pub(crate) async fn recorded_version(
-        &self,
-        pipeline_id: PipelineId,
-        version: u32,
-    ) -> Result<Option<PipelineDefinition>, ReadError> {
-        // A pipeline is only revised until it is deleted, so version n is event n of its stream.
-        let sequence = Version(version.into());
-        let found = self.log().read_stream_end(&StreamId::pipeline(pipeline_id), sequence, 1).await?;
-        let recorded = found.first().filter(|envelope| envelope.sequence == sequence);
-        Ok(match recorded.map(|envelope| envelope.event.clone()) {
-            Some(Event::Pipeline(PipelineEvent::Created(created))) => Some(created.definition),
-            Some(Event::Pipeline(PipelineEvent::Revised(revised))) => Some(revised.definition),
-            Some(_) | None => None,
-        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Versions of a pipeline: revising, comparing, rolling back, and the version that a job keeps.
 
+mod long_history;
+
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{UNKNOWN, id, launched, new_pipeline, pipeline, script, success};
@@ -14,7 +16,6 @@ on_both_stores! {
     a_job_runs_the_version_it_was_launched_with,
     a_rollback_runs_an_old_version_anew,
     a_difference_is_told_in_script_and_settings,
-    versions_are_read_page_by_page,
     versions_outlive_their_pipeline,
     of_racing_revisions_each_is_a_version,
     a_revision_of_a_version_that_is_not_current_is_refused,
@@ -172,24 +173,6 @@ async fn a_difference_is_told_in_script_and_settings(kind: StoreKind) {
     assert_eq!((&same["script"], &same["settings"]), (&json!(""), &json!([])));
     diff("?from=3").await.expect_refusal(404, "version_not_found");
     diff("?from=x").await.expect_refusal(400, "invalid_query");
-}
-
-async fn versions_are_read_page_by_page(kind: StoreKind) {
-    let app = TestApp::start(kind).await;
-    let api = app.client();
-    let id = new_pipeline(&api).await;
-    for number in 2..=5 {
-        api.revise(&id, &pipeline(&format!("v{number}"))).await.expect(200);
-    }
-    let (mut seen, mut next) = (Vec::new(), Some(format!("/api/pipeline/{id}/versions?limit=2")));
-    while let Some(path) = next {
-        let page = api.get(&path).await;
-        seen.extend(page.expect(200).as_array().unwrap().iter().map(|version| version["version"].clone()));
-        next = page.next_page();
-    }
-    assert_eq!(seen, [5, 4, 3, 2, 1]);
-    let path = format!("/api/pipeline/{id}/versions?limit=0");
-    api.get(&path).await.expect_refusal(400, "invalid_query");
 }
 
 async fn versions_outlive_their_pipeline(kind: StoreKind) {

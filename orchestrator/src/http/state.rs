@@ -128,7 +128,9 @@ impl AppState {
         }
         let recorded = self.commands.recorded_version(id, version).await;
         let recorded = recorded.map_err(|error| CommandError::Unavailable(error.0))?;
-        recorded.map(Arc::new).ok_or(CommandError::Refused(PipelineError::NotFound))
+        recorded
+            .map(|version| Arc::new(version.definition))
+            .ok_or(CommandError::Refused(PipelineError::NotFound))
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use similar::TextDiff;
 use utoipa::{IntoParams, ToSchema};
 
-use super::versions::History;
+use super::history::History;
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
 use crate::http::state::AppState;
@@ -74,11 +74,11 @@ pub(in crate::http) async fn diff(
     Path(pipeline_id): Path<PipelineId>,
     Query(pair): Query<Pair>,
 ) -> Result<Json<Diff>, ApiError> {
-    let history = History::read(&state, pipeline_id).await?;
-    let to = pair.to.unwrap_or(history.last());
+    let history = History::of(&state.commands, pipeline_id).await?;
+    let to = pair.to.unwrap_or(history.newest);
     let from = pair.from.unwrap_or(to.saturating_sub(1).max(1));
-    let (before, after) =
-        (history.version(from)?.definition.clone(), history.version(to)?.definition.clone());
+    let before = history.version(from).await?.definition;
+    let after = history.version(to).await?.definition;
     // Comparing long scripts keeps a core busy for a while.
     let compared = state.tasks.spawn_blocking(move || Diff {
         pipeline_id,

@@ -8,6 +8,7 @@ pub(super) mod delete;
 pub(super) mod diff;
 mod entity_tag;
 pub(super) mod get;
+mod history;
 pub(super) mod list;
 pub(super) mod revise;
 pub(super) mod roll_back;

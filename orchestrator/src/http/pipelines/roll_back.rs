@@ -40,7 +40,8 @@ pub(in crate::http) async fn roll_back(
     Path(id): Path<PipelineId>,
     Json(RollBack { version }): Json<RollBack>,
 ) -> Result<Recorded<Tagged>, ApiError> {
-    let definition = state.commands.recorded_version(id, version).await?.map(Box::new);
+    let restored = state.commands.recorded_version(id, version).await?;
+    let definition = restored.map(|restored| Box::new(restored.definition));
     let roll_back = RollBackPipeline { version, definition, now: state.clock.now() };
     let roll_back = PipelineCommand::RollBack(roll_back);
     let committed = state.commands.pipelines.execute(id, roll_back, &metadata).await?;

@@ -1,25 +1,24 @@
 //! `GET /api/pipeline/{id}/versions`, `GET /api/pipeline/{id}/versions/{version}`: the versions of a pipeline, read
 //! from its stream and not from a read model.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::{OriginalUri, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use rivet_events::Position;
 use rivet_events::id::PipelineId;
-use rivet_events::pipeline::{PipelineDefinition, PipelineEvent};
-use rivet_events::{Envelope, Event, Metadata, Position, StreamId, Version};
+use rivet_events::pipeline::PipelineDefinition;
 use rivet_projections::Room;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::domain::pipeline::PipelineError;
+use super::history::History;
+use crate::commands::RecordedVersion;
 use crate::http::answer::{limit, next_link};
 use crate::http::error::ApiError;
 use crate::http::extract::{Path, Query};
-use crate::http::state::{AppState, unknown_pipeline};
+use crate::http::state::AppState;
 
 /// Versions of one answer where the client does not say: each has its whole script.
 const DEFAULT_LIMIT: usize = 100;
@@ -100,18 +99,13 @@ pub(in crate::http) async fn list(
     Query(range): Query<Range>,
 ) -> Result<Response, ApiError> {
     let limit = limit(range.limit, DEFAULT_LIMIT)?;
-    let history = History::read(&state, id).await?;
-    let older = |version: &&RecordedVersion| range.before.is_none_or(|before| version.number < before);
-    let (mut room, mut page) = (Room::default(), Vec::new());
-    for version in history.versions.iter().rev().filter(older).take(limit) {
-        let summary = version.summary();
-        if !room.takes(&summary) {
-            break;
-        }
-        page.push(summary);
-    }
-    let oldest = page.last().map(|oldest| oldest.version).filter(|oldest| *oldest > 1);
+    let history = History::of(&state.commands, id).await?;
+    let until = range.before.map_or(history.newest, |before| before.saturating_sub(1));
+    let mut room = Room::default();
+    let page = history.page(until, limit, |version| room.takes(&Summary::of(&history, version))).await?;
+    let oldest = page.last().map(|oldest| oldest.number).filter(|oldest| *oldest > 1);
     let link = oldest.and_then(|oldest| next_link(&uri, "before", &oldest));
+    let page: Vec<_> = page.iter().map(|version| Summary::of(&history, version)).collect();
     let mut response = Json(page).into_response();
     response.headers_mut().extend(link.map(|link| (header::LINK, link)));
     Ok(response)
@@ -150,94 +144,37 @@ pub(in crate::http) async fn get(
     State(state): State<AppState>,
     Path((id, number)): Path<(PipelineId, u32)>,
 ) -> Result<Response, ApiError> {
-    let history = History::read(&state, id).await?;
-    Ok(Json(history.version(number)?.detail(id)).into_response())
+    let history = History::of(&state.commands, id).await?;
+    let version = history.version(number).await?;
+    Ok(Json(Detail::of(&history, &version)).into_response())
 }
 
-/// The recorded versions of a pipeline.
-pub(super) struct History {
-    /// Version 1, 2, …
-    versions: Vec<RecordedVersion>,
-}
-
-/// A version as it was recorded.
-pub(super) struct RecordedVersion {
-    number: u32,
-    pub(super) definition: PipelineDefinition,
-    created_at: DateTime<Utc>,
-    restores: Option<u32>,
-    position: Position,
-    metadata: Metadata,
-    current: bool,
-}
-
-impl History {
-    /// Reads the whole history from the pipeline's stream.
-    pub(super) async fn read(state: &AppState, id: PipelineId) -> Result<Self, ApiError> {
-        let envelopes = state.commands.log().read_stream(&StreamId::pipeline(id), Version::default()).await?;
-        let (mut versions, mut deleted) = (Vec::new(), false);
-        for envelope in envelopes {
-            let Envelope { event, position, metadata, .. } = Arc::unwrap_or_clone(envelope);
-            let Event::Pipeline(event) = event else { continue };
-            let (definition, created_at, restores) = match event {
-                PipelineEvent::Created(created) => (created.definition, created.created_at, None),
-                PipelineEvent::Revised(revised) => (revised.definition, revised.revised_at, revised.restores),
-                PipelineEvent::Deleted(_) => {
-                    deleted = true;
-                    continue;
-                }
-            };
-            versions.push(RecordedVersion {
-                number: u32::try_from(versions.len() + 1).unwrap_or(u32::MAX),
-                definition,
-                created_at,
-                restores,
-                position,
-                metadata,
-                current: false,
-            });
-        }
-        let newest = versions.last_mut().ok_or_else(|| unknown_pipeline(id))?;
-        newest.current = !deleted;
-        Ok(Self { versions })
-    }
-
-    /// The number of the newest version.
-    pub(super) fn last(&self) -> u32 {
-        self.versions.last().map_or(0, |newest| newest.number)
-    }
-
-    /// A version by its number.
-    pub(super) fn version(&self, number: u32) -> Result<&RecordedVersion, ApiError> {
-        let found = self.versions.iter().find(|version| version.number == number);
-        found.ok_or_else(|| PipelineError::NoVersion(number).into())
-    }
-}
-
-impl RecordedVersion {
-    fn summary(&self) -> Summary<'_> {
-        Summary {
-            version: self.number,
-            name: &self.definition.name,
-            script: &self.definition.script,
-            created_at: self.created_at,
-            actor: self.metadata.actor.as_deref(),
-            current: self.current,
-            restores: self.restores,
+impl<'a> Summary<'a> {
+    fn of(history: &History<'_>, version: &'a RecordedVersion) -> Self {
+        Self {
+            version: version.number,
+            name: &version.definition.name,
+            script: &version.definition.script,
+            created_at: version.created_at,
+            actor: version.metadata.actor.as_deref(),
+            current: history.is_current(version),
+            restores: version.restores,
         }
     }
+}
 
-    fn detail(&self, pipeline_id: PipelineId) -> Detail<'_> {
-        Detail {
-            pipeline_id,
-            version: self.number,
-            created_at: self.created_at,
-            actor: self.metadata.actor.as_deref(),
-            request_id: self.metadata.request_id.as_deref(),
-            position: self.position,
-            current: self.current,
-            restores: self.restores,
-            definition: &self.definition,
+impl<'a> Detail<'a> {
+    fn of(history: &History<'_>, version: &'a RecordedVersion) -> Self {
+        Self {
+            pipeline_id: history.pipeline_id,
+            version: version.number,
+            created_at: version.created_at,
+            actor: version.metadata.actor.as_deref(),
+            request_id: version.metadata.request_id.as_deref(),
+            position: version.position,
+            current: history.is_current(version),
+            restores: version.restores,
+            definition: &version.definition,
         }
     }
 }
