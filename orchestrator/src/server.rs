@@ -1,7 +1,7 @@
 //! The connections under the HTTP API: accepts them, limits what each client may hold, and drains them on shutdown.
 //!
 //! Each kind of wait for a client has its own timeout, so that slow or silent clients cannot use up the server. Long
-//! polls and event streams, where the client waits for the server, have none.
+//! polls and event streams, where the client waits for the server, have none but that for taking what is sent.
 
 mod head_timer;
 
@@ -39,6 +39,10 @@ pub(crate) struct ServerLimits {
     pub(crate) idle_timeout: Duration,
     /// Time between two chunks of a request's body.
     pub(crate) body_timeout: Duration,
+    /// Time that a client may take nothing of what is sent to it: nothing is acknowledged, or its receive window stays
+    /// full. Without it, such a client would hold its connection for as long as it acknowledges the probes of its
+    /// window. The kernel measures it, in milliseconds, and only on Linux.
+    pub(crate) send_timeout: Duration,
     /// How long after the shutdown began a connection that has sent nothing yet stays open: its first request may be
     /// on its way.
     pub(crate) arrival_timeout: Duration,
@@ -53,6 +57,7 @@ impl Default for ServerLimits {
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(2),
             body_timeout: Duration::from_secs(30),
+            send_timeout: Duration::from_mins(2),
             arrival_timeout: Duration::from_millis(200),
             drain_timeout: Duration::from_secs(10),
         }
@@ -121,6 +126,20 @@ fn concerns_one_connection(error: &io::Error) -> bool {
     [ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted].contains(&error.kind())
 }
 
+/// Sets how long sent data may stay unacknowledged, or data to send may wait for the client's receive window, before
+/// the kernel ends the connection.
+#[cfg(target_os = "linux")]
+fn limit_sending(stream: &TcpStream, timeout: Duration) -> io::Result<()> {
+    let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?)
+}
+
+/// Other systems have no such limit.
+#[cfg(not(target_os = "linux"))]
+fn limit_sending(_: &TcpStream, _: Duration) -> io::Result<()> {
+    Ok(())
+}
+
 /// What each connection needs.
 #[derive(Clone)]
 struct Server {
@@ -133,7 +152,9 @@ struct Server {
 
 impl Server {
     async fn serve_connection(self, stream: TcpStream, slot: OwnedSemaphorePermit) {
-        if let Err(error) = stream.set_nodelay(true) {
+        let prepared =
+            stream.set_nodelay(true).and_then(|()| limit_sending(&stream, self.limits.send_timeout));
+        if let Err(error) = prepared {
             debug!(%error, "a connection broke before its first request");
             return;
         }

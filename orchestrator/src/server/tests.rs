@@ -1,114 +1,11 @@
 //! The rules of a connection, over real sockets.
 
-use std::net::SocketAddr;
+mod fixture;
 
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::{get, post};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::sync::{Notify, mpsc};
-use tokio::task::JoinSet;
+use tokio::io::BufReader;
 
 use super::*;
-
-/// Longer than any test may take.
-const LONG: Duration = Duration::from_mins(5);
-/// Long enough for a client that sends at once, even if the machine stalls.
-const BRISK: Duration = Duration::from_secs(2);
-/// For timeouts that are meant to expire.
-const SHORT: Duration = Duration::from_millis(50);
-
-const PATIENT: ServerLimits = ServerLimits {
-    max_connections: 10,
-    head_timeout: LONG,
-    idle_timeout: LONG,
-    body_timeout: LONG,
-    arrival_timeout: LONG,
-    drain_timeout: LONG,
-};
-
-/// A server whose `/held` answers when it is let go.
-struct Fixture {
-    address: SocketAddr,
-    shutdown: CancellationToken,
-    server: JoinSet<()>,
-    arrivals: mpsc::UnboundedReceiver<()>,
-    let_go: Arc<Notify>,
-}
-
-#[derive(Clone)]
-struct Held {
-    arrived: mpsc::UnboundedSender<()>,
-    let_go: Arc<Notify>,
-}
-
-async fn held(State(held): State<Held>) -> &'static str {
-    held.arrived.send(()).unwrap();
-    held.let_go.notified().await;
-    "held"
-}
-
-async fn start(limits: ServerLimits) -> Fixture {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (arrived, arrivals) = mpsc::unbounded_channel();
-    let let_go = Arc::new(Notify::new());
-    let router = Router::new()
-        .route("/", get(|| async { "hello" }))
-        .route("/held", get(held))
-        .route("/body", post(async |body: Bytes| (StatusCode::OK, body)))
-        .with_state(Held { arrived, let_go: Arc::clone(&let_go) });
-    let shutdown = CancellationToken::new();
-    let mut server = JoinSet::new();
-    server.spawn(serve(listener, router, shutdown.clone(), limits));
-    Fixture { address, shutdown, server, arrivals, let_go }
-}
-
-impl Fixture {
-    async fn connect(&self) -> Client {
-        Client(BufReader::new(TcpStream::connect(self.address).await.unwrap()))
-    }
-
-    /// Asks the server to stop, and waits until it has.
-    async fn stop(mut self) {
-        self.shutdown.cancel();
-        self.server.join_next().await.unwrap().unwrap();
-    }
-}
-
-struct Client(BufReader<TcpStream>);
-
-impl Client {
-    async fn send(&mut self, text: &str) {
-        self.0.get_mut().write_all(text.as_bytes()).await.unwrap();
-    }
-
-    async fn get(&mut self, path: &str) {
-        self.send(&format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n")).await;
-    }
-
-    /// Reads until `end` has come.
-    async fn read_until(&mut self, end: &str) -> String {
-        let mut read = Vec::new();
-        while !read.ends_with(end.as_bytes()) {
-            read.push(self.0.read_u8().await.unwrap());
-        }
-        String::from_utf8(read).unwrap()
-    }
-
-    /// Nothing comes for longer than a timeout.
-    async fn outlasts(&mut self, limit: Duration) {
-        assert!(tokio::time::timeout(limit + 2 * SHORT, self.rest()).await.is_err());
-    }
-
-    /// Reads until the server closes the connection.
-    async fn rest(&mut self) -> String {
-        let mut read = String::new();
-        self.0.read_to_string(&mut read).await.unwrap();
-        read
-    }
-}
+use fixture::{BRISK, Client, PATIENT, SHORT, start};
 
 #[tokio::test]
 async fn a_connection_that_sends_no_whole_head_is_cut() {
@@ -166,6 +63,31 @@ async fn an_answer_may_take_longer_than_any_wait_for_the_client() {
     client.outlasts(BRISK).await;
     server.let_go.notify_one();
     client.read_until("held").await;
+}
+
+/// They stay connected; that their only place is free again tells that the server has let them go.
+#[tokio::test]
+async fn clients_that_take_nothing_of_their_answers_are_cut() {
+    let server = start(ServerLimits { max_connections: 1, send_timeout: SHORT, ..PATIENT }).await;
+    let mut unread = Vec::new();
+    for path in ["/large", "/endless", "/"] {
+        let mut client = server.connect().await;
+        client.get(path).await;
+        unread.push(client);
+    }
+    unread[2].read_until("hello").await;
+}
+
+#[tokio::test]
+async fn a_stream_may_rest_for_longer_than_its_client_may_take_nothing() {
+    let server = start(ServerLimits { send_timeout: SHORT, ..PATIENT }).await;
+    let mut client = server.connect().await;
+    client.get("/live").await;
+    for _ in 0..2 {
+        server.let_go.notify_one();
+        client.read_until("event\r\n").await;
+        client.outlasts(BRISK).await;
+    }
 }
 
 #[tokio::test]
