@@ -1,5 +1,5 @@
-//! Loads an aggregate by replaying its stream: a whole one on PostgreSQL mostly through postgres-es, and else from the
-//! [`EventLog`].
+//! Loads an aggregate by replaying its stream: a whole one on PostgreSQL through postgres-es, and else from the
+//! [`EventLog`]. Of streams that become long, only the part is read that the state depends on.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ const AT_THE_END: usize = 128;
 /// Reads the events of one kind of aggregate.
 pub(super) struct Loader<A: Aggregate> {
     log: Arc<dyn EventLog>,
-    /// postgres-es, whose table layout our events table has; `None` where only the log can read whole streams.
+    /// postgres-es, whose table layout our events table has; `None` over SQLite.
     repository: Option<PersistedEventStore<PostgresEventRepository, A>>,
 }
 
@@ -33,9 +33,6 @@ pub(super) enum LoadError {
 impl<A: Executable> Loader<A> {
     pub(super) fn new(database: &Database, log: Arc<dyn EventLog>) -> Self {
         let repository = match database {
-            // Only the log can read the end of a stream. And events of job logs may be in the archive, where only the
-            // log can read them.
-            Database::Postgres(_) if matches!(A::KIND, StreamType::JobLog | StreamType::Group) => None,
             Database::Postgres(postgres) => {
                 let repository = PostgresEventRepository::new(postgres.pool.clone());
                 Some(PersistedEventStore::new_event_store(repository).with_upcasters(upcasters()))
@@ -49,11 +46,8 @@ impl<A: Executable> Loader<A> {
     /// at version 0.
     pub(super) async fn load(&self, stream: &StreamId) -> Result<(A, Version), LoadError> {
         let (mut aggregate, mut version) = (A::default(), Version::default());
-        if stream.kind == StreamType::Group {
-            return replay(aggregate, version, read_from_whole(&*self.log, stream).await);
-        }
-        if stream.kind == StreamType::JobLog {
-            return replay(aggregate, version, read_remembered(&*self.log, stream).await);
+        if let Some(events) = read_part(&*self.log, stream).await.transpose() {
+            return replay(aggregate, version, events);
         }
         let Some(repository) = &self.repository else {
             return self.read_on(stream, aggregate, version).await;
@@ -91,6 +85,23 @@ fn replay<A: Aggregate<Event: AggregateEvent>>(
     Ok((aggregate, version))
 }
 
+/// The events that the state depends on, where these are only a part of the stream, which only the log can read; `None`
+/// for the other kinds of streams.
+async fn read_part(log: &dyn EventLog, stream: &StreamId) -> Result<Option<Vec<Arc<Envelope>>>, ReadError> {
+    match stream.kind {
+        StreamType::Group => read_from_whole(log, stream).await.map(Some),
+        StreamType::JobLog => read_remembered(log, stream).await.map(Some),
+        StreamType::Pipeline => read_newest(log, stream).await.map(Some),
+        StreamType::Job
+        | StreamType::Runner
+        | StreamType::Claim
+        | StreamType::Projection
+        | StreamType::Webhook
+        | StreamType::Archive
+        | StreamType::Unknown(_) => Ok(None),
+    }
+}
+
 /// The events of a stream from the last one on that holds the whole state, or all of them.
 async fn read_from_whole(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Arc<Envelope>>, ReadError> {
     let mut count = AT_THE_END;
@@ -115,6 +126,16 @@ async fn read_remembered(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Ar
     log.read_stream(stream, Version::default()).await
 }
 
+/// The events that the state of a pipeline depends on: the first, which says when it was created, and the newest
+/// version, which only a deletion can follow. Those in between have a whole script each.
+async fn read_newest(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Arc<Envelope>>, ReadError> {
+    let mut events = log.read_stream_end(stream, Version::MAX, 2).await?;
+    if events.first().is_some_and(|first| first.sequence > Version(1)) {
+        events.splice(..0, log.read_stream_end(stream, Version(1), 1).await?);
+    }
+    Ok(events)
+}
+
 fn unreadable(event: &Event) -> String {
     let why =
         if let Event::Unreadable(unreadable) = event { &unreadable.error } else { "of another aggregate" };
@@ -134,39 +155,4 @@ fn repository_error<E: std::error::Error>(error: AggregateError<E>) -> LoadError
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::DateTime;
-    use rivet_events::Metadata;
-    use rivet_events::id::{JobId, PipelineId};
-    use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries};
-    use rivet_events::log::{Append, LogSettings, StreamWrite, in_memory};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn of_a_long_log_only_the_remembered_batches_are_read() {
-        let log = in_memory(LogSettings::default()).await.unwrap();
-        let job_id = JobId::generate();
-        let stream = StreamId::job_log(job_id);
-        assert_eq!(read_remembered(&*log, &stream).await.unwrap(), []);
-        for number in 0..20 {
-            let appended = JobLogEvent::Appended(JobLogAppended {
-                job_id,
-                pipeline_id: PipelineId::generate(),
-                attempt: 1,
-                offset: number,
-                first_index: number + 1,
-                entries: LogEntries::new(&[]),
-                digest: String::new(),
-                appended_at: DateTime::UNIX_EPOCH,
-            });
-            let (expected, events) = (Version(number), vec![appended.into()]);
-            let writes = vec![StreamWrite { stream: stream.clone(), expected, events }];
-            let (metadata, recorded_at) = (Metadata::default(), DateTime::UNIX_EPOCH);
-            log.append(Append { writes, metadata, recorded_at }).await.unwrap();
-            let read = read_remembered(&*log, &stream).await.unwrap();
-            assert_eq!(read.len(), REMEMBERED_BATCHES.min(usize::try_from(number).unwrap() + 1));
-            assert_eq!(read.last().unwrap().sequence, Version(number + 1));
-        }
-    }
-}
+mod tests;
