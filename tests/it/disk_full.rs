@@ -5,15 +5,17 @@
 
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use reqwest::Method;
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::program;
-use rivet_tests::sample::{entry, id, launched, new_claimed_job, new_pipeline, success};
+use rivet_tests::receiver::{Received, Receiver};
+use rivet_tests::sample::{WEBHOOK_SECRET, entry, id, launched, new_claimed_job, new_pipeline, success};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{list, verify};
-use rivet_tests::wait::eventually;
+use rivet_tests::wait::{eventually, let_pass};
 use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::json;
 
@@ -25,8 +27,11 @@ const WRITES_WHEN_FULL: usize = 20;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_stops_writes_and_loses_nothing() {
     let store = Store::create(StoreKind::Sqlite).await;
-    let server = Server::start(&store, &["--read-wait", "50ms"]).await;
+    let server = Server::start(&store, &["--read-wait", "50ms", "--allow-private-webhooks"]).await;
     let api = server.client();
+    let receiver = Receiver::start().await;
+    let webhook = json!({"url": receiver.url("/"), "secret": WEBHOOK_SECRET});
+    api.post("/api/webhooks", &webhook).await.expect(201);
     let pipeline = new_pipeline(&api).await;
     let claimed = new_claimed_job(&api, "r").await;
 
@@ -64,6 +69,11 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
         assert!(matches!(api.job(last).await.status, 200 | 503));
     }
     assert!(events_can_be_listed(&store, full));
+    // Webhooks, too: what was delivered and cannot be saved as delivered is not delivered again and again.
+    receiver.eventually("deliveries", |received| (received.len() > acknowledged.len()).then_some(())).await;
+    let_pass(Duration::from_secs(5)).await;
+    let delivered: Vec<u64> = receiver.received().iter().map(Received::position).collect();
+    assert!(delivered.is_sorted_by(|one, next| one < next), "{delivered:?}");
 
     limit(&server, None);
     eventually("a write with room again", async || {

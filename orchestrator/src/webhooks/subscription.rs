@@ -43,7 +43,7 @@ pub(super) struct Subscription {
     webhook: Webhook,
 }
 
-/// Why deliveries have to start over from the position that was saved last.
+/// Why deliveries have to start over from the position that was saved last, or could not be saved.
 #[derive(Debug, thiserror::Error)]
 enum DeliveryError {
     #[error(transparent)]
@@ -114,11 +114,12 @@ impl Subscription {
                 Some(Some(_) | None) => state.position = follower.position(),
             }
             if state.position > saved.0 && saved.1.elapsed() >= SAVE_EVERY {
-                self.save(&state).await?;
-                saved = (state.position, Instant::now());
+                let position = if self.save(&state).await { state.position } else { saved.0 };
+                saved = (position, Instant::now());
             }
         }
-        self.save(&state).await
+        self.save(&state).await;
+        Ok(())
     }
 
     /// Whether the event is about this webhook itself. Such events are not delivered: a webhook that is paused for
@@ -195,7 +196,7 @@ impl Subscription {
             };
             let tried_at = attempt.attempted_at;
             state.progress.failed(attempt, random::draw());
-            self.save(state).await?;
+            self.save(state).await;
             if is_gone {
                 return Ok(Outcome::GivenUp(PauseCause::Gone, error));
             }
@@ -229,10 +230,16 @@ impl Subscription {
         (attempt, status == Some(StatusCode::GONE))
     }
 
-    async fn save(&self, state: &DeliveryState) -> Result<(), DeliveryError> {
+    /// Saves the state; returns whether that succeeded. If not, deliveries go on, and it is saved next time: to begin
+    /// anew would deliver again what was delivered, as often as that happened.
+    async fn save(&self, state: &DeliveryState) -> bool {
         let progress = state.progress.text();
         let saved = self.webhooks.deliveries.save(self.webhook.id, state.position, &progress).await;
-        saved.map_err(DeliveryError::Store)
+        if let Err(error) = saved.map_err(DeliveryError::Store) {
+            tracing::warn!(webhook.id = %self.webhook.id, error = %chain(&error), "deliveries go on unsaved");
+            return false;
+        }
+        true
     }
 
     async fn pause(&self, cause: PauseCause, error: String, position: Position) -> Result<(), DeliveryError> {
