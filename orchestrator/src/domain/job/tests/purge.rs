@@ -30,6 +30,14 @@ fn a_job_that_ended_later_or_not_at_all_is_kept() {
 }
 
 #[test]
+fn an_end_by_a_clock_that_was_ahead_holds_up_no_purge() {
+    let a_day_before = 200 - 24 * 60 * 60;
+    let purge = |now: i64| JobCommand::Purge(PurgeJob { ended_until: at(now - 1_000), now: at(now) });
+    given(ended()).when(purge(a_day_before)).then_nothing();
+    given(ended()).when(purge(a_day_before - 1)).then([purged(a_day_before - 1)]);
+}
+
+#[test]
 fn a_job_that_is_about_to_be_deleted_takes_nothing_more() {
     let lost = vec![launched(), claimed(1, 1), started(1, 2), expired(1, ExpiryCause::Silent, 200)];
     let over = [lost, vec![requeued_lost(1, 200), claimed(2, 201), succeeded(2, 203)]].concat();
