@@ -13,7 +13,7 @@ pub(crate) struct JobFlow;
 
 impl Projection for JobFlow {
     const NAME: &'static str = "job_flow";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const STREAMS: &'static [StreamType] = &[StreamType::Job];
     const SCHEMA: Schema = Schema { columns: &[Column::integer("minute")], indexes: &[&["minute"]] };
     type Row = Minute;
@@ -31,9 +31,8 @@ impl Projection for JobFlow {
         let Event::Job(event) = &envelope.event else { return row };
         let minute = Minute::of(envelope.recorded_at);
         match row {
-            // By a clock that is a day or more behind: the row already belongs to a later minute.
-            Some(row) if row.minute > minute => Some(row),
             Some(row) if row.minute == minute => counted(row, event),
+            // Also where the row's minute is later: that is what a clock that was ahead has left.
             Some(_) | None => counted(Minute { minute, ..Minute::default() }, event),
         }
     }

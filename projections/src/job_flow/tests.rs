@@ -87,10 +87,12 @@ fn the_wait_of_a_claim_begins_when_the_job_could_be_claimed() {
 }
 
 #[test]
-fn a_minute_takes_the_place_of_the_one_a_day_before_and_never_of_a_later_one() {
+fn a_minute_takes_the_place_of_the_one_a_day_before_and_of_one_by_a_clock_that_was_ahead() {
     let (a, b, c) = (Scene::new(1), Scene::new(2), Scene::new(3));
     let day = i64::from(MINUTES);
-    let told = rows([(0, a.launch(0)), (day, b.launch(0)), (0, c.launch(0))]);
+    let told = rows([(0, a.launch(0)), (day, b.launch(0))]);
+    assert_eq!(told, [Minute { launched: 1, ..minute(day) }]);
+    let told = rows([(0, a.launch(0)), (30 * day, b.launch(0)), (day, c.launch(0))]);
     assert_eq!(told, [Minute { launched: 1, ..minute(day) }]);
 }
 
