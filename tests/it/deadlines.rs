@@ -3,7 +3,7 @@
 use rivet_tests::client::Client;
 use rivet_tests::on_both_stores;
 use rivet_tests::sample::{
-    failure, history, launched, new_job, new_pipeline, new_pipeline_with, pipeline, success,
+    entry, failure, history, launched, new_job, new_pipeline, new_pipeline_with, pipeline, success,
 };
 use rivet_tests::server::{SWEEP_OFTEN, Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
@@ -51,6 +51,9 @@ async fn a_job_that_runs_too_long_times_out(kind: StoreKind) {
     // The time limit applies although the holder is alive.
     let ended = while_alive(&api, "r", timed_out(&api, &job)).await;
     assert_eq!(ended["reason"], "it ran for longer than 1 s");
+    // A holder that goes on writing its log is told by that.
+    let told = api.append_logs(&job, &json!([entry("still at work")])).await;
+    assert_eq!((told.status, told.header("rivet-cancel")), (201, Some(job.as_str())));
     api.complete(&job, &success()).await.expect_refusal(409, "already_completed");
     assert_eq!(api.get("/api/runners/r").await.expect(200)["status"], "Online");
 }

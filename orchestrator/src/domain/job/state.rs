@@ -185,4 +185,15 @@ impl JobState {
             Self::Ended(ended) => Some(&ended.launch),
         }
     }
+
+    /// Whether whoever is still at work on it is to stop: a cancel was requested, or the job was cancelled or ran too
+    /// long.
+    #[must_use]
+    pub fn must_stop(&self) -> bool {
+        match self {
+            Self::Absent | Self::Queued(_) => false,
+            Self::Running(running) => running.cancel.is_some(),
+            Self::Ended(ended) => matches!(ended.status, JobStatus::Cancelled | JobStatus::TimedOut),
+        }
+    }
 }

@@ -186,10 +186,10 @@ async fn answer(
     let acknowledged = stored.aggregate.state.acknowledged(attempt.attempt);
     let mut response = Recorded(position, StatusCode::CREATED).into_response();
     response.headers_mut().insert(LOG_ACK, acknowledged.into());
-    if let JobState::Running(running) = &job.state
-        && running.cancel.is_some()
+    if job.state.must_stop()
+        && let Some(launch) = job.state.launch()
     {
-        let id = running.launch.job_id;
+        let id = launch.job_id;
         let value = HeaderValue::from_str(&id.to_string()).map_err(|_| unknown_job(id))?;
         response.headers_mut().insert(CANCEL, value);
     }
