@@ -231,4 +231,12 @@ async fn a_revision_of_a_version_that_is_not_current_is_refused(kind: StoreKind)
     assert_eq!(tag.as_deref(), Some("\"2\""));
     assert_eq!(revise("\"1\", \"2\"", "third").await.header("etag"), Some("\"3\""));
     assert_eq!(revise("*", "fourth").await.expect(200)["version"], 4);
+    let (outdated, current) = (api.with("if-match", "\"3\""), api.with("if-match", "\"4\""));
+    roll_back(&outdated, &id, 1).await.expect_refusal(412, "version_changed");
+    outdated.delete(&format!("/api/pipeline/{id}")).await.expect_refusal(412, "version_changed");
+    let restored = roll_back(&current, &id, 1).await.expect(200);
+    assert_eq!(restored["version"], 5);
+    // The same request again.
+    assert_eq!(roll_back(&current, &id, 1).await.expect(200), restored);
+    api.with("if-match", "\"5\"").delete(&format!("/api/pipeline/{id}")).await.expect(204);
 }

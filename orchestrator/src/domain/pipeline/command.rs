@@ -52,6 +52,8 @@ pub struct RollBackPipeline {
     pub version: u32,
     /// Its definition, as it was recorded; `None` if the pipeline has no such version.
     pub definition: Option<Box<PipelineDefinition>>,
+    /// The versions one of which must be current; any if `None`.
+    pub expected: Option<Vec<u32>>,
     /// Time of the command.
     pub now: DateTime<Utc>,
 }
@@ -59,6 +61,8 @@ pub struct RollBackPipeline {
 /// Delete the pipeline: it accepts no more launches.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeletePipeline {
+    /// The versions one of which must be current; any if `None`.
+    pub expected: Option<Vec<u32>>,
     /// Time of the command.
     pub now: DateTime<Utc>,
 }

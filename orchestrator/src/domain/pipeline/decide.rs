@@ -43,21 +43,15 @@ pub(super) fn decide(
             Err(PipelineError::Exists)
         }
         (PipelineState::Current(current), PipelineCommand::Revise(revise)) => {
-            let events = revised(current, *revise.definition, None, revise.now);
-            let is_expected = revise.expected.is_none_or(|versions| versions.contains(&current.version));
-            // If nothing would change, the version does not matter: this may be the same command, sent again.
-            if is_expected || events.is_empty() {
-                Ok(events)
-            } else {
-                Err(PipelineError::Changed(current.version))
-            }
+            revised(current, *revise.definition, None, revise.expected.as_deref(), revise.now)
         }
         (PipelineState::Current(current), PipelineCommand::RollBack(roll_back)) => {
-            let RollBackPipeline { version, definition, now } = roll_back;
+            let RollBackPipeline { version, definition, expected, now } = roll_back;
             let definition = definition.ok_or(PipelineError::NoVersion(version))?;
-            Ok(revised(current, *definition, Some(version), now))
+            revised(current, *definition, Some(version), expected.as_deref(), now)
         }
         (PipelineState::Current(current), PipelineCommand::Delete(delete)) => {
+            expect_version(current, delete.expected.as_deref())?;
             Ok(vec![PipelineEvent::Deleted(PipelineDeleted {
                 pipeline_id: current.pipeline_id,
                 deleted_at: delete.now,
@@ -70,21 +64,33 @@ pub(super) fn decide(
     }
 }
 
-/// The event that adds the next version; none if it would equal the current one.
+/// The event that adds the next version; none if it would equal the current one. Then the current version does not
+/// matter: this may be the same command, sent again.
 fn revised(
     current: &Revision,
     definition: PipelineDefinition,
     restores: Option<u32>,
+    expected: Option<&[u32]>,
     now: DateTime<Utc>,
-) -> Vec<PipelineEvent> {
+) -> Result<Vec<PipelineEvent>, PipelineError> {
     if *current.definition == definition {
-        return vec![];
+        return Ok(vec![]);
     }
-    vec![PipelineEvent::Revised(PipelineRevised {
+    expect_version(current, expected)?;
+    Ok(vec![PipelineEvent::Revised(PipelineRevised {
         pipeline_id: current.pipeline_id,
         version: current.version.saturating_add(1),
         definition,
         restores,
         revised_at: now,
-    })]
+    })])
+}
+
+/// Refuses a command that was meant for another version than the current one.
+fn expect_version(current: &Revision, expected: Option<&[u32]>) -> Result<(), PipelineError> {
+    if expected.is_none_or(|versions| versions.contains(&current.version)) {
+        Ok(())
+    } else {
+        Err(PipelineError::Changed(current.version))
+    }
 }

@@ -87,11 +87,11 @@ fn revise(name: &str, second: i64) -> PipelineCommand {
 
 fn roll_back(version: u32, name: &str, second: i64) -> PipelineCommand {
     let definition = Some(Box::new(definition(name)));
-    PipelineCommand::RollBack(RollBackPipeline { version, definition, now: at(second) })
+    PipelineCommand::RollBack(RollBackPipeline { version, definition, expected: None, now: at(second) })
 }
 
 fn roll_back_to_none(version: u32) -> PipelineCommand {
-    PipelineCommand::RollBack(RollBackPipeline { version, definition: None, now: at(10) })
+    PipelineCommand::RollBack(RollBackPipeline { version, definition: None, expected: None, now: at(10) })
 }
 
 fn restored(version: u32, restores: u32, name: &str) -> PipelineEvent {
@@ -100,7 +100,7 @@ fn restored(version: u32, restores: u32, name: &str) -> PipelineEvent {
 }
 
 fn delete() -> PipelineCommand {
-    PipelineCommand::Delete(DeletePipeline { now: at(9) })
+    PipelineCommand::Delete(DeletePipeline { expected: None, now: at(9) })
 }
 
 #[test]
