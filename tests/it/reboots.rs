@@ -6,7 +6,7 @@ use rivet_events::{Event, Metadata, StreamId, Version};
 use rivet_orchestrator::clock::{Clock, SystemClock};
 use rivet_tests::history::unreadable;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{assert_lost, new_job};
+use rivet_tests::sample::{assert_lost, history, new_job};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 
@@ -28,7 +28,15 @@ async fn another_boot_id_is_another_process(kind: StoreKind) {
     for job in [&fenced, &unfenced] {
         assert_eq!(api.job(job).await.expect(200)["status"], "Running");
     }
-    assert_eq!(api.boot("r", "two").await.expect(200)["status"], "Online");
+    let registered = api.boot("r", "two").await;
+    let position = registered.position();
+    assert_eq!(registered.expect(200)["status"], "Online");
+    // The position by which another replica shows that these jobs are lost.
+    let mut last = Vec::new();
+    for job in [&fenced, &unfenced] {
+        last.push(history(&api, job).await.1.last().unwrap()["position"].as_u64());
+    }
+    assert_eq!(Some(position), last.into_iter().max().flatten());
     assert_eq!(api.job(&fenced).await.expect(200)["status"], "Queued");
     assert_eq!(api.job(&unfenced).await.expect(200)["reason"], "runner_lost");
     assert_lost(&api.holding(&claimed), "r", &fenced).await;

@@ -89,6 +89,7 @@ fn seen(answer: &Answer) -> Value {
 on_both_stores! {
     what_was_seen_is_seen_again,
     what_has_not_come_is_refused,
+    a_removed_runner_keeps_what_it_could_do,
     a_history_answers_who_did_what_and_what_came_of_it,
     rows_of_the_past_are_those_that_were_there,
 }
@@ -152,6 +153,16 @@ async fn what_was_seen_is_seen_again(kind: StoreKind) {
     rebuild_all(&api, &store).await;
     recording.is_seen_again().await;
     server.stop().await;
+}
+
+async fn a_removed_runner_keeps_what_it_could_do(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.register("r1", &["docker"]).await.expect(200);
+    launched(&api, &new_demanding_pipeline(&api, &["gpu"]).await).await;
+    let removed = api.delete("/api/runners/r1").await.position();
+    let then = format!("/api/jobs/scheduled?runner_id=r1&at={removed}");
+    assert_eq!(api.get(&then).await.expect(200), json!([]));
 }
 
 async fn what_has_not_come_is_refused(kind: StoreKind) {

@@ -22,7 +22,6 @@ use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
 use crate::domain::job::{Job, JobState, Retries};
 use crate::domain::pipeline::PipelineError;
-use crate::domain::runner::{Registered, RunnerState};
 use crate::feed::Feed;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
@@ -101,18 +100,10 @@ impl AppState {
         }
     }
 
-    /// The runner as it last registered, even if it was removed since; `None` if it never did.
-    pub(super) async fn registration(&self, runner_id: &RunnerId) -> Result<Option<Registered>, ApiError> {
-        let runner = self.commands.runners.load(runner_id).await?;
-        Ok(match &runner.aggregate.state {
-            RunnerState::Registered(runner) | RunnerState::Removed(runner) => Some(runner.clone()),
-            RunnerState::Absent => None,
-        })
-    }
-
     /// The capabilities of a runner; `None` where it never told any, and so may take every job.
     pub(super) async fn capabilities(&self, runner_id: &RunnerId) -> Result<Option<Vec<String>>, ApiError> {
-        Ok(self.registration(runner_id).await?.and_then(|runner| runner.capabilities))
+        let runner = self.commands.runners.load(runner_id).await?.aggregate;
+        Ok(runner.state.capabilities().map(<[String]>::to_vec))
     }
 
     /// The version of the pipeline that a job was launched with; also of a deleted pipeline. One that is not the newest,

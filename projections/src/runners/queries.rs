@@ -1,7 +1,6 @@
 //! Queries for runners.
 
 use rivet_events::id::RunnerId;
-use rivet_events::log::ReadError;
 use rivet_events::{Position, StreamId, StreamType};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -88,16 +87,6 @@ pub async fn find_at(
     streams.push(StreamId::runner(id));
     let rows = read_models.rows_of::<Runners>(streams, position).await?;
     Ok(rows.into_iter().find(|runner| runner.id == *id && runner.registered_at.is_some()))
-}
-
-/// The capabilities of a runner at a position. `None` means unrestricted; a runner that was not registered is, too.
-pub async fn capabilities_at(
-    read_models: &ReadModels,
-    id: &RunnerId,
-    position: Position,
-) -> Result<Option<Vec<String>>, ReadError> {
-    let runner = read_models.row_at::<Runners>(&StreamId::runner(id), position).await?;
-    Ok(runner.and_then(|runner| runner.capabilities))
 }
 
 /// As [`list`], at a position that the read models have reached.

@@ -3,14 +3,15 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use rivet_events::Metadata;
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobStatus;
+use rivet_events::{Event, Metadata, Position, StreamId, Version};
 use rivet_projections::{Room, job_queue, jobs, runners};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::body::Job;
+use crate::domain::runner::RunnerState;
 use crate::http::contact::Contact;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Query};
@@ -77,9 +78,9 @@ async fn polled(
 ) -> Result<Option<Vec<String>>, ApiError> {
     let capabilities = match runners::find(&state.read_models, runner_id).await? {
         Some(row) => row.capabilities,
-        None => match state.registration(runner_id).await? {
-            Some(removed) => removed.capabilities,
-            None => return Ok(None),
+        None => match &state.commands.runners.load(runner_id).await?.aggregate.state {
+            RunnerState::Absent => return Ok(None),
+            RunnerState::Registered(runner) | RunnerState::Removed(runner) => runner.capabilities.clone(),
         },
     };
     state.contacts.note(Contact::Poll, runner_id, metadata).await?;
@@ -90,7 +91,7 @@ async fn polled(
 async fn offered_at(state: &AppState, poll: &Poll, then: Moment) -> Result<Vec<Job>, ApiError> {
     let (read_models, position) = (&state.read_models, then.position);
     let capabilities = match &poll.runner_id {
-        Some(runner_id) => runners::capabilities_at(read_models, runner_id, position).await?,
+        Some(runner_id) => capabilities_at(state, runner_id, position).await?,
         None => None,
     };
     let capabilities = capabilities.as_deref();
@@ -107,4 +108,20 @@ async fn offered_at(state: &AppState, poll: &Poll, then: Moment) -> Result<Vec<J
     }
     jobs.sort_by_key(|job| (job.requested_at, job.id));
     Ok(jobs.into_iter().map(|row| Job::from_row(row, then.time)).collect())
+}
+
+/// The capabilities that the runner had then; as in the present, a removed one keeps those that it had.
+async fn capabilities_at(
+    state: &AppState,
+    runner_id: &RunnerId,
+    position: Position,
+) -> Result<Option<Vec<String>>, ApiError> {
+    let events = state.commands.log().read_stream(&StreamId::runner(runner_id), Version::default()).await?;
+    let mut runner = RunnerState::default();
+    for envelope in events.iter().take_while(|envelope| envelope.position <= position) {
+        if let Event::Runner(event) = &envelope.event {
+            runner = runner.evolve(event.clone());
+        }
+    }
+    Ok(runner.capabilities().map(<[String]>::to_vec))
 }

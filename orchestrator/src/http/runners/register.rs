@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use axum::Json as JsonBody;
 use axum::extract::State;
-use rivet_events::Metadata;
 use rivet_events::id::RunnerId;
+use rivet_events::{Metadata, Position};
 use rivet_projections::runners::{self, HeldJob, RunnerStatus};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -59,12 +59,12 @@ pub(in crate::http) async fn register(
     });
     let committed = state.commands.runners.execute(&runner_id, command, &metadata).await?;
     state.liveness.recorded(&runner_id, now, committed.version);
-    let position = state.position_of(&committed).await?;
+    let mut position = state.position_of(&committed).await?;
     // Only the read model knows what the runner holds.
     let (mut row, seen) = runners::find_as_of(&state.read_models, &runner_id, state.as_of(position)).await?;
     if tells_its_boot {
         let holder = row.filter(|_| seen).ok_or_else(not_ready)?;
-        void_orphaned_leases(&state, &holder, &metadata).await?;
+        position = position.max(void_orphaned_leases(&state, &holder, &metadata).await?);
         // The answer shows the runner without these jobs.
         let acknowledged = state.as_of(state.commands.acknowledged());
         (row, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
@@ -101,28 +101,30 @@ fn not_ready() -> ApiError {
 
 /// Expires the leases of the runner's former process. They are looked for at every registration, so that one that
 /// failed half-way is completed when its client repeats it. A job that cannot be read is passed over: it must not keep
-/// the runner from ever registering.
+/// the runner from ever registering. Returns the position of the last event of this, the start of the log if there is
+/// none.
 async fn void_orphaned_leases(
     state: &AppState,
     runner: &runners::Runner,
     metadata: &Metadata,
-) -> Result<(), ApiError> {
+) -> Result<Position, ApiError> {
+    let mut last = Position::default();
     for held in runner.held.iter().filter(|held| held.orphaned) {
         match void_lease(state, held, metadata).await {
             Err(error @ CommandError::Corrupt(..)) => {
                 tracing::warn!(runner.id = %runner.id, error = %chain(&error), "its lease cannot be ended");
             }
-            done => done?,
+            done => last = last.max(done?.unwrap_or_default()),
         }
     }
-    Ok(())
+    Ok(last)
 }
 
 async fn void_lease(
     state: &AppState,
     held: &HeldJob,
     metadata: &Metadata,
-) -> Result<(), CommandError<JobError>> {
+) -> Result<Option<Position>, CommandError<JobError>> {
     let job = state.commands.jobs.load(held.job_id).await?.aggregate;
     let expire = JobCommand::ExpireLease(ExpireLease {
         lease_id: held.lease_id,
@@ -132,6 +134,5 @@ async fn void_lease(
         retries: state.retries(&job.state).await,
         now: state.clock.now(),
     });
-    state.commands.jobs.execute(held.job_id, expire, metadata).await?;
-    Ok(())
+    Ok(state.commands.jobs.execute(held.job_id, expire, metadata).await?.position)
 }
