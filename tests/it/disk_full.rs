@@ -93,6 +93,8 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
     launched(&api, &pipeline).await;
     until_reads_are_fresh(&api, &claimed).await;
     verify(&api, &store).await;
+    // The server has recovered by itself: nothing that it logged asks somebody to act.
+    assert!(!server.log().contains("ERROR"), "{}", server.log());
     assert!(server.terminate().await.success());
     let verified =
         Command::new(program::path()).args(["verify", "--database-url", store.url()]).output().unwrap();

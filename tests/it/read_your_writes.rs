@@ -11,6 +11,7 @@ use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{UNKNOWN, entry, id, ids, launched, messages, new_job, new_pipeline, success};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
+use rivet_tests::verify::head;
 use rivet_tests::wait::eventually;
 use serde_json::json;
 use sqlx::Connection;
@@ -126,8 +127,10 @@ async fn a_job_is_told_before_it_is_stored() {
             assert_eq!(read.header("rivet-stale"), None);
         }
     }
-    let listed = api.get("/api/jobs").await;
+    let now = format!("/api/jobs?at={}", head(&api).await);
+    let (listed, then) = tokio::join!(api.get("/api/jobs"), api.get(&now));
     assert_eq!((ids(&listed.expect(200)), listed.header("rivet-stale")), (vec![first.clone()], Some("true")));
+    then.expect_refusal(503, "behind");
 
     held.rollback().await.unwrap();
     eventually("the list to be fresh", async || {

@@ -93,7 +93,7 @@ impl ApiError {
 
     /// 503: the database does not answer.
     pub(super) fn store(error: &StoreError) -> Self {
-        tracing::error!(error = %chain(&**error), "the database is unavailable");
+        tracing::warn!(error = %chain(&**error), "the database is unavailable");
         Self::unavailable("unavailable", "the database is unavailable")
     }
 

@@ -45,10 +45,7 @@ impl At {
         let Some(text) = &self.at else { return Ok(None) };
         let moment = find(state, text).await?;
         if !state.read_models.wait_for(moment.position, state.config.load.read_wait).await {
-            return Err(ApiError::unavailable(
-                "unavailable",
-                "the read models have not come to that moment yet",
-            ));
+            return Err(ApiError::unavailable("behind", "the read models have not come to that moment yet"));
         }
         Ok(Some(moment))
     }

@@ -24,12 +24,12 @@ impl Verdict {
     /// Judges an answer by its status and by the `code` of its body.
     ///
     /// A 404 or 405 is tried again: a proxy in front of a restarting server emits them, while the server itself
-    /// answers the late write of a lost job with 409.
+    /// answers the late write of a lost job with 409. So is a 400 that says that the body did not arrive whole.
     pub(super) fn of(status: u16, code: Option<&str>) -> Self {
         match (status, code) {
             (200..=299, _) => Self::Accepted,
             (409, Some("lease_lost")) => Self::LeaseLost,
-            (404 | 405 | 408 | 425 | 429 | 500.., _) => Self::TryAgain,
+            (404 | 405 | 408 | 425 | 429 | 500.., _) | (400, Some("incomplete_body")) => Self::TryAgain,
             (_, _) => Self::Refused,
         }
     }
@@ -83,6 +83,7 @@ mod tests {
         for status in [404, 405, 408, 425, 429, 500, 502, 503, 504] {
             assert_eq!(Verdict::of(status, None), Verdict::TryAgain, "{status}");
         }
+        assert_eq!(Verdict::of(400, Some("incomplete_body")), Verdict::TryAgain);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pipeline = {}
 
 ---@class rivet.Stage
 ---@field name string|number          where two stages share a name, the output of the later is kept as `name 2`
----@field script fun(): any           a table, string, number or boolean it returns is kept in the job's result
+---@field script fun(): any           a table, string, number or boolean it returns is kept if the job succeeds, 1 MiB in all
 ---@field container? string           image that the stage's commands run in
 ---@field condition? fun(): boolean   the stage is skipped where it returns false
 

@@ -27,7 +27,7 @@ impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for 
             }
             CommandError::Overloaded => Self::unavailable("overloaded", error.to_string()),
             CommandError::Unavailable(_) => {
-                tracing::error!(error = %chain(&error), "the event log is unavailable");
+                tracing::warn!(error = %chain(&error), "the event log is unavailable");
                 Self::unavailable("unavailable", error.to_string())
             }
             CommandError::Corrupt(..) => Self::internal(&error),
@@ -138,7 +138,7 @@ impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         match error {
             QueryError::Unavailable(_) => {
-                tracing::error!(error = %chain(&error), "the read models are unavailable");
+                tracing::warn!(error = %chain(&error), "the read models are unavailable");
                 Self::unavailable("unavailable", error.to_string())
             }
             QueryError::Archive(_) => {
@@ -148,7 +148,7 @@ impl From<QueryError> for ApiError {
             // The row is of another version of the fold. This build has begun a rebuild, after which it can be read:
             // the client should try again.
             QueryError::Undecodable { .. } => {
-                tracing::error!(error = %chain(&error), "a row of a read model cannot be read");
+                tracing::warn!(error = %chain(&error), "a row of a read model cannot be read");
                 Self::unavailable("unavailable", error.to_string())
             }
         }
@@ -157,7 +157,7 @@ impl From<QueryError> for ApiError {
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        tracing::error!(error = %chain(&error), "the event log is unavailable");
+        tracing::warn!(error = %chain(&error), "the event log is unavailable");
         Self::unavailable("unavailable", error.to_string())
     }
 }

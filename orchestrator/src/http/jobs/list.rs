@@ -38,7 +38,7 @@ pub(in crate::http) struct Filter {
     /// pipeline or of the runner.
     #[param(min_length = 1, max_length = 255, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     search: Option<String>,
-    /// Only jobs that this runner holds, or held last.
+    /// Only jobs that this runner holds, or held when they ended.
     runner_id: Option<RunnerId>,
 }
 

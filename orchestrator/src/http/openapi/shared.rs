@@ -99,12 +99,14 @@ fn describe_staleness(operation: &mut Operation) {
     }
 }
 
-/// A GET with the parameter `at`: its answer has the position of the moment, and a moment in the future is refused.
+/// A GET with the parameter `at`: its answer has the position of the moment; a moment in the future is refused, and one
+/// that the read models have not reached is a 503.
 fn describe_moment(operation: &mut Operation) {
     if !parameters(operation).any(|parameter| parameter.name == "at") {
         return;
     }
     add_codes(operation, StatusCode::UNPROCESSABLE_ENTITY, &["in_the_future"]);
+    add_codes(operation, StatusCode::SERVICE_UNAVAILABLE, &["behind"]);
     let position = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
     let mut position = HeaderBuilder::new().schema(Some(position)).build();
     position.description =

@@ -32,7 +32,7 @@ fn known(name: &str) -> Result<&'static str, ApiError> {
 /// that drains gives it up.
 async fn begin_rebuild(state: &AppState, name: &'static str) -> Result<(), ApiError> {
     let mut rebuild = state.read_models.begin_rebuild(&[name]).await.map_err(|error| {
-        tracing::error!(projection.name = name, error = %chain(&error), "a rebuild cannot begin");
+        tracing::warn!(projection.name = name, error = %chain(&error), "a rebuild cannot begin");
         ApiError::unavailable("unavailable", error.to_string())
     })?;
     let draining = state.draining.clone();

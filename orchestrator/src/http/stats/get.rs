@@ -39,11 +39,11 @@ pub(in crate::http) struct Stats {
     /// How long the job that was queued first has been waiting; 0 where no job waits.
     oldest_waiting_seconds: f64,
     runners: RunnerCounts,
-    /// Newest pipeline first, at most 1,000; a deleted one is listed as long as jobs of it run.
+    /// Newest pipeline first, at most 1,000; a deleted one is listed as long as jobs of it wait or run.
     by_pipeline: Vec<PipelineJobs>,
 }
 
-/// How many jobs of a pipeline wait and run now, and how many have ended since the beginning.
+/// How many jobs of a pipeline wait and run now, and how many have ended, without those that were purged.
 #[derive(Debug, Serialize, ToSchema)]
 struct PipelineJobs {
     pipeline_id: PipelineId,
