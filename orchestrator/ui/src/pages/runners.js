@@ -102,8 +102,7 @@ function Busyness({ runners }) {
 /** @param {{ runner: Runner, onChange: () => void, onClose: () => void }} props */
 function RemoveDialog({ runner, onChange, onClose }) {
   async function remove() {
-    // A name may contain slashes, which belong to the path.
-    await send("DELETE", `/api/runners/${runner.id.split("/").map(encodeURIComponent).join("/")}`);
+    await send("DELETE", `/api/runners/${encodeURIComponent(runner.id)}`);
     announce(`Runner ${runner.id} is removed.`);
     onChange();
   }
