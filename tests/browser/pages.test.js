@@ -133,8 +133,8 @@ test("a chart has room for the labels of long waits", async () => {
 test("what the server calls stale is shown as that, and asked for again until it is not, also without an event", async () => {
   const { page } = await on.open();
   await page.clock.install();
-  // The stream does not open, so nothing but the stale answer is a reason to ask again.
-  await page.route("**/api/events/stream?*", () => {});
+  // The feed does not begin, so nothing but the stale answer is a reason to ask again.
+  await page.route("**/api/events?limit=1", () => {});
   let isStale = true;
   await page.route("**/api/jobs?*", async (route) => {
     const response = await route.fetch();
