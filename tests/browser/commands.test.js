@@ -109,6 +109,30 @@ test("whoever saves over a newer version is told of it first", async () => {
   await page.context().close();
 });
 
+test("whoever goes back to a version is told first of one that was saved meanwhile", async () => {
+  const { page } = await on.open();
+  const { id } = await on.api.createPipeline({ name: "one", script: "--" });
+  await on.api.send("PUT", `/api/pipeline/${id}`, { name: "two", script: "--" });
+  /** @type {(string | undefined)[]} */
+  const replaced = [];
+  const refusal = { status: 412, json: { detail: "another version is current", code: "version_changed" } };
+  await page.route("**/rollback", (route) => {
+    replaced.push(route.request().headers()["if-match"]);
+    return replaced.length === 1 ? route.fulfill(refusal) : route.continue();
+  });
+  await page.goto(`/pipelines/${id}?version=1`);
+  await page.getByRole("button", { name: "Go back to version 1…" }).click();
+  await on.api.send("PUT", `/api/pipeline/${id}`, { name: "three", script: "--" });
+  await page.getByRole("heading", { level: 1, name: "three" }).waitFor({ state: "attached" });
+  const goBack = page.getByRole("button", { name: "Go back", exact: true });
+  await goBack.click();
+  await page.getByRole("alert").getByText("Somebody saved version 3 meanwhile.").waitFor();
+  await goBack.click();
+  await page.getByRole("heading", { level: 1, name: "one" }).waitFor();
+  assert.deepEqual(replaced, ['"2"', '"3"']);
+  await page.context().close();
+});
+
 test("what is being written stays where its pipeline is deleted meanwhile", async () => {
   const { page } = await on.open();
   const { id } = await on.api.createPipeline({ name: "short-lived", script: "-- one" });

@@ -164,3 +164,21 @@ test("what is refused is said at the input that it is about", async () => {
   assert.match(await page.locator(`[id="${hint}"]`).innerText(), /number/);
   await page.context().close();
 });
+
+test("what is typed for a launch stays while somebody saves a version, but for an input that it changes, which is said", async () => {
+  const { page } = await on.open();
+  const script = `return { name = 'saved', inputs = { kept = { type = 'string' }, other = { type = 'string' } }, ${STAGES} }`;
+  const { id } = await on.api.createPipeline({ script });
+  await page.goto(`/pipelines/${id}`);
+  const [kept, other] = [page.locator("[name='input:kept']"), page.locator("[name='input:other']")];
+  await kept.fill("one");
+  await other.fill("two");
+  await on.api.send("PUT", `/api/pipeline/${id}`, { script: `-- changed\n${script}` });
+  await page.locator(".source-of").getByText("version 2,").waitFor();
+  assert.deepEqual([await kept.inputValue(), await other.inputValue()], ["one", "two"]);
+  const changed = script.replace("other = { type = 'string' }", "other = { type = 'number', default = 3 }");
+  await on.api.send("PUT", `/api/pipeline/${id}`, { script: changed });
+  await page.getByText("Version 3 has other inputs than those that you began with.").waitFor();
+  assert.deepEqual([await kept.inputValue(), await other.inputValue()], ["one", "3"]);
+  await page.context().close();
+});

@@ -125,6 +125,8 @@ test("what could not be read is said until it could, also of a log without a lin
   await notice.waitFor();
   await page.getByText("0 entries · live").waitFor();
   await notice.waitFor({ state: "detached" });
+  // A screen reader reads out what changes there, and the number of entries changes all the time.
+  await page.locator(".log-tools").getByRole("status").getByText("live", { exact: true }).waitFor();
   await page.context().close();
 });
 

@@ -103,3 +103,26 @@ test("a time is told by the clock of the server, whatever the one of the browser
     await page.context().close();
   }
 });
+
+test("a runner is removed by its name alone, also where that looks like a path to something else", async () => {
+  const { pipeline } = on.sample;
+  const removable = `../pipeline/${pipeline.id}`;
+  for (const name of [removable, ".."]) await on.api.send("POST", "/api/runners/register", { runner_id: name, capabilities: [] });
+  const { page } = await on.open();
+  await page.route("**/api/runners?*", async (route) => {
+    const response = await route.fetch();
+    const runners = await response.json();
+    await route.fulfill({ response, json: runners.map((/** @type {object} */ runner) => ({ ...runner, status: "Offline" })) });
+  });
+  await page.goto("/runners");
+  const remove = (/** @type {string} */ name) => page.getByRole("button", { name: `Remove ${name}…`, exact: true });
+  await remove(removable).click();
+  await page.getByRole("button", { name: "Remove the runner" }).click();
+  await remove(removable).waitFor({ state: "detached" });
+  // An address cannot contain this name: what is asked for then is nothing at all.
+  await remove("..").click();
+  await page.getByRole("button", { name: "Remove the runner" }).click();
+  await page.getByRole("alert").getByText("There is nothing at /api/").waitFor();
+  await on.api.get(`/api/pipeline/${pipeline.id}`);
+  await page.context().close();
+});

@@ -133,8 +133,8 @@ test("a chart has room for the labels of long waits", async () => {
 test("what the server calls stale is shown as that, and asked for again until it is not, also without an event", async () => {
   const { page } = await on.open();
   await page.clock.install();
-  // The stream does not open, so nothing but the stale answer is a reason to ask again.
-  await page.route("**/api/events/stream?*", () => {});
+  // The feed does not begin, so nothing but the stale answer is a reason to ask again.
+  await page.route("**/api/events?limit=1", () => {});
   let isStale = true;
   await page.route("**/api/jobs?*", async (route) => {
     const response = await route.fetch();
@@ -198,7 +198,20 @@ test("how busy the runners were is shown after it could not be loaded, and said 
     await route.fulfill({ response, headers: { ...response.headers(), link } });
   });
   await page.reload();
-  await page.getByText(`Of the last ${length * 5} jobs only: there were more.`).waitFor();
+  await page.getByText(`Of the jobs that run, and the last ${length * 5} jobs only: there were more.`).waitFor();
+  await page.context().close();
+});
+
+test("a runner is shown as busy with a job that was requested before the recent ones", async () => {
+  const { page } = await on.open();
+  const job = await on.api.get(`/api/jobs/${on.sample.coloured.id}`);
+  const long = { ...job, started_at: new Date(Date.now() - 9 * 3_600_000).toISOString() };
+  await page.route("**/api/jobs?since=*", (route) => route.fulfill({ json: [] }));
+  await page.route("**/api/jobs?status=Running*", (route) => route.fulfill({ json: [long] }));
+  await page.goto("/runners");
+  const row = page.getByRole("list", { name: "How busy each runner was" }).getByRole("listitem").filter({ hasText: "hand" });
+  await row.getByRole("img", { name: /^busy (9\d|100)% of the time$/ }).waitFor();
+  await page.getByText("Of the jobs that run, and those requested in the last 8 hours.").waitFor();
   await page.context().close();
 });
 

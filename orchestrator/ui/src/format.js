@@ -45,8 +45,16 @@ export function formatDuration(seconds) {
  * @returns {number} seconds, never below 0: clocks differ
  */
 export function secondsBetween(from, to) {
-  const end = typeof to === "number" ? to : Date.parse(to);
-  return Math.max(0, (end - Date.parse(from)) / 1_000);
+  const end = typeof to === "number" ? to : dateOf(to).getTime();
+  return Math.max(0, (end - dateOf(from).getTime()) / 1_000);
+}
+
+/**
+ * @param {string} time RFC 3339, where a leap second has the number 60, which `Date` does not know
+ * @returns {Date}
+ */
+function dateOf(time) {
+  return new Date(time.replace(":60", ":59"));
 }
 
 /**
@@ -68,7 +76,7 @@ export function formatAgo(time, now) {
  * @returns {string} date and time of day, here
  */
 export function formatTime(time) {
-  return DATE_AND_CLOCK.format(new Date(time));
+  return DATE_AND_CLOCK.format(dateOf(time));
 }
 
 /**
@@ -76,7 +84,7 @@ export function formatTime(time) {
  * @returns {string} time of day, here
  */
 export function formatClock(time) {
-  return CLOCK.format(new Date(time));
+  return CLOCK.format(dateOf(time));
 }
 
 /**
@@ -85,7 +93,7 @@ export function formatClock(time) {
  * @returns {string} time of day, here; with the day where that is not today
  */
 export function formatMoment(time, now) {
-  const [then, today] = [new Date(time), new Date(now)];
+  const [then, today] = [dateOf(time), new Date(now)];
   const clock = formatClock(time);
   return then.toDateString() === today.toDateString() ? clock : `${DAY_OF_YEAR.format(then)} ${clock}`;
 }

@@ -5,7 +5,8 @@
  * between is told as a gap, on which listeners load what they show once more.
  */
 
-import { ApiError, get } from "../api/client.js";
+import { get } from "../api/client.js";
+import { Connection } from "./connection.js";
 
 /** @typedef {import("../api/types.js").EventBody} EventBody */
 
@@ -45,26 +46,20 @@ const TYPES = [
 ];
 
 const STREAM = `/api/events/stream?type=${TYPES.join(",")}`;
-const FIRST_RETRY_MS = 1_000;
-const LAST_RETRY_MS = 15_000;
 
 /** @type {Set<Listener>} */
 const listeners = new Set();
-/** @type {EventSource | null} */
-let source = null;
 /** @type {FeedState} */
 let state = "connecting";
 let position = 0;
-let retryMs = FIRST_RETRY_MS;
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let retryTimer;
+const connection = new Connection({ begin, onError: retry, onHidden: () => setState("paused") });
 
 /** @returns {FeedState} */
 export function feedState() {
   return state;
 }
 
-/** @returns {number} the last position that is known to be there since the stream was opened; 0 before the first */
+/** @returns {number} the last position that is known to be there; 0 before the first */
 export function lastPosition() {
   return position;
 }
@@ -74,55 +69,41 @@ export function lastPosition() {
  * @returns {() => void} stops it
  */
 export function listen(listener) {
-  if (listeners.size === 0) start();
+  if (listeners.size === 0) connection.start();
   listeners.add(listener);
   return () => {
     listeners.delete(listener);
-    if (listeners.size === 0) stop();
+    if (listeners.size > 0) return;
+    connection.stop();
+    setState("connecting");
   };
 }
 
-function start() {
-  document.addEventListener("visibilitychange", followVisibility);
-  followVisibility();
-}
-
-function stop() {
-  document.removeEventListener("visibilitychange", followVisibility);
-  disconnect("connecting");
-}
-
-function followVisibility() {
-  if (document.hidden) disconnect("paused");
-  else connect();
-}
-
-function connect() {
-  if (source) return;
+/** @param {AbortSignal} signal */
+async function begin(signal) {
   setState("connecting");
-  const opened = new EventSource(STREAM);
-  source = opened;
-  source.onopen = async () => {
-    retryMs = FIRST_RETRY_MS;
-    setState("live");
-    // The server may have come back with another log, in which that position is yet to come.
-    position = 0;
-    const last = await head().catch(withoutIt);
-    if (source !== opened) return;
-    position = Math.max(position, last);
-    // Also at first: what was loaded before it was open may be older than the stream.
-    listeners.forEach((listener) => listener.onGap?.());
-  };
+  // A server that comes back may have another log, in which the position before is yet to come.
+  position = await head(signal);
+  if (signal.aborted) return;
+  const source = connection.listen(`${STREAM}&after=${position}`);
+  source.onopen = () => setState("live");
   source.onmessage = (message) => {
     const event = /** @type {EventBody} */ (JSON.parse(message.data));
     position = event.position;
     listeners.forEach((listener) => listener.onEvent?.(event));
   };
   source.onerror = () => {
-    disconnect("away");
-    retryTimer = setTimeout(connect, retryMs);
-    retryMs = Math.min(retryMs * 2, LAST_RETRY_MS);
+    source.close();
+    retry();
   };
+  // Also at first: what was loaded before may be older than the stream.
+  listeners.forEach((listener) => listener.onGap?.());
+}
+
+/** Begins anew in a moment. */
+function retry() {
+  setState("away");
+  connection.retry();
 }
 
 /**
@@ -132,20 +113,6 @@ function connect() {
 export async function head(signal) {
   const first = /** @type {{ body: { head: number } }} */ (await get("/api/events?limit=1", { signal }));
   return first.body.head;
-}
-
-/** Then an answer may be older than the stream, but there is one. @param {unknown} failure */
-function withoutIt(failure) {
-  if (!(failure instanceof ApiError)) throw failure;
-  return 0;
-}
-
-/** @param {FeedState} next */
-function disconnect(next) {
-  clearTimeout(retryTimer);
-  source?.close();
-  source = null;
-  setState(next);
 }
 
 /** @param {FeedState} next */

@@ -52,7 +52,7 @@ export function LogPane({ jobId, startsAtEnd, hasEnded }) {
       <${Check} name="Wrap" isOn=${isWrapped} onChange=${setWrapped} />
       ${!hasEnded && html`<${Check} name="Follow" isOn=${isFollowing} onChange=${setFollowing} />`}
       <${Download} jobId=${jobId} />
-      <span class="quiet log-state" role="status">${entries} · ${STATES[state]}</span>
+      <span class="quiet log-state">${entries} · <span role="status">${STATES[state]}</span></span>
     </div>
     ${trouble && html`<p class="notice" role="status">${trouble}</p>`}
     ${

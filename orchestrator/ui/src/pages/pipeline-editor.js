@@ -2,11 +2,12 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import { ApiError, get, send } from "../api/client.js";
+import { send } from "../api/client.js";
 import { usePipeline } from "../api/resources.js";
 import { html } from "../html.js";
 import { check, saysAll } from "../pipelines/check.js";
 import { DefinitionForm } from "../pipelines/definition-form.js";
+import { useReplace } from "../pipelines/use-replace.js";
 import { announce } from "../ui/announce.js";
 import { PageHeading } from "../ui/parts.js";
 import { Loading, Shown } from "../ui/states.js";
@@ -44,7 +45,6 @@ export function NewPipeline() {
 /** @param {{ id: string }} props */
 export function EditPipeline({ id }) {
   const pipeline = usePipeline(id);
-  const path = `/api/pipeline/${encodeURIComponent(id)}`;
   const current = pipeline.data?.version ?? 0;
   /** The version that the form began with. */
   const [first, setFirst] = useState(0);
@@ -53,22 +53,13 @@ export function EditPipeline({ id }) {
   const known = useRef(pipeline.data);
   known.current = pipeline.data ?? known.current;
   const isGone = known.current !== undefined && pipeline.error?.status === 404;
-  /** The version that is replaced: that one, until a newer one was told of. */
-  const [told, setTold] = useState(0);
+  const replace = useReplace(id, first);
 
   /** @param {import("../pipelines/definition-form.js").Definition} definition */
   async function save(definition) {
-    try {
-      const revised = /** @type {Pipeline} */ (await send("PUT", path, definition, { "if-match": `"${told || first}"` }));
-      announce(`Version ${revised.version} is saved.`);
-      return `/pipelines/${id}`;
-    } catch (refusal) {
-      if (!(refusal instanceof ApiError) || refusal.code !== "version_changed") throw refusal;
-      const { body } = /** @type {{ body: Pipeline }} */ (await get(path));
-      setTold(body.version);
-      const message = `Somebody saved version ${body.version} meanwhile. Saving again replaces it.`;
-      throw new ApiError(message, refusal);
-    }
+    const { version } = await replace("PUT", "", definition);
+    announce(`Version ${version} is saved.`);
+    return `/pipelines/${id}`;
   }
 
   return html`<${PageHeading} title=${known.current ? `Edit ${known.current.name}` : "Edit pipeline"} />

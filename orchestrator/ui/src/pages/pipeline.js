@@ -36,7 +36,7 @@ export function PipelinePage({ id }) {
     <${Shown} of=${pipeline} what="pipeline" id=${id} rows=${10}>
       ${(/** @type {Pipeline} */ shown) =>
         html`<${Facts} pipeline=${shown} />
-          <${Section} id="launch" title="Launch"><${LaunchForm} key=${shown.version} pipeline=${shown} /><//>
+          <${Section} id="launch" title="Launch"><${LaunchForm} pipeline=${shown} /><//>
           <${Versions} pipeline=${shown} onChange=${pipeline.reload} />`}
     <//>
     <${RecentJobs} id=${id} />

@@ -7,7 +7,7 @@ import { isOfJobs, useRunners, useRunningJobs } from "../api/resources.js";
 import { counted } from "../format.js";
 import { html } from "../html.js";
 import { HeatMap } from "../runners/heat-map.js";
-import { useRecentJobs } from "../runners/recent-jobs.js";
+import { ASKED_HOURS, useRecentJobs } from "../runners/recent-jobs.js";
 import { StartRunner } from "../runners/start-runner.js";
 import { announce } from "../ui/announce.js";
 import { Confirm } from "../ui/confirm.js";
@@ -35,17 +35,15 @@ export function Runners() {
           ? html`<${Empty} title="No runner has registered">
               <${StartRunner} />
             <//>`
-          : html`<${List}
-                runners=${all}
-                running=${running.data ?? []}
-                onChange=${runners.reload}
-              /><${Busyness} runners=${all} />`}
+          : html`<${List} runners=${all} running=${running.data ?? []} onChange=${runners.reload} />
+              <${Busyness} runners=${all} running=${running.data ?? []} />`}
     <//>`;
 }
 
 /** @param {{ runners: Runner[], running: Job[], onChange: () => void }} props */
 function List({ runners, running, onChange }) {
   const [removed, setRemoved] = useState(/** @type {Runner | null} */ (null));
+  const byRunner = Map.groupBy(running, (job) => job.runner_id);
   return html`<${Table}
       caption="Runners, newest first"
       columns=${["Runner", "Status", "Can do", "In hand", "Last seen", ""]}
@@ -55,7 +53,7 @@ function List({ runners, running, onChange }) {
           html`<${Row}
             key=${runner.id}
             runner=${runner}
-            jobs=${running.filter((job) => job.runner_id === runner.id)}
+            jobs=${byRunner.get(runner.id) ?? []}
             onRemove=${() => setRemoved(runner)}
           />`,
       )}
@@ -87,14 +85,19 @@ function Row({ runner, jobs, onRemove }) {
   </tr>`;
 }
 
-/** @param {{ runners: Runner[] }} props */
-function Busyness({ runners }) {
+/** @param {{ runners: Runner[], running: Job[] }} props `running`: also those that were requested too long ago to be recent */
+function Busyness({ runners, running }) {
   const recent = useRecentJobs();
   return html`<${Section} id="busyness" title="The last six hours">
     <${Shown} of=${recent} what="history of the runners" rows=${4}>
-      ${(/** @type {Job[]} */ jobs) =>
-        html`<${HeatMap} runners=${runners} jobs=${jobs} />
-          ${!recent.isWhole && html`<p class="quiet">Of the last ${counted(jobs.length, "job")} only: there were more.</p>`}`}
+      ${(/** @type {Job[]} */ jobs) => {
+        const byId = new Map([...jobs, ...running].map((job) => [job.id, job]));
+        const others = recent.isWhole
+          ? `those requested in the last ${ASKED_HOURS} hours.`
+          : `the last ${counted(jobs.length, "job")} only: there were more.`;
+        return html`<${HeatMap} runners=${runners} jobs=${[...byId.values()]} />
+          <p class="quiet">Of the jobs that run, and ${others}</p>`;
+      }}
     <//>
   <//>`;
 }
@@ -102,8 +105,7 @@ function Busyness({ runners }) {
 /** @param {{ runner: Runner, onChange: () => void, onClose: () => void }} props */
 function RemoveDialog({ runner, onChange, onClose }) {
   async function remove() {
-    // A name may contain slashes, which belong to the path.
-    await send("DELETE", `/api/runners/${runner.id.split("/").map(encodeURIComponent).join("/")}`);
+    await send("DELETE", `/api/runners/${encodeURIComponent(runner.id)}`);
     announce(`Runner ${runner.id} is removed.`);
     onChange();
   }

@@ -1,6 +1,6 @@
 /** Launching a job: a field for each declared input, with its default and its options. */
 
-import { useId, useRef } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 
 import { ApiError, randomKey, send } from "../api/client.js";
 import { readJson } from "../api/json.js";
@@ -17,6 +17,9 @@ export function LaunchForm({ pipeline }) {
   // One form is one launch, also where its answer was lost and it is sent again.
   const key = useRef(randomKey());
   const inputs = Object.entries(pipeline.inputs);
+  const declared = JSON.stringify(pipeline.inputs);
+  /** The inputs as they were when typing began. */
+  const [begun, setBegun] = useState("");
 
   const { error, isSending, submit } = useSubmit(async (form) => {
     try {
@@ -33,9 +36,9 @@ export function LaunchForm({ pipeline }) {
     }
   });
 
-  return html`<form class="form" onSubmit=${submit}>
+  return html`<form class="form" onSubmit=${submit} onInput=${() => setBegun(begun || declared)}>
     ${inputs.length === 0 && html`<p class="quiet">This pipeline declares no inputs.</p>`}
-    ${inputs.map(([name, input]) => html`<${Field} key=${name} name=${name} input=${input} isWrong=${error.startsWith(`Input \`${name}\` `)} />`)}
+    ${inputs.map(([name, input]) => html`<${Field} key=${JSON.stringify([name, input])} name=${name} input=${input} isWrong=${error.startsWith(`Input \`${name}\` `)} />`)}
     <details>
       <summary>More</summary>
       <label class="field">Priority
@@ -47,6 +50,13 @@ export function LaunchForm({ pipeline }) {
         <span class="hint">A JSON object of parameters that are not declared.</span>
       </label>
     </details>
+    ${
+      begun &&
+      begun !== declared &&
+      html`<p class="notice" role="status">
+        Version ${pipeline.version} has other inputs than those that you began with. Those that have changed have their defaults again.
+      </p>`
+    }
     ${error && html`<p class="failure" role="alert">${error}</p>`}
     <div class="actions">
       <button type="submit" class="primary" aria-disabled=${isSending}>Launch</button>

@@ -2,7 +2,6 @@
 
 import { useState } from "preact/hooks";
 
-import { send } from "../api/client.js";
 import { useVersionDiff, useVersions } from "../api/resources.js";
 import { actorOf } from "../events/describe.js";
 import { html } from "../html.js";
@@ -13,6 +12,7 @@ import { Ago, Section } from "../ui/parts.js";
 import { Shown } from "../ui/states.js";
 import { Difference } from "./difference.js";
 import { Source } from "./source.js";
+import { useReplace } from "./use-replace.js";
 
 /** @typedef {import("../api/types.js").Pipeline} Pipeline */
 /** @typedef {import("../api/types.js").Version} Version */
@@ -77,8 +77,11 @@ function Compared({ id, from, to }) {
 
 /** @param {{ pipeline: Pipeline, to: number, onChange: () => void, onClose: () => void }} props */
 function GoBackDialog({ pipeline, to, onChange, onClose }) {
+  // The page goes on behind the dialog; what was seen is what was there when it was opened.
+  const [seen] = useState(pipeline.version);
+  const replace = useReplace(pipeline.id, seen);
   async function goBack() {
-    await send("POST", `/api/pipeline/${pipeline.id}/rollback`, { version: to });
+    await replace("POST", "/rollback", { version: to });
     announce(`The pipeline is as it was in version ${to}.`);
     setQuery({ version: null, from: null });
     onChange();

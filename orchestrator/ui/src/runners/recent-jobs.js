@@ -10,8 +10,8 @@ import { useResource } from "../live/use-resource.js";
 
 export const HOURS = 6;
 const HOUR_MS = 3_600_000;
-/** A job that was requested before may have run within: this much earlier is looked at too. */
-const EARLIER_HOURS = 2;
+/** Jobs that were requested earlier may have run within those hours, so they are asked for too. */
+export const ASKED_HOURS = HOURS + 2;
 const PAGE = 1_000;
 const MAX_PAGES = 5;
 const EVERY_MS = 60_000;
@@ -31,5 +31,5 @@ export function useRecentJobs() {
 
 /** @returns {number} when the first of these jobs may have been requested */
 function begin() {
-  return serverNow() - (HOURS + EARLIER_HOURS) * HOUR_MS;
+  return serverNow() - ASKED_HOURS * HOUR_MS;
 }
