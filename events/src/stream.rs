@@ -7,13 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
-use uuid::Uuid;
 
 use crate::id::{JobId, PipelineId, RunnerId, WebhookId};
-
-/// Longest name of a group that is the id of its stream, in bytes. An index of PostgreSQL refuses entries of more than
-/// 2,704 bytes, and an entry has the kind of the stream, its id and a sequence.
-const MAX_GROUP_ID: usize = 2_600;
 
 /// The kinds of stream, one for each kind of aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
@@ -163,14 +158,10 @@ impl StreamId {
         Self::new(StreamType::Runner, id)
     }
 
-    /// The stream of a concurrency group. Names that are too long for it are refused today, but there are jobs that
-    /// were launched with them.
+    /// The stream of a concurrency group.
     #[must_use]
     pub fn group(name: &str) -> Self {
-        if name.len() <= MAX_GROUP_ID {
-            return Self::new(StreamType::Group, name);
-        }
-        Self::new(StreamType::Group, format_args!("#{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())))
+        Self::new(StreamType::Group, name)
     }
 
     /// The stream of the decisions of operators about a read model.
@@ -207,13 +198,5 @@ mod tests {
         assert_eq!(stream.to_string().parse(), Ok(stream));
         assert!("job/".parse::<StreamId>().is_err());
         assert!("jobs/1".parse::<StreamId>().is_err());
-    }
-
-    #[test]
-    fn a_group_whose_name_no_index_takes_is_known_by_its_digest() {
-        assert_eq!(StreamId::group("deploy").to_string(), "group/deploy");
-        let (long, other) = ("a".repeat(6_000), "b".repeat(6_000));
-        assert!(StreamId::group(&long).id.len() < 100);
-        assert_ne!(StreamId::group(&long), StreamId::group(&other));
     }
 }
