@@ -164,7 +164,11 @@ async fn a_server_that_refuses_is_reported() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut server = JoinSet::new();
     server.spawn(refuse_jobs(listener));
-    let report = report(bench(&url, &["--lifecycles", "3", "--workers", "1"]), 1).await;
+    let begin = || bench(&url, &["--lifecycles", "3", "--workers", "1"]);
+    let mut unread = begin();
+    drop(unread.stdout.take());
+    assert_eq!(finish(unread).await.status.code(), Some(1));
+    let report = report(begin(), 1).await;
     assert_eq!(report["errors"], json!({"launch: 503 overloaded": 3}));
     assert_eq!(report["lifecycles"]["failed"], 3);
     assert_eq!(figures(&report, "launch"), None);

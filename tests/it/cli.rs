@@ -106,6 +106,10 @@ async fn a_damaged_read_model_is_found_and_rebuilt(kind: StoreKind) {
     let verified = run_on(&app.store, &["verify", "--json"]).await;
     let report: Value = serde_json::from_slice(&verified.stdout).expect("it is JSON");
     assert_eq!((&report["differences"][0]["key"], verified.status.code()), (&job.as_str().into(), Some(1)));
+    // So it is if the reader has seen enough.
+    let mut unread = spawn(&mut command(&["verify", "--database-url", app.store.url()]));
+    drop(unread.stdout.take());
+    assert_eq!(finish(unread).await.status.code(), Some(1));
 
     // The server goes on serving meanwhile.
     let rebuilt = run_on(&app.store, &["rebuild", "jobs"]).await;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
 use super::client::{Client, items, refusal, text};
+use super::is_broken_pipe;
 use super::job::{waiting, why};
 use super::output::{last_written, one_line, printable, write_json};
 use crate::sse_reader::SseReader;
@@ -44,8 +45,11 @@ pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Res
 /// Prints the log as it is and as it grows, until the job has ended, and returns how it ended: its status, its reason
 /// and its error message.
 pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<Value> {
-    let mut printer = Printer::new(json);
-    let following = until_ended(async || follow_stream(client, job, &mut printer).await, pause);
+    follow_with(&mut Printer::new(json), client, job).await
+}
+
+async fn follow_with(printer: &mut Printer, client: &Client, job: &str) -> anyhow::Result<Value> {
+    let following = until_ended(async || follow_stream(client, job, printer).await, pause);
     let telling = tell_waiting(client, job);
     pin_mut!(following, telling);
     match select(following, telling).await {
@@ -54,9 +58,16 @@ pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Re
     }
 }
 
-/// Follows the log like [`follow`]; an error unless the job succeeded.
+/// Follows the log like [`follow`]; an error unless the job succeeded. That is found out also if the reader of the
+/// output, who has seen enough, has closed it.
 pub(super) async fn follow_to_success(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
-    let end = follow(client, job, json).await?;
+    let mut printer = Printer::new(json);
+    let mut ended = follow_with(&mut printer, client, job).await;
+    if ended.as_ref().is_err_and(is_broken_pipe) {
+        printer.is_silent = true;
+        ended = follow_with(&mut printer, client, job).await;
+    }
+    let end = ended?;
     let status = text(&end, "status");
     ensure!(status == "Succeeded", "job {job} is {status}: {}", one_line(why(&end, &end)));
     Ok(())
@@ -171,13 +182,15 @@ async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Ou
 struct Printer {
     json: bool,
     colours: bool,
+    /// Whether it prints nothing any more.
+    is_silent: bool,
     /// Index of the last entry that was printed.
     last: u64,
 }
 
 impl Printer {
     fn new(json: bool) -> Self {
-        Self { json, colours: colours(&io::stdout()), last: 0 }
+        Self { json, colours: colours(&io::stdout()), is_silent: false, last: 0 }
     }
 
     /// Prints the next page, and says whether there was one.
@@ -198,6 +211,9 @@ impl Printer {
             return Ok(());
         }
         self.last = index.unwrap_or(self.last);
+        if self.is_silent {
+            return Ok(());
+        }
         let mut out = io::stdout().lock();
         if self.json {
             return write_json(&mut out, entry);
