@@ -50,7 +50,11 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
     let mut signals = EndSignals::listen()?;
     let (listen, database) = (config.listen, config.database.url.clone());
     let _lock = lock(&database)?;
-    let app = App::build(config, Arc::new(SystemClock)).await?;
+    // It may have to wait, as for the lock of a migration.
+    let app = tokio::select! {
+        built = App::build(config, Arc::new(SystemClock)) => built?,
+        signal = signals.next() => bail!("ended by {signal} before it served"),
+    };
     let lost_events = app.lost_events();
     let listener = bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     announce(log.format, listener.local_addr()?, &database);
