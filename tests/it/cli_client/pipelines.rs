@@ -2,6 +2,7 @@
 
 use rivet_tests::program::finish;
 use rivet_tests::sample::{failure, id, new_pipeline, script, success};
+use rivet_tests::verify::recorded;
 use serde_json::json;
 
 use super::{app, begin, json_of, log, lua_file, printed, run};
@@ -22,6 +23,12 @@ async fn a_pipeline_goes_through_its_life() {
     // A pipeline can be given by the beginning of its id, and by its name.
     assert_eq!(json_of(&app, &["pipeline", "get", &pipeline[..13]]).await, created);
     assert_eq!(json_of(&app, &["pipeline", "revise", "one", two]).await["version"], 2);
+    // A name counts for the moment that is asked for.
+    let creation = recorded(&app.client(), "pipeline.created").await[0]["position"].to_string();
+    let then = json_of(&app, &["pipeline", "get", "one", "--at", &creation]).await;
+    assert_eq!((&then["id"], &then["version"]), (&created["id"], &json!(1)));
+    let jobs = ["job", "list", "--pipeline", "one", "--at", &creation];
+    assert_eq!(json_of(&app, &jobs).await, json!([]));
     let versions = json_of(&app, &["pipeline", "versions", "two"]).await;
     assert_eq!(versions.as_array().map(Vec::len), Some(2));
     let diff = printed(&app, &["pipeline", "diff", "two"]).await;
