@@ -112,7 +112,8 @@ impl AppState {
 
     /// The capabilities of a runner; `None` where it never told any, and so may take every job.
     pub(super) async fn capabilities(&self, runner_id: &RunnerId) -> Result<Option<Vec<String>>, ApiError> {
-        Ok(self.registration(runner_id).await?.and_then(|runner| runner.capabilities))
+        let runner = self.commands.runners.load(runner_id).await?;
+        Ok(runner.aggregate.state.capabilities().map(<[String]>::to_vec))
     }
 
     /// The version of the pipeline that a job was launched with; also of a deleted pipeline. One that is not the newest,
