@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use rivet_tests::on_both_stores;
-use rivet_tests::program::{client_command, finish, spawn};
+use rivet_tests::program::{client_command, finish, signal, spawn};
 use rivet_tests::sample::UNKNOWN;
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -115,8 +116,7 @@ async fn a_run_that_is_interrupted_tells_what_it_has() {
     let has_begun = |line: &str| line.starts_with("measuring") && !line.contains(", 0 in all");
     let begun = async { while !has_begun(&said.next_line().await.unwrap().expect("it goes on")) {} };
     timeout(PATIENCE, begun).await.expect("jobs end");
-    let pid = i32::try_from(process.id().unwrap()).ok().and_then(rustix::process::Pid::from_raw).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    signal(&process, Signal::INT);
     let report = report(process, 0).await;
     assert_eq!((&report["interrupted"], &report["errors"]), (&json!(true), &json!({})));
     assert!(report["lifecycles"]["completed"].as_u64().unwrap() > 0, "{report}");
@@ -164,7 +164,11 @@ async fn a_server_that_refuses_is_reported() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut server = JoinSet::new();
     server.spawn(refuse_jobs(listener));
-    let report = report(bench(&url, &["--lifecycles", "3", "--workers", "1"]), 1).await;
+    let begin = || bench(&url, &["--lifecycles", "3", "--workers", "1"]);
+    let mut unread = begin();
+    drop(unread.stdout.take());
+    assert_eq!(finish(unread).await.status.code(), Some(1));
+    let report = report(begin(), 1).await;
     assert_eq!(report["errors"], json!({"launch: 503 overloaded": 3}));
     assert_eq!(report["lifecycles"]["failed"], 3);
     assert_eq!(figures(&report, "launch"), None);

@@ -11,7 +11,7 @@ on_both_stores! {
     entries_come_back_in_order_of_arrival,
     both_bodies_are_accepted,
     a_bad_entry_refuses_its_whole_batch,
-    nul_is_replaced,
+    what_many_could_not_read_is_replaced,
     a_long_message_is_kept_whole,
     a_repeated_batch_is_stored_once,
     an_offset_fences_gaps_and_repeats,
@@ -79,12 +79,16 @@ async fn a_bad_entry_refuses_its_whole_batch(kind: StoreKind) {
     assert_eq!(api.logs(&job).await.expect(200), json!([]));
 }
 
-async fn nul_is_replaced(kind: StoreKind) {
+async fn what_many_could_not_read_is_replaced(kind: StoreKind) {
     let app = TestApp::start(kind).await;
     let api = app.client();
     let job = new_claimed_job(&api, "r").await;
-    api.append_logs(&job, &json!([entry("a\0b")])).await.expect(201);
-    assert_eq!(messages(&api.logs(&job).await.expect(200)), ["a\u{fffd}b"]);
+    let mut leap = entry("a\0b");
+    leap["timestamp"] = json!("2016-12-31T23:59:60.5Z");
+    api.append_logs(&job, &json!([leap])).await.expect(201);
+    let logs = api.logs(&job).await.expect(200);
+    assert_eq!(messages(&logs), ["a\u{fffd}b"]);
+    assert_eq!(logs[0]["timestamp"], "2016-12-31T23:59:59.999999999Z");
 }
 
 async fn a_long_message_is_kept_whole(kind: StoreKind) {

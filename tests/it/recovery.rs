@@ -7,12 +7,15 @@ use futures_util::future::join_all;
 use reqwest::Method;
 use rivet_tests::client::{Answer, Client};
 use rivet_tests::on_both_stores;
+use rivet_tests::program::{command, complaint, finish, run, signal, spawn};
 use rivet_tests::sample::{entry, id, new_pipeline, success};
 use rivet_tests::server::Server;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::verify;
 use rivet_tests::wait::eventually;
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 const KILLS: usize = 20;
 const WRITERS: usize = 8;
@@ -38,7 +41,7 @@ async fn a_second_server_over_a_file_does_not_start() {
     let linked = format!("sqlite://{}", link.display());
     for url in [store.url(), &linked] {
         let serve = ["serve", "--listen", "127.0.0.1:0", "--database-url", url];
-        let refused = rivet_tests::program::run(&serve).await;
+        let refused = run(&serve).await;
         assert!(!refused.status.success());
         let said = String::from_utf8_lossy(&refused.stderr);
         assert!(said.contains("another server has ") && said.contains(" open"), "{said}");
@@ -118,4 +121,25 @@ async fn a_server_that_is_asked_to_end_ends_in_order(kind: StoreKind) {
     assert!(status.success(), "{status}");
     let server = Server::start(&store, &[]).await;
     server.client().get(&format!("/api/pipeline/{pipeline}")).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_waits_for_its_database_ends_when_it_is_asked_to() {
+    let store = Store::create(StoreKind::Postgres).await;
+    store.open().await.close().await;
+    let mut other = PgConnection::connect(store.url()).await.unwrap();
+    // As another replica does that migrates.
+    other.execute("begin; lock table _sqlx_migrations").await.unwrap();
+    let serve = spawn(&mut command(&["serve", "--listen", "127.0.0.1:0", "--database-url", store.url()]));
+    eventually("the server to wait", async || {
+        let waits =
+            "select count(*) from pg_locks where not granted and relation = '_sqlx_migrations'::regclass";
+        let waits: i64 = sqlx::query_scalar(waits).fetch_one(&mut other).await.unwrap();
+        (waits > 0).then_some(())
+    })
+    .await;
+    signal(&serve, Signal::TERM);
+    let ended = finish(serve).await;
+    let said = complaint(&ended, 1);
+    assert!(said.ends_with("error: ended by SIGTERM before it served\n"), "{said}");
 }

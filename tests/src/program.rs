@@ -4,6 +4,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -34,6 +35,12 @@ pub fn client_command(server: &str, args: &[&str]) -> Command {
 /// Starts a command.
 pub fn spawn(command: &mut Command) -> Child {
     command.spawn().expect("the program is built beside its tests")
+}
+
+/// Sends a signal to a process.
+pub fn signal(process: &Child, signal: Signal) {
+    let id = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    kill_process(id.expect("it runs, and its id is positive"), signal).expect("it runs");
 }
 
 /// Waits for the end of a process.

@@ -10,7 +10,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use self::progress::ProgressReport;
-use super::output::write_json;
+use super::output::{unless_closed, write_json};
 use super::serve::raise_file_limit;
 use super::signals::EndSignals;
 use crate::bench::report::Report;
@@ -41,11 +41,12 @@ pub(super) async fn run(command: BenchCommand) -> anyhow::Result<()> {
         result = interrupt(&mut signals, &stop) => return result,
     };
     let report = ended.context("the load broke off")??;
-    if command.json {
-        write_json(&mut io::stdout().lock(), &report)?;
+    let mut out = io::stdout().lock();
+    unless_closed(if command.json {
+        write_json(&mut out, &report)
     } else {
-        table::write(&mut io::stdout().lock(), &report)?;
-    }
+        table::write(&mut out, &report)
+    })?;
     verdict(&report)
 }
 

@@ -138,7 +138,7 @@ pub(super) async fn run(JobCommand { subcommand, client: options }: JobCommand) 
 async fn list(filter: ListOptions, options: &ClientOptions) -> anyhow::Result<()> {
     let client = Client::new(options)?;
     let pipeline = match &filter.pipeline {
-        Some(start) => Some(find_pipeline(&client, start).await?),
+        Some(start) => Some(find_pipeline(&client, start, &filter.moment).await?),
         None => None,
     };
     let status = filter.status.join(",");
@@ -153,7 +153,7 @@ async fn list(filter: ListOptions, options: &ClientOptions) -> anyhow::Result<()
     if options.json {
         return print_json(&list);
     }
-    let pipelines = pipeline_names(&client, items(&list)).await;
+    let pipelines = pipeline_names(&client, items(&list), &filter.moment).await;
     let mut table = Table::new(&["id", "pipeline", "status", "requested", "took", "runner", "reason"]);
     for (job, id) in items(&list).iter().zip(shown(&list)) {
         let requested = time(&job["requested_at"]);
@@ -176,11 +176,11 @@ async fn list(filter: ListOptions, options: &ClientOptions) -> anyhow::Result<()
     Ok(())
 }
 
-/// The names of the pipelines of these jobs, by their ids. One that is not there any more goes by its id.
-async fn pipeline_names(client: &Client, jobs: &[Value]) -> HashMap<String, String> {
+/// The names of the pipelines of these jobs at this moment, by their ids. One that is not there any more goes by its id.
+async fn pipeline_names(client: &Client, jobs: &[Value], moment: &Moment) -> HashMap<String, String> {
     let ids: BTreeSet<&str> = jobs.iter().map(|job| text(job, "pipeline_id")).collect();
     let named = ids.into_iter().map(|id| async move {
-        let pipeline = client.get(&["pipeline", id], &[]).await;
+        let pipeline = client.get(&["pipeline", id], moment.query().as_slice()).await;
         let name = pipeline.map_or_else(|_| id.to_owned(), |pipeline| text(&pipeline, "name").to_owned());
         (id.to_owned(), name)
     });

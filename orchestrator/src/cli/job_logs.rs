@@ -2,28 +2,26 @@
 //!
 //! Following reads the server's stream, and resumes after the last entry whenever it breaks off.
 
-use std::io::{self, Write};
+mod printer;
+
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{Context, anyhow, ensure};
 use futures_util::future::{Either, select};
 use futures_util::pin_mut;
-use reqwest::{Method, Response};
+use reqwest::{Method, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::{sleep, timeout};
 
-use super::client::{Client, items, refusal, text};
+use self::printer::Printer;
+use super::client::{Client, refusal, text};
+use super::is_broken_pipe;
 use super::job::{waiting, why};
-use super::output::{last_written, one_line, printable, write_json};
+use super::output::one_line;
+use crate::runner::Backoff;
 use crate::sse_reader::SseReader;
-use crate::telemetry::{chain, colours};
+use crate::telemetry::chain;
 
-/// Entries that are read at a time.
-const PAGE: &str = "1000";
-/// Shortest and longest pause before a stream that broke off is opened again; pauses double in between.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// Failures in a row that are tried again; after one more it is given up.
 const MAX_FAILURES: u32 = 20;
 /// A job that waits for longer than this, or for something new after this, is worth a word.
@@ -44,8 +42,11 @@ pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Res
 /// Prints the log as it is and as it grows, until the job has ended, and returns how it ended: its status, its reason
 /// and its error message.
 pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<Value> {
-    let mut printer = Printer::new(json);
-    let following = until_ended(async || follow_stream(client, job, &mut printer).await, pause);
+    follow_with(&mut Printer::new(json), client, job).await
+}
+
+async fn follow_with(printer: &mut Printer, client: &Client, job: &str) -> anyhow::Result<Value> {
+    let following = until_ended(client, job, printer);
     let telling = tell_waiting(client, job);
     pin_mut!(following, telling);
     match select(following, telling).await {
@@ -54,9 +55,16 @@ pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Re
     }
 }
 
-/// Follows the log like [`follow`]; an error unless the job succeeded.
+/// Follows the log like [`follow`]; an error unless the job succeeded. That is found out also if the reader of the
+/// output, who has seen enough, has closed it.
 pub(super) async fn follow_to_success(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
-    let end = follow(client, job, json).await?;
+    let mut printer = Printer::new(json);
+    let mut ended = follow_with(&mut printer, client, job).await;
+    if ended.as_ref().is_err_and(is_broken_pipe) {
+        printer.is_silent = true;
+        ended = follow_with(&mut printer, client, job).await;
+    }
+    let end = ended?;
     let status = text(&end, "status");
     ensure!(status == "Succeeded", "job {job} is {status}: {}", one_line(why(&end, &end)));
     Ok(())
@@ -81,32 +89,45 @@ async fn tell_waiting(client: &Client, job: &str) {
 }
 
 /// Follows again whenever the stream breaks off, until the job has ended or too many streams in a row failed.
-#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
-async fn until_ended(
-    mut follow: impl AsyncFnMut() -> Result<Outcome, Failure>,
-    pause: impl Fn(u32) -> Duration,
-) -> anyhow::Result<Value> {
-    let mut failures = 0;
+async fn until_ended(client: &Client, job: &str, printer: &mut Printer) -> anyhow::Result<Value> {
+    let mut patience = Patience::new();
     loop {
-        match follow().await {
-            Ok(Outcome::Ended(end)) => return Ok(end),
-            Ok(Outcome::BrokenOff) => failures = 0,
-            Err(Failure::Final(error)) => return Err(error),
-            Err(Failure::Passing(error)) if failures == MAX_FAILURES => return Err(error),
-            Err(Failure::Passing(error)) => {
-                if failures == 0 {
-                    eprintln!("{}; trying again", chain(error.as_ref()));
-                }
-                failures += 1;
-            }
+        if let Some(end) = patience.judge(follow_stream(client, job, printer).await)? {
+            return Ok(end);
         }
-        sleep(pause(failures)).await;
+        sleep(patience.backoff.pause(None)).await;
     }
 }
 
-/// The pause before the stream is opened again, after so many failures in a row.
-fn pause(failures: u32) -> Duration {
-    LAST_PAUSE.min(FIRST_PAUSE * 2_u32.saturating_pow(failures))
+/// How often, and after which pauses, a stream that breaks off is opened again.
+struct Patience {
+    /// Failures in a row.
+    failures: u32,
+    backoff: Backoff,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { failures: 0, backoff: Backoff::new() }
+    }
+
+    /// How the job ended, if it did; an error if following again is of no use.
+    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
+    fn judge(&mut self, outcome: Result<Outcome, Failure>) -> anyhow::Result<Option<Value>> {
+        match outcome {
+            Ok(Outcome::Ended(end)) => return Ok(Some(end)),
+            Ok(Outcome::BrokenOff) => *self = Self::new(),
+            Err(Failure::Final(error)) => return Err(error),
+            Err(Failure::Passing(error)) if self.failures == MAX_FAILURES => return Err(error),
+            Err(Failure::Passing(error)) => {
+                if self.failures == 0 {
+                    eprintln!("{}; trying again", chain(error.as_ref()));
+                }
+                self.failures += 1;
+            }
+        }
+        Ok(None)
+    }
 }
 
 enum Outcome {
@@ -136,7 +157,16 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
     }
     let body = response.bytes().await.unwrap_or_default();
     let error = anyhow::Error::msg(refusal(status, &body));
-    Err(if status.is_server_error() { Failure::Passing(error) } else { Failure::Final(error) })
+    Err(if may_pass(status, &body) { Failure::Passing(error) } else { Failure::Final(error) })
+}
+
+/// Whether a refusal may pass. A proxy in front of a restarting server answers 404 or 405, too, but without a `code`.
+fn may_pass(status: StatusCode, body: &[u8]) -> bool {
+    match status.as_u16() {
+        404 | 405 => !serde_json::from_slice(body).is_ok_and(|problem: Value| problem["code"].is_string()),
+        408 | 425 | 429 | 500.. => true,
+        _ => false,
+    }
 }
 
 async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {
@@ -167,74 +197,27 @@ async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Ou
     }
 }
 
-/// Prints entries, each of them once.
-struct Printer {
-    json: bool,
-    colours: bool,
-    /// Index of the last entry that was printed.
-    last: u64,
-}
-
-impl Printer {
-    fn new(json: bool) -> Self {
-        Self { json, colours: colours(&io::stdout()), last: 0 }
-    }
-
-    /// Prints the next page, and says whether there was one.
-    async fn print_page(&mut self, client: &Client, job: &str) -> anyhow::Result<bool> {
-        let after = self.last.to_string();
-        let page = client.get(&["jobs", job, "logs"], &[("after", &after), ("limit", PAGE)]).await?;
-        for entry in items(&page) {
-            self.print(entry, entry["index"].as_u64())?;
-        }
-        if !items(&page).is_empty() && self.last.to_string() == after {
-            bail!("the entries of the log have no index: this is an older server");
-        }
-        Ok(!items(&page).is_empty())
-    }
-
-    fn print(&mut self, entry: &Value, index: Option<u64>) -> io::Result<()> {
-        if index.is_some_and(|index| index <= self.last) {
-            return Ok(());
-        }
-        self.last = index.unwrap_or(self.last);
-        let mut out = io::stdout().lock();
-        if self.json {
-            return write_json(&mut out, entry);
-        }
-        let level = text(entry, "level");
-        let style = if self.colours { style(level) } else { Style::new() };
-        let time = entry["timestamp"].as_str().and_then(|time| time.get(11..19)).unwrap_or_default();
-        // An empty message is an empty line.
-        for line in entry["message"].as_str().unwrap_or_default().trim_end().split('\n') {
-            writeln!(out, "{time} {style}{level:<7}{style:#} {}", printable(last_written(line)))?;
-        }
-        out.flush()
-    }
-}
-
-fn style(level: &str) -> Style {
-    match level {
-        "Error" => AnsiColor::Red.on_default(),
-        "Warning" => AnsiColor::Yellow.on_default(),
-        "Debug" => AnsiColor::BrightBlack.on_default(),
-        _ => Style::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_log_that_always_breaks_off_at_once_is_given_up() {
-        let mut times = 0;
-        let follow = async || {
-            times += 1;
-            // The third stream sent something, so the failures are counted anew.
-            if times == 3 { Ok(Outcome::BrokenOff) } else { Err(Failure::Passing(anyhow!("broken off"))) }
-        };
-        let error = until_ended(follow, |_| Duration::ZERO).await.unwrap_err();
-        assert_eq!((error.to_string().as_str(), times), ("broken off", 3 + MAX_FAILURES + 1));
+    #[test]
+    fn a_log_that_always_breaks_off_at_once_is_given_up() {
+        let mut patience = Patience::new();
+        let mut fails = || patience.judge(Err(Failure::Passing(anyhow!("broken off")))).is_err();
+        assert!((0..MAX_FAILURES).all(|_| !fails()) && fails());
+        // One that has sent something begins anew.
+        assert!(patience.judge(Ok(Outcome::BrokenOff)).is_ok());
+        let mut fails = || patience.judge(Err(Failure::Passing(anyhow!("broken off")))).is_err();
+        assert!((0..MAX_FAILURES).all(|_| !fails()) && fails());
+    }
+
+    #[test]
+    fn what_a_proxy_answers_while_a_server_restarts_may_pass() {
+        for status in [404, 405, 408, 425, 429, 500, 502, 503] {
+            assert!(may_pass(StatusCode::from_u16(status).unwrap(), b"<html>"), "{status}");
+        }
+        assert!(!may_pass(StatusCode::NOT_FOUND, br#"{"code": "job_not_found"}"#));
+        assert!(!may_pass(StatusCode::BAD_REQUEST, b""));
     }
 }

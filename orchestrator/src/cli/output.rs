@@ -1,7 +1,7 @@
 //! How commands print: columns for people, JSON lines for programs. Text that others wrote is printed without control
 //! characters and escape sequences, so that it cannot control the reader's terminal.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 
 use anstream::adapter::strip_str;
 use chrono::SecondsFormat;
@@ -12,6 +12,12 @@ use serde::Serialize;
 pub(super) fn write_json(out: &mut impl Write, document: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, document)?;
     writeln!(out)
+}
+
+/// The outcome of printing, for a command whose exit code is a verdict: it is given also if the reader of the output,
+/// who has seen enough, has closed it.
+pub(super) fn unless_closed(printed: io::Result<()>) -> io::Result<()> {
+    printed.or_else(|error| if error.kind() == ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
 }
 
 /// A text as one line, without escape sequences; control characters become spaces.

@@ -13,7 +13,9 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use self::launch::LaunchOptions;
-use super::client::{Client, ClientOptions, Moment, Table, items, print_json, shown, text, time};
+use super::client::{
+    Client, ClientOptions, Moment, Table, find_pipeline, items, print_json, shown, text, time,
+};
 use super::output::{one_line, printable};
 
 #[derive(Debug, Args)]
@@ -120,7 +122,8 @@ pub(super) async fn run(
         }
         PipelineSubcommand::List { limit, moment } => list(limit, &moment, &options).await,
         PipelineSubcommand::Get { pipeline, moment } => {
-            let (client, id) = options.pipeline(&pipeline).await?;
+            let client = Client::new(&options)?;
+            let id = find_pipeline(&client, &pipeline, &moment).await?;
             let pipeline = client.get(&["pipeline", &id], moment.query().as_slice()).await?;
             show(&pipeline, &options)?;
             if !options.json {

@@ -3,7 +3,6 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
@@ -50,7 +49,11 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
     let mut signals = EndSignals::listen()?;
     let (listen, database) = (config.listen, config.database.url.clone());
     let _lock = lock(&database)?;
-    let app = App::build(config, Arc::new(SystemClock)).await?;
+    // It may have to wait, as for the lock of a migration.
+    let app = tokio::select! {
+        built = App::build(config, Arc::new(SystemClock)) => built?,
+        signal = signals.next() => bail!("ended by {signal} before it served"),
+    };
     let lost_events = app.lost_events();
     let listener = bind(listen).with_context(|| format!("cannot listen on {listen}"))?;
     announce(log.format, listener.local_addr()?, &database);
@@ -76,31 +79,20 @@ pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::R
 /// Locks a SQLite file against a second server, until the result is dropped: each of the two would refuse what the
 /// other has allowed. Commands beside the server do not need the lock.
 fn lock(database: &DatabaseUrl) -> anyhow::Result<Option<File>> {
-    let Some(file) = database.sqlite_file() else { return Ok(None) };
+    let Some((file, lock_file)) = database.sqlite_file().zip(database.beside(".lock")) else {
+        return Ok(None);
+    };
     check_kind(&file)?;
-    let path = format!("{}.lock", real_path(&file).display());
-    let lock = File::create(&path).with_context(|| format!("cannot write {path}"))?;
+    let path = lock_file.display();
+    let lock = File::create(&lock_file).with_context(|| format!("cannot write {path}"))?;
     match lock.try_lock() {
         Ok(()) => Ok(Some(lock)),
         Err(TryLockError::WouldBlock) => bail!("another server has {file} open"),
         Err(TryLockError::Error(error)) => {
-            warn!(%error, path, "nothing keeps a second server from the database");
+            warn!(%error, %path, "nothing keeps a second server from the database");
             Ok(None)
         }
     }
-}
-
-/// The path of a file, whatever links lead there: the same file has the same lock, however it is named.
-fn real_path(file: &str) -> PathBuf {
-    let path = Path::new(file);
-    // A file that does not exist yet has no path of its own; its folder has.
-    path.canonicalize().unwrap_or_else(|_| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        match (folder.canonicalize(), path.file_name()) {
-            (Ok(folder), Some(name)) => folder.join(name),
-            (Ok(_) | Err(_), _) => path.to_owned(),
-        }
-    })
 }
 
 /// Refuses a file that is not a SQLite database, before a lock file is created beside it.

@@ -6,6 +6,7 @@ use anyhow::bail;
 use clap::Args;
 use rivet_projections::verify::Report;
 
+use super::output::{unless_closed, write_json};
 use super::progress::ProgressReport;
 use super::store::open_read_models;
 use crate::config::DatabaseOptions;
@@ -30,12 +31,7 @@ pub(super) async fn run(options: VerifyOptions) -> anyhow::Result<()> {
     progress.end();
     let report = report?;
     let mut out = io::stdout().lock();
-    if options.json {
-        serde_json::to_writer(&mut out, &report).map_err(io::Error::from)?;
-        writeln!(out)?;
-    } else {
-        print(&mut out, &report)?;
-    }
+    unless_closed(if options.json { write_json(&mut out, &report) } else { print(&mut out, &report) })?;
     if report.position < report.head {
         eprintln!(
             "the log was checked up to position {}; the read models have not seen the events after {} yet",

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
@@ -31,8 +32,7 @@ impl DatabaseOptions {
     /// since its replicas need not share a directory.
     #[must_use]
     pub fn archive_url(&self) -> Option<ArchiveUrl> {
-        let beside =
-            || self.url.sqlite_file().map(|file| ArchiveUrl::Directory(format!("{file}.archive").into()));
+        let beside = || self.url.beside(".archive").map(ArchiveUrl::Directory);
         self.archive_url.clone().or_else(beside)
     }
 }
@@ -65,6 +65,28 @@ impl DatabaseUrl {
         let file = rest.strip_prefix("//").unwrap_or(rest).split('?').next()?;
         Some(percent_decode_str(file).decode_utf8_lossy())
     }
+
+    /// The path of an SQLite database file with this suffix, for what is kept beside it; `None` for PostgreSQL. It is
+    /// the same for the same file, whatever links lead there.
+    #[must_use]
+    pub fn beside(&self, suffix: &str) -> Option<PathBuf> {
+        let mut path = real_path(&self.sqlite_file()?).into_os_string();
+        path.push(suffix);
+        Some(path.into())
+    }
+}
+
+/// The path of a file without links.
+fn real_path(file: &str) -> PathBuf {
+    let path = Path::new(file);
+    // A file that does not exist yet has no path of its own; its folder has.
+    path.canonicalize().unwrap_or_else(|_| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        match (folder.canonicalize(), path.file_name()) {
+            (Ok(folder), Some(name)) => folder.join(name),
+            (Ok(_) | Err(_), _) => path.to_owned(),
+        }
+    })
 }
 
 impl FromStr for DatabaseUrl {

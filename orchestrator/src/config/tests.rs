@@ -117,3 +117,16 @@ fn no_text_form_of_a_database_url_shows_its_secrets() {
     let config = Config::for_tests("postgres://rivet:s3cret@db/rivet");
     assert!(!format!("{config:?}").contains("s3cret"));
 }
+
+#[test]
+fn what_is_kept_beside_a_file_is_at_the_same_place_for_each_link_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, link) = (directory.path().join("real.db"), directory.path().join("current.db"));
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    std::fs::write(&file, "").unwrap();
+    let archive = |path: &std::path::Path| {
+        let url = format!("sqlite://{}", path.display());
+        parse(&["--database-url", &url]).unwrap().database.archive_url().unwrap()
+    };
+    assert_eq!(archive(&link), archive(&file));
+}

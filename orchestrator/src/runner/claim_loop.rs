@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::ensure;
 use rivet_events::id::{CommandId, JobId};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -34,6 +35,8 @@ struct Claim {
     key: CommandId,
     /// The job that it names; `None` for a next-claim.
     job_id: Option<JobId>,
+    /// When it was sent first.
+    first_sent: Instant,
 }
 
 /// Claims jobs for one runner.
@@ -131,24 +134,28 @@ impl ClaimLoop {
     }
 
     async fn claim_next(&mut self, wait: Duration) -> anyhow::Result<NextClaim> {
-        let key = self.begin_claim(None);
-        let answer = self.client.claim_next(key, wait).await?;
+        let is_repeated = self.unanswered.is_some();
+        let claim = self.begin_claim(None);
+        let answer = self.client.claim_next(claim.key, wait).await?;
+        // A proxy in front of a restarting server answers 404, too. The job that an answer lost before may have granted
+        // would wait in vain, so the claim is repeated a while longer.
+        let may_be_proxy = is_repeated && claim.first_sent.elapsed() < RECHECK_INTERVAL;
+        ensure!(!may_be_proxy || !matches!(answer, NextClaim::Unsupported), "there is no next-claim for now");
         self.unanswered = None;
         Ok(answer)
     }
 
     async fn claim_by_id(&mut self, job_id: JobId) -> anyhow::Result<Option<JobExecution>> {
-        let key = self.begin_claim(Some(job_id));
-        let claimed = self.client.claim(job_id, key).await?;
+        let claim = self.begin_claim(Some(job_id));
+        let claimed = self.client.claim(job_id, claim.key).await?;
         self.unanswered = None;
         Ok(claimed)
     }
 
-    /// Notes a claim that is about to be sent, and returns its key: that of the unanswered claim, if it repeats one.
-    fn begin_claim(&mut self, job_id: Option<JobId>) -> CommandId {
-        let key = self.unanswered.map_or_else(CommandId::generate, |claim| claim.key);
-        self.unanswered = Some(Claim { key, job_id });
-        key
+    /// Notes a claim that is about to be sent: a new one, or the unanswered one, which it repeats.
+    fn begin_claim(&mut self, job_id: Option<JobId>) -> Claim {
+        let new = || Claim { key: CommandId::generate(), job_id, first_sent: Instant::now() };
+        *self.unanswered.get_or_insert_with(new)
     }
 
     /// Repeats the claim that was in flight when the runner began to drain, if there was one: the server may have

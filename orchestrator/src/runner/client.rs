@@ -62,7 +62,7 @@ pub(super) enum NextClaim {
     Job(Box<JobExecution>),
     /// No job came up within the wait.
     Nothing,
-    /// The server is too old to know next-claim.
+    /// The server is too old to know next-claim, or a proxy has answered in its place.
     Unsupported,
 }
 

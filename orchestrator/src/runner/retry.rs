@@ -38,7 +38,7 @@ impl Verdict {
 /// Exponential backoff with jitter: pauses double up to a bound, and half of each is random, so that the runners of a
 /// restarted server do not all return at once.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
 }
 
@@ -48,13 +48,13 @@ impl Backoff {
     /// Longest pause, on top of what the server may ask for.
     const LONGEST: Duration = Duration::from_secs(10);
 
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next: Self::FIRST }
     }
 
     /// The pause before the next try. It comes on top of what the server asked for with `Retry-After`, of which at
     /// most a minute is granted.
-    pub(super) fn pause(&mut self, retry_after: Option<Duration>) -> Duration {
+    pub(crate) fn pause(&mut self, retry_after: Option<Duration>) -> Duration {
         let bound = self.next;
         self.next = (bound * 2).min(Self::LONGEST);
         let pause = bound / 2 + jitter(bound / 2);

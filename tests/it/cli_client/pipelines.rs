@@ -2,6 +2,7 @@
 
 use rivet_tests::program::finish;
 use rivet_tests::sample::{failure, id, new_pipeline, script, success};
+use rivet_tests::verify::recorded;
 use serde_json::json;
 
 use super::{app, begin, json_of, log, lua_file, printed, run};
@@ -22,6 +23,12 @@ async fn a_pipeline_goes_through_its_life() {
     // A pipeline can be given by the beginning of its id, and by its name.
     assert_eq!(json_of(&app, &["pipeline", "get", &pipeline[..13]]).await, created);
     assert_eq!(json_of(&app, &["pipeline", "revise", "one", two]).await["version"], 2);
+    // A name counts for the moment that is asked for.
+    let creation = recorded(&app.client(), "pipeline.created").await[0]["position"].to_string();
+    let then = json_of(&app, &["pipeline", "get", "one", "--at", &creation]).await;
+    assert_eq!((&then["id"], &then["version"]), (&created["id"], &json!(1)));
+    let jobs = ["job", "list", "--pipeline", "one", "--at", &creation];
+    assert_eq!(json_of(&app, &jobs).await, json!([]));
     let versions = json_of(&app, &["pipeline", "versions", "two"]).await;
     assert_eq!(versions.as_array().map(Vec::len), Some(2));
     let diff = printed(&app, &["pipeline", "diff", "two"]).await;
@@ -51,18 +58,17 @@ async fn a_launch_that_is_followed_ends_as_its_job_does() {
     let app = app().await;
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
-    for (result, code) in [(success(), 0), (failure(), 1)] {
-        let launch = begin(&app, &["pipeline", "launch", &pipeline, "--follow"]);
+    // It does so, too, if its reader has seen enough and has closed its output.
+    for (result, code, is_read) in [(success(), 0, true), (failure(), 1, true), (failure(), 1, false)] {
+        let mut launch = begin(&app, &["pipeline", "launch", &pipeline, "--follow"]);
+        launch.stdout = launch.stdout.take().filter(|_| is_read);
         let claimed = api.claim_next("r1", 30_000).await.expect(200);
         let job = claimed["job_id"].as_str().unwrap();
         log(&api.holding(&claimed), job, &["at work"]).await;
         api.holding(&claimed).complete(job, &result).await.expect(204);
         let output = finish(launch).await;
-        assert_eq!(
-            (output.status.code(), &output.stdout[..]),
-            (Some(code), &b"03:04:05 Info    at work\n"[..]),
-            "{output:?}"
-        );
+        let log = if is_read { &b"03:04:05 Info    at work\n"[..] } else { b"" };
+        assert_eq!((output.status.code(), &output.stdout[..]), (Some(code), log), "{output:?}");
         let shown = printed(&app, &["job", "get", job]).await;
         assert_eq!(shown.contains("output      {\"artifacts\":2}\n"), code == 0, "{shown}");
         let said = String::from_utf8(output.stderr).unwrap();

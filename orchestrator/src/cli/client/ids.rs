@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use rivet_events::id::JobId;
 use serde_json::Value;
 
-use super::{Client, ClientOptions, items, text};
+use super::{Client, ClientOptions, Moment, items, text};
 
 /// Fewest characters of a shortened id. They say when it was made, to the millisecond, and so tell it apart from ids
 /// that are not in the list too, except those of the same millisecond.
@@ -28,7 +28,7 @@ impl ClientOptions {
     /// A client, and the id of the pipeline that `start` is the beginning of, or the name.
     pub(in crate::cli) async fn pipeline(&self, start: &str) -> anyhow::Result<(Client, String)> {
         let client = Client::new(self)?;
-        let id = find_pipeline(&client, start).await?;
+        let id = find_pipeline(&client, start, &Moment::default()).await?;
         Ok((client, id))
     }
 }
@@ -45,12 +45,16 @@ async fn find_job(client: &Client, start: &str) -> anyhow::Result<String> {
     choose("job", items(&found), start)
 }
 
-/// The id of the pipeline that `start` is the beginning of, or the name.
-pub(in crate::cli) async fn find_pipeline(client: &Client, start: &str) -> anyhow::Result<String> {
+/// The id of the pipeline that `start` is the beginning of at this moment, or the name.
+pub(in crate::cli) async fn find_pipeline(
+    client: &Client,
+    start: &str,
+    moment: &Moment,
+) -> anyhow::Result<String> {
     if is_whole(start) {
         return Ok(start.to_owned());
     }
-    let list = client.list(&["pipeline", "list"], &[], usize::MAX).await?;
+    let list = client.list(&["pipeline", "list"], moment.query().as_slice(), usize::MAX).await?;
     choose("pipeline", items(&list), start)
 }
 

@@ -52,8 +52,8 @@ pub(super) struct ClientOptions {
     pub(super) json: bool,
 }
 
-/// Which moment an answer is about.
-#[derive(Debug, Args)]
+/// Which moment an answer is about; by default the present.
+#[derive(Debug, Default, Args)]
 pub(super) struct Moment {
     /// Show the state at a position of the log or a time
     #[arg(long, value_name = "MOMENT")]

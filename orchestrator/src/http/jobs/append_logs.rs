@@ -47,9 +47,9 @@ pub(in crate::http) async fn append(
     Client(metadata): Client,
     headers: HeaderMap,
     Path(job_id): Path<JobId>,
-    JsonWithNul(sent): JsonWithNul<Batch>,
+    JsonWithNul(mut sent): JsonWithNul<Batch>,
 ) -> Result<Response, ApiError> {
-    sent.check_times()?;
+    sent.settle_times()?;
     let entries = LogEntries::new(&sent.entries);
     let digest = digest::of_text(entries.json());
     let entries = with_nul_replaced(sent.entries).unwrap_or(entries);

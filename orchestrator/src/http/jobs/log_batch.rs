@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::Datelike;
+use chrono::{Datelike, Timelike};
 use rivet_events::job_log::LogEntry;
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -22,18 +22,22 @@ pub(in crate::http) struct Batch {
 }
 
 impl Batch {
-    /// Refuses years of more than four digits, which RFC 3339 does not have: they could be stored, but nobody could read
-    /// them.
-    pub(super) fn check_times(&self) -> Result<(), ApiError> {
-        let Self { entries, place } = self;
-        let is_writable = |entry: &LogEntry| (0..=9999).contains(&entry.timestamp.year());
-        match entries.iter().position(|entry| !is_writable(entry)) {
-            None => Ok(()),
-            Some(index) => Err(ApiError::refused(
-                "invalid_body",
-                format!("{place}[{index}].timestamp: the year is not one of 0 to 9999 in UTC"),
-            )),
+    /// Makes sure that everybody can read the times: refuses years of more than four digits, which RFC 3339 does not
+    /// have, and takes a leap second for the last moment before it.
+    pub(super) fn settle_times(&mut self) -> Result<(), ApiError> {
+        let place = self.place;
+        for (index, LogEntry { timestamp, .. }) in self.entries.iter_mut().enumerate() {
+            if !(0..=9999).contains(&timestamp.year()) {
+                return Err(ApiError::refused(
+                    "invalid_body",
+                    format!("{place}[{index}].timestamp: the year is not one of 0 to 9999 in UTC"),
+                ));
+            }
+            // In a leap second, the nanoseconds go on counting.
+            let nanosecond = timestamp.nanosecond().min(999_999_999);
+            *timestamp = timestamp.with_nanosecond(nanosecond).unwrap_or(*timestamp);
         }
+        Ok(())
     }
 }
 

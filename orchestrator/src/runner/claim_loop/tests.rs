@@ -1,7 +1,8 @@
 use std::future;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -73,4 +74,29 @@ async fn a_runner_whose_claims_are_all_answered_claims_nothing_more_when_it_drai
     let mut claim_loop = claim_loop(Router::new().route("/api/jobs/claim", post(claim)), &mut tasks).await;
     assert!(claim_loop.claim_once(CLAIM_WAIT).await.unwrap().is_none());
     assert!(claim_loop.last_answer().await.is_none());
+}
+
+#[tokio::test]
+async fn a_proxy_that_answers_a_repeated_claim_with_404_does_not_lose_the_job() {
+    let keys = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&keys);
+    let claim = async move |headers: HeaderMap| {
+        let mut seen = seen.lock().unwrap();
+        seen.push(headers["rivet-request-key"].clone());
+        match seen.len() {
+            1 => StatusCode::BAD_GATEWAY.into_response(),
+            2 => StatusCode::NOT_FOUND.into_response(),
+            _ => execution().into_response(),
+        }
+    };
+    let server = Router::new()
+        .route("/api/jobs/claim", post(claim))
+        .route("/api/jobs/scheduled", get(async || Json(json!([]))));
+    let mut tasks = JoinSet::new();
+    let mut claim_loop = claim_loop(server, &mut tasks).await;
+    assert!(claim_loop.claim_once(CLAIM_WAIT).await.is_err());
+    assert!(claim_loop.claim_once(CLAIM_WAIT).await.is_err());
+    assert!(claim_loop.claim_once(CLAIM_WAIT).await.unwrap().is_some());
+    let keys = keys.lock().unwrap();
+    assert!(keys.iter().all(|key| *key == keys[0]), "{keys:?}");
 }

@@ -1,0 +1,76 @@
+//! Prints the entries of a log.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use anyhow::bail;
+use serde_json::Value;
+
+use crate::cli::client::{Client, items, text};
+use crate::cli::output::{last_written, printable, write_json};
+use crate::telemetry::colours;
+
+/// Entries that are read at a time.
+const PAGE: &str = "1000";
+
+/// Prints entries, each of them once.
+pub(super) struct Printer {
+    json: bool,
+    colours: bool,
+    /// Whether it prints nothing any more.
+    pub(super) is_silent: bool,
+    /// Index of the last entry that was printed.
+    pub(super) last: u64,
+}
+
+impl Printer {
+    /// One that has printed nothing yet.
+    pub(super) fn new(json: bool) -> Self {
+        Self { json, colours: colours(&io::stdout()), is_silent: false, last: 0 }
+    }
+
+    /// Prints the next page, and says whether there was one.
+    pub(super) async fn print_page(&mut self, client: &Client, job: &str) -> anyhow::Result<bool> {
+        let after = self.last.to_string();
+        let page = client.get(&["jobs", job, "logs"], &[("after", &after), ("limit", PAGE)]).await?;
+        for entry in items(&page) {
+            self.print(entry, entry["index"].as_u64())?;
+        }
+        if !items(&page).is_empty() && self.last.to_string() == after {
+            bail!("the entries of the log have no index: this is an older server");
+        }
+        Ok(!items(&page).is_empty())
+    }
+
+    /// Prints an entry that has this index, unless it is printed already.
+    pub(super) fn print(&mut self, entry: &Value, index: Option<u64>) -> io::Result<()> {
+        if index.is_some_and(|index| index <= self.last) {
+            return Ok(());
+        }
+        self.last = index.unwrap_or(self.last);
+        if self.is_silent {
+            return Ok(());
+        }
+        let mut out = io::stdout().lock();
+        if self.json {
+            return write_json(&mut out, entry);
+        }
+        let level = text(entry, "level");
+        let style = if self.colours { style(level) } else { Style::new() };
+        let time = entry["timestamp"].as_str().and_then(|time| time.get(11..19)).unwrap_or_default();
+        // An empty message is an empty line.
+        for line in entry["message"].as_str().unwrap_or_default().trim_end().split('\n') {
+            writeln!(out, "{time} {style}{level:<7}{style:#} {}", printable(last_written(line)))?;
+        }
+        out.flush()
+    }
+}
+
+fn style(level: &str) -> Style {
+    match level {
+        "Error" => AnsiColor::Red.on_default(),
+        "Warning" => AnsiColor::Yellow.on_default(),
+        "Debug" => AnsiColor::BrightBlack.on_default(),
+        _ => Style::new(),
+    }
+}
