@@ -1,21 +1,18 @@
-//! The life of generations: creates the first one of each read model and those that rebuilds fill, switches to a
-//! filled one, and removes those that nobody reads any more.
+//! The life of generations: creates the first one of each read model and those that rebuilds fill, adopts those of other
+//! builds, and switches to a filled one.
+
+pub(crate) mod removal;
 
 use std::collections::BTreeSet;
 
 use rivet_events::log::StoreError;
 use rivet_events::{Position, StreamId};
 
-use crate::checkpoint::{self, Checkpoint, Generation, State, number, table};
+use crate::checkpoint::{self, Checkpoint, Generation, State, number};
 use crate::lease;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{self, Query, Value};
 use crate::rows::{Connection, Store, create_indexes};
-
-/// How long a retired table stays for readers that still use its name, in microseconds.
-const RETIRED_TTL_MICROS: i64 = 60_000_000;
-/// How long a rebuild may give no sign of life, in microseconds.
-const REBUILDING_TTL_MICROS: i64 = 1_800_000_000;
 
 /// The version of rows that the fold of no single build has made from the whole log. Nobody waits for them.
 pub(crate) const NO_VERSION: u32 = 0;
@@ -190,33 +187,6 @@ pub(crate) async fn switch(
     Ok(connection.execute(&promote).await? == 1)
 }
 
-/// Removes a generation with its table.
-pub(crate) async fn remove(
-    connection: &mut Connection<'_>,
-    projection: &str,
-    generation: i64,
-) -> Result<(), StoreError> {
-    for owned in ["parked_streams", "skipped_events", "checkpoints"] {
-        let query = Query::new(&format!("delete from {owned} where ")).of_generation(projection, generation);
-        connection.execute(&query).await?;
-    }
-    connection.drop_table(&table(projection, generation)).await
-}
-
-/// Removes a generation if it is still being filled. One that has become live stays.
-pub(crate) async fn remove_unfinished(
-    connection: &mut Connection<'_>,
-    projection: &str,
-    generation: i64,
-) -> Result<(), StoreError> {
-    let query = Query::new("delete from checkpoints where state = 'rebuilding' and ")
-        .of_generation(projection, generation);
-    if connection.execute(&query).await? == 1 {
-        remove(connection, projection, generation).await?;
-    }
-    Ok(())
-}
-
 /// Shows that a generation that is not live yet is still needed. False if it was removed.
 pub(crate) async fn touch(
     connection: &mut Connection<'_>,
@@ -225,26 +195,4 @@ pub(crate) async fn touch(
     let query = Query::new("update checkpoints set updated_at = {now} where state = 'rebuilding' and ")
         .of_generation(checkpoint.projection.name(), checkpoint.generation);
     Ok(connection.execute(&query).await? == 1)
-}
-
-/// Removes generations that nobody reads or fills any more: those retired a while ago, and those that a failed
-/// process has left unfinished.
-pub(crate) async fn remove_abandoned(connection: &mut Connection<'_>) -> Result<(), StoreError> {
-    let query = Query::new(
-        "select projection, generation from checkpoints where state = 'retired' and updated_at < {now} - ",
-    )
-    .bind(RETIRED_TTL_MICROS)
-    .push(" or state = 'rebuilding' and updated_at < {now} - ")
-    .bind(REBUILDING_TTL_MICROS);
-    for row in connection.query(&query).await? {
-        let mut row = row.into_iter();
-        let name = row.next().and_then(Value::into_text);
-        let generation = row.next().and_then(|value| value.integer());
-        // The name of the table to drop comes from our own list, and not from the row.
-        let known = ALL.iter().find(|projection| Some(projection.name()) == name.as_deref());
-        if let (Some(projection), Some(generation)) = (known, generation) {
-            remove(connection, projection.name(), generation).await?;
-        }
-    }
-    Ok(())
 }

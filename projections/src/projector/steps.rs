@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::storing::Storing;
 use crate::batch::{self, Batch};
 use crate::checkpoint::{self, Generation};
-use crate::generation;
+use crate::generation::{self, removal};
 use crate::lease;
 use crate::read_models::ReadModels;
 
@@ -273,7 +273,7 @@ impl<'a> Projector<'a> {
         let mut transaction = self.read_models.inner.store.begin().await?;
         let mut connection = transaction.connection();
         connection.wait_briefly().await?;
-        generation::remove_abandoned(&mut connection).await?;
+        removal::remove_abandoned(&mut connection).await?;
         transaction.commit().await
     }
 }
