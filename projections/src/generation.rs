@@ -4,6 +4,7 @@
 pub(crate) mod removal;
 
 use std::collections::BTreeSet;
+use std::iter;
 
 use rivet_events::log::StoreError;
 use rivet_events::{Position, StreamId};
@@ -70,23 +71,17 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
     Ok(())
 }
 
-/// Takes over the live generations of another build, for a process that begins to lead. From now on the fold of this
+/// Takes over the live generations of another build, for the leading process. From now on the fold of this
 /// build changes their rows, which then no version describes: they are outdated until they are rebuilt, also to the
 /// build that made them. Until then they get the columns that they lack. What a read model that this build does not
 /// know has missed, it can only get by a rebuild too.
 pub(crate) async fn adopt(store: &Store) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
     let mut connection = transaction.connection();
-    connection.lock_generations().await?;
-    connection.wait_briefly().await?;
-    let mut own = vec!["''".to_owned()];
-    for live in checkpoint::load(&mut connection).await?.iter().filter(|c| c.state == State::Live) {
-        if live.is_foreign() {
-            connection.add_columns(&live.table(), live.projection.schema()).await?;
-        } else {
-            own.push(format!("'{}'", live.projection.name()));
-        }
-    }
+    let live = complete(&mut connection).await?;
+    let own = live.iter().filter(|live| !live.is_foreign());
+    let own = own.map(|own| format!("'{}'", own.projection.name()));
+    let own: Vec<String> = iter::once("''".to_owned()).chain(own).collect();
     let foreign = format!(
         "update checkpoints set version = {NO_VERSION}
          where state = 'live' and version <> {NO_VERSION} and projection not in ({})",
@@ -94,6 +89,26 @@ pub(crate) async fn adopt(store: &Store) -> Result<(), StoreError> {
     );
     connection.execute(&Query::new(&foreign)).await?;
     transaction.commit().await
+}
+
+/// Adds the columns that the live generations of other builds lack. Queries of this build name these columns, also in a
+/// process that does not lead. Other builds are not affected: whatever they select or insert, they name the columns.
+pub(crate) async fn add_columns(store: &Store) -> Result<(), StoreError> {
+    let mut transaction = store.begin().await?;
+    complete(&mut transaction.connection()).await?;
+    transaction.commit().await
+}
+
+/// As [`add_columns`], in the caller's transaction. Returns the live generations.
+async fn complete(connection: &mut Connection<'_>) -> Result<Vec<Checkpoint>, StoreError> {
+    connection.lock_generations().await?;
+    connection.wait_briefly().await?;
+    let mut live = checkpoint::load(connection).await?;
+    live.retain(|checkpoint| checkpoint.state == State::Live);
+    for foreign in live.iter().filter(|live| live.is_foreign()) {
+        connection.add_columns(&foreign.table(), foreign.projection.schema()).await?;
+    }
+    Ok(live)
 }
 
 /// Creates a generation for a rebuild, with an empty table, at the start of the log. It leaves out the `skipped`
