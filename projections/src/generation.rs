@@ -179,8 +179,9 @@ pub(crate) async fn outdate_parking(
     Ok(ALL.iter().map(|projection| projection.name()).filter(is_outdated).collect())
 }
 
-/// Makes a rebuilt generation the live one. False if it no longer exists, or if one that was begun later is live:
-/// readers never go back to an older generation.
+/// Makes a rebuilt generation the live one. False if it no longer exists, or if one that was begun later, or that a
+/// newer build has made, is live: readers never go back to an older generation, and a build takes none from a newer one
+/// unless it has adopted it.
 pub(crate) async fn switch(
     connection: &mut Connection<'_>,
     rebuilt: &Checkpoint,
@@ -191,7 +192,9 @@ pub(crate) async fn switch(
     )
     .bind(name)
     .push(" and generation < ")
-    .bind(rebuilt.generation);
+    .bind(rebuilt.generation)
+    .push(" and version <= ")
+    .bind(i64::from(rebuilt.version));
     if connection.execute(&retire).await? == 0 {
         return Ok(false);
     }

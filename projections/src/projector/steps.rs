@@ -77,8 +77,8 @@ impl<'a> Projector<'a> {
             self.store_all().await?;
             self.housekeep().await?;
         }
-        if self.live.iter().any(|live| live.checkpoint.is_newer()) {
-            // A newer build has rebuilt a read model. It should get the lease, and its rows stay as they are.
+        if self.live.iter().any(|live| live.checkpoint.is_of_another_build()) {
+            // Another build has rebuilt a read model. Its rows stay as they are, until the leading process adopts them.
             self.forget().await;
             return Ok(Remaining::Idle(FOLLOW_IDLE));
         }

@@ -145,7 +145,10 @@ impl ReadModels {
             return Err(RebuildError::Superseded);
         }
         transaction.commit().await?;
-        self.refresh().await?;
+        if let Err(error) = self.refresh().await {
+            // The projector reads it again.
+            tracing::warn!(error = &*error, "which generations are live cannot be read");
+        }
         tracing::info!(
             projection.name = name,
             generation = generation.checkpoint.generation,

@@ -46,7 +46,8 @@ impl ReadModels {
             return Ok(());
         }
         tracing::info!(projections = ?outdated, "rebuilding outdated read models");
-        self.rebuild(&outdated, |_| {}).await?;
+        // Only once: before another try, somebody else may lead.
+        self.begin_rebuild(&outdated).await?.try_finish(&|_| {}).await?;
         tracing::info!(projections = ?outdated, "outdated read models are rebuilt");
         Ok(())
     }
