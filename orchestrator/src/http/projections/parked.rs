@@ -16,6 +16,7 @@ use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, OptionalJson, Path};
 use crate::http::state::AppState;
+use crate::run_to_completion::run_to_completion;
 
 /// A stream that a read model has given up.
 #[derive(Debug, Serialize, ToSchema)]
@@ -71,9 +72,14 @@ pub(in crate::http) async fn decide(
         "skip" => skip(parked, reason, now),
         _ => return Err(ApiError::not_found("unknown_path", "a parked stream takes retry or skip")),
     };
-    let committed = state.commands.projections.execute(name, command, &metadata).await?;
-    begin_rebuild(&state, name).await?;
-    Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))
+    // Also if the client leaves meanwhile: what is decided is carried out.
+    let tasks = state.tasks.clone();
+    let carried_out = async move {
+        let committed = state.commands.projections.execute(name, command, &metadata).await?;
+        begin_rebuild(&state, name).await?;
+        Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))
+    };
+    run_to_completion(&tasks, carried_out).await
 }
 
 /// Try the parked streams of a read model again.
