@@ -6,8 +6,8 @@ pub(crate) mod removal;
 use std::collections::BTreeSet;
 use std::iter;
 
+use rivet_events::Position;
 use rivet_events::log::StoreError;
-use rivet_events::{Position, StreamId};
 
 use crate::checkpoint::{self, Checkpoint, Generation, State, number};
 use crate::lease;
@@ -158,20 +158,25 @@ async fn insert(
     Ok(created)
 }
 
-/// Marks the live generations that have parked one of these streams as in need of a rebuild. Returns the names of their
-/// read models.
-pub(crate) async fn outdate_parking(
+/// Marks the live generations that have parked one of these streams, and those of the read models `skipping`, as in need
+/// of a rebuild. Returns the names of their read models.
+pub(crate) async fn outdate(
     connection: &mut Connection<'_>,
-    streams: impl IntoIterator<Item = StreamId>,
+    streams: &[String],
+    skipping: impl Iterator<Item = &str>,
 ) -> Result<Vec<&'static str>, StoreError> {
     let mut query = Query::new("update checkpoints set version = ").bind(i64::from(NO_VERSION)).push(
-        " where state = 'live' and exists (
+        " where state = 'live' and (exists (
             select 1 from parked_streams as parked
             where parked.projection = checkpoints.projection and parked.generation = checkpoints.generation
             and stream in (''",
     );
     for stream in streams {
-        query = query.push(", ").bind(stream.to_string());
+        query = query.push(", ").bind(stream.as_str());
+    }
+    query = query.push(")) or projection in (''");
+    for name in skipping {
+        query = query.push(", ").bind(name);
     }
     let query = query.push(")) returning projection");
     let outdated = connection.query(&query).await?;
