@@ -10,13 +10,12 @@ use rivet_projections::parked::ParkedStream;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Decision, begin_rebuild, known};
+use super::{Decision, carry_out, known};
 use crate::domain::projection::{Parked, ProjectionCommand, RetryStream, SkipEvent};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, OptionalJson, Path};
 use crate::http::state::AppState;
-use crate::run_to_completion::run_to_completion;
 
 /// A stream that a read model has given up.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,14 +71,7 @@ pub(in crate::http) async fn decide(
         "skip" => skip(parked, reason, now),
         _ => return Err(ApiError::not_found("unknown_path", "a parked stream takes retry or skip")),
     };
-    // Also if the client leaves meanwhile: what is decided is carried out.
-    let tasks = state.tasks.clone();
-    let carried_out = async move {
-        let committed = state.commands.projections.execute(name, command, &metadata).await?;
-        begin_rebuild(&state, name).await?;
-        Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))
-    };
-    run_to_completion(&tasks, carried_out).await
+    carry_out(state, name, command, metadata).await
 }
 
 /// Try the parked streams of a read model again.
