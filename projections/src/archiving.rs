@@ -73,9 +73,14 @@ impl ReadModels {
     }
 
     /// Deletes the events and logs of those of these jobs that have a `job.purged`. Read models that have passed this
-    /// event have deleted the rows of the job already, except for those that have parked it: they are rebuilt. If one of
-    /// the jobs has the last event of the log, nothing is deleted yet, however far the read models are.
+    /// event have deleted the rows of the job already, except for those that have parked it or have skipped an event of
+    /// it: they are rebuilt. If one of the jobs has the last event of the log, nothing is deleted yet, however far the
+    /// read models are.
     pub async fn purge(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
+        let mut skips = Vec::new();
+        for name in Self::names() {
+            skips.extend(self.skips(name).await?.into_iter().map(|skip| (name, skip.stream)));
+        }
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
         let Some((live, lowest)) = live_unless_rebuilding(&mut connection).await? else {
@@ -93,10 +98,12 @@ impl ReadModels {
             }
         }
         let streams = purged.iter().flat_map(|job| [StreamId::job(*job), StreamId::job_log(*job)]);
-        let outdated = generation::outdate_parking(&mut connection, streams).await?;
+        let streams: Vec<String> = streams.map(|stream| stream.to_string()).collect();
+        let skipping = skips.iter().filter(|(_, stream)| streams.contains(stream)).map(|(name, _)| *name);
+        let outdated = generation::outdate(&mut connection, &streams, skipping).await?;
         transaction.commit().await?;
         if !outdated.is_empty() {
-            tracing::info!(projections = ?outdated, "rebuilding read models that had parked a job that was purged");
+            tracing::info!(projections = ?outdated, "rebuilding read models that had parked or skipped events of a purged job");
             self.rebuild(&outdated, |_| {}).await?;
         }
         Ok(Released::Done)

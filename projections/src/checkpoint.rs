@@ -12,6 +12,7 @@ use std::fmt;
 use rivet_events::log::StoreError;
 use rivet_events::{Position, StreamId};
 
+use crate::generation::NO_VERSION;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{self, Query, Value};
 use crate::row_cache::RowCache;
@@ -72,6 +73,11 @@ impl Checkpoint {
     /// Whether another fold than that of this build has made its rows, or more than one.
     pub(crate) fn is_foreign(&self) -> bool {
         self.version != self.projection.version()
+    }
+
+    /// Whether another build has made its rows, and no process of this one that leads has adopted them.
+    pub(crate) fn is_of_another_build(&self) -> bool {
+        self.is_foreign() && self.version != NO_VERSION
     }
 
     /// Whether a newer build has made its rows.

@@ -1,21 +1,19 @@
-//! The life of generations: creates the first one of each read model and those that rebuilds fill, switches to a
-//! filled one, and removes those that nobody reads any more.
+//! The life of generations: creates the first one of each read model and those that rebuilds fill, adopts those of other
+//! builds, and switches to a filled one.
+
+pub(crate) mod removal;
 
 use std::collections::BTreeSet;
+use std::iter;
 
+use rivet_events::Position;
 use rivet_events::log::StoreError;
-use rivet_events::{Position, StreamId};
 
-use crate::checkpoint::{self, Checkpoint, Generation, State, number, table};
+use crate::checkpoint::{self, Checkpoint, Generation, State, number};
 use crate::lease;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{self, Query, Value};
 use crate::rows::{Connection, Store, create_indexes};
-
-/// How long a retired table stays for readers that still use its name, in microseconds.
-const RETIRED_TTL_MICROS: i64 = 60_000_000;
-/// How long a rebuild may give no sign of life, in microseconds.
-const REBUILDING_TTL_MICROS: i64 = 1_800_000_000;
 
 /// The version of rows that the fold of no single build has made from the whole log. Nobody waits for them.
 pub(crate) const NO_VERSION: u32 = 0;
@@ -73,23 +71,17 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
     Ok(())
 }
 
-/// Takes over the live generations of another build, for a process that begins to lead. From now on the fold of this
+/// Takes over the live generations of another build, for the leading process. From now on the fold of this
 /// build changes their rows, which then no version describes: they are outdated until they are rebuilt, also to the
 /// build that made them. Until then they get the columns that they lack. What a read model that this build does not
 /// know has missed, it can only get by a rebuild too.
 pub(crate) async fn adopt(store: &Store) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
     let mut connection = transaction.connection();
-    connection.lock_generations().await?;
-    connection.wait_briefly().await?;
-    let mut own = vec!["''".to_owned()];
-    for live in checkpoint::load(&mut connection).await?.iter().filter(|c| c.state == State::Live) {
-        if live.is_foreign() {
-            connection.add_columns(&live.table(), live.projection.schema()).await?;
-        } else {
-            own.push(format!("'{}'", live.projection.name()));
-        }
-    }
+    let live = complete(&mut connection).await?;
+    let own = live.iter().filter(|live| !live.is_foreign());
+    let own = own.map(|own| format!("'{}'", own.projection.name()));
+    let own: Vec<String> = iter::once("''".to_owned()).chain(own).collect();
     let foreign = format!(
         "update checkpoints set version = {NO_VERSION}
          where state = 'live' and version <> {NO_VERSION} and projection not in ({})",
@@ -97,6 +89,26 @@ pub(crate) async fn adopt(store: &Store) -> Result<(), StoreError> {
     );
     connection.execute(&Query::new(&foreign)).await?;
     transaction.commit().await
+}
+
+/// Adds the columns that the live generations of other builds lack. Queries of this build name these columns, also in a
+/// process that does not lead. Other builds are not affected: whatever they select or insert, they name the columns.
+pub(crate) async fn add_columns(store: &Store) -> Result<(), StoreError> {
+    let mut transaction = store.begin().await?;
+    complete(&mut transaction.connection()).await?;
+    transaction.commit().await
+}
+
+/// As [`add_columns`], in the caller's transaction. Returns the live generations.
+async fn complete(connection: &mut Connection<'_>) -> Result<Vec<Checkpoint>, StoreError> {
+    connection.lock_generations().await?;
+    connection.wait_briefly().await?;
+    let mut live = checkpoint::load(connection).await?;
+    live.retain(|checkpoint| checkpoint.state == State::Live);
+    for foreign in live.iter().filter(|live| live.is_foreign()) {
+        connection.add_columns(&foreign.table(), foreign.projection.schema()).await?;
+    }
+    Ok(live)
 }
 
 /// Creates a generation for a rebuild, with an empty table, at the start of the log. It leaves out the `skipped`
@@ -146,20 +158,25 @@ async fn insert(
     Ok(created)
 }
 
-/// Marks the live generations that have parked one of these streams as in need of a rebuild. Returns the names of their
-/// read models.
-pub(crate) async fn outdate_parking(
+/// Marks the live generations that have parked one of these streams, and those of the read models `skipping`, as in need
+/// of a rebuild. Returns the names of their read models.
+pub(crate) async fn outdate(
     connection: &mut Connection<'_>,
-    streams: impl IntoIterator<Item = StreamId>,
+    streams: &[String],
+    skipping: impl Iterator<Item = &str>,
 ) -> Result<Vec<&'static str>, StoreError> {
     let mut query = Query::new("update checkpoints set version = ").bind(i64::from(NO_VERSION)).push(
-        " where state = 'live' and exists (
+        " where state = 'live' and (exists (
             select 1 from parked_streams as parked
             where parked.projection = checkpoints.projection and parked.generation = checkpoints.generation
             and stream in (''",
     );
     for stream in streams {
-        query = query.push(", ").bind(stream.to_string());
+        query = query.push(", ").bind(stream.as_str());
+    }
+    query = query.push(")) or projection in (''");
+    for name in skipping {
+        query = query.push(", ").bind(name);
     }
     let query = query.push(")) returning projection");
     let outdated = connection.query(&query).await?;
@@ -167,8 +184,9 @@ pub(crate) async fn outdate_parking(
     Ok(ALL.iter().map(|projection| projection.name()).filter(is_outdated).collect())
 }
 
-/// Makes a rebuilt generation the live one. False if it no longer exists, or if one that was begun later is live:
-/// readers never go back to an older generation.
+/// Makes a rebuilt generation the live one. False if it no longer exists, or if one that was begun later, or that a
+/// newer build has made, is live: readers never go back to an older generation, and a build takes none from a newer one
+/// unless it has adopted it.
 pub(crate) async fn switch(
     connection: &mut Connection<'_>,
     rebuilt: &Checkpoint,
@@ -179,7 +197,9 @@ pub(crate) async fn switch(
     )
     .bind(name)
     .push(" and generation < ")
-    .bind(rebuilt.generation);
+    .bind(rebuilt.generation)
+    .push(" and version <= ")
+    .bind(i64::from(rebuilt.version));
     if connection.execute(&retire).await? == 0 {
         return Ok(false);
     }
@@ -190,33 +210,6 @@ pub(crate) async fn switch(
     Ok(connection.execute(&promote).await? == 1)
 }
 
-/// Removes a generation with its table.
-pub(crate) async fn remove(
-    connection: &mut Connection<'_>,
-    projection: &str,
-    generation: i64,
-) -> Result<(), StoreError> {
-    for owned in ["parked_streams", "skipped_events", "checkpoints"] {
-        let query = Query::new(&format!("delete from {owned} where ")).of_generation(projection, generation);
-        connection.execute(&query).await?;
-    }
-    connection.drop_table(&table(projection, generation)).await
-}
-
-/// Removes a generation if it is still being filled. One that has become live stays.
-pub(crate) async fn remove_unfinished(
-    connection: &mut Connection<'_>,
-    projection: &str,
-    generation: i64,
-) -> Result<(), StoreError> {
-    let query = Query::new("delete from checkpoints where state = 'rebuilding' and ")
-        .of_generation(projection, generation);
-    if connection.execute(&query).await? == 1 {
-        remove(connection, projection, generation).await?;
-    }
-    Ok(())
-}
-
 /// Shows that a generation that is not live yet is still needed. False if it was removed.
 pub(crate) async fn touch(
     connection: &mut Connection<'_>,
@@ -225,26 +218,4 @@ pub(crate) async fn touch(
     let query = Query::new("update checkpoints set updated_at = {now} where state = 'rebuilding' and ")
         .of_generation(checkpoint.projection.name(), checkpoint.generation);
     Ok(connection.execute(&query).await? == 1)
-}
-
-/// Removes generations that nobody reads or fills any more: those retired a while ago, and those that a failed
-/// process has left unfinished.
-pub(crate) async fn remove_abandoned(connection: &mut Connection<'_>) -> Result<(), StoreError> {
-    let query = Query::new(
-        "select projection, generation from checkpoints where state = 'retired' and updated_at < {now} - ",
-    )
-    .bind(RETIRED_TTL_MICROS)
-    .push(" or state = 'rebuilding' and updated_at < {now} - ")
-    .bind(REBUILDING_TTL_MICROS);
-    for row in connection.query(&query).await? {
-        let mut row = row.into_iter();
-        let name = row.next().and_then(Value::into_text);
-        let generation = row.next().and_then(|value| value.integer());
-        // The name of the table to drop comes from our own list, and not from the row.
-        let known = ALL.iter().find(|projection| Some(projection.name()) == name.as_deref());
-        if let (Some(projection), Some(generation)) = (known, generation) {
-            remove(connection, projection.name(), generation).await?;
-        }
-    }
-    Ok(())
 }

@@ -36,7 +36,7 @@ impl Leadership {
     }
 
     /// Waits until this process no longer leads or shuts down.
-    pub(crate) async fn until_over(&mut self) {
+    async fn until_over(&mut self) {
         // That the channel is closed means that it no longer leads, too.
         let _ = self.shutdown.run_until_cancelled(self.leading.wait_for(|leading| !*leading)).await;
     }

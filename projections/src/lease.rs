@@ -110,8 +110,8 @@ impl<'a> Lease<'a> {
         let mut connection = reader.connection();
         let checkpoints = checkpoint::load(&mut connection).await?;
         // Only the live ones: a newer build may also have filled others, to verify the log before an upgrade.
-        let mut live = checkpoints.iter().filter(|checkpoint| checkpoint.state == State::Live);
-        let is_outdated = live.any(Checkpoint::is_newer);
+        let live = || checkpoints.iter().filter(|checkpoint| checkpoint.state == State::Live);
+        let is_outdated = live().any(Checkpoint::is_newer);
         let held = *self.held().borrow();
         if is_outdated && held {
             // A newer build has rebuilt a read model while this process held the lease: it should get the lease.
@@ -136,13 +136,16 @@ impl<'a> Lease<'a> {
         .bind(micros(expires_after))
         .push(&format!(" {or_gone} returning epoch"));
         let rows = connection.query(&query).await?;
-        let epoch = query::only(&rows).and_then(Value::integer);
-        if let (Some(epoch), false) = (epoch, held) {
-            drop(reader);
+        let Some(epoch) = query::only(&rows).and_then(Value::integer) else { return Ok(false) };
+        drop(reader);
+        // An older build may also finish a rebuild later, that it began while it held the lease.
+        if !held || live().any(Checkpoint::is_of_another_build) {
             generation::adopt(self.store()).await?;
+        }
+        if !held {
             tracing::info!(epoch, "this process runs the projector");
         }
-        Ok(epoch.is_some())
+        Ok(true)
     }
 
     /// Releases the lease: any process may take it at once.

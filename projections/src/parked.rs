@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use rivet_events::log::{ReadError, StoreError};
-use rivet_events::projection::ProjectionEvent;
+use rivet_events::projection::{ProjectionEvent, ProjectionEventSkipped};
 use rivet_events::{Event, Position, StreamId, Version};
 
 use crate::query::{Query, QueryError, Value};
@@ -37,18 +37,24 @@ impl ReadModels {
         parked.await.map_err(QueryError::Unavailable)
     }
 
-    /// The events that a read model has to skip, as decided in the log.
+    /// The events that a read model has to skip.
     pub(crate) async fn skipped(&self, projection: &str) -> Result<BTreeSet<Position>, ReadError> {
+        let skips = self.skips(projection).await?;
+        Ok(skips.iter().map(|skip| skip.position).collect())
+    }
+
+    /// What was decided in the log about events that a read model has to skip.
+    pub(crate) async fn skips(&self, projection: &str) -> Result<Vec<ProjectionEventSkipped>, ReadError> {
         let decided =
             self.inner.log.read_stream(&StreamId::projection(projection), Version::default()).await?;
-        let skipped = decided.iter().filter_map(|envelope| {
+        let skips = decided.iter().filter_map(|envelope| {
             let Event::Projection(event) = &envelope.event else { return None };
             match event {
-                ProjectionEvent::EventSkipped(skipped) => Some(skipped.position),
+                ProjectionEvent::EventSkipped(skip) => Some(skip.clone()),
                 ProjectionEvent::RebuildRequested(_) | ProjectionEvent::StreamRetried(_) => None,
             }
         });
-        Ok(skipped.collect())
+        Ok(skips.collect())
     }
 }
 

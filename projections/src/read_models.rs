@@ -83,6 +83,13 @@ impl ReadModels {
         let mut transaction = store.begin().await?;
         generation::prepare(&mut transaction.connection()).await?;
         transaction.commit().await?;
+        if let Err(error) = generation::add_columns(&store).await {
+            // A backup may hold a lock. The process serves what it can; once it leads, it tries again.
+            tracing::warn!(
+                error = &*error,
+                "read models of another build lack columns, which cannot be added yet"
+            );
+        }
         let leading = watch::Sender::new(!store.is_shared());
         let read_models = Self {
             inner: Arc::new(Inner {

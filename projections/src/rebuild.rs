@@ -38,8 +38,9 @@ pub enum RebuildError {
     /// There is no such read model.
     #[error("there is no read model {0:?}")]
     Unknown(String),
-    /// Somebody else has removed the generation that was being filled, or has switched to a later one.
-    #[error("another rebuild has taken over")]
+    /// Somebody else has removed the generation that was being filled, or has switched to a later one, or to one of a
+    /// newer build.
+    #[error("another rebuild, or a newer build, has taken over")]
     Superseded,
     /// The database did not answer.
     #[error("the read models are unavailable")]
@@ -67,10 +68,7 @@ impl Rebuild {
     pub async fn finish(&mut self, progress: impl Fn(Progress) + Send + Sync) -> Result<(), RebuildError> {
         let mut outages = 0;
         loop {
-            // Boxed, as its future is large.
-            let rebuilt = Box::pin(self.read_models.fill_and_switch(&mut self.generations, &progress)).await;
-            let Err(error) = rebuilt else { return Ok(()) };
-            self.give_up().await;
+            let Err(error) = self.try_finish(&progress).await else { return Ok(()) };
             let is_outage = matches!(error, RebuildError::Unavailable(_) | RebuildError::Log(_))
                 && self.read_models.inner.store.is_shared();
             if !is_outage || outages == MAX_OUTAGES {
@@ -82,6 +80,16 @@ impl Rebuild {
             let projections: Vec<_> = self.generations.iter().map(|g| g.checkpoint.projection).collect();
             self.generations = self.read_models.begin_generations(&projections).await?;
         }
+    }
+
+    /// As [`Self::finish`], but only once.
+    async fn try_finish(&mut self, progress: &(impl Fn(Progress) + Send + Sync)) -> Result<(), RebuildError> {
+        // Boxed, as its future is large.
+        let rebuilt = Box::pin(self.read_models.fill_and_switch(&mut self.generations, progress)).await;
+        if rebuilt.is_err() {
+            self.give_up().await;
+        }
+        rebuilt
     }
 
     /// Removes the new generations that are not live by now.

@@ -24,6 +24,7 @@ on_both_stores! {
     a_range_without_events_is_not_stored_by_itself,
     a_rebuild_that_has_begun_is_shown_until_it_is_live,
     a_rebuild_that_a_later_one_overtook_changes_nothing,
+    a_rebuild_that_was_taken_for_dead_harms_no_later_one,
     two_projectors_do_no_harm,
     a_process_that_dies_is_succeeded,
 }
@@ -121,6 +122,24 @@ async fn a_rebuild_that_a_later_one_overtook_changes_nothing(kind: StoreKind) {
     store.execute("update checkpoints set updated_at = 0 where state = 'retired'").await;
     let running = process.start();
     process.append_all(&streams(23, 20), 3).await;
+    process.caught_up().await;
+    running.stop().await;
+    assert_proven(&process).await;
+}
+
+async fn a_rebuild_that_was_taken_for_dead_harms_no_later_one(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
+    process.append_all(&streams(26, 20), 3).await;
+    let stopped = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
+    store.execute("update checkpoints set updated_at = 0 where state = 'rebuilding'").await;
+    let running = process.start();
+    eventually("it to be removed", async || {
+        process.status().await.iter().all(|status| status.state == "live").then_some(())
+    })
+    .await;
+    let mut later = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
+    stopped.give_up().await;
+    later.finish(|_| {}).await.unwrap();
     process.caught_up().await;
     running.stop().await;
     assert_proven(&process).await;

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::storing::Storing;
 use crate::batch::{self, Batch};
 use crate::checkpoint::{self, Generation};
-use crate::generation;
+use crate::generation::{self, removal};
 use crate::lease;
 use crate::read_models::ReadModels;
 
@@ -77,8 +77,8 @@ impl<'a> Projector<'a> {
             self.store_all().await?;
             self.housekeep().await?;
         }
-        if self.live.iter().any(|live| live.checkpoint.is_newer()) {
-            // A newer build has rebuilt a read model. It should get the lease, and its rows stay as they are.
+        if self.live.iter().any(|live| live.checkpoint.is_of_another_build()) {
+            // Another build has rebuilt a read model. Its rows stay as they are, until the leading process adopts them.
             self.forget().await;
             return Ok(Remaining::Idle(FOLLOW_IDLE));
         }
@@ -273,7 +273,7 @@ impl<'a> Projector<'a> {
         let mut transaction = self.read_models.inner.store.begin().await?;
         let mut connection = transaction.connection();
         connection.wait_briefly().await?;
-        generation::remove_abandoned(&mut connection).await?;
+        removal::remove_abandoned(&mut connection).await?;
         transaction.commit().await
     }
 }

@@ -9,7 +9,7 @@ use super::{Progress, RETRY, RebuildError};
 use crate::batch::{self, Batch};
 use crate::bulk::BATCH;
 use crate::checkpoint::{self, Checkpoint, Generation};
-use crate::generation;
+use crate::generation::{self, removal};
 use crate::projection::AnyProjection;
 use crate::query::Query;
 use crate::read_models::ReadModels;
@@ -145,7 +145,10 @@ impl ReadModels {
             return Err(RebuildError::Superseded);
         }
         transaction.commit().await?;
-        self.refresh().await?;
+        if let Err(error) = self.refresh().await {
+            // The projector reads it again.
+            tracing::warn!(error = &*error, "which generations are live cannot be read");
+        }
         tracing::info!(
             projection.name = name,
             generation = generation.checkpoint.generation,
@@ -189,7 +192,7 @@ impl ReadModels {
     async fn try_discard(&self, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         let mut transaction = self.inner.store.begin().await?;
         let name = checkpoint.projection.name();
-        generation::remove_unfinished(&mut transaction.connection(), name, checkpoint.generation).await?;
+        removal::remove_unfinished(&mut transaction.connection(), name, checkpoint.generation).await?;
         transaction.commit().await
     }
 }

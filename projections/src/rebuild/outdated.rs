@@ -1,5 +1,7 @@
 //! Rebuilds outdated read models, in the leading process.
 
+use std::time::Duration;
+
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -8,17 +10,20 @@ use crate::checkpoint::Generation;
 use crate::leadership::Leadership;
 use crate::read_models::ReadModels;
 
+/// How often to look for outdated read models.
+const CHECK_EVERY: Duration = Duration::from_mins(1);
+
 impl ReadModels {
-    /// Rebuilds outdated read models each time this process becomes the leading one, until `shutdown`: those made by
-    /// another version of their fold, from a log that was longer than this one, or without all skips.
+    /// Rebuilds outdated read models while this process is the leading one, until `shutdown`: those made by another
+    /// version of their fold, from a log that was longer than this one, or without all skips.
     pub(crate) async fn keep_rebuilt(&self, shutdown: CancellationToken) {
         let mut leadership = Leadership::new(self, shutdown);
         while leadership.wait_until_leading().await {
             // Also if another process leads meanwhile: a rebuild that is dropped leaves its generations for a while, and
             // until they are removed nothing is archived.
             match leadership.until_shutdown(self.rebuild_outdated()).await {
-                // Nothing more to do until another process takes over, which may be of another build.
-                Some(Ok(())) => leadership.until_over().await,
+                // A rebuild that somebody else has to do, after a skip or a purge, may fail, or end with its process.
+                Some(Ok(())) => leadership.run_while_leading(sleep(CHECK_EVERY)).await,
                 Some(Err(error)) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -46,7 +51,8 @@ impl ReadModels {
             return Ok(());
         }
         tracing::info!(projections = ?outdated, "rebuilding outdated read models");
-        self.rebuild(&outdated, |_| {}).await?;
+        // Only once: before another try, somebody else may lead.
+        self.begin_rebuild(&outdated).await?.try_finish(&|_| {}).await?;
         tracing::info!(projections = ?outdated, "outdated read models are rebuilt");
         Ok(())
     }

@@ -5,8 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::DateTime;
 use rivet_events::id::JobId;
 use rivet_events::job::{JobEvent, JobLaunched};
+use rivet_events::projection::{ProjectionEvent, ProjectionEventSkipped};
 use rivet_events::segments::{Block, format};
 use rivet_events::{Event, Position, StreamId, StreamType, Version};
 use rivet_projections::Released;
@@ -34,6 +36,7 @@ on_both_stores! {
     a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run,
     a_job_that_is_too_young_is_not_passed_over,
     a_job_whose_stream_is_parked_is_forgotten_too,
+    a_job_that_has_a_skipped_event_is_forgotten_too,
 }
 
 /// How long an archiver may take that has nothing to do.
@@ -304,6 +307,33 @@ async fn a_job_whose_stream_is_parked_is_forgotten_too(kind: StoreKind) {
     let client = server.client();
     client.job(&job).await.expect_refusal(404, "job_not_found");
     assert_eq!(client.get("/api/projections/jobs/parked").await.expect(200), json!([]));
+}
+
+/// In the read model, its runner still holds the job after it has ended.
+async fn a_job_that_has_a_skipped_event_is_forgotten_too(kind: StoreKind) {
+    let place = Place::new(kind).await;
+    append_streams(&place, 60).await;
+    let server = place.server(&[]).await;
+    let old = ended_long_ago(&all_jobs(&server.client()).await);
+    let completed = recorded(&server.client(), "job.completed").await;
+    server.terminate().await;
+    let is_old = |event: &&Value| old.iter().any(|job| event["stream_id"] == **job);
+    let completed = completed.iter().find(is_old).unwrap();
+    let skipped = ProjectionEventSkipped {
+        projection: "runners".to_owned(),
+        stream: format!("job/{}", completed["stream_id"].as_str().unwrap()),
+        position: Position(completed["position"].as_u64().unwrap()),
+        error: "a bug".to_owned(),
+        reason: None,
+        skipped_at: DateTime::UNIX_EPOCH,
+    };
+    let skipped = vec![Event::Projection(ProjectionEvent::EventSkipped(skipped))];
+    place.store.append(&[(StreamId::projection("runners"), skipped)], 1).await;
+    printed(&place.run(&["rebuild", "runners"]).await);
+
+    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(said(&forgotten).contains("forgot"), "{forgotten:?}");
+    place.assert_proven().await;
 }
 
 /// A command beside the server can mark and delete a job before the server comes to read that.

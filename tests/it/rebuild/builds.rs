@@ -2,6 +2,7 @@
 
 use rivet_events::database::Database;
 use rivet_projections::Released;
+use rivet_projections::rebuild::RebuildError;
 use rivet_tests::history::streams;
 use rivet_tests::on_both_stores;
 use rivet_tests::process::{Process, assert_proven};
@@ -12,6 +13,8 @@ use super::versions::until_renewed;
 
 on_both_stores! {
     what_an_older_build_has_made_is_outdated_as_soon_as_this_one_folds_into_it,
+    a_rebuild_by_an_older_build_replaces_nothing_of_a_newer_one,
+    what_an_older_build_rebuilds_beside_this_one_is_adopted,
     an_unfinished_read_model_that_no_build_maintains_holds_nobody_back,
     a_read_model_that_this_build_does_not_know_counts_as_unmaintained_once_it_leads,
     nothing_is_deleted_while_another_build_fills_a_read_model,
@@ -28,6 +31,12 @@ async fn with_history(kind: StoreKind, seed: u64) -> Store {
     store
 }
 
+/// The version of a live read model.
+async fn version(process: &Process, name: &str) -> u32 {
+    let statuses = process.status().await;
+    statuses.iter().find(|s| s.name == name && s.state == "live").unwrap().version
+}
+
 async fn what_an_older_build_has_made_is_outdated_as_soon_as_this_one_folds_into_it(kind: StoreKind) {
     let store = with_history(kind, 41).await;
     store.execute("update checkpoints set version = 1 where projection = 'job_queue'").await;
@@ -36,6 +45,8 @@ async fn what_an_older_build_has_made_is_outdated_as_soon_as_this_one_folds_into
     store.execute("create view job_queue_g2 as select 1 as one").await;
 
     let process = Process::over(&store).await;
+    // A process that does not lead serves too, and its queries name the column.
+    store.execute("select needs_fencing from job_queue_g1").await;
     let running = process.start();
     process.append_all(&streams(42, 20), 1).await;
     process.caught_up().await;
@@ -43,6 +54,56 @@ async fn what_an_older_build_has_made_is_outdated_as_soon_as_this_one_folds_into
     assert_eq!((live.version, live.position), (0, live.head), "{live:?}");
 
     store.execute("drop view job_queue_g2").await;
+    until_renewed(&process).await;
+    running.stop().await;
+    assert_proven(&process).await;
+}
+
+async fn a_rebuild_by_an_older_build_replaces_nothing_of_a_newer_one(kind: StoreKind) {
+    let store = with_history(kind, 46).await;
+    store.execute("update checkpoints set version = 99 where projection = 'jobs'").await;
+    let older = Process::over(&store).await;
+    let rebuilt = older.read_models.rebuild(&["jobs"], |_| {}).await;
+    assert!(matches!(rebuilt, Err(RebuildError::Superseded)), "{rebuilt:?}");
+    assert_eq!(version(&older, "jobs").await, 99);
+
+    // Once no newer process is left, it takes the read model back.
+    store.execute("update projector_lease set renewed_at = 0").await;
+    let running = older.start();
+    eventually("it to be taken back", async || {
+        (1..99).contains(&version(&older, "jobs").await).then_some(())
+    })
+    .await;
+    running.stop().await;
+    assert_proven(&older).await;
+}
+
+/// Over PostgreSQL, an older build may finish a rebuild that it began while it led.
+async fn what_an_older_build_rebuilds_beside_this_one_is_adopted(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
+    let running = process.start();
+    process.append_all(&streams(47, 20), 1).await;
+    process.caught_up().await;
+    process.read_models.rebuild(&["job_queue"], |_| {}).await.unwrap();
+    store
+        .execute(
+            "update checkpoints set version = 1 where projection = 'job_queue';
+             alter table job_queue_g2 drop column needs_fencing",
+        )
+        .await;
+    let mut seeds = 200..;
+    let adopted = eventually("it to be adopted", async || {
+        process.append_all(&streams(seeds.next()?, 1), 1).await;
+        Some(version(&process, "job_queue").await).filter(|version| *version != 1)
+    })
+    .await;
+    // Long before the next look for outdated read models, which would rebuild it.
+    assert_eq!(adopted, 0);
+    process.caught_up().await;
+    running.stop().await;
+
+    let process = Process::over(&store).await;
+    let running = process.start();
     until_renewed(&process).await;
     running.stop().await;
     assert_proven(&process).await;

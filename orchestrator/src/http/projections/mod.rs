@@ -4,12 +4,17 @@ pub(super) mod list;
 pub(super) mod parked;
 pub(super) mod rebuild;
 
+use axum::http::StatusCode;
+use rivet_events::Metadata;
 use rivet_projections::ReadModels;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::answer::Recorded;
 use super::error::ApiError;
 use super::state::AppState;
+use crate::domain::projection::ProjectionCommand;
+use crate::run_to_completion::run_to_completion;
 use crate::telemetry::chain;
 
 /// Why an operator has decided so; it is recorded with the decision.
@@ -26,6 +31,22 @@ fn known(name: &str) -> Result<&'static str, ApiError> {
     known.ok_or_else(|| {
         ApiError::not_found("projection_not_found", format!("there is no projection {name:?}"))
     })
+}
+
+/// Records a decision and begins the rebuild that it asks for, also if the client leaves in between.
+async fn carry_out(
+    state: AppState,
+    name: &'static str,
+    decision: ProjectionCommand,
+    metadata: Metadata,
+) -> Result<Recorded<StatusCode>, ApiError> {
+    let tasks = state.tasks.clone();
+    let carried_out = async move {
+        let committed = state.commands.projections.execute(name, decision, &metadata).await?;
+        begin_rebuild(&state, name).await?;
+        Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))
+    };
+    run_to_completion(&tasks, carried_out).await
 }
 
 /// Begins a rebuild beside the live read model; from then on `GET /api/projections` shows how far it is. A server

@@ -10,7 +10,7 @@ use rivet_projections::parked::ParkedStream;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Decision, begin_rebuild, known};
+use super::{Decision, carry_out, known};
 use crate::domain::projection::{Parked, ProjectionCommand, RetryStream, SkipEvent};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
@@ -71,9 +71,7 @@ pub(in crate::http) async fn decide(
         "skip" => skip(parked, reason, now),
         _ => return Err(ApiError::not_found("unknown_path", "a parked stream takes retry or skip")),
     };
-    let committed = state.commands.projections.execute(name, command, &metadata).await?;
-    begin_rebuild(&state, name).await?;
-    Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))
+    carry_out(state, name, command, metadata).await
 }
 
 /// Try the parked streams of a read model again.

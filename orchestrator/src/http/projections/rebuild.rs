@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::{Decision, begin_rebuild, known};
+use super::{Decision, carry_out, known};
 use crate::domain::projection::{ProjectionCommand, RebuildProjection};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
@@ -34,7 +34,5 @@ pub(in crate::http) async fn rebuild(
         reason: decision.unwrap_or_default().reason,
         now: state.clock.now(),
     });
-    let committed = state.commands.projections.execute(name, rebuild, &metadata).await?;
-    begin_rebuild(&state, name).await?;
-    Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))
+    carry_out(state, name, rebuild, metadata).await
 }
