@@ -4,7 +4,7 @@
 //!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`], `lifetimes`, [`webhooks`]. Each module has the
 //!   question that it answers, its row, its fold, and its queries;
 //! - `read_models`: the handle that queries go through, and waiting for a position; `query`, `page`, `period`: SQL,
-//!   pages and filters; `as_of`: single rows, before they are stored; `past`: read models as they were; [`status`]: their lag;
+//!   pages and filters; `at_least`: single rows, before they are stored; `past`: read models as they were; [`status`]: their lag;
 //! - `projector`: the loop that keeps read models up to date; `batch`, `folding`: how one batch of events changes
 //!   them; `unstored`: the buffer of rows that are not stored yet; `row_cache`: rows of the last batches; `lease`:
 //!   which process runs the projector; `leadership`: work that only this process does; [`parked`]: streams whose events could not be applied;
@@ -16,7 +16,7 @@
 //! This crate contains no aggregate and no command. A read model is a hint: only an aggregate decides.
 
 mod archiving;
-mod as_of;
+mod at_least;
 mod batch;
 mod bulk;
 mod checkpoint;
@@ -53,7 +53,7 @@ pub mod verify;
 pub mod webhooks;
 
 pub use archiving::{NotReleased, Released};
-pub use as_of::AsOf;
+pub use at_least::AtLeast;
 pub use leadership::Leadership;
 pub use page::{Cursor, CursorError, MAX_PAGE_BYTES, Page, Room};
 pub use past::PastError;

@@ -13,7 +13,7 @@ use rivet_projections::jobs::{self, Job, JobFilter};
 use rivet_projections::pipelines::PipelineFilter;
 use rivet_projections::runners::{RunnerFilter, RunnerStatus};
 use rivet_projections::{
-    AsOf, Cursor, Period, ReadModels, job_logs, job_queue, pipeline_activity, pipelines, runners,
+    AtLeast, Cursor, Period, ReadModels, job_logs, job_queue, pipeline_activity, pipelines, runners,
 };
 use rivet_tests::history::{Stream, append, streams, unreadable};
 use rivet_tests::on_both_stores;
@@ -290,7 +290,7 @@ async fn a_log_is_read_in_pages_of_bounded_size(kind: StoreKind) {
         let (mut seen, mut after) = (Vec::new(), 0);
         while let Some(next) = {
             let (page, _) =
-                job_logs::page(&process.read_models, job_id, after, limit, AsOf::default()).await.unwrap();
+                job_logs::page(&process.read_models, job_id, after, limit, AtLeast::default()).await.unwrap();
             let bytes: usize = page.entries.iter().map(|numbered| numbered.entry.message.len()).sum();
             assert!(page.entries.len() <= limit && bytes < 5_000_000);
             seen.extend(page.entries);
@@ -305,7 +305,7 @@ async fn a_log_is_read_in_pages_of_bounded_size(kind: StoreKind) {
         assert!(seen.iter().all(|numbered| numbered.entry == entry(numbered.index)));
     }
     let (unknown, _) =
-        job_logs::page(&process.read_models, JobId::generate(), 0, 10, AsOf::default()).await.unwrap();
+        job_logs::page(&process.read_models, JobId::generate(), 0, 10, AtLeast::default()).await.unwrap();
     assert_eq!((unknown.entries, unknown.next), (vec![], None));
     running.stop().await;
 }

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use rivet_events::Position;
-use rivet_projections::AsOf;
+use rivet_projections::AtLeast;
 
 use super::error::ApiError;
 use super::extract::header_value;
@@ -16,12 +16,12 @@ use super::state::AppState;
 /// The position that the answer to a GET must reflect, and how long the GET waits for it: the higher one of what this
 /// server had acknowledged when the GET arrived, and of what the GET itself asks for (a position from another
 /// replica).
-pub(super) struct Freshness(pub(super) AsOf);
+pub(super) struct Freshness(pub(super) AtLeast);
 
 impl Freshness {
     fn of(headers: &HeaderMap, state: &AppState) -> Result<Self, ApiError> {
         let asked = header_value(headers, &MIN_POSITION)?.map(Position).unwrap_or_default();
-        Ok(Self(state.as_of(state.commands.acknowledged().max(asked))))
+        Ok(Self(state.at_least(state.commands.acknowledged().max(asked))))
     }
 }
 
@@ -43,8 +43,8 @@ pub(super) async fn wait_for_read_models(
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
-    let AsOf { position, timeout } = match Freshness::of(request.headers(), &state) {
-        Ok(Freshness(as_of)) => as_of,
+    let AtLeast { position, timeout } = match Freshness::of(request.headers(), &state) {
+        Ok(Freshness(at_least)) => at_least,
         Err(error) => return error.into_response(),
     };
     let fresh = state.read_models.wait_for(position, timeout).await;

@@ -9,7 +9,7 @@ use rivet_events::deliveries::Deliveries;
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::JobLaunched;
 use rivet_events::pipeline::PipelineDefinition;
-use rivet_projections::{AsOf, ReadModels};
+use rivet_projections::{AtLeast, ReadModels};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -75,8 +75,8 @@ impl AppState {
     }
 
     /// The condition that an answer reflects every event up to `position`, with the usual timeout.
-    pub(super) fn as_of(&self, position: Position) -> AsOf {
-        AsOf { position, timeout: self.config.load.read_wait }
+    pub(super) fn at_least(&self, position: Position) -> AtLeast {
+        AtLeast { position, timeout: self.config.load.read_wait }
     }
 
     /// Whether the job may be retried, for a command from which a retry may follow.

@@ -10,7 +10,7 @@ use rivet_events::{Envelope, Event, Position};
 
 use super::places::{Places, page_batches};
 use super::{JobLogs, LogBatch};
-use crate::as_of::AsOf;
+use crate::at_least::AtLeast;
 use crate::projection::Projection;
 use crate::query::{self, Query, QueryError};
 use crate::read_models::ReadModels;
@@ -55,9 +55,9 @@ pub async fn page(
     job_id: JobId,
     after_index: u64,
     limit: usize,
-    as_of: AsOf,
+    at_least: AtLeast,
 ) -> Result<(LogPage, bool), QueryError> {
-    let (unstored, fresh) = unstored(read_models, job_id, as_of).await?;
+    let (unstored, fresh) = unstored(read_models, job_id, at_least).await?;
     let stored = stored(read_models, job_id, after_index, limit).await?;
     let places = Places::new(stored, unstored, after_index, limit);
     let here = read(read_models, &places.positions).await?;
@@ -118,10 +118,10 @@ async fn stored(
 async fn unstored(
     read_models: &ReadModels,
     job_id: JobId,
-    as_of: AsOf,
+    at_least: AtLeast,
 ) -> Result<(Vec<LogBatch>, bool), QueryError> {
     let keys = (key(job_id, 0), key(job_id, MAX_INDEX));
-    let (documents, fresh) = read_models.unstored::<JobLogs>(&keys.0..=&keys.1, as_of).await;
+    let (documents, fresh) = read_models.unstored::<JobLogs>(&keys.0..=&keys.1, at_least).await;
     let batches = documents.iter().flatten().map(|document| query::decode::<JobLogs>(document));
     let batches = batches.collect::<Result<_, _>>()?;
     Ok((batches, fresh))
@@ -143,9 +143,9 @@ async fn archived(
 pub async fn last_index(
     read_models: &ReadModels,
     job_id: JobId,
-    as_of: AsOf,
+    at_least: AtLeast,
 ) -> Result<(u64, bool), QueryError> {
-    let (mut unstored, fresh) = unstored(read_models, job_id, as_of).await?;
+    let (mut unstored, fresh) = unstored(read_models, job_id, at_least).await?;
     let last = match unstored.pop() {
         Some(last) => Some(last),
         None => last_stored(read_models, job_id).await?,

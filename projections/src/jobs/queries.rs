@@ -6,7 +6,7 @@ use rivet_events::log::ReadError;
 use rivet_events::{Position, StreamId};
 
 use super::{Job, Jobs};
-use crate::as_of::AsOf;
+use crate::at_least::AtLeast;
 use crate::page::{Cursor, Page};
 use crate::period::Period;
 use crate::query::{Order, Query, QueryError};
@@ -31,12 +31,12 @@ pub async fn find(read_models: &ReadModels, id: JobId) -> Result<Option<Job>, Qu
 }
 
 /// The job, and whether it is as fresh as it has to be.
-pub async fn find_as_of(
+pub async fn find_at_least(
     read_models: &ReadModels,
     id: JobId,
-    as_of: AsOf,
+    at_least: AtLeast,
 ) -> Result<(Option<Job>, bool), QueryError> {
-    read_models.find_as_of::<Jobs>(&id.to_string(), as_of).await
+    read_models.find_at_least::<Jobs>(&id.to_string(), at_least).await
 }
 
 /// The job as it was at a position; none before its launch.

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 pub(crate) use fold::Runners;
 pub(crate) use queries::names_with;
-pub use queries::{RunnerCounts, RunnerFilter, counts, find, find_as_of, find_at, list, list_at};
+pub use queries::{RunnerCounts, RunnerFilter, counts, find, find_at, find_at_least, list, list_at};
 
 /// A runner. One that holds jobs but was never registered, or was removed, has a row that is not shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Runner, RunnerStatus, Runners};
-use crate::as_of::AsOf;
+use crate::at_least::AtLeast;
 use crate::page::{Cursor, Page};
 use crate::past::PastError;
 use crate::period::Period;
@@ -32,12 +32,12 @@ pub async fn find(read_models: &ReadModels, id: &RunnerId) -> Result<Option<Runn
 }
 
 /// As [`find`], and whether the answer is as fresh as it has to be.
-pub async fn find_as_of(
+pub async fn find_at_least(
     read_models: &ReadModels,
     id: &RunnerId,
-    as_of: AsOf,
+    at_least: AtLeast,
 ) -> Result<(Option<Runner>, bool), QueryError> {
-    let (runner, fresh) = read_models.find_as_of::<Runners>(id.as_str(), as_of).await?;
+    let (runner, fresh) = read_models.find_at_least::<Runners>(id.as_str(), at_least).await?;
     Ok((runner.filter(|runner| runner.registered_at.is_some()), fresh))
 }
 

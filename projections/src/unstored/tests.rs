@@ -29,7 +29,7 @@ fn documents(unstored: &Unstored, to: &str, position: u64) -> Option<Vec<Option<
 }
 
 #[test]
-fn a_row_is_told_as_of_what_is_folded_and_no_further() {
+fn a_row_is_told_up_to_what_is_folded_and_no_further() {
     let unstored = Unstored::default();
     put(&unstored, 2, &["a"], &[]);
     put(&unstored, 4, &["a", "c"], &["b"]);

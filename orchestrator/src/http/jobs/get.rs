@@ -28,7 +28,7 @@ use crate::http::state::{AppState, unknown_job};
 )]
 pub(in crate::http) async fn get(
     State(state): State<AppState>,
-    Freshness(as_of): Freshness,
+    Freshness(at_least): Freshness,
     Path(id): Path<JobId>,
     Query(at): Query<At>,
 ) -> Result<Response, ApiError> {
@@ -38,12 +38,12 @@ pub(in crate::http) async fn get(
         return Ok(answer_at(Some(then), Json(job)));
     }
     let now = state.clock.now();
-    let (row, mut fresh) = jobs::find_as_of(&state.read_models, id, as_of).await?;
+    let (row, mut fresh) = jobs::find_at_least(&state.read_models, id, at_least).await?;
     let response = match row {
         Some(row) => {
             // Why it waits is read from other rows, which have to be fresh too.
             fresh &= row.status != JobStatus::Queued
-                || state.read_models.wait_for(as_of.position, as_of.timeout).await;
+                || state.read_models.wait_for(at_least.position, at_least.timeout).await;
             let waiting = waiting(&state, &row, now).await?;
             Json(Job::from_row(row, now).with_waiting(waiting)).into_response()
         }

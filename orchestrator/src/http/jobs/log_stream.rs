@@ -13,7 +13,7 @@ use rivet_events::job::{JobEvent, JobStatus};
 use rivet_events::job_log::JobLogEvent;
 use rivet_events::log::ReadError;
 use rivet_projections::job_logs::{self, NumberedEntry};
-use rivet_projections::{AsOf, QueryError, ReadModels, jobs};
+use rivet_projections::{AtLeast, QueryError, ReadModels, jobs};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::IntoParams;
@@ -159,7 +159,7 @@ impl LogStream {
                     // Taken before the page is read: what the page does not have comes after this position in the
                     // feed.
                     let position = self.read_models.position();
-                    let as_it_is = AsOf::default();
+                    let as_it_is = AtLeast::default();
                     let (page, _) =
                         job_logs::page(&self.read_models, self.job_id, self.after, usize::MAX, as_it_is)
                             .await?;

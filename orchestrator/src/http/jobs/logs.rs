@@ -6,7 +6,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{self, Stream};
 use rivet_events::id::JobId;
-use rivet_projections::{AsOf, QueryError, ReadModels, job_logs, jobs};
+use rivet_projections::{AtLeast, QueryError, ReadModels, job_logs, jobs};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -45,19 +45,19 @@ pub(in crate::http) struct Range {
 )]
 pub(in crate::http) async fn read(
     State(state): State<AppState>,
-    Freshness(as_of): Freshness,
+    Freshness(at_least): Freshness,
     Path(job_id): Path<JobId>,
     Query(range): Query<Range>,
 ) -> Result<Response, ApiError> {
     range.check()?;
-    let (job, mut fresh) = jobs::find_as_of(&state.read_models, job_id, as_of).await?;
+    let (job, mut fresh) = jobs::find_at_least(&state.read_models, job_id, at_least).await?;
     if job.is_none() {
         let unknown = unknown_job(job_id).into_response();
         return Ok(if fresh { unknown } else { stale(unknown) });
     }
     let (after, left) = match range.tail {
         Some(tail) => {
-            let (last, is_last) = job_logs::last_index(&state.read_models, job_id, as_of).await?;
+            let (last, is_last) = job_logs::last_index(&state.read_models, job_id, at_least).await?;
             fresh &= is_last;
             // Without a limit: entries that arrive meanwhile belong to the end too.
             (last.saturating_sub(u64::try_from(tail).unwrap_or(u64::MAX)), usize::MAX)
@@ -65,7 +65,7 @@ pub(in crate::http) async fn read(
         None => (range.after.unwrap_or_default(), range.limit.unwrap_or(usize::MAX)),
     };
     let reading =
-        Reading { read_models: state.read_models.clone(), job_id, after, left, as_of, begun: false };
+        Reading { read_models: state.read_models.clone(), job_id, after, left, at_least, begun: false };
     // The first page is read before the answer begins, so that a failure of the store can still be answered as an
     // error.
     let Piece { text, rest, is_fresh } = reading.next().await?;
@@ -97,7 +97,7 @@ struct Reading {
     after: u64,
     /// Entries that may still be read.
     left: usize,
-    as_of: AsOf,
+    at_least: AtLeast,
     /// Whether the array's text has begun.
     begun: bool,
 }
@@ -115,7 +115,7 @@ impl Reading {
     async fn next(mut self) -> Result<Piece, QueryError> {
         let limit = self.left.min(PAGE);
         let (page, is_fresh) =
-            job_logs::page(&self.read_models, self.job_id, self.after, limit, self.as_of).await?;
+            job_logs::page(&self.read_models, self.job_id, self.after, limit, self.at_least).await?;
         let mut text = String::new();
         for entry in page.entries {
             text.push(if self.begun { ',' } else { '[' });

@@ -51,8 +51,8 @@ pub(in crate::http) async fn heartbeat(
         None => *state.commands.log().watch().borrow(),
     };
     // The answer reflects what this server acknowledged before, such as a cancellation, as a GET would.
-    let acknowledged = state.as_of(state.commands.acknowledged());
-    let (runner, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
+    let acknowledged = state.at_least(state.commands.acknowledged());
+    let (runner, _) = runners::find_at_least(&state.read_models, &runner_id, acknowledged).await?;
     if let Some(lease) = lease {
         match held(runner.as_ref(), lease) {
             Some(job) if job.fencing => {}
@@ -81,8 +81,8 @@ pub(in crate::http) async fn wrong_method(method: Method, Path(path): Path<Strin
 /// Refuses a lease that is held no more, so that its former holder learns of it early. The read model is believed
 /// only when it has reached the head of the log, where a claim may stand that another replica has just acknowledged.
 async fn check_lease(state: &AppState, runner_id: &RunnerId, lease: LeaseId) -> Result<(), ApiError> {
-    let head = state.as_of(state.commands.log().head().await?);
-    let (runner, caught_up) = runners::find_as_of(&state.read_models, runner_id, head).await?;
+    let head = state.at_least(state.commands.log().head().await?);
+    let (runner, caught_up) = runners::find_at_least(&state.read_models, runner_id, head).await?;
     if caught_up && held(runner.as_ref(), lease).is_none() { Err(JobError::LeaseLost.into()) } else { Ok(()) }
 }
 

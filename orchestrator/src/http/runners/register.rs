@@ -61,13 +61,14 @@ pub(in crate::http) async fn register(
     state.liveness.recorded(&runner_id, now, committed.version);
     let mut position = state.position_of(&committed).await?;
     // Only the read model knows what the runner holds.
-    let (mut row, seen) = runners::find_as_of(&state.read_models, &runner_id, state.as_of(position)).await?;
+    let (mut row, seen) =
+        runners::find_at_least(&state.read_models, &runner_id, state.at_least(position)).await?;
     if tells_its_boot {
         let holder = row.filter(|_| seen).ok_or_else(not_ready)?;
         position = position.max(void_orphaned_leases(&state, &holder, &metadata).await?);
         // The answer shows the runner without these jobs.
-        let acknowledged = state.as_of(state.commands.acknowledged());
-        (row, _) = runners::find_as_of(&state.read_models, &runner_id, acknowledged).await?;
+        let acknowledged = state.at_least(state.commands.acknowledged());
+        (row, _) = runners::find_at_least(&state.read_models, &runner_id, acknowledged).await?;
     }
     let held = row.map(|row| row.held).unwrap_or_default();
     let row = row_of(&committed.aggregate.state, held).ok_or_else(not_ready)?;

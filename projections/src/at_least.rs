@@ -1,5 +1,5 @@
-//! Queries for single rows as of a position: they are answered as soon as every event up to it is folded, even before
-//! the rows are stored (I9).
+//! Queries for single rows that reflect at least a position: they are answered as soon as every event up to it is
+//! folded, even before the rows are stored (I9).
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::read_models::ReadModels;
 
 /// How fresh an answer has to be. By default, any state will do.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct AsOf {
+pub struct AtLeast {
     /// The answer has to reflect every event up to here.
     pub position: Position,
     /// How long to wait for that; after it, the answer is given as it is.
@@ -24,12 +24,12 @@ pub struct AsOf {
 
 impl ReadModels {
     /// The row with this key, and whether it is as fresh as it has to be.
-    pub(crate) async fn find_as_of<P: Projection>(
+    pub(crate) async fn find_at_least<P: Projection>(
         &self,
         key: &str,
-        as_of: AsOf,
+        at_least: AtLeast,
     ) -> Result<(Option<P::Row>, bool), QueryError> {
-        let (mut unstored, fresh) = self.unstored::<P>(key..=key, as_of).await;
+        let (mut unstored, fresh) = self.unstored::<P>(key..=key, at_least).await;
         let row = match unstored.pop() {
             Some(document) => document.map(|document| query::decode::<P>(&document)).transpose()?,
             None => self.find::<P>(key).await?,
@@ -43,7 +43,7 @@ impl ReadModels {
     pub(crate) async fn unstored<P: Projection>(
         &self,
         keys: RangeInclusive<&str>,
-        AsOf { position, timeout }: AsOf,
+        AtLeast { position, timeout }: AtLeast,
     ) -> (Vec<Option<Arc<str>>>, bool) {
         let until = Instant::now() + timeout;
         if *self.inner.leading.borrow() && self.position() < position {
