@@ -68,7 +68,7 @@ function Decide({ verb, stream, projection, onChange, onClose }) {
   /** @param {FormData} form */
   async function decide(form) {
     const reason = String(form.get("reason") ?? "").trim();
-    const path = encodeURIComponent(nameOf(stream));
+    const path = `${stream.stream_type}/${encodeURIComponent(stream.stream_id)}`;
     await send("POST", `/api/projections/${projection}/parked/${path}/${verb}`, reason ? { reason } : {});
     announce(`${projection} is being rebuilt.`);
     onChange();
