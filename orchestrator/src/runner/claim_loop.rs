@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::bail;
 use rivet_events::id::{CommandId, JobId};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -46,6 +46,8 @@ pub(super) struct ClaimLoop {
     running: TaskTracker,
     /// The claim that is not answered yet.
     unanswered: Option<Claim>,
+    /// Whether the server has answered a next-claim since it last had none.
+    has_next_claim: bool,
     /// Until when the server counts as one without next-claim, and is polled.
     polls_until: Option<Instant>,
 }
@@ -53,7 +55,7 @@ pub(super) struct ClaimLoop {
 impl ClaimLoop {
     /// A loop that claims through `client`, runs what it gets with `jobs`, and tracks these tasks in `running`.
     pub(super) fn new(client: Client, jobs: JobRunner, running: TaskTracker) -> Self {
-        Self { client, jobs, running, unanswered: None, polls_until: None }
+        Self { client, jobs, running, unanswered: None, has_next_claim: false, polls_until: None }
     }
 
     /// Claims jobs and starts them, at most `parallel` at once, until `drain` is cancelled.
@@ -137,10 +139,14 @@ impl ClaimLoop {
         let is_repeated = self.unanswered.is_some();
         let claim = self.begin_claim(None);
         let answer = self.client.claim_next(claim.key, wait).await?;
+        let is_unsupported = matches!(answer, NextClaim::Unsupported);
         // A proxy in front of a restarting server answers 404, too. The job that an answer lost before may have granted
         // would wait in vain, so the claim is repeated a while longer.
-        let may_be_proxy = is_repeated && claim.first_sent.elapsed() < RECHECK_INTERVAL;
-        ensure!(!may_be_proxy || !matches!(answer, NextClaim::Unsupported), "there is no next-claim for now");
+        let may_be_proxy = self.has_next_claim && claim.first_sent.elapsed() < RECHECK_INTERVAL;
+        if is_unsupported && is_repeated && may_be_proxy {
+            bail!("there is no next-claim for now");
+        }
+        self.has_next_claim = !is_unsupported;
         self.unanswered = None;
         Ok(answer)
     }
