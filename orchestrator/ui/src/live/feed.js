@@ -59,7 +59,7 @@ export function feedState() {
   return state;
 }
 
-/** @returns {number} the last position that is known to be there; 0 before the first */
+/** @returns {number} the last position that is known to be there; 0 while none is */
 export function lastPosition() {
   return position;
 }
@@ -82,7 +82,6 @@ export function listen(listener) {
 /** @param {AbortSignal} signal */
 async function begin(signal) {
   setState("connecting");
-  // A server that comes back may have another log, in which the position before is yet to come.
   position = await head(signal);
   if (signal.aborted) return;
   const source = connection.listen(`${STREAM}&after=${position}`);
@@ -100,8 +99,9 @@ async function begin(signal) {
   listeners.forEach((listener) => listener.onGap?.());
 }
 
-/** Begins anew in a moment. */
+/** Begins anew in a moment. A server that comes back may have another log, in which that position is yet to come. */
 function retry() {
+  position = 0;
   setState("away");
   connection.retry();
 }
