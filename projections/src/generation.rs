@@ -46,8 +46,8 @@ const SKIPPED_EVENTS: &str = "create table if not exists skipped_events (
 )";
 
 /// Creates what is missing: the tables of this module, and for each read model a first generation, which is live at
-/// the start of the log.
-pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
+/// the start of the log. Returns whether another build has made a live one.
+pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<bool, StoreError> {
     connection.lock_generations().await?;
     for statement in [CHECKPOINTS, ONE_LIVE, PARKED_STREAMS, SKIPPED_EVENTS] {
         connection.execute(&Query::new(statement)).await?;
@@ -68,7 +68,7 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), Store
             }
         }
     }
-    Ok(())
+    Ok(present.iter().any(|c| c.state == State::Live && c.is_foreign()))
 }
 
 /// Takes over the live generations of another build, for the leading process. From now on the fold of this

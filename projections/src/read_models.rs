@@ -81,9 +81,9 @@ impl ReadModels {
     pub async fn open(database: Database, log: Arc<dyn EventLog>) -> Result<Self, StoreError> {
         let store = Store::new(database);
         let mut transaction = store.begin().await?;
-        generation::prepare(&mut transaction.connection()).await?;
+        let has_foreign = generation::prepare(&mut transaction.connection()).await?;
         transaction.commit().await?;
-        if let Err(error) = generation::add_columns(&store).await {
+        if has_foreign && let Err(error) = generation::add_columns(&store).await {
             // A backup may hold a lock. The process serves what it can; once it leads, it tries again.
             tracing::warn!(
                 error = &*error,
