@@ -18,7 +18,7 @@ use super::client::{Client, refusal, text};
 use super::is_broken_pipe;
 use super::job::{waiting, why};
 use super::output::one_line;
-use crate::runner::Backoff;
+use crate::runner::{Backoff, Verdict};
 use crate::sse_reader::SseReader;
 use crate::telemetry::chain;
 
@@ -162,11 +162,11 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
 
 /// Whether a refusal may pass. A proxy in front of a restarting server answers 404 or 405, too, but without a `code`.
 fn may_pass(status: StatusCode, body: &[u8]) -> bool {
-    match status.as_u16() {
-        404 | 405 => !serde_json::from_slice(body).is_ok_and(|problem: Value| problem["code"].is_string()),
-        408 | 425 | 429 | 500.. => true,
-        _ => false,
-    }
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let code = problem["code"].as_str();
+    let is_of_server =
+        code.is_some() && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+    !is_of_server && Verdict::of(status.as_u16(), code) == Verdict::TryAgain
 }
 
 async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {

@@ -35,7 +35,7 @@ use self::job::JobRunner;
 pub(crate) use self::job_process::JOB_PROCESS_COMMAND;
 pub(crate) use self::options::RunnerOptions;
 pub(crate) use self::options::{api_url, parse_server};
-pub(crate) use self::retry::Backoff;
+pub(crate) use self::retry::{Backoff, Verdict};
 use self::workspace::Workspace;
 use crate::clock::{Clock, SystemClock};
 

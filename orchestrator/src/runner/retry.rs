@@ -9,7 +9,7 @@ use crate::random;
 
 /// What an answer to a write means for the runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// The server has it.
     Accepted,
     /// The answer is not final, or may not come from the server at all but from a proxy.
@@ -25,7 +25,7 @@ impl Verdict {
     ///
     /// A 404 or 405 is tried again: a proxy in front of a restarting server emits them, while the server itself
     /// answers the late write of a lost job with 409. So is a 400 that says that the body did not arrive whole.
-    pub(super) fn of(status: u16, code: Option<&str>) -> Self {
+    pub(crate) fn of(status: u16, code: Option<&str>) -> Self {
         match (status, code) {
             (200..=299, _) => Self::Accepted,
             (409, Some("lease_lost")) => Self::LeaseLost,
