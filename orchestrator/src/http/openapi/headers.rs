@@ -16,7 +16,7 @@ const HEADERS: [(&str, &str); 16] = [
     ("Idempotency-Replayed", "`true`: the job was launched before with this key."),
     (
         "If-Match",
-        "The version to replace, as `\"3\"`, or several with commas between them; whichever is current where absent or `*`.",
+        "The version that must be current, as `\"3\"`, or several with commas between them; any, where absent or `*`.",
     ),
     (
         "Last-Event-ID",

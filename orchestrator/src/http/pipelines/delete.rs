@@ -1,10 +1,10 @@
 //! `DELETE /api/pipeline/{id}`
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use rivet_events::id::PipelineId;
 
-use super::entity_tag::if_match;
+use super::entity_tag::IfMatch;
 use crate::cancelling::cancel_waiting;
 use crate::domain::pipeline::{DeletePipeline, PipelineCommand};
 use crate::http::answer::{Recorded, done};
@@ -19,7 +19,7 @@ use crate::telemetry::chain;
 /// current version is one of those.
 #[utoipa::path(
     delete, path = "/api/pipeline/{id}", operation_id = "deletePipeline", tag = "Pipelines",
-    params(("id" = Uuid, Path, description = "The pipeline"), ("If-Match" = String, Header, pattern = r#"^(\*|(W/)?"[0-9]{1,9}"( *, *(W/)?"[0-9]{1,9}")*)$"#)),
+    params(("id" = Uuid, Path, description = "The pipeline"), IfMatch),
     responses(
         (status = 204, description = "The pipeline is deleted, and takes no more launches", headers(("Rivet-Position" = u64))),
         (status = 400, description = "`invalid_header`"),
@@ -30,11 +30,10 @@ use crate::telemetry::chain;
 pub(in crate::http) async fn delete(
     State(state): State<AppState>,
     Client(metadata): Client,
-    headers: HeaderMap,
     Path(id): Path<PipelineId>,
+    IfMatch(expected): IfMatch,
 ) -> Result<Recorded<StatusCode>, ApiError> {
-    let command =
-        PipelineCommand::Delete(DeletePipeline { expected: if_match(&headers)?, now: state.clock.now() });
+    let command = PipelineCommand::Delete(DeletePipeline { expected, now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, command, &metadata).await?;
     state.read_models.wait_for(state.commands.acknowledged(), state.config.load.read_wait).await;
     let now = state.clock.now();

@@ -1,8 +1,11 @@
 //! The version of a pipeline as an entity tag: `"3"`.
 
 use axum::Json;
-use axum::http::{HeaderMap, header};
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
+use utoipa::IntoParams;
 
 use super::body::Pipeline;
 use crate::http::error::ApiError;
@@ -18,21 +21,32 @@ impl IntoResponse for Tagged {
 }
 
 /// The versions that `If-Match` names, one of which must be current; `None` if any will do.
-pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<Vec<u32>>, ApiError> {
-    let mut versions = None;
-    for value in headers.get_all(header::IF_MATCH) {
-        let value = value.to_str().ok().map(str::trim);
-        if value == Some("*") {
-            return Ok(None);
+#[derive(Debug, IntoParams)]
+#[into_params(names("If-Match"), parameter_in = Header)]
+pub(in crate::http) struct IfMatch(
+    #[param(value_type = String, pattern = r#"^(\*|(W/)?"[0-9]{1,9}"( *, *(W/)?"[0-9]{1,9}")*)$"#)]
+    pub(super) Option<Vec<u32>>,
+);
+
+impl<S: Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let mut versions = None;
+        for value in parts.headers.get_all(header::IF_MATCH) {
+            let value = value.to_str().ok().map(str::trim);
+            if value == Some("*") {
+                return Ok(Self(None));
+            }
+            let named = value.and_then(versions_in).ok_or_else(|| {
+                let detail =
+                    "the header if-match has no value that can be read: it must be *, or versions such as \"3\"";
+                ApiError::malformed("invalid_header", detail)
+            })?;
+            versions.get_or_insert_with(Vec::new).extend(named);
         }
-        let named = value.and_then(versions_in).ok_or_else(|| {
-            let detail =
-                "the header if-match has no value that can be read: it must be *, or versions such as \"3\"";
-            ApiError::malformed("invalid_header", detail)
-        })?;
-        versions.get_or_insert_with(Vec::new).extend(named);
+        Ok(Self(versions))
     }
-    Ok(versions)
 }
 
 /// The versions in a list of entity tags, if it is one. A weak tag never matches, and neither does one that is not a

@@ -1,12 +1,11 @@
 //! `PUT /api/pipeline/{id}`
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use rivet_events::id::PipelineId;
 
 use super::body::Pipeline;
 use super::define::{PipelineRequest, define};
-use super::entity_tag::{Tagged, if_match};
+use super::entity_tag::{IfMatch, Tagged};
 use super::recorded;
 use crate::domain::pipeline::{PipelineCommand, RevisePipeline};
 use crate::http::answer::Recorded;
@@ -21,7 +20,7 @@ use crate::http::state::AppState;
 /// current version is one of those.
 #[utoipa::path(
     put, path = "/api/pipeline/{id}", operation_id = "revisePipeline", tag = "Pipelines",
-    params(("id" = Uuid, Path, description = "The pipeline"), ("If-Match" = String, Header, pattern = r#"^(\*|(W/)?"[0-9]{1,9}"( *, *(W/)?"[0-9]{1,9}")*)$"#)),
+    params(("id" = Uuid, Path, description = "The pipeline"), IfMatch),
     request_body = PipelineRequest,
     responses(
         (status = 200, description = "The pipeline", body = Pipeline, headers(("ETag" = String), ("Rivet-Position" = u64))),
@@ -34,11 +33,10 @@ use crate::http::state::AppState;
 pub(in crate::http) async fn revise(
     State(state): State<AppState>,
     Client(metadata): Client,
-    headers: HeaderMap,
     Path(id): Path<PipelineId>,
+    IfMatch(expected): IfMatch,
     Json(request): Json<PipelineRequest>,
 ) -> Result<Recorded<Tagged>, ApiError> {
-    let expected = if_match(&headers)?;
     let definition = Box::new(define(&state.evaluator, request).await?);
     let revise = PipelineCommand::Revise(RevisePipeline { definition, expected, now: state.clock.now() });
     let committed = state.commands.pipelines.execute(id, revise, &metadata).await?;

@@ -1,13 +1,12 @@
 //! `POST /api/pipeline/{id}/rollback`
 
 use axum::extract::State;
-use axum::http::HeaderMap;
 use rivet_events::id::PipelineId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::body::Pipeline;
-use super::entity_tag::{Tagged, if_match};
+use super::entity_tag::{IfMatch, Tagged};
 use super::recorded;
 use crate::domain::pipeline::{PipelineCommand, RollBackPipeline};
 use crate::http::answer::Recorded;
@@ -28,7 +27,7 @@ pub(in crate::http) struct RollBack {
 /// version. With `If-Match` it is refused unless the current version is one of those.
 #[utoipa::path(
     post, path = "/api/pipeline/{id}/rollback", operation_id = "rollBackPipeline", tag = "Pipelines",
-    params(("id" = Uuid, Path, description = "The pipeline"), ("If-Match" = String, Header, pattern = r#"^(\*|(W/)?"[0-9]{1,9}"( *, *(W/)?"[0-9]{1,9}")*)$"#)),
+    params(("id" = Uuid, Path, description = "The pipeline"), IfMatch),
     request_body = RollBack,
     responses(
         (status = 200, description = "The pipeline", body = Pipeline, headers(("ETag" = String), ("Rivet-Position" = u64))),
@@ -40,11 +39,10 @@ pub(in crate::http) struct RollBack {
 pub(in crate::http) async fn roll_back(
     State(state): State<AppState>,
     Client(metadata): Client,
-    headers: HeaderMap,
     Path(id): Path<PipelineId>,
+    IfMatch(expected): IfMatch,
     Json(RollBack { version }): Json<RollBack>,
 ) -> Result<Recorded<Tagged>, ApiError> {
-    let expected = if_match(&headers)?;
     let restored = state.commands.recorded_version(id, version).await?;
     let definition = restored.map(|restored| Box::new(restored.definition));
     let roll_back = RollBackPipeline { version, definition, expected, now: state.clock.now() };
