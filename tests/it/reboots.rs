@@ -6,9 +6,10 @@ use rivet_events::{Event, Metadata, StreamId, Version};
 use rivet_orchestrator::clock::{Clock, SystemClock};
 use rivet_tests::history::unreadable;
 use rivet_tests::on_both_stores;
-use rivet_tests::sample::{assert_lost, history, new_job};
+use rivet_tests::sample::{assert_lost, entry, history, new_job};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
+use serde_json::json;
 
 on_both_stores! {
     another_boot_id_is_another_process,
@@ -39,6 +40,9 @@ async fn another_boot_id_is_another_process(kind: StoreKind) {
     assert_eq!(Some(position), last.into_iter().max().flatten());
     assert_eq!(api.job(&fenced).await.expect(200)["status"], "Queued");
     assert_eq!(api.job(&unfenced).await.expect(200)["reason"], "runner_lost");
+    // The former process, if it is still at work, is told by the answers to its logs.
+    let told = api.append_logs(&unfenced, &json!([entry("late")])).await;
+    assert_eq!((told.status, told.header("rivet-cancel")), (201, Some(&*unfenced)));
     assert_lost(&api.holding(&claimed), "r", &fenced).await;
     assert_eq!(api.claim_fencing(&fenced, "r").await.expect(200)["attempt"], 2);
 }

@@ -186,14 +186,17 @@ impl JobState {
         }
     }
 
-    /// Whether whoever is still at work on it is to stop: a cancel was requested, or the job was cancelled or ran too
-    /// long.
+    /// Whether whoever is still at work on it is to stop: a cancel was requested, or the job was cancelled, ran too long
+    /// or ended because its holder was lost.
     #[must_use]
     pub fn must_stop(&self) -> bool {
         match self {
             Self::Absent | Self::Queued(_) => false,
             Self::Running(running) => running.cancel.is_some(),
-            Self::Ended(ended) => matches!(ended.status, JobStatus::Cancelled | JobStatus::TimedOut),
+            Self::Ended(ended) => {
+                matches!(ended.status, JobStatus::Cancelled | JobStatus::TimedOut)
+                    || ended.history.last().is_some_and(|last| last.revoked)
+            }
         }
     }
 }
