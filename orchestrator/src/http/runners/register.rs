@@ -11,8 +11,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::body::Runner;
-use crate::commands::CommandError;
-use crate::domain::job::{ExpireLease, JobCommand, JobError};
+use crate::commands::{CommandError, Committed};
+use crate::domain::job::{ExpireLease, Job, JobCommand, JobError};
 use crate::domain::runner::{RegisterRunner, RunnerCommand, RunnerState};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
@@ -102,8 +102,8 @@ fn not_ready() -> ApiError {
 
 /// Expires the leases of the runner's former process. They are looked for at every registration, so that one that
 /// failed half-way is completed when its client repeats it. A job that cannot be read is passed over: it must not keep
-/// the runner from ever registering. Returns the position of the last event of this, the start of the log if there is
-/// none.
+/// the runner from ever registering. Returns the position to answer with: one that reflects the end of all of them, also
+/// of those that another replica has ended.
 async fn void_orphaned_leases(
     state: &AppState,
     runner: &runners::Runner,
@@ -115,7 +115,7 @@ async fn void_orphaned_leases(
             Err(error @ CommandError::Corrupt(..)) => {
                 tracing::warn!(runner.id = %runner.id, error = %chain(&error), "its lease cannot be ended");
             }
-            done => last = last.max(done?.unwrap_or_default()),
+            done => last = last.max(state.position_of(&done?).await?),
         }
     }
     Ok(last)
@@ -125,7 +125,7 @@ async fn void_lease(
     state: &AppState,
     held: &HeldJob,
     metadata: &Metadata,
-) -> Result<Option<Position>, CommandError<JobError>> {
+) -> Result<Committed<Job>, CommandError<JobError>> {
     let job = state.commands.jobs.load(held.job_id).await?.aggregate;
     let expire = JobCommand::ExpireLease(ExpireLease {
         lease_id: held.lease_id,
@@ -135,5 +135,5 @@ async fn void_lease(
         retries: state.retries(&job.state).await,
         now: state.clock.now(),
     });
-    Ok(state.commands.jobs.execute(held.job_id, expire, metadata).await?.position)
+    state.commands.jobs.execute(held.job_id, expire, metadata).await
 }
