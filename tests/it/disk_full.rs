@@ -30,6 +30,7 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
     let server = Server::start(&store, &["--read-wait", "50ms", "--allow-private-webhooks"]).await;
     let api = server.client();
     let receiver = Receiver::start().await;
+    receiver.answer_always(Some("500 Not Yet"));
     let webhook = json!({"url": receiver.url("/"), "secret": WEBHOOK_SECRET});
     api.post("/api/webhooks", &webhook).await.expect(201);
     let pipeline = new_pipeline(&api).await;
@@ -69,11 +70,18 @@ async fn a_full_disk_stops_writes_and_loses_nothing() {
         assert!(matches!(api.job(last).await.status, 200 | 503));
     }
     assert!(events_can_be_listed(&store, full));
-    // Webhooks, too: what was delivered and cannot be saved as delivered is not delivered again and again.
-    receiver.eventually("deliveries", |received| (received.len() > acknowledged.len()).then_some(())).await;
+    // Webhooks, too: what was delivered and cannot be saved as delivered is not delivered again and again, also after
+    // the receiver said that it is gone, for which the webhook cannot be paused.
+    receiver.answer_next(["204 No Content", "204 No Content", "410 Gone"]);
+    receiver.answer_always(None);
+    let taken = |received: &[Received]| -> Vec<u64> {
+        received.iter().filter(|delivery| delivery.status == 204).map(Received::position).collect()
+    };
+    receiver.eventually("deliveries", |all| (taken(all).len() > acknowledged.len()).then_some(())).await;
     let_pass(Duration::from_secs(5)).await;
-    let delivered: Vec<u64> = receiver.received().iter().map(Received::position).collect();
-    assert!(delivered.is_sorted_by(|one, next| one < next), "{delivered:?}");
+    let received = receiver.received();
+    assert!(received.iter().any(|delivery| delivery.status == 410));
+    assert!(taken(&received).is_sorted_by(|one, next| one < next), "{:?}", taken(&received));
 
     limit(&server, None);
     eventually("a write with room again", async || {

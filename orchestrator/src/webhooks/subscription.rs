@@ -43,7 +43,7 @@ pub(super) struct Subscription {
     webhook: Webhook,
 }
 
-/// Why deliveries have to start over from the position that was saved last, or could not be saved.
+/// Why deliveries cannot go on, or could not be saved.
 #[derive(Debug, thiserror::Error)]
 enum DeliveryError {
     #[error(transparent)]
@@ -61,6 +61,10 @@ struct DeliveryState {
     /// Every event up to here was delivered, or does not pass the filter.
     position: Position,
     progress: Progress,
+    /// The position that is saved.
+    saved: Position,
+    /// When saving was tried last.
+    save_tried_at: Instant,
 }
 
 /// The outcome of a message.
@@ -78,25 +82,33 @@ impl Subscription {
         Self { webhooks, webhook }
     }
 
-    /// Delivers until `stop`, or until the webhook is paused.
+    /// Delivers until `stop`, or until the webhook is paused. After an error it goes on where it was, not at what was
+    /// saved last: while nothing can be saved, that would deliver the same again and again.
     pub(super) async fn run(self, stop: CancellationToken) {
-        while let Err(error) = self.deliver(&stop).await {
-            tracing::warn!(webhook.id = %self.webhook.id, error = %chain(&error), "deliveries begin anew");
+        let mut state = None;
+        while let Err(error) = self.deliver(&mut state, &stop).await {
+            tracing::warn!(webhook.id = %self.webhook.id, error = %chain(&error), "deliveries are tried again soon");
             if stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
                 return;
             }
         }
     }
 
-    async fn deliver(&self, stop: &CancellationToken) -> Result<(), DeliveryError> {
-        let Some(mut state) = self.load_state().await? else { return Ok(()) };
+    async fn deliver(
+        &self,
+        state: &mut Option<DeliveryState>,
+        stop: &CancellationToken,
+    ) -> Result<(), DeliveryError> {
+        if state.is_none() {
+            *state = self.load_state().await?;
+        }
+        let Some(state) = state else { return Ok(()) };
         let filter = Filter {
             types: self.webhook.types.clone(),
             pipeline_id: self.webhook.pipeline_id,
             ..Filter::default()
         };
         let mut follower = self.webhooks.feed.follow(filter, state.position);
-        let mut saved = (state.position, Instant::now());
         loop {
             let next = follower.next(Instant::now() + SAVE_EVERY);
             match stop.run_until_cancelled(next).await.transpose()? {
@@ -105,7 +117,7 @@ impl Subscription {
                     let message = self.message(event, &mut follower);
                     let first = message.first.position();
                     state.position = Position(first.0 - 1);
-                    match self.deliver_message(&message, &mut state, stop).await? {
+                    match self.deliver_message(&message, state, stop).await? {
                         Outcome::Delivered => state.position = message.last,
                         Outcome::Stopped => break,
                         Outcome::GivenUp(cause, error) => return self.pause(cause, error, first).await,
@@ -113,12 +125,11 @@ impl Subscription {
                 }
                 Some(Some(_) | None) => state.position = follower.position(),
             }
-            if state.position > saved.0 && saved.1.elapsed() >= SAVE_EVERY {
-                let position = if self.save(&state).await { state.position } else { saved.0 };
-                saved = (position, Instant::now());
+            if state.position > state.saved && state.save_tried_at.elapsed() >= SAVE_EVERY {
+                self.save(state).await;
             }
         }
-        self.save(&state).await;
+        self.save(state).await;
         Ok(())
     }
 
@@ -167,7 +178,14 @@ impl Subscription {
         {
             progress.forget_failures();
         }
-        Ok(Some(DeliveryState { target, key, position: kept.position, progress }))
+        Ok(Some(DeliveryState {
+            target,
+            key,
+            position: kept.position,
+            progress,
+            saved: kept.position,
+            save_tried_at: Instant::now(),
+        }))
     }
 
     /// Sends a message, with retries, until it is delivered or given up.
@@ -230,16 +248,17 @@ impl Subscription {
         (attempt, status == Some(StatusCode::GONE))
     }
 
-    /// Saves the state; returns whether that succeeded. If not, deliveries go on, and it is saved next time: to begin
-    /// anew would deliver again what was delivered, as often as that happened.
-    async fn save(&self, state: &DeliveryState) -> bool {
+    /// Saves the state. If that fails, deliveries go on, and it is saved next time.
+    async fn save(&self, state: &mut DeliveryState) {
         let progress = state.progress.text();
         let saved = self.webhooks.deliveries.save(self.webhook.id, state.position, &progress).await;
-        if let Err(error) = saved.map_err(DeliveryError::Store) {
-            tracing::warn!(webhook.id = %self.webhook.id, error = %chain(&error), "deliveries go on unsaved");
-            return false;
+        state.save_tried_at = Instant::now();
+        match saved.map_err(DeliveryError::Store) {
+            Ok(()) => state.saved = state.position,
+            Err(error) => {
+                tracing::warn!(webhook.id = %self.webhook.id, error = %chain(&error), "deliveries go on unsaved");
+            }
         }
-        true
     }
 
     async fn pause(&self, cause: PauseCause, error: String, position: Position) -> Result<(), DeliveryError> {
