@@ -85,8 +85,9 @@ impl From<CancelError> for SweepError {
 }
 
 impl Processes {
-    /// Sweeps until `shutdown`, while this process is the leader. After a start or a takeover, no runner and no lease
-    /// counts as lost before a grace period has passed, in which every runner had the time to make contact.
+    /// Sweeps until `shutdown`, while this process is the leader. After a start or a takeover, nothing expires before a
+    /// grace period has passed, in which every runner had the time to make contact: also to report what it did while
+    /// nobody could be reached.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut leadership = Leadership::new(&self.read_models, shutdown);
         while leadership.wait_until_leading().await {
@@ -134,32 +135,28 @@ impl Processes {
         let contacts = self.contacts(now, since).await?;
         deleted_pipelines::reconcile(self, now).await?;
         superseded::reconcile(self, now).await?;
+        if !grace_is_over {
+            return Ok(());
+        }
         deadlines::reconcile_queued(self, now).await?;
-        self.sweep_running(&contacts, grace_is_over).await?;
+        self.sweep_running(&contacts).await?;
         // Later, and not with a later last contact as elsewhere: the event tells when the runner was last seen.
         let offline_after = self.config.leases.runner_offline_after;
-        if grace_is_over && contacts.listening_since.is_none_or(|since| has_passed(offline_after, since, now))
-        {
+        if contacts.listening_since.is_none_or(|since| has_passed(offline_after, since, now)) {
             lost_runners::reconcile(self, &contacts, now).await?;
         }
         Ok(())
     }
 
     /// Pages through the running jobs once, and applies each reconciler of running jobs to each of them.
-    async fn sweep_running(
-        &self,
-        contacts: &LastContacts<'_>,
-        grace_is_over: bool,
-    ) -> Result<(), SweepError> {
+    async fn sweep_running(&self, contacts: &LastContacts<'_>) -> Result<(), SweepError> {
         let mut after = None;
         loop {
             let page = jobs::with_status(&self.read_models, JobStatus::Running, after.as_ref(), PAGE).await?;
             for job in &page.items {
                 deadlines::reconcile_running(self, job, contacts.now).await?;
-                cancellations::reconcile(self, job, contacts, grace_is_over).await?;
-                if grace_is_over {
-                    lost_holders::reconcile(self, job, contacts).await?;
-                }
+                cancellations::reconcile(self, job, contacts).await?;
+                lost_holders::reconcile(self, job, contacts).await?;
             }
             match page.next {
                 Some(next) => after = Some(next),

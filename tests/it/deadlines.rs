@@ -18,6 +18,12 @@ on_both_stores! {
     deadlines_hold_over_a_restart,
 }
 
+/// The flags of a server that looks at deadlines often, and from its start on.
+fn prompt(deadlines: [&str; 2]) -> [&str; 5] {
+    let [one, other] = deadlines;
+    [SWEEP_OFTEN, "--startup-grace", "0s", one, other]
+}
+
 async fn timed_out(api: &Client, job: &str) -> Value {
     let ended = until_ended(api, job).await;
     assert_eq!(ended["status"], "TimedOut");
@@ -26,7 +32,7 @@ async fn timed_out(api: &Client, job: &str) -> Value {
 }
 
 async fn a_job_that_nobody_takes_times_out(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[SWEEP_OFTEN, "--queue-timeout", "2s"]).await;
+    let app = TestApp::start_with(kind, &prompt(["--queue-timeout", "2s"])).await;
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
     let abandoned = launched(&api, &pipeline).await;
@@ -43,7 +49,7 @@ async fn a_job_that_nobody_takes_times_out(kind: StoreKind) {
 }
 
 async fn a_job_that_runs_too_long_times_out(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[SWEEP_OFTEN, "--run-timeout", "1s"]).await;
+    let app = TestApp::start_with(kind, &prompt(["--run-timeout", "1s"])).await;
     let api = app.client();
     let pipeline = new_pipeline_with(&api, &json!({})).await;
     let job = launched(&api, &pipeline).await;
@@ -59,7 +65,7 @@ async fn a_job_that_runs_too_long_times_out(kind: StoreKind) {
 }
 
 async fn a_pipeline_sets_its_own_deadline(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[SWEEP_OFTEN, "--run-timeout", "2s"]).await;
+    let app = TestApp::start_with(kind, &prompt(["--run-timeout", "2s"])).await;
     let api = app.client();
     let (short, long) = (json!({"timeout_seconds": 1}), json!({"timeout_seconds": 600}));
     let short = launched(&api, &new_pipeline_with(&api, &short).await).await;
@@ -88,7 +94,7 @@ async fn a_holder_may_report_a_timeout_itself(kind: StoreKind) {
 
 async fn deadlines_hold_over_a_restart(kind: StoreKind) {
     let store = Store::create(kind).await;
-    let flags = [SWEEP_OFTEN, "--run-timeout", "1s", "--queue-timeout", "1s"];
+    let flags = prompt(["--run-timeout=1s", "--queue-timeout=1s"]);
     let server = Server::start(&store, &["--sweep-interval", "1h"]).await;
     let api = server.client();
     let pipeline = new_pipeline_with(&api, &json!({})).await;

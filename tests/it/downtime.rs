@@ -18,6 +18,7 @@ use sqlx::{Connection, PgConnection};
 
 on_both_stores! {
     a_holder_that_speaks_after_a_downtime_keeps_its_job,
+    a_job_that_ended_during_a_downtime_may_be_reported_after_it,
     silence_during_a_downtime_counts_against_nobody,
 }
 
@@ -109,6 +110,60 @@ async fn a_holder_that_speaks_after_a_downtime_keeps_its_job(kind: StoreKind) {
     until_shown(&api, "/api/runners/silent", "status", "Offline").await;
     verify(&api, &store).await;
     server.stop().await;
+}
+
+/// All deadlines of these jobs pass while the server is away.
+async fn a_job_that_ended_during_a_downtime_may_be_reported_after_it(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let mut config = config(&store);
+    config.leases.run_timeout = DOWN / 2;
+    config.leases.queue_timeout = DOWN / 2;
+    let server = LocalServer::start(config.clone(), clock.clone()).await;
+    let api = server.client();
+    let pipeline = new_pipeline(&api).await;
+    let [done, stopped, lost, waiting] = launched_four(&api, &pipeline).await;
+    let holder = claim_and_start(&api, &done, "r").await;
+    let stopping = claim_and_start(&api, &stopped, "r").await;
+    claim_and_start(&api, &lost, "lost").await;
+    let forced = json!({"force": true});
+    api.post(&format!("/api/jobs/{stopped}/cancel"), &forced).await.expect(204);
+    server.stop().await;
+    pass_time(&clock, &store, kind).await;
+
+    let server = LocalServer::start(config.clone(), clock.clone()).await;
+    let api = server.client();
+    let status = async |job: &String| api.job(job).await.expect(200)["status"].clone();
+    throughout(Duration::from_secs(1), async || {
+        for running in [&done, &stopped, &lost] {
+            assert_eq!(status(running).await, "Running");
+        }
+        assert_eq!(status(&waiting).await, "Queued");
+    })
+    .await;
+    api.holding(&holder).complete(&done, &success()).await.expect(204);
+    assert_eq!(status(&done).await, "Succeeded");
+    api.holding(&stopping).complete(&stopped, &failure()).await.expect(204);
+    assert_eq!(api.job(&stopped).await.expect(200)["result"], failure());
+
+    let step = config.leases.startup_grace() / 10;
+    for overdue in [&lost, &waiting] {
+        eventually("a deadline", async || {
+            clock.advance(step);
+            (status(overdue).await == "TimedOut").then_some(())
+        })
+        .await;
+    }
+    verify(&api, &store).await;
+    server.stop().await;
+}
+
+async fn launched_four(api: &Client, pipeline: &str) -> [String; 4] {
+    let mut jobs = Vec::new();
+    for _ in 0..4 {
+        jobs.push(launched(api, pipeline).await);
+    }
+    jobs.try_into().expect("four jobs")
 }
 
 /// With a lease that is shorter than the silence that other rules allow.

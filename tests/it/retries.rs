@@ -128,7 +128,7 @@ async fn each_retry_waits_longer(kind: StoreKind) {
 }
 
 async fn an_attempt_that_ran_too_long_is_tried_again(kind: StoreKind) {
-    let app = TestApp::start_with(kind, &[SWEEP_OFTEN]).await;
+    let app = TestApp::start_with(kind, &[SWEEP_OFTEN, "--startup-grace", "0s"]).await;
     let api = app.client();
     let job = new_job_with_retries(&api, &json!({"max_retries": 1, "timeout_seconds": 5})).await;
     let first = api.claim_fencing(&job, "r").await.expect(200);

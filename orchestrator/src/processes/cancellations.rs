@@ -10,21 +10,14 @@ pub(super) async fn reconcile(
     processes: &Processes,
     job: &Job,
     contacts: &LastContacts<'_>,
-    grace_is_over: bool,
 ) -> Result<(), SweepError> {
     let (Some(request), Some(runner_id)) = (&job.cancel, &job.runner_id) else { return Ok(()) };
-    let now = contacts.now;
     let cancel = CancelJob {
         reason: None,
         force: request.force,
         grace: processes.config.leases.cancel_grace,
-        // During the grace period the holder counts as not silent.
-        last_contact: if grace_is_over {
-            contacts.find(runner_id).await?.max(contacts.listening_since)
-        } else {
-            Some(now)
-        },
-        now,
+        last_contact: contacts.find(runner_id).await?.max(contacts.listening_since),
+        now: contacts.now,
     };
     Ok(processes.commands.reconcile_job("cancellations", job.id, JobCommand::Cancel(cancel)).await?)
 }
