@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::event::Event;
 use crate::id::{CommandId, EventId};
 use crate::stream::StreamId;
+
+/// The most that the clocks of two servers are taken to differ. A recorded time that is further ahead than this is a
+/// mistake, of a clock that was set right since.
+pub const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
 
 /// A place in the whole log: 1, 2, … without gaps, in commit order. 0 is before the first event.
 #[derive(

@@ -31,6 +31,6 @@ pub mod stream;
 mod upcast;
 pub mod webhook;
 
-pub use envelope::{Envelope, Metadata, Position, Version};
+pub use envelope::{CLOCKS_DIFFER, Envelope, Metadata, Position, Version};
 pub use event::Event;
 pub use stream::{StreamId, StreamType};

@@ -9,9 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use rivet_events::Version;
 use rivet_events::contacts::Contacts;
 use rivet_events::id::RunnerId;
+use rivet_events::{CLOCKS_DIFFER, Version};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -48,7 +48,9 @@ impl Liveness {
     pub(crate) fn touch(&self, runner: &RunnerId, now: DateTime<Utc>, resolution: Duration) -> bool {
         let mut contacts = self.contacts();
         let contact = contacts.entry(runner.clone()).or_insert_with(|| Contact::first(now));
-        contact.heard_at = contact.heard_at.max(now);
+        // One that is yet to come was noted before the clock was set back.
+        let is_mistaken = contact.heard_at > now + CLOCKS_DIFFER;
+        contact.heard_at = if is_mistaken { now } else { contact.heard_at.max(now) };
         contact.told = false;
         contact.recorded_at.is_none_or(|recorded| is_older(now, recorded, resolution))
     }
@@ -164,6 +166,9 @@ mod tests {
         assert!(!liveness.touch(&runner, at(29), resolution));
         assert_eq!(liveness.last_contact(&runner), Some(at(29)));
         assert!(liveness.touch(&runner, at(30), resolution));
+        // The clock is set back.
+        liveness.touch(&runner, at(-31), resolution);
+        assert_eq!(liveness.last_contact(&runner), Some(at(-31)));
     }
 
     #[test]

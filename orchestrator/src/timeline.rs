@@ -1,11 +1,8 @@
 //! Translates between times and positions of the log.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use rivet_events::Position;
 use rivet_events::log::{EventLog, ReadError};
-
-/// Most that the clocks of two replicas are assumed to differ.
-pub(crate) const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
 
 /// The position that the log had reached at `time`, by binary search over the times at which events were recorded.
 ///

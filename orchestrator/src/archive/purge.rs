@@ -12,14 +12,14 @@ use futures_util::stream::{self, StreamExt};
 use rivet_events::id::JobId;
 use rivet_events::log::{EventLog, ReadError};
 use rivet_events::segments::Purged;
-use rivet_events::{Position, StreamId};
+use rivet_events::{CLOCKS_DIFFER, Position, StreamId};
 use rivet_projections::Released;
 
 use super::{ArchiveCommand, Archiver, ArchiverError, PROCESS, Step, Wait};
 use crate::commands::{CommandError, done_or_skipped, metadata};
 use crate::domain::archive::{ArchiveError, ArchiveState, BeginPurge, RecordPurge, RecordRemoval};
 use crate::domain::job::{Ended, Job, JobCommand, JobState, PurgeJob};
-use crate::timeline::{self, CLOCKS_DIFFER};
+use crate::timeline;
 
 /// Jobs that are marked together, before they are deleted.
 const JOBS: usize = 1_000;

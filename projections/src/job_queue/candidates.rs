@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use rivet_events::Position;
+use rivet_events::{CLOCKS_DIFFER, Position};
 
 use super::fold::indexable;
 use super::queries::one_of_each;
@@ -144,6 +144,8 @@ impl Offer<'_> {
             // As `QueuedJob::is_due`.
             .push(" and (due_at <= queued_at or due_at <= ")
             .bind(self.now.timestamp_micros())
+            .push(" or queued_at > ")
+            .bind((self.now + CLOCKS_DIFFER).timestamp_micros())
             .push(
                 ") and (concurrency_group is null or concurrency_limit > (
                      select count(*) from {rows} as held

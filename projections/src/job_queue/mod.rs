@@ -14,9 +14,9 @@ mod tests;
 
 use chrono::serde::{ts_microseconds, ts_microseconds_option};
 use chrono::{DateTime, TimeDelta, Utc};
-use rivet_events::Position;
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::Concurrency;
+use rivet_events::{CLOCKS_DIFFER, Position};
 use serde::{Deserialize, Serialize};
 
 pub use candidates::{Covered, Demands, candidates, candidates_at, demands, offered};
@@ -72,9 +72,12 @@ pub struct QueuedJob {
 
 impl QueuedJob {
     /// Whether it may be offered. A job that was due at once when it was queued counts as due by every clock, since
-    /// the clock of the server that queued it may be ahead.
+    /// the clock of the server that queued it may be ahead; so does a retry that was queued by a clock that was wrong.
     #[must_use]
     pub fn is_due(&self, now: DateTime<Utc>) -> bool {
-        self.queued_at.is_some_and(|queued_at| self.due_at <= queued_at) || self.due_at <= now
+        self.due_at <= now
+            || self
+                .queued_at
+                .is_some_and(|queued_at| self.due_at <= queued_at || queued_at > now + CLOCKS_DIFFER)
     }
 }

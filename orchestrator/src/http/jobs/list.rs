@@ -6,6 +6,7 @@ use axum::http::Uri;
 use axum::response::Response;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use percent_encoding::percent_decode_str;
+use rivet_events::CLOCKS_DIFFER;
 use rivet_events::id::{PipelineId, RunnerId};
 use rivet_events::job::JobStatus;
 use rivet_projections::jobs::{self, Job, JobFilter};
@@ -20,7 +21,6 @@ use crate::http::extract::{Path, Query};
 use crate::http::filter::{InPeriod, words};
 use crate::http::moment::{At, Moment, answer_at};
 use crate::http::state::{AppState, unknown_pipeline};
-use crate::timeline::CLOCKS_DIFFER;
 
 /// Longest text that is searched for, in bytes: longer than any name of a runner.
 const MAX_SEARCH: usize = 255;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rivet_events::CLOCKS_DIFFER;
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobEvent, JobLeaseExpired, JobStatus, JobTimedOut, RequeueCause,
 };
@@ -22,7 +23,9 @@ pub(super) fn cancel_running(running: &Running, cancel: CancelJob) -> Vec<JobEve
     let silent = elapsed(heard, cancel.now) > cancel.grace;
     let (asked_before, forced) = match &running.cancel {
         Some(request) => {
-            (elapsed(request.requested_at, cancel.now) > cancel.grace, request.force || cancel.force)
+            let was_mistaken = request.requested_at > cancel.now + CLOCKS_DIFFER;
+            let asked_before = was_mistaken || elapsed(request.requested_at, cancel.now) > cancel.grace;
+            (asked_before, request.force || cancel.force)
         }
         None => (false, cancel.force),
     };

@@ -60,6 +60,10 @@ fn force_is_recorded_and_ends_the_job_only_after_the_grace() {
     given(history.clone()).when(forced(80)).then_nothing();
     given(history.clone()).when(forced(81)).then([JobEvent::Cancelled(cancelled(81))]);
     given(history).when(cancel_against_work(81)).then([JobEvent::Cancelled(cancelled(81))]);
+
+    // Requested by a clock that was wrong, and set right meanwhile.
+    let mistaken = [running(), vec![recorded(1_000)]].concat();
+    given(mistaken).when(forced(20)).then([JobEvent::Cancelled(cancelled(20))]);
 }
 
 #[test]

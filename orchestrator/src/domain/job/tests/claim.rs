@@ -131,6 +131,13 @@ fn a_retry_cannot_be_claimed_before_it_is_due() {
 }
 
 #[test]
+fn a_retry_does_not_wait_for_a_clock_that_was_wrong() {
+    let history = [launched_with_retries(1), claimed(1, 1), started(1, 2), requeued_failed(1, 1000)];
+    given(history.clone()).when(claim(2, 940)).then_refused(JobError::NotDue(at(1001)));
+    given(history).when(claim(2, 939)).then([claimed_ready(2, 1001, 939)]);
+}
+
+#[test]
 fn a_job_without_a_backoff_is_due_also_by_a_clock_that_is_behind() {
     given([JobEvent::Launched(JobLaunched { requested_at: at(10), ..launch() })])
         .when(claim(1, 1))
