@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 pub use self::dedicated::DedicatedPool;
+pub use self::outages::passes;
 pub use self::packed::PackedTexts;
 pub use self::postgres::PostgresDatabase;
 pub use self::sqlite::{Durability, SqliteDatabase, SqliteTransaction};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use rivet_events::database::passes;
 use rivet_events::log::StoreError;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -93,7 +94,7 @@ impl ApiError {
 
     /// 503: the database does not answer.
     pub(super) fn store(error: &StoreError) -> Self {
-        tracing::warn!(error = %chain(&**error), "the database is unavailable");
+        note(error, "the database is unavailable");
         Self::unavailable("unavailable", "the database is unavailable")
     }
 
@@ -113,6 +114,16 @@ impl ApiError {
     pub(super) fn with_member(mut self, name: &str, value: Value) -> Self {
         self.members.insert(name.to_owned(), value);
         self
+    }
+}
+
+/// Notes in the server's log why the database did not do its part: as an error if somebody must mend it.
+fn note(error: &StoreError, what: &str) {
+    let cause = chain(&**error);
+    if passes(error) {
+        tracing::warn!(error = %cause, "{what}");
+    } else {
+        tracing::error!(error = %cause, "{what}");
     }
 }
 

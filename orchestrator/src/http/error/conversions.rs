@@ -5,7 +5,7 @@ use rivet_events::log::ReadError;
 use rivet_projections::jobs::SearchError;
 use rivet_projections::{PastError, QueryError};
 
-use super::ApiError;
+use super::{ApiError, note};
 use crate::commands::CommandError;
 use crate::definition::DefinitionError;
 use crate::domain::group::GroupError;
@@ -26,8 +26,8 @@ impl<E: Into<ApiError> + std::error::Error + 'static> From<CommandError<E>> for 
                 Self::unavailable("contended", error.to_string())
             }
             CommandError::Overloaded => Self::unavailable("overloaded", error.to_string()),
-            CommandError::Unavailable(_) => {
-                tracing::warn!(error = %chain(&error), "the event log is unavailable");
+            CommandError::Unavailable(ref cause) => {
+                note(cause, "the event log is unavailable");
                 Self::unavailable("unavailable", error.to_string())
             }
             CommandError::Corrupt(..) => Self::internal(&error),
@@ -137,8 +137,8 @@ impl From<DefinitionError> for ApiError {
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         match error {
-            QueryError::Unavailable(_) => {
-                tracing::warn!(error = %chain(&error), "the read models are unavailable");
+            QueryError::Unavailable(ref cause) => {
+                note(cause, "the read models are unavailable");
                 Self::unavailable("unavailable", error.to_string())
             }
             QueryError::Archive(_) => {
@@ -157,7 +157,7 @@ impl From<QueryError> for ApiError {
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        tracing::warn!(error = %chain(&error), "the event log is unavailable");
+        note(&error.0, "the event log is unavailable");
         Self::unavailable("unavailable", error.to_string())
     }
 }
