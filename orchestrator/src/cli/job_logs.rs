@@ -15,7 +15,6 @@ use tokio::time::{sleep, timeout};
 
 use self::printer::Printer;
 use super::client::{Client, refusal, text};
-use super::is_broken_pipe;
 use super::job::{waiting, why};
 use super::output::one_line;
 use crate::runner::{Backoff, Verdict};
@@ -42,11 +41,11 @@ pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Res
 /// Prints the log as it is and as it grows, until the job has ended, and returns how it ended: its status, its reason
 /// and its error message.
 pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<Value> {
-    follow_with(&mut Printer::new(json), client, job).await
+    follow_with(Printer::new(json), client, job).await
 }
 
-async fn follow_with(printer: &mut Printer, client: &Client, job: &str) -> anyhow::Result<Value> {
-    let following = until_ended(client, job, printer);
+async fn follow_with(mut printer: Printer, client: &Client, job: &str) -> anyhow::Result<Value> {
+    let following = until_ended(client, job, &mut printer);
     let telling = tell_waiting(client, job);
     pin_mut!(following, telling);
     match select(following, telling).await {
@@ -58,13 +57,7 @@ async fn follow_with(printer: &mut Printer, client: &Client, job: &str) -> anyho
 /// Follows the log like [`follow`]; an error unless the job succeeded. That is found out also if the reader of the
 /// output, who has seen enough, has closed it.
 pub(super) async fn follow_to_success(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
-    let mut printer = Printer::new(json);
-    let mut ended = follow_with(&mut printer, client, job).await;
-    if ended.as_ref().is_err_and(is_broken_pipe) {
-        printer.is_silent = true;
-        ended = follow_with(&mut printer, client, job).await;
-    }
-    let end = ended?;
+    let end = follow_with(Printer::outliving_its_reader(json), client, job).await?;
     let status = text(&end, "status");
     ensure!(status == "Succeeded", "job {job} is {status}: {}", one_line(why(&end, &end)));
     Ok(())

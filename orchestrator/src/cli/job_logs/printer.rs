@@ -1,6 +1,6 @@
 //! Prints the entries of a log.
 
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 
 use anstyle::{AnsiColor, Style};
 use anyhow::bail;
@@ -17,16 +17,31 @@ const PAGE: &str = "1000";
 pub(super) struct Printer {
     json: bool,
     colours: bool,
-    /// Whether it prints nothing any more.
-    pub(super) is_silent: bool,
+    reader: Reader,
     /// Index of the last entry that was printed.
     pub(super) last: u64,
 }
 
+/// Who reads what is printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reader {
+    /// There is nothing to do without one.
+    Needed,
+    /// The entries are counted also without one.
+    Optional,
+    /// It has seen enough, and closed its end: nothing is printed any more.
+    Gone,
+}
+
 impl Printer {
-    /// One that has printed nothing yet.
+    /// One that has printed nothing yet, and fails once nobody reads what it prints.
     pub(super) fn new(json: bool) -> Self {
-        Self { json, colours: colours(&io::stdout()), is_silent: false, last: 0 }
+        Self { json, colours: colours(&io::stdout()), reader: Reader::Needed, last: 0 }
+    }
+
+    /// As [`Self::new`], but it goes on without a reader.
+    pub(super) fn outliving_its_reader(json: bool) -> Self {
+        Self { reader: Reader::Optional, ..Self::new(json) }
     }
 
     /// Prints the next page, and says whether there was one.
@@ -48,9 +63,19 @@ impl Printer {
             return Ok(());
         }
         self.last = index.unwrap_or(self.last);
-        if self.is_silent {
+        if self.reader == Reader::Gone {
             return Ok(());
         }
+        match self.write(entry) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe && self.reader == Reader::Optional => {
+                self.reader = Reader::Gone;
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    fn write(&self, entry: &Value) -> io::Result<()> {
         let mut out = io::stdout().lock();
         if self.json {
             return write_json(&mut out, entry);
