@@ -9,7 +9,8 @@ import { ApiError } from "../api/client.js";
  * @property {() => void} [onHidden]
  */
 
-const RETRY_MS = 3_000;
+const FIRST_RETRY_MS = 1_000;
+const LAST_RETRY_MS = 15_000;
 
 export class Connection {
   /** @param {Followed} followed */
@@ -20,6 +21,7 @@ export class Connection {
     this.source = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
+    this.retryMs = FIRST_RETRY_MS;
   }
 
   start() {
@@ -60,8 +62,10 @@ export class Connection {
     }
   };
 
+  /** Begins anew after a pause that doubles with each failure, and is spread: all pages of a server lose it at once. */
   retry() {
-    this.later(this.restart, RETRY_MS);
+    this.later(this.restart, this.retryMs * (0.5 + Math.random() / 2));
+    this.retryMs = Math.min(this.retryMs * 2, LAST_RETRY_MS);
   }
 
   /** @param {() => void} action is not done once the connection is closed @param {number} pause */
@@ -74,6 +78,7 @@ export class Connection {
   listen(path) {
     const source = new EventSource(path);
     this.source = source;
+    source.addEventListener("open", () => (this.retryMs = FIRST_RETRY_MS));
     source.addEventListener("error", () => {
       if (source.readyState === EventSource.CLOSED) this.retry();
     });

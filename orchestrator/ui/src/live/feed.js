@@ -52,7 +52,7 @@ const listeners = new Set();
 /** @type {FeedState} */
 let state = "connecting";
 let position = 0;
-const connection = new Connection({ begin, onError: retry, onHidden: () => setState("paused") });
+const connection = new Connection({ begin, onError: retry, onHidden: () => leave("paused") });
 
 /** @returns {FeedState} */
 export function feedState() {
@@ -81,7 +81,8 @@ export function listen(listener) {
 
 /** @param {AbortSignal} signal */
 async function begin(signal) {
-  setState("connecting");
+  // Each further try is not told: it would be read aloud every time.
+  if (state !== "away") setState("connecting");
   position = await head(signal);
   if (signal.aborted) return;
   const source = connection.listen(`${STREAM}&after=${position}`);
@@ -99,11 +100,20 @@ async function begin(signal) {
   listeners.forEach((listener) => listener.onGap?.());
 }
 
-/** Begins anew in a moment. A server that comes back may have another log, in which that position is yet to come. */
+/** Begins anew in a moment. */
 function retry() {
-  position = 0;
-  setState("away");
+  leave("away");
   connection.retry();
+}
+
+/**
+ * Forgets the position: when the server is seen again, it may have another log, in which that position is yet to come.
+ *
+ * @param {FeedState} next
+ */
+function leave(next) {
+  position = 0;
+  setState(next);
 }
 
 /**
