@@ -28,7 +28,8 @@ const JOBS_DELETED: usize = 200;
 /// Jobs that are marked concurrently.
 const CONCURRENT: usize = 64;
 
-/// Which jobs are to be deleted: those for which both bounds hold.
+/// Which jobs are to be deleted: those for which both bounds hold, and those whose end is a mistake, of a clock that was
+/// more than a day ahead, as soon as the first holds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Retention {
     /// Their end is recorded at this position or before.
@@ -40,7 +41,7 @@ pub(crate) struct Retention {
 impl Retention {
     /// For the jobs that ended at `ended_until` or before.
     pub(crate) async fn of(log: &dyn EventLog, ended_until: DateTime<Utc>) -> Result<Self, ReadError> {
-        // Of what is recorded up to here, nothing ended later, not even by a clock that is ahead.
+        // Of what is recorded up to here, nothing ended later by clocks that differ no more than they may.
         let until = timeline::last_before(log, ended_until - CLOCKS_DIFFER).await?;
         Ok(Self { until, ended_until })
     }
