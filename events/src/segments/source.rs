@@ -39,7 +39,7 @@ impl From<sqlx::Error> for GatherError {
 }
 
 /// Filters by the type of event alone. No index has that, so the database reads the log in the order of positions.
-const ENDED: &str = "
+pub(crate) const ENDED: &str = "
     select aggregate_id, position from events
     where position > $1 and position <= $2 and event_type in ('job.completed', 'job.cancelled', 'job.timed_out')
     order by position limit $3";
