@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use rivet_events::Position;
+use rivet_events::runner::Capabilities;
 
 use super::fold::indexable;
 use super::queries::one_of_each;
@@ -35,27 +36,29 @@ impl Demands {
         self.0.len()
     }
 
-    /// Those that a runner with these capabilities covers; `None` means an unrestricted runner.
+    /// Those that a runner with these capabilities covers.
     #[must_use]
-    pub fn covered_by(&self, capabilities: Option<&[String]>) -> Covered {
-        let Some(capabilities) = capabilities else { return Covered::Everything };
-        let covers = |job: &&QueuedJob| job.demands.iter().all(|demand| capabilities.contains(demand));
-        Covered::Sets(self.0.iter().filter(covers).filter_map(|job| job.demands_key.clone()).collect())
+    pub fn covered_by(&self, capabilities: &Capabilities) -> Covered {
+        if capabilities.0.is_none() {
+            return Covered::Everything;
+        }
+        let covered = self.0.iter().filter(|job| capabilities.covers(&job.demands));
+        Covered::Sets(covered.filter_map(|job| job.demands_key.clone()).collect())
     }
 }
 
 /// The jobs that a runner may claim now, in claim order.
 ///
-/// `capabilities` of `None` means an unrestricted runner; `fencing` says whether the runner echoes its lease. There are
-/// no more jobs of a concurrency group than it has places, so that all of them can be claimed.
+/// `fencing` says whether the runner echoes its lease. There are no more jobs of a concurrency group than it has places,
+/// so that all of them can be claimed.
 pub async fn candidates(
     read_models: &ReadModels,
-    capabilities: Option<&[String]>,
+    capabilities: &Capabilities,
     fencing: bool,
     now: DateTime<Utc>,
     limit: usize,
 ) -> Result<Vec<QueuedJob>, QueryError> {
-    let covered = match capabilities {
+    let covered = match capabilities.0 {
         Some(_) => demands(read_models).await?.covered_by(capabilities),
         None => Covered::Everything,
     };
@@ -169,7 +172,7 @@ impl Offer<'_> {
 pub async fn candidates_at(
     read_models: &ReadModels,
     position: Position,
-    capabilities: Option<&[String]>,
+    capabilities: &Capabilities,
     fencing: bool,
     now: DateTime<Utc>,
     limit: usize,
@@ -177,14 +180,11 @@ pub async fn candidates_at(
     let mut jobs = read_models.rows_at::<JobQueue>(position).await?;
     let running = jobs.iter().filter(|job| job.claim_order.is_none());
     let mut occupancy: Occupancy = running.filter_map(|job| job.concurrency.as_ref()).collect();
-    let covers = |demands: &[String]| {
-        capabilities.is_none_or(|capabilities| demands.iter().all(|demand| capabilities.contains(demand)))
-    };
     jobs.retain(|job| {
         job.claim_order.is_some()
             && job.is_due(now)
             && (fencing || !job.needs_fencing)
-            && covers(&job.demands)
+            && capabilities.covers(&job.demands)
     });
     jobs.sort_unstable_by_key(|job| (job.claim_order, job.job_id));
     jobs.retain(|job| occupancy.take(job.concurrency.as_ref()));

@@ -2,7 +2,7 @@
 
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobEvent;
-use rivet_events::runner::RunnerEvent;
+use rivet_events::runner::{Capabilities, RunnerEvent};
 use rivet_events::{Envelope, Event, StreamType};
 
 use super::{HeldJob, Runner, RunnerStatus};
@@ -58,7 +58,7 @@ fn unknown(id: &RunnerId) -> Runner {
     Runner {
         id: id.clone(),
         status: RunnerStatus::Online,
-        capabilities: None,
+        capabilities: Capabilities::default(),
         boot_id: None,
         registered_at: None,
         last_heartbeat_at: None,
