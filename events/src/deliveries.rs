@@ -88,7 +88,7 @@ impl Deliveries {
             "insert into webhook_deliveries (webhook_id, secret, position, progress) values ($1, $2, $3, $4)",
             webhook.to_string(),
             secret.expose(),
-            number(position),
+            position.to_sql(),
             progress
         );
         Ok(())
@@ -102,7 +102,7 @@ impl Deliveries {
             fetch!(&self.0, fetch_optional, sqlx::query_as(TEXT).bind(id))?;
         Ok(row.map(|(secret, position, progress)| Delivery {
             secret: secret.into(),
-            position: Position(position.unsigned_abs()),
+            position: Position::from_sql(position),
             progress,
         }))
     }
@@ -125,7 +125,7 @@ impl Deliveries {
         execute!(
             &self.0,
             "update webhook_deliveries set position = $1, progress = $2 where webhook_id = $3 and position <= $1",
-            number(position),
+            position.to_sql(),
             progress,
             webhook.to_string()
         );
@@ -137,8 +137,4 @@ impl Deliveries {
         execute!(&self.0, "delete from webhook_deliveries where webhook_id = $1", webhook.to_string());
         Ok(())
     }
-}
-
-fn number(position: Position) -> i64 {
-    i64::try_from(position.0).unwrap_or(i64::MAX)
 }

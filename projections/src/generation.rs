@@ -9,7 +9,7 @@ use std::iter;
 use rivet_events::Position;
 use rivet_events::log::StoreError;
 
-use crate::checkpoint::{self, Checkpoint, Generation, State, number};
+use crate::checkpoint::{self, Checkpoint, Generation, State};
 use crate::lease;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{self, Query, Value};
@@ -126,7 +126,7 @@ pub(crate) async fn create(
             .push(", ")
             .bind(created.generation)
             .push(", ")
-            .bind(number(*position))
+            .bind(*position)
             .push(")");
         connection.execute(&query).await?;
     }
@@ -147,7 +147,7 @@ async fn insert(
         .push(", ")
         .bind(state.as_str())
         .push(", ")
-        .bind(number(position))
+        .bind(position)
         .push(", {now} from checkpoints where projection = ")
         .bind(projection.name())
         .push(" returning generation");

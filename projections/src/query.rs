@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use rivet_events::Position;
 use rivet_events::log::StoreError;
 
 use crate::page::{Cursor, MAX_PAGE_BYTES};
@@ -79,6 +80,12 @@ impl From<String> for Value {
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
         Self::Integer(number)
+    }
+}
+
+impl From<Position> for Value {
+    fn from(position: Position) -> Self {
+        Self::Integer(position.to_sql())
     }
 }
 

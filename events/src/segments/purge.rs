@@ -114,7 +114,7 @@ fn purgeable(
     passed: Position,
     head: i64,
 ) -> Result<Option<Vec<JobId>>, StoreError> {
-    let is_passed = |(_, last): &(String, i64)| *last < head && last.unsigned_abs() <= passed.0;
+    let is_passed = |(_, last): &(String, i64)| *last < head && Position::from_sql(*last) <= passed;
     if !streams.iter().all(is_passed) {
         return Ok(None);
     }

@@ -143,7 +143,7 @@ pub async fn older_of_group(
     let query = Query::new("select document from {rows} where concurrency_group = ")
         .bind(indexable(group))
         .push(" and launched_at < ")
-        .bind(before.0.cast_signed())
+        .bind(before)
         .push(" and key > ")
         .bind(after.map(|job| job.job_id.to_string()).unwrap_or_default())
         .push(" order by key limit ")

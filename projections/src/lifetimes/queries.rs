@@ -14,13 +14,12 @@ pub(crate) async fn alive(
     position: Position,
     limit: usize,
 ) -> Result<Vec<StreamId>, QueryError> {
-    let at = i64::try_from(position.0).unwrap_or(i64::MAX);
     let (up_to, after) = nodes_around(position.0);
     let of_kind = |query: Query| query.push("select document from {rows} where kind = ").bind(kind.as_str());
     let query = of_kind(Query::new(""));
-    let query = among(query, &up_to).push(" and ended > ").bind(at).push(" union all ");
-    let query = among(of_kind(query), &after).push(" and born <= ").bind(at).push(" union all ");
-    let query = of_kind(query).push(" and node is null and born <= ").bind(at);
+    let query = among(query, &up_to).push(" and ended > ").bind(position).push(" union all ");
+    let query = among(of_kind(query), &after).push(" and born <= ").bind(position).push(" union all ");
+    let query = of_kind(query).push(" and node is null and born <= ").bind(position);
     let rows = read_models.select::<Lifetimes>(&query.push(" limit ").bind_count(limit)).await?;
     Ok(rows.into_iter().map(|lifetime| StreamId::new(kind, lifetime.id)).collect())
 }
