@@ -7,7 +7,7 @@ use rivet_events::Position;
 use rivet_events::runner::Capabilities;
 
 use super::fold::indexable;
-use super::queries::one_of_each;
+use super::queries::distinct;
 use super::{JobQueue, Occupancy, QueuedJob};
 use crate::past::PastError;
 use crate::query::{Query, QueryError};
@@ -162,7 +162,7 @@ impl Offer<'_> {
         }
         query = query.push(" + case concurrency_group");
         for (group, places) in &self.reserved.0 {
-            query = query.push(" when ").bind(indexable(group)).push(" then ").bind(places.cast_signed());
+            query = query.push(" when ").bind(indexable(group)).push(" then ").bind(*places);
         }
         query.push(" else 0 end")
     }
@@ -194,5 +194,9 @@ pub async fn candidates_at(
 
 /// Each set of demands that a waiting job has.
 pub async fn demands(read_models: &ReadModels) -> Result<Demands, QueryError> {
-    Ok(Demands(one_of_each(read_models, "demands_key").await?))
+    let query = distinct("demands_key", "demands_key is not null").push(
+        "select (select document from {rows} as job where job.demands_key = distinct_values.value limit 1)
+         from distinct_values",
+    );
+    Ok(Demands(read_models.select::<JobQueue>(&query).await?))
 }

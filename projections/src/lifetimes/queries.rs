@@ -24,11 +24,6 @@ pub(crate) async fn alive(
     Ok(rows.into_iter().map(|lifetime| StreamId::new(kind, lifetime.id)).collect())
 }
 
-fn among(mut query: Query, nodes: &[u64]) -> Query {
-    // No interval is stored at node 0. It keeps the list valid if it is otherwise empty.
-    query = query.push(" and node in (0");
-    for node in nodes {
-        query = query.push(", ").bind(i64::try_from(*node).unwrap_or(i64::MAX));
-    }
-    query.push(")")
+fn among(query: Query, nodes: &[u64]) -> Query {
+    query.push(" and node in ").bind_list(nodes.iter().copied())
 }
