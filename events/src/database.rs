@@ -30,6 +30,21 @@ pub const BEGIN_DERIVED: &str =
 /// How long a statement waits for a connection before it fails as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Runs a query, which is the same on either database, with a method of sqlx that fetches.
+macro_rules! fetch {
+    ($database:expr, $fetch:ident, $query:expr) => {
+        match $database {
+            $crate::database::Database::Postgres(postgres) => {
+                postgres.answer($query.$fetch(&postgres.pool)).await
+            }
+            $crate::database::Database::Sqlite(sqlite) => {
+                $query.$fetch(&sqlite.readers).await.map_err($crate::log::StoreError::from)
+            }
+        }
+    };
+}
+pub(crate) use fetch;
+
 /// An open database. Clones share their connections.
 #[derive(Debug, Clone)]
 pub enum Database {

@@ -2,19 +2,14 @@
 //! event, and a delivery would be an event to deliver.
 
 use std::fmt;
-use std::time::Duration;
 
 use sqlx::Arguments;
 use sqlx::sqlite::SqliteArguments;
-use tokio::time::timeout;
 
-use crate::database::{Database, Durability};
+use crate::database::{Database, Durability, fetch};
 use crate::envelope::Position;
 use crate::id::WebhookId;
 use crate::log::StoreError;
-
-/// How long PostgreSQL may take for a statement: over a network, an answer may never come.
-const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The table of deliveries, a row for each webhook.
 #[derive(Debug, Clone)]
@@ -62,7 +57,7 @@ macro_rules! execute {
     ($database:expr, $text:literal $(, $value:expr)*) => {
         match $database {
             Database::Postgres(postgres) => {
-                timeout(TIMEOUT, sqlx::query($text)$(.bind($value))*.execute(&postgres.pool)).await??;
+                postgres.answer(sqlx::query($text)$(.bind($value))*.execute(&postgres.pool)).await?;
             }
             Database::Sqlite(sqlite) => {
                 let mut args = SqliteArguments::default();
@@ -93,7 +88,7 @@ impl Deliveries {
             "insert into webhook_deliveries (webhook_id, secret, position, progress) values ($1, $2, $3, $4)",
             webhook.to_string(),
             secret.expose(),
-            number(position),
+            position.to_sql(),
             progress
         );
         Ok(())
@@ -103,15 +98,11 @@ impl Deliveries {
     pub async fn find(&self, webhook: WebhookId) -> Result<Option<Delivery>, StoreError> {
         const TEXT: &str = "select secret, position, progress from webhook_deliveries where webhook_id = $1";
         let id = webhook.to_string();
-        let row: Option<(String, i64, String)> = match &self.0 {
-            Database::Postgres(postgres) => {
-                timeout(TIMEOUT, sqlx::query_as(TEXT).bind(id).fetch_optional(&postgres.pool)).await??
-            }
-            Database::Sqlite(sqlite) => sqlx::query_as(TEXT).bind(id).fetch_optional(&sqlite.readers).await?,
-        };
+        let row: Option<(String, i64, String)> =
+            fetch!(&self.0, fetch_optional, sqlx::query_as(TEXT).bind(id))?;
         Ok(row.map(|(secret, position, progress)| Delivery {
             secret: secret.into(),
-            position: Position(position.unsigned_abs()),
+            position: Position::from_sql(position),
             progress,
         }))
     }
@@ -119,12 +110,7 @@ impl Deliveries {
     /// All webhooks that have a row.
     pub async fn all(&self) -> Result<Vec<WebhookId>, StoreError> {
         const TEXT: &str = "select webhook_id from webhook_deliveries";
-        let ids: Vec<String> = match &self.0 {
-            Database::Postgres(postgres) => {
-                timeout(TIMEOUT, sqlx::query_scalar(TEXT).fetch_all(&postgres.pool)).await??
-            }
-            Database::Sqlite(sqlite) => sqlx::query_scalar(TEXT).fetch_all(&sqlite.readers).await?,
-        };
+        let ids: Vec<String> = fetch!(&self.0, fetch_all, sqlx::query_scalar(TEXT))?;
         Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
     }
 
@@ -139,7 +125,7 @@ impl Deliveries {
         execute!(
             &self.0,
             "update webhook_deliveries set position = $1, progress = $2 where webhook_id = $3 and position <= $1",
-            number(position),
+            position.to_sql(),
             progress,
             webhook.to_string()
         );
@@ -151,8 +137,4 @@ impl Deliveries {
         execute!(&self.0, "delete from webhook_deliveries where webhook_id = $1", webhook.to_string());
         Ok(())
     }
-}
-
-fn number(position: Position) -> i64 {
-    i64::try_from(position.0).unwrap_or(i64::MAX)
 }

@@ -29,27 +29,36 @@ pub struct Position(pub u64);
 #[serde(transparent)]
 pub struct Version(pub u64);
 
-impl Position {
-    /// The last one that a log can have.
-    pub const MAX: Self = Self(i64::MAX.cast_unsigned());
+/// What both kinds of places have in common. A database stores them as `bigint`.
+macro_rules! place {
+    ($place:ident) => {
+        impl $place {
+            /// The last one that can be stored.
+            pub const MAX: Self = Self(i64::MAX.cast_unsigned());
+
+            /// As it is stored. What is beyond the last one becomes that: nothing is stored there.
+            #[must_use]
+            pub fn to_sql(self) -> i64 {
+                i64::try_from(self.0).unwrap_or(i64::MAX)
+            }
+
+            /// From what is stored, which is never negative.
+            #[must_use]
+            pub fn from_sql(number: i64) -> Self {
+                Self(u64::try_from(number).unwrap_or_default())
+            }
+        }
+
+        impl fmt::Display for $place {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
 }
 
-impl Version {
-    /// The last one that a stream can have.
-    pub const MAX: Self = Self(i64::MAX.cast_unsigned());
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Display for Version {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
+place!(Position);
+place!(Version);
 
 /// Who caused an event, and by what. Stored as a flat object of strings, which any cqrs-es tool reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

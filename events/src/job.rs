@@ -3,6 +3,7 @@
 //! Each event names the pipeline, and the runner and attempt where there is one, so that every read model finds
 //! its row from the event alone.
 
+mod members;
 mod status;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +13,7 @@ use utoipa::ToSchema;
 use crate::id::{JobId, LeaseId, PipelineId, RunnerId};
 use crate::pipeline::ConcurrencyPolicy;
 
+pub use self::members::Ending;
 pub use self::status::{JobResult, JobStatus};
 
 /// A fact about one job. Stream: `job/{job_id}`.

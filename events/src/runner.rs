@@ -28,14 +28,35 @@ pub enum RunnerEvent {
 pub struct RunnerRegistered {
     /// The runner.
     pub runner_id: RunnerId,
-    /// Its capabilities. `None` means unrestricted (dialect B); with an empty list it gets only jobs without demands.
-    pub capabilities: Option<Vec<String>>,
+    /// Its capabilities.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub capabilities: Capabilities,
     /// Identifies one start of the runner's process, if it sends this: tells a new process with the same name from
     /// the old one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<String>,
     /// When.
     pub registered_at: DateTime<Utc>,
+}
+
+/// What a runner can do. `None` means unrestricted (dialect B): such a runner may take every job. One with an empty list
+/// may take only jobs that demand nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Capabilities(pub Option<Vec<String>>);
+
+impl Capabilities {
+    /// Whether the runner may take a job with these demands.
+    #[must_use]
+    pub fn covers(&self, demands: &[String]) -> bool {
+        self.missing(demands).next().is_none()
+    }
+
+    /// Those of these demands that the runner does not meet.
+    pub fn missing<'a>(&'a self, demands: &'a [String]) -> impl Iterator<Item = &'a String> {
+        let restricted_to = self.0.as_ref();
+        demands.iter().filter(move |demand| restricted_to.is_some_and(|names| !names.contains(demand)))
+    }
 }
 
 /// The runner made contact. Recorded at most once per heartbeat resolution; contacts in between are not events.

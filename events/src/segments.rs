@@ -12,7 +12,7 @@ mod objects;
 mod purge;
 mod reader;
 mod release;
-mod source;
+pub(crate) mod source;
 
 pub use format::{Block, Segment, SegmentError, SegmentWriter, StoredEvent};
 pub use index::Part;

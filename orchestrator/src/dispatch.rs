@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use rivet_events::id::RunnerId;
 use rivet_events::log::EventLog;
+use rivet_events::runner::Capabilities;
 use rivet_projections::{QueryError, ReadModels};
 use tokio::sync::{Notify, oneshot};
 use tokio_stream::StreamExt;
@@ -42,9 +43,6 @@ use reservations::Reservations;
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest wait until the read model shows what has just been recorded.
 pub(crate) const READ_WAIT: Duration = Duration::from_secs(1);
-
-/// The capabilities of a runner; `None` means all.
-type Capabilities = Option<Vec<String>>;
 
 /// The line of claims that wait in this process, and what offers jobs to them.
 #[derive(Debug, Default)]

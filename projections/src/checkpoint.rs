@@ -182,7 +182,7 @@ pub(crate) async fn are_overtaken(
         "select 1 from checkpoints where {} and position > ",
         condition_for(checkpoints)
     ))
-    .bind(number(first.position));
+    .bind(first.position);
     Ok(!connection.query(&query).await?.is_empty())
 }
 
@@ -197,9 +197,4 @@ pub(crate) async fn lock_live(
             .push(" returning position");
     let rows = connection.query(&query).await?;
     Ok(query::only(&rows).and_then(Value::count).map(Position))
-}
-
-/// The position as the database stores it.
-pub(crate) fn number(position: Position) -> i64 {
-    i64::try_from(position.0).unwrap_or(i64::MAX)
 }

@@ -122,7 +122,7 @@ mod tests {
     fn fields_are_found_wherever_they_stand() {
         let document =
             r#"{"on":true,"other":{"name":"inner"},"at":-5,"list":[{"at":1}],"name":"a\"ü\u0000"}"#;
-        let expected = vec!["a\"ü\0".into(), (-5).into(), 1.into(), Value::Null];
+        let expected = vec!["a\"ü\0".into(), (-5_i64).into(), 1_i64.into(), Value::Null];
         assert_eq!(of(SCHEMA, document).unwrap(), expected);
     }
 

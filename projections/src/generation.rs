@@ -9,7 +9,7 @@ use std::iter;
 use rivet_events::Position;
 use rivet_events::log::StoreError;
 
-use crate::checkpoint::{self, Checkpoint, Generation, State, number};
+use crate::checkpoint::{self, Checkpoint, Generation, State};
 use crate::lease;
 use crate::projection::{ALL, AnyProjection};
 use crate::query::{self, Query, Value};
@@ -79,15 +79,13 @@ pub(crate) async fn adopt(store: &Store) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
     let mut connection = transaction.connection();
     let live = complete(&mut connection).await?;
-    let own = live.iter().filter(|live| !live.is_foreign());
-    let own = own.map(|own| format!("'{}'", own.projection.name()));
-    let own: Vec<String> = iter::once("''".to_owned()).chain(own).collect();
-    let foreign = format!(
+    let own = live.iter().filter(|live| !live.is_foreign()).map(|own| own.projection.name());
+    let foreign = Query::new(&format!(
         "update checkpoints set version = {NO_VERSION}
-         where state = 'live' and version <> {NO_VERSION} and projection not in ({})",
-        own.join(", ")
-    );
-    connection.execute(&Query::new(&foreign)).await?;
+         where state = 'live' and version <> {NO_VERSION} and projection not in "
+    ));
+    // The empty name keeps the list from being empty: then `not in` would not hold for the others.
+    connection.execute(&foreign.bind_list(iter::once("").chain(own))).await?;
     transaction.commit().await
 }
 
@@ -126,7 +124,7 @@ pub(crate) async fn create(
             .push(", ")
             .bind(created.generation)
             .push(", ")
-            .bind(number(*position))
+            .bind(*position)
             .push(")");
         connection.execute(&query).await?;
     }
@@ -147,7 +145,7 @@ async fn insert(
         .push(", ")
         .bind(state.as_str())
         .push(", ")
-        .bind(number(position))
+        .bind(position)
         .push(", {now} from checkpoints where projection = ")
         .bind(projection.name())
         .push(" returning generation");
@@ -165,20 +163,18 @@ pub(crate) async fn outdate(
     streams: &[String],
     skipping: impl Iterator<Item = &str>,
 ) -> Result<Vec<&'static str>, StoreError> {
-    let mut query = Query::new("update checkpoints set version = ").bind(i64::from(NO_VERSION)).push(
-        " where state = 'live' and (exists (
-            select 1 from parked_streams as parked
-            where parked.projection = checkpoints.projection and parked.generation = checkpoints.generation
-            and stream in (''",
-    );
-    for stream in streams {
-        query = query.push(", ").bind(stream.as_str());
-    }
-    query = query.push(")) or projection in (''");
-    for name in skipping {
-        query = query.push(", ").bind(name);
-    }
-    let query = query.push(")) returning projection");
+    let query = Query::new("update checkpoints set version = ")
+        .bind(i64::from(NO_VERSION))
+        .push(
+            " where state = 'live' and (exists (
+                select 1 from parked_streams as parked
+                where parked.projection = checkpoints.projection and parked.generation = checkpoints.generation
+                and stream in ",
+        )
+        .bind_list(streams.iter().map(String::as_str))
+        .push(") or projection in ")
+        .bind_list(skipping)
+        .push(") returning projection");
     let outdated = connection.query(&query).await?;
     let is_outdated = |name: &&str| outdated.iter().any(|row| row.first() == Some(&Value::from(*name)));
     Ok(ALL.iter().map(|projection| projection.name()).filter(is_outdated).collect())

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use rivet_events::Position;
 use rivet_events::log::StoreError;
 
 use crate::page::{Cursor, MAX_PAGE_BYTES};
@@ -82,6 +83,18 @@ impl From<i64> for Value {
     }
 }
 
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<Position> for Value {
+    fn from(position: Position) -> Self {
+        Self::Integer(position.to_sql())
+    }
+}
+
 /// The order of a list, by the named column, which holds a time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Order {
@@ -123,6 +136,15 @@ impl Query {
         }
     }
 
+    /// Appends a list in parentheses, with a placeholder for each value. If it is empty, neither `in` nor `not in` holds.
+    pub(crate) fn bind_list(self, values: impl IntoIterator<Item = impl Into<Value>>) -> Self {
+        let (mut query, mut begin) = (self, "(");
+        for value in values {
+            (query, begin) = (query.push(begin).bind(value), ", ");
+        }
+        query.push(if begin == "(" { "(null)" } else { ")" })
+    }
+
     /// Appends the condition that a row is of this generation of a read model.
     pub(crate) fn of_generation(self, projection: &str, generation: i64) -> Self {
         self.push("projection = ").bind(projection).push(" and generation = ").bind(generation)
@@ -130,12 +152,11 @@ impl Query {
 
     /// Appends the condition that the word in `column` is one of these, if there are any.
     pub(crate) fn and_one_of<'a>(self, column: &str, words: impl IntoIterator<Item = &'a str>) -> Self {
-        let (mut query, mut end) = (self, "");
-        for word in words {
-            let begin = if end.is_empty() { format!(" and {column} in (") } else { ", ".to_owned() };
-            (query, end) = (query.push(&begin).bind(word), ")");
+        let mut words = words.into_iter().peekable();
+        if words.peek().is_none() {
+            return self;
         }
-        query.push(end)
+        self.push(&format!(" and {column} in ")).bind_list(words)
     }
 
     /// A page of a list, for [`ReadModels::page`](crate::read_models::ReadModels::page): the rows that meet one of

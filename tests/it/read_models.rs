@@ -7,6 +7,7 @@ use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job::{Concurrency, JobEvent, JobStatus};
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use rivet_events::pipeline::ConcurrencyPolicy;
+use rivet_events::runner::Capabilities;
 use rivet_events::{Event, Position, StreamId};
 use rivet_projections::job_queue::{Covered, Occupancy, QueuedJob};
 use rivet_projections::jobs::{self, Job, JobFilter};
@@ -154,22 +155,22 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(kind: StoreKind) {
     let ahead = job_queue::ahead_of(read_models, &all[3]).await.unwrap();
     assert!(ahead >= 3);
 
-    let docker = ["docker".to_owned(), "unasked".to_owned()];
-    for (capabilities, fencing) in
-        [(None, false), (Some(&docker[..]), true), (Some(&docker[..]), false), (Some(&[][..]), true)]
-    {
+    let docker = || Some(vec!["docker".to_owned(), "unasked".to_owned()]);
+    for (names, fencing) in [(None, false), (docker(), true), (docker(), false), (Some(vec![]), true)] {
         let covered = all.iter().filter(|job| fencing || !job.needs_fencing).filter(|job| {
-            capabilities.is_none_or(|able| job.demands.iter().all(|demand| able.contains(demand)))
+            names.as_ref().is_none_or(|able| job.demands.iter().all(|demand| able.contains(demand)))
         });
         let expected = with_places(read_models, covered).await;
+        let capabilities = Capabilities(names);
         for limit in [1000, expected.len() / 2, 2] {
             let offered =
-                job_queue::candidates(read_models, capabilities, fencing, later(), limit).await.unwrap();
+                job_queue::candidates(read_models, &capabilities, fencing, later(), limit).await.unwrap();
             assert_eq!(offered, expected[..limit.min(expected.len())]);
         }
     }
     let early = all.iter().map(|job| job.due_at).min().unwrap() - chrono::TimeDelta::seconds(1);
-    let offered = job_queue::candidates(read_models, None, true, early, 1000).await.unwrap();
+    let offered =
+        job_queue::candidates(read_models, &Capabilities::default(), true, early, 1000).await.unwrap();
     // On a clock that is behind, a job that was due when it was queued is still due; a retry waits for its time.
     let due: Vec<_> = all.iter().filter(|job| job.is_due(early)).collect();
     assert!(due.len() < all.len());

@@ -1,7 +1,7 @@
 //! Boot ids: a runner that comes back as another process loses the jobs that its former one held.
 
 use rivet_events::log::{self, Append, LogSettings, StreamWrite};
-use rivet_events::runner::{RunnerEvent, RunnerRegistered};
+use rivet_events::runner::{Capabilities, RunnerEvent, RunnerRegistered};
 use rivet_events::{Event, Metadata, StreamId, Version};
 use rivet_orchestrator::clock::{Clock, SystemClock};
 use rivet_tests::history::unreadable;
@@ -78,7 +78,7 @@ async fn a_registration_that_was_cut_short_is_finished_by_the_next(kind: StoreKi
 
     let registered = RunnerEvent::Registered(RunnerRegistered {
         runner_id: "r".parse().unwrap(),
-        capabilities: Some(vec![]),
+        capabilities: Capabilities(Some(vec![])),
         boot_id: Some("two".to_owned()),
         registered_at: SystemClock.now(),
     });

@@ -2,7 +2,7 @@
 
 use rivet_events::deliveries::Deliveries;
 use rivet_events::id::WebhookId;
-use rivet_events::runner::{RunnerEvent, RunnerRegistered};
+use rivet_events::runner::{Capabilities, RunnerEvent, RunnerRegistered};
 use rivet_events::{Event, Position, StreamId};
 use rivet_tests::client::Client;
 use rivet_tests::history::unreadable;
@@ -24,7 +24,7 @@ const SWEEP: [&str; 5] = [SWEEP_OFTEN, "--lease", "1s", "--startup-grace", "1s"]
 async fn poisoned(kind: StoreKind) -> Store {
     let registered = RunnerRegistered {
         runner_id: "a-broken-one".parse().unwrap(),
-        capabilities: None,
+        capabilities: Capabilities::default(),
         boot_id: None,
         registered_at: chrono::DateTime::UNIX_EPOCH,
     };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat};
 use rivet_events::Position;
+use rivet_events::runner::Capabilities;
 use rivet_orchestrator::clock::{Clock, ManualClock};
 use rivet_orchestrator::config::Config;
 use rivet_projections::pipelines::PipelineFilter;
@@ -242,7 +243,7 @@ async fn rows_of_the_past_are_those_that_were_there(kind: StoreKind) {
             head,
             runners::list(read_models, &RunnerFilter::default(), None, 1_000).await.unwrap(),
             pipelines::list(read_models, &PipelineFilter::default(), None, 1_000).await.unwrap(),
-            job_queue::candidates(read_models, None, true, now, 1_000).await.unwrap(),
+            job_queue::candidates(read_models, &Capabilities::default(), true, now, 1_000).await.unwrap(),
         ));
     }
     assert!(moments.iter().any(|(_, _, _, queue)| queue.len() > 10), "something waits");
@@ -255,7 +256,10 @@ async fn rows_of_the_past_are_those_that_were_there(kind: StoreKind) {
             pipelines,
             "at {head}"
         );
-        let queue_then = job_queue::candidates_at(read_models, head, None, true, now, 1_000).await.unwrap();
+        let queue_then =
+            job_queue::candidates_at(read_models, head, &Capabilities::default(), true, now, 1_000)
+                .await
+                .unwrap();
         assert_eq!(queue_then, queue, "at {head}");
     }
     let nothing =

@@ -98,12 +98,12 @@ impl LastSeen {
 
 impl End {
     async fn look(connection: &mut PgConnection, seen: Option<Event>) -> Result<Self, StoreError> {
-        let position = seen.map_or(0, |(position, _)| position.0.cast_signed());
+        let position = seen.map_or(0, |(position, _)| position.to_sql());
         let found: Option<(i64, Uuid, Option<Uuid>)> =
             sqlx::query_as(LOOK).bind(position).fetch_optional(connection).await?;
         Ok(match found {
             Some((head, event_id, there)) => Self {
-                head: Some((Position(head.cast_unsigned()), event_id.into())),
+                head: Some((Position::from_sql(head), event_id.into())),
                 there: there.map(EventId::from),
             },
             None => Self { head: None, there: None },

@@ -13,11 +13,15 @@ use tokio::time::timeout;
 use super::last_seen::LastSeen;
 use super::outages::{Outages, is_broken};
 use super::{ACQUIRE_TIMEOUT, DatabaseError, connect_error};
+use crate::log::StoreError;
 
 /// How long a connection may take to answer a ping when it is returned to the pool; if it takes longer, it is closed.
 /// A caller that gave up waiting for an answer returns its connection too. If the server is gone without a word, such
 /// a connection would otherwise occupy its place in the pool for a quarter of an hour.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long a short statement may take: over a network, an answer may never come.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A PostgreSQL database, which any number of equal processes share.
 #[derive(Debug, Clone)]
@@ -75,6 +79,14 @@ impl PostgresDatabase {
             Err(sqlx::Error::PoolTimedOut) => Err(connect_error(obstacle(&options).await)),
             Err(error) => Err(connect_error(error)),
         }
+    }
+
+    /// Waits for the answer to a short statement, and gives up after 10 s.
+    pub(crate) async fn answer<T>(
+        &self,
+        statement: impl Future<Output = sqlx::Result<T>>,
+    ) -> Result<T, StoreError> {
+        Ok(timeout(ANSWER_TIMEOUT, statement).await??)
     }
 }
 

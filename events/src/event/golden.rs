@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::event::Event;
+use crate::segments::source::ENDED;
 use crate::stream::StreamType;
 
 struct Golden {
@@ -68,6 +69,14 @@ fn every_golden_file_of_a_current_version_is_encoded_to_itself() {
     for golden in golden_files().iter().filter(|golden| is_current(golden)) {
         let kept: Value = serde_json::from_str(&golden.payload).unwrap();
         assert_eq!(serde_json::to_value(decode(golden)).unwrap(), kept, "{}", golden.event_type);
+    }
+}
+
+#[test]
+fn the_archive_finds_the_events_that_end_a_job() {
+    for golden in golden_files() {
+        let ends = matches!(decode(&golden), Event::Job(event) if event.ending().is_some());
+        assert_eq!(ENDED.contains(&format!("'{}'", golden.event_type)), ends, "{}", golden.event_type);
     }
 }
 

@@ -134,7 +134,7 @@ impl Keeper for PostgresKeeper {
         let query = sqlx::query(select!(
             "where aggregate_type = $1 and aggregate_id = $2 and sequence > $3 order by sequence"
         ));
-        let query = query.bind(stream.kind.as_str()).bind(&stream.id).bind(i64::try_from(after.0)?);
+        let query = query.bind(stream.kind.as_str()).bind(&stream.id).bind(after.to_sql());
         self.read(query).await
     }
 
@@ -148,7 +148,7 @@ impl Keeper for PostgresKeeper {
             "where aggregate_type = $1 and aggregate_id = $2 and sequence <= $3 order by sequence desc limit $4"
         ));
         let query = query.bind(stream.kind.as_str()).bind(&stream.id);
-        let query = query.bind(i64::try_from(until.0)?).bind(i64::try_from(count)?);
+        let query = query.bind(until.to_sql()).bind(i64::try_from(count)?);
         let mut events = self.read(query).await?;
         events.reverse();
         Ok(events)
@@ -161,7 +161,7 @@ impl Keeper for PostgresKeeper {
         limit: usize,
     ) -> Result<Vec<Arc<Envelope>>, StoreError> {
         let query = sqlx::query(select!("where position > $1 and position <= $2 order by position limit $3"));
-        let query = query.bind(i64::try_from(after.0)?).bind(i64::try_from(until.0)?);
+        let query = query.bind(after.to_sql()).bind(until.to_sql());
         self.read(query.bind(i64::try_from(limit)?)).await
     }
 
@@ -172,16 +172,15 @@ impl Keeper for PostgresKeeper {
         limit: usize,
     ) -> Result<usize, StoreError> {
         let query = sqlx::query_scalar(PAYLOAD_BYTES)
-            .bind(i64::try_from(after.0)?)
-            .bind(i64::try_from(until.0)?)
+            .bind(after.to_sql())
+            .bind(until.to_sql())
             .bind(i64::try_from(limit)?);
         let bytes: i64 = self.readers.run(async |connection| query.fetch_one(connection).await).await?;
         Ok(bytes.try_into()?)
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let positions: Vec<i64> =
-            positions.iter().map(|position| i64::try_from(position.0)).collect::<Result<_, _>>()?;
+        let positions: Vec<i64> = positions.iter().map(|position| position.to_sql()).collect();
         self.read(sqlx::query(select!("where position = any($1) order by position")).bind(positions)).await
     }
 
@@ -203,10 +202,10 @@ impl Keeper for PostgresKeeper {
 
 pub(crate) fn stored(row: &PgRow) -> Result<EventRow<'_>, StoreError> {
     Ok(EventRow {
-        position: Position(row.try_get::<i64, _>("position")?.try_into()?),
+        position: Position::from_sql(row.try_get("position")?),
         aggregate_type: row.try_get("aggregate_type")?,
         aggregate_id: row.try_get("aggregate_id")?,
-        sequence: Version(row.try_get::<i64, _>("sequence")?.try_into()?),
+        sequence: Version::from_sql(row.try_get("sequence")?),
         event_type: row.try_get("event_type")?,
         event_version: row.try_get("event_version")?,
         payload: row.try_get("payload")?,

@@ -88,10 +88,8 @@ impl SqliteKeeper {
         after: Position,
         until: Position,
     ) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let mut rows = sqlx::query(RANGE)
-            .bind(i64::try_from(after.0)?)
-            .bind(i64::try_from(until.0)?)
-            .fetch(&self.database.readers);
+        let mut rows =
+            sqlx::query(RANGE).bind(after.to_sql()).bind(until.to_sql()).fetch(&self.database.readers);
         let mut events = Vec::new();
         while let Some(row) = rows.try_next().await? {
             // Null where all events of the part were archived.
@@ -115,7 +113,7 @@ impl Keeper for SqliteKeeper {
         ))
         .bind(stream.kind.as_str())
         .bind(&stream.id)
-        .bind(i64::try_from(after.0)?)
+        .bind(after.to_sql())
         .fetch_all(&self.database.readers)
         .await?;
         rows.iter().map(decode).collect()
@@ -132,7 +130,7 @@ impl Keeper for SqliteKeeper {
         ))
         .bind(stream.kind.as_str())
         .bind(&stream.id)
-        .bind(i64::try_from(until.0)?)
+        .bind(until.to_sql())
         .bind(i64::try_from(count)?)
         .fetch_all(&self.database.readers)
         .await?;
@@ -149,8 +147,8 @@ impl Keeper for SqliteKeeper {
             return self.read_whole_range(after, until).await;
         }
         let rows = sqlx::query(select!("where position > ?1 and position <= ?2 order by position limit ?3"))
-            .bind(i64::try_from(after.0)?)
-            .bind(i64::try_from(until.0)?)
+            .bind(after.to_sql())
+            .bind(until.to_sql())
             .bind(i64::try_from(limit)?)
             .fetch_all(&self.database.readers)
             .await?;
@@ -164,8 +162,8 @@ impl Keeper for SqliteKeeper {
         limit: usize,
     ) -> Result<usize, StoreError> {
         let bytes: i64 = sqlx::query_scalar(PAYLOAD_BYTES)
-            .bind(i64::try_from(after.0)?)
-            .bind(i64::try_from(until.0)?)
+            .bind(after.to_sql())
+            .bind(until.to_sql())
             .bind(i64::try_from(limit)?)
             .fetch_one(&self.database.readers)
             .await?;
@@ -185,7 +183,7 @@ impl Keeper for SqliteKeeper {
         let head: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from events")
             .fetch_one(&self.database.readers)
             .await?;
-        Ok(Position(head.try_into()?))
+        Ok(Position::from_sql(head))
     }
 
     /// Only commands beside the server append here, and seldom: a poll is enough.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use super::reader::Archive;
-use crate::database::Database;
+use crate::database::{Database, fetch};
 use crate::id::JobId;
 use crate::log::StoreError;
 
@@ -24,24 +24,24 @@ fn block_place((object, offset, length): PlaceRow) -> BlockPlace {
     BlockPlace { object, place: offset.unsigned_abs()..offset.saturating_add(length).unsigned_abs() }
 }
 
-/// Runs the same SQL on either database; only the type of the job's id differs.
-macro_rules! select {
-    ($database:expr, $text:literal, $job:expr, $after:expr) => {
-        match $database {
-            Database::Postgres(postgres) => {
-                sqlx::query_as($text)
-                    .bind($job.as_uuid())
-                    .bind($after)
-                    .bind(PAGE)
-                    .fetch_all(&postgres.pool)
-                    .await?
-            }
-            Database::Sqlite(sqlite) => {
-                let job = $job.to_string();
-                sqlx::query_as($text).bind(job).bind($after).bind(PAGE).fetch_all(&sqlite.readers).await?
-            }
+/// The blocks that a query finds, up to [`PAGE`] of them. Its arguments are the job, a number, and how many it may find.
+async fn find(
+    database: &Database,
+    query: &str,
+    job: JobId,
+    after: i64,
+) -> Result<Vec<BlockPlace>, StoreError> {
+    let rows: Vec<PlaceRow> = match database {
+        Database::Postgres(postgres) => {
+            let query = sqlx::query_as(query).bind(job.as_uuid()).bind(after).bind(PAGE);
+            postgres.answer(query.fetch_all(&postgres.pool)).await?
+        }
+        Database::Sqlite(sqlite) => {
+            let query = sqlx::query_as(query).bind(job.to_string()).bind(after).bind(PAGE);
+            query.fetch_all(&sqlite.readers).await?
         }
     };
+    Ok(rows.into_iter().map(block_place).collect())
 }
 
 /// The blocks of a job's log that have events after a sequence, in order, up to [`PAGE`] of them.
@@ -50,15 +50,10 @@ pub(super) async fn after_sequence(
     job: JobId,
     sequence: u64,
 ) -> Result<Vec<BlockPlace>, StoreError> {
-    let after = i64::try_from(sequence)?;
-    let rows: Vec<PlaceRow> = select!(
-        database,
+    const TEXT: &str =
         "select object, block_offset, block_length from archived_logs join archive_segments using (segment)
-         where job_id = $1 and last_sequence > $2 order by first_index limit $3",
-        job,
-        after
-    );
-    Ok(rows.into_iter().map(block_place).collect())
+         where job_id = $1 and last_sequence > $2 order by first_index limit $3";
+    find(database, TEXT, job, i64::try_from(sequence)?).await
 }
 
 /// The blocks of a job's log, in order, from the one that may hold the entry after an index; up to [`PAGE`] of them.
@@ -67,29 +62,20 @@ pub(super) async fn after_index(
     job: JobId,
     index: u64,
 ) -> Result<Vec<BlockPlace>, StoreError> {
-    let next = i64::try_from(index.saturating_add(1)).unwrap_or(i64::MAX);
-    let rows: Vec<PlaceRow> = select!(
-        database,
+    const TEXT: &str =
         "select object, block_offset, block_length from archived_logs join archive_segments using (segment)
          where job_id = $1 and first_index >= coalesce((
              select max(first_index) from archived_logs where job_id = $1 and first_index <= $2
-         ), 0) order by first_index limit $3",
-        job,
-        next
-    );
-    Ok(rows.into_iter().map(block_place).collect())
+         ), 0) order by first_index limit $3";
+    find(database, TEXT, job, i64::try_from(index.saturating_add(1)).unwrap_or(i64::MAX)).await
 }
 
 /// The last block of a job's log.
 pub(super) async fn last(database: &Database, job: JobId) -> Result<Option<BlockPlace>, StoreError> {
-    let rows: Vec<PlaceRow> = select!(
-        database,
+    const TEXT: &str =
         "select object, block_offset, block_length from archived_logs join archive_segments using (segment)
-         where job_id = $1 and first_index > $2 order by first_index desc limit $3",
-        job,
-        0_i64
-    );
-    Ok(rows.into_iter().next().map(block_place))
+         where job_id = $1 and first_index > $2 order by first_index desc limit $3";
+    Ok(find(database, TEXT, job, 0).await?.into_iter().next())
 }
 
 /// The part of a log that is in one block, as the index has it.
@@ -126,14 +112,8 @@ impl Archive {
             "select cast(job_id as text), first_index, first_sequence, last_sequence, block_offset, block_length
              from archived_logs join archive_segments using (segment) where segment = $1 and object = $2";
         let number = i64::try_from(segment)?;
-        let rows: Vec<(String, i64, i64, i64, i64, i64)> = match self.database() {
-            Database::Postgres(postgres) => {
-                sqlx::query_as(TEXT).bind(number).bind(object).fetch_all(&postgres.pool).await?
-            }
-            Database::Sqlite(sqlite) => {
-                sqlx::query_as(TEXT).bind(number).bind(object).fetch_all(&sqlite.readers).await?
-            }
-        };
+        let rows: Vec<(String, i64, i64, i64, i64, i64)> =
+            fetch!(self.database(), fetch_all, sqlx::query_as(TEXT).bind(number).bind(object))?;
         let part =
             |(job, first_index, first_sequence, last_sequence, offset, length): (String, _, _, _, _, _)| {
                 Ok(Part { job: job.parse()?, first_index, first_sequence, last_sequence, offset, length })

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use super::reader::Archive;
-use crate::database::Database;
+use crate::database::fetch;
 use crate::envelope::Position;
 use crate::id::JobId;
 use crate::log::StoreError;
@@ -114,7 +114,7 @@ fn purgeable(
     passed: Position,
     head: i64,
 ) -> Result<Option<Vec<JobId>>, StoreError> {
-    let is_passed = |(_, last): &(String, i64)| *last < head && last.unsigned_abs() <= passed.0;
+    let is_passed = |(_, last): &(String, i64)| *last < head && Position::from_sql(*last) <= passed;
     if !streams.iter().all(is_passed) {
         return Ok(None);
     }
@@ -126,10 +126,7 @@ impl Archive {
     /// Totals of what was ever purged.
     pub async fn purged(&self) -> Result<Purged, StoreError> {
         const TEXT: &str = "select jobs, events from purged";
-        let row: Option<(i64, i64)> = match self.database() {
-            Database::Postgres(postgres) => sqlx::query_as(TEXT).fetch_optional(&postgres.pool).await?,
-            Database::Sqlite(sqlite) => sqlx::query_as(TEXT).fetch_optional(&sqlite.readers).await?,
-        };
+        let row: Option<(i64, i64)> = fetch!(self.database(), fetch_optional, sqlx::query_as(TEXT))?;
         let purged =
             |(jobs, events): (i64, i64)| Purged { jobs: jobs.unsigned_abs(), events: events.unsigned_abs() };
         Ok(row.map(purged).unwrap_or_default())
@@ -139,13 +136,6 @@ impl Archive {
     pub async fn is_needed(&self, segment: u64) -> Result<bool, StoreError> {
         const TEXT: &str = "select exists (select 1 from archived_logs where segment = $1)";
         let segment = i64::try_from(segment)?;
-        Ok(match self.database() {
-            Database::Postgres(postgres) => {
-                sqlx::query_scalar(TEXT).bind(segment).fetch_one(&postgres.pool).await?
-            }
-            Database::Sqlite(sqlite) => {
-                sqlx::query_scalar(TEXT).bind(segment).fetch_one(&sqlite.readers).await?
-            }
-        })
+        fetch!(self.database(), fetch_one, sqlx::query_scalar(TEXT).bind(segment))
     }
 }

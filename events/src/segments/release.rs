@@ -38,8 +38,8 @@ impl<'a> Release<'a> {
             let offset = number(place.start);
             for event in events {
                 let batch = event.batch()?;
-                let (job, sequence) = (batch.job_id, number(event.sequence.0));
-                positions.push(number(event.position.0));
+                let (job, sequence) = (batch.job_id, event.sequence.to_sql());
+                positions.push(event.position.to_sql());
                 batches.push((job, batch.first_index));
                 match parts.last_mut().filter(|(last, _)| last.job == job && last.offset == offset) {
                     Some((part, _)) => part.last_sequence = sequence,
@@ -78,7 +78,7 @@ impl<'a> Release<'a> {
 
     /// Performs the release as part of a PostgreSQL transaction. Repeating it does no harm.
     pub async fn on_postgres(&self, connection: &mut PgConnection) -> Result<(), StoreError> {
-        let begun: Vec<i64> = self.parts.iter().map(|(_, begun)| begun.0.cast_signed()).collect();
+        let begun: Vec<i64> = self.parts.iter().map(|(_, begun)| begun.to_sql()).collect();
         sqlx::query("insert into archive_segments values ($1, $2) on conflict do nothing")
             .bind(self.segment)
             .bind(self.object)

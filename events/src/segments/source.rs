@@ -39,7 +39,7 @@ impl From<sqlx::Error> for GatherError {
 }
 
 /// Filters by the type of event alone. No index has that, so the database reads the log in the order of positions.
-const ENDED: &str = "
+pub(crate) const ENDED: &str = "
     select aggregate_id, position from events
     where position > $1 and position <= $2 and event_type in ('job.completed', 'job.cancelled', 'job.timed_out')
     order by position limit $3";
@@ -71,7 +71,7 @@ impl Archive {
         limit: usize,
     ) -> Result<EndedJobs, StoreError> {
         let end = until;
-        let (after, until, limit) = (i64::try_from(after.0)?, i64::try_from(until.0)?, i64::try_from(limit)?);
+        let (after, until, limit) = (after.to_sql(), until.to_sql(), i64::try_from(limit)?);
         let rows: Vec<(String, i64)> = match self.database() {
             Database::Postgres(postgres) => {
                 sqlx::query_as(ENDED).bind(after).bind(until).bind(limit).fetch_all(&postgres.pool).await?
@@ -84,9 +84,9 @@ impl Archive {
         let last = rows
             .last()
             .filter(|_| i64::try_from(rows.len()).is_ok_and(|found| found >= limit))
-            .map(|(_, position)| position.unsigned_abs());
+            .map(|(_, position)| Position::from_sql(*position));
         let ids = rows.iter().map(|(id, _)| id.parse()).collect::<Result<_, _>>()?;
-        Ok(EndedJobs { ids, through: last.map_or(end, Position) })
+        Ok(EndedJobs { ids, through: last.unwrap_or(end) })
     }
 
     /// Adds the logs of these jobs to a segment, as far as the log's table has them. Works event by event, since a

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rivet_events::id::RunnerId;
+use rivet_events::runner::Capabilities;
 use tokio::sync::oneshot;
 
-use super::Capabilities;
 use super::offers::{Offers, Places, Queried};
 use super::reservations::{Reservation, Reservations};
 

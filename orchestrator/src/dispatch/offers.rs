@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use rivet_events::id::JobId;
 use rivet_events::job::Concurrency;
+use rivet_events::runner::Capabilities;
 use rivet_projections::job_queue::{self, Covered, Demands, Occupancy, QueuedJob};
 use rivet_projections::{QueryError, ReadModels};
 
-use super::Capabilities;
 use super::reservations::Reservations;
 use crate::clock::Clock;
 
@@ -123,11 +123,11 @@ async fn by_covered(
     places: Places,
     read_models: &ReadModels,
 ) -> Result<(Vec<Queried>, Vec<Covered>), QueryError> {
-    let is_restricted = places.iter().any(|(_, capabilities)| capabilities.is_some());
+    let is_restricted = places.iter().any(|(_, capabilities)| capabilities.0.is_some());
     let demands = if is_restricted { job_queue::demands(read_models).await? } else { Demands::default() };
     let (mut of_capabilities, mut numbers, mut all) = (HashMap::new(), HashMap::new(), Vec::new());
     let mut number = |capabilities: &Arc<Capabilities>| {
-        let covered = demands.covered_by(capabilities.as_deref());
+        let covered = demands.covered_by(capabilities);
         *numbers.entry(covered).or_insert_with_key(|covered: &Covered| {
             all.push(covered.clone());
             all.len() - 1

@@ -49,7 +49,7 @@ pub(super) fn of_runner(runner: &RunnerState) -> usize {
     match runner {
         RunnerState::Absent => 0,
         RunnerState::Registered(runner) | RunnerState::Removed(runner) => {
-            of_texts(runner.capabilities.iter().flatten()) + of_texts(&runner.boot_id)
+            of_texts(runner.capabilities.0.iter().flatten()) + of_texts(&runner.boot_id)
         }
     }
 }
@@ -99,7 +99,7 @@ mod tests {
     use chrono::DateTime;
     use rivet_events::id::{JobId, PipelineId};
     use rivet_events::job::{JobCancelled, JobCompleted, JobEvent, JobResult, JobStatus};
-    use rivet_events::runner::{RunnerEvent, RunnerRegistered};
+    use rivet_events::runner::{Capabilities, RunnerEvent, RunnerRegistered};
 
     use super::*;
     use crate::domain::job::fixture::plain_launch;
@@ -114,7 +114,7 @@ mod tests {
     fn what_a_runner_tells_of_itself_has_its_weight() {
         let registered = RunnerState::default().evolve(RunnerEvent::Registered(RunnerRegistered {
             runner_id: "runner-1".parse().unwrap(),
-            capabilities: Some(vec![long()]),
+            capabilities: Capabilities(Some(vec![long()])),
             boot_id: Some(long()),
             registered_at: DateTime::UNIX_EPOCH,
         }));

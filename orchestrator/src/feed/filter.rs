@@ -1,7 +1,6 @@
 //! The filter of a follower: which events it wants.
 
 use rivet_events::id::PipelineId;
-use rivet_events::job::JobEvent;
 use rivet_events::job_log::JobLogEvent;
 use rivet_events::pipeline::PipelineEvent;
 use rivet_events::{Envelope, Event, StreamType};
@@ -39,20 +38,7 @@ fn pipeline_of(event: &Event) -> Option<PipelineId> {
             PipelineEvent::Revised(revised) => revised.pipeline_id,
             PipelineEvent::Deleted(deleted) => deleted.pipeline_id,
         }),
-        Event::Job(event) => Some(match event {
-            JobEvent::Launched(launched) => launched.pipeline_id,
-            JobEvent::Claimed(claimed) => claimed.pipeline_id,
-            JobEvent::Started(started) => started.pipeline_id,
-            JobEvent::LeaseShown(shown) => shown.pipeline_id,
-            JobEvent::LeaseExpired(expired) => expired.pipeline_id,
-            JobEvent::Requeued(requeued) => requeued.pipeline_id,
-            JobEvent::CancelRequested(requested) => requested.pipeline_id,
-            JobEvent::ReportRefused(refused) => refused.pipeline_id,
-            JobEvent::Completed(completed) => completed.pipeline_id,
-            JobEvent::Cancelled(cancelled) => cancelled.pipeline_id,
-            JobEvent::TimedOut(timed_out) => timed_out.pipeline_id,
-            JobEvent::Purged(purged) => purged.pipeline_id,
-        }),
+        Event::Job(event) => Some(event.pipeline_id()),
         Event::JobLog(JobLogEvent::Appended(appended)) => Some(appended.pipeline_id),
         // Events of a newer build name their pipeline in the same member of the payload.
         Event::Unreadable(event) => {

@@ -9,6 +9,7 @@ use rivet_events::deliveries::Deliveries;
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::JobLaunched;
 use rivet_events::pipeline::PipelineDefinition;
+use rivet_events::runner::Capabilities;
 use rivet_projections::{AtLeast, ReadModels};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -100,10 +101,10 @@ impl AppState {
         }
     }
 
-    /// The capabilities of a runner; `None` where it never told any, and so may take every job.
-    pub(super) async fn capabilities(&self, runner_id: &RunnerId) -> Result<Option<Vec<String>>, ApiError> {
+    /// The capabilities of a runner; unrestricted where it never told any.
+    pub(super) async fn capabilities(&self, runner_id: &RunnerId) -> Result<Capabilities, ApiError> {
         let runner = self.commands.runners.load(runner_id).await?.aggregate;
-        Ok(runner.state.capabilities().map(<[String]>::to_vec))
+        Ok(runner.state.capabilities())
     }
 
     /// The version of the pipeline that a job was launched with; also of a deleted pipeline. One that is not the newest,

@@ -1,7 +1,7 @@
 //! Folds job events into minutes.
 
 use chrono::{DateTime, Utc};
-use rivet_events::job::{JobClaimed, JobEvent, JobStatus};
+use rivet_events::job::{Ending, JobClaimed, JobEvent, JobStatus};
 use rivet_events::{Envelope, Event, StreamType};
 
 use super::{MINUTES, Minute};
@@ -53,11 +53,9 @@ fn counted(mut row: Minute, event: &JobEvent) -> Option<Minute> {
             row.longest_wait_ms = row.longest_wait_ms.max(waited);
         }
         JobEvent::Requeued(_) => row.requeued += 1,
-        JobEvent::Completed(completed) => end(&mut row, completed.status, true),
-        JobEvent::Cancelled(cancelled) => {
-            end(&mut row, JobStatus::Cancelled, cancelled.runner_id.is_some());
+        JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_) => {
+            end(&mut row, &event.ending()?);
         }
-        JobEvent::TimedOut(timed_out) => end(&mut row, JobStatus::TimedOut, timed_out.runner_id.is_some()),
         JobEvent::Started(_)
         | JobEvent::LeaseShown(_)
         | JobEvent::LeaseExpired(_)
@@ -68,15 +66,15 @@ fn counted(mut row: Minute, event: &JobEvent) -> Option<Minute> {
     Some(row)
 }
 
-fn end(row: &mut Minute, status: JobStatus, held: bool) {
-    match status {
+fn end(row: &mut Minute, ending: &Ending<'_>) {
+    match ending.status {
         JobStatus::Succeeded => row.succeeded += 1,
         JobStatus::Failed => row.failed += 1,
         JobStatus::Cancelled => row.cancelled += 1,
         JobStatus::TimedOut => row.timed_out += 1,
         JobStatus::Queued | JobStatus::Running => {}
     }
-    row.ended_waiting += u64::from(!held);
+    row.ended_waiting += u64::from(ending.runner_id.is_none());
 }
 
 /// How long the job had waited. Clocks of replicas differ, so a negative time counts as 0.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use rivet_events::runner::Capabilities;
 use rivet_events::{CLOCKS_DIFFER, Position};
 
 use super::fold::indexable;
-use super::queries::one_of_each;
+use super::queries::distinct;
 use super::{JobQueue, Occupancy, QueuedJob};
 use crate::past::PastError;
 use crate::query::{Query, QueryError};
@@ -35,27 +36,29 @@ impl Demands {
         self.0.len()
     }
 
-    /// Those that a runner with these capabilities covers; `None` means an unrestricted runner.
+    /// Those that a runner with these capabilities covers.
     #[must_use]
-    pub fn covered_by(&self, capabilities: Option<&[String]>) -> Covered {
-        let Some(capabilities) = capabilities else { return Covered::Everything };
-        let covers = |job: &&QueuedJob| job.demands.iter().all(|demand| capabilities.contains(demand));
-        Covered::Sets(self.0.iter().filter(covers).filter_map(|job| job.demands_key.clone()).collect())
+    pub fn covered_by(&self, capabilities: &Capabilities) -> Covered {
+        if capabilities.0.is_none() {
+            return Covered::Everything;
+        }
+        let covered = self.0.iter().filter(|job| capabilities.covers(&job.demands));
+        Covered::Sets(covered.filter_map(|job| job.demands_key.clone()).collect())
     }
 }
 
 /// The jobs that a runner may claim now, in claim order.
 ///
-/// `capabilities` of `None` means an unrestricted runner; `fencing` says whether the runner echoes its lease. There are
-/// no more jobs of a concurrency group than it has places, so that all of them can be claimed.
+/// `fencing` says whether the runner echoes its lease. There are no more jobs of a concurrency group than it has places,
+/// so that all of them can be claimed.
 pub async fn candidates(
     read_models: &ReadModels,
-    capabilities: Option<&[String]>,
+    capabilities: &Capabilities,
     fencing: bool,
     now: DateTime<Utc>,
     limit: usize,
 ) -> Result<Vec<QueuedJob>, QueryError> {
-    let covered = match capabilities {
+    let covered = match capabilities.0 {
         Some(_) => demands(read_models).await?.covered_by(capabilities),
         None => Covered::Everything,
     };
@@ -161,7 +164,7 @@ impl Offer<'_> {
         }
         query = query.push(" + case concurrency_group");
         for (group, places) in &self.reserved.0 {
-            query = query.push(" when ").bind(indexable(group)).push(" then ").bind(places.cast_signed());
+            query = query.push(" when ").bind(indexable(group)).push(" then ").bind(*places);
         }
         query.push(" else 0 end")
     }
@@ -171,7 +174,7 @@ impl Offer<'_> {
 pub async fn candidates_at(
     read_models: &ReadModels,
     position: Position,
-    capabilities: Option<&[String]>,
+    capabilities: &Capabilities,
     fencing: bool,
     now: DateTime<Utc>,
     limit: usize,
@@ -179,14 +182,11 @@ pub async fn candidates_at(
     let mut jobs = read_models.rows_at::<JobQueue>(position).await?;
     let running = jobs.iter().filter(|job| job.claim_order.is_none());
     let mut occupancy: Occupancy = running.filter_map(|job| job.concurrency.as_ref()).collect();
-    let covers = |demands: &[String]| {
-        capabilities.is_none_or(|capabilities| demands.iter().all(|demand| capabilities.contains(demand)))
-    };
     jobs.retain(|job| {
         job.claim_order.is_some()
             && job.is_due(now)
             && (fencing || !job.needs_fencing)
-            && covers(&job.demands)
+            && capabilities.covers(&job.demands)
     });
     jobs.sort_unstable_by_key(|job| (job.claim_order, job.job_id));
     jobs.retain(|job| occupancy.take(job.concurrency.as_ref()));
@@ -196,5 +196,9 @@ pub async fn candidates_at(
 
 /// Each set of demands that a waiting job has.
 pub async fn demands(read_models: &ReadModels) -> Result<Demands, QueryError> {
-    Ok(Demands(one_of_each(read_models, "demands_key").await?))
+    let query = distinct("demands_key", "demands_key is not null").push(
+        "select (select document from {rows} as job where job.demands_key = distinct_values.value limit 1)
+         from distinct_values",
+    );
+    Ok(Demands(read_models.select::<JobQueue>(&query).await?))
 }

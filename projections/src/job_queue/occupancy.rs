@@ -36,12 +36,9 @@ impl Occupancy {
         if names.is_empty() {
             return Ok(self);
         }
-        let mut query =
-            Query::new("select concurrency_group, count(*) from {rows} where concurrency_group in (");
-        for (n, name) in names.keys().enumerate() {
-            query = query.push(if n == 0 { "" } else { ", " }).bind(&**name);
-        }
-        let query = query.push(") and claim_order is null group by concurrency_group");
+        let query = Query::new("select concurrency_group, count(*) from {rows} where concurrency_group in ")
+            .bind_list(names.keys().map(String::as_str))
+            .push(" and claim_order is null group by concurrency_group");
         let rows = read_models.values::<JobQueue>(&query).await?;
         let running = rows.into_iter().filter_map(|row| {
             let count = row.get(1)?.count()?;

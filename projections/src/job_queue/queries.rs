@@ -9,25 +9,19 @@ use super::{JobQueue, QueuedJob};
 use crate::query::{self, Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
-/// One job for each distinct value of an indexed column. The query jumps from one value to the next in the index, so
-/// its cost does not depend on the length of the queue.
-pub(super) async fn one_of_each(
-    read_models: &ReadModels,
-    column: &'static str,
-) -> Result<Vec<QueuedJob>, QueryError> {
-    let query = Query::new(&format!(
-        "with recursive distinct_values(value) as (
-             select min({column}) from {{rows}}
+/// Begins a query with the distinct values of an indexed column in the rows that meet a condition, as
+/// `distinct_values(value)`. It jumps from one value to the next in the index, so its cost does not depend on the length
+/// of the queue.
+pub(super) fn distinct(column: &str, condition: &str) -> Query {
+    Query::new(&format!(
+        "with recursive jumps(value) as (
+             select min({column}) from {{rows}} where {condition}
              union all
-             select (select min({column}) from {{rows}} where {column} > distinct_values.value)
-             from distinct_values
+             select (select min({column}) from {{rows}} where {column} > jumps.value and {condition})
+             from jumps
              where value is not null
-         )
-         select (select document from {{rows}} as job where job.{column} = distinct_values.value limit 1)
-         from distinct_values
-         where value is not null"
-    ));
-    read_models.select::<JobQueue>(&query).await
+         ), distinct_values as (select value from jumps where value is not null) "
+    ))
 }
 
 /// The job, if it is waiting.
@@ -72,19 +66,9 @@ pub async fn ahead_of(read_models: &ReadModels, job: &QueuedJob) -> Result<u64, 
     read_models.count::<JobQueue>(&query).await
 }
 
-/// Every pipeline that has a waiting job. The query jumps from one pipeline to the next in the index.
+/// Every pipeline that has a waiting job.
 pub async fn pipelines(read_models: &ReadModels) -> Result<Vec<PipelineId>, QueryError> {
-    let query = Query::new(
-        "with recursive distinct_pipelines(pipeline_id) as (
-             select min(pipeline_id) from {rows} where claim_order is not null
-             union all
-             select (select min(pipeline_id) from {rows}
-                     where pipeline_id > distinct_pipelines.pipeline_id and claim_order is not null)
-             from distinct_pipelines
-             where pipeline_id is not null
-         )
-         select pipeline_id from distinct_pipelines where pipeline_id is not null",
-    );
+    let query = distinct("pipeline_id", "claim_order is not null").push("select value from distinct_values");
     let rows = read_models.values::<JobQueue>(&query).await?;
     let ids = rows.into_iter().filter_map(|row| row.into_iter().next()?.into_text()?.parse().ok());
     Ok(ids.collect())
@@ -112,20 +96,12 @@ pub async fn of_pipeline(
 /// looks at two entries of the index for each group, however many jobs it has.
 pub async fn cancelling(read_models: &ReadModels) -> Result<Vec<QueuedJob>, QueryError> {
     // With a bound, and not `is not null`, the databases use the index.
-    let query = Query::new(
-        "with recursive groups(name) as (
-             select min(concurrency_group) from {rows}
-             union all
-             select (select min(concurrency_group) from {rows} where concurrency_group > groups.name)
-             from groups
-             where name is not null
-         )
-         select document from (
+    let query = distinct("concurrency_group", "concurrency_group is not null").push(
+        "select document from (
              select (select document from {rows} as job
-                     where job.concurrency_group = groups.name and cancels_before > 0
+                     where job.concurrency_group = distinct_values.value and cancels_before > 0
                      order by cancels_before desc limit 1) as document
-             from groups
-             where name is not null
+             from distinct_values
          ) as newest where document is not null",
     );
     read_models.select::<JobQueue>(&query).await
@@ -143,7 +119,7 @@ pub async fn older_of_group(
     let query = Query::new("select document from {rows} where concurrency_group = ")
         .bind(indexable(group))
         .push(" and launched_at < ")
-        .bind(before.0.cast_signed())
+        .bind(before)
         .push(" and key > ")
         .bind(after.map(|job| job.job_id.to_string()).unwrap_or_default())
         .push(" order by key limit ")

@@ -1,8 +1,6 @@
 //! Folds job events into jobs.
 
-use chrono::{DateTime, Utc};
-use rivet_events::id::RunnerId;
-use rivet_events::job::{JobEvent, JobLaunched, JobResult, JobStatus};
+use rivet_events::job::{Ending, JobEvent, JobLaunched, JobStatus};
 use rivet_events::{Envelope, Event, StreamType, Version};
 
 use super::{CancelRequest, Job, JobPhase};
@@ -117,55 +115,23 @@ fn evolve(row: Option<Job>, event: &JobEvent) -> Option<Job> {
         }),
         JobEvent::ReportRefused(_) => row,
         JobEvent::Purged(_) => None,
-        JobEvent::Completed(completed) => Ending {
-            status: completed.status,
-            at: completed.completed_at,
-            runner_id: Some(&completed.runner_id),
-            result: completed.result.as_ref(),
-            reason: completed.reason.as_deref(),
+        JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_) => {
+            row.zip(event.ending()).map(|(job, ending)| end(job, &ending))
         }
-        .of(row),
-        JobEvent::Cancelled(cancelled) => Ending {
-            status: JobStatus::Cancelled,
-            at: cancelled.cancelled_at,
-            runner_id: cancelled.runner_id.as_ref(),
-            result: cancelled.result.as_ref(),
-            reason: cancelled.reason.as_deref(),
-        }
-        .of(row),
-        JobEvent::TimedOut(timed_out) => Ending {
-            status: JobStatus::TimedOut,
-            at: timed_out.timed_out_at,
-            runner_id: timed_out.runner_id.as_ref(),
-            result: timed_out.result.as_ref(),
-            reason: Some(&timed_out.reason),
-        }
-        .of(row),
     }
 }
 
-/// How a job ended, in whatever way.
-struct Ending<'a> {
-    status: JobStatus,
-    at: DateTime<Utc>,
-    runner_id: Option<&'a RunnerId>,
-    result: Option<&'a JobResult>,
-    reason: Option<&'a str>,
-}
-
-impl Ending<'_> {
-    fn of(&self, row: Option<Job>) -> Option<Job> {
-        row.map(|job| Job {
-            status: self.status,
-            phase: JobPhase::Ended,
-            completed_at: Some(self.at),
-            runner_id: self.runner_id.cloned().or(job.runner_id),
-            lease_id: None,
-            due_at: None,
-            cancel: None,
-            result: self.result.cloned(),
-            reason: self.reason.map(str::to_owned),
-            ..job
-        })
+fn end(job: Job, ending: &Ending<'_>) -> Job {
+    Job {
+        status: ending.status,
+        phase: JobPhase::Ended,
+        completed_at: Some(ending.at),
+        runner_id: ending.runner_id.cloned().or(job.runner_id),
+        lease_id: None,
+        due_at: None,
+        cancel: None,
+        result: ending.result.cloned(),
+        reason: ending.reason.map(str::to_owned),
+        ..job
     }
 }

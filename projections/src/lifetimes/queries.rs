@@ -14,22 +14,16 @@ pub(crate) async fn alive(
     position: Position,
     limit: usize,
 ) -> Result<Vec<StreamId>, QueryError> {
-    let at = i64::try_from(position.0).unwrap_or(i64::MAX);
     let (up_to, after) = nodes_around(position.0);
     let of_kind = |query: Query| query.push("select document from {rows} where kind = ").bind(kind.as_str());
     let query = of_kind(Query::new(""));
-    let query = among(query, &up_to).push(" and ended > ").bind(at).push(" union all ");
-    let query = among(of_kind(query), &after).push(" and born <= ").bind(at).push(" union all ");
-    let query = of_kind(query).push(" and node is null and born <= ").bind(at);
+    let query = among(query, &up_to).push(" and ended > ").bind(position).push(" union all ");
+    let query = among(of_kind(query), &after).push(" and born <= ").bind(position).push(" union all ");
+    let query = of_kind(query).push(" and node is null and born <= ").bind(position);
     let rows = read_models.select::<Lifetimes>(&query.push(" limit ").bind_count(limit)).await?;
     Ok(rows.into_iter().map(|lifetime| StreamId::new(kind, lifetime.id)).collect())
 }
 
-fn among(mut query: Query, nodes: &[u64]) -> Query {
-    // No interval is stored at node 0. It keeps the list valid if it is otherwise empty.
-    query = query.push(" and node in (0");
-    for node in nodes {
-        query = query.push(", ").bind(i64::try_from(*node).unwrap_or(i64::MAX));
-    }
-    query.push(")")
+fn among(query: Query, nodes: &[u64]) -> Query {
+    query.push(" and node in ").bind_list(nodes.iter().copied())
 }

@@ -2,7 +2,7 @@
 
 use rivet_events::Event;
 use rivet_events::job::JobStatus;
-use rivet_events::runner::{RunnerEvent, RunnerRegistered, RunnerRemoved};
+use rivet_events::runner::{Capabilities, RunnerEvent, RunnerRegistered, RunnerRemoved};
 
 use super::{Lifetime, Lifetimes, node_of, nodes_around};
 use crate::testing::{Scene, at, row_after};
@@ -43,7 +43,7 @@ fn a_runner_that_comes_back_is_as_one_that_was_never_away() {
     let runner_id: rivet_events::id::RunnerId = "runner-1".parse().unwrap();
     let registered = Event::Runner(RunnerEvent::Registered(RunnerRegistered {
         runner_id: runner_id.clone(),
-        capabilities: None,
+        capabilities: Capabilities::default(),
         boot_id: None,
         registered_at: at(0),
     }));

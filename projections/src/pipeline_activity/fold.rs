@@ -1,6 +1,6 @@
 //! Folds job events into counts, and pipeline events into the names beside them.
 
-use rivet_events::id::{PipelineId, RunnerId};
+use rivet_events::id::PipelineId;
 use rivet_events::job::{JobEvent, JobStatus};
 use rivet_events::pipeline::PipelineEvent;
 use rivet_events::{Envelope, Event, StreamType};
@@ -88,29 +88,21 @@ fn count(activity: &mut Activity, status: JobStatus) -> &mut u64 {
 }
 
 fn transition(event: &JobEvent) -> Option<Transition> {
-    let (pipeline_id, from, to) = match event {
-        JobEvent::Launched(launched) => (launched.pipeline_id, None, JobStatus::Queued),
-        JobEvent::Claimed(claimed) => (claimed.pipeline_id, Some(JobStatus::Queued), JobStatus::Running),
-        JobEvent::Requeued(requeued) => (requeued.pipeline_id, Some(JobStatus::Running), JobStatus::Queued),
-        JobEvent::Completed(completed) => (completed.pipeline_id, Some(JobStatus::Running), completed.status),
-        JobEvent::Cancelled(cancelled) => {
-            (cancelled.pipeline_id, Some(held_or_queued(cancelled.runner_id.as_ref())), JobStatus::Cancelled)
+    let (from, to) = match event {
+        JobEvent::Launched(_) => (None, Some(JobStatus::Queued)),
+        JobEvent::Claimed(_) => (Some(JobStatus::Queued), Some(JobStatus::Running)),
+        JobEvent::Requeued(_) => (Some(JobStatus::Running), Some(JobStatus::Queued)),
+        JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_) => {
+            let ending = event.ending()?;
+            let from = if ending.runner_id.is_some() { JobStatus::Running } else { JobStatus::Queued };
+            (Some(from), Some(ending.status))
         }
-        JobEvent::TimedOut(timed_out) => {
-            (timed_out.pipeline_id, Some(held_or_queued(timed_out.runner_id.as_ref())), JobStatus::TimedOut)
-        }
-        JobEvent::Purged(purged) => {
-            return Some(Transition { pipeline_id: purged.pipeline_id, from: Some(purged.status), to: None });
-        }
+        JobEvent::Purged(purged) => (Some(purged.status), None),
         JobEvent::Started(_)
         | JobEvent::LeaseShown(_)
         | JobEvent::LeaseExpired(_)
         | JobEvent::CancelRequested(_)
         | JobEvent::ReportRefused(_) => return None,
     };
-    Some(Transition { pipeline_id, from, to: Some(to) })
-}
-
-fn held_or_queued(holder: Option<&RunnerId>) -> JobStatus {
-    if holder.is_some() { JobStatus::Running } else { JobStatus::Queued }
+    Some(Transition { pipeline_id: event.pipeline_id(), from, to })
 }

@@ -8,7 +8,7 @@ use rivet_events::database::{DedicatedPool, SqliteDatabase};
 use rivet_events::log::StoreError;
 
 use super::{postgres, sqlite};
-use crate::checkpoint::{Checkpoint, condition_for, number};
+use crate::checkpoint::{Checkpoint, condition_for};
 use crate::columns;
 use crate::folding::Changes;
 use crate::parked::ParkedStream;
@@ -69,7 +69,7 @@ impl<'a> Advance<'a> {
 
     /// The position before the step, and the one after it.
     pub(super) fn positions(self) -> (i64, i64) {
-        (number(self.first.position), number(self.to))
+        (self.first.position.to_sql(), self.to.to_sql())
     }
 
     /// The number of checkpoints.
@@ -101,7 +101,7 @@ impl<'a> Advance<'a> {
                 projection: checkpoint.projection.name(),
                 generation: checkpoint.generation,
                 stream: parked.stream.to_string(),
-                position: number(parked.position),
+                position: parked.position.to_sql(),
                 error: &parked.error,
             };
             changes.parked.iter().map(of)

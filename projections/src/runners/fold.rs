@@ -2,7 +2,7 @@
 
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobEvent;
-use rivet_events::runner::RunnerEvent;
+use rivet_events::runner::{Capabilities, RunnerEvent};
 use rivet_events::{Envelope, Event, StreamType};
 
 use super::{HeldJob, Runner, RunnerStatus};
@@ -24,7 +24,7 @@ impl Projection for Runners {
 
     fn key(envelope: &Envelope) -> Option<String> {
         if let Event::Job(event) = &envelope.event {
-            runner_of(event).map(|id| id.as_str().to_owned())
+            event.runner_id().map(|id| id.as_str().to_owned())
         } else {
             Some(envelope.stream.id.clone())
         }
@@ -43,21 +43,6 @@ impl Projection for Runners {
     }
 }
 
-fn runner_of(event: &JobEvent) -> Option<&RunnerId> {
-    match event {
-        JobEvent::Launched(_) | JobEvent::ReportRefused(_) | JobEvent::Purged(_) => None,
-        JobEvent::Claimed(claimed) => Some(&claimed.runner_id),
-        JobEvent::Started(started) => Some(&started.runner_id),
-        JobEvent::LeaseShown(shown) => Some(&shown.runner_id),
-        JobEvent::LeaseExpired(expired) => Some(&expired.runner_id),
-        JobEvent::Requeued(requeued) => Some(&requeued.runner_id),
-        JobEvent::CancelRequested(request) => Some(&request.runner_id),
-        JobEvent::Completed(completed) => Some(&completed.runner_id),
-        JobEvent::Cancelled(cancelled) => cancelled.runner_id.as_ref(),
-        JobEvent::TimedOut(timed_out) => timed_out.runner_id.as_ref(),
-    }
-}
-
 fn with_status(runner: Runner) -> Runner {
     let status = if !runner.held.is_empty() {
         RunnerStatus::Busy
@@ -73,7 +58,7 @@ fn unknown(id: &RunnerId) -> Runner {
     Runner {
         id: id.clone(),
         status: RunnerStatus::Online,
-        capabilities: None,
+        capabilities: Capabilities::default(),
         boot_id: None,
         registered_at: None,
         last_heartbeat_at: None,

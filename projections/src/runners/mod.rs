@@ -8,6 +8,7 @@ mod tests;
 use chrono::serde::ts_microseconds_option;
 use chrono::{DateTime, Utc};
 use rivet_events::id::{JobId, LeaseId, RunnerId};
+use rivet_events::runner::Capabilities;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -22,8 +23,8 @@ pub struct Runner {
     pub id: RunnerId,
     /// Its current state.
     pub status: RunnerStatus,
-    /// Its capabilities; `None` means unrestricted.
-    pub capabilities: Option<Vec<String>>,
+    /// Its capabilities.
+    pub capabilities: Capabilities,
     /// Identifies one start of its process, if it sent this.
     pub boot_id: Option<String>,
     /// When it first registered; `None` if it is not registered, or not any more.

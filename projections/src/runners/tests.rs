@@ -2,7 +2,9 @@
 
 use rivet_events::Event;
 use rivet_events::job::JobStatus;
-use rivet_events::runner::{RunnerEvent, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned};
+use rivet_events::runner::{
+    Capabilities, RunnerEvent, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned,
+};
 
 use super::{Runner, RunnerStatus, Runners};
 use crate::testing::{Scene, at, row_after};
@@ -14,7 +16,7 @@ fn runner(events: impl IntoIterator<Item = Event>) -> Option<Runner> {
 fn registered(capabilities: Option<&[&str]>, seconds: i64) -> Event {
     Event::Runner(RunnerEvent::Registered(RunnerRegistered {
         runner_id: "runner-1".parse().unwrap(),
-        capabilities: capabilities.map(|names| names.iter().map(ToString::to_string).collect()),
+        capabilities: Capabilities(capabilities.map(|names| names.iter().map(ToString::to_string).collect())),
         boot_id: None,
         registered_at: at(seconds),
     }))
@@ -23,7 +25,7 @@ fn registered(capabilities: Option<&[&str]>, seconds: i64) -> Event {
 fn booted(boot_id: &str, seconds: i64) -> Event {
     Event::Runner(RunnerEvent::Registered(RunnerRegistered {
         runner_id: "runner-1".parse().unwrap(),
-        capabilities: None,
+        capabilities: Capabilities::default(),
         boot_id: Some(boot_id.to_owned()),
         registered_at: at(seconds),
     }))
@@ -46,15 +48,15 @@ fn removed(seconds: i64) -> Event {
 
 #[test]
 fn a_runner_without_capabilities_differs_from_one_that_names_none() {
-    assert_eq!(runner([registered(None, 0)]).unwrap().capabilities, None);
-    assert_eq!(runner([registered(Some(&[]), 0)]).unwrap().capabilities, Some(vec![]));
+    assert_eq!(runner([registered(None, 0)]).unwrap().capabilities, Capabilities(None));
+    assert_eq!(runner([registered(Some(&[]), 0)]).unwrap().capabilities, Capabilities(Some(vec![])));
 }
 
 #[test]
 fn registering_again_keeps_the_first_time() {
     let runner = runner([registered(None, 0), registered(Some(&["gpu"]), 9)]).unwrap();
     assert_eq!((runner.registered_at, runner.last_heartbeat_at), (Some(at(0)), Some(at(9))));
-    assert_eq!(runner.capabilities, Some(vec!["gpu".to_owned()]));
+    assert_eq!(runner.capabilities, Capabilities(Some(vec!["gpu".to_owned()])));
 }
 
 #[test]

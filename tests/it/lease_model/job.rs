@@ -10,6 +10,7 @@ use cqrs_es::event_sink::EventSink;
 use futures_util::FutureExt;
 use rivet_events::id::LeaseId;
 use rivet_events::job::{JobEvent, JobLaunched, JobResult, JobStatus};
+use rivet_events::runner::Capabilities;
 use rivet_orchestrator::domain::job::{
     ClaimJob, ExpireLease, History, Job, JobCommand, JobError, JobState, LaunchJob, LeasePolicy, Report,
     Retries,
@@ -128,7 +129,7 @@ pub(super) fn claim(
     let fencing = client == Client::Fencing;
     JobCommand::Claim(ClaimJob {
         runner_id: format!("runner-{runner}").parse().expect("a name"),
-        capabilities: None,
+        capabilities: Capabilities::default(),
         lease_id: lease(number),
         fencing,
         request_key: fencing.then(|| format!("request-{request}")),

@@ -3,16 +3,18 @@
 
 use std::time::Duration;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 use rivet_events::database::{Database, PostgresDatabase};
 use rivet_events::id::JobId;
 use rivet_events::log::{self, AppendError, Appended, LogSettings};
+use rivet_events::segments::Archive;
 use rivet_events::{Position, StreamId, StreamType, Version};
 use rivet_tests::on_both_stores;
 use rivet_tests::stalling_proxy::StallingProxy;
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
 use sqlx::PgPool;
+use tokio::time::timeout;
 
 use super::failover::BREAK_WRITERS;
 use super::fixture::{
@@ -211,19 +213,27 @@ async fn a_process_whose_connections_fall_silent_goes_on_over_new_ones() {
     let store = Store::create(StoreKind::Postgres).await;
     let other = open(&store, table_only()).await;
     let proxy = StallingProxy::start(store.url());
-    let one = log::open(&Database::connect(proxy.url()).await.unwrap(), table_only()).await.unwrap();
+    let database = Database::connect(proxy.url()).await.unwrap();
+    let one = log::open(&database, table_only()).await.unwrap();
     one.append(launch(JobId::generate())).await.unwrap();
+    let archive = Archive::new(&database, None);
+    assert!(!archive.holds(JobId::generate()).await.unwrap());
 
     proxy.stall();
     let hear_of_another = async {
         let news = other.append(launch(JobId::generate())).await.unwrap().position();
         one.watch().wait_for(|head| *head >= news).await.map(|head| *head)
     };
-    let within = |time| tokio::time::timeout(Duration::from_secs(time), hear_of_another);
-    let (refused, heard) = join(one.append(launch(JobId::generate())), within(20)).await;
+    let limit = Duration::from_secs(20);
+    let refuse = one.append(launch(JobId::generate()));
+    let (refused, heard, held) =
+        join3(refuse, timeout(limit, hear_of_another), timeout(limit, archive.holds(JobId::generate())))
+            .await;
 
     assert!(matches!(refused, Err(AppendError::Unavailable(_))), "{refused:?}");
     assert_eq!(heard.expect("it looks at the log over another connection").unwrap(), Position(2));
+    assert!(held.expect("it gives up").is_err());
+    assert!(!archive.holds(JobId::generate()).await.unwrap());
     assert_eq!(one.append(launch(JobId::generate())).await.unwrap().position(), Position(3));
     let all = read_to_end(&one).await;
     assert_eq!(all.len(), 3);

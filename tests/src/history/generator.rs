@@ -6,7 +6,8 @@ use rivet_events::pipeline::{
     PipelineConfig, PipelineCreated, PipelineDefinition, PipelineDeleted, PipelineEvent, PipelineRevised,
 };
 use rivet_events::runner::{
-    RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned,
+    Capabilities, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved,
+    RunnerReturned,
 };
 use rivet_events::{Event, StreamId};
 
@@ -95,10 +96,10 @@ impl Generator {
     fn runner_streams(&mut self) -> Vec<Stream> {
         let mut streams = Vec::new();
         for runner_id in (0..FLEET).map(|n| self.runner(n)).collect::<Vec<_>>() {
-            let capabilities = (self.roll(3) > 0).then(|| vec!["docker".to_owned(), "os=linux".to_owned()]);
+            let names = (self.roll(3) > 0).then(|| vec!["docker".to_owned(), "os=linux".to_owned()]);
             let registered = RunnerRegistered {
                 runner_id: runner_id.clone(),
-                capabilities,
+                capabilities: Capabilities(names),
                 boot_id: None,
                 registered_at: self.tick(),
             };

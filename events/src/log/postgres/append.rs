@@ -1,8 +1,6 @@
 //! Stores a batch in PostgreSQL by one call of the function `append_events` (see the migrations): one round trip, and
 //! one transaction.
 
-use std::num::TryFromIntError;
-
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -37,9 +35,9 @@ pub(super) struct PostgresAttempt<'a> {
 
 impl Attempt for PostgresAttempt<'_> {
     async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError> {
-        let columns = Columns::new(self.batch, stale_writes)?;
+        let columns = Columns::new(self.batch, stale_writes);
         match columns.append(self.connection, self.known_head).await {
-            Ok(Some(base)) => Ok(Some(Position(base.try_into()?))),
+            Ok(Some(base)) => Ok(Some(Position::from_sql(base))),
             Ok(None) => Ok(None),
             Err(error) if is_stream_conflict(&error) => Ok(None),
             Err(error) => Err(error.into()),
@@ -49,7 +47,7 @@ impl Attempt for PostgresAttempt<'_> {
     async fn find_stale_writes(&mut self) -> Result<Vec<usize>, StoreError> {
         let mut writes = Streams::default();
         for (_, write) in self.batch.writes() {
-            writes.push(write)?;
+            writes.push(write);
         }
         let places: Vec<i64> = sqlx::query_scalar(STALE_WRITES)
             .bind(&writes.types)
@@ -77,11 +75,10 @@ struct Streams<'a> {
 }
 
 impl<'a> Streams<'a> {
-    fn push(&mut self, write: &'a Write) -> Result<(), TryFromIntError> {
+    fn push(&mut self, write: &'a Write) {
         self.types.push(write.stream.kind.as_str());
         self.ids.push(write.stream.id.as_str());
-        self.versions.push(i64::try_from(write.expected.0)?);
-        Ok(())
+        self.versions.push(write.expected.to_sql());
     }
 }
 
@@ -103,16 +100,16 @@ struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     /// The columns of the appends that have no stale write.
-    fn new(batch: Batch<'a>, stale_writes: &[usize]) -> Result<Self, TryFromIntError> {
+    fn new(batch: Batch<'a>, stale_writes: &[usize]) -> Self {
         let mut columns = Self::default();
         for write in batch.looked_up(stale_writes) {
-            columns.streams.push(write)?;
+            columns.streams.push(write);
         }
         for (whole, new) in batch.accepted(stale_writes) {
             let envelope = &new.envelope;
             columns.types.push(envelope.stream.kind.as_str());
             columns.ids.push(envelope.stream.id.as_str());
-            columns.sequences.push(i64::try_from(envelope.sequence.0)?);
+            columns.sequences.push(envelope.sequence.to_sql());
             columns.event_types.push(envelope.event.event_type());
             columns.event_versions.push(envelope.event.event_version().to_string());
             columns.payloads.push(new.payload.as_str());
@@ -120,7 +117,7 @@ impl<'a> Columns<'a> {
             columns.event_ids.push(envelope.event_id.as_uuid());
             columns.recorded_ats.push(envelope.recorded_at);
         }
-        Ok(columns)
+        columns
     }
 
     /// Returns the position before the first event stored; `None` if a stream that was looked up is not at its
@@ -143,7 +140,7 @@ impl<'a> Columns<'a> {
             .bind(&self.metadatas)
             .bind(&self.event_ids)
             .bind(&self.recorded_ats)
-            .bind(known_head.0.cast_signed())
+            .bind(known_head.to_sql())
             .fetch_one(connection)
             .await
     }

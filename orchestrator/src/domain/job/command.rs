@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rivet_events::id::{LeaseId, RunnerId};
 use rivet_events::job::{JobLaunched, JobResult, JobStatus};
+use rivet_events::runner::Capabilities;
 
 /// A command to one job.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,8 +50,8 @@ pub struct LaunchJob {
 pub struct ClaimJob {
     /// The runner that claims.
     pub runner_id: RunnerId,
-    /// Its capabilities; `None` means all.
-    pub capabilities: Option<Vec<String>>,
+    /// Its capabilities.
+    pub capabilities: Capabilities,
     /// The lease that it will hold.
     pub lease_id: LeaseId,
     /// Whether it fences: echoes its lease with what it sends.

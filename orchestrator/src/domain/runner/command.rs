@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::RunnerId;
+use rivet_events::runner::Capabilities;
 
 /// A command to one runner.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,8 +30,8 @@ command_names! {
 pub struct RegisterRunner {
     /// Its name.
     pub runner_id: RunnerId,
-    /// Its capabilities; `None` means all.
-    pub capabilities: Option<Vec<String>>,
+    /// Its capabilities.
+    pub capabilities: Capabilities,
     /// Identifies this start of its process, if it sends that.
     pub boot_id: Option<String>,
     /// Time of the command.

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::runner::{
-    RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned,
+    Capabilities, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved,
+    RunnerReturned,
 };
 
 use super::command::{LoseRunner, RecordHeartbeat, RegisterRunner, RunnerCommand};
@@ -30,7 +31,8 @@ pub(super) fn decide(state: &RunnerState, command: RunnerCommand) -> Result<Vec<
         // Runners do not register a second time by themselves, so one that is not known is registered by its
         // heartbeat.
         (RunnerState::Absent, RunnerCommand::Heartbeat(RecordHeartbeat { runner_id, now, .. })) => {
-            let register = RegisterRunner { runner_id, capabilities: None, boot_id: None, now };
+            let register =
+                RegisterRunner { runner_id, capabilities: Capabilities::default(), boot_id: None, now };
             Ok(vec![registered(register)])
         }
         // It registered as what it is before it was removed, and does not do so again.

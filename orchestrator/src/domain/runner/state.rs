@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::RunnerId;
-use rivet_events::runner::RunnerEvent;
+use rivet_events::runner::{Capabilities, RunnerEvent};
 use serde::{Deserialize, Serialize};
 
 /// A runner, by whether it is registered.
@@ -23,8 +23,8 @@ pub enum RunnerState {
 pub struct Registered {
     /// Its name.
     pub runner_id: RunnerId,
-    /// Its capabilities; `None` means all.
-    pub capabilities: Option<Vec<String>>,
+    /// Its capabilities.
+    pub capabilities: Capabilities,
     /// Identifies the start of its process, as it last registered.
     pub boot_id: Option<String>,
     /// When it first registered, since it was last removed.
@@ -36,12 +36,12 @@ pub struct Registered {
 }
 
 impl RunnerState {
-    /// Its capabilities; `None` where it never told any, and so may take every job.
+    /// Its capabilities; unrestricted where it never told any.
     #[must_use]
-    pub fn capabilities(&self) -> Option<&[String]> {
+    pub fn capabilities(&self) -> Capabilities {
         match self {
-            Self::Registered(runner) | Self::Removed(runner) => runner.capabilities.as_deref(),
-            Self::Absent => None,
+            Self::Registered(runner) | Self::Removed(runner) => runner.capabilities.clone(),
+            Self::Absent => Capabilities::default(),
         }
     }
 

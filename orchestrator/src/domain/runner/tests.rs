@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::RunnerId;
 use rivet_events::runner::{
-    RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned,
+    Capabilities, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved,
+    RunnerReturned,
 };
 
 use super::{LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, Runner, RunnerCommand, RunnerError};
@@ -26,7 +27,7 @@ fn runner() -> RunnerId {
 fn registration(second: i64) -> RunnerRegistered {
     RunnerRegistered {
         runner_id: runner(),
-        capabilities: Some(vec!["docker".to_owned()]),
+        capabilities: Capabilities(Some(vec!["docker".to_owned()])),
         boot_id: Some("boot-1".to_owned()),
         registered_at: at(second),
     }
@@ -98,10 +99,11 @@ fn a_runner_registers_with_what_it_can_do() {
 
 #[test]
 fn registering_again_with_something_changed_is_recorded_whole() {
-    let other_capabilities = RegisterRunner { capabilities: None, ..register(5) };
-    given([registered(0)])
-        .when(other_capabilities)
-        .then([RunnerEvent::Registered(RunnerRegistered { capabilities: None, ..registration(5) })]);
+    let other_capabilities = RegisterRunner { capabilities: Capabilities::default(), ..register(5) };
+    given([registered(0)]).when(other_capabilities).then([RunnerEvent::Registered(RunnerRegistered {
+        capabilities: Capabilities::default(),
+        ..registration(5)
+    })]);
     let other_boot = RegisterRunner { boot_id: Some("boot-2".to_owned()), ..register(5) };
     given([registered(0)]).when(other_boot).then([RunnerEvent::Registered(RunnerRegistered {
         boot_id: Some("boot-2".to_owned()),
@@ -117,8 +119,11 @@ fn registering_again_unchanged_is_a_sign_of_life_recorded_at_once() {
 
 #[test]
 fn a_heartbeat_of_an_unknown_runner_registers_it_without_restrictions() {
-    let unrestricted =
-        RunnerEvent::Registered(RunnerRegistered { capabilities: None, boot_id: None, ..registration(3) });
+    let unrestricted = RunnerEvent::Registered(RunnerRegistered {
+        capabilities: Capabilities::default(),
+        boot_id: None,
+        ..registration(3)
+    });
     given([]).when(heartbeat(3)).then([unrestricted]);
 }
 

@@ -76,7 +76,7 @@ impl Claiming<'_> {
         let definition = state.definition_of(&launch).await?;
         let command = ClaimJob {
             runner_id: claim.runner_id.clone(),
-            capabilities: runner.capabilities().map(<[String]>::to_vec),
+            capabilities: runner.capabilities(),
             lease_id: claim.lease_id,
             fencing: claim.fencing,
             request_key: claim.request_key.clone(),

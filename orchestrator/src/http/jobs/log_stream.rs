@@ -9,7 +9,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use rivet_events::Event;
 use rivet_events::id::JobId;
-use rivet_events::job::{JobEvent, JobStatus};
+use rivet_events::job::{Ending, JobStatus};
 use rivet_events::job_log::JobLogEvent;
 use rivet_events::log::ReadError;
 use rivet_projections::job_logs::{self, NumberedEntry};
@@ -197,7 +197,7 @@ impl LogStream {
                 let entries = NumberedEntry::all(batch)?;
                 self.ready.extend(entries.filter(|entry| entry.index > self.after));
             }
-            Event::Job(event) => self.end = End::of_event(event),
+            Event::Job(event) => self.end = event.ending().as_ref().map(End::of_event),
             Event::Pipeline(_)
             | Event::Runner(_)
             | Event::Claim(_)
@@ -231,25 +231,13 @@ impl End {
         })
     }
 
-    fn of_event(event: &JobEvent) -> Option<Self> {
-        let (status, reason, result, at) = match event {
-            JobEvent::Completed(it) => (it.status, it.reason.as_ref(), &it.result, it.completed_at),
-            JobEvent::Cancelled(it) => {
-                (JobStatus::Cancelled, it.reason.as_ref(), &it.result, it.cancelled_at)
-            }
-            JobEvent::TimedOut(it) => (JobStatus::TimedOut, Some(&it.reason), &it.result, it.timed_out_at),
-            JobEvent::Launched(_)
-            | JobEvent::Claimed(_)
-            | JobEvent::Started(_)
-            | JobEvent::LeaseShown(_)
-            | JobEvent::LeaseExpired(_)
-            | JobEvent::Requeued(_)
-            | JobEvent::CancelRequested(_)
-            | JobEvent::ReportRefused(_)
-            | JobEvent::Purged(_) => return None,
-        };
-        let error_message = result.as_ref().and_then(|result| result.error_message.clone());
-        Some(Self { status, reason: reason.cloned(), error_message, completed_at: Some(at) })
+    fn of_event(ending: &Ending<'_>) -> Self {
+        Self {
+            status: ending.status,
+            reason: ending.reason.map(str::to_owned),
+            error_message: ending.result.and_then(|result| result.error_message.clone()),
+            completed_at: Some(ending.at),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobStatus;
+use rivet_events::runner::Capabilities;
 use rivet_events::{Event, Metadata, Position, StreamId, Version};
 use rivet_projections::{Room, job_queue, jobs, runners};
 use serde::Deserialize;
@@ -55,11 +56,10 @@ pub(in crate::http) async fn scheduled(
     let now = state.clock.now();
     let capabilities = match &poll.runner_id {
         Some(runner_id) => polled(&state, runner_id, &by_runner(metadata, runner_id)).await?,
-        None => None,
+        None => Capabilities::default(),
     };
     let offered =
-        job_queue::candidates(&state.read_models, capabilities.as_deref(), poll.fencing, now, OFFERED)
-            .await?;
+        job_queue::candidates(&state.read_models, &capabilities, poll.fencing, now, OFFERED).await?;
     let ids: Vec<JobId> = offered.iter().map(|job| job.job_id).collect();
     let mut jobs = jobs::first_of(&state.read_models, &ids).await?;
     // One of them may have been claimed since the queue was read.
@@ -75,11 +75,11 @@ async fn polled(
     state: &AppState,
     runner_id: &RunnerId,
     metadata: &Metadata,
-) -> Result<Option<Vec<String>>, ApiError> {
+) -> Result<Capabilities, ApiError> {
     let capabilities = match runners::find(&state.read_models, runner_id).await? {
         Some(row) => row.capabilities,
         None => match &state.commands.runners.load(runner_id).await?.aggregate.state {
-            RunnerState::Absent => return Ok(None),
+            RunnerState::Absent => return Ok(Capabilities::default()),
             RunnerState::Registered(runner) | RunnerState::Removed(runner) => runner.capabilities.clone(),
         },
     };
@@ -92,11 +92,10 @@ async fn offered_at(state: &AppState, poll: &Poll, then: Moment) -> Result<Vec<J
     let (read_models, position) = (&state.read_models, then.position);
     let capabilities = match &poll.runner_id {
         Some(runner_id) => capabilities_at(state, runner_id, position).await?,
-        None => None,
+        None => Capabilities::default(),
     };
-    let capabilities = capabilities.as_deref();
     let offered =
-        job_queue::candidates_at(read_models, position, capabilities, poll.fencing, then.time, OFFERED)
+        job_queue::candidates_at(read_models, position, &capabilities, poll.fencing, then.time, OFFERED)
             .await?;
     let (mut room, mut jobs) = (Room::default(), Vec::with_capacity(offered.len()));
     for offered in offered {
@@ -115,7 +114,7 @@ async fn capabilities_at(
     state: &AppState,
     runner_id: &RunnerId,
     position: Position,
-) -> Result<Option<Vec<String>>, ApiError> {
+) -> Result<Capabilities, ApiError> {
     let events = state.commands.log().read_stream(&StreamId::runner(runner_id), Version::default()).await?;
     let mut runner = RunnerState::default();
     for envelope in events.iter().take_while(|envelope| envelope.position <= position) {
@@ -123,5 +122,5 @@ async fn capabilities_at(
             runner = runner.evolve(event.clone());
         }
     }
-    Ok(runner.capabilities().map(<[String]>::to_vec))
+    Ok(runner.capabilities())
 }

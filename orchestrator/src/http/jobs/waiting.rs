@@ -1,7 +1,5 @@
 //! Why a job is waiting: looked up in the queue, its concurrency group and the online runners when the job is read.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 use rivet_events::id::JobId;
 use rivet_events::job::{Concurrency, JobStatus};
@@ -83,13 +81,13 @@ enum Fit {
     Idle,
     /// It may claim the job, and is busy.
     Busy,
-    /// None may claim the job. These demands are not met; empty where all that is missing is a runner that fences.
+    /// None may claim the job. These demands are met by none of them, or are all demands where each is met by some runner,
+    /// but no runner meets all; empty where all that is missing is a runner that fences.
     None(Vec<String>),
 }
 
 async fn fit(state: &AppState, job: &QueuedJob) -> Result<Fit, ApiError> {
-    let demands = &job.demands;
-    let mut capabilities = BTreeSet::new();
+    let mut unmet = job.demands.clone();
     let mut lacks_only_fencing = false;
     for (status, fit) in [(RunnerStatus::Online, Fit::Idle), (RunnerStatus::Busy, Fit::Busy)] {
         let filter = RunnerFilter { status: vec![status], ..RunnerFilter::default() };
@@ -97,9 +95,7 @@ async fn fit(state: &AppState, job: &QueuedJob) -> Result<Fit, ApiError> {
         loop {
             let page = runners::list(&state.read_models, &filter, after.as_ref(), PAGE).await?;
             for runner in page.items {
-                // A runner without registered capabilities may take every job.
-                let has = runner.capabilities;
-                if has.as_ref().is_none_or(|has| demands.iter().all(|demand| has.contains(demand))) {
+                if runner.capabilities.covers(&job.demands) {
                     // Whether a runner fences is known only of the jobs that it holds. An idle one that does would
                     // have the job by now.
                     if !job.needs_fencing || runner.held.iter().any(|held| held.fencing) {
@@ -107,7 +103,7 @@ async fn fit(state: &AppState, job: &QueuedJob) -> Result<Fit, ApiError> {
                     }
                     lacks_only_fencing = true;
                 }
-                capabilities.extend(has.into_iter().flatten());
+                unmet = runner.capabilities.missing(&unmet).cloned().collect();
             }
             after = page.next;
             if after.is_none() {
@@ -115,7 +111,13 @@ async fn fit(state: &AppState, job: &QueuedJob) -> Result<Fit, ApiError> {
             }
         }
     }
-    Ok(Fit::None(if lacks_only_fencing { vec![] } else { missing(&capabilities, demands) }))
+    Ok(Fit::None(if lacks_only_fencing {
+        vec![]
+    } else if unmet.is_empty() {
+        job.demands.clone()
+    } else {
+        unmet
+    }))
 }
 
 /// The job's concurrency group, if it has reached its limit.
@@ -123,12 +125,4 @@ async fn full_group<'a>(state: &AppState, job: &'a QueuedJob) -> Result<Option<&
     let Some(Concurrency { group, limit, .. }) = &job.concurrency else { return Ok(None) };
     let running = job_queue::running_of_group(&state.read_models, group).await?;
     Ok((running >= u64::from(*limit)).then_some(group))
-}
-
-/// The demands that no runner meets, by what all runners can do together. Where each is met by some runner, but no
-/// runner meets all, it is all of them.
-fn missing(capabilities: &BTreeSet<String>, demands: &[String]) -> Vec<String> {
-    let missing: Vec<String> =
-        demands.iter().filter(|demand| !capabilities.contains(*demand)).cloned().collect();
-    if missing.is_empty() { demands.to_vec() } else { missing }
 }

@@ -33,8 +33,8 @@ impl Runner {
     pub(in crate::http) fn from_row(row: runners::Runner, last_contact: Option<DateTime<Utc>>) -> Self {
         let registered_at = row.registered_at.unwrap_or_default();
         let recorded = row.last_heartbeat_at.unwrap_or(registered_at);
-        let unrestricted = row.capabilities.is_none();
-        let capabilities = row.capabilities.unwrap_or_default();
+        let unrestricted = row.capabilities.0.is_none();
+        let capabilities = row.capabilities.0.unwrap_or_default();
         Self {
             id: row.id,
             capability_count: capabilities.len(),

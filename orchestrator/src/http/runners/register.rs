@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use axum::Json as JsonBody;
 use axum::extract::State;
 use rivet_events::id::RunnerId;
+use rivet_events::runner::Capabilities;
 use rivet_events::{Metadata, Position};
 use rivet_projections::runners::{self, HeldJob, RunnerStatus};
 use serde::Deserialize;
@@ -53,7 +54,7 @@ pub(in crate::http) async fn register(
     let (runner_id, tells_its_boot) = (body.runner_id.clone(), body.boot_id.is_some());
     let command = RunnerCommand::Register(RegisterRunner {
         runner_id: body.runner_id,
-        capabilities: body.capabilities.map(named_once),
+        capabilities: Capabilities(body.capabilities.map(named_once)),
         boot_id: body.boot_id,
         now,
     });

@@ -11,7 +11,8 @@ use rivet_events::pipeline::{
     PipelineConfig, PipelineCreated, PipelineDefinition, PipelineDeleted, PipelineEvent, PipelineRevised,
 };
 use rivet_events::runner::{
-    RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned,
+    Capabilities, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved,
+    RunnerReturned,
 };
 use rivet_events::webhook::{
     PauseCause, WebhookCreated, WebhookDeleted, WebhookEvent, WebhookPaused, WebhookResumed,
@@ -100,7 +101,7 @@ fn runner_event(scene: &Scene, kind: u32, now: i64) -> Event {
     Event::Runner(match kind {
         1 => RunnerEvent::Registered(RunnerRegistered {
             runner_id,
-            capabilities: Some(vec!["docker".to_owned()]),
+            capabilities: Capabilities(Some(vec!["docker".to_owned()])),
             boot_id: Some(format!("boot {now}")),
             registered_at: at(now),
         }),

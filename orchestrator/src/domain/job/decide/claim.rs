@@ -13,7 +13,7 @@ pub(super) fn claim_queued(queued: &Queued, claim: ClaimJob) -> Result<Vec<JobEv
     if queued.history.past.iter().filter_map(|past| past.claim.as_ref()).any(is_repeated) {
         return Err(JobError::LeaseLost);
     }
-    let missing = missing_capabilities(&queued.launch.demands, claim.capabilities.as_deref());
+    let missing: Vec<_> = claim.capabilities.missing(&queued.launch.demands).cloned().collect();
     if !missing.is_empty() {
         return Err(JobError::CapabilityMissing { missing });
     }
@@ -46,10 +46,4 @@ pub(super) fn claim_running(running: &Running, claim: &ClaimJob) -> Result<Vec<J
         && claim.request_key == holder.request_key
         && claim.runner_id == holder.runner_id;
     if repeated { Ok(vec![]) } else { Err(JobError::AlreadyClaimed) }
-}
-
-/// The demands that a runner lacks. A runner without a list of capabilities has all.
-fn missing_capabilities(demands: &[String], capabilities: Option<&[String]>) -> Vec<String> {
-    let Some(capabilities) = capabilities else { return vec![] };
-    demands.iter().filter(|demand| !capabilities.contains(demand)).cloned().collect()
 }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use rivet_events::job::{JobEvent, JobLaunched, JobRequeued, JobResult, JobStatus, RequeueCause};
+use rivet_events::job::{Ending, JobEvent, JobLaunched, JobRequeued, JobStatus, RequeueCause};
 
 use super::{CancelRequest, Ended, History, Holder, JobState, PastAttempt, PastClaim, Queued, Running};
 use crate::domain::job::reported::{Reported, ResultDigest};
@@ -13,6 +12,9 @@ impl JobState {
     /// state changes nothing.
     #[must_use]
     pub fn evolve(self, event: JobEvent) -> Self {
+        if let Some(ending) = event.ending() {
+            return self.end(&ending);
+        }
         match (self, event) {
             (Self::Absent, JobEvent::Launched(launch)) => Self::Queued(Queued {
                 queued_at: launch.requested_at,
@@ -35,15 +37,6 @@ impl JobState {
                 },
                 cancel: None,
             }),
-            (state, JobEvent::Completed(e)) => {
-                state.end(e.status, e.result.as_ref(), e.reason, e.completed_at)
-            }
-            (state, JobEvent::Cancelled(e)) => {
-                state.end(JobStatus::Cancelled, e.result.as_ref(), e.reason, e.cancelled_at)
-            }
-            (state, JobEvent::TimedOut(e)) => {
-                state.end(JobStatus::TimedOut, e.result.as_ref(), Some(e.reason), e.timed_out_at)
-            }
             (Self::Ended(ended), JobEvent::Purged(_)) => Self::Ended(Ended { purged: true, ..ended }),
             (mut state, JobEvent::ReportRefused(refused)) => {
                 let mut past = state.history_mut().into_iter().flat_map(|history| &mut history.past);
@@ -68,18 +61,15 @@ impl JobState {
                 | JobEvent::LeaseExpired(_)
                 | JobEvent::CancelRequested(_)
                 | JobEvent::Requeued(_)
+                | JobEvent::Completed(_)
+                | JobEvent::Cancelled(_)
+                | JobEvent::TimedOut(_)
                 | JobEvent::Purged(_),
             ) => state,
         }
     }
 
-    fn end(
-        self,
-        status: JobStatus,
-        result: Option<&JobResult>,
-        reason: Option<String>,
-        ended_at: DateTime<Utc>,
-    ) -> Self {
+    fn end(self, ending: &Ending<'_>) -> Self {
         let (launch, history, was_to_stop) = match self {
             Self::Queued(queued) => (queued.launch, queued.history, false),
             Self::Running(running) => {
@@ -89,8 +79,16 @@ impl JobState {
             }
             Self::Absent | Self::Ended(_) => return self,
         };
-        let result = ResultDigest::of(result);
-        Self::Ended(Ended { launch, history, status, result, reason, was_to_stop, ended_at, purged: false })
+        Self::Ended(Ended {
+            launch,
+            history,
+            status: ending.status,
+            result: ResultDigest::of(ending.result),
+            reason: ending.reason.map(str::to_owned),
+            was_to_stop,
+            ended_at: ending.at,
+            purged: false,
+        })
     }
 
     fn history_mut(&mut self) -> Option<&mut History> {

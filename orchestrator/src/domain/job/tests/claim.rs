@@ -2,6 +2,7 @@
 
 use rivet_events::job::Concurrency;
 use rivet_events::pipeline::ConcurrencyPolicy;
+use rivet_events::runner::Capabilities;
 
 use super::*;
 
@@ -10,7 +11,8 @@ fn demanding(demands: &[&str]) -> JobEvent {
 }
 
 fn able(capabilities: &[&str]) -> ClaimJob {
-    ClaimJob { capabilities: Some(capabilities.iter().map(ToString::to_string).collect()), ..claim(1, 1) }
+    let capabilities = Capabilities(Some(capabilities.iter().map(ToString::to_string).collect()));
+    ClaimJob { capabilities, ..claim(1, 1) }
 }
 
 fn keyed(key: &str) -> ClaimJob {

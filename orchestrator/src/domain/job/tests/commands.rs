@@ -1,5 +1,7 @@
 //! What is asked of a job.
 
+use rivet_events::runner::Capabilities;
+
 use super::*;
 
 pub(super) fn success() -> Report {
@@ -13,7 +15,7 @@ pub(super) fn failure() -> Report {
 pub(super) fn claim(attempt: u32, second: i64) -> ClaimJob {
     ClaimJob {
         runner_id: runner(attempt),
-        capabilities: None,
+        capabilities: Capabilities::default(),
         lease_id: lease(attempt),
         fencing: true,
         request_key: None,
