@@ -9,6 +9,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::sample::{assert_lost, history, new_job};
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
+use serde_json::json;
 
 on_both_stores! {
     another_boot_id_is_another_process,
@@ -28,6 +29,7 @@ async fn another_boot_id_is_another_process(kind: StoreKind) {
     for job in [&fenced, &unfenced] {
         assert_eq!(api.job(job).await.expect(200)["status"], "Running");
     }
+    new_job(&api).await;
     let registered = api.boot("r", "two").await;
     let position = registered.position();
     assert_eq!(registered.expect(200)["status"], "Online");
@@ -40,7 +42,12 @@ async fn another_boot_id_is_another_process(kind: StoreKind) {
     assert_eq!(api.job(&fenced).await.expect(200)["status"], "Queued");
     assert_eq!(api.job(&unfenced).await.expect(200)["reason"], "runner_lost");
     assert_lost(&api.holding(&claimed), "r", &fenced).await;
-    assert_eq!(api.claim_fencing(&fenced, "r").await.expect(200)["attempt"], 2);
+    let claimed = api.claim_next("r", 30_000).await.expect(200);
+    assert_eq!(
+        (&claimed["job_id"], &claimed["attempt"]),
+        (&json!(fenced), &json!(2)),
+        "before the newer job"
+    );
 }
 
 async fn a_process_is_known_by_its_claim_whatever_came_between(kind: StoreKind) {
