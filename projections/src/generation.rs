@@ -18,6 +18,10 @@ use crate::rows::{Connection, Store, create_indexes};
 /// The version of rows that the fold of no single build has made from the whole log. Nobody waits for them.
 pub(crate) const NO_VERSION: u32 = 0;
 
+/// How long ago a generation may last have been shown to be needed, for its rebuild to count as going on, in
+/// microseconds. That is shown with every batch, and every ten seconds otherwise.
+const GOING_ON_MICROS: i64 = 30_000_000;
+
 const CHECKPOINTS: &str = "create table if not exists checkpoints (
     projection text    not null,
     generation bigint  not null,
@@ -218,4 +222,18 @@ pub(crate) async fn touch(
     let query = Query::new("update checkpoints set updated_at = {now} where state = 'rebuilding' and ")
         .of_generation(checkpoint.projection.name(), checkpoint.generation);
     Ok(connection.execute(&query).await? == 1)
+}
+
+/// The read models that a rebuild, or a verification, by the fold of this build is filling.
+pub(crate) async fn being_filled(connection: &mut Connection<'_>) -> Result<Vec<&'static str>, StoreError> {
+    let query = Query::new(
+        "select projection, version from checkpoints where state = 'rebuilding' and updated_at > {now} - ",
+    )
+    .bind(GOING_ON_MICROS);
+    let filled = connection.query(&query).await?;
+    let is_filled = |projection: &&&dyn AnyProjection| {
+        let own = [Value::from(projection.name()), Value::Integer(i64::from(projection.version()))];
+        filled.iter().any(|row| *row == own)
+    };
+    Ok(ALL.iter().filter(is_filled).map(|projection| projection.name()).collect())
 }
