@@ -50,8 +50,8 @@ const SKIPPED_EVENTS: &str = "create table if not exists skipped_events (
 )";
 
 /// Creates what is missing: the tables of this module, and for each read model a first generation, which is live at
-/// the start of the log. Returns whether another build has made a live one.
-pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<bool, StoreError> {
+/// the start of the log.
+pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
     connection.lock_generations().await?;
     for statement in [CHECKPOINTS, ONE_LIVE, PARKED_STREAMS, SKIPPED_EVENTS] {
         connection.execute(&Query::new(statement)).await?;
@@ -72,7 +72,7 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<bool, Sto
             }
         }
     }
-    Ok(present.iter().any(|c| c.state == State::Live && c.is_foreign()))
+    Ok(())
 }
 
 /// Takes over the live generations of another build, for the leading process. From now on the fold of this
@@ -99,7 +99,9 @@ pub(crate) async fn adopt(store: &Store) -> Result<(), StoreError> {
 /// process that does not lead. Other builds are not affected: whatever they select or insert, they name the columns.
 pub(crate) async fn add_columns(store: &Store) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
-    complete(&mut transaction.connection()).await?;
+    let mut connection = transaction.connection();
+    connection.wait_briefly().await?;
+    complete(&mut connection).await?;
     transaction.commit().await
 }
 
