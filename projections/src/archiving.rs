@@ -16,6 +16,7 @@ use crate::job_logs::{self, JobLogs};
 use crate::projection::AnyProjection;
 use crate::query::Query;
 use crate::read_models::ReadModels;
+use crate::rebuild::RebuildError;
 use crate::rows::Connection;
 
 /// What a release or a purge has come to.
@@ -104,7 +105,11 @@ impl ReadModels {
         transaction.commit().await?;
         if !outdated.is_empty() {
             tracing::info!(projections = ?outdated, "rebuilding read models that had parked or skipped events of a purged job");
-            self.rebuild(&outdated, |_| {}).await?;
+            match self.rebuild(&outdated, |_| {}).await {
+                // A later rebuild leaves out the jobs too.
+                Ok(()) | Err(RebuildError::Superseded) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(Released::Done)
     }

@@ -18,6 +18,10 @@ use crate::rows::{Connection, Store, create_indexes};
 /// The version of rows that the fold of no single build has made from the whole log. Nobody waits for them.
 pub(crate) const NO_VERSION: u32 = 0;
 
+/// How long ago a generation may last have been shown to be needed, for its rebuild to count as going on, in
+/// microseconds. That is shown with every batch, and every ten seconds otherwise.
+const GOING_ON_MICROS: i64 = 30_000_000;
+
 const CHECKPOINTS: &str = "create table if not exists checkpoints (
     projection text    not null,
     generation bigint  not null,
@@ -46,8 +50,8 @@ const SKIPPED_EVENTS: &str = "create table if not exists skipped_events (
 )";
 
 /// Creates what is missing: the tables of this module, and for each read model a first generation, which is live at
-/// the start of the log. Returns whether another build has made a live one.
-pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<bool, StoreError> {
+/// the start of the log.
+pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<(), StoreError> {
     connection.lock_generations().await?;
     for statement in [CHECKPOINTS, ONE_LIVE, PARKED_STREAMS, SKIPPED_EVENTS] {
         connection.execute(&Query::new(statement)).await?;
@@ -68,7 +72,7 @@ pub(crate) async fn prepare(connection: &mut Connection<'_>) -> Result<bool, Sto
             }
         }
     }
-    Ok(present.iter().any(|c| c.state == State::Live && c.is_foreign()))
+    Ok(())
 }
 
 /// Takes over the live generations of another build, for the leading process. From now on the fold of this
@@ -93,7 +97,9 @@ pub(crate) async fn adopt(store: &Store) -> Result<(), StoreError> {
 /// process that does not lead. Other builds are not affected: whatever they select or insert, they name the columns.
 pub(crate) async fn add_columns(store: &Store) -> Result<(), StoreError> {
     let mut transaction = store.begin().await?;
-    complete(&mut transaction.connection()).await?;
+    let mut connection = transaction.connection();
+    connection.wait_briefly().await?;
+    complete(&mut connection).await?;
     transaction.commit().await
 }
 
@@ -214,4 +220,18 @@ pub(crate) async fn touch(
     let query = Query::new("update checkpoints set updated_at = {now} where state = 'rebuilding' and ")
         .of_generation(checkpoint.projection.name(), checkpoint.generation);
     Ok(connection.execute(&query).await? == 1)
+}
+
+/// The read models that a rebuild, or a verification, by the fold of this build is filling.
+pub(crate) async fn being_filled(connection: &mut Connection<'_>) -> Result<Vec<&'static str>, StoreError> {
+    let query = Query::new(
+        "select projection, version from checkpoints where state = 'rebuilding' and updated_at > {now} - ",
+    )
+    .bind(GOING_ON_MICROS);
+    let filled = connection.query(&query).await?;
+    let is_filled = |projection: &&&dyn AnyProjection| {
+        let own = [Value::from(projection.name()), Value::Integer(i64::from(projection.version()))];
+        filled.iter().any(|row| *row == own)
+    };
+    Ok(ALL.iter().filter(is_filled).map(|projection| projection.name()).collect())
 }

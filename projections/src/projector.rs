@@ -6,6 +6,7 @@
 //! itself, and joins them. Nothing stops the loop: an event that cannot be applied parks its stream, and if the
 //! database does not answer, the loop tries again.
 
+mod completed;
 mod steps;
 mod storing;
 

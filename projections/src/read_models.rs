@@ -81,15 +81,8 @@ impl ReadModels {
     pub async fn open(database: Database, log: Arc<dyn EventLog>) -> Result<Self, StoreError> {
         let store = Store::new(database);
         let mut transaction = store.begin().await?;
-        let has_foreign = generation::prepare(&mut transaction.connection()).await?;
+        generation::prepare(&mut transaction.connection()).await?;
         transaction.commit().await?;
-        if has_foreign && let Err(error) = generation::add_columns(&store).await {
-            // A backup may hold a lock. The process serves what it can; once it leads, it tries again.
-            tracing::warn!(
-                error = &*error,
-                "read models of another build lack columns, which cannot be added yet"
-            );
-        }
         let leading = watch::Sender::new(!store.is_shared());
         let read_models = Self {
             inner: Arc::new(Inner {
@@ -156,15 +149,15 @@ impl ReadModels {
         self.inner.wanted.notify_one();
     }
 
-    /// Reads from the database which generations are live and how far they are, and publishes that.
-    pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+    /// Reads from the database which generations are live and how far they are, and publishes and returns that.
+    pub(crate) async fn refresh(&self) -> Result<Vec<Checkpoint>, StoreError> {
         let mut reader = self.inner.store.reader().await?;
         loop {
             let published = self.live().published;
             let mut live = checkpoint::load(&mut reader.connection()).await?;
             live.retain(|checkpoint| checkpoint.state == State::Live);
             if self.publish_if(&live, |live| live.published == published) {
-                return Ok(());
+                return Ok(live);
             }
         }
     }

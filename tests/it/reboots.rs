@@ -29,6 +29,7 @@ async fn another_boot_id_is_another_process(kind: StoreKind) {
     for job in [&fenced, &unfenced] {
         assert_eq!(api.job(job).await.expect(200)["status"], "Running");
     }
+    new_job(&api).await;
     let registered = api.boot("r", "two").await;
     let position = registered.position();
     assert_eq!(registered.expect(200)["status"], "Online");
@@ -44,7 +45,12 @@ async fn another_boot_id_is_another_process(kind: StoreKind) {
     let told = api.append_logs(&unfenced, &json!([entry("late")])).await;
     assert_eq!((told.status, told.header("rivet-cancel")), (201, Some(&*unfenced)));
     assert_lost(&api.holding(&claimed), "r", &fenced).await;
-    assert_eq!(api.claim_fencing(&fenced, "r").await.expect(200)["attempt"], 2);
+    let claimed = api.claim_next("r", 30_000).await.expect(200);
+    assert_eq!(
+        (&claimed["job_id"], &claimed["attempt"]),
+        (&json!(fenced), &json!(2)),
+        "before the newer job"
+    );
 }
 
 async fn a_process_is_known_by_its_claim_whatever_came_between(kind: StoreKind) {

@@ -25,6 +25,8 @@ on_both_stores! {
     a_rebuild_that_has_begun_is_shown_until_it_is_live,
     a_rebuild_that_a_later_one_overtook_changes_nothing,
     a_rebuild_that_was_taken_for_dead_harms_no_later_one,
+    what_somebody_rebuilds_is_not_rebuilt_twice,
+    a_process_that_stops_leaves_no_unfinished_rebuild,
     two_projectors_do_no_harm,
     a_process_that_dies_is_succeeded,
 }
@@ -143,6 +145,49 @@ async fn a_rebuild_that_was_taken_for_dead_harms_no_later_one(kind: StoreKind) {
     process.caught_up().await;
     running.stop().await;
     assert_proven(&process).await;
+}
+
+/// As after a purge or a skip.
+async fn what_somebody_rebuilds_is_not_rebuilt_twice(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
+    process.append_all(&streams(27, 20), 3).await;
+    store.execute("update checkpoints set version = 0 where projection in ('jobs', 'pipelines')").await;
+    let mut begun = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
+    let running = process.start();
+    let versions = async |name: &str| -> Vec<u32> {
+        process.status().await.iter().filter(|status| status.name == name).map(|s| s.version).collect()
+    };
+    eventually("the other one to be rebuilt", async || (versions("pipelines").await != [0]).then_some(()))
+        .await;
+    assert_eq!(versions("jobs").await.len(), 2);
+    begun.finish(|_| {}).await.unwrap();
+
+    running.stop().await;
+    store.execute("update checkpoints set version = 0 where projection = 'jobs' and state = 'live'").await;
+    let abandoned = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
+    let running = process.start();
+    // Nothing has been heard of it for long enough.
+    store.execute("update checkpoints set updated_at = 0 where state = 'rebuilding'").await;
+    eventually("it to be rebuilt by somebody else", async || {
+        (!versions("jobs").await.contains(&0)).then_some(())
+    })
+    .await;
+    running.stop().await;
+    abandoned.give_up().await;
+    assert_proven(&process).await;
+}
+
+async fn a_process_that_stops_leaves_no_unfinished_rebuild(kind: StoreKind) {
+    let (store, process) = Process::of(kind).await;
+    process.append_all(&streams(28, 400), 3).await;
+    store.execute("update checkpoints set version = 0 where projection = 'jobs'").await;
+    let running = process.start();
+    eventually("the rebuild to begin", async || {
+        process.status().await.iter().any(|s| s.name == "jobs" && s.version > 0).then_some(())
+    })
+    .await;
+    running.stop().await;
+    assert!(process.status().await.iter().all(|status| status.state == "live"));
 }
 
 async fn a_rebuild_by_another_process_is_noticed(kind: StoreKind) {

@@ -21,7 +21,7 @@ pub(crate) struct JobQueue;
 
 impl Projection for JobQueue {
     const NAME: &'static str = "job_queue";
-    const VERSION: u32 = 4;
+    const VERSION: u32 = 5;
     const STREAMS: &'static [StreamType] = &[StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[
@@ -111,7 +111,7 @@ fn waiting(job: QueuedJob, queued_at: DateTime<Utc>) -> QueuedJob {
     let head_start = PRIORITY_STEP * i32::from(job.priority);
     QueuedJob {
         queued_at: Some(queued_at),
-        claim_order: Some((queued_at - head_start).timestamp_micros()),
+        claim_order: Some((job.requested_at - head_start).timestamp_micros()),
         demands_key: Some(indexable(&job.demands.join(SEPARATOR))),
         ..job
     }

@@ -1,9 +1,10 @@
 //! The queue: which jobs may be claimed next, and by whom.
 //!
-//! **Claim order.** A job is sorted by its `queued_at`, minus one `PRIORITY_STEP` for each level of its priority. So
-//! a job of the next higher level overtakes those that were queued up to one step before it, and no others. A higher
-//! priority goes first, within one priority the oldest goes first, and no job waits for ever. The claim order is one
-//! number that never changes while the job waits, so that an index holds the queue in order.
+//! **Claim order.** A job is sorted by the time of its launch, minus one `PRIORITY_STEP` for each level of its priority.
+//! So a job of the next higher level overtakes those that were launched up to one step before it, and no others. A
+//! higher priority goes first, within one priority the oldest goes first, and no job waits for ever. A job that is
+//! queued again has the place that it had, before the younger ones. The claim order is one number that never changes,
+//! so that an index holds the queue in order.
 
 mod candidates;
 mod fold;

@@ -43,10 +43,11 @@ fn a_held_job_is_not_offered_and_is_remembered() {
 #[test]
 fn a_requeued_job_waits_again_with_what_it_was_launched_with() {
     let s = Scene::new(1);
+    let launched = queued([s.launch(0)]).unwrap();
     let job = queued([s.launch(0), s.claim(1, 5), s.requeue(1, 60, 62)]).unwrap();
     assert_eq!((job.queued_at, job.due_at, job.needs_fencing), (Some(at(60)), at(62), true));
     assert_eq!((job.requested_at, job.demands.len(), job.attempt), (at(0), 2, 1));
-    assert!(job.claim_order.is_some() && job.demands_key.is_some());
+    assert_eq!((job.claim_order, job.demands_key), (launched.claim_order, launched.demands_key));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use rivet_events::log::StoreError;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::completed::Completed;
 use super::storing::Storing;
 use crate::batch::{self, Batch};
 use crate::checkpoint::{self, Generation};
@@ -55,6 +56,7 @@ pub(super) struct Projector<'a> {
     since: Option<Instant>,
     pub(super) storing: Storing,
     housekeeping: Instant,
+    completed: Completed,
 }
 
 impl<'a> Projector<'a> {
@@ -66,6 +68,7 @@ impl<'a> Projector<'a> {
             since: None,
             storing: Storing::default(),
             housekeeping: Instant::now(),
+            completed: Completed::default(),
         }
     }
 
@@ -232,7 +235,8 @@ impl<'a> Projector<'a> {
     /// Reads how far the process that projects has come, and asks it to store what a request here waits for.
     pub(super) async fn follow(&mut self) -> Result<Remaining, StoreError> {
         self.forget().await;
-        self.read_models.refresh().await?;
+        let live = self.read_models.refresh().await?;
+        self.completed.extend_to(&live, &self.read_models.inner.store).await;
         if !self.read_models.is_awaited_after(self.read_models.position()) {
             return Ok(Remaining::Idle(FOLLOW_IDLE));
         }

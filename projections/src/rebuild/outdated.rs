@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use rivet_events::log::StoreError;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::{RETRY, RebuildError};
 use crate::checkpoint::Generation;
+use crate::generation;
 use crate::leadership::Leadership;
 use crate::read_models::ReadModels;
 
@@ -19,41 +21,65 @@ impl ReadModels {
     pub(crate) async fn keep_rebuilt(&self, shutdown: CancellationToken) {
         let mut leadership = Leadership::new(self, shutdown);
         while leadership.wait_until_leading().await {
-            // Also if another process leads meanwhile: a rebuild that is dropped leaves its generations for a while, and
-            // until they are removed nothing is archived.
-            match leadership.until_shutdown(self.rebuild_outdated()).await {
-                // A rebuild that somebody else has to do, after a skip or a purge, may fail, or end with its process.
-                Some(Ok(())) => leadership.run_while_leading(sleep(CHECK_EVERY)).await,
-                Some(Err(error)) => {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a read model is outdated and cannot be rebuilt yet"
-                    );
-                    leadership.until_shutdown(sleep(RETRY)).await;
-                }
-                None => return,
-            }
+            let rebuilt = self.rebuild_outdated(&leadership).await;
+            let pause = rebuilt.unwrap_or_else(|error| {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a read model is outdated and cannot be rebuilt yet"
+                );
+                RETRY
+            });
+            leadership.run_while_leading(sleep(pause)).await;
         }
     }
 
-    async fn rebuild_outdated(&self) -> Result<(), RebuildError> {
+    /// Returns how long to wait before the next look.
+    async fn rebuild_outdated(&self, leadership: &Leadership) -> Result<Duration, RebuildError> {
+        let Some(looked) = leadership.until_shutdown(self.outdated()).await else { return Ok(RETRY) };
+        let (outdated, pause) = looked?;
+        if outdated.is_empty() {
+            return Ok(pause);
+        }
+        tracing::info!(projections = ?outdated, "rebuilding outdated read models");
+        let mut rebuild = self.begin_rebuild(&outdated).await?;
+        // Only once: before another try, somebody else may lead. But also if somebody else leads meanwhile.
+        match leadership.until_shutdown(rebuild.try_finish(&|_| {})).await {
+            Some(finished) => {
+                finished?;
+                tracing::info!(projections = ?outdated, "outdated read models are rebuilt");
+            }
+            // Until its generations are removed, nothing is archived.
+            None => rebuild.give_up().await,
+        }
+        Ok(pause)
+    }
+
+    /// The outdated read models that nobody else rebuilds, and how long to wait before the next look: a rebuild by
+    /// somebody else, after a skip or a purge for example, may fail, or end with its process.
+    async fn outdated(&self) -> Result<(Vec<&'static str>, Duration), RebuildError> {
+        // Before the live ones: a rebuild may be done in between.
+        let filled = self.inner.store.limited(self.being_filled()).await?;
         // The checkpoints are read before the head: the log may grow in between, and the read models with it.
         let live = self.inner.store.limited(self.refresh_generations()).await?;
         let head = self.inner.log.head().await?;
-        let mut outdated: Vec<&str> = Vec::new();
+        let (mut outdated, mut pause) = (Vec::new(), CHECK_EVERY);
         for Generation { checkpoint: live, skipped, .. } in &live {
-            let is_skip_missing = *skipped != self.skipped(live.projection.name()).await?;
-            if live.is_foreign() || live.position > head || is_skip_missing {
-                outdated.push(live.projection.name());
+            let name = live.projection.name();
+            let is_skip_missing = *skipped != self.skipped(name).await?;
+            if !(live.is_foreign() || live.position > head || is_skip_missing) {
+                continue;
+            }
+            if filled.contains(&name) {
+                pause = RETRY;
+            } else {
+                outdated.push(name);
             }
         }
-        if outdated.is_empty() {
-            return Ok(());
-        }
-        tracing::info!(projections = ?outdated, "rebuilding outdated read models");
-        // Only once: before another try, somebody else may lead.
-        self.begin_rebuild(&outdated).await?.try_finish(&|_| {}).await?;
-        tracing::info!(projections = ?outdated, "outdated read models are rebuilt");
-        Ok(())
+        Ok((outdated, pause))
+    }
+
+    async fn being_filled(&self) -> Result<Vec<&'static str>, StoreError> {
+        let mut reader = self.inner.store.reader().await?;
+        generation::being_filled(&mut reader.connection()).await
     }
 }

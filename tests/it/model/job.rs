@@ -19,7 +19,7 @@ pub(super) struct Job {
     pub(super) id: String,
     pub(super) pipeline: usize,
     pub(super) max_retries: usize,
-    pub(super) queued_at: u32,
+    pub(super) launched_at: u32,
     pub(super) due_at: u32,
     pub(super) attempts: u64,
     pub(super) state: State,
@@ -71,7 +71,7 @@ impl Job {
             pipeline,
             // Pipeline number n has `max_retries` n.
             max_retries: pipeline,
-            queued_at: now,
+            launched_at: now,
             due_at: now,
             attempts: 0,
             state: State::Queued,
@@ -147,7 +147,7 @@ impl Job {
         self.last = Some(Last { lease: holder.lease, fencing: holder.fencing, report });
         if goes_on {
             self.retries += 1;
-            (self.queued_at, self.due_at) = (now, now + 1);
+            self.due_at = now + 1;
         } else {
             let was_to_stop = holder.cancel.is_some();
             let status = if was_to_stop { "Cancelled" } else { status };

@@ -111,12 +111,12 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The job that was queued first, of those that are due.
+    /// The job that was launched first, of those that are due.
     async fn claim_next(&mut self, runner: usize) -> Result<(), String> {
         let name = self.name(runner);
         let answer = self.api.claim_next(&name, 0).await;
         let due = |job: &&mut Job| matches!(job.state, State::Queued) && job.due_at <= self.now;
-        let next = self.jobs.iter_mut().filter(due).min_by_key(|job| (job.queued_at, job.id.clone()));
+        let next = self.jobs.iter_mut().filter(due).min_by_key(|job| (job.launched_at, job.id.clone()));
         let Some(job) = next else { return compare(&answer, Ok(204)) };
         compare(&answer, Ok(200))?;
         equal("next job", &answer.json()["job_id"], &json!(job.id))?;

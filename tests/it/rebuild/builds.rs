@@ -45,8 +45,6 @@ async fn what_an_older_build_has_made_is_outdated_as_soon_as_this_one_folds_into
     store.execute("create view job_queue_g2 as select 1 as one").await;
 
     let process = Process::over(&store).await;
-    // A process that does not lead serves too, and its queries name the column.
-    store.execute("select needs_fencing from job_queue_g1").await;
     let running = process.start();
     process.append_all(&streams(42, 20), 1).await;
     process.caught_up().await;

@@ -1,6 +1,8 @@
 //! What only PostgreSQL has: other processes, connections that are lost, and locks.
 
+use chrono::DateTime;
 use rivet_events::database::Database;
+use rivet_projections::job_queue;
 use rivet_tests::history::streams;
 use rivet_tests::process::{LONG, Process, assert_proven};
 use rivet_tests::store::StoreKind;
@@ -67,6 +69,48 @@ async fn a_read_model_that_a_newer_build_fills_takes_nobody_the_lease() {
         .await;
     }
     assert_eq!((lease().await.0, *process.read_models.leading().borrow()), (owner, true));
+    running.stop().await;
+}
+
+/// Its queries name them, and the leader, of another build, adds none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_follows_another_build_adds_missing_columns_as_soon_as_it_can() {
+    let (store, process) = Process::of(StoreKind::Postgres).await;
+    store
+        .execute(
+            "update checkpoints set version = 99 where projection = 'job_queue';
+             insert into projector_lease values ('projector', 'another build', 1, 4000000000000000);
+             alter table job_queue_g1 drop column needs_fencing",
+        )
+        .await;
+    let Database::Postgres(postgres) = &process.database else { unreachable!() };
+    let mut backup = postgres.pool.begin().await.unwrap();
+    backup.execute("lock table job_queue_g1 in access share mode").await.unwrap();
+    let running = process.start();
+    let is_there = async |query: &str| -> Option<()> {
+        let found: bool = sqlx::query_scalar(query).fetch_one(&postgres.pool).await.unwrap();
+        found.then_some(())
+    };
+    let waits =
+        "select exists (select from pg_locks where relation = 'job_queue_g1'::regclass and not granted)";
+    eventually("it to wait for the lock", async || is_there(waits).await).await;
+    backup.rollback().await.unwrap();
+    let serves = async || {
+        let candidates =
+            job_queue::candidates(&process.read_models, None, false, DateTime::UNIX_EPOCH, 1).await;
+        candidates.ok()
+    };
+    eventually("its queries to be answered", serves).await;
+
+    // What the other build rebuilds lacks the column again.
+    store
+        .execute(
+            "alter table job_queue_g1 rename to job_queue_g2;
+             alter table job_queue_g2 drop column needs_fencing;
+             update checkpoints set generation = 2 where projection = 'job_queue'",
+        )
+        .await;
+    eventually("its queries to be answered again", serves).await;
     running.stop().await;
 }
 
