@@ -25,6 +25,7 @@ on_both_stores! {
     a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded,
     a_webhook_is_deleted_though_its_secret_cannot_be_yet,
     a_holder_whose_reports_cannot_be_recorded_keeps_its_job,
+    nobody_is_told_of_no_job_while_the_queue_cannot_be_read,
 }
 
 async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
@@ -120,6 +121,18 @@ async fn a_holder_whose_reports_cannot_be_recorded_keeps_its_job(kind: StoreKind
         let job = api.job(job).await.expect(200);
         assert_eq!((&job["status"], &job["attempt"]), (&json!("Succeeded"), &json!(1)));
     }
+}
+
+async fn nobody_is_told_of_no_job_while_the_queue_cannot_be_read(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.claim_next("r", 0).await.expect(204);
+    app.store.execute("alter table job_queue_g1 rename to elsewhere").await;
+    for wait_ms in [0, 50] {
+        api.claim_next("r", wait_ms).await.expect_refusal(503, "unavailable");
+    }
+    app.store.execute("alter table elsewhere rename to job_queue_g1").await;
+    api.claim_next("r", 0).await.expect(204);
 }
 
 /// Makes the database refuse such writes of such rows.
