@@ -138,10 +138,10 @@ impl Processes {
         let grace_is_over = has_passed(self.config.leases.startup_grace(), since, now);
         // First, so that they are read in every sweep that gets as far as the store.
         let contacts = self.contacts(now, since).await?;
-        deleted_pipelines::reconcile(self, now).await?;
         superseded::reconcile(self, now).await?;
         deadlines::reconcile_queued(self, now).await?;
         self.sweep_running(&contacts, grace_is_over).await?;
+        deleted_pipelines::reconcile(self, now).await?;
         // Later, and not with a later last contact as elsewhere: the event tells when the runner was last seen.
         let offline_after = self.config.leases.runner_offline_after;
         if grace_is_over && contacts.listening_since.is_none_or(|since| has_passed(offline_after, since, now))

@@ -72,24 +72,6 @@ pub async fn ahead_of(read_models: &ReadModels, job: &QueuedJob) -> Result<u64, 
     read_models.count::<JobQueue>(&query).await
 }
 
-/// Every pipeline that has a waiting job. The query jumps from one pipeline to the next in the index.
-pub async fn pipelines(read_models: &ReadModels) -> Result<Vec<PipelineId>, QueryError> {
-    let query = Query::new(
-        "with recursive distinct_pipelines(pipeline_id) as (
-             select min(pipeline_id) from {rows} where claim_order is not null
-             union all
-             select (select min(pipeline_id) from {rows}
-                     where pipeline_id > distinct_pipelines.pipeline_id and claim_order is not null)
-             from distinct_pipelines
-             where pipeline_id is not null
-         )
-         select pipeline_id from distinct_pipelines where pipeline_id is not null",
-    );
-    let rows = read_models.values::<JobQueue>(&query).await?;
-    let ids = rows.into_iter().filter_map(|row| row.into_iter().next()?.into_text()?.parse().ok());
-    Ok(ids.collect())
-}
-
 /// The waiting jobs of a pipeline, in claim order, from the one that follows `after`.
 pub async fn of_pipeline(
     read_models: &ReadModels,
