@@ -32,7 +32,7 @@ use crate::http::{self, AppState, Parts, RunnerContacts};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
 use crate::processes::Processes;
-use crate::server::{self, ServerLimits};
+use crate::server::{self, Connections, ServerLimits};
 use crate::webhooks::{self, Webhooks};
 
 /// Pipeline definitions that are evaluated at the same time; each takes a child process.
@@ -111,6 +111,7 @@ impl App {
             dispatcher: Arc::new(Dispatcher::default()),
             feed: Feed::new(log.clone()),
             deliveries: Deliveries::new(&database),
+            connections: Arc::new(Connections::new(config.load.max_connections)),
             clock,
             config: Arc::new(config),
             tasks,
@@ -132,12 +133,9 @@ impl App {
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
         let Self { mut parts, database, log } = self;
         let config = parts.config.clone();
-        let limits = ServerLimits {
-            max_connections: config.load.max_connections,
-            drain_timeout: config.load.drain_timeout,
-            ..ServerLimits::default()
-        };
+        let limits = ServerLimits { drain_timeout: config.load.drain_timeout, ..ServerLimits::default() };
         parts.draining = shutdown.clone();
+        let connections = parts.connections.clone();
         let state = AppState::new(parts);
         // Cancelled only after the last request: requests that finish during the drain still read their own writes.
         let drained = CancellationToken::new();
@@ -150,7 +148,7 @@ impl App {
             tokio::time::sleep(config.load.drain_delay).await;
             stopping.cancel();
         });
-        server::serve(listener, http::router(state), stop, limits).await;
+        server::serve(listener, http::router(state), stop, limits, connections).await;
         log.close().await;
         drained.cancel();
         workers.close();
@@ -201,6 +199,7 @@ fn spawn_workers(
         liveness: state.liveness.clone(),
         contacts,
         deliveries: state.deliveries.clone(),
+        connections: state.connections.clone(),
         clock: state.clock.clone(),
         config: state.config.clone(),
     };

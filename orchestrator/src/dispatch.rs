@@ -64,6 +64,11 @@ enum Reason {
     Arrival,
 }
 
+/// The time of a claim was up, and whether there is a job for it is not known.
+#[derive(Debug, thiserror::Error)]
+#[error("the queue cannot be read")]
+pub(crate) struct QueueUnreadable;
+
 /// A place in the line. Its owner keeps it from one offer to the next, so that a claim that loses waits on in front.
 #[derive(Debug)]
 pub(crate) struct Place<'a> {
@@ -113,7 +118,7 @@ impl Dispatcher {
                     Ok(false) => break,
                     Err(error) => {
                         tracing::warn!(error = %chain(&error), "the queue cannot be read");
-                        self.line().places.retain(|_, waiting| !waiting.is_last_query);
+                        self.line().query_failed();
                         break;
                     }
                 }
@@ -184,11 +189,14 @@ impl Place<'_> {
     /// Enters the line, and waits in it for a job that this runner should try to claim. `capabilities` are what it can
     /// do until it registers again. `None` if there was no job until `deadline`; however soon that is, the queue is
     /// queried once. Dropping the future gives up an offer that is on its way, but not the place.
+    ///
+    /// # Errors
+    /// The last query of the queue failed.
     pub(crate) fn next_offer(
         &self,
         capabilities: Capabilities,
         deadline: tokio::time::Instant,
-    ) -> impl Future<Output = Option<Reservation>> {
+    ) -> impl Future<Output = Result<Option<Reservation>, QueueUnreadable>> {
         let (offer, mut offered) = oneshot::channel();
         let (runner_id, capabilities) = (self.runner_id.clone(), Arc::new(capabilities));
         let waiting = Waiting { runner_id, capabilities, offer, is_last_query: false };
@@ -199,11 +207,15 @@ impl Place<'_> {
         }
         self.dispatcher.arrived.notify_one();
         async move {
-            if let Ok(offer) = tokio::time::timeout_at(deadline, &mut offered).await {
-                return offer.ok();
-            }
-            self.deadline_passed();
-            offered.await.ok()
+            let offer = match tokio::time::timeout_at(deadline, &mut offered).await {
+                Ok(offer) => offer,
+                Err(_) => {
+                    self.deadline_passed();
+                    offered.await
+                }
+            };
+            // Without an answer: there was no job.
+            offer.ok().transpose()
         }
     }
 

@@ -34,6 +34,7 @@ use crate::clock::Clock;
 use crate::commands::{Commands, NotRecorded};
 use crate::config::Config;
 use crate::liveness::Liveness;
+use crate::server::Connections;
 use crate::telemetry::chain;
 
 /// Rows that one query of a reconciler returns at most.
@@ -47,6 +48,7 @@ pub(crate) struct Processes {
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) contacts: Contacts,
     pub(crate) deliveries: Deliveries,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
 }
@@ -108,6 +110,10 @@ impl Processes {
                 since = now;
             }
             last = now;
+            if self.connections.kept_clients_waiting() {
+                tracing::warn!("all connections are in use: everybody gets the time to speak again");
+                since = now;
+            }
             if let Err(error) = self.sweep(now, since).await {
                 tracing::warn!(error = %chain(&error), "a sweep ended early");
                 if error.may_miss_contacts() {
@@ -133,8 +139,8 @@ impl Processes {
         let grace_is_over = has_passed(self.config.leases.startup_grace(), since, now);
         // First, so that they are read in every sweep that gets as far as the store.
         let contacts = self.contacts(now, since).await?;
-        deleted_pipelines::reconcile(self, now).await?;
         superseded::reconcile(self, now).await?;
+        deleted_pipelines::reconcile(self, now).await?;
         if !grace_is_over {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 //! Each kind of wait for a client has its own timeout, so that slow or silent clients cannot use up the server. Long
 //! polls and event streams, where the client waits for the server, have none but that for taking what is sent.
 
+mod connections;
 mod head_timer;
 
 use std::io;
@@ -14,23 +15,22 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::timeout::RequestBodyTimeout;
 use tracing::{debug, warn};
 
+pub(crate) use connections::Connections;
 use head_timer::HeadTimer;
 
 /// Pause after an accept that failed because a resource ran out, such as file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
-/// Limits on connections, and timeouts for what the server waits for.
+/// Timeouts for what the server waits for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ServerLimits {
-    /// Connections at a time; further ones wait in the listener's backlog.
-    pub(crate) max_connections: usize,
     /// Time for the head of a request, from its first byte (on a new connection: from the accept) to its last.
     pub(crate) head_timeout: Duration,
     /// Keep-alive time between two requests of a connection. Longer than the idle timeouts of clients and load
@@ -53,7 +53,6 @@ pub(crate) struct ServerLimits {
 impl Default for ServerLimits {
     fn default() -> Self {
         Self {
-            max_connections: 10_000,
             head_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_mins(2),
             body_timeout: Duration::from_secs(30),
@@ -64,39 +63,38 @@ impl Default for ServerLimits {
     }
 }
 
-/// Serves until `shutdown`, then lets the requests in flight finish, up to the drain timeout, and cuts off the rest.
+/// Serves until `shutdown`, no more than its limit of connections at a time; further ones wait. Then lets the requests in flight finish, up to the drain timeout, and cuts off the rest.
 /// It does not fail: a failed accept is retried, and a failed connection concerns only its client.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: CancellationToken,
     limits: ServerLimits,
+    connections: Arc<Connections>,
 ) {
-    let connections = TaskTracker::new();
+    let served = TaskTracker::new();
     let drained = CancellationToken::new();
     let server = Server { router, shutdown: shutdown.clone(), drained: drained.clone(), limits };
-    let slots = Arc::new(Semaphore::new(limits.max_connections));
-    while let Some((stream, slot)) = shutdown.run_until_cancelled(accept(&listener, &slots)).await {
-        connections.spawn(server.clone().serve_connection(stream, slot));
+    while let Some((stream, slot)) = shutdown.run_until_cancelled(accept(&listener, &connections)).await {
+        served.spawn(server.clone().serve_connection(stream, slot));
     }
     // Clients in the backlog may have sent their requests already, which would be lost when the listener closes.
-    for (stream, slot) in backlog(listener, &slots) {
-        connections.spawn(server.clone().serve_connection(stream, slot));
+    for (stream, slot) in backlog(listener, &connections) {
+        served.spawn(server.clone().serve_connection(stream, slot));
     }
-    connections.close();
-    if tokio::time::timeout(limits.drain_timeout, connections.wait()).await.is_err() {
-        warn!(connections = connections.len(), "cutting connections that did not finish in time");
+    served.close();
+    if tokio::time::timeout(limits.drain_timeout, served.wait()).await.is_err() {
+        warn!(connections = served.len(), "cutting connections that did not finish in time");
         drained.cancel();
-        connections.wait().await;
+        served.wait().await;
     }
 }
 
-/// Waits for a free slot, then for the next connection.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
-    let slot = Arc::clone(slots).acquire_owned().await.expect("invariant: the semaphore is never closed");
+/// Waits for the next connection, then for a free slot.
+async fn accept(listener: &TcpListener, connections: &Connections) -> (TcpStream, OwnedSemaphorePermit) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, slot),
+            Ok((stream, _)) => return (stream, connections.slot().await),
             Err(error) if concerns_one_connection(&error) => debug!(%error, "a connection was not accepted"),
             Err(error) => {
                 warn!(%error, "cannot accept connections");
@@ -108,10 +106,10 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, O
 
 /// Accepts the connections that are still in the listener's backlog, as far as there are slots for them. Uses the
 /// socket directly, since the runtime may not know yet of the last ones.
-fn backlog(listener: TcpListener, slots: &Arc<Semaphore>) -> Vec<(TcpStream, OwnedSemaphorePermit)> {
+fn backlog(listener: TcpListener, connections: &Connections) -> Vec<(TcpStream, OwnedSemaphorePermit)> {
     let mut waiting = Vec::new();
     let Ok(listener) = listener.into_std() else { return waiting };
-    while let Ok(slot) = Arc::clone(slots).try_acquire_owned()
+    while let Some(slot) = connections.free_slot()
         && let Ok((stream, _)) = listener.accept()
         && stream.set_nonblocking(true).is_ok()
         && let Ok(stream) = TcpStream::from_std(stream)

@@ -1,7 +1,12 @@
 //! What a client can rely on that sends one request after the other over one connection.
 
-use rivet_tests::server::TestApp;
+use std::time::Duration;
+
+use rivet_tests::sample::new_job;
+use rivet_tests::server::{SWEEP_OFTEN, TestApp};
 use rivet_tests::store::StoreKind;
+use rivet_tests::wait::{let_pass, until_job_is};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
@@ -66,4 +71,26 @@ async fn an_answer_before_a_body_that_is_not_asked_for_ends_the_connection() {
     let answer = connection.answer().await;
     assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("connection: close"), "{answer}");
     assert_eq!(connection.0.read(&mut [0; 1]).await.unwrap(), 0);
+}
+
+/// Who holds the job may be among those that wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_lease_expires_while_new_connections_have_to_wait() {
+    let flags = ["--max-connections", "3", "--lease", "4s", SWEEP_OFTEN];
+    let app = TestApp::start_with(StoreKind::Sqlite, &flags).await;
+    let api = app.client();
+    let job = new_job(&api).await;
+    api.claim_fencing(&job, "holder").await.expect(200);
+    let mut others = Vec::new();
+    for _ in 0..3 {
+        let mut connection = Connection::open(&app).await;
+        connection.send("GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        others.push(connection);
+    }
+    // Longer than the startup grace and the lease.
+    let_pass(Duration::from_secs(9)).await;
+    drop(others);
+    let shown = api.job(&job).await.expect(200);
+    assert_eq!((&shown["status"], &shown["attempt"]), (&json!("Running"), &json!(1)));
+    until_job_is(&api, &job, "Queued").await;
 }

@@ -25,6 +25,8 @@ on_both_stores! {
     a_write_counts_though_the_sign_of_life_in_it_cannot_be_recorded,
     a_webhook_is_deleted_though_its_secret_cannot_be_yet,
     a_holder_whose_reports_cannot_be_recorded_keeps_its_job,
+    nobody_is_told_of_no_job_while_the_queue_cannot_be_read,
+    the_queue_of_a_deleted_pipeline_is_cancelled_as_soon_as_it_can_be,
 }
 
 async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
@@ -120,6 +122,30 @@ async fn a_holder_whose_reports_cannot_be_recorded_keeps_its_job(kind: StoreKind
         let job = api.job(job).await.expect(200);
         assert_eq!((&job["status"], &job["attempt"]), (&json!("Succeeded"), &json!(1)));
     }
+}
+
+async fn nobody_is_told_of_no_job_while_the_queue_cannot_be_read(kind: StoreKind) {
+    let app = TestApp::start(kind).await;
+    let api = app.client();
+    api.claim_next("r", 0).await.expect(204);
+    app.store.execute("alter table job_queue_g1 rename to elsewhere").await;
+    for wait_ms in [0, 50] {
+        api.claim_next("r", wait_ms).await.expect_refusal(503, "unavailable");
+    }
+    app.store.execute("alter table elsewhere rename to job_queue_g1").await;
+    api.claim_next("r", 0).await.expect(204);
+}
+
+async fn the_queue_of_a_deleted_pipeline_is_cancelled_as_soon_as_it_can_be(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &[SWEEP_OFTEN]).await;
+    let api = app.client();
+    let pipeline = new_pipeline(&api).await;
+    let job = launched(&api, &pipeline).await;
+    refuse(kind, &app.store, "insert on events", "new.event_type = 'job.cancelled'").await;
+    api.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
+    assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
+    accept_events(kind, &app.store).await;
+    until_job_is(&api, &job, "Cancelled").await;
 }
 
 /// Makes the database refuse such writes of such rows.

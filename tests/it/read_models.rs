@@ -106,6 +106,12 @@ async fn a_row_is_found_as_it_was_told(kind: StoreKind) {
         assert!(pipelines::find(read_models, *id).await.unwrap().unwrap().deleted_at.is_some());
     }
 
+    let waiting = all.iter().filter(|job| job.status == JobStatus::Queued).map(|job| job.pipeline_id);
+    let orphaned: HashSet<PipelineId> = waiting.filter(|id| !shown.contains(id)).collect();
+    let found = pipeline_activity::deleted_with_waiting(read_models).await.unwrap();
+    assert!(!found.is_empty());
+    assert_eq!(HashSet::from_iter(found), orphaned);
+
     for activity in pipeline_activity::list(read_models, 100).await.unwrap() {
         let count = |status| {
             let is_one = |job: &&Job| job.pipeline_id == activity.pipeline_id && job.status == status;

@@ -153,13 +153,10 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
     Err(if may_pass(status, &body) { Failure::Passing(error) } else { Failure::Final(error) })
 }
 
-/// Whether a refusal may pass. A proxy in front of a restarting server answers 404 or 405, too, but without a `code`.
+/// Whether a refusal may pass.
 fn may_pass(status: StatusCode, body: &[u8]) -> bool {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
-    let code = problem["code"].as_str();
-    let is_of_server =
-        code.is_some() && matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
-    !is_of_server && Verdict::of(status.as_u16(), code) == Verdict::TryAgain
+    Verdict::of(status.as_u16(), problem["code"].as_str()) == Verdict::TryAgain
 }
 
 async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {

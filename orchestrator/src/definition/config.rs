@@ -13,6 +13,8 @@ pub const MAX_TIMEOUT_SECONDS: u64 = 24 * 60 * 60;
 pub const MAX_PRIORITY: u8 = 9;
 /// Longest name of a concurrency group, in bytes.
 pub const MAX_GROUP_BYTES: usize = 255;
+/// The highest limit of a concurrency group: a claim of a job of a group takes the longer, the more places it has.
+const MAX_CONCURRENCY_LIMIT: u32 = 10_000;
 
 /// The fields of a [`PipelineConfig`] that a request or a definition sets; an absent one means "not said".
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -32,7 +34,7 @@ pub struct PartialConfig {
     #[schema(min_length = 1, max_length = 255)]
     pub concurrency_group: Option<String>,
     /// The limit of the group; 1 where absent.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 10_000)]
     pub concurrency_limit: Option<u32>,
     /// What a new job does when its group is full.
     pub concurrency_policy: Option<ConcurrencyPolicy>,
@@ -64,8 +66,8 @@ impl PartialConfig {
         {
             return refuse("concurrency_group", format!("must be 1 to {MAX_GROUP_BYTES} bytes long"));
         }
-        if self.concurrency_limit == Some(0) {
-            return refuse("concurrency_limit", "must be at least 1".to_owned());
+        if self.concurrency_limit.is_some_and(|limit| !(1..=MAX_CONCURRENCY_LIMIT).contains(&limit)) {
+            return refuse("concurrency_limit", format!("must be from 1 to {MAX_CONCURRENCY_LIMIT}"));
         }
         // What no environment can have.
         let is_no_name = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
@@ -146,10 +148,11 @@ mod tests {
         assert_eq!(with_timeout(MAX_TIMEOUT_SECONDS + 1), Err("timeout_seconds"));
         assert_eq!(with_timeout(0), Err("timeout_seconds"));
         assert_eq!(field(PartialConfig { priority: Some(10), ..Default::default() }), Err("priority"));
-        assert_eq!(
-            field(PartialConfig { concurrency_limit: Some(0), ..Default::default() }),
-            Err("concurrency_limit")
-        );
+        let with_limit =
+            |limit| field(PartialConfig { concurrency_limit: Some(limit), ..Default::default() });
+        assert_eq!(with_limit(0), Err("concurrency_limit"));
+        assert_eq!(with_limit(MAX_CONCURRENCY_LIMIT), Ok(()));
+        assert_eq!(with_limit(MAX_CONCURRENCY_LIMIT + 1), Err("concurrency_limit"));
         let with_variable = |name: &str| {
             let env_vars = Some(BTreeMap::from([(name.to_owned(), "1".to_owned())]));
             field(PartialConfig { env_vars, ..Default::default() })

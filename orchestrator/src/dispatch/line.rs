@@ -7,6 +7,7 @@ use rivet_events::id::RunnerId;
 use rivet_events::runner::Capabilities;
 use tokio::sync::oneshot;
 
+use super::QueueUnreadable;
 use super::offers::{Offers, Places, Queried};
 use super::reservations::{Reservation, Reservations};
 
@@ -23,7 +24,7 @@ pub(super) struct Line {
 pub(super) struct Waiting {
     pub(super) runner_id: RunnerId,
     pub(super) capabilities: Arc<Capabilities>,
-    pub(super) offer: oneshot::Sender<Reservation>,
+    pub(super) offer: oneshot::Sender<Result<Reservation, QueueUnreadable>>,
     /// Whether its deadline has passed: it leaves the line after one more query that has nothing for it.
     pub(super) is_last_query: bool,
 }
@@ -49,7 +50,7 @@ impl Line {
             if let Some(offer) = offers.take(queried.queue, reservations) {
                 let Some(waiting) = self.remove(queried.place) else { continue };
                 // Where the claim has gone away, the reservation is dropped, and the job is there for the next.
-                drop(waiting.offer.send(reservations.reserve(offer)));
+                drop(waiting.offer.send(Ok(reservations.reserve(offer))));
             } else if offers.may_have_more(queried.queue) {
                 may_get_more = true;
             } else {
@@ -70,6 +71,15 @@ impl Line {
         }
     }
 
+    /// Notes that what the queue has for anybody is not known any more. Those whose deadline has passed are told so, and
+    /// leave the line.
+    pub(super) fn query_failed(&mut self) {
+        for (_, waiting) in self.places.extract_if(.., |_, waiting| waiting.is_last_query) {
+            drop(waiting.offer.send(Err(QueueUnreadable)));
+        }
+        self.arrivals = self.places.keys().copied().collect();
+    }
+
     /// Whether somebody waits at this place, and the runner has not registered again since the query, which otherwise
     /// says nothing about it.
     fn is_as_queried(&self, Queried { place, capabilities, .. }: &Queried) -> bool {
@@ -86,8 +96,10 @@ impl Line {
 mod tests {
     use super::*;
 
+    type Receiver = oneshot::Receiver<Result<Reservation, QueueUnreadable>>;
+
     /// A line in which each place waits for the queue of this number, with the receivers of its offers.
-    fn line(places: &[(u64, usize)]) -> (Line, Vec<Queried>, Vec<oneshot::Receiver<Reservation>>) {
+    fn line(places: &[(u64, usize)]) -> (Line, Vec<Queried>, Vec<Receiver>) {
         let (mut line, mut queried, mut receivers) = (Line::default(), Vec::new(), Vec::new());
         for (place, queue) in places.iter().copied() {
             let (offer, receiver) = oneshot::channel();
@@ -119,6 +131,17 @@ mod tests {
         let (mut line, queried, _receivers) = line(&[(1, 0)]);
         assert!(!line.hand_out(&mut Offers::of(queried, &[(0, true)]), &Arc::default()));
         assert!(left(&line).is_empty());
+    }
+
+    #[test]
+    fn a_query_that_fails_ends_no_wait_that_is_not_over() {
+        let (mut line, queried, mut receivers) = line(&[(1, 0), (2, 0)]);
+        line.places.get_mut(&2).unwrap().is_last_query = false;
+        line.nothing_for(&queried[1]);
+        line.query_failed();
+        assert!(matches!(receivers[0].try_recv(), Ok(Err(QueueUnreadable))));
+        assert!(matches!(receivers[1].try_recv(), Err(oneshot::error::TryRecvError::Empty)));
+        assert!(line.arrivals.iter().eq([&2]), "it has to be queried again before it is told of no job");
     }
 
     #[test]

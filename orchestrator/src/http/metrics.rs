@@ -15,6 +15,7 @@ use crate::metrics::{CONTENT_TYPE, scrape};
 pub(super) async fn metrics(State(state): State<AppState>) -> impl IntoResponse {
     let head = *state.commands.log().watch().borrow();
     let waiting = state.dispatcher.waiting();
-    let text = scrape(&state.metrics, &state.read_models, head, waiting, state.clock.now()).await;
+    let now = state.clock.now();
+    let text = scrape(&state.metrics, &state.read_models, head, waiting, &state.connections, now).await;
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text)
 }

@@ -26,6 +26,7 @@ use crate::domain::pipeline::PipelineError;
 use crate::feed::Feed;
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
+use crate::server::Connections;
 
 /// The state that handlers share. Clones share it too, and are cheap: every layer makes one for every request.
 #[derive(Clone)]
@@ -56,6 +57,7 @@ pub(crate) struct Parts {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) feed: Feed,
     pub(crate) deliveries: Deliveries,
+    pub(crate) connections: Arc<Connections>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     /// Work that outlives its request; shutdown waits for it.

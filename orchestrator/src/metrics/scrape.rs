@@ -15,6 +15,7 @@ use rivet_projections::{QueryError, ReadModels};
 
 use super::registry::Registry;
 use super::{Metrics, process};
+use crate::server::Connections;
 use crate::telemetry::chain;
 
 /// Longest wait for the database: well below the ten seconds after which Prometheus gives up a scrape.
@@ -41,6 +42,7 @@ pub(crate) async fn scrape(
     read_models: &ReadModels,
     head: Position,
     waiting_claims: usize,
+    connections: &Connections,
     now: DateTime<Utc>,
 ) -> String {
     let states = Registry::default();
@@ -50,6 +52,10 @@ pub(crate) async fn scrape(
             "Claims that wait in line in this process until there is a job for them.",
         )
         .set(signed(waiting_claims as u64));
+    states.gauge("rivet_connections", "Connections that are served.").set(signed(connections.open() as u64));
+    states
+        .gauge("rivet_max_connections", "How many connections may be served at a time.")
+        .set(signed(connections.limit() as u64));
     process::measure(&states, metrics.started_at);
     states
         .gauge("rivet_log_head_position", "The highest position of the log that this process knows of.")

@@ -10,7 +10,7 @@ use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use rivet_events::id::{CommandId, JobId, LeaseId};
 use rivet_events::job_log::LogEntry;
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::execution::{Completion, JobExecution};
 use super::held_jobs::HeldJobs;
@@ -28,7 +28,6 @@ pub(super) struct Client {
     server: Url,
     runner_id: String,
     held_jobs: HeldJobs,
-    retry_for: Duration,
 }
 
 /// An answer whose body has been read.
@@ -50,9 +49,6 @@ pub(super) enum WriteError {
     /// The server refused it for good.
     #[error("the server refused: {}", .0.explanation())]
     Refused(Reply),
-    /// No final answer within the time for retries.
-    #[error("gave up after {0:?}: {1}")]
-    GaveUp(Duration, String),
 }
 
 /// The answer to a next-claim.
@@ -92,19 +88,14 @@ impl Reply {
 }
 
 impl Client {
-    /// A client of `server` that acts as `runner_id` and retries a write for `retry_for`.
-    pub(super) fn new(
-        server: Url,
-        runner_id: String,
-        held_jobs: HeldJobs,
-        retry_for: Duration,
-    ) -> anyhow::Result<Self> {
+    /// A client of `server` that acts as `runner_id`.
+    pub(super) fn new(server: Url, runner_id: String, held_jobs: HeldJobs) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .user_agent(concat!("rivet-runner/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("the HTTP client cannot be built")?;
-        Ok(Self { http, server, runner_id, held_jobs, retry_for })
+        Ok(Self { http, server, runner_id, held_jobs })
     }
 
     /// Registers the runner with its capabilities.
@@ -216,9 +207,9 @@ impl Client {
         self.write("complete", request).await.map(drop)
     }
 
-    /// Sends a write until the server accepts or refuses it, or `retry_for` is over.
+    /// Sends a write until the server accepts or refuses it, however long that takes: the heartbeats keep the lease
+    /// meanwhile, so if it were given up, the job would run for the server until its run timeout.
     async fn write(&self, what: &str, request: impl Fn() -> RequestBuilder) -> Result<Reply, WriteError> {
-        let started = Instant::now();
         let mut backoff = Backoff::new();
         let mut told = false;
         loop {
@@ -231,9 +222,6 @@ impl Client {
                 },
                 Err(error) => (chain(&error).to_string(), None),
             };
-            if started.elapsed() >= self.retry_for {
-                return Err(WriteError::GaveUp(self.retry_for, error));
-            }
             if !told {
                 tracing::warn!(server = %self.server, "{what}: {error}; trying again");
                 told = true;

@@ -72,6 +72,16 @@ impl Completion {
         }
     }
 
+    /// The report with a note that the server has only a part of the log, if it refused the rest.
+    pub(super) fn with_refused_log(mut self, refusal: Option<String>) -> Self {
+        if let Some(refusal) = refusal {
+            let why = self.result.error_message.take().into_iter();
+            let messages = why.chain([format!("the log is incomplete: {refusal}")]);
+            self.result.error_message = Some(messages.collect::<Vec<_>>().join("; "));
+        }
+        self
+    }
+
     /// The reported status.
     pub(super) fn status(&self) -> JobStatus {
         self.status

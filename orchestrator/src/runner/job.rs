@@ -41,6 +41,19 @@ enum End {
     LeaseLost,
 }
 
+impl End {
+    /// What to report of it; nothing of a job that is another runner's.
+    fn completion(self) -> Option<Completion> {
+        match self {
+            Self::Ended { result, cancelled: true } => Some(Completion::of_cancelled(result.ok())),
+            Self::Ended { result, cancelled: false } => {
+                Some(Completion::of(result.unwrap_or_else(|why| failed(1, why))))
+            }
+            Self::LeaseLost => None,
+        }
+    }
+}
+
 impl JobRunner {
     /// Runs a claimed job to its end. When the runner itself is stopped meanwhile, the job is killed and no end is
     /// reported: its lease expires, and the server gives it to another runner without counting a failure.
@@ -74,17 +87,14 @@ impl JobRunner {
         // Nothing runs before the server has acknowledged the start: the job may be another runner's by now.
         self.client.start(&job).await?;
         let completion = match self.execute(&job, workspace, &held.cancel).await {
-            Ok(End::Ended { result, cancelled: true }) => Completion::of_cancelled(result.ok()),
-            Ok(End::Ended { result, cancelled: false }) => {
-                Completion::of(result.unwrap_or_else(|why| failed(1, why)))
-            }
-            Ok(End::LeaseLost) => return Err(WriteError::LeaseLost),
+            Ok(Some(completion)) => completion,
+            Ok(None) => return Err(WriteError::LeaseLost),
             Err(error) => Completion::of(failed(1, format!("{error:#}"))),
         };
         match self.client.complete(&job, &completion).await {
             Ok(()) => Ok(completion),
             Err(WriteError::Refused(reply)) if reply.status != StatusCode::CONFLICT => {
-                // Without any result the job would hang until its lease expires, and then run again.
+                // Without any result the job would run for the server until its run timeout, and then run again.
                 let why = format!("the server refused the result: {}", reply.explanation());
                 let completion = Completion::of(failed(1, why));
                 self.client.complete(&job, &completion).await.map(|()| completion)
@@ -93,20 +103,20 @@ impl JobRunner {
         }
     }
 
-    /// Runs the job in a workspace of its own, which is in `slot` meanwhile.
+    /// Runs the job in a workspace of its own, which is in `slot` meanwhile. `None` when its lease is lost.
     async fn execute(
         &self,
         job: &JobExecution,
         slot: &mut Option<Workspace>,
         cancel: &CancellationToken,
-    ) -> anyhow::Result<End> {
+    ) -> anyhow::Result<Option<Completion>> {
         let workspace = slot.insert(Workspace::create(&self.work_dir, job.job_id)?);
         let order =
             JobOrder { execution: job.clone(), workspace: workspace.path().to_owned(), engine: self.engine };
         let (process, messages) = JobProcess::spawn(&order).await?;
         let lost = CancellationToken::new();
         let (entries, shipped) = mpsc::channel(log_shipper::QUEUE_ENTRIES);
-        let (end, ()) = tokio::join!(
+        let (end, refusal) = tokio::join!(
             self.supervise(process, messages, entries, cancel, &lost),
             log_shipper::ship(&self.client, job, shipped, &lost),
         );
@@ -117,7 +127,7 @@ impl JobRunner {
         if let Some(workspace) = slot.take() {
             workspace.remove().await;
         }
-        Ok(end)
+        Ok(end.completion().map(|completion| completion.with_refused_log(refusal)))
     }
 
     /// Removes the containers that a job left in its workspace.

@@ -24,20 +24,20 @@ const CONTACT_INTERVAL: Duration = Duration::from_secs(3);
 /// Entries that may wait between the job and its shipper.
 pub(super) const QUEUE_ENTRIES: usize = 4_096;
 
-/// Sends `entries` until the job has no more and the server has them all. Cancels `lost`, and ends, when the lease of
-/// the job is lost.
+/// Sends `entries` until the job has no more and the server has them all; says why if it refused some of them. Cancels
+/// `lost`, and ends, when the lease of the job is lost.
 pub(super) async fn ship(
     client: &Client,
     job: &JobExecution,
     mut entries: mpsc::Receiver<LogEntry>,
     lost: &CancellationToken,
-) {
+) -> Option<String> {
     let mut shipper = Shipper {
         client,
         job,
         buffer: LogBuffer::default(),
         last_contact: Instant::now(),
-        open: true,
+        refusal: None,
         heartbeat_refused: false,
     };
     let mut ticks = interval(FLUSH_INTERVAL);
@@ -53,15 +53,16 @@ pub(super) async fn ship(
         };
         if flush && shipper.send_or_heartbeat().await == Verdict::LeaseLost {
             lost.cancel();
-            return;
+            return None;
         }
     }
-    while shipper.open && !shipper.buffer.is_acknowledged() {
+    while shipper.has_more() {
         if shipper.send_batch().await == Verdict::LeaseLost {
             lost.cancel();
-            return;
+            return None;
         }
     }
+    shipper.refusal
 }
 
 struct Shipper<'a> {
@@ -69,8 +70,8 @@ struct Shipper<'a> {
     job: &'a JobExecution,
     buffer: LogBuffer,
     last_contact: Instant,
-    /// Whether the server still accepts this log. If not, the rest of it is dropped, and the job goes on.
-    open: bool,
+    /// Why the server accepts no more of this log. The rest of it is dropped, and the job goes on.
+    refusal: Option<String>,
     /// Whether the last heartbeat was answered, but not accepted.
     heartbeat_refused: bool,
 }
@@ -78,15 +79,20 @@ struct Shipper<'a> {
 impl Shipper<'_> {
     /// Buffers an entry, and says whether it is time to send.
     fn take(&mut self, entry: LogEntry) -> bool {
-        if self.open {
+        if self.refusal.is_none() {
             self.buffer.push(entry);
         }
         self.buffer.is_full() || self.last_contact.elapsed() >= FLUSH_INTERVAL * 2
     }
 
+    /// Whether the server should get, and does not have, something.
+    fn has_more(&self) -> bool {
+        self.refusal.is_none() && !self.buffer.is_acknowledged()
+    }
+
     /// Sends what waits; when nothing does, a heartbeat if one is due.
     async fn send_or_heartbeat(&mut self) -> Verdict {
-        if self.open && !self.buffer.is_acknowledged() {
+        if self.has_more() {
             return self.send_batch().await;
         }
         if self.last_contact.elapsed() < CONTACT_INTERVAL {
@@ -127,9 +133,9 @@ impl Shipper<'_> {
                 self.buffer.acknowledge(reply.log_ack.unwrap_or_default());
                 Verdict::TryAgain
             }
-            Err(error @ (WriteError::Refused(_) | WriteError::GaveUp(..))) => {
+            Err(error @ WriteError::Refused(_)) => {
                 tracing::warn!(job_id = %self.job.job_id, "the rest of the log is dropped: {error}");
-                self.open = false;
+                self.refusal = Some(error.to_string());
                 Verdict::Refused
             }
         };

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::claim_loop::ClaimLoop;
-use self::client::{Client, WriteError};
+use self::client::Client;
 use self::container::Engine;
 use self::held_jobs::HeldJobs;
 use self::job::JobRunner;
@@ -51,8 +51,7 @@ pub(crate) async fn run(options: RunnerOptions, mut next_signal: impl AsyncFnMut
     let work_dir = options.work_dir.clone().unwrap_or_else(|| std::env::temp_dir().join("rivet-runner"));
     Workspace::try_out(&work_dir)?;
     let held_jobs = HeldJobs::default();
-    let new_client =
-        || Client::new(options.server.clone(), options.id.to_string(), held_jobs.clone(), options.retry_for);
+    let new_client = || Client::new(options.server.clone(), options.id.to_string(), held_jobs.clone());
     let client = new_client()?;
     let drain = CancellationToken::new();
     let stop_now = CancellationToken::new();
@@ -104,14 +103,8 @@ async fn register(client: &Client, options: &RunnerOptions, engine: Option<Engin
     capabilities.sort();
     capabilities.dedup();
     let boot_id = CommandId::generate().to_string();
-    while let Err(error) = client.register(&capabilities, &boot_id).await {
-        match error {
-            WriteError::GaveUp(..) => tracing::warn!("{error}; trying on"),
-            WriteError::Refused(_) | WriteError::LeaseLost => {
-                return Err(error).context("the server does not take this runner");
-            }
-        }
-    }
+    let registered = client.register(&capabilities, &boot_id).await;
+    registered.context("the server does not take this runner")?;
     tracing::info!(server = %options.server, runner_id = %options.id, ?capabilities, "registered");
     Ok(())
 }

@@ -30,9 +30,6 @@ pub(crate) struct RunnerOptions {
     /// Time between two heartbeats, such as 30s.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub heartbeat_interval: Duration,
-    /// How long a report to a server that does not answer is retried, such as 15m.
-    #[arg(long, value_name = "DURATION", default_value = "15m", value_parser = positive_duration)]
-    pub retry_for: Duration,
     /// How long running jobs may go on after the first SIGTERM or SIGINT; then, or at a second one, they are killed.
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_duration)]
     pub drain_grace: Duration,

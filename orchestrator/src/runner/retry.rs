@@ -23,12 +23,13 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// Judges an answer by its status and by the `code` of its body.
     ///
-    /// A 404 or 405 is tried again: a proxy in front of a restarting server emits them, while the server itself
-    /// answers the late write of a lost job with 409. So is a 400 that says that the body did not arrive whole.
+    /// A 404 or 405 without a code is tried again: a proxy in front of a restarting server emits them. So is a 400
+    /// that says that the body did not arrive whole.
     pub(crate) fn of(status: u16, code: Option<&str>) -> Self {
         match (status, code) {
             (200..=299, _) => Self::Accepted,
             (409, Some("lease_lost")) => Self::LeaseLost,
+            (404 | 405, Some(_)) => Self::Refused,
             (404 | 405 | 408 | 425 | 429 | 500.., _) | (400, Some("incomplete_body")) => Self::TryAgain,
             (_, _) => Self::Refused,
         }
@@ -98,6 +99,7 @@ mod tests {
         for status in [400, 401, 403, 413, 415, 416, 422] {
             assert_eq!(Verdict::of(status, None), Verdict::Refused, "{status}");
         }
+        assert_eq!(Verdict::of(404, Some("job_not_found")), Verdict::Refused);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod fixture;
 use tokio::io::BufReader;
 
 use super::*;
-use fixture::{BRISK, Client, PATIENT, SHORT, start};
+use fixture::{BRISK, Client, PATIENT, SHORT, start, start_for};
 
 #[tokio::test]
 async fn a_connection_that_sends_no_whole_head_is_cut() {
@@ -68,7 +68,7 @@ async fn an_answer_may_take_longer_than_any_wait_for_the_client() {
 /// They stay connected; that their only place is free again tells that the server has let them go.
 #[tokio::test]
 async fn clients_that_take_nothing_of_their_answers_are_cut() {
-    let server = start(ServerLimits { max_connections: 1, send_timeout: SHORT, ..PATIENT }).await;
+    let server = start_for(1, ServerLimits { send_timeout: SHORT, ..PATIENT }).await;
     let mut unread = Vec::new();
     for path in ["/large", "/endless", "/"] {
         let mut client = server.connect().await;
@@ -92,15 +92,27 @@ async fn a_stream_may_rest_for_longer_than_its_client_may_take_nothing() {
 
 #[tokio::test]
 async fn connections_past_the_cap_wait_for_their_turn() {
-    let server = start(ServerLimits { max_connections: 1, ..PATIENT }).await;
-    let mut first = server.connect().await;
-    first.get("/").await;
-    first.read_until("hello").await;
-    let mut second = server.connect().await;
-    second.get("/").await;
-    second.outlasts(SHORT).await;
-    drop(first);
-    second.read_until("hello").await;
+    let server = start_for(2, PATIENT).await;
+    let mut served = Vec::new();
+    for _ in 0..2 {
+        assert!(!server.connections.kept_clients_waiting());
+        let mut client = server.connect().await;
+        client.get("/").await;
+        client.read_until("hello").await;
+        served.push(client);
+    }
+    assert_eq!(server.connections.open(), 2);
+    let mut next = server.connect().await;
+    next.get("/").await;
+    next.outlasts(SHORT).await;
+    drop(served);
+    next.read_until("hello").await;
+    drop(next);
+    while server.connections.open() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(server.connections.kept_clients_waiting());
+    assert!(!server.connections.kept_clients_waiting());
 }
 
 #[tokio::test]

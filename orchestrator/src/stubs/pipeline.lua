@@ -41,7 +41,7 @@ pipeline = {}
 ---@field env_vars? table<string, string>
 ---@field priority? integer              from 0 (last) to 9 (first)
 ---@field concurrency_group? string      jobs of one group share a limit of running jobs; at most 255 bytes
----@field concurrency_limit? integer     running jobs of the group; 1 where absent
+---@field concurrency_limit? integer     running jobs of the group, from 1 to 10000; 1 where absent
 ---@field concurrency_policy? "queue"|"cancel_older"  what a new job of a full group does; absent: it waits
 ---@field retry_on_runner_lost? boolean  whether a retry after a lost runner may go to any runner
 

@@ -52,6 +52,21 @@ async fn stages_of_one_name_keep_what_each_returned() {
 }
 
 #[tokio::test]
+async fn a_result_says_that_the_log_was_refused() {
+    let server = ScriptedServer::start().await;
+    server.change(|known| known.refuses_logs = true);
+    let _runner = Runner::start(&server, &[]);
+    for (script, success, expected) in [
+        ("log.info('a')", true, "the log is incomplete: the server refused: 403"),
+        ("error('b', 0)", false, "stage s: b; the log is incomplete: the server refused: 403"),
+    ] {
+        let job = server.launch(&format!("return {{ name = 'x', stages = {{ {} }} }}", stage(script)));
+        let result = &server.completion(job).await["result"];
+        assert_eq!((&result["success"], &result["error_message"]), (&json!(success), &json!(expected)));
+    }
+}
+
+#[tokio::test]
 async fn an_error_without_place_or_text_gets_them() {
     for (script, expected) in [
         ("\nlog.info(env.get(true))", "stage s: line 2: bad argument #1"),

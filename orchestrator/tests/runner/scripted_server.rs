@@ -43,6 +43,8 @@ pub(crate) struct Knowledge {
     pub(crate) jobs: HashMap<JobId, Job>,
     /// Whether heartbeats are refused, as a proxy with a rule of its own does.
     pub(crate) refuses_heartbeats: bool,
+    /// Whether log entries are refused, in the same way.
+    pub(crate) refuses_logs: bool,
     /// What the runners registered.
     pub(crate) registrations: Vec<Value>,
     /// Keys of the claims that wait for a job.

@@ -25,7 +25,7 @@ pub(crate) use fold::JobQueue;
 pub use occupancy::Occupancy;
 pub use queries::{
     ahead_of, cancelling, depth_by_demands, find, held_of_group, of_pipeline, older_of_group,
-    oldest_queued_at, pipelines, queued_before, running_of_group,
+    oldest_queued_at, queued_before, running_of_group,
 };
 
 /// The head start that one level of priority gives.

@@ -66,14 +66,6 @@ pub async fn ahead_of(read_models: &ReadModels, job: &QueuedJob) -> Result<u64, 
     read_models.count::<JobQueue>(&query).await
 }
 
-/// Every pipeline that has a waiting job.
-pub async fn pipelines(read_models: &ReadModels) -> Result<Vec<PipelineId>, QueryError> {
-    let query = distinct("pipeline_id", "claim_order is not null").push("select value from distinct_values");
-    let rows = read_models.values::<JobQueue>(&query).await?;
-    let ids = rows.into_iter().filter_map(|row| row.into_iter().next()?.into_text()?.parse().ok());
-    Ok(ids.collect())
-}
-
 /// The waiting jobs of a pipeline, in claim order, from the one that follows `after`.
 pub async fn of_pipeline(
     read_models: &ReadModels,

@@ -10,7 +10,7 @@ use rivet_events::id::PipelineId;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use fold::PipelineActivity;
-pub use queries::{Totals, find, list, totals};
+pub use queries::{Totals, deleted_with_waiting, find, list, totals};
 
 /// A pipeline, with its jobs counted by state. Purged jobs are not counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

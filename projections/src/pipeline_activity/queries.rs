@@ -30,6 +30,14 @@ pub async fn list(read_models: &ReadModels, limit: usize) -> Result<Vec<Activity
     read_models.select::<PipelineActivity>(&query).await
 }
 
+/// The deleted pipelines that have waiting jobs. It looks only at the pipelines that have any.
+pub async fn deleted_with_waiting(read_models: &ReadModels) -> Result<Vec<PipelineId>, QueryError> {
+    let query = Query::new("select key from {rows} where queued > 0 and deleted = 1");
+    let rows = read_models.values::<PipelineActivity>(&query).await?;
+    let ids = rows.into_iter().filter_map(|row| row.into_iter().next()?.into_text()?.parse().ok());
+    Ok(ids.collect())
+}
+
 /// The number of jobs that wait, and of those that run. It adds up the counters of the pipelines that have such jobs,
 /// so the number of jobs does not matter.
 pub async fn totals(read_models: &ReadModels) -> Result<Totals, QueryError> {

@@ -174,7 +174,7 @@ fn a_field_of_the_wrong_type_is_named() {
         ),
         ("config = { timeout_seconds = 86401 }", "`config.timeout_seconds` must be from 1 to 86400"),
         ("config = { priority = 10 }", "`config.priority` must be from 0 to 9"),
-        ("config = { concurrency_limit = 0 }", "`config.concurrency_limit` must be at least 1"),
+        ("config = { concurrency_limit = 0 }", "`config.concurrency_limit` must be from 1 to 10000"),
         (
             "config = { concurrency_policy = 'drop' }",
             "`config.concurrency_policy` must be `queue` or `cancel_older`",

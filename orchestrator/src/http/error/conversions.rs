@@ -8,6 +8,7 @@ use rivet_projections::{PastError, QueryError};
 use super::{ApiError, note};
 use crate::commands::CommandError;
 use crate::definition::DefinitionError;
+use crate::dispatch::QueueUnreadable;
 use crate::domain::group::GroupError;
 use crate::domain::job::JobError;
 use crate::domain::job_log::JobLogError;
@@ -152,6 +153,13 @@ impl From<QueryError> for ApiError {
                 Self::unavailable("unavailable", error.to_string())
             }
         }
+    }
+}
+
+impl From<QueueUnreadable> for ApiError {
+    /// Why it cannot be read was logged when the query failed.
+    fn from(error: QueueUnreadable) -> Self {
+        Self::unavailable("unavailable", error.to_string())
     }
 }
 

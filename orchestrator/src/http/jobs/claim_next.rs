@@ -223,7 +223,7 @@ impl Request {
         let mut offer = std::pin::pin!(offer);
         loop {
             tokio::select! {
-                offered = &mut offer => return Ok(offered),
+                offered = &mut offer => return Ok(offered?),
                 () = state.draining.cancelled() => return Ok(None),
                 () = copy.superseded() => return Ok(None),
                 _ = pauses.tick() => state.contacts.note_or_warn(Contact::Poll, &self.runner_id, &self.metadata).await,

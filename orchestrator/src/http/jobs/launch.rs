@@ -40,6 +40,9 @@ const DEFAULT_PRIORITY: u8 = 5;
 /// Most tries of a launch whose pipeline changes meanwhile.
 const MAX_TRIES: usize = 4;
 
+// A launch with a key is recorded with the digest of its JSON, and a repeated one is compared with that, perhaps by a
+// later build. So a further member has to be left out where it is absent (`skip_serializing_if`), and these stay as
+// they are.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(example = json!({"pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab", "parameters": {"who": "world"}, "priority": 5}))]
 pub(in crate::http) struct Launch {
@@ -237,5 +240,23 @@ async fn supersede(state: &AppState, launch: &JobLaunched, position: Position) {
     let (group, launch, now) = (&concurrency.group, (position, launch.job_id), state.clock.now());
     if let Err(error) = cancel_older(&state.commands, &state.read_models, group, launch, now).await {
         tracing::warn!(group, error = %chain(&error), "older jobs are cancelled later");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_launch_has_the_same_digest_in_every_build() {
+        let digest = |body| digest::of_json(&serde_json::from_value::<Launch>(body).unwrap());
+        let least = json!({"pipeline_id": "01a21390-aaaa-7bcd-8000-0123456789ab"});
+        assert_eq!(digest(least.clone()), "354388711718573bae4ff9cbf1f2da88");
+        let mut more = least;
+        more["parameters"] = json!({"who": "world", "a": 1});
+        more["priority"] = json!(5);
+        assert_eq!(digest(more), "257da422e6a253eea304b087b4b9bee2");
     }
 }

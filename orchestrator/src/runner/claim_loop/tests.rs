@@ -25,7 +25,7 @@ async fn claim_loop(server: Router, tasks: &mut JoinSet<()>) -> ClaimLoop {
     let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     tasks.spawn(async move { axum::serve(listener, server).await.unwrap() });
     let held_jobs = HeldJobs::default();
-    let client = Client::new(url, "r".to_owned(), held_jobs.clone(), Duration::ZERO).unwrap();
+    let client = Client::new(url, "r".to_owned(), held_jobs.clone()).unwrap();
     let jobs = JobRunner {
         client: client.clone(),
         held_jobs,

@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{ServerLimits, serve};
+use crate::server::{Connections, ServerLimits, serve};
 
 /// Longer than any test may take.
 const LONG: Duration = Duration::from_mins(5);
@@ -27,7 +27,6 @@ pub(super) const BRISK: Duration = Duration::from_secs(2);
 pub(super) const SHORT: Duration = Duration::from_millis(50);
 
 pub(super) const PATIENT: ServerLimits = ServerLimits {
-    max_connections: 10,
     head_timeout: LONG,
     idle_timeout: LONG,
     body_timeout: LONG,
@@ -42,6 +41,7 @@ const LARGE: usize = 64 * 1024 * 1024;
 /// A server whose `/held` answers when it is let go, and whose `/live` is a stream with an event each time that it is.
 pub(super) struct Fixture {
     pub(super) address: SocketAddr,
+    pub(super) connections: Arc<Connections>,
     pub(super) shutdown: CancellationToken,
     pub(super) server: JoinSet<()>,
     pub(super) arrivals: mpsc::UnboundedReceiver<()>,
@@ -74,6 +74,11 @@ async fn endless() -> Body {
 }
 
 pub(super) async fn start(limits: ServerLimits) -> Fixture {
+    start_for(10, limits).await
+}
+
+/// A server that serves at most so many connections at a time.
+pub(super) async fn start_for(max_connections: usize, limits: ServerLimits) -> Fixture {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (arrived, arrivals) = mpsc::unbounded_channel();
@@ -88,8 +93,9 @@ pub(super) async fn start(limits: ServerLimits) -> Fixture {
         .with_state(Held { arrived, let_go: Arc::clone(&let_go) });
     let shutdown = CancellationToken::new();
     let mut server = JoinSet::new();
-    server.spawn(serve(listener, router, shutdown.clone(), limits));
-    Fixture { address, shutdown, server, arrivals, let_go }
+    let connections = Arc::new(Connections::new(max_connections));
+    server.spawn(serve(listener, router, shutdown.clone(), limits, Arc::clone(&connections)));
+    Fixture { address, connections, shutdown, server, arrivals, let_go }
 }
 
 impl Fixture {

@@ -128,6 +128,9 @@ async fn logs(
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
+    if shared.knowledge.borrow().refuses_logs {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     let offset: usize =
         header(&headers, "Rivet-Log-Offset").and_then(|text| text.parse().ok()).expect("an offset");
     write(&shared, job_id, &headers, |job| {
