@@ -21,7 +21,7 @@ fn document() -> Value {
     serde_json::from_str(COMMITTED).expect("docs/openapi.json is JSON")
 }
 
-/// An operation of the description.
+/// An operation of the description, with the answers that it refers to in their places.
 struct Operation {
     method: String,
     path: String,
@@ -31,11 +31,25 @@ struct Operation {
 fn operations() -> Vec<Operation> {
     let document = document();
     let paths = document["paths"].as_object().expect("paths are an object").clone();
-    let operations = paths.into_iter().flat_map(|(path, item)| {
-        let item = item.as_object().expect("a path is an object").clone();
-        item.into_iter().map(move |(method, value)| Operation { method, path: path.clone(), value })
-    });
-    operations.collect()
+    let mut operations = vec![];
+    for (path, item) in paths {
+        for (method, mut value) in item.as_object().expect("a path is an object").clone() {
+            for response in value["responses"].as_object_mut().expect("responses are an object").values_mut()
+            {
+                if let Some(name) = response["$ref"].as_str() {
+                    *response = named(&document, name).clone();
+                }
+            }
+            operations.push(Operation { method, path: path.clone(), value });
+        }
+    }
+    operations
+}
+
+/// The part of the document that a reference names.
+fn named<'a>(document: &'a Value, reference: &str) -> &'a Value {
+    let found = document.pointer(reference.trim_start_matches('#'));
+    found.unwrap_or_else(|| panic!("there is no {reference}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,12 +177,11 @@ fn has_example(document: &Value, body: &Value) -> bool {
 
 /// Whether a schema has an example, or consists of schemas that have one, from which a reader can compose it.
 fn has_schema_example(document: &Value, schema: &Value) -> bool {
-    let named = |name: &str| document.pointer(name.trim_start_matches('#')).unwrap_or(&Value::Null).clone();
     let alternatives = schema["oneOf"].as_array().into_iter().flatten();
     let members = schema["properties"].as_object().into_iter().flat_map(|members| members.values());
     !schema["example"].is_null()
         || !schema["examples"].is_null()
-        || schema["$ref"].as_str().is_some_and(|name| has_schema_example(document, &named(name)))
+        || schema["$ref"].as_str().is_some_and(|name| has_schema_example(document, named(document, name)))
         || schema.get("items").is_some_and(|items| has_schema_example(document, items))
         || alternatives.chain(members).any(|schema| has_schema_example(document, schema))
 }
