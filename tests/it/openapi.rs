@@ -11,6 +11,7 @@ use serde_json::Value;
 const COMMITTED: &str = include_str!("../../docs/openapi.json");
 const ROUTES: &str = include_str!("../../orchestrator/src/http/mod.rs");
 const PROBLEMS: &str = include_str!("../../docs/problems.md");
+const API: &str = include_str!("../../docs/api.md");
 
 /// Pages for people, and their files: the dashboard and the page that shows the description. They are not part of the
 /// API.
@@ -132,6 +133,39 @@ fn a_route_is_found_on_the_page() {
         .layer(from_fn(put))"#;
     let expected = ["delete /api/a/{id}", "get /api/a/{id}", "post /api/runners/{id}/heartbeat"];
     assert_eq!(routes(page), BTreeSet::from(expected.map(str::to_owned)));
+}
+
+#[test]
+fn a_get_waits_for_the_read_models_unless_it_is_answered_at_once() {
+    let (_, at_once) =
+        ROUTES.split_once("\nfn at_once()").expect("the routes that do not wait are a function");
+    let (at_once, _) = at_once.split_once("\n}\n").expect("a function ends");
+    let at_once = routes(at_once);
+    for Operation { method, path, value } in operations().iter().filter(|operation| operation.method == "get")
+    {
+        let mut parameters = value["parameters"].as_array().into_iter().flatten();
+        let waits = parameters.any(|parameter| parameter["name"] == "Rivet-Min-Position");
+        assert_eq!(waits, !at_once.contains(&format!("{method} {path}")), "{method} {path}");
+    }
+    let told = API.lines().find(|line| line.starts_with("What uses no read model does not wait: "));
+    let told = told.expect("docs/api.md says what does not wait").split('`').skip(1).step_by(2);
+    assert_eq!(told.map(|path| format!("get {path}")).collect::<BTreeSet<_>>(), at_once);
+}
+
+#[test]
+fn the_path_of_a_parked_stream_begins_with_a_kind_of_stream() {
+    let document = document();
+    let kinds = document.pointer("/components/schemas/StreamType/enum").and_then(Value::as_array);
+    let kinds: Vec<&str> = kinds.expect("kinds are listed").iter().filter_map(Value::as_str).collect();
+    let parked: Vec<Operation> =
+        operations().into_iter().filter(|operation| operation.path.contains("{stream}")).collect();
+    assert_eq!(parked.len(), 2);
+    for Operation { path, value, .. } in parked {
+        let parameters = value["parameters"].as_array().expect("parameters are a list");
+        let stream = parameters.iter().find(|parameter| parameter["name"] == "stream");
+        let pattern = stream.and_then(|stream| stream.pointer("/schema/pattern"));
+        assert_eq!(pattern, Some(&format!("^({})/.+$", kinds.join("|")).into()), "{path}");
+    }
 }
 
 #[test]

@@ -87,27 +87,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/projections/{name}/parked/{*path}", post(projections::parked::decide))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     api.merge(dashboard())
+        .merge(at_once())
         // These handlers wait by themselves: one job, and its log, can be read before its rows are stored.
         .route("/api/jobs/{id}", get(jobs::get::get))
         .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
-        // These use no read model, and do not wait for any.
-        .route("/api/jobs/{id}/events", get(jobs::history::history))
-        .route("/api/pipeline/{id}/versions", get(pipelines::versions::list))
-        .route("/api/pipeline/{id}/versions/{version}", get(pipelines::versions::get))
-        .route("/api/pipeline/{id}/diff", get(pipelines::diff::diff))
-        .route("/api/stubs", get(stubs::list))
-        .route("/api/stubs/{name}", get(stubs::get))
-        .route("/api/health", get(health::health))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
-        .route("/api/events", get(events::list::list))
-        .route("/api/events/stream", get(events::stream::stream))
-        .route("/api/projections", get(projections::list::list))
-        .route("/api/openapi.json", get(openapi::openapi))
-        .route("/docs", get(docs::enter))
-        .route("/docs/", get(docs::page))
-        .route("/docs/{*file}", get(docs::file))
         .fallback(ui::fallback)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(state.clone(), guard::guard))
@@ -135,6 +118,28 @@ fn of_runners() -> Router<AppState> {
                 .post(runners::heartbeat::heartbeat)
                 .fallback(runners::heartbeat::wrong_method),
         )
+}
+
+/// What uses no read model, and does not wait for any.
+fn at_once() -> Router<AppState> {
+    Router::new()
+        .route("/api/jobs/{id}/events", get(jobs::history::history))
+        .route("/api/pipeline/{id}/versions", get(pipelines::versions::list))
+        .route("/api/pipeline/{id}/versions/{version}", get(pipelines::versions::get))
+        .route("/api/pipeline/{id}/diff", get(pipelines::diff::diff))
+        .route("/api/stubs", get(stubs::list))
+        .route("/api/stubs/{name}", get(stubs::get))
+        .route("/api/health", get(health::health))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .route("/api/events", get(events::list::list))
+        .route("/api/events/stream", get(events::stream::stream))
+        .route("/api/projections", get(projections::list::list))
+        .route("/api/openapi.json", get(openapi::openapi))
+        .route("/docs", get(docs::enter))
+        .route("/docs/", get(docs::page))
+        .route("/docs/{*file}", get(docs::file))
 }
 
 /// The page of the dashboard, and its files.

@@ -12,7 +12,7 @@ use utoipa::openapi::{Components, OpenApi, RefOr, Required};
 use super::headers::{header_parameter, meaning, stale_header};
 use super::problems::{add_codes, describe_problem, share};
 
-/// GETs that do not wait for the read models.
+/// GETs that do not wait for the read models: those under `/api` of `at_once` in `http`.
 const AT_ONCE: [&str; 11] = [
     "/api/health",
     "/api/events",
