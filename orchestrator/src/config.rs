@@ -1,8 +1,7 @@
 //! Every setting of the server: its flag, environment variable and default. Parsed once at the start, then passed
-//! down.
+//! down. Nothing else reads the environment.
 //!
-//! To add a setting: one field of [`Config`] or of the group that it belongs to, whose doc comment is its help text, and
-//! its row in README.md. Nothing else reads the environment.
+//! CONTRIBUTING.md says how to add a setting.
 
 mod database;
 mod lease;

@@ -5,8 +5,7 @@
 //! `metadata` says who sends a command, `contact` notes that a runner lives, `answer` and `error` make answers, `state`
 //! has all that they work with. Bodies of answers stand beside their handlers, in a `body` where several share them.
 //!
-//! To add an endpoint: a file with its handler and its `#[utoipa::path]`, named by what it does; its line in
-//! `openapi`; its route below; its row in docs/api.md; a test over real HTTP.
+//! CONTRIBUTING.md says how to add an endpoint.
 
 mod answer;
 mod contact;
