@@ -207,14 +207,14 @@ fn spawn_workers(
     workers.spawn(processes.run(shutdown.clone()));
 
     let config = &state.config;
-    if config.archive.after.is_some() || config.archive.keep.is_some() {
+    if config.archive.after.is_some() || config.archive.retention.keep.is_some() {
         let archiver = BackgroundArchiver {
             commands: state.commands.clone(),
             read_models: state.read_models.clone(),
             database: database.clone(),
             clock: state.clock.clone(),
             archive_after: config.archive.after,
-            keep: config.archive.keep,
+            keep: config.archive.retention.keep,
         };
         workers.spawn(archiver.run(shutdown.clone()));
     }
