@@ -1,6 +1,6 @@
 //! The HTTP API: this file has every route, and the handlers are in files named by what they do.
 //!
-//! A request passes, from the outside in: the counting of requests, the context of its log lines, `guard`, `fresh`
+//! A request passes, from the outside in: the counting of requests, `request_line`, `guard`, `fresh`
 //! (where a GET waits for the read models), and its handler. What handlers share: `extract` and `filter` read requests,
 //! `metadata` says who sends a command, `contact` notes that a runner lives, `answer` and `error` make answers, `state`
 //! has all that they work with. Bodies of answers stand beside their handlers, in a `body` where several share them.
@@ -26,6 +26,7 @@ mod moment;
 mod openapi;
 mod pipelines;
 mod projections;
+mod request_line;
 mod runners;
 mod sse;
 mod state;
@@ -43,9 +44,9 @@ use axum::routing::{get, post, put};
 use tower_http::compression::CompressionLayer;
 
 use error::ApiError;
+use request_line::request_context;
 
 use crate::metrics::CountRequests;
-use crate::telemetry::request_context;
 pub(crate) use contact::RunnerContacts;
 pub(crate) use openapi::document;
 pub(crate) use state::{AppState, Parts};
