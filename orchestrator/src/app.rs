@@ -3,6 +3,8 @@
 //! On shutdown, background work that can go on elsewhere (reconcilers, deliveries, archiving) stops first. What
 //! requests in flight still need (the projector, the dispatcher, the log) goes on until the last of them is answered.
 
+mod workers;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,16 +14,13 @@ use rivet_events::contacts::Contacts;
 use rivet_events::database::{Database, DatabaseError};
 use rivet_events::deliveries::Deliveries;
 use rivet_events::log::{self, EventLog, LogSettings, ReadError, StoreError};
-use rivet_events::runner::{RunnerEvent, RunnerLost, RunnerRemoved};
 use rivet_events::segments::{Archive, Objects};
-use rivet_events::{Envelope, Event, Position, StreamType};
 use rivet_projections::ReadModels;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::archive::BackgroundArchiver;
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
@@ -31,9 +30,8 @@ use crate::feed::Feed;
 use crate::http::{self, AppState, Parts, RunnerContacts};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::processes::Processes;
 use crate::server::{self, Connections, ServerLimits};
-use crate::webhooks::{self, Webhooks};
+use workers::{spawn_background, spawn_for_requests};
 
 /// Pipeline definitions that are evaluated at the same time; each takes a child process.
 const EVALUATIONS: usize = 4;
@@ -140,7 +138,11 @@ impl App {
         // Cancelled only after the last request: requests that finish during the drain still read their own writes.
         let drained = CancellationToken::new();
         let workers = state.tasks.clone();
-        spawn_workers(&state, &database, &shutdown, &drained);
+        let contacts = Contacts::new(&database);
+        // Once the read model is at the head, it shows all webhooks that there are at the start.
+        let changes = watch::Sender::new(state.began_at);
+        spawn_for_requests(&state, contacts.clone(), changes.clone(), &drained);
+        spawn_background(&state, &database, contacts, changes, &shutdown);
         let stop = CancellationToken::new();
         let stopping = stop.clone();
         workers.spawn(async move {
@@ -161,97 +163,5 @@ impl App {
         if tokio::time::timeout(CLOSE_TIMEOUT, ended).await.is_err() {
             tracing::warn!("the database does not answer: the server ends without it");
         }
-    }
-}
-
-/// Starts the background tasks. The reconcilers, the archiver and the webhook deliveries stop at `shutdown`; the
-/// tasks that requests depend on stop at `drained`, when the last request has been answered.
-fn spawn_workers(
-    state: &AppState,
-    database: &Database,
-    shutdown: &CancellationToken,
-    drained: &CancellationToken,
-) {
-    let workers = &state.tasks;
-    let (read_models, stop) = (state.read_models.clone(), drained.clone());
-    workers.spawn(async move { read_models.run(stop).await });
-
-    let (commands, head, stop) = (state.commands.clone(), state.began_at, drained.clone());
-    // Once the read model is at the head, it shows all webhooks that there are at the start.
-    let changes = watch::Sender::new(head);
-    let (liveness, dispatcher, webhooks) =
-        (state.liveness.clone(), state.dispatcher.clone(), changes.clone());
-    let tell = move |envelope: &Envelope| tell_of_event(envelope, &liveness, &dispatcher, &webhooks);
-    workers.spawn(async move { commands.follow(head, tell, stop).await });
-
-    let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
-    let (log, queue, stop) = (state.commands.log().clone(), state.read_models.clone(), drained.clone());
-    workers.spawn(async move { dispatcher.run(log, queue, clock, stop).await });
-
-    let contacts = Contacts::new(database);
-    let (liveness, clock) = (state.liveness.clone(), state.clock.clone());
-    let (others, stop) = (contacts.clone(), drained.clone());
-    workers.spawn(async move { liveness.tell(others, &*clock, stop).await });
-
-    let processes = Processes {
-        commands: state.commands.clone(),
-        read_models: state.read_models.clone(),
-        liveness: state.liveness.clone(),
-        contacts,
-        deliveries: state.deliveries.clone(),
-        connections: state.connections.clone(),
-        clock: state.clock.clone(),
-        config: state.config.clone(),
-    };
-    workers.spawn(processes.run(shutdown.clone()));
-
-    let config = &state.config;
-    if config.archive.after.is_some() || config.archive.keep.is_some() {
-        let archiver = BackgroundArchiver {
-            commands: state.commands.clone(),
-            read_models: state.read_models.clone(),
-            database: database.clone(),
-            clock: state.clock.clone(),
-            archive_after: config.archive.after,
-            keep: config.archive.keep,
-        };
-        workers.spawn(archiver.run(shutdown.clone()));
-    }
-
-    let webhooks = Webhooks {
-        commands: state.commands.clone(),
-        read_models: state.read_models.clone(),
-        feed: state.feed.clone(),
-        deliveries: state.deliveries.clone(),
-        sender: webhooks::Sender::new(config.webhooks.allow_private),
-        clock: state.clock.clone(),
-        config: state.config.clone(),
-        changes,
-    };
-    workers.spawn(webhooks.run(shutdown.clone()));
-}
-
-/// Tells the parts that keep something of a runner or a webhook what an event of the log changes in it: a removed or lost
-/// runner has its next contact recorded, one that waits is offered jobs by what it has registered last, and the webhooks
-/// to deliver to are listed again.
-fn tell_of_event(
-    envelope: &Envelope,
-    liveness: &Liveness,
-    dispatcher: &Dispatcher,
-    webhooks: &watch::Sender<Position>,
-) {
-    if envelope.stream.kind == StreamType::Webhook {
-        webhooks.send_replace(envelope.position);
-    }
-    let Event::Runner(event) = &envelope.event else { return };
-    match event {
-        RunnerEvent::Registered(registered) => {
-            dispatcher.update_capabilities(&registered.runner_id, &registered.capabilities);
-        }
-        RunnerEvent::Removed(RunnerRemoved { runner_id, .. })
-        | RunnerEvent::Lost(RunnerLost { runner_id, .. }) => {
-            liveness.unrecorded(runner_id, envelope.sequence);
-        }
-        RunnerEvent::HeartbeatRecorded(_) | RunnerEvent::Returned(_) => {}
     }
 }

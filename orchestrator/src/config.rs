@@ -1,8 +1,7 @@
 //! Every setting of the server: its flag, environment variable and default. Parsed once at the start, then passed
-//! down.
+//! down. Nothing else reads the environment.
 //!
-//! To add a setting: one field of [`Config`] or of the group that it belongs to, whose doc comment is its help text, and
-//! its row in README.md. Nothing else reads the environment.
+//! CONTRIBUTING.md says how to add a setting.
 
 mod database;
 mod lease;
@@ -55,10 +54,21 @@ pub struct ArchiveOptions {
     #[arg(long = "archive-after", env = "RIVET_ARCHIVE_AFTER", value_name = "DURATION", value_parser = positive_duration)]
     pub after: Option<Duration>,
 
+    #[command(flatten)]
+    pub(crate) retention: RetentionOptions,
+}
+
+/// How long a job is kept after its end, and its log may grow: settings of the server, and of the command `archive`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RetentionOptions {
     /// How long after its end a job is kept: then it is forgotten, with its history and its log; at least 48h and
     /// --log-grace [default: for ever]
     #[arg(long, env = "RIVET_KEEP", value_name = "DURATION", value_parser = retention)]
-    pub keep: Option<Duration>,
+    pub(crate) keep: Option<Duration>,
+
+    /// How long after its end a job still takes logs; no younger log is archived
+    #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub(crate) log_grace: Duration,
 }
 
 /// Where webhooks may go, and for how long.
@@ -134,12 +144,30 @@ impl Config {
 
     /// Checks the settings against each other; the error says which of them contradict.
     pub fn check(&self) -> Result<(), String> {
-        check_ages(self.leases.log_grace, ("--archive-after", self.archive.after), self.archive.keep)?;
+        self.archive.retention.check("--archive-after", self.archive.after)?;
         if self.archive.after.is_some() && self.database.archive_url().is_none() {
             return Err("--archive-after needs --archive-url with PostgreSQL".to_owned());
         }
         if self.database.url.is_read_only() {
             return Err("--database-url says mode=ro, and a server has to write".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl RetentionOptions {
+    /// Checks against each other how long after the end of a job its log may grow, when the log goes into the archive
+    /// (by the setting `flag`), and how long the job is kept; the error says which of them contradict.
+    pub(crate) fn check(&self, flag: &str, archive_after: Option<Duration>) -> Result<(), String> {
+        if archive_after.is_some_and(|after| after < self.log_grace) {
+            return Err(format!("{flag} must not be shorter than --log-grace: such a log may still grow"));
+        }
+        if self.keep.is_some_and(|keep| keep < self.log_grace) {
+            return Err("--keep must not be shorter than --log-grace: the log of such a job may still grow"
+                .to_owned());
+        }
+        if self.keep.zip(archive_after).is_some_and(|(keep, after)| keep < after) {
+            return Err(format!("--keep must not be shorter than {flag}"));
         }
         Ok(())
     }
@@ -158,30 +186,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// Checks against each other how long after the end of a job its log may grow, when the log goes into the archive, and
-/// how long the job is kept. The second of these comes with the name of its flag.
-pub(crate) fn check_ages(
-    log_grace: Duration,
-    (flag, archive_after): (&str, Option<Duration>),
-    keep: Option<Duration>,
-) -> Result<(), String> {
-    if archive_after.is_some_and(|after| after < log_grace) {
-        return Err(format!("{flag} must not be shorter than --log-grace: such a log may still grow"));
-    }
-    if keep.is_some_and(|keep| keep < log_grace) {
-        return Err(
-            "--keep must not be shorter than --log-grace: the log of such a job may still grow".to_owned()
-        );
-    }
-    if keep.zip(archive_after).is_some_and(|(keep, after)| keep < after) {
-        return Err(format!("--keep must not be shorter than {flag}"));
-    }
-    Ok(())
-}
-
 /// Parses how long jobs are kept. The minimum is longer than a launch can be repeated under its idempotency key, and
 /// than the job statistics reach back.
-pub(crate) fn retention(text: &str) -> Result<Duration, String> {
+fn retention(text: &str) -> Result<Duration, String> {
     let retention = duration(text)?;
     if retention < MIN_RETENTION {
         return Err("must be at least 48h".to_owned());

@@ -4,9 +4,8 @@
 //! an update is an atomic addition. State (of the queue, the runners, the read models, the process) is read at each
 //! scrape, in `scrape`.
 //!
-//! To add a metric: create it in the file of its subject, through [`Registry`]; prefix its name with `rivet_`, use
-//! base units, and end it in `_total` if it only grows; add a row to docs/metrics.md. Labels have few values: never
-//! an id, a name that a client chose, or a path as it was sent.
+//! Labels have few values: never an id, a name that a client chose, or a path as it was sent. CONTRIBUTING.md says how
+//! to add a metric.
 
 mod commands;
 mod http;

@@ -4,8 +4,7 @@
 //! aggregates check again. So a reconciler that runs twice, late or on two replicas does no harm, and a runner whose
 //! contact comes in before the command keeps its job. A timer starts a sweep of all reconcilers, on the leader only.
 //!
-//! To add one: a file with its `reconcile`, and its line in [`Processes::sweep`], or in [`Processes::sweep_running`] if
-//! it looks at running jobs.
+//! CONTRIBUTING.md says how to add one.
 
 mod cancellations;
 mod deadlines;

@@ -1,19 +1,7 @@
 //! Read models of Rivet: derived from the log, disposable, rebuildable.
 //!
-//! - [`projection`]: the trait of a read model, and the list of all: [`pipelines`], [`jobs`], [`job_queue`],
-//!   [`runners`], [`job_logs`], [`pipeline_activity`], [`job_flow`], `lifetimes`, [`webhooks`]. Each module has the
-//!   question that it answers, its row, its fold, and its queries;
-//! - `read_models`: the handle that queries go through, and waiting for a position; `query`, `page`, `period`: SQL,
-//!   pages and filters; `at_least`: single rows, before they are stored; `past`: read models as they were; [`status`]: their lag;
-//! - `projector`: the loop that keeps read models up to date; `batch`, `folding`: how one batch of events changes
-//!   them; `unstored`: the buffer of rows that are not stored yet; `row_cache`: rows of the last batches; `lease`:
-//!   which process runs the projector; `leadership`: work that only this process does; [`parked`]: streams whose events could not be applied;
-//! - `rows`, `columns`: the tables on both databases; `checkpoint`, `generation`: how far each table is, and which one
-//!   of a read model is live;
-//! - [`rebuild`], `bulk`: rebuilding beside the live read models; [`verify`], `density`: checking read models and
-//!   log; `archiving`: deleting what is archived or purged.
-//!
-//! This crate contains no aggregate and no command. A read model is a hint: only an aggregate decides.
+//! ARCHITECTURE.md maps this crate. It contains no aggregate and no command. A read model is a hint: only an aggregate
+//! decides.
 
 mod archiving;
 mod at_least;

@@ -1,10 +1,6 @@
 //! What a read model is: a pure fold of the log into keyed rows.
 //!
-//! To add a read model:
-//! 1. a folder with `mod.rs` (the question that it answers; its row), `fold.rs`, `queries.rs` and `tests.rs`;
-//! 2. its line in `ALL`.
-//!
-//! It is built at the next start. To change one, raise its `VERSION`: it is rebuilt, while the old one serves.
+//! CONTRIBUTING.md says how to add a read model, and how to change one.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use serde_json::Value;
 const COMMITTED: &str = include_str!("../../docs/openapi.json");
 const ROUTES: &str = include_str!("../../orchestrator/src/http/mod.rs");
 const PROBLEMS: &str = include_str!("../../docs/problems.md");
+const API: &str = include_str!("../../docs/api.md");
 
 /// Pages for people, and their files: the dashboard and the page that shows the description. They are not part of the
 /// API.
@@ -21,7 +22,7 @@ fn document() -> Value {
     serde_json::from_str(COMMITTED).expect("docs/openapi.json is JSON")
 }
 
-/// An operation of the description.
+/// An operation of the description, with the answers that it refers to in their places.
 struct Operation {
     method: String,
     path: String,
@@ -31,11 +32,25 @@ struct Operation {
 fn operations() -> Vec<Operation> {
     let document = document();
     let paths = document["paths"].as_object().expect("paths are an object").clone();
-    let operations = paths.into_iter().flat_map(|(path, item)| {
-        let item = item.as_object().expect("a path is an object").clone();
-        item.into_iter().map(move |(method, value)| Operation { method, path: path.clone(), value })
-    });
-    operations.collect()
+    let mut operations = vec![];
+    for (path, item) in paths {
+        for (method, mut value) in item.as_object().expect("a path is an object").clone() {
+            for response in value["responses"].as_object_mut().expect("responses are an object").values_mut()
+            {
+                if let Some(name) = response["$ref"].as_str() {
+                    *response = named(&document, name).clone();
+                }
+            }
+            operations.push(Operation { method, path: path.clone(), value });
+        }
+    }
+    operations
+}
+
+/// The part of the document that a reference names.
+fn named<'a>(document: &'a Value, reference: &str) -> &'a Value {
+    let found = document.pointer(reference.trim_start_matches('#'));
+    found.unwrap_or_else(|| panic!("there is no {reference}"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,6 +136,39 @@ fn a_route_is_found_on_the_page() {
 }
 
 #[test]
+fn a_get_waits_for_the_read_models_unless_it_is_answered_at_once() {
+    let (_, at_once) =
+        ROUTES.split_once("\nfn at_once()").expect("the routes that do not wait are a function");
+    let (at_once, _) = at_once.split_once("\n}\n").expect("a function ends");
+    let at_once = routes(at_once);
+    for Operation { method, path, value } in operations().iter().filter(|operation| operation.method == "get")
+    {
+        let mut parameters = value["parameters"].as_array().into_iter().flatten();
+        let waits = parameters.any(|parameter| parameter["name"] == "Rivet-Min-Position");
+        assert_eq!(waits, !at_once.contains(&format!("{method} {path}")), "{method} {path}");
+    }
+    let told = API.lines().find(|line| line.starts_with("What uses no read model does not wait: "));
+    let told = told.expect("docs/api.md says what does not wait").split('`').skip(1).step_by(2);
+    assert_eq!(told.map(|path| format!("get {path}")).collect::<BTreeSet<_>>(), at_once);
+}
+
+#[test]
+fn the_path_of_a_parked_stream_begins_with_a_kind_of_stream() {
+    let document = document();
+    let kinds = document.pointer("/components/schemas/StreamType/enum").and_then(Value::as_array);
+    let kinds: Vec<&str> = kinds.expect("kinds are listed").iter().filter_map(Value::as_str).collect();
+    let parked: Vec<Operation> =
+        operations().into_iter().filter(|operation| operation.path.contains("{stream}")).collect();
+    assert_eq!(parked.len(), 2);
+    for Operation { path, value, .. } in parked {
+        let parameters = value["parameters"].as_array().expect("parameters are a list");
+        let stream = parameters.iter().find(|parameter| parameter["name"] == "stream");
+        let pattern = stream.and_then(|stream| stream.pointer("/schema/pattern"));
+        assert_eq!(pattern, Some(&format!("^({})/.+$", kinds.join("|")).into()), "{path}");
+    }
+}
+
+#[test]
 fn every_operation_is_explained_with_examples() {
     let document = document();
     let mut ids = BTreeSet::new();
@@ -163,12 +211,11 @@ fn has_example(document: &Value, body: &Value) -> bool {
 
 /// Whether a schema has an example, or consists of schemas that have one, from which a reader can compose it.
 fn has_schema_example(document: &Value, schema: &Value) -> bool {
-    let named = |name: &str| document.pointer(name.trim_start_matches('#')).unwrap_or(&Value::Null).clone();
     let alternatives = schema["oneOf"].as_array().into_iter().flatten();
     let members = schema["properties"].as_object().into_iter().flat_map(|members| members.values());
     !schema["example"].is_null()
         || !schema["examples"].is_null()
-        || schema["$ref"].as_str().is_some_and(|name| has_schema_example(document, &named(name)))
+        || schema["$ref"].as_str().is_some_and(|name| has_schema_example(document, named(document, name)))
         || schema.get("items").is_some_and(|items| has_schema_example(document, items))
         || alternatives.chain(members).any(|schema| has_schema_example(document, schema))
 }

@@ -18,7 +18,7 @@ use super::store::open_all;
 use crate::archive::{Archiver, ArchiverError, Retention, Step, Throttle, Wait};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::Commands;
-use crate::config::{DatabaseOptions, check_ages, duration, positive_duration, retention};
+use crate::config::{DatabaseOptions, RetentionOptions, positive_duration};
 use crate::metrics::Metrics;
 use crate::telemetry::{self, LogOptions};
 use crate::timeline;
@@ -32,14 +32,8 @@ pub(super) struct ArchiveOptions {
     #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     older_than: Duration,
 
-    /// How long after its end a job is kept: older ones are forgotten, with their histories and their logs; at least
-    /// 48h [default: for ever]
-    #[arg(long, env = "RIVET_KEEP", value_name = "DURATION", value_parser = retention)]
-    keep: Option<Duration>,
-
-    /// How long after its end the servers take logs of a job: nothing younger is archived
-    #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = duration)]
-    log_grace: Duration,
+    #[command(flatten)]
+    retention: RetentionOptions,
 
     #[command(flatten)]
     database: DatabaseOptions,
@@ -48,7 +42,7 @@ pub(super) struct ArchiveOptions {
 impl ArchiveOptions {
     /// Checks the options against each other; the error says which of them contradict.
     pub(super) fn check(&self) -> Result<(), String> {
-        check_ages(self.log_grace, ("--older-than", Some(self.older_than)), self.keep)
+        self.retention.check("--older-than", Some(self.older_than))
     }
 }
 
@@ -75,7 +69,7 @@ pub(super) async fn run(options: ArchiveOptions) -> anyhow::Result<()> {
     let before = clock.now() - TimeDelta::from_std(options.older_than)?;
     let until = timeline::last_before(&*log, before).await?;
     let mut outcome = done.archive(&mut archiver, until).await;
-    if let (Ok(()), Some(keep)) = (&outcome, options.keep) {
+    if let (Ok(()), Some(keep)) = (&outcome, options.retention.keep) {
         let ended_until = clock.now() - TimeDelta::from_std(keep)?;
         outcome = done.purge(&mut archiver, Retention::of(&*log, ended_until).await?).await;
     }

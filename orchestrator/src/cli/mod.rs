@@ -3,7 +3,7 @@
 //! Each command has a file of its own, with its options and what it calls. Data goes to stdout, messages go to
 //! stderr. Exit code 0 is success, 1 a failure (with its causes on stderr), 2 a command line that was not understood.
 //!
-//! To add a command: a file beside these with its options and `run`, and a line in `Command`.
+//! CONTRIBUTING.md says how to add a command.
 
 mod archive;
 mod bench;

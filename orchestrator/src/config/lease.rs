@@ -74,10 +74,6 @@ pub struct LeaseOptions {
     #[arg(long, env = "RIVET_CANCEL_GRACE", value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub cancel_grace: Duration,
 
-    /// How long after its end a job still takes logs
-    #[arg(long, env = "RIVET_LOG_GRACE", value_name = "DURATION", default_value = "10m", value_parser = duration)]
-    pub log_grace: Duration,
-
     /// How far apart the recorded heartbeats of a runner are; those in between only renew its lease
     #[arg(long, env = "RIVET_HEARTBEAT_RESOLUTION", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub heartbeat_resolution: Duration,

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::http::header::RequestId;
+use crate::http::request_line::RequestId;
 use crate::telemetry::chain;
 
 /// The `Retry-After` of every 503.

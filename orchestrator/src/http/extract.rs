@@ -14,8 +14,8 @@ use rivet_events::Metadata;
 use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
-use super::header::RequestId;
 use super::metadata::by_client;
+use super::request_line::RequestId;
 pub(super) use json::{Json, JsonWithNul, MAX_BODY_BYTES, OptionalJson};
 
 /// Longest idempotency key, in bytes.

@@ -2,8 +2,8 @@
 
 use axum::http::HeaderName;
 
-pub(super) use crate::telemetry::RequestId;
-
+/// Requests and answers: the id of the request.
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Answers: the position of the command's last event, or of the moment that is shown.
 pub(super) const POSITION: HeaderName = HeaderName::from_static("rivet-position");
 /// Requests: a position that the answer must reflect, such as another replica gave.

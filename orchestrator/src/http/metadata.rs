@@ -4,9 +4,8 @@ use axum::http::HeaderMap;
 use rivet_events::Metadata;
 use rivet_events::id::{LeaseId, RunnerId};
 
-use super::header::RequestId;
+use super::request_line::{RequestId, note_runner};
 use crate::domain::job::{JobState, Running};
-use crate::telemetry::note_runner;
 
 /// Longest name of a client that is kept with its events, in characters.
 const MAX_USER_AGENT: usize = 200;

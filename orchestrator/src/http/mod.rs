@@ -1,12 +1,11 @@
 //! The HTTP API: this file has every route, and the handlers are in files named by what they do.
 //!
-//! A request passes, from the outside in: the counting of requests, the context of its log lines, `guard`, `fresh`
+//! A request passes, from the outside in: the counting of requests, `request_line`, `guard`, `fresh`
 //! (where a GET waits for the read models), and its handler. What handlers share: `extract` and `filter` read requests,
 //! `metadata` says who sends a command, `contact` notes that a runner lives, `answer` and `error` make answers, `state`
 //! has all that they work with. Bodies of answers stand beside their handlers, in a `body` where several share them.
 //!
-//! To add an endpoint: a file with its handler and its `#[utoipa::path]`, named by what it does; its line in
-//! `openapi`; its route below; its row in docs/api.md; a test over real HTTP.
+//! CONTRIBUTING.md says how to add an endpoint.
 
 mod answer;
 mod contact;
@@ -27,6 +26,7 @@ mod moment;
 mod openapi;
 mod pipelines;
 mod projections;
+mod request_line;
 mod runners;
 mod sse;
 mod state;
@@ -44,9 +44,9 @@ use axum::routing::{get, post, put};
 use tower_http::compression::CompressionLayer;
 
 use error::ApiError;
+use request_line::request_context;
 
 use crate::metrics::CountRequests;
-use crate::telemetry::request_context;
 pub(crate) use contact::RunnerContacts;
 pub(crate) use openapi::document;
 pub(crate) use state::{AppState, Parts};
@@ -87,27 +87,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/projections/{name}/parked/{*path}", post(projections::parked::decide))
         .layer(from_fn_with_state(state.clone(), fresh::wait_for_read_models));
     api.merge(dashboard())
+        .merge(at_once())
         // These handlers wait by themselves: one job, and its log, can be read before its rows are stored.
         .route("/api/jobs/{id}", get(jobs::get::get))
         .route("/api/jobs/{id}/logs", get(jobs::logs::read).post(jobs::append_logs::append))
-        // These use no read model, and do not wait for any.
-        .route("/api/jobs/{id}/events", get(jobs::history::history))
-        .route("/api/pipeline/{id}/versions", get(pipelines::versions::list))
-        .route("/api/pipeline/{id}/versions/{version}", get(pipelines::versions::get))
-        .route("/api/pipeline/{id}/diff", get(pipelines::diff::diff))
-        .route("/api/stubs", get(stubs::list))
-        .route("/api/stubs/{name}", get(stubs::get))
-        .route("/api/health", get(health::health))
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::metrics))
-        .route("/api/events", get(events::list::list))
-        .route("/api/events/stream", get(events::stream::stream))
-        .route("/api/projections", get(projections::list::list))
-        .route("/api/openapi.json", get(openapi::openapi))
-        .route("/docs", get(docs::enter))
-        .route("/docs/", get(docs::page))
-        .route("/docs/{*file}", get(docs::file))
         .fallback(ui::fallback)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(state.clone(), guard::guard))
@@ -135,6 +118,28 @@ fn of_runners() -> Router<AppState> {
                 .post(runners::heartbeat::heartbeat)
                 .fallback(runners::heartbeat::wrong_method),
         )
+}
+
+/// What uses no read model, and does not wait for any.
+fn at_once() -> Router<AppState> {
+    Router::new()
+        .route("/api/jobs/{id}/events", get(jobs::history::history))
+        .route("/api/pipeline/{id}/versions", get(pipelines::versions::list))
+        .route("/api/pipeline/{id}/versions/{version}", get(pipelines::versions::get))
+        .route("/api/pipeline/{id}/diff", get(pipelines::diff::diff))
+        .route("/api/stubs", get(stubs::list))
+        .route("/api/stubs/{name}", get(stubs::get))
+        .route("/api/health", get(health::health))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
+        .route("/api/events", get(events::list::list))
+        .route("/api/events/stream", get(events::stream::stream))
+        .route("/api/projections", get(projections::list::list))
+        .route("/api/openapi.json", get(openapi::openapi))
+        .route("/docs", get(docs::enter))
+        .route("/docs/", get(docs::page))
+        .route("/docs/{*file}", get(docs::file))
 }
 
 /// The page of the dashboard, and its files.

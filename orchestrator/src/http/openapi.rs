@@ -1,7 +1,5 @@
-//! The description of the API: OpenAPI 3.1, generated from the `#[utoipa::path]` of each handler.
-//!
-//! To describe a route: `#[utoipa::path]` on its handler, and its line in [`Document`]. A handler lists only the
-//! errors of its own, as codes in backticks in the description of a status; `shared` adds what operations share.
+//! The description of the API: OpenAPI 3.1, generated from the `#[utoipa::path]` of each handler. A handler lists only
+//! the errors of its own, as codes in backticks in the description of a status; `shared` adds what operations share.
 
 mod headers;
 mod problems;

@@ -96,7 +96,7 @@ impl AppState {
     pub(super) async fn hear_holder(&self, job: &Loaded<Job>, lease: Option<LeaseId>) {
         let now = self.clock.now();
         if let JobState::Running(running) = &job.aggregate.state
-            && job.aggregate.log_attempt(lease, now, self.config.leases.log_grace).is_ok()
+            && job.aggregate.log_attempt(lease, now, self.config.archive.retention.log_grace).is_ok()
             && self.commands.jobs.is_current(job).await.unwrap_or(true)
         {
             self.liveness.touch(&running.holder.runner_id, now, Duration::MAX);

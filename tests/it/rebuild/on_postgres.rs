@@ -2,6 +2,7 @@
 
 use chrono::DateTime;
 use rivet_events::database::Database;
+use rivet_events::runner::Capabilities;
 use rivet_projections::job_queue;
 use rivet_tests::history::streams;
 use rivet_tests::process::{LONG, Process, assert_proven};
@@ -97,7 +98,8 @@ async fn a_process_that_follows_another_build_adds_missing_columns_as_soon_as_it
     backup.rollback().await.unwrap();
     let serves = async || {
         let candidates =
-            job_queue::candidates(&process.read_models, None, false, DateTime::UNIX_EPOCH, 1).await;
+            job_queue::candidates(&process.read_models, &Capabilities(None), false, DateTime::UNIX_EPOCH, 1)
+                .await;
         candidates.ok()
     };
     eventually("its queries to be answered", serves).await;

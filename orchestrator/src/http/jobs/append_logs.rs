@@ -119,8 +119,9 @@ impl Sender {
     /// log shows that it runs.
     async fn attempt(&self, state: &AppState, job_id: JobId) -> Result<(Loaded<Job>, LogAttempt), ApiError> {
         let now = state.clock.now();
-        let log_attempt =
-            |job: &Loaded<Job>| job.aggregate.log_attempt(self.lease, now, state.config.leases.log_grace);
+        let log_attempt = |job: &Loaded<Job>| {
+            job.aggregate.log_attempt(self.lease, now, state.config.archive.retention.log_grace)
+        };
         let mut job = state.commands.jobs.load(job_id).await?;
         if log_attempt(&job).is_err() {
             job = state.commands.jobs.load_fresh(job_id).await?;

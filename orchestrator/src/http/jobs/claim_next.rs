@@ -52,7 +52,8 @@ pub(in crate::http) struct ClaimNextRequest {
 /// Claim the next job for a runner, and wait for it.
 ///
 /// 200 with the job, or 204 if there was none in time. A runner that claims this way sends its lease with every
-/// report.
+/// report. After `lease_lost`, what a request with this key was given is not its runner's any more: ask under another
+/// key.
 #[utoipa::path(
     post, path = "/api/jobs/claim", operation_id = "claimNextJob", tag = "Runners",
     params(("Rivet-Request-Key" = String, Header, min_length = 1, max_length = 255)),
@@ -60,7 +61,7 @@ pub(in crate::http) struct ClaimNextRequest {
     responses(
         (status = 200, description = "What it takes to run the job", body = JobExecutionInfo, headers(("Rivet-Position" = u64))),
         (status = 204, description = "No job came in time", headers(("Rivet-Position" = u64))),
-        (status = 409, description = "`lease_lost`: what a request with this key was given is not its runner's any more; ask under another key"),
+        (status = 409, description = "`lease_lost`"),
     )
 )]
 pub(in crate::http) async fn claim_next(

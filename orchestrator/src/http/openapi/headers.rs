@@ -1,9 +1,9 @@
 //! The headers of requests and answers: what they mean, and how they are described.
 
-use serde_json::Value;
 use utoipa::openapi::Required;
+use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 /// What the headers of requests and answers mean.
 const HEADERS: [(&str, &str); 16] = [
@@ -69,7 +69,8 @@ pub(super) fn header_parameter(name: &str, schema: ObjectBuilder) -> Parameter {
         .build()
 }
 
-/// The schema of a text that is always this.
-pub(super) fn text(value: Value) -> Schema {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some([value])).into()
+/// The header of an answer that may be old.
+pub(super) fn stale_header() -> Header {
+    let only_true = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["true"]));
+    HeaderBuilder::new().schema(Some(only_true)).build()
 }

@@ -2,18 +2,17 @@
 //! requests are read and data is stored. The description beside a handler names only what is special to it.
 
 use axum::http::StatusCode;
-use serde_json::json;
 use utoipa::Modify;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{OpenApi, RefOr, Required};
+use utoipa::openapi::{Components, OpenApi, RefOr, Required};
 
-use super::headers::{header_parameter, meaning, text};
-use super::problems::{add_codes, describe_problem};
+use super::headers::{header_parameter, meaning, stale_header};
+use super::problems::{add_codes, describe_problem, share};
 
-/// GETs that do not wait for the read models.
+/// GETs that do not wait for the read models: those under `/api` of `at_once` in `http`.
 const AT_ONCE: [&str; 11] = [
     "/api/health",
     "/api/events",
@@ -50,6 +49,7 @@ pub(super) struct Shared;
 
 impl Modify for Shared {
     fn modify(&self, document: &mut OpenApi) {
+        let components = document.components.get_or_insert_default();
         for (path, item) in &mut document.paths.paths {
             let waits = path.starts_with("/api/") && !AT_ONCE.contains(&&**path);
             item.get.as_mut().filter(|_| waits).map(wait_for_read_models);
@@ -64,7 +64,7 @@ impl Modify for Shared {
             item.get.as_mut().filter(|_| waits).map(describe_staleness);
             item.get.as_mut().map(describe_moment);
             for operation in operations(item) {
-                complete(path, operation);
+                complete(operation, components);
             }
         }
     }
@@ -89,13 +89,8 @@ fn wait_for_read_models(operation: &mut Operation) {
 
 /// Its answer says if the position was not reached.
 fn describe_staleness(operation: &mut Operation) {
-    let stale = HeaderBuilder::new().schema(Some(text(json!("true")))).build();
-    for (status, response) in &mut operation.responses.responses {
-        if let RefOr::T(response) = response
-            && (status.starts_with('2') || status == "503")
-        {
-            response.headers.insert("Rivet-Stale".to_owned(), stale.clone().into());
-        }
+    for response in successes(operation) {
+        response.headers.insert("Rivet-Stale".to_owned(), stale_header().into());
     }
 }
 
@@ -116,7 +111,7 @@ fn describe_moment(operation: &mut Operation) {
     }
 }
 
-fn complete(path: &str, operation: &mut Operation) {
+fn complete(operation: &mut Operation, components: &mut Components) {
     let request_id = ObjectBuilder::new().schema_type(Type::String);
     operation.parameters.get_or_insert_default().push(header_parameter("x-request-id", request_id).into());
     for parameter in parameters(operation) {
@@ -127,16 +122,25 @@ fn complete(path: &str, operation: &mut Operation) {
         }
     }
     for (status, response) in &mut operation.responses.responses {
-        let RefOr::T(response) = response else { continue };
-        response.headers.insert("x-request-id".to_owned(), Header::default().into());
-        if let Some(status) = status.parse().ok().filter(|status: &u16| *status >= 400) {
-            describe_problem(path, status, response);
+        let status = status.parse().expect("invariant: an answer is described by its status");
+        complete_response(status, response, components);
+    }
+}
+
+fn complete_response(status: StatusCode, response: &mut RefOr<Response>, components: &mut Components) {
+    let RefOr::T(own) = response else { return };
+    let is_problem = status.is_client_error() || status.is_server_error();
+    own.headers.insert("x-request-id".to_owned(), Header::default().into());
+    if is_problem {
+        describe_problem(status, own);
+    }
+    for (name, header) in &mut own.headers {
+        if let RefOr::T(header) = header {
+            header.description = header.description.take().or_else(|| meaning(name));
         }
-        for (name, header) in &mut response.headers {
-            if let RefOr::T(header) = header {
-                header.description = header.description.take().or_else(|| meaning(name));
-            }
-        }
+    }
+    if is_problem {
+        share(response, components);
     }
 }
 
