@@ -66,6 +66,22 @@ pub struct RunnerHeartbeatRecorded {
     pub runner_id: RunnerId,
     /// When.
     pub heartbeat_at: DateTime<Utc>,
+    /// What it is registered as: in one of many, so that its stream need not be read from further back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
+}
+
+/// What a runner is registered as.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Registration {
+    /// Its capabilities.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub capabilities: Capabilities,
+    /// Identifies the start of its process, as it last registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
+    /// When it first registered, since it was last removed.
+    pub registered_at: DateTime<Utc>,
 }
 
 /// The runner was silent for too long.

@@ -89,11 +89,10 @@ fn replay<A: Aggregate<Event: AggregateEvent>>(
 /// for the other kinds of streams.
 async fn read_part(log: &dyn EventLog, stream: &StreamId) -> Result<Option<Vec<Arc<Envelope>>>, ReadError> {
     match stream.kind {
-        StreamType::Group => read_from_whole(log, stream).await.map(Some),
+        StreamType::Group | StreamType::Runner => read_from_whole(log, stream).await.map(Some),
         StreamType::JobLog => read_remembered(log, stream).await.map(Some),
         StreamType::Pipeline => read_newest(log, stream).await.map(Some),
         StreamType::Job
-        | StreamType::Runner
         | StreamType::Claim
         | StreamType::Projection
         | StreamType::Webhook

@@ -110,6 +110,7 @@ impl Generator {
                     0 => RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded {
                         runner_id: runner_id.clone(),
                         heartbeat_at: at,
+                        registration: None,
                     }),
                     1 => RunnerEvent::Lost(RunnerLost {
                         runner_id: runner_id.clone(),

@@ -1,14 +1,19 @@
 //! Which events are read of streams that become long.
 
+use std::time::Duration;
+
 use chrono::DateTime;
 use rivet_events::Metadata;
-use rivet_events::id::{JobId, PipelineId};
+use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries};
 use rivet_events::log::{Append, LogSettings, StreamWrite, in_memory};
 use rivet_events::pipeline::{PipelineEvent, PipelineRevised};
+use rivet_events::runner::Capabilities;
 
 use super::*;
+use crate::domain::Decider;
 use crate::domain::pipeline::{Pipeline, PipelineState};
+use crate::domain::runner::{RecordHeartbeat, RegisterRunner, Runner, RunnerCommand, RunnerState};
 
 async fn append(log: &dyn EventLog, stream: &StreamId, expected: u64, event: impl Into<Event>) {
     let writes =
@@ -65,5 +70,34 @@ async fn of_a_pipeline_only_the_creation_and_the_newest_version_are_read() {
         let loaded = replay(Pipeline::default(), Version::default(), read);
         let (pipeline, version) = loaded.unwrap_or_else(|_| panic!("version {before} cannot be loaded"));
         assert_eq!((pipeline.state, version), (folded.clone(), Version(before + 1)));
+    }
+}
+
+#[tokio::test]
+async fn of_a_runner_that_lives_long_only_the_end_is_read() {
+    let log = in_memory(LogSettings::default()).await.unwrap();
+    let runner_id: RunnerId = "r".parse().unwrap();
+    let stream = StreamId::runner(&runner_id);
+    let (mut runner, now) = (RunnerState::default(), |n| DateTime::from_timestamp(n, 0).unwrap());
+    let register = RegisterRunner {
+        runner_id: runner_id.clone(),
+        capabilities: Capabilities(Some(vec!["docker".to_owned()])),
+        boot_id: None,
+        now: now(0),
+    };
+    let mut command = RunnerCommand::Register(register);
+    for before in 0..400 {
+        for event in runner.decide(command).unwrap() {
+            append(&*log, &stream, before, event.clone()).await;
+            runner = runner.evolve(event);
+        }
+        let read = read_from_whole(&*log, &stream).await;
+        assert!(read.as_ref().is_ok_and(|events| events.len() <= AT_THE_END));
+        let loaded = replay(Runner::default(), Version::default(), read);
+        let (loaded, version) = loaded.unwrap_or_else(|_| panic!("version {before} cannot be loaded"));
+        assert_eq!((loaded.state, version), (runner.clone(), Version(before + 1)));
+        let (runner_id, resolution) = (runner_id.clone(), Duration::ZERO);
+        let now = now(before.cast_signed() + 1);
+        command = RunnerCommand::Heartbeat(RecordHeartbeat { runner_id, resolution, now });
     }
 }

@@ -2,12 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::runner::{
-    Capabilities, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved,
-    RunnerReturned,
+    Capabilities, Registration, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered,
+    RunnerRemoved, RunnerReturned,
 };
 
 use super::command::{LoseRunner, RecordHeartbeat, RegisterRunner, RunnerCommand};
 use super::state::{Registered, RunnerState};
+
+/// A heartbeat after so many events tells what the runner is registered as.
+const WHOLE_EVERY: u32 = 64;
 
 /// Why a command to a runner was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +77,12 @@ fn heard(runner: &Registered, now: DateTime<Utc>) -> RunnerEvent {
     if runner.lost {
         RunnerEvent::Returned(RunnerReturned { runner_id, returned_at: now })
     } else {
-        RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded { runner_id, heartbeat_at: now })
+        let registration = (runner.since_whole >= WHOLE_EVERY).then(|| Registration {
+            capabilities: runner.capabilities.clone(),
+            boot_id: runner.boot_id.clone(),
+            registered_at: runner.registered_at,
+        });
+        RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded { runner_id, heartbeat_at: now, registration })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use rivet_events::id::RunnerId;
-use rivet_events::runner::{Capabilities, RunnerEvent};
+use rivet_events::runner::{Capabilities, Registration, RunnerEvent, RunnerHeartbeatRecorded};
 use serde::{Deserialize, Serialize};
 
 /// A runner, by whether it is registered.
@@ -33,6 +33,14 @@ pub struct Registered {
     pub heard_at: DateTime<Utc>,
     /// Whether it is recorded as lost, that is, offline.
     pub lost: bool,
+    /// Events since one that tells all of the above.
+    pub since_whole: u32,
+}
+
+impl Registered {
+    fn one_event_on(self) -> Self {
+        Self { since_whole: self.since_whole + 1, ..self }
+    }
 }
 
 impl RunnerState {
@@ -49,27 +57,53 @@ impl RunnerState {
     #[must_use]
     pub fn evolve(self, event: RunnerEvent) -> Self {
         match (self, event) {
-            (state, RunnerEvent::Registered(e)) => Self::Registered(Registered {
-                runner_id: e.runner_id,
-                capabilities: e.capabilities,
-                boot_id: e.boot_id,
-                registered_at: match state {
-                    Self::Registered(runner) => runner.registered_at,
-                    Self::Absent | Self::Removed(_) => e.registered_at,
-                },
-                heard_at: e.registered_at,
-                lost: false,
-            }),
+            (state, RunnerEvent::Registered(e)) => {
+                let (registered_at, since_whole) = match state {
+                    Self::Registered(runner) => (runner.registered_at, runner.since_whole + 1),
+                    Self::Removed(runner) => (e.registered_at, runner.since_whole + 1),
+                    Self::Absent => (e.registered_at, 0),
+                };
+                Self::Registered(Registered {
+                    runner_id: e.runner_id,
+                    capabilities: e.capabilities,
+                    boot_id: e.boot_id,
+                    registered_at,
+                    heard_at: e.registered_at,
+                    lost: false,
+                    since_whole,
+                })
+            }
+            // Also as the first event that is read of a long stream.
+            (
+                _,
+                RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded {
+                    runner_id,
+                    heartbeat_at,
+                    registration: Some(registration),
+                }),
+            ) => {
+                let Registration { capabilities, boot_id, registered_at } = registration;
+                let heard_at = heartbeat_at;
+                Self::Registered(Registered {
+                    runner_id,
+                    capabilities,
+                    boot_id,
+                    registered_at,
+                    heard_at,
+                    lost: false,
+                    since_whole: 0,
+                })
+            }
             (Self::Registered(runner), RunnerEvent::HeartbeatRecorded(e)) => {
-                Self::Registered(Registered { heard_at: e.heartbeat_at, ..runner })
+                Self::Registered(Registered { heard_at: e.heartbeat_at, ..runner.one_event_on() })
             }
             (Self::Registered(runner), RunnerEvent::Lost(_)) => {
-                Self::Registered(Registered { lost: true, ..runner })
+                Self::Registered(Registered { lost: true, ..runner.one_event_on() })
             }
             (Self::Registered(runner), RunnerEvent::Returned(e)) => {
-                Self::Registered(Registered { heard_at: e.returned_at, lost: false, ..runner })
+                Self::Registered(Registered { heard_at: e.returned_at, lost: false, ..runner.one_event_on() })
             }
-            (Self::Registered(runner), RunnerEvent::Removed(_)) => Self::Removed(runner),
+            (Self::Registered(runner), RunnerEvent::Removed(_)) => Self::Removed(runner.one_event_on()),
             (
                 state @ (Self::Absent | Self::Removed(_)),
                 RunnerEvent::HeartbeatRecorded(_)

@@ -5,11 +5,14 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::id::RunnerId;
 use rivet_events::runner::{
-    Capabilities, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved,
-    RunnerReturned,
+    Capabilities, Registration, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered,
+    RunnerRemoved, RunnerReturned,
 };
 
-use super::{LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, Runner, RunnerCommand, RunnerError};
+use super::{
+    LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, Runner, RunnerCommand, RunnerError,
+    RunnerState,
+};
 use crate::domain::spec::Given;
 
 fn given(events: impl Into<Vec<RunnerEvent>>) -> Given<Runner> {
@@ -38,7 +41,11 @@ fn registered(second: i64) -> RunnerEvent {
 }
 
 fn heard(second: i64) -> RunnerEvent {
-    RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded { runner_id: runner(), heartbeat_at: at(second) })
+    RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded {
+        runner_id: runner(),
+        heartbeat_at: at(second),
+        registration: None,
+    })
 }
 
 fn lost(last_seen: i64, second: i64) -> RunnerEvent {
@@ -138,6 +145,25 @@ fn a_heartbeat_is_recorded_only_when_the_last_recorded_sign_of_life_is_old_enoug
     given([registered(0)]).when(heartbeat(30)).then([heard(30)]);
     given([registered(0), heard(30)]).when(heartbeat(59)).then_nothing();
     given([registered(0), heard(30)]).when(heartbeat(60)).then([heard(60)]);
+}
+
+#[test]
+fn a_heartbeat_after_many_events_tells_what_the_runner_is_registered_as() {
+    let history: Vec<_> = [registered(0)].into_iter().chain((1..=64).map(|n| heard(30 * n))).collect();
+    let RunnerRegistered { capabilities, boot_id, registered_at, .. } = registration(0);
+    let whole = RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded {
+        runner_id: runner(),
+        heartbeat_at: at(30 * 65),
+        registration: Some(Registration { capabilities, boot_id, registered_at }),
+    });
+    given(history[..64].to_vec()).when(heartbeat(30 * 64)).then([heard(30 * 64)]);
+    given(history.clone()).when(heartbeat(30 * 65)).then([whole.clone()]);
+
+    let fold =
+        |events: &[RunnerEvent]| events.iter().cloned().fold(RunnerState::default(), RunnerState::evolve);
+    let all = [history, vec![whole.clone(), lost(30 * 65, 9_000)]].concat();
+    assert_eq!(fold(&all), fold(&[whole, lost(30 * 65, 9_000)]));
+    given(all).when(heartbeat(9_001)).then([returned(9_001)]);
 }
 
 #[test]

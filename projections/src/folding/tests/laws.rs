@@ -105,7 +105,11 @@ fn runner_event(scene: &Scene, kind: u32, now: i64) -> Event {
             boot_id: Some(format!("boot {now}")),
             registered_at: at(now),
         }),
-        2 => RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded { runner_id, heartbeat_at: at(now) }),
+        2 => RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded {
+            runner_id,
+            heartbeat_at: at(now),
+            registration: None,
+        }),
         3 => RunnerEvent::Lost(RunnerLost { runner_id, last_seen_at: at(now - 1), lost_at: at(now) }),
         4 => RunnerEvent::Returned(RunnerReturned { runner_id, returned_at: at(now) }),
         _ => RunnerEvent::Removed(RunnerRemoved { runner_id, removed_at: at(now) }),
