@@ -38,6 +38,9 @@ pub enum RebuildError {
     /// There is no such read model.
     #[error("there is no read model {0:?}")]
     Unknown(String),
+    /// A newer build has made this live read model, and this one has not taken it over.
+    #[error("a newer build has made the read model {0:?}: first, a server of this build has to take it over")]
+    Newer(&'static str),
     /// Somebody else has removed the generation that was being filled, or has switched to a later one, or to one of a
     /// newer build.
     #[error("another rebuild, or a newer build, has taken over")]
@@ -123,10 +126,22 @@ impl ReadModels {
     /// [`Rebuild::finish`] does the rest.
     ///
     /// # Errors
-    /// [`RebuildError::Unknown`] if a name is none of [`ReadModels::names`].
+    /// [`RebuildError::Unknown`] if a name is none of [`ReadModels::names`]; as [`ReadModels::check_replaceable`].
     pub async fn begin_rebuild(&self, names: &[&str]) -> Result<Rebuild, RebuildError> {
-        let generations = self.begin_generations(&by_name(names)?).await?;
+        let projections = by_name(names)?;
+        self.check_replaceable(names).await?;
+        let generations = self.begin_generations(&projections).await?;
         Ok(Rebuild { read_models: self.clone(), generations })
+    }
+
+    /// Checks that a rebuild could replace these read models; otherwise it would fail after it had read the whole log.
+    ///
+    /// # Errors
+    /// [`RebuildError::Newer`] if a newer build has made one of them.
+    pub async fn check_replaceable(&self, names: &[&str]) -> Result<(), RebuildError> {
+        let live = self.inner.store.limited(self.refresh()).await?;
+        let newer = live.iter().find(|live| live.is_newer() && names.contains(&live.projection.name()));
+        newer.map_or(Ok(()), |newer| Err(RebuildError::Newer(newer.projection.name())))
     }
 }
 

@@ -5,6 +5,7 @@ use rivet_tests::on_both_stores;
 use rivet_tests::server::{Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::verify::{recorded, verify};
+use rivet_tests::wait::eventually;
 use serde_json::json;
 
 on_both_stores! {
@@ -31,6 +32,20 @@ async fn a_rebuild_says_who_wanted_it_and_why(kind: StoreKind) {
     operator.send(operator.request(reqwest::Method::POST, path)).await.expect(202);
     let unknown = operator.post("/api/projections/nothing/rebuild", &json!({})).await;
     unknown.expect_refusal(404, "projection_not_found");
+
+    let requests = async || recorded(&operator, "projection.rebuild_requested").await.len();
+    let (refused, recorded) = eventually("it to be refused", async || {
+        // The server takes it over again and again.
+        app.store
+            .execute("update checkpoints set version = 99 where projection = 'jobs' and state = 'live'")
+            .await;
+        let before = requests().await;
+        let answer = operator.post(path, &json!({})).await;
+        (answer.status != 202).then_some((answer, requests().await - before))
+    })
+    .await;
+    refused.expect_refusal(409, "newer_build");
+    assert_eq!(recorded, 0);
 }
 
 async fn a_rebuild_that_the_end_of_its_server_cuts_short_can_be_asked_for_again(kind: StoreKind) {

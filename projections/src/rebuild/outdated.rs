@@ -69,7 +69,8 @@ impl ReadModels {
             if !(live.is_foreign() || live.position > head || is_skip_missing) {
                 continue;
             }
-            if filled.contains(&name) {
+            // What a newer build has made is adopted before.
+            if live.is_newer() || filled.contains(&name) {
                 pause = RETRY;
             } else {
                 outdated.push(name);

@@ -88,13 +88,13 @@ async fn a_process_that_follows_another_build_adds_missing_columns_as_soon_as_it
     let mut backup = postgres.pool.begin().await.unwrap();
     backup.execute("lock table job_queue_g1 in access share mode").await.unwrap();
     let running = process.start();
-    let is_there = async |query: &str| -> Option<()> {
-        let found: bool = sqlx::query_scalar(query).fetch_one(&postgres.pool).await.unwrap();
-        found.then_some(())
+    let waits = async || -> bool {
+        let waits =
+            "select exists (select from pg_locks where relation = 'job_queue_g1'::regclass and not granted)";
+        sqlx::query_scalar(waits).fetch_one(&postgres.pool).await.unwrap()
     };
-    let waits =
-        "select exists (select from pg_locks where relation = 'job_queue_g1'::regclass and not granted)";
-    eventually("it to wait for the lock", async || is_there(waits).await).await;
+    eventually("it to wait for the lock", async || waits().await.then_some(())).await;
+    eventually("it to give up for now", async || (!waits().await).then_some(())).await;
     backup.rollback().await.unwrap();
     let serves = async || {
         let candidates =

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use rivet_events::log::ReadError;
 use rivet_projections::jobs::SearchError;
+use rivet_projections::rebuild::RebuildError;
 use rivet_projections::{PastError, QueryError};
 
 use super::{ApiError, note};
@@ -93,6 +94,19 @@ impl From<ProjectionError> for ApiError {
     fn from(error: ProjectionError) -> Self {
         match error {
             ProjectionError::Skipped(_) => Self::conflict("event_skipped", error.to_string()),
+        }
+    }
+}
+
+impl From<RebuildError> for ApiError {
+    fn from(error: RebuildError) -> Self {
+        match error {
+            RebuildError::Unknown(_) => Self::not_found("projection_not_found", error.to_string()),
+            RebuildError::Newer(_) => Self::conflict("newer_build", error.to_string()),
+            RebuildError::Superseded | RebuildError::Unavailable(_) | RebuildError::Log(_) => {
+                tracing::warn!(error = %chain(&error), "a rebuild cannot begin");
+                Self::unavailable("unavailable", error.to_string())
+            }
         }
     }
 }

@@ -42,6 +42,7 @@ async fn carry_out(
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let tasks = state.tasks.clone();
     let carried_out = async move {
+        state.read_models.check_replaceable(&[name]).await?;
         let committed = state.commands.projections.execute(name, decision, &metadata).await?;
         begin_rebuild(&state, name).await?;
         Ok(Recorded(state.position_of(&committed).await?, StatusCode::ACCEPTED))
@@ -52,10 +53,7 @@ async fn carry_out(
 /// Begins a rebuild beside the live read model; from then on `GET /api/projections` shows how far it is. A server
 /// that drains gives it up.
 async fn begin_rebuild(state: &AppState, name: &'static str) -> Result<(), ApiError> {
-    let mut rebuild = state.read_models.begin_rebuild(&[name]).await.map_err(|error| {
-        tracing::warn!(projection.name = name, error = %chain(&error), "a rebuild cannot begin");
-        ApiError::unavailable("unavailable", error.to_string())
-    })?;
+    let mut rebuild = state.read_models.begin_rebuild(&[name]).await?;
     let draining = state.draining.clone();
     state.tasks.spawn(async move {
         match draining.run_until_cancelled(rebuild.finish(|_| ())).await {

@@ -87,7 +87,7 @@ pub(in crate::http) async fn decide(
     responses(
         (status = 202, description = "The rebuild has begun", headers(("Rivet-Position" = u64))),
         (status = 404, description = "`projection_not_found`, `stream_not_parked`"),
-        (status = 409, description = "`event_skipped`"),
+        (status = 409, description = "`event_skipped`, `newer_build`"),
     )
 )]
 pub(in crate::http) fn retry(
@@ -111,6 +111,7 @@ pub(in crate::http) fn retry(
     responses(
         (status = 202, description = "The rebuild has begun", headers(("Rivet-Position" = u64))),
         (status = 404, description = "`projection_not_found`, `stream_not_parked`"),
+        (status = 409, description = "`newer_build`"),
     )
 )]
 pub(in crate::http) fn skip(parked: Parked, reason: Option<String>, now: DateTime<Utc>) -> ProjectionCommand {

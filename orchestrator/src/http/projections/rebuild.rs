@@ -20,6 +20,7 @@ use crate::http::state::AppState;
     responses(
         (status = 202, description = "The rebuild has begun", headers(("Rivet-Position" = u64))),
         (status = 404, description = "`projection_not_found`"),
+        (status = 409, description = "`newer_build`"),
     )
 )]
 pub(in crate::http) async fn rebuild(
