@@ -30,7 +30,7 @@ use crate::feed::Feed;
 use crate::http::{self, AppState, Parts, RunnerContacts};
 use crate::liveness::Liveness;
 use crate::metrics::Metrics;
-use crate::server::{self, Connections, ServerLimits};
+use crate::server::{self, Connections, Timeouts};
 use workers::{spawn_background, spawn_for_requests};
 
 /// Pipeline definitions that are evaluated at the same time; each takes a child process.
@@ -131,7 +131,7 @@ impl App {
     pub async fn run(self, listener: TcpListener, shutdown: CancellationToken) {
         let Self { mut parts, database, log } = self;
         let config = parts.config.clone();
-        let limits = ServerLimits { drain_timeout: config.load.drain_timeout, ..ServerLimits::default() };
+        let timeouts = Timeouts { drain: config.load.drain_timeout, ..Timeouts::default() };
         parts.draining = shutdown.clone();
         let connections = parts.connections.clone();
         let state = AppState::new(parts);
@@ -150,7 +150,7 @@ impl App {
             tokio::time::sleep(config.load.drain_delay).await;
             stopping.cancel();
         });
-        server::serve(listener, http::router(state), stop, limits, connections).await;
+        server::serve(listener, http::router(state), stop, timeouts, connections).await;
         log.close().await;
         drained.cancel();
         workers.close();

@@ -207,12 +207,11 @@ impl Place<'_> {
         }
         self.dispatcher.arrived.notify_one();
         async move {
-            let offer = match tokio::time::timeout_at(deadline, &mut offered).await {
-                Ok(offer) => offer,
-                Err(_) => {
-                    self.deadline_passed();
-                    offered.await
-                }
+            let offer = if let Ok(offer) = tokio::time::timeout_at(deadline, &mut offered).await {
+                offer
+            } else {
+                self.deadline_passed();
+                offered.await
             };
             // Without an answer: there was no job.
             offer.ok().transpose()

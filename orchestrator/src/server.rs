@@ -30,63 +30,64 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Timeouts for what the server waits for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ServerLimits {
+pub(crate) struct Timeouts {
     /// Time for the head of a request, from its first byte (on a new connection: from the accept) to its last.
-    pub(crate) head_timeout: Duration,
+    pub(crate) head: Duration,
     /// Keep-alive time between two requests of a connection. Longer than the idle timeouts of clients and load
     /// balancers (60 s and 90 s are usual), so that they close first and never send a request into a closing
     /// connection.
-    pub(crate) idle_timeout: Duration,
+    pub(crate) idle: Duration,
     /// Time between two chunks of a request's body.
-    pub(crate) body_timeout: Duration,
+    pub(crate) body: Duration,
     /// Time that a client may take nothing of what is sent to it: nothing is acknowledged, or its receive window stays
     /// full. Without it, such a client would hold its connection for as long as it acknowledges the probes of its
     /// window. The kernel measures it, in milliseconds, and only on Linux.
-    pub(crate) send_timeout: Duration,
+    pub(crate) send: Duration,
     /// How long after the shutdown began a connection that has sent nothing yet stays open: its first request may be
     /// on its way.
-    pub(crate) arrival_timeout: Duration,
+    pub(crate) arrival: Duration,
     /// Time for the requests in flight to finish after the shutdown began.
-    pub(crate) drain_timeout: Duration,
+    pub(crate) drain: Duration,
 }
 
-impl Default for ServerLimits {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
-            head_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_mins(2),
-            body_timeout: Duration::from_secs(30),
-            send_timeout: Duration::from_mins(2),
-            arrival_timeout: Duration::from_millis(200),
-            drain_timeout: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_mins(2),
+            body: Duration::from_secs(30),
+            send: Duration::from_mins(2),
+            arrival: Duration::from_millis(200),
+            drain: Duration::from_secs(10),
         }
     }
 }
 
-/// Serves until `shutdown`, no more than its limit of connections at a time; further ones wait. Then lets the requests in flight finish, up to the drain timeout, and cuts off the rest.
-/// It does not fail: a failed accept is retried, and a failed connection concerns only its client.
+/// Serves until `shutdown`, no more connections at a time than there may be; further ones wait. Then lets the requests
+/// in flight finish, up to the drain timeout, and cuts off the rest. It does not fail: a failed accept is retried, and
+/// a failed connection concerns only its client.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     shutdown: CancellationToken,
-    limits: ServerLimits,
+    timeouts: Timeouts,
     connections: Arc<Connections>,
 ) {
-    let served = TaskTracker::new();
+    let tasks = TaskTracker::new();
     let drained = CancellationToken::new();
-    let server = Server { router, shutdown: shutdown.clone(), drained: drained.clone(), limits };
+    let server = Server { router, shutdown: shutdown.clone(), drained: drained.clone(), timeouts };
     while let Some((stream, slot)) = shutdown.run_until_cancelled(accept(&listener, &connections)).await {
-        served.spawn(server.clone().serve_connection(stream, slot));
+        tasks.spawn(server.clone().serve_connection(stream, slot));
     }
     // Clients in the backlog may have sent their requests already, which would be lost when the listener closes.
     for (stream, slot) in backlog(listener, &connections) {
-        served.spawn(server.clone().serve_connection(stream, slot));
+        tasks.spawn(server.clone().serve_connection(stream, slot));
     }
-    served.close();
-    if tokio::time::timeout(limits.drain_timeout, served.wait()).await.is_err() {
-        warn!(connections = served.len(), "cutting connections that did not finish in time");
+    tasks.close();
+    if tokio::time::timeout(timeouts.drain, tasks.wait()).await.is_err() {
+        warn!(connections = tasks.len(), "cutting connections that did not finish in time");
         drained.cancel();
-        served.wait().await;
+        tasks.wait().await;
     }
 }
 
@@ -145,18 +146,17 @@ struct Server {
     shutdown: CancellationToken,
     /// Cancelled when the drain timeout has passed: what is still open is cut off.
     drained: CancellationToken,
-    limits: ServerLimits,
+    timeouts: Timeouts,
 }
 
 impl Server {
     async fn serve_connection(self, stream: TcpStream, slot: OwnedSemaphorePermit) {
-        let prepared =
-            stream.set_nodelay(true).and_then(|()| limit_sending(&stream, self.limits.send_timeout));
+        let prepared = stream.set_nodelay(true).and_then(|()| limit_sending(&stream, self.timeouts.send));
         if let Err(error) = prepared {
             debug!(%error, "a connection broke before its first request");
             return;
         }
-        let timer = HeadTimer::new(self.limits.head_timeout);
+        let timer = HeadTimer::new(self.timeouts.head);
         let (reads, has_spoken) = (timer.clone(), CancellationToken::new());
         let speaks = has_spoken.clone();
         let stream = InspectReader::new(stream, move |bytes: &[u8]| {
@@ -165,10 +165,10 @@ impl Server {
             }
             reads.note(bytes);
         });
-        let service = RequestBodyTimeout::new(self.router, self.limits.body_timeout);
+        let service = RequestBodyTimeout::new(self.router, self.timeouts.body);
         let connection = http1::Builder::new()
             .timer(timer)
-            .header_read_timeout(self.limits.idle_timeout)
+            .header_read_timeout(self.timeouts.idle)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = std::pin::pin!(connection);
         let mut ended = tokio::select! {
@@ -183,7 +183,7 @@ impl Server {
                 biased;
                 ended = connection.as_mut() => Some(ended),
                 () = has_spoken.cancelled() => None,
-                () = tokio::time::sleep(self.limits.arrival_timeout) => None,
+                () = tokio::time::sleep(self.timeouts.arrival) => None,
             };
         }
         if ended.is_none() {

@@ -9,7 +9,7 @@ use fixture::{BRISK, Client, PATIENT, SHORT, start, start_for};
 
 #[tokio::test]
 async fn a_connection_that_sends_no_whole_head_is_cut() {
-    let server = start(ServerLimits { head_timeout: BRISK, ..PATIENT }).await;
+    let server = start(Timeouts { head: BRISK, ..PATIENT }).await;
     let mut silent = server.connect().await;
     let mut slow = server.connect().await;
     slow.send("GET / HTTP/1.1\r\nhost:").await;
@@ -18,7 +18,7 @@ async fn a_connection_that_sends_no_whole_head_is_cut() {
 
 #[tokio::test]
 async fn a_slow_head_is_cut_on_a_connection_that_was_good_before() {
-    let server = start(ServerLimits { head_timeout: BRISK, ..PATIENT }).await;
+    let server = start(Timeouts { head: BRISK, ..PATIENT }).await;
     let mut client = server.connect().await;
     client.get("/").await;
     client.read_until("hello").await;
@@ -28,7 +28,7 @@ async fn a_slow_head_is_cut_on_a_connection_that_was_good_before() {
 
 #[tokio::test]
 async fn a_connection_may_rest_for_longer_than_a_head_may_take() {
-    let server = start(ServerLimits { head_timeout: BRISK, ..PATIENT }).await;
+    let server = start(Timeouts { head: BRISK, ..PATIENT }).await;
     let mut client = server.connect().await;
     client.get("/").await;
     client.read_until("hello").await;
@@ -39,7 +39,7 @@ async fn a_connection_may_rest_for_longer_than_a_head_may_take() {
 
 #[tokio::test]
 async fn a_connection_that_rests_for_too_long_is_closed() {
-    let server = start(ServerLimits { idle_timeout: SHORT, ..PATIENT }).await;
+    let server = start(Timeouts { idle: SHORT, ..PATIENT }).await;
     let mut client = server.connect().await;
     client.get("/").await;
     assert!(client.rest().await.ends_with("hello"));
@@ -47,7 +47,7 @@ async fn a_connection_that_rests_for_too_long_is_closed() {
 
 #[tokio::test]
 async fn a_body_that_does_not_arrive_is_given_up() {
-    let server = start(ServerLimits { body_timeout: SHORT, ..PATIENT }).await;
+    let server = start(Timeouts { body: SHORT, ..PATIENT }).await;
     let mut client = server.connect().await;
     client.send("POST /body HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nab").await;
     assert!(client.rest().await.starts_with("HTTP/1.1 4"));
@@ -55,8 +55,8 @@ async fn a_body_that_does_not_arrive_is_given_up() {
 
 #[tokio::test]
 async fn an_answer_may_take_longer_than_any_wait_for_the_client() {
-    let limits = ServerLimits { head_timeout: BRISK, idle_timeout: SHORT, body_timeout: SHORT, ..PATIENT };
-    let mut server = start(limits).await;
+    let timeouts = Timeouts { head: BRISK, idle: SHORT, body: SHORT, ..PATIENT };
+    let mut server = start(timeouts).await;
     let mut client = server.connect().await;
     client.get("/held").await;
     server.arrivals.recv().await;
@@ -68,7 +68,7 @@ async fn an_answer_may_take_longer_than_any_wait_for_the_client() {
 /// They stay connected; that their only place is free again tells that the server has let them go.
 #[tokio::test]
 async fn clients_that_take_nothing_of_their_answers_are_cut() {
-    let server = start_for(1, ServerLimits { send_timeout: SHORT, ..PATIENT }).await;
+    let server = start_for(1, Timeouts { send: SHORT, ..PATIENT }).await;
     let mut unread = Vec::new();
     for path in ["/large", "/endless", "/"] {
         let mut client = server.connect().await;
@@ -80,7 +80,7 @@ async fn clients_that_take_nothing_of_their_answers_are_cut() {
 
 #[tokio::test]
 async fn a_stream_may_rest_for_longer_than_its_client_may_take_nothing() {
-    let server = start(ServerLimits { send_timeout: SHORT, ..PATIENT }).await;
+    let server = start(Timeouts { send: SHORT, ..PATIENT }).await;
     let mut client = server.connect().await;
     client.get("/live").await;
     for _ in 0..2 {
@@ -93,19 +93,19 @@ async fn a_stream_may_rest_for_longer_than_its_client_may_take_nothing() {
 #[tokio::test]
 async fn connections_past_the_cap_wait_for_their_turn() {
     let server = start_for(2, PATIENT).await;
-    let mut served = Vec::new();
+    let mut clients = Vec::new();
     for _ in 0..2 {
         assert!(!server.connections.kept_clients_waiting());
         let mut client = server.connect().await;
         client.get("/").await;
         client.read_until("hello").await;
-        served.push(client);
+        clients.push(client);
     }
     assert_eq!(server.connections.open(), 2);
     let mut next = server.connect().await;
     next.get("/").await;
     next.outlasts(SHORT).await;
-    drop(served);
+    drop(clients);
     next.read_until("hello").await;
     drop(next);
     while server.connections.open() > 0 {
@@ -133,7 +133,7 @@ async fn a_request_under_way_finishes_on_shutdown() {
 
 #[tokio::test]
 async fn idle_connections_do_not_delay_shutdown() {
-    let server = start(ServerLimits { arrival_timeout: SHORT, ..PATIENT }).await;
+    let server = start(Timeouts { arrival: SHORT, ..PATIENT }).await;
     let mut used = server.connect().await;
     used.get("/").await;
     used.read_until("hello").await;
@@ -163,7 +163,7 @@ async fn what_had_connected_before_the_end_is_served() {
 
 #[tokio::test]
 async fn a_request_that_outlasts_the_drain_is_cut() {
-    let mut server = start(ServerLimits { drain_timeout: SHORT, ..PATIENT }).await;
+    let mut server = start(Timeouts { drain: SHORT, ..PATIENT }).await;
     let mut client = server.connect().await;
     client.get("/held").await;
     server.arrivals.recv().await;

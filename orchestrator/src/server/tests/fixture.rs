@@ -17,7 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Connections, ServerLimits, serve};
+use crate::server::{Connections, Timeouts, serve};
 
 /// Longer than any test may take.
 const LONG: Duration = Duration::from_mins(5);
@@ -26,14 +26,8 @@ pub(super) const BRISK: Duration = Duration::from_secs(2);
 /// For timeouts that are meant to expire.
 pub(super) const SHORT: Duration = Duration::from_millis(50);
 
-pub(super) const PATIENT: ServerLimits = ServerLimits {
-    head_timeout: LONG,
-    idle_timeout: LONG,
-    body_timeout: LONG,
-    send_timeout: LONG,
-    arrival_timeout: LONG,
-    drain_timeout: LONG,
-};
+pub(super) const PATIENT: Timeouts =
+    Timeouts { head: LONG, idle: LONG, body: LONG, send: LONG, arrival: LONG, drain: LONG };
 
 /// More than the buffers of a connection take.
 const LARGE: usize = 64 * 1024 * 1024;
@@ -73,12 +67,12 @@ async fn endless() -> Body {
     Body::from_stream(stream::repeat_with(|| Ok::<_, io::Error>("event")))
 }
 
-pub(super) async fn start(limits: ServerLimits) -> Fixture {
-    start_for(10, limits).await
+pub(super) async fn start(timeouts: Timeouts) -> Fixture {
+    start_for(10, timeouts).await
 }
 
 /// A server that serves at most so many connections at a time.
-pub(super) async fn start_for(max_connections: usize, limits: ServerLimits) -> Fixture {
+pub(super) async fn start_for(max_connections: usize, timeouts: Timeouts) -> Fixture {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (arrived, arrivals) = mpsc::unbounded_channel();
@@ -94,7 +88,7 @@ pub(super) async fn start_for(max_connections: usize, limits: ServerLimits) -> F
     let shutdown = CancellationToken::new();
     let mut server = JoinSet::new();
     let connections = Arc::new(Connections::new(max_connections));
-    server.spawn(serve(listener, router, shutdown.clone(), limits, Arc::clone(&connections)));
+    server.spawn(serve(listener, router, shutdown.clone(), timeouts, Arc::clone(&connections)));
     Fixture { address, connections, shutdown, server, arrivals, let_go }
 }
 
