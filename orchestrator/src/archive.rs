@@ -17,12 +17,13 @@ mod release;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rivet_events::archive::SegmentArchived;
 use rivet_events::id::JobId;
 use rivet_events::log::{ReadError, StoreError};
-use rivet_events::segments::{Archive, GatherError};
+use rivet_events::segments::{Archive, GatherError, format};
 use rivet_events::{Position, StreamId};
-use rivet_projections::{NotReleased, ReadModels};
+use rivet_projections::{NotReleased, ReadModels, Wait};
 
 pub(crate) use background::BackgroundArchiver;
 pub(crate) use purge::Retention;
@@ -71,18 +72,6 @@ pub(crate) enum Step {
     Waiting(Wait),
     /// There is nothing left to do.
     Idle,
-}
-
-/// What has to happen before events can be deleted from the event log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Wait {
-    /// A rebuild or a verification of a read model has to end; one that was killed counts as ended after half an
-    /// hour.
-    #[error("a read model is being rebuilt or verified")]
-    Rebuilding,
-    /// The read models have to catch up with the events that are to be deleted.
-    #[error("the read models have only come to position {0}")]
-    Behind(Position),
 }
 
 /// Why a step failed. The next one continues from the same point.
@@ -164,6 +153,18 @@ impl<'a> Archiver<'a> {
         }
         let objects = self.archive.objects().map_err(ArchiverError::Objects)?;
         objects.delete(object).await.map_err(ArchiverError::Objects)
+    }
+
+    /// Reads back a segment that was stored, and checks its digest.
+    async fn read_back(&self, segment: u64, object: &str, sha256: &str) -> Result<Bytes, ArchiverError> {
+        let objects = self.archive.objects().map_err(ArchiverError::Objects)?;
+        let bytes = objects.get(object).await.map_err(ArchiverError::Objects)?;
+        let found = format::sha256(&bytes);
+        if found == sha256 {
+            return Ok(bytes);
+        }
+        let (object, expected) = (object.to_owned(), sha256.to_owned());
+        Err(ArchiverError::Damaged { segment, object, found, expected })
     }
 
     /// The state of the archive as the log has it: another process may have changed it.

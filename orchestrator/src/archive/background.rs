@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::database::Database;
-use rivet_projections::{Leadership, ReadModels};
+use rivet_projections::{Leadership, ReadModels, Wait};
 use tokio_util::sync::CancellationToken;
 
-use super::{Archiver, ArchiverError, Retention, Step, Throttle, Wait};
+use super::{Archiver, ArchiverError, Retention, Step, Throttle};
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::telemetry::chain;

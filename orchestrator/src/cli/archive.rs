@@ -10,12 +10,13 @@ use indicatif::{BinaryBytes, HumanCount};
 use rivet_events::Position;
 use rivet_events::archive::SegmentArchived;
 use rivet_events::database::Database;
+use rivet_projections::Wait;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::progress::ProgressReport;
 use super::store::open_all;
-use crate::archive::{Archiver, ArchiverError, Retention, Step, Throttle, Wait};
+use crate::archive::{Archiver, ArchiverError, Retention, Step, Throttle};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::Commands;
 use crate::config::{DatabaseOptions, check_ages, duration, positive_duration, retention};
