@@ -94,7 +94,7 @@ pub(crate) enum ArchiverError {
     },
     #[error("the room that became free cannot be given back")]
     Room(#[source] StoreError),
-    #[error("jobs cannot be forgotten")]
+    #[error("jobs cannot be purged")]
     Purge(#[source] StoreError),
     #[error("the store of the archive failed")]
     Objects(#[source] StoreError),

@@ -98,7 +98,7 @@ struct Totals {
     entries: u64,
     bytes: u64,
     raw_bytes: u64,
-    /// Jobs that were forgotten.
+    /// Jobs that were purged.
     purged: u64,
     /// The condition that was waited for last, so that it is printed once.
     waited_for: Option<Wait>,
@@ -116,7 +116,7 @@ impl Totals {
         retention: Retention,
     ) -> Result<(), ArchiverError> {
         let from = archiver.state().await?.purged_through;
-        self.pass("forgetting", from, retention.until, async || archiver.purge_step(retention).await).await
+        self.pass("purging", from, retention.until, async || archiver.purge_step(retention).await).await
     }
 
     /// Calls `step` until there is nothing left to do.
@@ -189,7 +189,7 @@ impl std::fmt::Display for Totals {
             BinaryBytes(self.bytes),
         )?;
         if self.purged > 0 {
-            write!(f, "; forgot {} jobs", HumanCount(self.purged))?;
+            write!(f, "; purged {} jobs", HumanCount(self.purged))?;
         }
         Ok(())
     }
