@@ -175,7 +175,7 @@ impl<'a> Archiver<'a> {
     async fn execute(&self, command: ArchiveCommand) -> Result<ArchiveState, CommandError<ArchiveError>> {
         let id = StreamId::archive().id;
         // The cached state may be stale even over SQLite: the command line archives beside the server.
-        self.commands.archive.forget(&id);
+        self.commands.archive.evict(&id);
         Ok(self.commands.archive.execute(id, command, &metadata(PROCESS)).await?.aggregate.state.clone())
     }
 

@@ -101,8 +101,8 @@ impl Archiver<'_> {
                     Released::Waiting(wait) => return Ok(Step::Waiting(wait)),
                 }
                 for job in jobs {
-                    self.commands.jobs.forget(job);
-                    self.commands.job_logs.forget(job);
+                    self.commands.jobs.evict(job);
+                    self.commands.job_logs.evict(job);
                 }
                 self.pause_after(began.elapsed()).await;
             }

@@ -121,7 +121,7 @@ impl Claiming<'_> {
             let stream = write.stream.clone();
             let writes: Vec<StreamWrite> = iter::once(write).chain(self.along.iter().cloned()).collect();
             match self.execute(ClaimJob { has_place: true, ..command.clone() }, &writes).await {
-                Err(CommandError::Stale(moved)) if moved == stream => groups.forget(&group_id),
+                Err(CommandError::Stale(moved)) if moved == stream => groups.evict(&group_id),
                 claimed => {
                     // A repeated claim appends nothing.
                     if claimed.as_ref().is_ok_and(|claimed| claimed.position.is_some()) {
