@@ -51,13 +51,13 @@ impl Contacts {
     }
 
     /// Deletes the runners whose last contact is longer ago than `silent_for`.
-    pub async fn forget(&self, silent_for: Duration) -> Result<(), StoreError> {
+    pub async fn delete_silent(&self, silent_for: Duration) -> Result<(), StoreError> {
         let Some(pool) = &self.0 else { return Ok(()) };
-        let forget = sqlx::query(
+        let delete = sqlx::query(
             "delete from runner_contacts where heard_at < clock_timestamp() - make_interval(secs => $1)",
         )
         .bind(silent_for.as_secs_f64());
-        pool.run(async |connection| forget.execute(connection).await).await?;
+        pool.run(async |connection| delete.execute(connection).await).await?;
         Ok(())
     }
 

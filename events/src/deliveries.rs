@@ -133,7 +133,7 @@ impl Deliveries {
     }
 
     /// Deletes the row of a webhook, and its secret with it.
-    pub async fn forget(&self, webhook: WebhookId) -> Result<(), StoreError> {
+    pub async fn delete(&self, webhook: WebhookId) -> Result<(), StoreError> {
         execute!(&self.0, "delete from webhook_deliveries where webhook_id = $1", webhook.to_string());
         Ok(())
     }

@@ -28,7 +28,7 @@ pub enum RunnerEvent {
 pub struct RunnerRegistered {
     /// The runner.
     pub runner_id: RunnerId,
-    /// Its capabilities.
+    /// Its capabilities. `None` means unrestricted (dialect B); with an empty list it gets only jobs without demands.
     #[schema(value_type = Option<Vec<String>>)]
     pub capabilities: Capabilities,
     /// Identifies one start of the runner's process, if it sends this: tells a new process with the same name from
@@ -39,8 +39,7 @@ pub struct RunnerRegistered {
     pub registered_at: DateTime<Utc>,
 }
 
-/// What a runner can do. `None` means unrestricted (dialect B): such a runner may take every job. One with an empty list
-/// may take only jobs that demand nothing.
+/// What a runner can do; `None` means everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Capabilities(pub Option<Vec<String>>);

@@ -17,12 +17,13 @@ mod release;
 use std::collections::HashSet;
 use std::time::Duration;
 
+use bytes::Bytes;
 use rivet_events::archive::SegmentArchived;
 use rivet_events::id::JobId;
 use rivet_events::log::{ReadError, StoreError};
-use rivet_events::segments::{Archive, GatherError};
+use rivet_events::segments::{Archive, GatherError, format};
 use rivet_events::{Position, StreamId};
-use rivet_projections::{NotReleased, ReadModels};
+use rivet_projections::{NotReleased, ReadModels, Wait};
 
 pub(crate) use background::BackgroundArchiver;
 pub(crate) use purge::Retention;
@@ -73,18 +74,6 @@ pub(crate) enum Step {
     Idle,
 }
 
-/// What has to happen before events can be deleted from the event log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Wait {
-    /// A rebuild or a verification of a read model has to end; one that was killed counts as ended after half an
-    /// hour.
-    #[error("a read model is being rebuilt or verified")]
-    Rebuilding,
-    /// The read models have to catch up with the events that are to be deleted.
-    #[error("the read models have only come to position {0}")]
-    Behind(Position),
-}
-
 /// Why a step failed. The next one continues from the same point.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ArchiverError {
@@ -105,7 +94,7 @@ pub(crate) enum ArchiverError {
     },
     #[error("the room that became free cannot be given back")]
     Room(#[source] StoreError),
-    #[error("jobs cannot be forgotten")]
+    #[error("jobs cannot be purged")]
     Purge(#[source] StoreError),
     #[error("the store of the archive failed")]
     Objects(#[source] StoreError),
@@ -166,6 +155,18 @@ impl<'a> Archiver<'a> {
         objects.delete(object).await.map_err(ArchiverError::Objects)
     }
 
+    /// Reads back a segment that was stored, and checks its digest.
+    async fn read_back(&self, segment: u64, object: &str, sha256: &str) -> Result<Bytes, ArchiverError> {
+        let objects = self.archive.objects().map_err(ArchiverError::Objects)?;
+        let bytes = objects.get(object).await.map_err(ArchiverError::Objects)?;
+        let found = format::sha256(&bytes);
+        if found == sha256 {
+            return Ok(bytes);
+        }
+        let (object, expected) = (object.to_owned(), sha256.to_owned());
+        Err(ArchiverError::Damaged { segment, object, found, expected })
+    }
+
     /// The state of the archive as the log has it: another process may have changed it.
     pub(crate) async fn state(&self) -> Result<ArchiveState, ArchiverError> {
         Ok(self.commands.archive.reload(StreamId::archive().id).await?.aggregate.state.clone())
@@ -174,7 +175,7 @@ impl<'a> Archiver<'a> {
     async fn execute(&self, command: ArchiveCommand) -> Result<ArchiveState, CommandError<ArchiveError>> {
         let id = StreamId::archive().id;
         // The cached state may be stale even over SQLite: the command line archives beside the server.
-        self.commands.archive.forget(&id);
+        self.commands.archive.evict(&id);
         Ok(self.commands.archive.execute(id, command, &metadata(PROCESS)).await?.aggregate.state.clone())
     }
 

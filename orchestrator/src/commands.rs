@@ -2,8 +2,8 @@
 //!
 //! [`Executor`] does this for one kind of aggregate, with optimistic concurrency: on a conflict it loads and decides
 //! again, a bounded number of times. `cache` keeps recent states in memory; `following` brings those of pipelines
-//! and runners up to what other processes append. `turns` puts the claims of one group in a line. `versions` reads what
-//! states of pipelines leave out. `background` is for commands that no client has sent.
+//! and runners up to what other processes append. `group_locks` puts the claims of one group in a line. `versions` reads
+//! what states of pipelines leave out. `background` is for commands that no client has sent.
 
 mod background;
 mod cache;
@@ -11,8 +11,8 @@ mod error;
 mod event_store;
 mod executor;
 mod following;
+mod group_locks;
 mod loader;
-mod turns;
 mod versions;
 
 use std::sync::Arc;
@@ -40,7 +40,7 @@ use crate::random;
 pub(crate) use background::{NotRecorded, done_or_skipped, metadata, metadata_after};
 pub(crate) use error::CommandError;
 pub(crate) use executor::{Committed, Executor, Loaded};
-use turns::Turns;
+use group_locks::GroupLocks;
 pub(crate) use versions::RecordedVersion;
 
 /// The entry point for all commands: one executor per kind of aggregate, over one log.
@@ -75,7 +75,7 @@ pub(crate) struct Journal {
     acknowledged: AtomicU64,
     /// Runs the appends whose clients have disconnected.
     tasks: TaskTracker,
-    turns: Turns,
+    group_locks: GroupLocks,
 }
 
 impl Commands {
@@ -97,7 +97,7 @@ impl Commands {
             shared: matches!(database, Database::Postgres(_)),
             acknowledged: AtomicU64::new(head.0),
             tasks: tasks.clone(),
-            turns: Turns::default(),
+            group_locks: GroupLocks::default(),
         });
         let (counts, of_jobs) = (&metrics.commands, metrics.jobs.clone());
         Self {
@@ -148,8 +148,8 @@ impl Commands {
 
     /// Waits until no other claim of this process takes a place in this concurrency group; none does as long as the
     /// guard lives.
-    pub(crate) async fn turn_in_group(&self, group_id: &str) -> MutexGuard<'_, ()> {
-        self.journal.turns.of(group_id).await
+    pub(crate) async fn lock_group(&self, group_id: &str) -> MutexGuard<'_, ()> {
+        self.journal.group_locks.lock(group_id).await
     }
 
     /// Whether jobs of this pipeline may be retried. A pipeline that cannot be loaded counts as not deleted: its jobs

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::telemetry::chain;
 use copies::Requests;
-pub(crate) use copies::{RequestCopy, RequestName, Turn};
+pub(crate) use copies::{ClaimPermit, RequestCopy, RequestName};
 use line::{Line, Waiting};
 use log_watcher::LogWatcher;
 use offers::Offers;

@@ -97,7 +97,7 @@ impl Liveness {
             if forgotten.is_none_or(|at| at.elapsed() > FORGET_EVERY) {
                 forgotten = Some(Instant::now());
                 self.forget_silent(clock.now());
-                if let Err(error) = contacts.forget(FORGET_AFTER).await {
+                if let Err(error) = contacts.delete_silent(FORGET_AFTER).await {
                     tracing::debug!(error = &*error, "old contacts are removed later");
                 }
             }

@@ -121,7 +121,7 @@ impl Processes {
             }
             // Apart from the sweep, since nothing depends on it, and its table can fail while the others work.
             if let Err(error) = orphaned_secrets::reconcile(self, now).await {
-                tracing::warn!(error = %chain(&error), "secrets without a webhook are forgotten later");
+                tracing::warn!(error = %chain(&error), "secrets without a webhook are deleted later");
             }
         }
     }

@@ -24,9 +24,19 @@ use crate::rows::Connection;
 pub enum Released {
     /// The events and rows are deleted.
     Done,
-    /// Nothing was deleted, since a read model is being filled: try again later.
+    /// Nothing was deleted: try again later.
+    Waiting(Wait),
+}
+
+/// What has to happen before events can be deleted from the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Wait {
+    /// A rebuild or a verification of a read model has to end; one that was killed counts as ended after half an
+    /// hour.
+    #[error("a read model is being rebuilt or verified")]
     Rebuilding,
-    /// Nothing was deleted, since a read model has only come to this position: try again later.
+    /// The read models have to catch up with the events that are to be deleted.
+    #[error("the read models have only come to position {0}")]
     Behind(Position),
 }
 
@@ -57,10 +67,10 @@ impl ReadModels {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
         let Some((live, lowest)) = live_unless_rebuilding(&mut connection).await? else {
-            return Ok(Released::Rebuilding);
+            return Ok(Released::Waiting(Wait::Rebuilding));
         };
         if lowest < last {
-            return Ok(Released::Behind(lowest));
+            return Ok(Released::Waiting(Wait::Behind(lowest)));
         }
         match &mut connection {
             Connection::Postgres(connection) => release.on_postgres(connection).await?,
@@ -85,13 +95,13 @@ impl ReadModels {
         let mut transaction = self.inner.store.begin().await?;
         let mut connection = transaction.connection();
         let Some((live, lowest)) = live_unless_rebuilding(&mut connection).await? else {
-            return Ok(Released::Rebuilding);
+            return Ok(Released::Waiting(Wait::Rebuilding));
         };
         let purged = match &mut connection {
             Connection::Postgres(connection) => purge_on_postgres(connection, jobs, lowest).await?,
             Connection::Sqlite(connection) => purge_on_sqlite(connection, jobs, lowest).await?,
         };
-        let Some(purged) = purged else { return Ok(Released::Behind(lowest)) };
+        let Some(purged) = purged else { return Ok(Released::Waiting(Wait::Behind(lowest))) };
         for live in live.iter().filter(|live| live.projection.name() == JobLogs.name()) {
             for job in &purged {
                 let query = job_logs::delete_all(&live.table(), *job);

@@ -40,7 +40,7 @@ mod unstored;
 pub mod verify;
 pub mod webhooks;
 
-pub use archiving::{NotReleased, Released};
+pub use archiving::{NotReleased, Released, Wait};
 pub use at_least::AtLeast;
 pub use leadership::Leadership;
 pub use page::{Cursor, CursorError, MAX_PAGE_BYTES, Page, Room};

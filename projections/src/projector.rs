@@ -53,7 +53,7 @@ impl ReadModels {
                 }
                 Err(error) => {
                     tracing::warn!(error = &*error, "the projector cannot go on: it will try again");
-                    projector.forget().await;
+                    projector.reset().await;
                     tokio::select! {
                         () = tokio::time::sleep(retry) => {}
                         () = shutdown.cancelled() => {}

@@ -105,7 +105,7 @@ impl EncodedAppend {
 pub(super) struct Batch<'a>(pub(super) &'a [Queued]);
 
 /// How a database stores one batch; see [`commit`].
-pub(super) trait Attempt {
+pub(super) trait StoreBatch {
     /// Stores the appends that have none of these stale writes. Returns the position before the first event stored,
     /// or `None` if a further stream has moved: then nothing was stored.
     async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError>;
@@ -122,13 +122,13 @@ struct Inconsistent;
 
 /// Stores the appends of a batch that are not stale. A second attempt is only needed where another process has moved
 /// a stream.
-pub(super) async fn commit(mut attempt: impl Attempt) -> Result<Committed, StoreError> {
+pub(super) async fn commit(mut store: impl StoreBatch) -> Result<Committed, StoreError> {
     let mut stale_writes = Vec::new();
     loop {
-        if let Some(base) = attempt.append(&stale_writes).await? {
+        if let Some(base) = store.append(&stale_writes).await? {
             return Ok(Committed { base, stale_writes });
         }
-        let before = mem::replace(&mut stale_writes, attempt.find_stale_writes().await?);
+        let before = mem::replace(&mut stale_writes, store.find_stale_writes().await?);
         // A stale write stays stale, so each attempt must find more of them.
         if stale_writes.len() <= before.len() {
             return Err(Inconsistent.into());

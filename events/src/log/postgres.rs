@@ -20,7 +20,7 @@ use crate::log::batch::{self, Batch, Committed};
 use crate::log::keeper::{EventRow, Keeper};
 use crate::log::writer::raise;
 use crate::stream::StreamId;
-use append::PostgresAttempt;
+use append::PostgresBatch;
 
 mod append;
 mod follow;
@@ -116,7 +116,7 @@ impl Keeper for PostgresKeeper {
         let known_head = *self.committed.borrow();
         let committed = self
             .writers
-            .run(async |connection| batch::commit(PostgresAttempt { connection, batch, known_head }).await)
+            .run(async |connection| batch::commit(PostgresBatch { connection, batch, known_head }).await)
             .await?;
         if let Some((position, event_id)) = committed.last(batch) {
             self.database.last_seen.note(position, event_id);

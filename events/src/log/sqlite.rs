@@ -19,7 +19,7 @@ use crate::log::batch::{self, Batch, Committed};
 use crate::log::keeper::{EventRow, Keeper};
 use crate::log::writer::raise;
 use crate::stream::StreamId;
-use append::SqliteAttempt;
+use append::SqliteBatch;
 
 mod append;
 
@@ -104,7 +104,7 @@ impl SqliteKeeper {
 
 impl Keeper for SqliteKeeper {
     async fn commit(&self, batch: Batch<'_>) -> Result<Committed, StoreError> {
-        batch::commit(SqliteAttempt { database: &self.database, batch }).await
+        batch::commit(SqliteBatch { database: &self.database, batch }).await
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, StoreError> {

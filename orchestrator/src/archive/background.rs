@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rivet_events::database::Database;
-use rivet_projections::{Leadership, ReadModels};
+use rivet_projections::{Leadership, ReadModels, Wait};
 use tokio_util::sync::CancellationToken;
 
-use super::{Archiver, ArchiverError, Retention, Step, Throttle, Wait};
+use super::{Archiver, ArchiverError, Retention, Step, Throttle};
 use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::telemetry::chain;
@@ -88,7 +88,7 @@ impl BackgroundArchiver {
                 bytes = segment.bytes,
                 "job logs were archived"
             ),
-            Step::Purged { jobs, .. } => tracing::info!(jobs, "jobs were forgotten"),
+            Step::Purged { jobs, .. } => tracing::info!(jobs, "jobs were purged"),
             Step::Waiting(Wait::Behind(_)) => tokio::time::sleep(READ_WAIT).await,
             Step::Waiting(Wait::Rebuilding) => tokio::time::sleep(REBUILD_WAIT).await,
             Step::Idle => return true,

@@ -3,7 +3,7 @@
 use rivet_events::Position;
 use rivet_events::archive::SegmentArchived;
 use rivet_events::id::JobId;
-use rivet_events::segments::{GatherError, Segment, SegmentError, SegmentWriter, format};
+use rivet_events::segments::{GatherError, Segment, SegmentError, SegmentWriter};
 
 use super::{Archiver, ArchiverError};
 
@@ -78,18 +78,14 @@ impl Archiver<'_> {
         segment: Segment,
         through: Position,
     ) -> Result<SegmentArchived, ArchiverError> {
-        let expected = segment.sha256();
+        let sha256 = segment.sha256();
         // The name includes the digest, so that another archiver's segment of the same number gets another name.
-        let object = format!("{number:08}-{}.jsonl.zst", &expected[..16]);
+        let object = format!("{number:08}-{}.jsonl.zst", &sha256[..16]);
         let Segment { bytes, logs, events, entries, positions, raw_bytes } = segment;
         let size = bytes.len() as u64;
         let objects = self.archive.objects().map_err(ArchiverError::Objects)?;
         objects.put(&object, bytes).await.map_err(ArchiverError::Objects)?;
-        let stored = objects.get(&object).await.map_err(ArchiverError::Objects)?;
-        let found = format::sha256(&stored);
-        if found != expected {
-            return Err(ArchiverError::Damaged { segment: number, object, found, expected });
-        }
+        self.read_back(number, &object, &sha256).await?;
         Ok(SegmentArchived {
             segment: number,
             object,
@@ -101,7 +97,7 @@ impl Archiver<'_> {
             through,
             bytes: size,
             raw_bytes,
-            sha256: expected,
+            sha256,
             archived_at: self.clock.now(),
         })
     }

@@ -13,9 +13,9 @@ use rivet_events::id::JobId;
 use rivet_events::log::{EventLog, ReadError};
 use rivet_events::segments::Purged;
 use rivet_events::{CLOCKS_DIFFER, Position, StreamId};
-use rivet_projections::Released;
+use rivet_projections::{Released, Wait};
 
-use super::{ArchiveCommand, Archiver, ArchiverError, PROCESS, Step, Wait};
+use super::{ArchiveCommand, Archiver, ArchiverError, PROCESS, Step};
 use crate::commands::{CommandError, done_or_skipped, metadata};
 use crate::domain::archive::{ArchiveError, ArchiveState, BeginPurge, RecordPurge, RecordRemoval};
 use crate::domain::job::{Ended, Job, JobCommand, JobState, PurgeJob};
@@ -92,17 +92,18 @@ impl Archiver<'_> {
                 let began = Instant::now();
                 match self.read_models.purge(jobs).await.map_err(ArchiverError::Purge)? {
                     Released::Done => {}
-                    Released::Rebuilding => return Ok(Step::Waiting(Wait::Rebuilding)),
                     // The last event of the log cannot be deleted: append one after it first.
-                    Released::Behind(position) if position >= self.commands.log().head().await? => {
+                    Released::Waiting(Wait::Behind(position))
+                        if position >= self.commands.log().head().await? =>
+                    {
                         self.begin(state.purged_through, through).await?;
                         return Ok(Step::Marked);
                     }
-                    Released::Behind(position) => return Ok(Step::Waiting(Wait::Behind(position))),
+                    Released::Waiting(wait) => return Ok(Step::Waiting(wait)),
                 }
                 for job in jobs {
-                    self.commands.jobs.forget(job);
-                    self.commands.job_logs.forget(job);
+                    self.commands.jobs.evict(job);
+                    self.commands.job_logs.evict(job);
                 }
                 self.pause_after(began.elapsed()).await;
             }

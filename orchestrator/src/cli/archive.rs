@@ -10,12 +10,13 @@ use indicatif::{BinaryBytes, HumanCount};
 use rivet_events::Position;
 use rivet_events::archive::SegmentArchived;
 use rivet_events::database::Database;
+use rivet_projections::Wait;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::progress::ProgressReport;
 use super::store::open_all;
-use crate::archive::{Archiver, ArchiverError, Retention, Step, Throttle, Wait};
+use crate::archive::{Archiver, ArchiverError, Retention, Step, Throttle};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::Commands;
 use crate::config::{DatabaseOptions, RetentionOptions, positive_duration};
@@ -91,7 +92,7 @@ struct Totals {
     entries: u64,
     bytes: u64,
     raw_bytes: u64,
-    /// Jobs that were forgotten.
+    /// Jobs that were purged.
     purged: u64,
     /// The condition that was waited for last, so that it is printed once.
     waited_for: Option<Wait>,
@@ -109,7 +110,7 @@ impl Totals {
         retention: Retention,
     ) -> Result<(), ArchiverError> {
         let from = archiver.state().await?.purged_through;
-        self.pass("forgetting", from, retention.until, async || archiver.purge_step(retention).await).await
+        self.pass("purging", from, retention.until, async || archiver.purge_step(retention).await).await
     }
 
     /// Calls `step` until there is nothing left to do.
@@ -182,7 +183,7 @@ impl std::fmt::Display for Totals {
             BinaryBytes(self.bytes),
         )?;
         if self.purged > 0 {
-            write!(f, "; forgot {} jobs", HumanCount(self.purged))?;
+            write!(f, "; purged {} jobs", HumanCount(self.purged))?;
         }
         Ok(())
     }

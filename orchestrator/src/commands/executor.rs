@@ -194,7 +194,7 @@ impl<A: Executable> Executor<A> {
 
     /// The events of a command, as a write to go along with the command of another aggregate, and the aggregate after
     /// them. This executor does not see that append: the caller says afterwards to [`Self::remember`] the aggregate, or
-    /// to [`Self::forget`] it.
+    /// to [`Self::evict`] it.
     pub(crate) async fn decide(
         &self,
         loaded: &Loaded<A>,

@@ -37,7 +37,7 @@ impl Commands {
             match log.read_all(seen, BATCH).await {
                 Ok(events) => {
                     if !is_dense(seen, &events) {
-                        self.forget_jobs();
+                        self.evict_jobs();
                     }
                     for envelope in &events {
                         self.follow_event(envelope);
@@ -56,9 +56,9 @@ impl Commands {
 
     /// For events that have left the log before this process came to them: perhaps a `job.purged` was among them, whose
     /// job is then cached although it does not exist any more.
-    fn forget_jobs(&self) {
-        self.jobs.forget_all();
-        self.job_logs.forget_all();
+    fn evict_jobs(&self) {
+        self.jobs.evict_all();
+        self.job_logs.evict_all();
     }
 
     fn follow_event(&self, envelope: &Envelope) {
@@ -67,8 +67,8 @@ impl Commands {
             StreamType::Runner => self.runners.follow(envelope),
             // What is about to be purged is not to be found in the cache afterwards.
             StreamType::Job if matches!(envelope.event, Event::Job(JobEvent::Purged(_))) => {
-                self.jobs.forget(&envelope.stream.id);
-                self.job_logs.forget(&envelope.stream.id);
+                self.jobs.evict(&envelope.stream.id);
+                self.job_logs.evict(&envelope.stream.id);
             }
             // Read only for a command that notices a stale state by its conflict, or whose handler asks the log again
             // where it matters.

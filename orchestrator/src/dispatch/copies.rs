@@ -23,7 +23,7 @@ pub(super) struct Requests(Mutex<HashMap<RequestName, Arc<Request>>>);
 struct Request {
     latest: watch::Sender<Latest>,
     /// Held by the copy that is claiming.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    claiming: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The latest copy of a request.
@@ -46,12 +46,12 @@ pub(crate) struct RequestCopy {
 /// The right to claim for a request; one copy at a time has it. It may outlive the client of its copy, since a claim
 /// that has begun runs to completion.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct ClaimPermit {
     #[expect(dead_code, reason = "held for its drop")]
     guard: OwnedMutexGuard<()>,
     #[expect(
         dead_code,
-        reason = "held for its drop: keeps the request in the map, so that later copies find this turn taken"
+        reason = "held for its drop: keeps the request in the map, so that later copies find this permit taken"
     )]
     copy: Arc<RequestCopy>,
 }
@@ -77,9 +77,9 @@ impl Requests {
 
 impl RequestCopy {
     /// Waits until no other copy is claiming, and takes the right to claim; `None` if a later copy has arrived.
-    pub(crate) async fn turn(self: &Arc<Self>) -> Option<Turn> {
-        let guard = Arc::clone(&self.request.turn).lock_owned().await;
-        self.is_latest().then(|| Turn { guard, copy: Arc::clone(self) })
+    pub(crate) async fn permit(self: &Arc<Self>) -> Option<ClaimPermit> {
+        let guard = Arc::clone(&self.request.claiming).lock_owned().await;
+        self.is_latest().then(|| ClaimPermit { guard, copy: Arc::clone(self) })
     }
 
     /// Waits until a later copy arrives.
@@ -134,11 +134,11 @@ mod tests {
     async fn only_the_latest_copy_may_claim() {
         let requests = Arc::new(Requests::default());
         let older = requests.begin(Some(name("a")));
-        assert!(older.turn().await.is_some());
+        assert!(older.permit().await.is_some());
         let latest = requests.begin(Some(name("a")));
         older.superseded().await;
-        assert!(older.turn().await.is_none());
-        assert!(latest.turn().await.is_some());
+        assert!(older.permit().await.is_none());
+        assert!(latest.permit().await.is_some());
     }
 
     #[tokio::test]
@@ -146,7 +146,7 @@ mod tests {
         let requests = Arc::new(Requests::default());
         let copies = [Some(name("a")), Some(name("b")), None, None].map(|name| requests.begin(name));
         for copy in &copies {
-            assert!(copy.turn().await.is_some());
+            assert!(copy.permit().await.is_some());
         }
     }
 
@@ -155,15 +155,15 @@ mod tests {
         for client_has_left in [false, true] {
             let requests = Arc::new(Requests::default());
             let mut older = Some(requests.begin(Some(name("a"))));
-            let claiming = older.as_ref().unwrap().turn().await;
+            let claiming = older.as_ref().unwrap().permit().await;
             if client_has_left {
                 older = None;
             }
             let latest = requests.begin(Some(name("a")));
-            let mut turn = std::pin::pin!(latest.turn());
-            assert!(futures_util::poll!(&mut turn).is_pending(), "{older:?}");
+            let mut permit = std::pin::pin!(latest.permit());
+            assert!(futures_util::poll!(&mut permit).is_pending(), "{older:?}");
             drop(claiming);
-            assert!(turn.await.is_some(), "{older:?}");
+            assert!(permit.await.is_some(), "{older:?}");
         }
     }
 

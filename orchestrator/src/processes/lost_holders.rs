@@ -17,8 +17,8 @@ pub(super) async fn reconcile(
         return Ok(());
     };
     let (policy, now) = (processes.config.leases.policy(), contacts.now);
-    let attempt = Attempt { claimed_at, started_at: job.started_at };
-    if !may_be_lost(attempt, contacts.of(runner_id, None).max(contacts.listening_since), &policy, now) {
+    let held = Held { claimed_at, started_at: job.started_at };
+    if !may_be_lost(held, contacts.of(runner_id, None).max(contacts.listening_since), &policy, now) {
         return Ok(());
     }
     let expire = ExpireLease {
@@ -33,7 +33,7 @@ pub(super) async fn reconcile(
 }
 
 #[derive(Clone, Copy)]
-struct Attempt {
+struct Held {
     claimed_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
 }
@@ -42,18 +42,18 @@ struct Attempt {
 /// know of a later contact, and whether its holder fences by now: so it is asked as soon as the shorter limits have
 /// passed.
 fn may_be_lost(
-    attempt: Attempt,
+    held: Held,
     last_contact: Option<DateTime<Utc>>,
     policy: &LeasePolicy,
     now: DateTime<Utc>,
 ) -> bool {
     let age = |at: DateTime<Utc>| (now - at).to_std().unwrap_or_default();
-    let is_silent = [Some(attempt.claimed_at), attempt.started_at, last_contact]
+    let is_silent = [Some(held.claimed_at), held.started_at, last_contact]
         .into_iter()
         .flatten()
         .all(|heard_at| age(heard_at) > policy.lease.min(policy.legacy_lease));
-    let is_late = attempt.started_at.is_none()
-        && age(attempt.claimed_at) > policy.start_timeout.min(policy.legacy_start_timeout);
+    let is_late = held.started_at.is_none()
+        && age(held.claimed_at) > policy.start_timeout.min(policy.legacy_start_timeout);
     is_silent || is_late
 }
 
@@ -77,8 +77,8 @@ mod tests {
 
     /// Whether the holder of a job that was claimed at second 0 may be lost at `second`.
     fn may_be_lost_at(second: i64, started_at: Option<i64>, last_contact: Option<i64>) -> bool {
-        let attempt = Attempt { claimed_at: at(0), started_at: started_at.map(at) };
-        may_be_lost(attempt, last_contact.map(at), &POLICY, at(second))
+        let held = Held { claimed_at: at(0), started_at: started_at.map(at) };
+        may_be_lost(held, last_contact.map(at), &POLICY, at(second))
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn a_job_cancelled_in_the_queue_never_had_a_holder() {
 }
 
 #[test]
-fn nothing_is_left_of_a_job_that_is_forgotten() {
+fn nothing_is_left_of_a_job_that_is_purged() {
     let s = scene();
     let story = [
         s.launch(0),

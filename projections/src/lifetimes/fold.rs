@@ -28,7 +28,7 @@ impl Projection for Lifetimes {
     type Row = Lifetime;
 
     fn key(envelope: &Envelope) -> Option<String> {
-        turn(&envelope.event).map(|_| envelope.stream.to_string())
+        boundary(&envelope.event).map(|_| envelope.stream.to_string())
     }
 
     fn begins(envelope: &Envelope) -> bool {
@@ -37,41 +37,41 @@ impl Projection for Lifetimes {
 
     fn apply(row: Option<Lifetime>, envelope: &Envelope) -> Option<Lifetime> {
         let position = envelope.position.0;
-        match (turn(&envelope.event), row) {
-            (Some(Turn::Begins), Some(row)) => Some(Lifetime { ended: None, node: None, ..row }),
-            (Some(Turn::Begins), None) => Some(Lifetime {
+        match (boundary(&envelope.event), row) {
+            (Some(Boundary::Begin), Some(row)) => Some(Lifetime { ended: None, node: None, ..row }),
+            (Some(Boundary::Begin), None) => Some(Lifetime {
                 kind: envelope.stream.kind.as_str().to_owned(),
                 id: envelope.stream.id.clone(),
                 born: position,
                 ended: None,
                 node: None,
             }),
-            (Some(Turn::Ends), Some(row)) => {
+            (Some(Boundary::End), Some(row)) => {
                 let node = node_of(row.born, position.saturating_sub(1).max(row.born));
                 Some(Lifetime { ended: Some(position), node: Some(node), ..row })
             }
-            (Some(Turn::IsForgotten), _) => None,
-            (Some(Turn::Ends) | None, row) => row,
+            (Some(Boundary::Purge), _) => None,
+            (Some(Boundary::End) | None, row) => row,
         }
     }
 }
 
 /// What an event means for the lifetime of its stream.
-enum Turn {
-    Begins,
-    Ends,
-    IsForgotten,
+enum Boundary {
+    Begin,
+    End,
+    Purge,
 }
 
-fn turn(event: &Event) -> Option<Turn> {
+fn boundary(event: &Event) -> Option<Boundary> {
     match event {
         Event::Pipeline(PipelineEvent::Created(_))
         | Event::Job(JobEvent::Launched(_))
-        | Event::Runner(RunnerEvent::Registered(_)) => Some(Turn::Begins),
+        | Event::Runner(RunnerEvent::Registered(_)) => Some(Boundary::Begin),
         Event::Pipeline(PipelineEvent::Deleted(_))
         | Event::Job(JobEvent::Completed(_) | JobEvent::Cancelled(_) | JobEvent::TimedOut(_))
-        | Event::Runner(RunnerEvent::Removed(_)) => Some(Turn::Ends),
-        Event::Job(JobEvent::Purged(_)) => Some(Turn::IsForgotten),
+        | Event::Runner(RunnerEvent::Removed(_)) => Some(Boundary::End),
+        Event::Job(JobEvent::Purged(_)) => Some(Boundary::Purge),
         Event::Pipeline(PipelineEvent::Revised(_))
         | Event::Job(
             JobEvent::Claimed(_)

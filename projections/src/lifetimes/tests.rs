@@ -57,7 +57,7 @@ fn a_runner_that_comes_back_is_as_one_that_was_never_away() {
 }
 
 #[test]
-fn nothing_is_left_of_a_job_that_is_forgotten() {
+fn nothing_is_left_of_a_job_that_is_purged() {
     let s = Scene::new(1);
     let story = [s.launch(0), s.cancel(0, 1), s.purge(JobStatus::Cancelled, 9)];
     assert_eq!(row_after(&Lifetimes, &format!("job/{}", s.job_id), story), None);

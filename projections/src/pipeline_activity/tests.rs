@@ -45,7 +45,7 @@ fn jobs_of_one_pipeline_add_up() {
 }
 
 #[test]
-fn a_job_that_is_forgotten_is_counted_no_more() {
+fn a_job_that_is_purged_is_counted_no_more() {
     let s = Scene::new(1);
     let story =
         [s.launch(0), s.claim(1, 1), s.complete(1, JobStatus::Failed, 2), s.purge(JobStatus::Failed, 9)];

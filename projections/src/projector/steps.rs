@@ -82,7 +82,7 @@ impl<'a> Projector<'a> {
         }
         if self.live.iter().any(|live| live.checkpoint.is_of_another_build()) {
             // Another build has rebuilt a read model. Its rows stay as they are, until the leading process adopts them.
-            self.forget().await;
+            self.reset().await;
             return Ok(Remaining::Idle(FOLLOW_IDLE));
         }
         // Before reading the log, so that no change of the head is missed.
@@ -156,7 +156,7 @@ impl<'a> Projector<'a> {
         let batch = Batch { events: &events, to };
         let began = Instant::now();
         let Some(folded) = batch::fold(&inner.store, &mut self.live, batch).await? else {
-            self.forget().await;
+            self.reset().await;
             return Ok(());
         };
         batch::remember(&mut self.live, &folded);
@@ -178,7 +178,7 @@ impl<'a> Projector<'a> {
         if self.storing.conclude(self.read_models)? {
             batch::stored(&mut self.live, self.storing.position());
         } else {
-            self.forget().await;
+            self.reset().await;
         }
         Ok(())
     }
@@ -198,8 +198,8 @@ impl<'a> Projector<'a> {
     }
 
     /// Discards what is not stored. It is folded again, from the checkpoints in the database.
-    pub(super) async fn forget(&mut self) {
-        self.storing.forget().await;
+    pub(super) async fn reset(&mut self) {
+        self.storing.cancel().await;
         self.read_models.inner.unstored.clear();
         self.live.clear();
         self.since = None;
@@ -218,7 +218,7 @@ impl<'a> Projector<'a> {
             if let Some(to) = events.last().map(|last| last.position) {
                 let batch = Batch { events: &events, to };
                 if !batch::advance(&inner.store, group, batch).await? {
-                    self.forget().await;
+                    self.reset().await;
                     return Ok(Remaining::More);
                 }
             }
@@ -234,7 +234,7 @@ impl<'a> Projector<'a> {
 
     /// Reads how far the process that projects has come, and asks it to store what a request here waits for.
     pub(super) async fn follow(&mut self) -> Result<Remaining, StoreError> {
-        self.forget().await;
+        self.reset().await;
         let live = self.read_models.refresh().await?;
         self.completed.extend_to(&live, &self.read_models.inner.store).await;
         if !self.read_models.is_awaited_after(self.read_models.position()) {

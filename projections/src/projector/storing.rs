@@ -93,7 +93,7 @@ impl Storing {
     }
 
     /// Cancels the step that has begun, and resets everything.
-    pub(super) async fn forget(&mut self) {
+    pub(super) async fn cancel(&mut self) {
         // The step may be stored all the same: the checkpoints are read again.
         self.step.shutdown().await;
         *self = Self::default();

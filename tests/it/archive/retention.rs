@@ -27,16 +27,16 @@ use rivet_tests::process::Process;
 use rivet_tests::program::{json_lines, printed};
 
 on_both_stores! {
-    jobs_that_are_not_kept_are_forgotten,
-    a_server_forgets_by_itself,
-    a_server_learns_what_is_forgotten_beside_it,
-    what_is_being_forgotten_is_not_archived,
+    jobs_that_are_not_kept_are_purged,
+    a_server_purges_by_itself,
+    a_server_learns_what_is_purged_beside_it,
+    what_is_being_purged_is_not_archived,
     a_release_that_comes_after_the_purge_leaves_nothing,
     a_job_that_is_launched_again_has_no_part_in_what_was_purged,
     a_segment_that_could_not_be_deleted_is_deleted_by_the_next_run,
     a_job_that_is_too_young_is_not_passed_over,
-    a_job_whose_stream_is_parked_is_forgotten_too,
-    a_job_that_has_a_skipped_event_is_forgotten_too,
+    a_job_whose_stream_is_parked_is_purged_too,
+    a_job_that_has_a_skipped_event_is_purged_too,
 }
 
 /// How long an archiver may take that has nothing to do.
@@ -58,7 +58,7 @@ fn ended_long_ago(jobs: &BTreeMap<String, Value>) -> Vec<String> {
     jobs.values().filter(long_ago).map(id).collect()
 }
 
-async fn assert_forgotten(place: &Place, client: &Client, jobs: &[String]) {
+async fn assert_purged(place: &Place, client: &Client, jobs: &[String]) {
     for job in jobs {
         client.job(job).await.expect_refusal(404, "job_not_found");
         client.logs(job).await.expect_refusal(404, "job_not_found");
@@ -81,15 +81,15 @@ async fn assert_no_segment_is_left(place: &Place, client: &Client) {
     assert!(!left.iter().any(|file| objects.iter().any(|object| file.ends_with(object))), "{left:?}");
 }
 
-async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
+async fn jobs_that_are_not_kept_are_purged(kind: StoreKind) {
     let place = Place::new(kind).await;
     append_streams(&place, 1_500).await;
     let server = place.server(&["--log-grace", "1s"]).await;
     let client = server.client();
     let kept = new_logged_job(&client, 2).await;
     let before = all_jobs(&client).await;
-    let forgotten = ended_long_ago(&before);
-    assert!(forgotten.len() > 500 && !forgotten.contains(&kept), "{} of {}", forgotten.len(), before.len());
+    let gone = ended_long_ago(&before);
+    assert!(gone.len() > 500 && !gone.contains(&kept), "{} of {}", gone.len(), before.len());
 
     let refused = place.run(&["archive", "--older-than", "30d", "--keep", "1h"]).await;
     assert!(!refused.status.success() && said(&refused).contains("48h"), "{refused:?}");
@@ -108,10 +108,10 @@ async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
 
     // The other jobs remain, and may go on meanwhile.
     let left = || async { all_jobs(&client).await.into_keys().collect::<Vec<String>>() };
-    let expected: Vec<String> = before.keys().filter(|job| !forgotten.contains(job)).cloned().collect();
+    let expected: Vec<String> = before.keys().filter(|job| !gone.contains(job)).cloned().collect();
     assert_eq!(left().await, expected);
     assert_eq!(all_jobs(&client).await.get(&kept), before.get(&kept));
-    assert_forgotten(&place, &client, &forgotten).await;
+    assert_purged(&place, &client, &gone).await;
     assert_no_segment_is_left(&place, &client).await;
     place.assert_proven().await;
     assert!(place.run(&["rebuild"]).await.status.success());
@@ -119,20 +119,20 @@ async fn jobs_that_are_not_kept_are_forgotten(kind: StoreKind) {
     place.assert_proven().await;
     let again = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
     assert_archived(&again, "archived 0 logs");
-    assert!(!said(&again).contains("forgot"), "{again:?}");
+    assert!(!said(&again).contains("purged"), "{again:?}");
 
     // The events of the purge are in the log, up to the last one.
     let purged = recorded(&client, "archive.jobs_purged").await;
     let purged: u64 = purged.iter().map(|purged| purged["payload"]["jobs"].as_u64().unwrap()).sum();
-    assert_eq!(purged, forgotten.len() as u64);
+    assert_eq!(purged, gone.len() as u64);
 }
 
-async fn a_server_forgets_by_itself(kind: StoreKind) {
+async fn a_server_purges_by_itself(kind: StoreKind) {
     let place = Place::new(kind).await;
     append_streams(&place, 60).await;
     let server = place.server(&["--keep", "60d"]).await;
     let client = server.client();
-    eventually("old jobs to be forgotten", async || {
+    eventually("old jobs to be purged", async || {
         (recorded(&client, "archive.jobs_purged").await.len() == 1).then_some(())
     })
     .await;
@@ -144,7 +144,7 @@ async fn a_server_forgets_by_itself(kind: StoreKind) {
     place.assert_proven().await;
 }
 
-async fn a_server_learns_what_is_forgotten_beside_it(kind: StoreKind) {
+async fn a_server_learns_what_is_purged_beside_it(kind: StoreKind) {
     let place = Place::new(kind).await;
     append_streams(&place, 60).await;
     let server = place.server(&[]).await;
@@ -156,8 +156,8 @@ async fn a_server_learns_what_is_forgotten_beside_it(kind: StoreKind) {
     }
     let mut stream = EventStream::open(&client, "/api/events/stream?type=job.purged").await;
 
-    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
-    assert!(said(&forgotten).contains("forgot"), "{forgotten:?}");
+    let output = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(said(&output).contains("purged"), "{output:?}");
 
     // The server itself appends nothing meanwhile.
     let purged = tokio::time::timeout(LONG, stream.take(old.len())).await.expect("all are told");
@@ -169,7 +169,7 @@ async fn a_server_learns_what_is_forgotten_beside_it(kind: StoreKind) {
     }
 }
 
-async fn what_is_being_forgotten_is_not_archived(kind: StoreKind) {
+async fn what_is_being_purged_is_not_archived(kind: StoreKind) {
     let place = Place::new(kind).await;
     append_streams(&place, 60).await;
     // Nothing is deleted while a read model is being rebuilt: the server begins a purge, and cannot end it.
@@ -184,8 +184,8 @@ async fn what_is_being_forgotten_is_not_archived(kind: StoreKind) {
     let archived = tokio::time::timeout(LONG, place.run(&["archive", "--older-than", "30d"])).await;
     assert_archived(&archived.expect("it ends"), "archived 0 logs");
     place.pretend_rebuild(false).await;
-    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
-    assert_archived(&forgotten, "archived 0 logs");
+    let output = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert_archived(&output, "archived 0 logs");
     assert_eq!(ended_long_ago(&all_jobs(&client).await), Vec::<String>::new());
     assert_eq!(place.segments(), Vec::<PathBuf>::new());
     place.assert_proven().await;
@@ -198,8 +198,8 @@ async fn a_release_that_comes_after_the_purge_leaves_nothing(kind: StoreKind) {
     assert_archived(&place.run(&["archive", "--older-than", "30d"]).await, "in 1 segments");
     let bytes = fs::read(&place.segments()[0]).unwrap();
     let blocks: Vec<Block> = format::blocks(&bytes).collect::<Result<_, _>>().unwrap();
-    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
-    assert!(said(&forgotten).contains("forgot"), "{forgotten:?}");
+    let output = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(said(&output).contains("purged"), "{output:?}");
 
     let process = Process::over(&place.store).await;
     let released = process.read_models.release(1, "1", &blocks, Position(1)).await.unwrap();
@@ -221,7 +221,7 @@ async fn a_job_that_is_launched_again_has_no_part_in_what_was_purged(kind: Store
     let blocks: Vec<Block> = format::blocks(&bytes).collect::<Result<_, _>>().unwrap();
     let archived: BTreeSet<&str> =
         blocks.iter().flat_map(|block| &block.events).map(|event| &*event.stream_id).collect();
-    assert!(said(&place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await).contains("forgot"));
+    assert!(said(&place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await).contains("purged"));
     let kept = place.count("archived_logs").await;
 
     let process = Process::over(&place.store).await;
@@ -284,14 +284,14 @@ async fn a_job_that_is_too_young_is_not_passed_over(kind: StoreKind) {
     let client = server.client();
     let young = new_logged_job(&client, 1).await;
     place.store.execute("update events set recorded_at = (select min(recorded_at) from events)").await;
-    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
-    assert!(forgotten.status.success() && !said(&forgotten).contains("forgot"), "{forgotten:?}");
+    let output = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(output.status.success() && !said(&output).contains("purged"), "{output:?}");
     assert_eq!(recorded(&client, "archive.purge_begun").await, Vec::<Value>::new());
     client.job(&young).await.expect(200);
 }
 
 /// The read model leaves out the `job.purged` as well.
-async fn a_job_whose_stream_is_parked_is_forgotten_too(kind: StoreKind) {
+async fn a_job_whose_stream_is_parked_is_purged_too(kind: StoreKind) {
     let place = Place::new(kind).await;
     append_streams(&place, 60).await;
     let server = place.server(&[]).await;
@@ -300,8 +300,8 @@ async fn a_job_whose_stream_is_parked_is_forgotten_too(kind: StoreKind) {
     let park = format!("insert into parked_streams values ('jobs', 1, 'job/{job}', 1, 'a bug')");
     place.store.execute(&park).await;
 
-    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
-    assert!(said(&forgotten).contains("forgot"), "{forgotten:?}");
+    let output = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(said(&output).contains("purged"), "{output:?}");
     place.assert_proven().await;
     let server = place.server(&[]).await;
     let client = server.client();
@@ -310,7 +310,7 @@ async fn a_job_whose_stream_is_parked_is_forgotten_too(kind: StoreKind) {
 }
 
 /// In the read model, its runner still holds the job after it has ended.
-async fn a_job_that_has_a_skipped_event_is_forgotten_too(kind: StoreKind) {
+async fn a_job_that_has_a_skipped_event_is_purged_too(kind: StoreKind) {
     let place = Place::new(kind).await;
     append_streams(&place, 60).await;
     let server = place.server(&[]).await;
@@ -331,8 +331,8 @@ async fn a_job_that_has_a_skipped_event_is_forgotten_too(kind: StoreKind) {
     place.store.append(&[(StreamId::projection("runners"), skipped)], 1).await;
     printed(&place.run(&["rebuild", "runners"]).await);
 
-    let forgotten = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
-    assert!(said(&forgotten).contains("forgot"), "{forgotten:?}");
+    let output = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
+    assert!(said(&output).contains("purged"), "{output:?}");
     place.assert_proven().await;
 }
 
@@ -351,6 +351,6 @@ async fn a_job_whose_purge_the_server_has_missed_is_not_believed_in() {
     );
     let purge = format!("{heartbeat}; delete from events where aggregate_id = '{job}'");
     place.store.execute(&purge).await;
-    eventually("the job to be forgotten", async || (client.cancel(&job).await.status == 404).then_some(()))
+    eventually("the job to be purged", async || (client.cancel(&job).await.status == 404).then_some(()))
         .await;
 }

@@ -213,11 +213,14 @@ async fn a_process_whose_connections_fall_silent_goes_on_over_new_ones() {
     let store = Store::create(StoreKind::Postgres).await;
     let other = open(&store, table_only()).await;
     let proxy = StallingProxy::start(store.url());
-    let database = Database::connect(proxy.url()).await.unwrap();
+    let Database::Postgres(database) = Database::connect(proxy.url()).await.unwrap() else { unreachable!() };
+    let pool = database.pool.clone();
+    let database = Database::Postgres(database);
     let one = log::open(&database, table_only()).await.unwrap();
     one.append(launch(JobId::generate())).await.unwrap();
     let archive = Archive::new(&database, None);
     assert!(!archive.holds(JobId::generate()).await.unwrap());
+    eventually("its connection to be back in the pool", async || (pool.num_idle() > 0).then_some(())).await;
 
     proxy.stall();
     let hear_of_another = async {

@@ -1,8 +1,8 @@
 //! Read models that another build has made, or that only another build knows.
 
 use rivet_events::database::Database;
-use rivet_projections::Released;
 use rivet_projections::rebuild::RebuildError;
+use rivet_projections::{Released, Wait};
 use rivet_tests::history::streams;
 use rivet_tests::on_both_stores;
 use rivet_tests::process::{Process, assert_proven};
@@ -143,5 +143,5 @@ async fn nothing_is_deleted_while_another_build_fills_a_read_model(kind: StoreKi
     let purged = async || process.read_models.purge(&[]).await.unwrap();
     assert_eq!(purged().await, Released::Done);
     store.execute("insert into checkpoints values ('tomorrow', 1, 7, 'rebuilding', 0, 0)").await;
-    assert_eq!(purged().await, Released::Rebuilding);
+    assert_eq!(purged().await, Released::Waiting(Wait::Rebuilding));
 }

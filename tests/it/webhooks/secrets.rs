@@ -15,7 +15,7 @@ use super::{ALLOW, arrivals, create, webhook};
 
 on_both_stores! {
     nobody_gets_to_see_the_secret,
-    a_secret_without_a_webhook_is_forgotten,
+    a_secret_without_a_webhook_is_deleted,
 }
 
 async fn nobody_gets_to_see_the_secret(kind: StoreKind) {
@@ -42,7 +42,7 @@ async fn nobody_gets_to_see_the_secret(kind: StoreKind) {
 }
 
 /// As after a crash between storing the row and appending the event.
-async fn a_secret_without_a_webhook_is_forgotten(kind: StoreKind) {
+async fn a_secret_without_a_webhook_is_deleted(kind: StoreKind) {
     let store = Store::create(kind).await;
     let receiver = Receiver::start().await;
     let server = Server::start(&store, &[ALLOW]).await;
@@ -56,10 +56,8 @@ async fn a_secret_without_a_webhook_is_forgotten(kind: StoreKind) {
         kept.begin(id, &WEBHOOK_SECRET.to_owned().into(), Position(0), "{}").await.unwrap();
     }
     let _server = Server::start(&store, &[ALLOW, SWEEP_OFTEN]).await;
-    eventually("the secret to be forgotten", async || {
-        kept.find(orphan).await.unwrap().is_none().then_some(())
-    })
-    .await;
+    eventually("the secret to be deleted", async || kept.find(orphan).await.unwrap().is_none().then_some(()))
+        .await;
     for id in [webhook, on_its_way] {
         assert!(kept.find(id).await.unwrap().is_some(), "{id}");
     }

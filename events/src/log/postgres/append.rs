@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::envelope::Position;
 use crate::log::StoreError;
-use crate::log::batch::{Attempt, Batch, Write};
+use crate::log::batch::{Batch, StoreBatch, Write};
 
 /// The casts to `json` check the texts before the function takes the append lock.
 const APPEND: &str = "select append_events($1, $2, $3, $4, $5, $6, $7, $8, $9::text[]::json[], $10::text[]::json[], $11, $12, $13)";
@@ -26,14 +26,14 @@ const STALE_WRITES: &str = "
 const STREAM_KEY: &str = "events_stream_sequence";
 
 /// A batch on its way over a connection.
-pub(super) struct PostgresAttempt<'a> {
+pub(super) struct PostgresBatch<'a> {
     pub(super) connection: &'a mut PgConnection,
     pub(super) batch: Batch<'a>,
     /// A lower bound of the last position.
     pub(super) known_head: Position,
 }
 
-impl Attempt for PostgresAttempt<'_> {
+impl StoreBatch for PostgresBatch<'_> {
     async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError> {
         let columns = Columns::new(self.batch, stale_writes);
         match columns.append(self.connection, self.known_head).await {

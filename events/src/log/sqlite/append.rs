@@ -7,7 +7,7 @@ use sqlx::{Arguments as _, Row as _};
 use crate::database::{Durability, PackedTexts, SqliteDatabase};
 use crate::envelope::Position;
 use crate::log::StoreError;
-use crate::log::batch::{Attempt, Batch, Write};
+use crate::log::batch::{Batch, StoreBatch, Write};
 
 /// A condition: the stream of the write `w` is not at its expected version.
 macro_rules! stale {
@@ -42,12 +42,12 @@ const APPEND: &str = concat!(
 const STALE_WRITES: &str = concat!("select w.key from json_each(?1) w where ", stale!(), " order by w.key");
 
 /// A batch on its way into the file.
-pub(super) struct SqliteAttempt<'a> {
+pub(super) struct SqliteBatch<'a> {
     pub(super) database: &'a SqliteDatabase,
     pub(super) batch: Batch<'a>,
 }
 
-impl Attempt for SqliteAttempt<'_> {
+impl StoreBatch for SqliteBatch<'_> {
     async fn append(&mut self, stale_writes: &[usize]) -> Result<Option<Position>, StoreError> {
         let (rows, texts, count) = packed(self.batch, stale_writes)?;
         let mut args = SqliteArguments::default();

@@ -128,12 +128,12 @@ impl<A: Executable> Executor<A> {
     }
 
     /// Drops the aggregate from the cache: the next use loads it from the log.
-    pub(crate) fn forget(&self, id: impl Display) {
+    pub(crate) fn evict(&self, id: impl Display) {
         self.cache.remove(&StreamId::new(A::KIND, id).id);
     }
 
     /// Drops all aggregates from the cache.
-    pub(crate) fn forget_all(&self) {
+    pub(crate) fn evict_all(&self) {
         self.cache.clear();
     }
 

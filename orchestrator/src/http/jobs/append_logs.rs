@@ -64,7 +64,7 @@ pub(in crate::http) async fn append(
         let stored = sender.store(&state, &job, attempt, &entries, &digest).await;
         let still_holds = match &stored {
             Err(CommandError::Stale(_)) => {
-                state.commands.jobs.forget(job_id);
+                state.commands.jobs.evict(job_id);
                 false
             }
             // Nothing was appended on the condition that the job has not moved.

@@ -24,7 +24,7 @@ use super::body::JobExecutionInfo;
 use super::claim_error::ClaimError;
 use super::claiming::{self, Claim, answer_again};
 use crate::digest;
-use crate::dispatch::{Place, READ_WAIT, RequestCopy, RequestName, Reservation, Turn};
+use crate::dispatch::{ClaimPermit, Place, READ_WAIT, RequestCopy, RequestName, Reservation};
 use crate::http::answer::{Recorded, done};
 use crate::http::contact::Contact;
 use crate::http::error::ApiError;
@@ -78,7 +78,7 @@ pub(in crate::http) async fn claim_next(
     let request = Request { key, runner_id: body.runner_id, metadata };
     let copy = state.dispatcher.begin(request.name());
     // If an older copy of this request is claiming a job, the outcome counts for this one, too.
-    drop(copy.turn().await);
+    drop(copy.permit().await);
     if let Some(answer) = request.first_answer(&state).await? {
         return Ok(answered(answer));
     }
@@ -144,11 +144,11 @@ impl Request {
     ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
         let place = state.dispatcher.queue_up(self.runner_id.clone());
         while let Some(offered) = self.wait_for_offer(state, &place, copy, deadline).await? {
-            let Some(turn) = copy.turn().await else { break };
+            let Some(permit) = copy.permit().await else { break };
             // The claim goes on when the client leaves. Otherwise its repeated request could hear that there was
             // nothing, and the job be lost until its lease expires.
             let (request, its_state) = (self.clone(), state.clone());
-            let claim = async move { request.claim(&its_state, offered, turn).await };
+            let claim = async move { request.claim(&its_state, offered, permit).await };
             if let Some(claimed) = run_to_completion(&state.tasks, claim).await? {
                 return Ok(Some(claimed));
             }
@@ -162,7 +162,7 @@ impl Request {
         &self,
         state: &AppState,
         offered: Reservation,
-        _turn: Turn,
+        _permit: ClaimPermit,
     ) -> Result<Option<Recorded<JobExecutionInfo>>, ApiError> {
         match self.try_claim(state, offered.job_id()).await {
             Ok(claimed) => {

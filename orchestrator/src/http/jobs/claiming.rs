@@ -104,7 +104,7 @@ impl Claiming<'_> {
         let groups = &self.state.commands.groups;
         let group_id = StreamId::group(&concurrency.group).id;
         let place = Place { job_id: self.claim.job_id, lease_id: self.claim.lease_id };
-        let _turn = self.state.commands.turn_in_group(&group_id).await;
+        let _lock = self.state.commands.lock_group(&group_id).await;
         for _ in 0..MAX_TRIES {
             let group = groups.load(&group_id).await?;
             let (write, group) = match take_place(self.state, &group, place, concurrency).await {
@@ -121,7 +121,7 @@ impl Claiming<'_> {
             let stream = write.stream.clone();
             let writes: Vec<StreamWrite> = iter::once(write).chain(self.along.iter().cloned()).collect();
             match self.execute(ClaimJob { has_place: true, ..command.clone() }, &writes).await {
-                Err(CommandError::Stale(moved)) if moved == stream => groups.forget(&group_id),
+                Err(CommandError::Stale(moved)) if moved == stream => groups.evict(&group_id),
                 claimed => {
                     // A repeated claim appends nothing.
                     if claimed.as_ref().is_ok_and(|claimed| claimed.position.is_some()) {

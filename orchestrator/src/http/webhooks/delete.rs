@@ -29,9 +29,9 @@ pub(in crate::http) async fn delete(
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let command = WebhookCommand::Delete(DeleteWebhook { now: state.clock.now() });
     let committed = state.commands.webhooks.execute(id, command, &metadata).await?;
-    if let Err(error) = state.deliveries.forget(id).await {
+    if let Err(error) = state.deliveries.delete(id).await {
         // The webhook is deleted all the same, and a reconciler deletes what is left of it.
-        tracing::warn!(webhook.id = %id, error = %chain(&*error), "the secret of a deleted webhook is forgotten later");
+        tracing::warn!(webhook.id = %id, error = %chain(&*error), "the secret of a deleted webhook is deleted later");
     }
     Ok(done(state.position_of(&committed).await?))
 }

@@ -37,7 +37,7 @@ const SENTENCES = {
   "job.completed": (p) => `${p.status} in attempt ${p.attempt}${exit(p.result)}${because(p.reason)}`,
   "job.cancelled": (p) => `Cancelled${p.attempt ? ` in attempt ${p.attempt}` : " before it ran"}${because(p.reason)}`,
   "job.timed_out": (p) => `Timed out${because(p.reason)}`,
-  "job.purged": () => "About to be forgotten: it ended too long ago",
+  "job.purged": () => "About to be purged: it ended too long ago",
   "job_log.appended": (p) => `${counted(p.entries?.length ?? 0, "log line")} stored`,
   "pipeline.created": (p) => `Pipeline ${p.definition?.name ?? ""} created`,
   "pipeline.revised": (p) => `Pipeline ${p.definition?.name ?? ""} revised to version ${p.version}`,
@@ -59,8 +59,8 @@ const SENTENCES = {
   "archive.segment_archived": (p) => `${counted(p.logs, "log")} archived in segment ${p.segment}`,
   "archive.segment_released": (p) => `Segment ${p.segment} alone has its logs`,
   "archive.segment_removed": (p) => `Segment ${p.segment} is not kept any more`,
-  "archive.purge_begun": () => "Jobs that ended too long ago are being forgotten",
-  "archive.jobs_purged": (p) => `${counted(p.jobs, "job")} forgotten`,
+  "archive.purge_begun": () => "Jobs that ended too long ago are being purged",
+  "archive.jobs_purged": (p) => `${counted(p.jobs, "job")} purged`,
   "group.place_freed": (p) => `A place of the group ${p.group} was freed`,
 };
 

@@ -245,7 +245,7 @@ proptest! {
     }
 
     #[test]
-    fn after_an_end_only_refused_reports_and_that_it_is_forgotten_are_recorded(life in any_life()) {
+    fn after_an_end_only_refused_reports_and_that_it_is_purged_are_recorded(life in any_life()) {
         for moment in life.iter().filter(|moment| end(&moment.before).is_some()) {
             let of_an_ended = |event| matches!(event, &JobEvent::ReportRefused(_) | &JobEvent::Purged(_));
             prop_assert!(moment.events().iter().all(of_an_ended), "{:?}", moment);

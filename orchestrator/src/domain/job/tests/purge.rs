@@ -17,7 +17,7 @@ fn purge(ended_until: i64) -> JobCommand {
 }
 
 #[test]
-fn a_job_that_ended_long_ago_is_forgotten_once() {
+fn a_job_that_ended_long_ago_is_purged_once() {
     given(ended()).when(purge(200)).then([purged(1_000)]);
     given([ended(), vec![purged(1_000)]].concat()).when(purge(200)).then_nothing();
 }
@@ -46,6 +46,6 @@ fn a_job_that_is_about_to_be_deleted_takes_nothing_more() {
 }
 
 #[test]
-fn a_job_that_never_was_cannot_be_forgotten() {
+fn a_job_that_never_was_cannot_be_purged() {
     given([]).when(purge(200)).then_refused(JobError::NotFound);
 }

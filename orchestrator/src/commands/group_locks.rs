@@ -1,4 +1,4 @@
-//! Turns: claims of one concurrency group go one after the other in this process. Each of them moves the group's
+//! The claims of one concurrency group go one after the other in this process. Each of them moves the group's
 //! stream, so of those that decide on the same version only one is stored, and the others have to try again.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -10,17 +10,17 @@ use tokio::sync::{Mutex, MutexGuard};
 const LOCKS: usize = 64;
 
 /// A lock for each group; some share one.
-pub(super) struct Turns([Mutex<()>; LOCKS]);
+pub(super) struct GroupLocks([Mutex<()>; LOCKS]);
 
-impl Default for Turns {
+impl Default for GroupLocks {
     fn default() -> Self {
         Self(std::array::from_fn(|_| Mutex::default()))
     }
 }
 
-impl Turns {
-    /// Waits for the turn in a group, in order of arrival. The turn lasts as long as the guard.
-    pub(super) async fn of(&self, group_id: &str) -> MutexGuard<'_, ()> {
+impl GroupLocks {
+    /// Waits for the lock of a group, in order of arrival.
+    pub(super) async fn lock(&self, group_id: &str) -> MutexGuard<'_, ()> {
         let mut hasher = DefaultHasher::new();
         group_id.hash(&mut hasher);
         let lock = hasher.finish() % LOCKS as u64;
