@@ -176,7 +176,7 @@ async fn a_sweeper_whose_clock_is_behind_takes_no_job_from_a_healthy_holder() {
 
 async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
     let store = Store::create(StoreKind::Postgres).await;
-    let lease = SKEW + Duration::from_secs(10);
+    let lease = SKEW + Duration::from_secs(6);
     let mut config = config(&store);
     config.leases.lease = lease;
     config.leases.startup_grace = Some(Duration::ZERO);
@@ -203,7 +203,7 @@ async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
     let job = launched(&one, &pipeline).await;
     let claimed = claim_and_start(&other, &job, "healthy").await;
     let holder = other.holding(&claimed);
-    throughout(lease + Duration::from_secs(2), async || {
+    throughout(lease + Duration::from_secs(1), async || {
         holder.heartbeat("healthy").await.expect(204);
         assert_running(&one, &job).await;
     })

@@ -108,9 +108,10 @@ async fn a_silent_holder_loses_its_job_and_its_say(kind: StoreKind) {
 }
 
 async fn any_contact_keeps_a_job(kind: StoreKind) {
-    let app = start(kind, &["--lease", "10s", "--legacy-lease", "10s"]).await;
+    let app = start(kind, &["--lease", "8s", "--legacy-lease", "8s"]).await;
     let api = app.client();
-    let long = Duration::from_secs(25);
+    // Longer than the lease.
+    let long = Duration::from_secs(10);
     let (beaten, logged, polled) = (new_job(&api).await, new_job(&api).await, new_job(&api).await);
     let gapped = new_job(&api).await;
     let beats = async {
