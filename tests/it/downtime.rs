@@ -19,6 +19,7 @@ use sqlx::{Connection, PgConnection};
 on_both_stores! {
     a_holder_that_speaks_after_a_downtime_keeps_its_job,
     silence_during_a_downtime_counts_against_nobody,
+    a_grace_period_that_is_set_may_be_longer_than_the_lease,
 }
 
 /// Longer than any lease.
@@ -150,6 +151,48 @@ async fn silence_during_a_downtime_counts_against_nobody(kind: StoreKind) {
         .await;
     }
     verify(&api, &store).await;
+    server.stop().await;
+}
+
+async fn a_grace_period_that_is_set_may_be_longer_than_the_lease(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let mut config = config(&store);
+    // So long that no step below makes the server take itself for suspended.
+    config.leases.lease = Duration::from_mins(10);
+    let (grace, step) = (Duration::from_mins(15), Duration::from_secs(30));
+    config.leases.startup_grace = Some(grace);
+    let server = LocalServer::start(config.clone(), clock.clone()).await;
+    let api = server.client();
+    let pipeline = new_pipeline_with(&api, &json!({})).await;
+    let (kept, lost) = (launched(&api, &pipeline).await, launched(&api, &pipeline).await);
+    let speaks = claim_and_start(&api, &kept, "speaks").await;
+    claim_and_start(&api, &lost, "silent").await;
+    server.stop().await;
+    pass_time(&clock, &store, kind).await;
+
+    let server = LocalServer::start(config, clock.clone()).await;
+    let api = server.client();
+    let mut passed = step;
+    while passed < grace {
+        clock.advance(step);
+        passed += step;
+        // Leaves time for a check of the leases.
+        throughout(Duration::from_millis(1), async || {
+            assert_running(&api, &kept).await;
+            assert_running(&api, &lost).await;
+        })
+        .await;
+    }
+    let holder = api.holding(&speaks);
+    eventually("the silent holder to lose its job", async || {
+        holder.heartbeat("speaks").await.expect(204);
+        clock.advance(Duration::from_secs(1));
+        (api.job(&lost).await.expect(200)["status"] == "Queued").then_some(())
+    })
+    .await;
+    assert_running(&api, &kept).await;
+    holder.complete(&kept, &success()).await.expect(204);
     server.stop().await;
 }
 
