@@ -75,7 +75,7 @@ async fn a_holder_that_falls_silent_is_not_waited_for(kind: StoreKind) {
 }
 
 async fn only_force_ends_the_job_of_a_holder_that_goes_on(kind: StoreKind) {
-    let app = start(kind, &["--cancel-grace", "10s"]).await;
+    let app = start(kind, &["--cancel-grace", "5s"]).await;
     let api = app.client();
     let (asked, forced) = (new_claimed_job(&api, "r").await, new_claimed_job(&api, "r").await);
     while_alive(&api, "r", async {
@@ -94,11 +94,11 @@ async fn only_force_ends_the_job_of_a_holder_that_goes_on(kind: StoreKind) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_that_speaks_to_another_replica_is_not_silent() {
-    let replicas = Replicas::start(&[&SWEEP[..], &["--cancel-grace", "10s"]].concat()).await;
+    let replicas = Replicas::start(&[&SWEEP[..], &["--cancel-grace", "4s"]].concat()).await;
     let [one, other] = replicas.clients();
     let job = new_claimed_job(&one, "r").await;
     // Longer than the grace period.
-    throughout(Duration::from_secs(12), async || assert!(one.heartbeat("r").await.status < 300)).await;
+    throughout(Duration::from_secs(5), async || assert!(one.heartbeat("r").await.status < 300)).await;
     while_alive(&one, "r", async {
         let position = other.cancel(&job).await.position();
         let told = one.with("rivet-min-position", &position);

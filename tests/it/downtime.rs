@@ -20,6 +20,7 @@ on_both_stores! {
     a_holder_that_speaks_after_a_downtime_keeps_its_job,
     a_job_that_ended_during_a_downtime_may_be_reported_after_it,
     silence_during_a_downtime_counts_against_nobody,
+    a_grace_period_that_is_set_may_be_longer_than_the_lease,
 }
 
 /// Longer than any lease.
@@ -208,6 +209,48 @@ async fn silence_during_a_downtime_counts_against_nobody(kind: StoreKind) {
     server.stop().await;
 }
 
+async fn a_grace_period_that_is_set_may_be_longer_than_the_lease(kind: StoreKind) {
+    let store = Store::create(kind).await;
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let mut config = config(&store);
+    // So long that no step below makes the server take itself for suspended.
+    config.leases.lease = Duration::from_mins(10);
+    let (grace, step) = (Duration::from_mins(15), Duration::from_secs(30));
+    config.leases.startup_grace = Some(grace);
+    let server = LocalServer::start(config.clone(), clock.clone()).await;
+    let api = server.client();
+    let pipeline = new_pipeline_with(&api, &json!({})).await;
+    let (kept, lost) = (launched(&api, &pipeline).await, launched(&api, &pipeline).await);
+    let speaks = claim_and_start(&api, &kept, "speaks").await;
+    claim_and_start(&api, &lost, "silent").await;
+    server.stop().await;
+    pass_time(&clock, &store, kind).await;
+
+    let server = LocalServer::start(config, clock.clone()).await;
+    let api = server.client();
+    let mut passed = step;
+    while passed < grace {
+        clock.advance(step);
+        passed += step;
+        // Leaves time for a check of the leases.
+        throughout(Duration::from_millis(1), async || {
+            assert_running(&api, &kept).await;
+            assert_running(&api, &lost).await;
+        })
+        .await;
+    }
+    let holder = api.holding(&speaks);
+    eventually("the silent holder to lose its job", async || {
+        holder.heartbeat("speaks").await.expect(204);
+        clock.advance(Duration::from_secs(1));
+        (api.job(&lost).await.expect(200)["status"] == "Queued").then_some(())
+    })
+    .await;
+    assert_running(&api, &kept).await;
+    holder.complete(&kept, &success()).await.expect(204);
+    server.stop().await;
+}
+
 /// The clock of a machine that is set too far forward.
 #[derive(Debug)]
 struct Ahead(Duration);
@@ -231,7 +274,7 @@ async fn a_sweeper_whose_clock_is_behind_takes_no_job_from_a_healthy_holder() {
 
 async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
     let store = Store::create(StoreKind::Postgres).await;
-    let lease = SKEW + Duration::from_secs(10);
+    let lease = SKEW + Duration::from_secs(6);
     let mut config = config(&store);
     config.leases.lease = lease;
     config.leases.startup_grace = Some(Duration::ZERO);
@@ -258,7 +301,7 @@ async fn replicas_with_skewed_clocks(sweeper: Duration, other: Duration) {
     let job = launched(&one, &pipeline).await;
     let claimed = claim_and_start(&other, &job, "healthy").await;
     let holder = other.holding(&claimed);
-    throughout(lease + Duration::from_secs(2), async || {
+    throughout(lease + Duration::from_secs(1), async || {
         holder.heartbeat("healthy").await.expect(204);
         assert_running(&one, &job).await;
     })

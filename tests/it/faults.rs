@@ -30,7 +30,7 @@ on_both_stores! {
 }
 
 async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
-    let flags = ["--lease", "10s", SWEEP_OFTEN];
+    let flags = ["--lease", "6s", SWEEP_OFTEN];
     let app = TestApp::start_with(kind, &flags).await;
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
@@ -48,10 +48,10 @@ async fn a_server_that_stands_still_loses_no_healthy_job(kind: StoreKind) {
         }
     };
     // Longer than the startup grace, so that the grace does not save the jobs.
-    throughout(Duration::from_secs(12), async || beat(5).await).await;
+    throughout(Duration::from_secs(7), async || beat(5).await).await;
     app.server.freeze();
     // Longer than the lease.
-    let_pass(Duration::from_secs(12)).await;
+    let_pass(Duration::from_secs(7)).await;
     app.server.thaw();
     // The runners had sent a heartbeat just before, so their next one is due only after a while.
     let_pass(Duration::from_secs(1)).await;
@@ -88,7 +88,7 @@ async fn a_webhook_is_deleted_though_its_secret_cannot_be_yet(kind: StoreKind) {
 }
 
 async fn a_holder_whose_reports_cannot_be_recorded_keeps_its_job(kind: StoreKind) {
-    let flags = ["--lease", "10s", SWEEP_OFTEN, "--startup-grace", "0s"];
+    let flags = ["--lease", "6s", SWEEP_OFTEN, "--startup-grace", "0s"];
     let app = TestApp::start_with(kind, &flags).await;
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
@@ -104,7 +104,8 @@ async fn a_holder_whose_reports_cannot_be_recorded_keeps_its_job(kind: StoreKind
 
     let reports = "new.event_type in ('job.started', 'job.completed') or new.aggregate_type = 'job_log'";
     refuse(kind, &app.store, "insert on events", reports).await;
-    throughout(Duration::from_secs(25), async || {
+    // Twice the lease.
+    throughout(Duration::from_secs(12), async || {
         let batch = json!([entry("still here")]);
         started.0.set_status(&started.1, "Running").await.expect_refusal(503, "unavailable");
         for (holder, job) in [&logging, &hasty] {

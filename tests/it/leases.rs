@@ -9,7 +9,7 @@ use rivet_tests::sample::{
 };
 use rivet_tests::server::{SWEEP_OFTEN, Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
-use rivet_tests::wait::{eventually, let_pass, throughout, until_ended, until_job_is, while_alive};
+use rivet_tests::wait::{eventually, throughout, until_ended, until_job_is, while_alive};
 use serde_json::{Value, json};
 
 on_both_stores! {
@@ -25,7 +25,6 @@ on_both_stores! {
     a_job_that_kills_its_runners_ends,
     a_claim_without_a_start_goes_back,
     a_claim_without_a_start_of_a_holder_that_cannot_fence_is_lost,
-    a_restart_gives_everybody_time_to_speak,
     a_holder_that_fell_silent_while_the_server_was_down_is_lost,
 }
 
@@ -108,9 +107,10 @@ async fn a_silent_holder_loses_its_job_and_its_say(kind: StoreKind) {
 }
 
 async fn any_contact_keeps_a_job(kind: StoreKind) {
-    let app = start(kind, &["--lease", "10s", "--legacy-lease", "10s"]).await;
+    let app = start(kind, &["--lease", "8s", "--legacy-lease", "8s"]).await;
     let api = app.client();
-    let long = Duration::from_secs(25);
+    // Longer than the lease.
+    let long = Duration::from_secs(10);
     let (beaten, logged, polled) = (new_job(&api).await, new_job(&api).await, new_job(&api).await);
     let gapped = new_job(&api).await;
     let beats = async {
@@ -263,32 +263,6 @@ async fn a_claim_without_a_start_of_a_holder_that_cannot_fence_is_lost(kind: Sto
     api.claim(&job, "r").await.expect(200);
     let ended = while_alive(&api, "r", until_ended(&api, &job)).await;
     assert_eq!((&ended["status"], &ended["reason"]), (&json!("Failed"), &json!("runner_lost")));
-}
-
-async fn a_restart_gives_everybody_time_to_speak(kind: StoreKind) {
-    let store = Store::create(kind).await;
-    let flags = ["--lease", "5s", SWEEP_OFTEN, "--startup-grace", "20s"];
-    let server = Server::start(&store, &flags).await;
-    let api = server.client();
-    let job = new_job(&api).await;
-    let claimed = api.claim_fencing(&job, "r").await.expect(200);
-    api.holding(&claimed).set_status(&job, "Running").await.expect(204);
-    server.kill();
-    // Longer than the lease.
-    let_pass(Duration::from_secs(6)).await;
-    let server = Server::start(&store, &flags).await;
-    let api = server.client();
-    let holder = api.holding(&claimed);
-    // Longer than the lease again: within the startup grace, silence does not count.
-    throughout(Duration::from_secs(6), async || {
-        assert_eq!(api.job(&job).await.expect(200)["status"], "Running");
-    })
-    .await;
-    // After the grace, only contact keeps the lease.
-    throughout(Duration::from_secs(20), async || assert!(holder.heartbeat("r").await.status < 300)).await;
-    holder.complete(&job, &success()).await.expect(204);
-    let job = api.job(&job).await.expect(200);
-    assert_eq!((&job["status"], &job["attempt"]), (&json!("Succeeded"), &json!(1)));
 }
 
 async fn a_holder_that_fell_silent_while_the_server_was_down_is_lost(kind: StoreKind) {

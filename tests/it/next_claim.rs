@@ -146,10 +146,14 @@ async fn register_anew(api: &Client, elsewhere: &Client) {
         elsewhere.register("more", &["gpu"]).await.expect(200);
         job
     };
-    let waiting = join(api.claim_next("less", 10_000), api.claim_next("more", 50_000));
-    let ((less, more), job) = join(waiting, meanwhile).await;
-    less.expect(204);
+    let more = async {
+        let more = api.claim_next("more", 50_000).await;
+        (more, new_job(api).await)
+    };
+    let waiting = join(api.claim_next("less", 50_000), more);
+    let ((less, (more, other_job)), job) = join(waiting, meanwhile).await;
     assert_eq!(job_of(&more.expect(200)), job);
+    assert_eq!(job_of(&less.expect(200)), other_job);
 }
 
 async fn a_retry_is_given_to_who_waits_as_soon_as_it_is_due(kind: StoreKind) {
@@ -174,10 +178,11 @@ async fn a_retry_is_given_to_who_waits_as_soon_as_it_is_due(kind: StoreKind) {
 }
 
 async fn a_waiting_runner_is_online(kind: StoreKind) {
-    let flags = ["--runner-offline-after", "8s", SWEEP_OFTEN, "--lease", "8s"];
+    let flags = ["--runner-offline-after", "3s", SWEEP_OFTEN, "--lease", "3s"];
     let app = TestApp::start_with(kind, &flags).await;
     let api = app.client();
-    api.claim_next("r", 20_000).await.expect(204);
+    // Longer than the startup grace and the limit together.
+    api.claim_next("r", 8_000).await.expect(204);
     assert_eq!(recorded(&api, "runner.lost").await, Vec::<Value>::new());
 }
 

@@ -133,16 +133,17 @@ async fn a_replica_that_stands_still_inside_a_transaction_is_succeeded() {
 async fn contact_at_any_replica_keeps_a_job() {
     let flags = [SWEEP_OFTEN, "--startup-grace", "0s", "--lease", "10s", "--legacy-lease", "10s"];
     let Replicas { store, one: leader, other } = Replicas::start(&flags).await;
-    // The leader comes last: `verify` there checks what the leader itself has acknowledged.
-    for (runner, server) in [("r", &other), ("s", &leader)] {
+    let stays_alive = async |runner: &str, server: &Server| {
         let api = server.client();
         let job = new_claimed_job(&api, runner).await;
         api.set_status(&job, "Running").await.expect(204);
-        while_alive(&api, runner, let_pass(Duration::from_secs(15))).await;
+        // Longer than the lease.
+        while_alive(&api, runner, let_pass(Duration::from_secs(12))).await;
         let shown = api.job(&job).await.expect(200);
         assert_eq!((&shown["status"], &shown["attempt"]), (&json!("Running"), &json!(1)));
         api.complete(&job, &success()).await.expect(204);
-    }
+    };
+    join(stays_alive("r", &other), stays_alive("s", &leader)).await;
     verify(&leader.client(), &store).await;
 }
 

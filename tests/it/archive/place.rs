@@ -4,9 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
+use rivet_events::Event;
 use rivet_events::database::Database;
+use rivet_events::job_log::{JobLogAppended, JobLogEvent};
 use rivet_tests::client::Client;
-use rivet_tests::history::streams;
+use rivet_tests::history::{Stream, streams};
 use rivet_tests::process::Process;
 use rivet_tests::program::{command, printed, run_on, spawn};
 use rivet_tests::sample::{entry, new_claimed_job, success};
@@ -121,10 +123,30 @@ pub(super) async fn new_logged_job(client: &Client, batches: usize) -> String {
     job
 }
 
-/// Appends jobs that ended years ago; with enough of them, archiving takes several transactions.
+/// Appends jobs that ended years ago.
 pub(super) async fn append_streams(place: &Place, jobs: usize) {
+    append(place, &streams(8, jobs)).await;
+}
+
+/// As [`append_streams`], with logs so long that archiving some hundred of them takes several transactions.
+pub(super) async fn append_long_logs(place: &Place, jobs: usize) {
+    let mut streams = streams(8, jobs);
+    for (_, events) in &mut streams {
+        let Some(Event::JobLog(JobLogEvent::Appended(last))) = events.last() else { continue };
+        let longer = (1..20).map(|n| {
+            let first_index = last.first_index + n * last.entries.len() as u64;
+            let digest = format!("{}/{first_index}", last.job_id);
+            Event::JobLog(JobLogEvent::Appended(JobLogAppended { first_index, digest, ..last.clone() }))
+        });
+        let longer: Vec<Event> = longer.collect();
+        events.extend(longer);
+    }
+    append(place, &streams).await;
+}
+
+async fn append(place: &Place, some: &[Stream]) {
     let process = Process::over(&place.store).await;
-    process.append_all(&streams(8, jobs), 4).await;
+    process.append_all(some, 4).await;
     // Where archived events are the last ones of their time, the log is searched only up to before them.
     process.append_all(&streams(9, 0), 4).await;
     process.close().await;

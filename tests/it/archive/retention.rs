@@ -59,6 +59,7 @@ fn ended_long_ago(jobs: &BTreeMap<String, Value>) -> Vec<String> {
 }
 
 async fn assert_purged(place: &Place, client: &Client, jobs: &[String]) {
+    let gone: BTreeSet<&str> = jobs.iter().map(String::as_str).collect();
     for job in jobs {
         client.job(job).await.expect_refusal(404, "job_not_found");
         client.logs(job).await.expect_refusal(404, "job_not_found");
@@ -66,8 +67,7 @@ async fn assert_purged(place: &Place, client: &Client, jobs: &[String]) {
     }
     let list = place.run(&["events", "list", "--json", "--limit", "1000000"]).await;
     for event in json_lines(printed(&list)) {
-        let stream = event["stream_id"].as_str().unwrap();
-        assert!(!jobs.iter().any(|job| job == stream), "{event}");
+        assert!(!gone.contains(event["stream_id"].as_str().unwrap()), "{event}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! The job aggregate in a form that a model checker can hash, and the commands to it.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -30,22 +30,26 @@ const POLICY: LeasePolicy = LeasePolicy {
 };
 pub(super) const ALLOWED: Retries = Retries::Allowed { jitter: 0.0 };
 
-/// The aggregate under test. States are compared by a digest of its snapshot.
+/// The aggregate under test. States are compared by a digest of their snapshots.
 #[derive(Debug, Clone)]
-pub(super) struct DigestedJob {
-    job: Arc<Job>,
-    digest: u64,
+pub(super) struct DigestedJob(Arc<Digested>);
+
+#[derive(Debug)]
+struct Digested {
+    job: Job,
+    /// Made when it is asked for, since most of the time of a search goes into it.
+    digest: OnceLock<Uuid>,
 }
 
 impl PartialEq for DigestedJob {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
+        self.digest() == other.digest()
     }
 }
 
 impl Hash for DigestedJob {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.digest.hash(state);
+        self.digest().hash(state);
     }
 }
 
@@ -66,14 +70,25 @@ impl DigestedJob {
             request_digest: None,
             requested_at: at(0),
         };
-        let mut job = DigestedJob { job: Arc::default(), digest: 0 };
+        let mut job = Self::of(Job::default());
         job.handle(JobCommand::Launch(LaunchJob { launch: Box::new(launch) }))
             .expect("a new job is launched");
         job
     }
 
     pub(super) fn state(&self) -> &JobState {
-        &self.job.state
+        &self.0.job.state
+    }
+
+    fn of(job: Job) -> Self {
+        Self(Arc::new(Digested { job, digest: OnceLock::new() }))
+    }
+
+    fn digest(&self) -> &Uuid {
+        self.0.digest.get_or_init(|| {
+            let snapshot = serde_json::to_vec(&self.0.job).expect("a job has a snapshot");
+            Uuid::new_v5(&Uuid::NAMESPACE_OID, &snapshot)
+        })
     }
 
     pub(super) fn history(&self) -> &History {
@@ -93,13 +108,11 @@ impl DigestedJob {
     }
 
     pub(super) fn handle(&mut self, command: JobCommand) -> Result<Vec<JobEvent>, JobError> {
-        let (mut job, sink) = (Job::clone(&self.job), EventSink::default());
+        let (mut job, sink) = (self.0.job.clone(), EventSink::default());
         job.handle(command, &(), &sink).now_or_never().expect("the rules never wait")?;
         let recorded = sink.collect().now_or_never().expect("the sink never waits");
         if !recorded.is_empty() {
-            let mut hasher = DefaultHasher::new();
-            serde_json::to_string(&job).expect("a job has a snapshot").hash(&mut hasher);
-            *self = Self { job: Arc::new(job), digest: hasher.finish() };
+            *self = Self::of(job);
         }
         Ok(recorded)
     }

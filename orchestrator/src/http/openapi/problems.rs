@@ -17,7 +17,7 @@ use super::headers::stale_header;
 const PROBLEM: &str = "application/problem+json";
 
 /// Code, instance and detail of the examples: errors are shown by the first of these that is among them.
-const EXAMPLES: [(&str, &str, &str); 36] = [
+const EXAMPLES: [(&str, &str, &str); 37] = [
     (
         "malformed_json",
         "/api/pipeline/launch",
@@ -61,6 +61,11 @@ const EXAMPLES: [(&str, &str, &str); 36] = [
     ),
     ("key_reused", "/api/pipeline/launch", "the idempotency key was used for a launch with another body"),
     ("lease_lost", "/api/jobs/{id}/logs", "the lease is lost: the job is not this sender's any more"),
+    (
+        "newer_build",
+        "/api/projections/jobs/rebuild",
+        "a newer build has made the read model jobs: only that build, or a later one, can rebuild it",
+    ),
     ("not_ended", "/api/jobs/{id}/retry", "the job has not ended: there is nothing to repeat"),
     (
         "version_changed",
