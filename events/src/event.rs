@@ -94,11 +94,8 @@ impl Event {
     /// Whether the state of the aggregate after this event can be told from it alone.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        match self {
-            Self::Group(GroupEvent::PlaceTaken(taken)) => taken.places.is_some(),
-            Self::Runner(RunnerEvent::HeartbeatRecorded(heartbeat)) => heartbeat.registration.is_some(),
-            _ => false,
-        }
+        matches!(self, Self::Group(GroupEvent::PlaceTaken(taken)) if taken.places.is_some())
+            || matches!(self, Self::Runner(RunnerEvent::HeartbeatRecorded(heard)) if heard.registration.is_some())
     }
 
     /// The stable names of all events that this build writes.

@@ -64,7 +64,7 @@ const EXAMPLES: [(&str, &str, &str); 37] = [
     (
         "newer_build",
         "/api/projections/jobs/rebuild",
-        "a newer build has made the read model jobs: only that build, or a later one, can rebuild it",
+        "a newer build has made the read model \"jobs\": first, a server of this build has to take it over",
     ),
     ("not_ended", "/api/jobs/{id}/retry", "the job has not ended: there is nothing to repeat"),
     (
