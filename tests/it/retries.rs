@@ -26,6 +26,7 @@ on_both_stores! {
 async fn start_with_clock(store: &Store) -> (LocalServer, Arc<ManualClock>) {
     let mut config = Config::for_tests(store.url());
     config.leases.sweep_interval = Duration::from_millis(50);
+    config.leases.startup_grace = Some(Duration::ZERO);
     let clock = Arc::new(ManualClock::new(SystemClock.now()));
     (LocalServer::start(config, clock.clone()).await, clock)
 }
