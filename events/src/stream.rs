@@ -5,8 +5,10 @@ use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
+use uuid::Uuid;
 
 use crate::id::{JobId, PipelineId, RunnerId, WebhookId};
 
@@ -158,6 +160,13 @@ impl StreamId {
         Self::new(StreamType::Runner, id)
     }
 
+    /// The stream of a claim request, whose id is a digest of the runner and the key: a UUIDv5, in hexadecimal.
+    #[must_use]
+    pub fn claim(runner: &RunnerId, request_key: &str) -> Self {
+        let name = json!([runner, request_key]).to_string();
+        Self::new(StreamType::Claim, Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).simple())
+    }
+
     /// The stream of a concurrency group.
     #[must_use]
     pub fn group(name: &str) -> Self {
@@ -191,6 +200,13 @@ impl FromStr for StreamId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Claims that are repeated across an upgrade have to find their answers.
+    #[test]
+    fn the_stream_of_a_claim_is_the_same_in_every_build() {
+        let stream = StreamId::claim(&"build-01/linux ä".parse().unwrap(), "a \"key\"");
+        assert_eq!(stream.to_string(), "claim/059bf76f33095160b0be1bd461d5b451");
+    }
 
     #[test]
     fn a_stream_id_is_read_back_from_its_text() {

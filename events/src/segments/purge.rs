@@ -1,23 +1,26 @@
-//! Deletes the events and archived logs of jobs that are to be purged, and counts them.
+//! Deletes the events and archived logs of jobs that are to be purged, and the answers to the claims that won them, and
+//! counts them.
 //!
 //! A job is purged only if its stream has a `job.purged`, every read model has passed its last event, and that event
 //! is not the last one of the log.
 
+use serde::Deserialize;
 use sqlx::{PgConnection, SqliteConnection};
 use uuid::Uuid;
 
 use super::reader::Archive;
 use crate::database::fetch;
 use crate::envelope::Position;
-use crate::id::JobId;
+use crate::id::{JobId, RunnerId};
 use crate::log::StoreError;
+use crate::stream::StreamId;
 
 /// Totals of what was ever purged.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Jobs that were deleted.
     pub jobs: u64,
-    /// Events of theirs that were deleted from the log's tables.
+    /// Events of theirs, and of their claims, that were deleted from the log's tables.
     pub events: u64,
 }
 
@@ -33,13 +36,22 @@ const CANDIDATES_ON_SQLITE: &str = "
     where aggregate_type = 'job' and aggregate_id in (select value from json_each(?1))
     group by aggregate_id having max(event_type = 'job.purged') = 1";
 
+/// Selects the claims of these jobs.
+const CLAIMS_ON_POSTGRES: &str = "
+    select payload::text from events
+    where aggregate_type = 'job' and aggregate_id = any($1) and event_type = 'job.claimed'";
+const CLAIMS_ON_SQLITE: &str = "
+    select payload from events
+    where aggregate_type = 'job' and aggregate_id in (select value from json_each(?1))
+    and event_type = 'job.claimed'";
+
 const COUNT: &str = "
     insert into purged as p (id, jobs, events) values (1, $1, $2)
     on conflict (id) do update set jobs = p.jobs + excluded.jobs, events = p.events + excluded.events";
 
-/// Deletes those of these jobs that are to be purged, as part of a PostgreSQL transaction: their events, their logs,
-/// and the index entries of their archived logs. Returns which ones they are. If one of them has an event after
-/// `passed`, or the last one of the log, it deletes nothing yet, and returns `None`.
+/// Deletes those of these jobs that are to be purged, as part of a PostgreSQL transaction: their events, their logs, the
+/// answers to their claims, and the index entries of their archived logs. Returns which ones they are. If one of them has
+/// an event after `passed`, or the last one of the log, it deletes nothing yet, and returns `None`.
 pub async fn purge_on_postgres(
     connection: &mut PgConnection,
     jobs: &[JobId],
@@ -51,11 +63,13 @@ pub async fn purge_on_postgres(
         sqlx::query_as(CANDIDATES_ON_POSTGRES).bind(ids).fetch_all(&mut *connection).await?;
     let Some(purged) = purgeable(&streams, passed, head)? else { return Ok(None) };
     let ids: Vec<String> = purged.iter().map(ToString::to_string).collect();
+    let claims: Vec<String> =
+        sqlx::query_scalar(CLAIMS_ON_POSTGRES).bind(&ids).fetch_all(&mut *connection).await?;
     let mut events = 0;
-    for kind in ["job", "job_log"] {
+    for (kind, ids) in [("job", &ids), ("job_log", &ids), ("claim", &answers(&claims))] {
         let deleted = sqlx::query("delete from events where aggregate_type = $1 and aggregate_id = any($2)")
             .bind(kind)
-            .bind(&ids)
+            .bind(ids)
             .execute(&mut *connection)
             .await?;
         events += deleted.rows_affected();
@@ -85,13 +99,16 @@ pub async fn purge_on_sqlite(
         sqlx::query_as(CANDIDATES_ON_SQLITE).bind(ids).fetch_all(&mut *connection).await?;
     let Some(purged) = purgeable(&streams, passed, head)? else { return Ok(None) };
     let ids = serde_json::to_string(&purged)?;
+    let claims: Vec<String> =
+        sqlx::query_scalar(CLAIMS_ON_SQLITE).bind(&ids).fetch_all(&mut *connection).await?;
+    let claims = serde_json::to_string(&answers(&claims))?;
     let mut events = 0;
-    for kind in ["job", "job_log"] {
+    for (kind, ids) in [("job", &ids), ("job_log", &ids), ("claim", &claims)] {
         let deleted = sqlx::query(
             "delete from events where aggregate_type = ?1 and aggregate_id in (select value from json_each(?2))",
         )
         .bind(kind)
-        .bind(&ids)
+        .bind(ids)
         .execute(&mut *connection)
         .await?;
         events += deleted.rows_affected();
@@ -106,6 +123,22 @@ pub async fn purge_on_sqlite(
         .execute(connection)
         .await?;
     Ok(Some(purged))
+}
+
+/// What tells the request of a claim, of the payload of a `job.claimed`.
+#[derive(Deserialize)]
+struct Claim {
+    runner_id: RunnerId,
+    request_key: Option<String>,
+}
+
+/// The ids of the streams that keep the answers to the requests of these claims.
+fn answers(payloads: &[String]) -> Vec<String> {
+    let stream = |payload: &String| {
+        let Claim { runner_id, request_key } = serde_json::from_str(payload).ok()?;
+        Some(StreamId::claim(&runner_id, &request_key?).id)
+    };
+    payloads.iter().filter_map(stream).collect()
 }
 
 /// The candidates, if all of them can be deleted now.

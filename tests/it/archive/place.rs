@@ -4,9 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Output;
 
-use rivet_events::Event;
+use rivet_events::claim::{ClaimAnswered, ClaimEvent};
 use rivet_events::database::Database;
+use rivet_events::job::JobEvent;
 use rivet_events::job_log::{JobLogAppended, JobLogEvent};
+use rivet_events::{Event, StreamId};
 use rivet_tests::client::Client;
 use rivet_tests::history::{Stream, streams};
 use rivet_tests::process::Process;
@@ -126,6 +128,27 @@ pub(super) async fn new_logged_job(client: &Client, batches: usize) -> String {
 /// Appends jobs that ended years ago.
 pub(super) async fn append_streams(place: &Place, jobs: usize) {
     append(place, &streams(8, jobs)).await;
+}
+
+/// As [`append_streams`], with jobs that were claimed under keys.
+pub(super) async fn append_keyed_claims(place: &Place, jobs: usize) {
+    let mut streams = streams(8, jobs);
+    let mut claims = Vec::new();
+    for event in streams.iter_mut().flat_map(|(_, events)| events) {
+        let Event::Job(JobEvent::Claimed(claimed)) = event else { continue };
+        let request_key = claimed.lease_id.to_string();
+        claimed.request_key = Some(request_key.clone());
+        let stream = StreamId::claim(&claimed.runner_id, &request_key);
+        let answered = ClaimEvent::Answered(ClaimAnswered {
+            runner_id: claimed.runner_id.clone(),
+            request_key,
+            job_id: claimed.job_id,
+            lease_id: claimed.lease_id,
+            answered_at: claimed.claimed_at,
+        });
+        claims.push((stream, vec![Event::Claim(answered)]));
+    }
+    append(place, &[claims, streams].concat()).await;
 }
 
 /// As [`append_streams`], with logs so long that archiving some hundred of them takes several transactions.

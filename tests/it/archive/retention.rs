@@ -22,7 +22,7 @@ use rivet_tests::verify::{list, rebuild_all, recorded};
 use rivet_tests::wait::eventually;
 use serde_json::{Value, json};
 
-use super::place::{Place, append_streams, assert_archived, new_logged_job, said};
+use super::place::{Place, append_keyed_claims, append_streams, assert_archived, new_logged_job, said};
 use rivet_tests::process::Process;
 use rivet_tests::program::{json_lines, printed};
 
@@ -68,6 +68,8 @@ async fn assert_purged(place: &Place, client: &Client, jobs: &[String]) {
     let list = place.run(&["events", "list", "--json", "--limit", "1000000"]).await;
     for event in json_lines(printed(&list)) {
         assert!(!gone.contains(event["stream_id"].as_str().unwrap()), "{event}");
+        let is_claim = event["stream_type"] == "claim";
+        assert!(!is_claim || !gone.contains(event["payload"]["job_id"].as_str().unwrap()), "{event}");
     }
 }
 
@@ -83,13 +85,14 @@ async fn assert_no_segment_is_left(place: &Place, client: &Client) {
 
 async fn jobs_that_are_not_kept_are_purged(kind: StoreKind) {
     let place = Place::new(kind).await;
-    append_streams(&place, 1_500).await;
+    append_keyed_claims(&place, 1_500).await;
     let server = place.server(&["--log-grace", "1s"]).await;
     let client = server.client();
     let kept = new_logged_job(&client, 2).await;
     let before = all_jobs(&client).await;
     let gone = ended_long_ago(&before);
     assert!(gone.len() > 500 && !gone.contains(&kept), "{} of {}", gone.len(), before.len());
+    assert!(recorded(&client, "claim.answered").await.len() > 500);
 
     let refused = place.run(&["archive", "--older-than", "30d", "--keep", "1h"]).await;
     assert!(!refused.status.success() && said(&refused).contains("48h"), "{refused:?}");

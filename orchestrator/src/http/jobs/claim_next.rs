@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use rivet_events::claim::{ClaimAnswered, ClaimEvent};
 use rivet_events::id::{JobId, LeaseId, RunnerId};
 use rivet_events::log::StreamWrite;
-use rivet_events::{Event, Metadata, StreamId, StreamType, Version};
+use rivet_events::{Event, Metadata, StreamId, Version};
 use serde::Deserialize;
 use tokio::time::{Instant, interval_at};
 use utoipa::ToSchema;
@@ -23,7 +23,6 @@ use utoipa::ToSchema;
 use super::body::JobExecutionInfo;
 use super::claim_error::ClaimError;
 use super::claiming::{self, Claim, answer_again};
-use crate::digest;
 use crate::dispatch::{ClaimPermit, Place, READ_WAIT, RequestCopy, RequestName, Reservation};
 use crate::http::answer::{Recorded, done};
 use crate::http::contact::Contact;
@@ -118,8 +117,7 @@ impl Request {
 
     /// The stream that keeps the one answer of this request; `None` without a key.
     fn stream(&self) -> Option<StreamId> {
-        let key = self.key.as_ref()?;
-        Some(StreamId::new(StreamType::Claim, digest::of_json(&(&self.runner_id, key))))
+        Some(StreamId::claim(&self.runner_id, self.key.as_ref()?))
     }
 
     /// What this request was answered before, if it was.
