@@ -15,6 +15,12 @@ use crate::stream::StreamId;
 /// mistake, of a clock that was set right since.
 pub const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
 
+/// Whether a time was recorded by a clock that was wrong, since it is further ahead than [`CLOCKS_DIFFER`].
+#[must_use]
+pub fn is_mistaken(recorded: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    recorded > now + CLOCKS_DIFFER
+}
+
 /// A place in the whole log: 1, 2, … without gaps, in commit order. 0 is before the first event.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,

@@ -3,6 +3,7 @@
 //! Each event names the pipeline, and the runner and attempt where there is one, so that every read model finds
 //! its row from the event alone.
 
+mod due;
 mod members;
 mod status;
 
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 use crate::id::{JobId, LeaseId, PipelineId, RunnerId};
 use crate::pipeline::ConcurrencyPolicy;
 
+pub use self::due::is_due;
 pub use self::members::Ending;
 pub use self::status::{JobResult, JobStatus};
 

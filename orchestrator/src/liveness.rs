@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use rivet_events::contacts::Contacts;
 use rivet_events::id::RunnerId;
-use rivet_events::{CLOCKS_DIFFER, Version};
+use rivet_events::{Version, is_mistaken};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -49,8 +49,7 @@ impl Liveness {
         let mut contacts = self.contacts();
         let contact = contacts.entry(runner.clone()).or_insert_with(|| Contact::first(now));
         // One that is yet to come was noted before the clock was set back.
-        let is_mistaken = contact.heard_at > now + CLOCKS_DIFFER;
-        contact.heard_at = if is_mistaken { now } else { contact.heard_at.max(now) };
+        contact.heard_at = if is_mistaken(contact.heard_at, now) { now } else { contact.heard_at.max(now) };
         contact.told = false;
         contact.recorded_at.is_none_or(|recorded| is_older(now, recorded, resolution))
     }

@@ -144,7 +144,7 @@ impl Offer<'_> {
     fn claimable(&self, query: Query) -> Query {
         let query = query
             .push(if self.fencing { "" } else { " and needs_fencing = 0" })
-            // As `QueuedJob::is_due`.
+            // As `is_due` of `rivet_events::job`.
             .push(" and (due_at <= queued_at or due_at <= ")
             .bind(self.now.timestamp_micros())
             .push(" or queued_at > ")

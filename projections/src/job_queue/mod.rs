@@ -15,9 +15,9 @@ mod tests;
 
 use chrono::serde::{ts_microseconds, ts_microseconds_option};
 use chrono::{DateTime, TimeDelta, Utc};
+use rivet_events::Position;
 use rivet_events::id::{JobId, PipelineId};
-use rivet_events::job::Concurrency;
-use rivet_events::{CLOCKS_DIFFER, Position};
+use rivet_events::job::{Concurrency, is_due};
 use serde::{Deserialize, Serialize};
 
 pub use candidates::{Covered, Demands, candidates, candidates_at, demands, offered};
@@ -72,13 +72,9 @@ pub struct QueuedJob {
 }
 
 impl QueuedJob {
-    /// Whether it may be offered. A job that was due at once when it was queued counts as due by every clock, since
-    /// the clock of the server that queued it may be ahead; so does a retry that was queued by a clock that was wrong.
+    /// Whether it may be offered: whether it is due.
     #[must_use]
     pub fn is_due(&self, now: DateTime<Utc>) -> bool {
-        self.due_at <= now
-            || self
-                .queued_at
-                .is_some_and(|queued_at| self.due_at <= queued_at || queued_at > now + CLOCKS_DIFFER)
+        self.queued_at.map_or(self.due_at <= now, |queued_at| is_due(queued_at, self.due_at, now))
     }
 }

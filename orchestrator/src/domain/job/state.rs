@@ -5,9 +5,8 @@ mod evolve;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use rivet_events::CLOCKS_DIFFER;
 use rivet_events::id::{LeaseId, RunnerId};
-use rivet_events::job::{JobLaunched, JobStatus};
+use rivet_events::job::{JobLaunched, JobStatus, is_due};
 use serde::{Deserialize, Serialize};
 
 use super::reported::{Reported, ResultDigest};
@@ -167,11 +166,10 @@ impl Holder {
 }
 
 impl Queued {
-    /// Whether it may be claimed by time. Without a backoff it always may, even if the clock of the server that
-    /// queued it is ahead of this one's; and with one, if that clock was wrong.
+    /// Whether it may be claimed by time.
     #[must_use]
     pub fn is_due(&self, now: DateTime<Utc>) -> bool {
-        self.due_at <= self.queued_at || self.due_at <= now || self.queued_at > now + CLOCKS_DIFFER
+        is_due(self.queued_at, self.due_at, now)
     }
 }
 

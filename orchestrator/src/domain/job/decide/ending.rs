@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rivet_events::CLOCKS_DIFFER;
+use rivet_events::is_mistaken;
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobEvent, JobLeaseExpired, JobStatus, JobTimedOut, RequeueCause,
 };
@@ -23,8 +23,8 @@ pub(super) fn cancel_running(running: &Running, cancel: CancelJob) -> Vec<JobEve
     let silent = elapsed(heard, cancel.now) > cancel.grace;
     let (asked_before, forced) = match &running.cancel {
         Some(request) => {
-            let was_mistaken = request.requested_at > cancel.now + CLOCKS_DIFFER;
-            let asked_before = was_mistaken || elapsed(request.requested_at, cancel.now) > cancel.grace;
+            let asked_before = is_mistaken(request.requested_at, cancel.now)
+                || elapsed(request.requested_at, cancel.now) > cancel.grace;
             (asked_before, request.force || cancel.force)
         }
         None => (false, cancel.force),
