@@ -76,12 +76,14 @@ async fn polled(
     runner_id: &RunnerId,
     metadata: &Metadata,
 ) -> Result<Capabilities, ApiError> {
-    let capabilities = match runners::find(&state.read_models, runner_id).await? {
-        Some(row) => row.capabilities,
-        None => match &state.commands.runners.load(runner_id).await?.aggregate.state {
-            RunnerState::Absent => return Ok(Capabilities::default()),
-            RunnerState::Registered(runner) | RunnerState::Removed(runner) => runner.capabilities.clone(),
-        },
+    let capabilities = if let Some(row) = runners::find(&state.read_models, runner_id).await? {
+        row.capabilities
+    } else {
+        let runner = state.commands.runners.load(runner_id).await?.aggregate;
+        if runner.state == RunnerState::Absent {
+            return Ok(Capabilities::default());
+        }
+        runner.state.capabilities()
     };
     state.contacts.note(Contact::Poll, runner_id, metadata).await?;
     Ok(capabilities)
