@@ -28,11 +28,13 @@ mod recent;
 pub(crate) mod sqlite;
 mod threshold;
 mod waiting;
+mod whole;
 mod writer;
 
 use grouped::GroupedLog;
 pub use observer::{CommittedBatch, LogObserver};
 pub use recent::Recent;
+pub use whole::{read_from_whole, read_newest, version_at};
 
 /// Opens the log of a migrated database. Its background tasks run on the current runtime until [`EventLog::close`] is
 /// called or the last clone of the log is dropped.

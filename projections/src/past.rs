@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use rivet_events::log::ReadError;
-use rivet_events::{Envelope, Position, StreamId, StreamType, Version};
+use rivet_events::log::{ReadError, read_from_whole, read_newest, version_at};
+use rivet_events::{Envelope, Event, Position, StreamId, StreamType, Version};
 
 use crate::folding::{self, Upsert};
 use crate::lifetimes;
@@ -94,15 +94,32 @@ impl ReadModels {
         Ok(rows::<P>(&self.events_until(stream, position, &skipped).await?).pop())
     }
 
-    /// The events of a stream as a read model gets them: without skipped ones.
+    /// The events of a stream as a read model gets them: without skipped ones. Of a runner only those are read from one on
+    /// that tells its whole state; of a pipeline only those that its row depends on, unless the read model might have come
+    /// no further than to an earlier one.
     async fn events_until(
         &self,
         stream: &StreamId,
         position: Position,
         skipped: &BTreeSet<Position>,
     ) -> Result<Vec<Arc<Envelope>>, ReadError> {
-        let mut events = self.inner.log.read_stream(stream, Version::default()).await?;
-        events.retain(|envelope| envelope.position <= position && !skipped.contains(&envelope.position));
+        let log = &*self.inner.log;
+        let is_applied = |envelope: &Envelope| !skipped.contains(&envelope.position);
+        if stream.kind == StreamType::Runner {
+            let version = version_at(log, stream, position).await?;
+            let mut events = read_from_whole(log, stream, version, is_applied).await?;
+            events.retain(|envelope| is_applied(envelope));
+            return Ok(events);
+        }
+        if stream.kind == StreamType::Pipeline && skipped.is_empty() {
+            let version = version_at(log, stream, position).await?;
+            let events = read_newest(log, stream, version).await?;
+            if !events.iter().any(|envelope| matches!(envelope.event, Event::Unreadable(_))) {
+                return Ok(events);
+            }
+        }
+        let mut events = log.read_stream(stream, Version::default()).await?;
+        events.retain(|envelope| envelope.position <= position && is_applied(envelope));
         Ok(events)
     }
 }

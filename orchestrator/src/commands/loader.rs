@@ -8,14 +8,11 @@ use cqrs_es::{Aggregate, AggregateError, EventStore};
 use postgres_es::PostgresEventRepository;
 use rivet_events::cqrs::{AggregateEvent, upcasters};
 use rivet_events::database::Database;
-use rivet_events::log::{EventLog, ReadError, StoreError};
+use rivet_events::log::{EventLog, ReadError, StoreError, read_from_whole, read_newest};
 use rivet_events::{Envelope, Event, StreamId, StreamType, Version};
 
 use crate::domain::Executable;
 use crate::domain::job_log::REMEMBERED_BATCHES;
-
-/// Events that are read first from the end of a stream that has events with its whole state.
-const AT_THE_END: usize = 128;
 
 /// Reads the events of one kind of aggregate.
 pub(super) struct Loader<A: Aggregate> {
@@ -89,28 +86,17 @@ fn replay<A: Aggregate<Event: AggregateEvent>>(
 /// for the other kinds of streams.
 async fn read_part(log: &dyn EventLog, stream: &StreamId) -> Result<Option<Vec<Arc<Envelope>>>, ReadError> {
     match stream.kind {
-        StreamType::Group | StreamType::Runner => read_from_whole(log, stream).await.map(Some),
+        StreamType::Group | StreamType::Runner => {
+            read_from_whole(log, stream, Version::MAX, |_| true).await.map(Some)
+        }
         StreamType::JobLog => read_remembered(log, stream).await.map(Some),
-        StreamType::Pipeline => read_newest(log, stream).await.map(Some),
+        StreamType::Pipeline => read_newest(log, stream, Version::MAX).await.map(Some),
         StreamType::Job
         | StreamType::Claim
         | StreamType::Projection
         | StreamType::Webhook
         | StreamType::Archive
         | StreamType::Unknown(_) => Ok(None),
-    }
-}
-
-/// The events of a stream from the last one on that holds the whole state, or all of them.
-async fn read_from_whole(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Arc<Envelope>>, ReadError> {
-    let mut count = AT_THE_END;
-    loop {
-        let mut events = log.read_stream_end(stream, Version::MAX, count).await?;
-        let whole = events.iter().rposition(|envelope| envelope.event.is_whole());
-        if whole.is_some() || events.len() < count {
-            return Ok(events.split_off(whole.unwrap_or_default()));
-        }
-        count *= 4;
     }
 }
 
@@ -123,16 +109,6 @@ async fn read_remembered(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Ar
     }
     // There are none, or the ones before them are in the archive.
     log.read_stream(stream, Version::default()).await
-}
-
-/// The events that the state of a pipeline depends on: the first, which says when it was created, and the newest
-/// version, which only a deletion can follow. Those in between have a whole script each.
-async fn read_newest(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Arc<Envelope>>, ReadError> {
-    let mut events = log.read_stream_end(stream, Version::MAX, 2).await?;
-    if events.first().is_some_and(|first| first.sequence > Version(1)) {
-        events.splice(..0, log.read_stream_end(stream, Version(1), 1).await?);
-    }
-    Ok(events)
 }
 
 fn unreadable(event: &Event) -> String {

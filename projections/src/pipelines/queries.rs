@@ -60,12 +60,11 @@ pub async fn list_at(
     after: Option<&Cursor>,
     limit: usize,
 ) -> Result<Page<Pipeline>, PastError> {
-    let mut rows = read_models.rows_at::<Pipelines>(position).await?;
-    rows.retain(|row| {
-        row.deleted_at.is_none()
-            && filter.created.contains(row.created_at)
-            && filter.pipeline_id.is_none_or(|id| row.id == id)
-    });
+    let mut rows = match filter.pipeline_id {
+        Some(id) => find_at(read_models, id, position).await?.into_iter().collect(),
+        None => read_models.rows_at::<Pipelines>(position).await?,
+    };
+    rows.retain(|row| row.deleted_at.is_none() && filter.created.contains(row.created_at));
     Ok(Page::of_all(rows, after, limit, cursor))
 }
 

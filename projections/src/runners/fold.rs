@@ -2,7 +2,7 @@
 
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobEvent;
-use rivet_events::runner::{Capabilities, RunnerEvent};
+use rivet_events::runner::{Capabilities, Registration, RunnerEvent};
 use rivet_events::{Envelope, Event, StreamType};
 
 use super::{HeldJob, Runner, RunnerStatus};
@@ -14,7 +14,7 @@ pub(crate) struct Runners;
 
 impl Projection for Runners {
     const NAME: &'static str = "runners";
-    const VERSION: u32 = 4;
+    const VERSION: u32 = 5;
     const STREAMS: &'static [StreamType] = &[StreamType::Runner, StreamType::Job];
     const SCHEMA: Schema = Schema {
         columns: &[Column::text("status"), Column::integer("registered_at")],
@@ -84,6 +84,14 @@ fn evolve(row: Option<Runner>, event: &RunnerEvent) -> Option<Runner> {
             })
         }
         RunnerEvent::HeartbeatRecorded(heartbeat) => {
+            let row = match heartbeat.registration.clone() {
+                // The stream may have been read from here on only.
+                Some(Registration { capabilities, boot_id, registered_at }) => {
+                    let runner = row.unwrap_or_else(|| unknown(&heartbeat.runner_id));
+                    Some(Runner { capabilities, boot_id, registered_at: Some(registered_at), ..runner })
+                }
+                None => row,
+            };
             row.map(|runner| Runner { last_heartbeat_at: Some(heartbeat.heartbeat_at), ..runner })
         }
         RunnerEvent::Lost(lost) => row.map(|runner| Runner {

@@ -3,7 +3,8 @@
 use rivet_events::Event;
 use rivet_events::job::JobStatus;
 use rivet_events::runner::{
-    Capabilities, RunnerEvent, RunnerLost, RunnerRegistered, RunnerRemoved, RunnerReturned,
+    Capabilities, Registration, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered,
+    RunnerRemoved, RunnerReturned,
 };
 
 use super::{Runner, RunnerStatus, Runners};
@@ -57,6 +58,30 @@ fn registering_again_keeps_the_first_time() {
     let runner = runner([registered(None, 0), registered(Some(&["gpu"]), 9)]).unwrap();
     assert_eq!((runner.registered_at, runner.last_heartbeat_at), (Some(at(0)), Some(at(9))));
     assert_eq!(runner.capabilities, Capabilities(Some(vec!["gpu".to_owned()])));
+}
+
+#[test]
+fn what_went_before_a_heartbeat_that_tells_the_registration_does_not_matter() {
+    let s = Scene::new(1);
+    let Event::Runner(RunnerEvent::Registered(registered)) = booted("one", 0) else { unreachable!() };
+    let whole = Event::Runner(RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded {
+        runner_id: registered.runner_id,
+        heartbeat_at: at(9),
+        registration: Some(Registration {
+            capabilities: registered.capabilities,
+            boot_id: registered.boot_id,
+            registered_at: registered.registered_at,
+        }),
+    }));
+    assert_eq!(runner([whole.clone()]), runner([booted("one", 0), whole.clone()]));
+    // It may hold a job since before.
+    let [read, of_all] = [vec![], vec![booted("one", 0)]].map(|before| {
+        let events = before.into_iter().chain([s.launch(1), s.claim(1, 5), whole.clone()]);
+        let row = runner(events).unwrap();
+        let held = row.held.iter().map(|held| held.lease_id).collect::<Vec<_>>();
+        (row.status, row.capabilities, row.boot_id, row.registered_at, row.last_heartbeat_at, held)
+    });
+    assert_eq!(read, of_all);
 }
 
 #[test]

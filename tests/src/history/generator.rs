@@ -6,8 +6,8 @@ use rivet_events::pipeline::{
     PipelineConfig, PipelineCreated, PipelineDefinition, PipelineDeleted, PipelineEvent, PipelineRevised,
 };
 use rivet_events::runner::{
-    Capabilities, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved,
-    RunnerReturned,
+    Capabilities, Registration, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered,
+    RunnerRemoved, RunnerReturned,
 };
 use rivet_events::{Event, StreamId};
 
@@ -97,29 +97,32 @@ impl Generator {
         let mut streams = Vec::new();
         for runner_id in (0..FLEET).map(|n| self.runner(n)).collect::<Vec<_>>() {
             let names = (self.roll(3) > 0).then(|| vec!["docker".to_owned(), "os=linux".to_owned()]);
-            let registered = RunnerRegistered {
+            let registration =
+                Registration { capabilities: Capabilities(names), boot_id: None, registered_at: self.tick() };
+            let Registration { capabilities, boot_id, registered_at } = registration.clone();
+            let mut events = vec![RunnerEvent::Registered(RunnerRegistered {
                 runner_id: runner_id.clone(),
-                capabilities: Capabilities(names),
-                boot_id: None,
-                registered_at: self.tick(),
-            };
-            let mut events = vec![RunnerEvent::Registered(registered)];
-            for _ in 0..self.roll(4) {
+                capabilities,
+                boot_id,
+                registered_at,
+            })];
+            for _ in 0..self.roll(8) {
                 let at = self.tick();
+                let is_lost = matches!(events.last(), Some(RunnerEvent::Lost(_)));
                 events.push(match self.roll(3) {
-                    0 => RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded {
+                    _ if is_lost => RunnerEvent::Returned(RunnerReturned {
                         runner_id: runner_id.clone(),
-                        heartbeat_at: at,
-                        registration: None,
+                        returned_at: at,
                     }),
-                    1 => RunnerEvent::Lost(RunnerLost {
+                    0 => RunnerEvent::Lost(RunnerLost {
                         runner_id: runner_id.clone(),
                         last_seen_at: at,
                         lost_at: at,
                     }),
-                    _ => RunnerEvent::Returned(RunnerReturned {
+                    n => RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded {
                         runner_id: runner_id.clone(),
-                        returned_at: at,
+                        heartbeat_at: at,
+                        registration: (n == 1).then(|| registration.clone()),
                     }),
                 });
             }

@@ -65,7 +65,7 @@ async fn of_a_pipeline_only_the_creation_and_the_newest_version_are_read() {
     for (before, event) in (0..).zip(events) {
         append(&*log, &stream, before, event.clone()).await;
         folded = folded.evolve(event);
-        let read = read_newest(&*log, &stream).await;
+        let read = read_part(&*log, &stream).await.map(Option::unwrap);
         assert!(read.as_ref().is_ok_and(|events| events.len() <= 3));
         let loaded = replay(Pipeline::default(), Version::default(), read);
         let (pipeline, version) = loaded.unwrap_or_else(|_| panic!("version {before} cannot be loaded"));
@@ -91,8 +91,8 @@ async fn of_a_runner_that_lives_long_only_the_end_is_read() {
             append(&*log, &stream, before, event.clone()).await;
             runner = runner.evolve(event);
         }
-        let read = read_from_whole(&*log, &stream).await;
-        assert!(read.as_ref().is_ok_and(|events| events.len() <= AT_THE_END));
+        let read = read_part(&*log, &stream).await.map(Option::unwrap);
+        assert!(read.as_ref().is_ok_and(|events| events.len() <= 128));
         let loaded = replay(Runner::default(), Version::default(), read);
         let (loaded, version) = loaded.unwrap_or_else(|_| panic!("version {before} cannot be loaded"));
         assert_eq!((loaded.state, version), (runner.clone(), Version(before + 1)));

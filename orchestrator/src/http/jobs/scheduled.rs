@@ -5,8 +5,9 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobStatus;
+use rivet_events::log::{read_from_whole, version_at};
 use rivet_events::runner::Capabilities;
-use rivet_events::{Event, Metadata, Position, StreamId, Version};
+use rivet_events::{Event, Metadata, Position, StreamId};
 use rivet_projections::{Room, job_queue, jobs, runners};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -117,9 +118,10 @@ async fn capabilities_at(
     runner_id: &RunnerId,
     position: Position,
 ) -> Result<Capabilities, ApiError> {
-    let events = state.commands.log().read_stream(&StreamId::runner(runner_id), Version::default()).await?;
+    let (log, stream) = (&**state.commands.log(), StreamId::runner(runner_id));
+    let version = version_at(log, &stream, position).await?;
     let mut runner = RunnerState::default();
-    for envelope in events.iter().take_while(|envelope| envelope.position <= position) {
+    for envelope in read_from_whole(log, &stream, version, |_| true).await? {
         if let Event::Runner(event) = &envelope.event {
             runner = runner.evolve(event.clone());
         }
