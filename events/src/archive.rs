@@ -76,7 +76,8 @@ pub struct PurgeBegun {
     pub begun_at: DateTime<Utc>,
 }
 
-/// Jobs that ended long ago were purged: their events and their logs are deleted.
+/// Jobs that ended long ago were purged: their events and their logs are deleted, and so are superseded events of runners
+/// and groups that are as old.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobsPurged {
     /// Number of jobs.

@@ -4,8 +4,10 @@
 //! some jobs as they were stored; it is written once and never changed. [`mod@format`] is its layout. `source` finds
 //! ended jobs and gathers their logs. `index` records which block of which segment holds a log. A [`Release`] writes
 //! it and deletes the events from the log's table, in one transaction. [`Archive`] reads logs back, through a cache of
-//! blocks. `purge` deletes jobs that are not to be kept at all.
+//! blocks. `purge` deletes jobs that are not to be kept at all, and
+//! `compact` the old events of runners and groups that no state depends on.
 
+mod compact;
 pub mod format;
 mod index;
 mod objects;
@@ -14,6 +16,7 @@ mod reader;
 mod release;
 pub(crate) mod source;
 
+pub use compact::{compact_on_postgres, compact_on_sqlite};
 pub use format::{Block, Segment, SegmentError, SegmentWriter, StoredEvent};
 pub use index::Part;
 pub use objects::{ArchiveUrl, ArchiveUrlError, Objects};

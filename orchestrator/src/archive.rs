@@ -7,7 +7,7 @@
 //! goes on with the next. So is one that gathered logs while another began or ended a purge.
 //!
 //! It relies on no read model: that a job has ended is read from the log, where it stays true. [`purge`] deletes jobs
-//! of which nothing is to be kept.
+//! of which nothing is to be kept, and other events that are as old and superseded.
 
 mod background;
 mod gather;
@@ -64,8 +64,8 @@ pub(crate) enum Step {
     Released(SegmentArchived),
     /// Jobs are marked as purged, by an event each. Next they are deleted.
     Marked,
-    /// So many jobs have been deleted; none is left whose end is recorded up to `through`.
-    Purged { jobs: u64, through: Position },
+    /// So many jobs and events have been deleted; no job is left whose end is recorded up to `through`.
+    Purged { jobs: u64, events: u64, through: Position },
     /// A segment that held only logs of deleted jobs has been deleted.
     SegmentRemoved,
     /// Events cannot be deleted from the event log yet.

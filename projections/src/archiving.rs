@@ -1,5 +1,5 @@
-//! Deletes job logs that are in the archive, and jobs that are purged. Their events leave the log, and the rows of
-//! their logs the read model `job_logs`, in one transaction, so that log and read model always agree.
+//! Deletes job logs that are in the archive, jobs that are purged, and events that are superseded. The events leave the
+//! log, and the rows of job logs the read model `job_logs`, in one transaction, so that log and read model always agree.
 //!
 //! Only events that every read model has passed are deleted, also those of other builds, so no projector misses one. A
 //! read model that is being filled has not passed them: as long as there is one, by a rebuild or a verification, nothing
@@ -7,14 +7,16 @@
 
 use rivet_events::id::JobId;
 use rivet_events::log::StoreError;
-use rivet_events::segments::{Block, Release, SegmentError, purge_on_postgres, purge_on_sqlite};
+use rivet_events::segments::{
+    Block, Release, SegmentError, compact_on_postgres, compact_on_sqlite, purge_on_postgres, purge_on_sqlite,
+};
 use rivet_events::{Position, StreamId};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::generation::{self, NO_VERSION};
 use crate::job_logs::{self, JobLogs};
 use crate::projection::AnyProjection;
-use crate::query::Query;
+use crate::query::{Query, Value};
 use crate::read_models::ReadModels;
 use crate::rebuild::RebuildError;
 use crate::rows::Connection;
@@ -121,6 +123,30 @@ impl ReadModels {
                 Err(error) => return Err(error.into()),
             }
         }
+        Ok(Released::Done)
+    }
+
+    /// Deletes the events of runners and groups after `after` and up to `until` that no state depends on any more, neither
+    /// that of the aggregate nor that of a row. Those of streams that are parked stay.
+    pub async fn compact(&self, after: Position, until: Position) -> Result<Released, StoreError> {
+        let mut transaction = self.inner.store.begin().await?;
+        let mut connection = transaction.connection();
+        let Some((_, lowest)) = live_unless_rebuilding(&mut connection).await? else {
+            return Ok(Released::Waiting(Wait::Rebuilding));
+        };
+        if lowest < until {
+            return Ok(Released::Waiting(Wait::Behind(lowest)));
+        }
+        let parked = connection.query(&Query::new("select distinct stream from parked_streams")).await?;
+        let parked: Vec<String> = parked.into_iter().flatten().filter_map(Value::into_text).collect();
+        let range = (after, until);
+        match &mut connection {
+            Connection::Postgres(connection) => {
+                compact_on_postgres(connection, range, lowest, &parked).await?;
+            }
+            Connection::Sqlite(connection) => compact_on_sqlite(connection, range, lowest, &parked).await?,
+        }
+        transaction.commit().await?;
         Ok(Released::Done)
     }
 }

@@ -1,5 +1,6 @@
 //! The archive: logs of ended jobs leave the database, and readers get the same answers as before.
 
+mod compaction;
 mod index;
 mod place;
 mod retention;

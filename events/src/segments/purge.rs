@@ -20,7 +20,7 @@ use crate::stream::StreamId;
 pub struct Purged {
     /// Jobs that were deleted.
     pub jobs: u64,
-    /// Events of theirs, and of their claims, that were deleted from the log's tables.
+    /// Events that were deleted from the log's tables: theirs, those of their claims, and superseded ones.
     pub events: u64,
 }
 
@@ -45,7 +45,7 @@ const CLAIMS_ON_SQLITE: &str = "
     where aggregate_type = 'job' and aggregate_id in (select value from json_each(?1))
     and event_type = 'job.claimed'";
 
-const COUNT: &str = "
+pub(super) const COUNT: &str = "
     insert into purged as p (id, jobs, events) values (1, $1, $2)
     on conflict (id) do update set jobs = p.jobs + excluded.jobs, events = p.events + excluded.events";
 

@@ -88,7 +88,7 @@ impl BackgroundArchiver {
                 bytes = segment.bytes,
                 "job logs were archived"
             ),
-            Step::Purged { jobs, .. } => tracing::info!(jobs, "jobs were purged"),
+            Step::Purged { jobs, events, .. } => tracing::info!(jobs, events, "jobs were purged"),
             Step::Waiting(Wait::Behind(_)) => tokio::time::sleep(READ_WAIT).await,
             Step::Waiting(Wait::Rebuilding) => tokio::time::sleep(REBUILD_WAIT).await,
             Step::Idle => return true,

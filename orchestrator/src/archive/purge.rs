@@ -1,5 +1,5 @@
 //! Deletes jobs that ended longer ago than the retention: their streams, their logs, and segments that hold no other
-//! logs.
+//! logs; and events of runners and groups that are as old, and that no state depends on.
 //!
 //! A job is first marked by an event in its own stream, on which every read model deletes its rows. When all read
 //! models have passed that event, the stream is deleted, including that event. A rebuild then finds nothing of the
@@ -27,6 +27,10 @@ const JOBS: usize = 1_000;
 const JOBS_DELETED: usize = 200;
 /// Jobs that are marked concurrently.
 const CONCURRENT: usize = 64;
+/// Positions whose superseded events are deleted in one transaction.
+const COMPACTED: u64 = 5_000;
+/// Where no job has ended, a purge passes at least so many positions, since it adds two events itself.
+const WORTHWHILE: u64 = 10_000;
 
 /// Which jobs are to be deleted: those for which both bounds hold, and those whose end is a mistake, of a clock that was
 /// more than a day ahead, as soon as the first holds.
@@ -64,7 +68,9 @@ impl Archiver<'_> {
             self.archive.ended_jobs(from, retention.until, JOBS).await.map_err(ArchiverError::Purge)?;
         if ended.ids.is_empty() {
             self.purged_through = ended.through;
-            return self.remove_segment(&state).await;
+            if ended.through.0 - after.0 < WORTHWHILE {
+                return self.remove_segment(&state).await;
+            }
         }
         // What is passed now is never looked at again, so this waits for the first job that is too young.
         if !self.mark(&ended.ids, retention.ended_until).await? {
@@ -83,7 +89,7 @@ impl Archiver<'_> {
         }
     }
 
-    /// Deletes the jobs up to `through`, all of which are marked, and records that.
+    /// Deletes the jobs up to `through`, all of which are marked, and events that are superseded, and records that.
     async fn delete(&self, state: &ArchiveState, through: Position) -> Result<Step, ArchiverError> {
         let mut passed = state.purged_through;
         while passed < through {
@@ -109,6 +115,16 @@ impl Archiver<'_> {
             }
             passed = ended.through;
         }
+        let mut compacted = state.purged_through;
+        while compacted < through {
+            let (after, began) = (compacted, Instant::now());
+            compacted = through.min(Position(after.0 + COMPACTED));
+            let compaction = self.read_models.compact(after, compacted).await;
+            if let Released::Waiting(wait) = compaction.map_err(ArchiverError::Purge)? {
+                return Ok(Step::Waiting(wait));
+            }
+            self.pause_after(began.elapsed()).await;
+        }
         let purged = self.archive.purged().await.map_err(ArchiverError::Purge)?;
         let Purged { jobs, events } = purged;
         let record = RecordPurge { jobs, events, through, now: self.clock.now() };
@@ -116,7 +132,9 @@ impl Archiver<'_> {
             Ok(_) | Err(CommandError::Refused(ArchiveError::Overtaken)) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(Step::Purged { jobs: jobs.saturating_sub(state.purged_jobs), through })
+        let (jobs, events) =
+            (jobs.saturating_sub(state.purged_jobs), events.saturating_sub(state.purged_events));
+        Ok(Step::Purged { jobs, events, through })
     }
 
     /// Marks jobs as purged. False if one of them is too young. A job that does not exist any more was deleted before; one

@@ -92,8 +92,9 @@ struct Totals {
     entries: u64,
     bytes: u64,
     raw_bytes: u64,
-    /// Jobs that were purged.
-    purged: u64,
+    purged_jobs: u64,
+    /// Events of theirs, and superseded ones.
+    purged_events: u64,
     /// The condition that was waited for last, so that it is printed once.
     waited_for: Option<Wait>,
 }
@@ -142,9 +143,10 @@ impl Totals {
                 reach(segment.through);
                 self.add(&segment);
             }
-            Step::Purged { jobs, through } => {
+            Step::Purged { jobs, events, through } => {
                 reach(through);
-                self.purged += jobs;
+                self.purged_jobs += jobs;
+                self.purged_events += events;
             }
             Step::Waiting(wait) => self.wait(wait).await,
             // A server beside this process, and who follows its feed, reads which jobs are purged before they are deleted.
@@ -182,8 +184,9 @@ impl std::fmt::Display for Totals {
             BinaryBytes(self.raw_bytes),
             BinaryBytes(self.bytes),
         )?;
-        if self.purged > 0 {
-            write!(f, "; purged {} jobs", HumanCount(self.purged))?;
+        if self.purged_events > 0 {
+            let (jobs, events) = (HumanCount(self.purged_jobs), HumanCount(self.purged_events));
+            write!(f, "; purged {jobs} jobs, and {events} events in all")?;
         }
         Ok(())
     }

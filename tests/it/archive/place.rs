@@ -167,7 +167,8 @@ pub(super) async fn append_long_logs(place: &Place, jobs: usize) {
     append(place, &streams).await;
 }
 
-async fn append(place: &Place, some: &[Stream]) {
+/// Appends these streams, and a few more.
+pub(super) async fn append(place: &Place, some: &[Stream]) {
     let process = Process::over(&place.store).await;
     process.append_all(some, 4).await;
     // Where archived events are the last ones of their time, the log is searched only up to before them.

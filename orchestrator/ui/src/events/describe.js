@@ -60,7 +60,7 @@ const SENTENCES = {
   "archive.segment_released": (p) => `Segment ${p.segment} alone has its logs`,
   "archive.segment_removed": (p) => `Segment ${p.segment} is not kept any more`,
   "archive.purge_begun": () => "Jobs that ended too long ago are being purged",
-  "archive.jobs_purged": (p) => `${counted(p.jobs, "job")} purged`,
+  "archive.jobs_purged": (p) => `${counted(p.jobs, "job")} purged, ${counted(p.events, "event")} deleted`,
   "group.place_freed": (p) => `A place of the group ${p.group} was freed`,
 };
 
