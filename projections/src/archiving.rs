@@ -18,7 +18,6 @@ use crate::job_logs::{self, JobLogs};
 use crate::projection::AnyProjection;
 use crate::query::{Query, Value};
 use crate::read_models::ReadModels;
-use crate::rebuild::RebuildError;
 use crate::rows::Connection;
 
 /// What a release or a purge has come to.
@@ -87,7 +86,7 @@ impl ReadModels {
 
     /// Deletes the events and logs of those of these jobs that have a `job.purged`. Read models that have passed this
     /// event have deleted the rows of the job already, except for those that have parked it or have skipped an event of
-    /// it: they are rebuilt. If one of the jobs has the last event of the log, nothing is deleted yet, however far the
+    /// it: they are outdated now, and the leader rebuilds them. If one of the jobs has the last event of the log, nothing is deleted yet, however far the
     /// read models are.
     pub async fn purge(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
         let mut skips = Vec::new();
@@ -116,12 +115,7 @@ impl ReadModels {
         let outdated = generation::outdate(&mut connection, &streams, skipping).await?;
         transaction.commit().await?;
         if !outdated.is_empty() {
-            tracing::info!(projections = ?outdated, "rebuilding read models that had parked or skipped events of a purged job");
-            match self.rebuild(&outdated, |_| {}).await {
-                // A later rebuild leaves out the jobs too.
-                Ok(()) | Err(RebuildError::Superseded) => {}
-                Err(error) => return Err(error.into()),
-            }
+            tracing::info!(projections = ?outdated, "read models had parked or skipped events of a purged job");
         }
         Ok(Released::Done)
     }

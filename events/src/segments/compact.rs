@@ -8,13 +8,16 @@ use crate::envelope::Position;
 use crate::log::StoreError;
 
 /// A heartbeat is superseded by any later event of its runner, and an event of a group by a later one that lists all of
-/// its places. The later one stays, so the last event of the log is never deleted. As a scalar subquery it is looked up
-/// for each event; PostgreSQL might join an `exists` with the whole log.
+/// its places. The later one stays, so the last event of the log is never deleted.
+///
+/// The events are told by their types, which no index has, so PostgreSQL looks for them by their positions alone. As a
+/// scalar subquery, the later event is looked up for each of them; an `exists` might be joined with the whole log.
 macro_rules! delete {
     ($is_kept:literal) => {
         concat!(
             "delete from events as old
-             where position > $1 and position <= $2 and aggregate_type in ('runner', 'group')
+             where position > $1 and position <= $2
+             and event_type in ('runner.heartbeat_recorded', 'group.place_taken', 'group.place_freed')
              and not ",
             $is_kept,
             " and (

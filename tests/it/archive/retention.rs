@@ -293,6 +293,15 @@ async fn a_job_that_is_too_young_is_not_passed_over(kind: StoreKind) {
     client.job(&young).await.expect(200);
 }
 
+/// Waits for the read models to be rebuilt that a purge has marked as outdated.
+async fn assert_rebuilt(place: &Place) {
+    let outdated = "checkpoints where state = 'live' and version = 0";
+    eventually("outdated read models to be rebuilt", async || {
+        (place.count(outdated).await == 0).then_some(())
+    })
+    .await;
+}
+
 /// The read model leaves out the `job.purged` as well.
 async fn a_job_whose_stream_is_parked_is_purged_too(kind: StoreKind) {
     let place = Place::new(kind).await;
@@ -305,11 +314,12 @@ async fn a_job_whose_stream_is_parked_is_purged_too(kind: StoreKind) {
 
     let output = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
     assert!(said(&output).contains("purged"), "{output:?}");
-    place.assert_proven().await;
     let server = place.server(&[]).await;
     let client = server.client();
+    assert_rebuilt(&place).await;
     client.job(&job).await.expect_refusal(404, "job_not_found");
     assert_eq!(client.get("/api/projections/jobs/parked").await.expect(200), json!([]));
+    place.assert_proven().await;
 }
 
 /// In the read model, its runner still holds the job after it has ended.
@@ -336,6 +346,8 @@ async fn a_job_that_has_a_skipped_event_is_purged_too(kind: StoreKind) {
 
     let output = place.run(&["archive", "--older-than", "30d", "--keep", "60d"]).await;
     assert!(said(&output).contains("purged"), "{output:?}");
+    let _server = place.server(&[]).await;
+    assert_rebuilt(&place).await;
     place.assert_proven().await;
 }
 
