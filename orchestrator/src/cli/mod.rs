@@ -9,6 +9,7 @@ mod archive;
 mod bench;
 mod client;
 mod completions;
+mod environment;
 mod events;
 mod health;
 mod job;

@@ -4,6 +4,7 @@ use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 use serde_json::Value;
 
 use super::client::{Client, ClientOptions, Table, items, print_json, text, time};
+use super::environment;
 use super::signals::EndSignals;
 use crate::runner;
 use crate::telemetry::{self, LogOptions};
@@ -61,6 +62,7 @@ pub(super) async fn run(command: RunnerSubcommand) -> anyhow::Result<()> {
     match command {
         RunnerSubcommand::Run(options) => {
             let _telemetry = telemetry::init(&options.log).map_err(anyhow::Error::from_boxed)?;
+            environment::warn_of_unknown();
             let mut signals = EndSignals::listen()?;
             runner::run(options.runner, async || {
                 signals.next().await;

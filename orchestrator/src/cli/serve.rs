@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use super::environment;
 use super::signals::{EndSignals, outlive_file_size_limit};
 use crate::app::App;
 use crate::clock::SystemClock;
@@ -44,6 +45,7 @@ impl ServeOptions {
 
 pub(super) async fn run(ServeOptions { config, log }: ServeOptions) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&log).map_err(anyhow::Error::from_boxed)?;
+    environment::warn_of_unknown();
     raise_file_limit();
     outlive_file_size_limit()?;
     let mut signals = EndSignals::listen()?;

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use rivet_events::id::{CommandId, JobId, LeaseId};
 use rivet_events::job_log::LogEntry;
@@ -15,11 +16,14 @@ use tokio::time::sleep;
 use super::execution::{Completion, JobExecution};
 use super::held_jobs::HeldJobs;
 use super::options::api_url;
-use super::retry::{Backoff, Verdict};
+use super::retry::{Backoff, Verdict, is_elsewhere};
 use crate::telemetry::chain;
 
 /// Timeout of one try of a request; a next-claim has its wait on top.
 const TRY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Timeout of the request with which a runner leaves: whoever stops it waits for that.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The HTTP client of one runner. Its connections belong to the async runtime that it is first used on.
 #[derive(Debug, Clone)]
@@ -37,6 +41,8 @@ pub(super) struct Reply {
     /// `Rivet-Log-Ack`: how many log entries of the attempt the server has.
     pub(super) log_ack: Option<u64>,
     retry_after: Option<Duration>,
+    /// `Location`: where the answer comes from that was asked for.
+    location: Option<String>,
     body: Vec<u8>,
 }
 
@@ -70,6 +76,9 @@ impl Reply {
 
     /// The status and the body's `error` (or the first 200 characters of a body without one), for people.
     pub(super) fn explanation(&self) -> String {
+        if let Some(location) = self.location.as_ref().filter(|_| self.status.is_redirection()) {
+            return format!("{} a redirect to {location}", self.status.as_u16());
+        }
         let error = self
             .field("error")
             .unwrap_or_else(|| String::from_utf8_lossy(&self.body).trim().chars().take(200).collect());
@@ -85,6 +94,10 @@ impl Reply {
     pub(super) fn verdict(&self) -> Verdict {
         Verdict::of(self.status.as_u16(), self.code().as_deref())
     }
+
+    fn is_elsewhere(&self) -> bool {
+        is_elsewhere(self.status.as_u16(), self.code().as_deref())
+    }
 }
 
 impl Client {
@@ -92,16 +105,20 @@ impl Client {
     pub(super) fn new(server: Url, runner_id: String, held_jobs: HeldJobs) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
+            // Behind a redirect to a login, a report would count as accepted.
+            .redirect(Policy::none())
             .user_agent(concat!("rivet-runner/", env!("CARGO_PKG_VERSION")))
             .build()
             .context("the HTTP client cannot be built")?;
         Ok(Self { http, server, runner_id, held_jobs })
     }
 
-    /// Registers the runner with its capabilities.
+    /// Registers the runner with its capabilities. An answer that leads elsewhere is final here: the address of the server
+    /// may be wrong from the start.
     pub(super) async fn register(&self, capabilities: &[String], boot_id: &str) -> Result<(), WriteError> {
         let body = json!({ "runner_id": self.runner_id, "capabilities": capabilities, "boot_id": boot_id });
-        self.write("register", || self.post(&["runners", "register"]).json(&body)).await.map(drop)
+        let request = || self.post(&["runners", "register"]).json(&body);
+        self.write_unless("register", Reply::is_elsewhere, request).await.map(drop)
     }
 
     /// Sends one heartbeat, without retries. With a lease it also renews that lease, and the answer says whether the
@@ -109,6 +126,11 @@ impl Client {
     pub(super) async fn heartbeat(&self, lease_id: Option<LeaseId>) -> Result<Reply, reqwest::Error> {
         let request = self.post(&["runners", &self.runner_id, "heartbeat"]);
         self.send(with_lease(request, lease_id).timeout(TRY_TIMEOUT)).await
+    }
+
+    /// Removes the runner from the server's list, without retries: if that fails, it is listed as offline later.
+    pub(super) async fn leave(&self) -> Result<Reply, reqwest::Error> {
+        self.send(self.request(Method::DELETE, &["runners", &self.runner_id]).timeout(LEAVE_TIMEOUT)).await
     }
 
     /// Asks for the next job; the server holds the request open for up to `wait`. Repeating `key` gets the answer
@@ -210,6 +232,16 @@ impl Client {
     /// Sends a write until the server accepts or refuses it, however long that takes: the heartbeats keep the lease
     /// meanwhile, so if it were given up, the job would run for the server until its run timeout.
     async fn write(&self, what: &str, request: impl Fn() -> RequestBuilder) -> Result<Reply, WriteError> {
+        self.write_unless(what, |_| false, request).await
+    }
+
+    /// As [`Self::write`]; an answer that `is_final` is a refusal.
+    async fn write_unless(
+        &self,
+        what: &str,
+        is_final: impl Fn(&Reply) -> bool,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Reply, WriteError> {
         let mut backoff = Backoff::new();
         let mut told = false;
         loop {
@@ -218,6 +250,7 @@ impl Client {
                     Verdict::Accepted => return Ok(reply),
                     Verdict::LeaseLost => return Err(WriteError::LeaseLost),
                     Verdict::Refused => return Err(WriteError::Refused(reply)),
+                    Verdict::TryAgain if is_final(&reply) => return Err(WriteError::Refused(reply)),
                     Verdict::TryAgain => (reply.explanation(), reply.retry_after),
                 },
                 Err(error) => (chain(&error).to_string(), None),
@@ -238,7 +271,8 @@ impl Client {
         }
         let log_ack = header("Rivet-Log-Ack").and_then(|count| count.parse().ok());
         let retry_after = header("Retry-After").and_then(|after| after.parse().ok()).map(Duration::from_secs);
-        Ok(Reply { status: response.status(), log_ack, retry_after, body: response.bytes().await?.to_vec() })
+        let (status, location) = (response.status(), header("Location").map(ToOwned::to_owned));
+        Ok(Reply { status, log_ack, retry_after, location, body: response.bytes().await?.to_vec() })
     }
 
     fn post(&self, path: &[&str]) -> RequestBuilder {

@@ -30,9 +30,10 @@ async fn beat(client: &Client, interval: Duration) {
     loop {
         let problem = match client.heartbeat(None).await {
             Ok(reply) if reply.verdict() == Verdict::Accepted => None,
-            Ok(reply) => {
-                Some(format!("the server refuses heartbeats: {}; silent jobs will be lost", reply.status))
-            }
+            Ok(reply) => Some(format!(
+                "the server refuses heartbeats: {}; silent jobs will be lost",
+                reply.explanation()
+            )),
             Err(error) => Some(format!("the server cannot be reached, trying on: {}", chain(&error))),
         };
         if problem != before {

@@ -38,6 +38,7 @@ pub(crate) use self::options::{api_url, parse_server};
 pub(crate) use self::retry::{Backoff, Verdict};
 use self::workspace::Workspace;
 use crate::clock::{Clock, SystemClock};
+use crate::telemetry::chain;
 
 /// Lua modules that this runner provides to scripts. It registers them as capabilities.
 const MODULES: [&str; 4] = ["env", "input", "log", "process"];
@@ -76,10 +77,20 @@ pub(crate) async fn run(options: RunnerOptions, mut next_signal: impl AsyncFnMut
         };
         ClaimLoop::new(client.clone(), jobs, running.clone()).run(options.parallel, &drain).await;
         running.close();
-        tracing::info!(jobs = running.len(), "draining: no new claims");
+        tracing::info!(
+            jobs = running.len(),
+            "draining: no new claims; jobs may go on for {}, and a second signal kills them",
+            humantime::format_duration(options.drain_grace)
+        );
         running.wait().await;
+        let in_order = !stop_now.is_cancelled();
         stop_now.cancel();
-        heart.join().map_err(|_| anyhow::anyhow!("the heartbeat thread panicked"))
+        heart.join().map_err(|_| anyhow::anyhow!("the heartbeat thread panicked"))?;
+        // The leases of killed jobs are still this runner's.
+        if in_order && let Err(error) = client.leave().await {
+            tracing::warn!(error = %chain(&error), "the server was not told that this runner is gone");
+        }
+        Ok(())
     };
     let mut work = std::pin::pin!(work);
     tokio::select! {

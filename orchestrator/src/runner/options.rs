@@ -18,23 +18,23 @@ pub(crate) struct RunnerOptions {
     /// Name of this runner; no other running process may have it.
     #[arg(long, env = "RIVET_RUNNER_ID", value_name = "NAME", value_parser = parse_id)]
     pub id: RunnerId,
-    /// Capability of this runner in addition to the modules that it provides, such as `os=linux`; may be repeated.
-    #[arg(long = "capability", value_name = "CAPABILITY", value_parser = NonEmptyStringValueParser::new())]
+    /// Capability of this runner in addition to the modules that it provides, such as `os=linux`; several are separated by commas, or the option is repeated.
+    #[arg(long = "capability", env = "RIVET_CAPABILITIES", value_delimiter = ',', value_name = "CAPABILITY", value_parser = NonEmptyStringValueParser::new())]
     pub capabilities: Vec<String>,
     /// Jobs to run at once.
-    #[arg(long, value_name = "COUNT", default_value = "1", value_parser = parse_parallel)]
+    #[arg(long, env = "RIVET_PARALLEL", value_name = "COUNT", default_value = "1", value_parser = parse_parallel)]
     pub parallel: usize,
     /// Directory for the workspaces of jobs [default: `rivet-runner` in the system's directory for temporary files].
     #[arg(long, env = "RIVET_WORK_DIR", value_name = "DIRECTORY")]
     pub work_dir: Option<PathBuf>,
-    /// Time between two heartbeats, such as 30s.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
+    /// Time between two heartbeats, such as 30s; much shorter than the server's --lease.
+    #[arg(long, env = "RIVET_HEARTBEAT_INTERVAL", value_name = "DURATION", default_value = "30s", value_parser = positive_duration)]
     pub heartbeat_interval: Duration,
     /// How long running jobs may go on after the first SIGTERM or SIGINT; then, or at a second one, they are killed.
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = positive_duration)]
+    #[arg(long, env = "RIVET_DRAIN_GRACE", value_name = "DURATION", default_value = "1h", value_parser = positive_duration)]
     pub drain_grace: Duration,
     /// How long a cancelled job may take to end by itself, such as 5s; then it is killed.
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
+    #[arg(long, env = "RIVET_TERMINATION_GRACE", value_name = "DURATION", default_value = "5s", value_parser = positive_duration)]
     pub termination_grace: Duration,
 }
 

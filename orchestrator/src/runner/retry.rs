@@ -23,17 +23,24 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// Judges an answer by its status and by the `code` of its body.
     ///
-    /// A 404 or 405 without a code is tried again: a proxy in front of a restarting server emits them. So is a 400
-    /// that says that the body did not arrive whole.
+    /// A 404 or 405 without a code is tried again: a proxy in front of a restarting server emits them. So are answers of
+    /// a proxy that sends the runner elsewhere ([`is_elsewhere`]), and a 400 that says that the body did not arrive whole.
     pub(crate) fn of(status: u16, code: Option<&str>) -> Self {
         match (status, code) {
             (200..=299, _) => Self::Accepted,
             (409, Some("lease_lost")) => Self::LeaseLost,
             (404 | 405, Some(_)) => Self::Refused,
             (404 | 405 | 408 | 425 | 429 | 500.., _) | (400, Some("incomplete_body")) => Self::TryAgain,
+            (_, _) if is_elsewhere(status, code) => Self::TryAgain,
             (_, _) => Self::Refused,
         }
     }
+}
+
+/// Whether an answer leads elsewhere, to another address or to a login. Rivet itself never answers so. A 403 is a rule of
+/// a proxy against this very request, which another try does not change.
+pub(super) fn is_elsewhere(status: u16, code: Option<&str>) -> bool {
+    matches!(status, 300..=399 | 401 | 407) && code.is_none()
 }
 
 /// Exponential backoff with jitter: pauses double up to a bound, and half of each is random, so that the runners of a
@@ -81,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_tried_again() {
-        for status in [404, 405, 408, 425, 429, 500, 502, 503, 504] {
+        for status in [302, 401, 404, 405, 407, 408, 425, 429, 500, 502, 503, 504] {
             assert_eq!(Verdict::of(status, None), Verdict::TryAgain, "{status}");
         }
         assert_eq!(Verdict::of(400, Some("incomplete_body")), Verdict::TryAgain);
@@ -96,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_refusal_is_final() {
-        for status in [400, 401, 403, 413, 415, 416, 422] {
+        for status in [400, 403, 413, 415, 416, 422] {
             assert_eq!(Verdict::of(status, None), Verdict::Refused, "{status}");
         }
         assert_eq!(Verdict::of(404, Some("job_not_found")), Verdict::Refused);

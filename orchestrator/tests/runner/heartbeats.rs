@@ -15,7 +15,7 @@ async fn refused_heartbeats_are_told_once_and_so_is_their_end() {
     server.change(|known| known.refuses_heartbeats = true);
     let mut runner = Runner::start_with(&server, &["--heartbeat-interval", "10ms"], Stdio::piped());
     let mut log = BufReader::new(runner.process.stderr.take().unwrap()).lines();
-    let refused = "the server refuses heartbeats: 403 Forbidden; silent jobs will be lost";
+    let refused = "the server refuses heartbeats: 403; silent jobs will be lost";
     until(&mut log, refused).await;
 
     let source = "return { name = 'silent', stages = { { name = 'silent', script = function()

@@ -86,3 +86,16 @@ async fn an_error_without_place_or_text_gets_them() {
         assert!(error.starts_with(expected), "{script}: {error}");
     }
 }
+
+#[tokio::test]
+async fn a_report_that_is_redirected_to_a_login_is_not_taken_for_accepted() {
+    let server = ScriptedServer::start().await;
+    server.change(|known| known.redirects = true);
+    let _runner = Runner::start(&server, &[]);
+    let script = stage("log.info('a')");
+    let job = server.launch(&format!("return {{ name = 'x', stages = {{ {script} }} }}"));
+    server.until("a repeated report", |known| (known.redirected > 3).then_some(())).await;
+    server.change(|known| known.redirects = false);
+    assert_eq!(server.completion(job).await["status"], "Succeeded");
+    assert!(server.messages(job).contains(&"a".to_owned()));
+}

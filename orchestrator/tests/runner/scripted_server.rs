@@ -45,8 +45,14 @@ pub(crate) struct Knowledge {
     pub(crate) refuses_heartbeats: bool,
     /// Whether log entries are refused, in the same way.
     pub(crate) refuses_logs: bool,
+    /// Whether reports are redirected to a login, as a proxy does when a session has ended.
+    pub(crate) redirects: bool,
+    /// Reports that were redirected.
+    pub(crate) redirected: usize,
     /// What the runners registered.
     pub(crate) registrations: Vec<Value>,
+    /// The runners that have left.
+    pub(crate) left: Vec<String>,
     /// Keys of the claims that wait for a job.
     pub(crate) waiting: HashSet<String>,
     /// Keys of the claims that did not wish to wait: the last ones of a runner.

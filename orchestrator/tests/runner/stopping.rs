@@ -108,7 +108,10 @@ async fn a_draining_runner_finishes_what_it_has_and_claims_no_more() {
     runner.ended().await;
     assert_eq!(server.completion(job).await["status"], "Succeeded");
     assert_eq!(runner.workspaces(), 0);
-    server.change(|known| assert_eq!(known.jobs[&late].claims, 0));
+    server.change(|known| {
+        assert_eq!(known.jobs[&late].claims, 0);
+        assert_eq!(known.left, ["läufer 1/a"]);
+    });
 }
 
 #[tokio::test]

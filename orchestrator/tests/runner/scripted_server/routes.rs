@@ -7,8 +7,8 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{delete, get, post, put};
 use axum::{Json, Router};
 use rivet_events::id::JobId;
 use serde_json::{Value, json};
@@ -18,7 +18,9 @@ use super::{Job, Knowledge, Shared, fate};
 
 pub(super) fn router(shared: Shared) -> Router {
     Router::new()
+        .route("/login", get(|| async { "Your name?" }))
         .route("/api/runners/register", post(register))
+        .route("/api/runners/{id}", delete(leave))
         .route("/api/runners/{id}/heartbeat", post(heartbeat))
         .route("/api/jobs/claim", post(claim_next))
         .route("/api/jobs/scheduled", get(scheduled))
@@ -33,6 +35,11 @@ pub(super) fn router(shared: Shared) -> Router {
 async fn register(State(shared): State<Shared>, Json(body): Json<Value>) -> Json<Value> {
     shared.knowledge.send_modify(|knowledge| knowledge.registrations.push(body.clone()));
     Json(body)
+}
+
+async fn leave(State(shared): State<Shared>, Path(runner): Path<String>) -> StatusCode {
+    shared.knowledge.send_modify(|knowledge| knowledge.left.push(runner));
+    StatusCode::NO_CONTENT
 }
 
 async fn heartbeat(State(shared): State<Shared>, headers: HeaderMap) -> Response {
@@ -170,6 +177,11 @@ fn write(
 ) -> Response {
     let mut answer = StatusCode::NOT_FOUND.into_response();
     shared.knowledge.send_modify(|knowledge| {
+        if knowledge.redirects {
+            knowledge.redirected += 1;
+            answer = Redirect::to("/login").into_response();
+            return;
+        }
         let job = knowledge.job(job_id);
         answer = if job.lost || lease(headers) != Some(job.lease.as_str()) {
             job.refused += 1;
