@@ -9,6 +9,7 @@ mod packed;
 mod postgres;
 mod schema;
 mod sqlite;
+mod url;
 
 use std::time::Duration;
 
@@ -60,6 +61,14 @@ pub enum DatabaseError {
     /// The scheme of the URL is neither `postgres` nor `sqlite`.
     #[error("the database URL must begin with postgres:// or sqlite://")]
     UnknownScheme,
+    /// The driver would ignore this option.
+    #[error("a PostgreSQL URL has no option {0:?}")]
+    UnknownOption(String),
+    /// The URL cannot be read.
+    #[error(
+        "the database URL is malformed: in a name or password, each of @ : / ? # % must be percent-encoded"
+    )]
+    Malformed(#[source] StoreError),
     /// What the URL names is not reachable, or not a database.
     #[error("cannot open the database")]
     Connect(#[source] StoreError),

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::last_seen::LastSeen;
 use super::outages::{Outages, is_broken};
+use super::url::unknown_option;
 use super::{ACQUIRE_TIMEOUT, DatabaseError, connect_error};
 use crate::log::StoreError;
 
@@ -34,8 +35,11 @@ pub struct PostgresDatabase {
 
 impl PostgresDatabase {
     pub(super) async fn connect(url: &str) -> Result<Self, DatabaseError> {
+        if let Some(option) = unknown_option(url) {
+            return Err(DatabaseError::UnknownOption(option.to_owned()));
+        }
         let options = PgConnectOptions::from_str(url)
-            .map_err(connect_error)?
+            .map_err(|error| DatabaseError::Malformed(error.into()))?
             .application_name("rivet-orchestrator")
             .options([
                 // Suppresses notices such as "already exists, skipping".

@@ -3,6 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
@@ -99,6 +100,7 @@ fn lock(database: &DatabaseUrl) -> anyhow::Result<Option<File>> {
 
 /// Refuses a file that is not a SQLite database, before a lock file is created beside it.
 fn check_kind(file: &str) -> anyhow::Result<()> {
+    ensure!(!Path::new(file).is_dir(), "{file} is a directory");
     let mut head = Vec::new();
     // A file that is missing or cannot be read is reported when the database is opened.
     let read = File::open(file).and_then(|file| file.take(SQLITE_HEAD.len() as u64).read_to_end(&mut head));
