@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use rivet_events::database::Database;
 use rivet_events::log::{EventLog, StoreError};
 use tokio::sync::{Notify, watch};
 
+use crate::awaited::Awaited;
 use crate::checkpoint::{self, Checkpoint, Generation, State};
 use crate::generation::{self, NO_VERSION};
 use crate::page::{Cursor, Page};
@@ -44,10 +45,8 @@ pub(crate) struct Inner {
     pub(crate) leading: watch::Sender<bool>,
     /// The changes by which the projector of this process is ahead of `position`.
     pub(crate) unstored: Unstored,
-    /// How many callers wait for a position.
-    waiting: AtomicUsize,
-    /// The highest position that anybody has waited for.
-    awaited: AtomicU64,
+    /// The positions that callers wait for.
+    pub(crate) awaited: Awaited,
     /// Whether another process has asked to store what is folded, since storing was last begun.
     pub(crate) store_soon: AtomicBool,
     /// What the projector of this process has done.
@@ -92,8 +91,7 @@ impl ReadModels {
                 live: RwLock::default(),
                 position: watch::Sender::new(Position(0)),
                 unstored: Unstored::default(),
-                waiting: AtomicUsize::new(0),
-                awaited: AtomicU64::new(0),
+                awaited: Awaited::default(),
                 store_soon: AtomicBool::new(false),
                 work: Mutex::default(),
                 wanted: Notify::new(),
@@ -127,7 +125,8 @@ impl ReadModels {
         if self.position() >= position {
             return true;
         }
-        let _waiting = Waiting::begin(&self.inner, position);
+        let _waiting = self.inner.awaited.begin(position);
+        self.inner.wanted.notify_one();
         tokio::time::timeout(timeout, self.stored(position)).await.is_ok()
     }
 
@@ -135,12 +134,6 @@ impl ReadModels {
     pub(crate) async fn stored(&self, position: Position) {
         // The channel cannot close: its sender is in `self`.
         let _ = self.watch().wait_for(|seen| *seen >= position).await;
-    }
-
-    /// Whether somebody waits for a position after `position`.
-    pub(crate) fn is_awaited_after(&self, position: Position) -> bool {
-        self.inner.waiting.load(Ordering::Relaxed) > 0
-            && self.inner.awaited.load(Ordering::Relaxed) > position.0
     }
 
     /// Makes the projector store what it has folded, as somebody in another process waits for it.
@@ -266,23 +259,5 @@ impl ReadModels {
     async fn ask<P: Projection>(&self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
         let table = checkpoint::table(P::NAME, self.generation(P::NAME));
         self.inner.store.query(&query.of_table(&table)).await
-    }
-}
-
-/// A guard that counts a caller as waiting for a position until it is dropped.
-struct Waiting<'a>(&'a Inner);
-
-impl<'a> Waiting<'a> {
-    fn begin(inner: &'a Inner, position: Position) -> Self {
-        inner.awaited.fetch_max(position.0, Ordering::Relaxed);
-        inner.waiting.fetch_add(1, Ordering::Relaxed);
-        inner.wanted.notify_one();
-        Self(inner)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
