@@ -21,7 +21,7 @@ use crate::generation::{self, NO_VERSION};
 use crate::page::{Cursor, Page};
 use crate::projection::Projection;
 use crate::query::{self, Query, QueryError, Value};
-use crate::rows::{Store, is_missing_table};
+use crate::rows::{Connection, Store, is_missing_table};
 use crate::status::ProjectorWork;
 use crate::unstored::Unstored;
 
@@ -144,25 +144,26 @@ impl ReadModels {
 
     /// Reads from the database which generations are live and how far they are, and publishes and returns that.
     pub(crate) async fn refresh(&self) -> Result<Vec<Checkpoint>, StoreError> {
-        let mut reader = self.inner.store.reader().await?;
-        loop {
-            let published = self.live().published;
-            let mut live = checkpoint::load(&mut reader.connection()).await?;
-            live.retain(|checkpoint| checkpoint.state == State::Live);
-            if self.publish_if(&live, |live| live.published == published) {
-                return Ok(live);
-            }
-        }
+        self.refresh_as(checkpoint::load, |checkpoint| *checkpoint).await
     }
 
     /// As [`Self::refresh`], and returns the live generations.
     pub(crate) async fn refresh_generations(&self) -> Result<Vec<Generation>, StoreError> {
+        self.refresh_as(Generation::load, |generation| generation.checkpoint).await
+    }
+
+    async fn refresh_as<T>(
+        &self,
+        load: impl AsyncFn(&mut Connection<'_>) -> Result<Vec<T>, StoreError>,
+        checkpoint: impl Fn(&T) -> Checkpoint,
+    ) -> Result<Vec<T>, StoreError> {
         let mut reader = self.inner.store.reader().await?;
         loop {
             let published = self.live().published;
-            let mut live = Generation::load(&mut reader.connection()).await?;
-            live.retain(|generation| generation.checkpoint.state == State::Live);
-            if self.publish_if(&checkpoint::of(&live), |live| live.published == published) {
+            let mut live = load(&mut reader.connection()).await?;
+            live.retain(|live| checkpoint(live).state == State::Live);
+            let checkpoints: Vec<_> = live.iter().map(&checkpoint).collect();
+            if self.publish_if(&checkpoints, |live| live.published == published) {
                 return Ok(live);
             }
         }
