@@ -247,9 +247,9 @@ impl<'a> Projector<'a> {
     async fn housekeep(&mut self) -> Result<(), StoreError> {
         let mut live = self.read_models.refresh_generations().await?;
         let store = &self.read_models.inner.store;
-        let is_foreign = |live: &Generation| live.checkpoint.is_foreign();
+        let is_of_another_build = |live: &Generation| live.checkpoint.is_of_another_build();
         // Where processes share the database, whoever takes the lease does this.
-        if !store.is_shared() && (self.live.is_empty() || live.iter().any(is_foreign)) {
+        if !store.is_shared() && (self.live.is_empty() || live.iter().any(is_of_another_build)) {
             generation::adopt(store).await?;
             live = self.read_models.refresh_generations().await?;
         }
