@@ -25,10 +25,6 @@ use crate::rows::{Connection, Store, is_missing_table};
 use crate::status::ProjectorWork;
 use crate::unstored::Unstored;
 
-/// How long a query may take. A database that is gone without a word never answers, and the caller may be a
-/// reconciler that has to go on.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// All read models over one database and one log. Clones share their state.
 #[derive(Clone)]
 pub struct ReadModels {
@@ -248,8 +244,7 @@ impl ReadModels {
                 answer => answer,
             }
         };
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(StoreError::from).flatten();
-        answer.map_err(QueryError::Unavailable)
+        self.inner.store.limited(asked).await.map_err(QueryError::Unavailable)
     }
 
     /// The generation of a read model that queries read.
