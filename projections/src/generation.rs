@@ -19,8 +19,8 @@ use crate::rows::{Connection, Store, create_indexes};
 pub(crate) const NO_VERSION: u32 = 0;
 
 /// How long ago a generation may last have been shown to be needed, for its rebuild to count as going on, in
-/// microseconds. That is shown with every batch, and every ten seconds otherwise.
-const GOING_ON_MICROS: i64 = 30_000_000;
+/// microseconds. That is shown every ten seconds; an outage of the database may be in between.
+const GOING_ON_MICROS: i64 = 120_000_000;
 
 const CHECKPOINTS: &str = "create table if not exists checkpoints (
     projection text    not null,
