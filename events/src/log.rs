@@ -200,8 +200,8 @@ pub trait EventLog: Send + Sync {
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
     /// All events after position `after` and up to the returned position, in order, without gaps except for events that were
-    /// archived or purged. The returned position is `until`, or an earlier one where the payloads would exceed
-    /// [`LogSettings::read_bytes`]. Read from the table, never from the cache: what was taken out of the log is not returned.
+    /// archived or purged. The returned position is that of the last event; `until`, if there is none. More events may follow
+    /// where the payloads would exceed [`LogSettings::read_bytes`]. Read from the table, never from the cache: what was taken out of the log is not returned.
     async fn read_range(
         &self,
         after: Position,

@@ -48,22 +48,8 @@ impl Keeper for Overtaking {
         self.memory.read_stream_end(stream, until, count).await
     }
 
-    async fn read_range(
-        &self,
-        _after: Position,
-        _until: Position,
-        _limit: usize,
-    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
+    async fn read_range(&self, _range: Range) -> Result<Vec<Arc<Envelope>>, StoreError> {
         Err("the table was read".into())
-    }
-
-    async fn payload_bytes(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> Result<usize, StoreError> {
-        self.memory.payload_bytes(after, until, limit).await
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
