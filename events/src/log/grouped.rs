@@ -14,7 +14,8 @@ use crate::log::recent::Recent;
 use crate::log::threshold::ThresholdNotify;
 use crate::log::writer::{Published, Queued, Writer};
 use crate::log::{Append, AppendError, Appended, EventLog, LogObserver, LogSettings, ReadError};
-use crate::stream::StreamId;
+use crate::segments::Archive;
+use crate::stream::{StreamId, StreamType};
 
 /// An event log with group commit.
 pub(super) struct GroupedLog<K> {
@@ -26,6 +27,8 @@ pub(super) struct GroupedLog<K> {
     queue_bytes: u32,
     read_bytes: usize,
     published: Arc<Published>,
+    /// The archive of events that were moved out of the log.
+    archive: Option<Archive>,
     tasks: TaskTracker,
     /// Ends the background tasks, also when the log is dropped.
     closing: DropGuard,
@@ -40,6 +43,7 @@ impl<K: Keeper> GroupedLog<K> {
     pub(super) async fn open(
         keeper: K,
         settings: LogSettings,
+        archive: Option<Archive>,
         observer: Arc<dyn LogObserver>,
     ) -> Result<Self, ReadError> {
         let keeper = Arc::new(keeper);
@@ -70,6 +74,7 @@ impl<K: Keeper> GroupedLog<K> {
             queue_bytes: settings.queue_bytes,
             read_bytes: settings.read_bytes,
             published,
+            archive,
             tasks,
             closing: closing.drop_guard(),
         })
@@ -95,7 +100,17 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError> {
-        Ok(self.keeper.read_stream(stream, after).await?)
+        // The table first: events that are archived between the two reads are then found in the archive.
+        let here = self.keeper.read_stream(stream, after).await?;
+        let is_whole = here.first().is_some_and(|first| first.sequence.0 == after.0 + 1);
+        let (Some(archive), StreamType::JobLog, false) = (&self.archive, stream.kind, is_whole) else {
+            return Ok(here);
+        };
+        let Ok(job) = stream.id.parse() else { return Ok(here) };
+        let mut whole = archive.read_log(job, after).await?;
+        let archived = whole.last().map_or(after, |last| last.sequence);
+        whole.extend(here.into_iter().filter(|envelope| envelope.sequence > archived));
+        Ok(whole)
     }
 
     async fn read_stream_end(
@@ -152,6 +167,10 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
 
     fn watch(&self) -> watch::Receiver<Position> {
         self.published.head.subscribe()
+    }
+
+    fn archive(&self) -> Option<&Archive> {
+        self.archive.as_ref()
     }
 
     async fn close(&self) {

@@ -74,7 +74,8 @@ fn first(stream: usize) -> Append {
 
 #[tokio::test]
 async fn a_batch_that_was_overtaken_is_read_from_memory_all_the_same() {
-    let log = GroupedLog::open(Overtaking::default(), LogSettings::default(), Arc::new(())).await.unwrap();
+    let log =
+        GroupedLog::open(Overtaking::default(), LogSettings::default(), None, Arc::new(())).await.unwrap();
     let slow = log.append(first(0));
     let fast = async {
         while log.keeper.begun.load(Ordering::Relaxed) == 0 {
