@@ -156,7 +156,7 @@ async fn a_rebuild_that_waits_for_the_log_is_not_abandoned() {
         .await;
         slow.rollback().await.unwrap();
     };
-    let (rebuilt, ()) = tokio::join!(rebuild.finish(|_| {}), look);
-    rebuilt.unwrap();
+    let (finished, ()) = tokio::join!(rebuild.finish(|_| {}), look);
+    finished.unwrap();
     assert_proven(&process).await;
 }
