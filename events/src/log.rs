@@ -17,7 +17,6 @@ use crate::event::Event;
 use crate::segments::Archive;
 use crate::stream::StreamId;
 
-mod archived;
 mod batch;
 mod grouped;
 pub(crate) mod keeper;
@@ -39,36 +38,32 @@ pub use whole::{read_from_whole, read_newest, version_at};
 /// Opens the log of a migrated database. Its background tasks run on the current runtime until [`EventLog::close`] is
 /// called or the last clone of the log is dropped.
 pub async fn open(database: &Database, settings: LogSettings) -> Result<Arc<dyn EventLog>, ReadError> {
-    open_observed(database, settings, Arc::new(())).await
+    open_with(database, settings, None, Arc::new(())).await
 }
 
-/// As [`open`]; `observer` is called after each batch, for metrics.
-pub async fn open_observed(
+/// As [`open`]. With the archive, streams of job logs are read whole, including the events that were archived. The
+/// `observer` is called after each batch, for metrics.
+pub async fn open_with(
     database: &Database,
     settings: LogSettings,
+    archive: Option<Archive>,
     observer: Arc<dyn LogObserver>,
 ) -> Result<Arc<dyn EventLog>, ReadError> {
     Ok(match database {
         Database::Postgres(postgres) => {
             let keeper = postgres::PostgresKeeper::new(postgres.clone());
-            Arc::new(GroupedLog::open(keeper, settings, observer).await?)
+            Arc::new(GroupedLog::open(keeper, settings, archive, observer).await?)
         }
         Database::Sqlite(sqlite) => {
             let keeper = sqlite::SqliteKeeper::new(sqlite.clone());
-            Arc::new(GroupedLog::open(keeper, settings, observer).await?)
+            Arc::new(GroupedLog::open(keeper, settings, archive, observer).await?)
         }
     })
 }
 
-/// Adds the archive to a log: streams of job logs are then read whole, including the events that were archived.
-#[must_use]
-pub fn with_archive(log: Arc<dyn EventLog>, archive: Archive) -> Arc<dyn EventLog> {
-    Arc::new(archived::ArchivedLog { log, archive })
-}
-
 /// A log in memory, for tests of what is built on the log. Nothing outlives its value.
 pub async fn in_memory(settings: LogSettings) -> Result<Arc<dyn EventLog>, ReadError> {
-    Ok(Arc::new(GroupedLog::open(memory::MemoryKeeper::default(), settings, Arc::new(())).await?))
+    Ok(Arc::new(GroupedLog::open(memory::MemoryKeeper::default(), settings, None, Arc::new(())).await?))
 }
 
 /// Queue, batch and cache sizes of a log within one process.
@@ -200,8 +195,8 @@ pub trait EventLog: Send + Sync {
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Arc<Envelope>>, ReadError>;
 
     /// All events after position `after` and up to the returned position, in order, without gaps except for events that were
-    /// archived or purged. The returned position is `until`, or an earlier one where the payloads would exceed
-    /// [`LogSettings::read_bytes`]. Read from the table, never from the cache: what was taken out of the log is not returned.
+    /// archived or purged. The returned position is that of the last event; `until`, if there is none. More events may follow
+    /// where the payloads would exceed [`LogSettings::read_bytes`]. Read from the table, never from the cache: what was taken out of the log is not returned.
     async fn read_range(
         &self,
         after: Position,
@@ -219,9 +214,7 @@ pub trait EventLog: Send + Sync {
     fn watch(&self) -> watch::Receiver<Position>;
 
     /// The archive, if this log was opened with one.
-    fn archive(&self) -> Option<&Archive> {
-        None
-    }
+    fn archive(&self) -> Option<&Archive>;
 
     /// Refuses new appends, commits those that wait, and ends the background tasks. Reads still work.
     async fn close(&self);

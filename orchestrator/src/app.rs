@@ -84,10 +84,9 @@ impl App {
         database.migrate().await?;
         let settings = LogSettings { queue_appends: config.load.append_queue, ..LogSettings::default() };
         let metrics = Arc::new(Metrics::new(clock.now()));
-        let log = log::open_observed(&database, settings, metrics.log.clone()).await?;
         let objects = config.database.archive_url().map(|url| Objects::open(&url)).transpose();
         let archive = Archive::new(&database, objects.map_err(AppError::Archive)?);
-        let log = log::with_archive(log, archive);
+        let log = log::open_with(&database, settings, Some(archive), metrics.log.clone()).await?;
         let head = log.head().await?;
         let read_models =
             ReadModels::open(database.clone(), log.clone()).await.map_err(AppError::ReadModels)?;

@@ -32,8 +32,8 @@ pub enum Released {
 /// What has to happen before events can be deleted from the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Wait {
-    /// A rebuild or a verification of a read model has to end; one that was killed counts as ended after half an
-    /// hour.
+    /// A rebuild or a verification of a read model has to end; one that was killed counts as ended after two
+    /// minutes.
     #[error("a read model is being rebuilt or verified")]
     Rebuilding,
     /// The read models have to catch up with the events that are to be deleted.

@@ -16,7 +16,8 @@ use crate::read_models::ReadModels;
 use crate::rebuild::{Progress, RebuildError};
 
 /// Events in one batch. The rows that a batch changes stay in the row cache until they are written, since the next batch is
-/// folded before that: so this must be less than [`Projection::CACHED_ROWS`](crate::projection::Projection::CACHED_ROWS).
+/// folded before that: so the cache has to have room for more
+/// ([`Projection::CACHED_ROWS`](crate::projection::Projection::CACHED_ROWS)).
 pub(crate) const BATCH: usize = 4000;
 /// Batches that were read and wait to be folded.
 const READ_AHEAD: usize = 1;

@@ -19,8 +19,8 @@ use crate::rows::{Connection, Store, create_indexes};
 pub(crate) const NO_VERSION: u32 = 0;
 
 /// How long ago a generation may last have been shown to be needed, for its rebuild to count as going on, in
-/// microseconds. That is shown with every batch, and every ten seconds otherwise.
-const GOING_ON_MICROS: i64 = 30_000_000;
+/// microseconds. That is shown every ten seconds; an outage of the database may be in between.
+const GOING_ON_MICROS: i64 = 120_000_000;
 
 const CHECKPOINTS: &str = "create table if not exists checkpoints (
     projection text    not null,
@@ -169,20 +169,27 @@ pub(crate) async fn outdate(
     streams: &[String],
     skipping: impl Iterator<Item = &str>,
 ) -> Result<Vec<&'static str>, StoreError> {
-    let query = Query::new("update checkpoints set version = ")
-        .bind(i64::from(NO_VERSION))
-        .push(
-            " where state = 'live' and (exists (
-                select 1 from parked_streams as parked
-                where parked.projection = checkpoints.projection and parked.generation = checkpoints.generation
-                and stream in ",
-        )
-        .bind_list(streams.iter().map(String::as_str))
-        .push(") or projection in ")
-        .bind_list(skipping)
-        .push(") returning projection");
-    let outdated = connection.query(&query).await?;
-    let is_outdated = |name: &&str| outdated.iter().any(|row| row.first() == Some(&Value::from(*name)));
+    let query = Query::new(
+        "select projection from checkpoints where state = 'live' and (exists (
+             select 1 from parked_streams as parked
+             where parked.projection = checkpoints.projection and parked.generation = checkpoints.generation
+             and stream in ",
+    )
+    .bind_list(streams.iter().map(String::as_str))
+    .push(") or projection in ")
+    .bind_list(skipping)
+    .push(") order by projection");
+    let rows = connection.query(&query).await?;
+    let outdated: Vec<String> =
+        rows.into_iter().filter_map(|row| row.into_iter().next()?.into_text()).collect();
+    // One by one: several checkpoints are only locked in order, as the projector does.
+    for projection in &outdated {
+        let query = Query::new(&format!(
+            "update checkpoints set version = {NO_VERSION} where state = 'live' and projection = "
+        ));
+        connection.execute(&query.bind(&**projection)).await?;
+    }
+    let is_outdated = |name: &&str| outdated.iter().any(|outdated| outdated == name);
     Ok(ALL.iter().map(|projection| projection.name()).filter(is_outdated).collect())
 }
 

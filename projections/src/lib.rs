@@ -5,6 +5,7 @@
 
 mod archiving;
 mod at_least;
+mod awaited;
 mod batch;
 mod bulk;
 mod checkpoint;

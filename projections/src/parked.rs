@@ -34,7 +34,7 @@ impl ReadModels {
             let mut reader = self.inner.store.reader().await?;
             of(&mut reader.connection(), projection, self.generation(projection)).await
         };
-        parked.await.map_err(QueryError::Unavailable)
+        self.inner.store.limited(parked).await.map_err(QueryError::Unavailable)
     }
 
     /// The events that a read model has to skip.

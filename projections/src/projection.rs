@@ -10,6 +10,7 @@ use rivet_events::{Envelope, StreamId, StreamType};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::bulk;
 use crate::folding::{self, Changes, Touched};
 use crate::{
     job_flow, job_logs, job_queue, jobs, lifetimes, pipeline_activity, pipelines, runners, webhooks,
@@ -148,6 +149,7 @@ impl<P: Projection> AnyProjection for P {
     }
 
     fn cached_rows(&self) -> usize {
+        const { assert!(P::CACHED_ROWS == 0 || P::CACHED_ROWS > bulk::BATCH, "a batch does not fit") };
         P::CACHED_ROWS
     }
 

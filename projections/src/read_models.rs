@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -15,18 +15,15 @@ use rivet_events::database::Database;
 use rivet_events::log::{EventLog, StoreError};
 use tokio::sync::{Notify, watch};
 
+use crate::awaited::Awaited;
 use crate::checkpoint::{self, Checkpoint, Generation, State};
 use crate::generation::{self, NO_VERSION};
 use crate::page::{Cursor, Page};
 use crate::projection::Projection;
 use crate::query::{self, Query, QueryError, Value};
-use crate::rows::{Store, is_missing_table};
+use crate::rows::{Connection, Store, is_missing_table};
 use crate::status::ProjectorWork;
 use crate::unstored::Unstored;
-
-/// How long a query may take. A database that is gone without a word never answers, and the caller may be a
-/// reconciler that has to go on.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// All read models over one database and one log. Clones share their state.
 #[derive(Clone)]
@@ -44,10 +41,8 @@ pub(crate) struct Inner {
     pub(crate) leading: watch::Sender<bool>,
     /// The changes by which the projector of this process is ahead of `position`.
     pub(crate) unstored: Unstored,
-    /// How many callers wait for a position.
-    waiting: AtomicUsize,
-    /// The highest position that anybody has waited for.
-    awaited: AtomicU64,
+    /// The positions that callers wait for.
+    pub(crate) awaited: Awaited,
     /// Whether another process has asked to store what is folded, since storing was last begun.
     pub(crate) store_soon: AtomicBool,
     /// What the projector of this process has done.
@@ -92,8 +87,7 @@ impl ReadModels {
                 live: RwLock::default(),
                 position: watch::Sender::new(Position(0)),
                 unstored: Unstored::default(),
-                waiting: AtomicUsize::new(0),
-                awaited: AtomicU64::new(0),
+                awaited: Awaited::default(),
                 store_soon: AtomicBool::new(false),
                 work: Mutex::default(),
                 wanted: Notify::new(),
@@ -127,7 +121,8 @@ impl ReadModels {
         if self.position() >= position {
             return true;
         }
-        let _waiting = Waiting::begin(&self.inner, position);
+        let _waiting = self.inner.awaited.begin(position);
+        self.inner.wanted.notify_one();
         tokio::time::timeout(timeout, self.stored(position)).await.is_ok()
     }
 
@@ -135,12 +130,6 @@ impl ReadModels {
     pub(crate) async fn stored(&self, position: Position) {
         // The channel cannot close: its sender is in `self`.
         let _ = self.watch().wait_for(|seen| *seen >= position).await;
-    }
-
-    /// Whether somebody waits for a position after `position`.
-    pub(crate) fn is_awaited_after(&self, position: Position) -> bool {
-        self.inner.waiting.load(Ordering::Relaxed) > 0
-            && self.inner.awaited.load(Ordering::Relaxed) > position.0
     }
 
     /// Makes the projector store what it has folded, as somebody in another process waits for it.
@@ -151,25 +140,26 @@ impl ReadModels {
 
     /// Reads from the database which generations are live and how far they are, and publishes and returns that.
     pub(crate) async fn refresh(&self) -> Result<Vec<Checkpoint>, StoreError> {
-        let mut reader = self.inner.store.reader().await?;
-        loop {
-            let published = self.live().published;
-            let mut live = checkpoint::load(&mut reader.connection()).await?;
-            live.retain(|checkpoint| checkpoint.state == State::Live);
-            if self.publish_if(&live, |live| live.published == published) {
-                return Ok(live);
-            }
-        }
+        self.refresh_as(checkpoint::load, |checkpoint| *checkpoint).await
     }
 
     /// As [`Self::refresh`], and returns the live generations.
     pub(crate) async fn refresh_generations(&self) -> Result<Vec<Generation>, StoreError> {
+        self.refresh_as(Generation::load, |generation| generation.checkpoint).await
+    }
+
+    async fn refresh_as<T>(
+        &self,
+        load: impl AsyncFn(&mut Connection<'_>) -> Result<Vec<T>, StoreError>,
+        checkpoint: impl Fn(&T) -> Checkpoint,
+    ) -> Result<Vec<T>, StoreError> {
         let mut reader = self.inner.store.reader().await?;
         loop {
             let published = self.live().published;
-            let mut live = Generation::load(&mut reader.connection()).await?;
-            live.retain(|generation| generation.checkpoint.state == State::Live);
-            if self.publish_if(&checkpoint::of(&live), |live| live.published == published) {
+            let mut live = load(&mut reader.connection()).await?;
+            live.retain(|live| checkpoint(live).state == State::Live);
+            let checkpoints: Vec<_> = live.iter().map(&checkpoint).collect();
+            if self.publish_if(&checkpoints, |live| live.published == published) {
                 return Ok(live);
             }
         }
@@ -254,8 +244,7 @@ impl ReadModels {
                 answer => answer,
             }
         };
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, asked).await.map_err(StoreError::from).flatten();
-        answer.map_err(QueryError::Unavailable)
+        self.inner.store.limited(asked).await.map_err(QueryError::Unavailable)
     }
 
     /// The generation of a read model that queries read.
@@ -266,23 +255,5 @@ impl ReadModels {
     async fn ask<P: Projection>(&self, query: &Query) -> Result<Vec<Vec<Value>>, StoreError> {
         let table = checkpoint::table(P::NAME, self.generation(P::NAME));
         self.inner.store.query(&query.of_table(&table)).await
-    }
-}
-
-/// A guard that counts a caller as waiting for a position until it is dropped.
-struct Waiting<'a>(&'a Inner);
-
-impl<'a> Waiting<'a> {
-    fn begin(inner: &'a Inner, position: Position) -> Self {
-        inner.awaited.fetch_max(position.0, Ordering::Relaxed);
-        inner.waiting.fetch_add(1, Ordering::Relaxed);
-        inner.wanted.notify_one();
-        Self(inner)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }

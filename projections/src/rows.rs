@@ -90,7 +90,8 @@ impl Store {
         }
     }
 
-    /// Does this work, which fails if it takes too long on a database over a network, where an answer may never come.
+    /// Does this work, which fails if it takes too long on a database over a network, where an answer may never come, and
+    /// the caller may be a reconciler that has to go on.
     pub(crate) async fn limited<T, E: From<StoreError>>(
         &self,
         work: impl Future<Output = Result<T, E>>,

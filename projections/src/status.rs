@@ -64,7 +64,7 @@ impl ReadModels {
 
     /// The state of every read model, live ones and those that are being rebuilt, in the order of their names.
     pub async fn status(&self, now: DateTime<Utc>) -> Result<Vec<Status>, QueryError> {
-        self.read_status(now).await.map_err(QueryError::Unavailable)
+        self.inner.store.limited(self.read_status(now)).await.map_err(QueryError::Unavailable)
     }
 
     async fn read_status(&self, now: DateTime<Utc>) -> Result<Vec<Status>, StoreError> {

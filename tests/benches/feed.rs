@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rivet_tests::dice::Dice;
 use rivet_tests::followers::{Seen, Target, follow, live};
 use rivet_tests::receiver::{Received, Receiver};
 use rivet_tests::sample::{WEBHOOK_SECRET, new_pipeline};
@@ -62,7 +63,7 @@ async fn measure(kind: StoreKind, store: &Store, rate: u32, load: Duration, foll
     {
         let (target, end) = (target.clone(), Arc::clone(&end));
         let known_end = move || Some(end.load(Ordering::Relaxed)).filter(|end| *end > 0);
-        readers.spawn(async move { (longest, follow(target, longest, seed, known_end).await) });
+        readers.spawn(async move { (longest, follow(target, longest, Dice::new(seed), known_end).await) });
     }
     let restart = async {
         for _ in 0..3 {

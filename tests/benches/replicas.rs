@@ -10,8 +10,6 @@
     reason = "a benchmark prints, and ends where it cannot go on"
 )]
 
-#[path = "replicas/dice.rs"]
-mod dice;
 #[path = "replicas/fleet.rs"]
 mod fleet;
 #[path = "replicas/journal.rs"]
@@ -23,11 +21,11 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rivet_tests::dice::Dice;
 use rivet_tests::program;
 use rivet_tests::sample::new_pipeline;
 use rivet_tests::store::{Store, StoreKind};
 
-use dice::Dice;
 use fleet::Fleet;
 use journal::Journal;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rivet_tests::client::Client;
+use rivet_tests::dice::Dice;
 use rivet_tests::followers::{Target, follow, live_while};
 use rivet_tests::on_both_stores;
 use rivet_tests::receiver::{Received, Receiver};
@@ -57,7 +58,7 @@ async fn everything_reaches_those_who_follow(kind: StoreKind) {
         server.client().heartbeat("late").await.expect(204);
         server
     };
-    let [one, other] = LONGEST.map(|longest| follow(target.clone(), longest, longest, known_end));
+    let [one, other] = LONGEST.map(|longest| follow(target.clone(), longest, Dice::new(longest), known_end));
     let (server, one, other) = join!(work, one, other);
 
     let end = end.load(Ordering::Relaxed);

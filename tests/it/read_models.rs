@@ -184,6 +184,7 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(kind: StoreKind) {
     assert!(due.len() < all.len() && due.iter().any(|job| job.due_at > early));
     assert_eq!(offered, with_places(read_models, due).await);
     assert_eq!(job_queue::demands(read_models).await.unwrap().count(), 3);
+    assert_not_offered_if_reserved(read_models, &all).await;
 
     let of_pipeline = job_queue::of_pipeline(read_models, all[0].pipeline_id, None, 1000).await.unwrap();
     assert!(of_pipeline.iter().any(|job| job.job_id == all[0].job_id));
@@ -200,6 +201,27 @@ async fn a_runner_is_offered_what_it_may_claim_in_claim_order(kind: StoreKind) {
             let rest = older(read_models, &concurrency.group, HEAD, Some(job)).await;
             assert_eq!(rest, group[place + 1..]);
         }
+    }
+}
+
+/// Many places are reserved, among them those of the groups of these jobs, and jobs have many sets of demands.
+async fn assert_not_offered_if_reserved(read_models: &ReadModels, jobs: &[QueuedJob]) {
+    let of_jobs = jobs.iter().filter_map(|job| job.concurrency.clone());
+    let policy = ConcurrencyPolicy::Queue;
+    let others = (0..400).map(|n| Concurrency { group: format!("other {n}"), limit: 1, policy });
+    let reserved: Vec<Concurrency> =
+        of_jobs.flat_map(|job| vec![job.clone(); job.limit as usize]).chain(others).collect();
+    let able = Capabilities(Some(jobs.iter().flat_map(|job| job.demands.clone()).collect()));
+    let Covered::Sets(mut sets) = job_queue::demands(read_models).await.unwrap().covered_by(&able) else {
+        panic!("the runner is restricted");
+    };
+    sets.extend((0..200).map(|n| format!("demand {n}")));
+    let ungrouped: Vec<_> = jobs.iter().filter(|job| job.concurrency.is_none()).cloned().collect();
+    assert!(ungrouped.len() < jobs.len());
+    for covered in [Covered::Sets(sets), Covered::Everything] {
+        let reserved = reserved.iter().collect();
+        let offered = job_queue::offered(read_models, &covered, &reserved, later(), 1000).await.unwrap();
+        assert_eq!(offered, ungrouped);
     }
 }
 

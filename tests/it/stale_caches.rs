@@ -2,32 +2,13 @@
 //! answered goes by the log, not by the cache.
 
 use rivet_tests::client::Client;
+use rivet_tests::replicas::Replicas;
 use rivet_tests::sample::{
     entry, failure, history, id, ids, launched, new_demanding_pipeline, new_job, new_pipeline,
     new_pipeline_with, script, success,
 };
-use rivet_tests::server::Server;
-use rivet_tests::store::{Store, StoreKind};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
-
-/// Two replicas over one PostgreSQL.
-struct Replicas {
-    store: Store,
-    servers: [Server; 2],
-}
-
-impl Replicas {
-    async fn start() -> Self {
-        let store = Store::create(StoreKind::Postgres).await;
-        let servers = [Server::start(&store, &[]).await, Server::start(&store, &[]).await];
-        Self { store, servers }
-    }
-
-    fn clients(&self) -> [Client; 2] {
-        self.servers.each_ref().map(Server::client)
-    }
-}
 
 /// Launched through `first`, which so has it in its cache as queued.
 async fn launched_at(first: &Client) -> String {
@@ -40,7 +21,7 @@ async fn types(api: &Client, job: &str) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_goes_on_after_another_replica_has_moved_the_job() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     let job = launched_at(&one).await;
     let holder = one.holding(&one.claim_fencing(&job, "r").await.expect(200));
@@ -66,7 +47,7 @@ async fn lease_of(api: &Client, job: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failure_is_not_retried_after_another_replica_has_deleted_the_pipeline() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     for _ in 0..5 {
         let pipeline = new_pipeline_with(&one, &json!({"max_retries": 1})).await;
@@ -80,7 +61,7 @@ async fn a_failure_is_not_retried_after_another_replica_has_deleted_the_pipeline
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_log_starts_an_attempt_that_another_replica_has_granted() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     for offset in [0, 5] {
         let job = launched_at(&one).await;
@@ -94,7 +75,7 @@ async fn the_first_log_starts_an_attempt_that_another_replica_has_granted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_that_was_lost_at_another_replica_takes_no_log() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     let first = json!([entry("a")]);
     let batches: [(u64, &Value); 4] = [(0, &first), (1, &json!([])), (9, &first), (1, &json!([entry("b")]))];
@@ -113,7 +94,7 @@ async fn a_lease_that_was_lost_at_another_replica_takes_no_log() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_poll_shows_what_a_runner_may_claim_since_it_registered_at_another_replica() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     let job = launched(&one, &new_demanding_pipeline(&one, &["gpu"]).await).await;
     one.register("r", &[]).await.expect(200);
@@ -132,7 +113,7 @@ async fn grouped(api: &Client) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_another_replica_has_requeued_needs_a_place_in_its_group() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     let (first, second) = (grouped(&one).await, grouped(&one).await);
     one.boot("r", "first").await.expect(200);
@@ -147,7 +128,7 @@ async fn a_job_that_another_replica_has_requeued_needs_a_place_in_its_group() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_of_a_full_group_that_was_won_at_another_replica_is_answered_again() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     let job = grouped(&one).await;
     let claimed = other.with("rivet-request-key", "k").claim(&job, "r").await.expect(200);
@@ -160,7 +141,7 @@ async fn a_claim_of_a_full_group_that_was_won_at_another_replica_is_answered_aga
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_goes_by_what_its_runner_has_registered_at_another_replica() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     let pipeline = new_demanding_pipeline(&one, &["gpu"]).await;
     for _ in 0..8 {
@@ -176,7 +157,7 @@ async fn a_claim_goes_by_what_its_runner_has_registered_at_another_replica() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_a_full_group_that_runs_is_claimed_already() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     let job = grouped(&one).await;
     other.claim(&job, "r").await.expect(200);
@@ -185,7 +166,7 @@ async fn a_job_of_a_full_group_that_runs_is_claimed_already() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_launch_is_refused_only_by_the_version_that_is_current_at_all_replicas() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     let pipeline = new_pipeline(&one).await;
     for n in 0..20 {
@@ -201,7 +182,7 @@ async fn a_launch_is_refused_only_by_the_version_that_is_current_at_all_replicas
 /// reads them again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_reads_only_what_another_one_has_added_to_a_pipeline_or_a_runner() {
-    let replicas = Replicas::start().await;
+    let replicas = Replicas::start(&[]).await;
     let [one, other] = replicas.clients();
     let pipeline = new_pipeline(&one).await;
     one.register("r", &[]).await.expect(200);

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::client::{Answer, Client};
+use crate::dice::Dice;
 use crate::sample::{entry, success};
 use crate::sse::{EventStream, Message};
 
@@ -56,12 +57,11 @@ pub struct Seen {
 
 /// Reads the feed from its start to the position that `end` returns, once it returns one. The reader is cut off after
 /// a number of events from 1 to `longest`, which `dice` decides, and reconnects.
-pub async fn follow(target: Target, longest: u64, mut dice: u64, end: impl Fn() -> Option<u64>) -> Seen {
+pub async fn follow(target: Target, longest: u64, mut dice: Dice, end: impl Fn() -> Option<u64>) -> Seen {
     let mut seen = Seen::default();
     let mut last_id = "0".to_owned();
     while end().is_none_or(|end| seen.positions.last().is_none_or(|last| *last < end)) {
-        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let mut stretch = 1 + (dice >> 33) % longest;
+        let mut stretch = 1 + dice.roll(longest);
         let client = target.client().with("last-event-id", &last_id);
         let Some(mut stream) = EventStream::try_open(&client, "/api/events/stream").await else {
             sleep(PAUSE).await;

@@ -1,5 +1,5 @@
-//! Generated histories of pipelines, runners and jobs in which everything occurs that can happen to them. The same
-//! seed gives the same history.
+//! Generated histories of pipelines, runners and jobs in which nearly everything occurs that can happen to them: but no job
+//! is purged, and a runner registers only once, without a boot id. The same seed gives the same history.
 
 mod attempt;
 mod generator;

@@ -11,8 +11,8 @@
 //! - [`lossy_proxy`]: a proxy that loses answers; [`stalling_proxy`]: a proxy that falls silent; [`splitting_proxy`]: a
 //!   proxy that reads at another replica than it writes to;
 //! - [`followers`]: readers of the feed that are cut off at random, and a load to follow;
-//! - [`sample`]: pipelines, results and log entries; [`history`]: generated events of jobs with everything that can
-//!   happen; [`life`]: the ordinary life of a job; [`verify`]: checks that hold for any server;
+//! - [`sample`]: pipelines, results and log entries; [`history`]: generated events of jobs with nearly
+//!   everything that can happen; [`life`]: the ordinary life of a job; [`dice`]: random numbers; [`verify`]: checks that hold for any server;
 //! - [`wait`]: the only way to wait for something.
 
 #![expect(clippy::missing_panics_doc, reason = "a harness fails its test by panicking")]
@@ -26,6 +26,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 pub mod address;
 pub mod client;
+pub mod dice;
 pub mod followers;
 pub mod history;
 pub mod life;

@@ -1,6 +1,5 @@
 //! The [`EventLog`] over any keeper: a bounded queue in front of the writer, and a cache of the newest events.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -10,12 +9,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::envelope::{Envelope, Position, Version};
 use crate::log::batch::EncodedAppend;
-use crate::log::keeper::Keeper;
+use crate::log::keeper::{Keeper, Range};
 use crate::log::recent::Recent;
 use crate::log::threshold::ThresholdNotify;
 use crate::log::writer::{Published, Queued, Writer};
 use crate::log::{Append, AppendError, Appended, EventLog, LogObserver, LogSettings, ReadError};
-use crate::stream::StreamId;
+use crate::segments::Archive;
+use crate::stream::{StreamId, StreamType};
 
 /// An event log with group commit.
 pub(super) struct GroupedLog<K> {
@@ -26,16 +26,13 @@ pub(super) struct GroupedLog<K> {
     room: Arc<Semaphore>,
     queue_bytes: u32,
     read_bytes: usize,
-    /// How many events fitted into `read_bytes` last: where the next read begins to measure.
-    fitted: AtomicUsize,
     published: Arc<Published>,
+    /// The archive of events that were moved out of the log.
+    archive: Option<Archive>,
     tasks: TaskTracker,
     /// Ends the background tasks, also when the log is dropped.
     closing: DropGuard,
 }
-
-/// So few events at the end of the log are read without measuring them first: not worth a query.
-const UNWEIGHED: usize = 16;
 
 /// The append came after the log was closed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +43,7 @@ impl<K: Keeper> GroupedLog<K> {
     pub(super) async fn open(
         keeper: K,
         settings: LogSettings,
+        archive: Option<Archive>,
         observer: Arc<dyn LogObserver>,
     ) -> Result<Self, ReadError> {
         let keeper = Arc::new(keeper);
@@ -75,34 +73,11 @@ impl<K: Keeper> GroupedLog<K> {
             room: Arc::new(Semaphore::new(settings.queue_bytes as usize)),
             queue_bytes: settings.queue_bytes,
             read_bytes: settings.read_bytes,
-            fitted: AtomicUsize::new(usize::MAX),
             published,
+            archive,
             tasks,
             closing: closing.drop_guard(),
         })
-    }
-
-    /// Whether only a few events follow, as far as this process knows: it may not have heard of many more.
-    fn is_near_end(&self, after: Position) -> bool {
-        self.published.head.borrow().0.saturating_sub(after.0) <= UNWEIGHED as u64
-    }
-
-    /// How many of the next `limit` events up to `until` to read so that their payloads stay within `read_bytes`. At least
-    /// 1.
-    async fn fitting(&self, after: Position, until: Position, limit: usize) -> Result<usize, ReadError> {
-        if limit <= UNWEIGHED && self.is_near_end(after) {
-            return Ok(limit);
-        }
-        // Starts near what fitted last; starting at `limit` would measure large events many times over.
-        let last = self.fitted.load(Ordering::Relaxed);
-        let mut fitting = limit.min(last.saturating_mul(2));
-        while fitting > 1 && self.keeper.payload_bytes(after, until, fitting).await? > self.read_bytes {
-            fitting /= 2;
-        }
-        if fitting < limit || fitting > last {
-            self.fitted.store(fitting, Ordering::Relaxed);
-        }
-        Ok(fitting)
     }
 }
 
@@ -125,7 +100,17 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
     }
 
     async fn read_stream(&self, stream: &StreamId, after: Version) -> Result<Vec<Arc<Envelope>>, ReadError> {
-        Ok(self.keeper.read_stream(stream, after).await?)
+        // The table first: events that are archived between the two reads are then found in the archive.
+        let here = self.keeper.read_stream(stream, after).await?;
+        let is_whole = here.first().is_some_and(|first| first.sequence.0 == after.0 + 1);
+        let (Some(archive), StreamType::JobLog, false) = (&self.archive, stream.kind, is_whole) else {
+            return Ok(here);
+        };
+        let Ok(job) = stream.id.parse() else { return Ok(here) };
+        let mut whole = archive.read_log(job, after).await?;
+        let archived = whole.last().map_or(after, |last| last.sequence);
+        whole.extend(here.into_iter().filter(|envelope| envelope.sequence > archived));
+        Ok(whole)
     }
 
     async fn read_stream_end(
@@ -142,15 +127,8 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         if let Some(envelopes) = recent {
             return Ok(envelopes);
         }
-        if limit > UNWEIGHED && self.is_near_end(after) {
-            let envelopes = self.keeper.read_range(after, Position::MAX, UNWEIGHED).await?;
-            // As many as that: there may be any number more.
-            if envelopes.len() < UNWEIGHED {
-                return Ok(envelopes);
-            }
-        }
-        let limit = self.fitting(after, Position::MAX, limit).await?;
-        Ok(self.keeper.read_range(after, Position::MAX, limit).await?)
+        let range = Range { after, until: Position::MAX, limit, bytes: self.read_bytes };
+        Ok(self.keeper.read_range(range).await?)
     }
 
     // Not from the cache, which may hold events that were archived or purged since.
@@ -159,11 +137,9 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
         after: Position,
         until: Position,
     ) -> Result<(Vec<Arc<Envelope>>, Position), ReadError> {
-        let count = usize::try_from(until.0.saturating_sub(after.0)).unwrap_or(usize::MAX);
-        let limit = self.fitting(after, until, count).await?;
-        let events = self.keeper.read_range(after, until, limit).await?;
-        // With as many as that, there may be more.
-        let reached = events.last().filter(|_| events.len() == limit).map_or(until, |last| last.position);
+        let range = Range { after, until, limit: usize::MAX, bytes: self.read_bytes };
+        let events = self.keeper.read_range(range).await?;
+        let reached = events.last().map_or(until, |last| last.position);
         Ok((events, reached))
     }
 
@@ -191,6 +167,10 @@ impl<K: Keeper> EventLog for GroupedLog<K> {
 
     fn watch(&self) -> watch::Receiver<Position> {
         self.published.head.subscribe()
+    }
+
+    fn archive(&self) -> Option<&Archive> {
+        self.archive.as_ref()
     }
 
     async fn close(&self) {

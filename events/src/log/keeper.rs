@@ -45,21 +45,9 @@ pub(super) trait Keeper: Send + Sync + 'static {
         count: usize,
     ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 
-    /// Up to `limit` events after `after` and up to `until`, in order of their positions.
-    fn read_range(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
-
-    /// The length of the payloads that [`Self::read_range`] would return, in bytes.
-    fn payload_bytes(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+    /// The first events of a range that fit its bounds, at least one if there is any, in order of their positions.
+    fn read_range(&self, range: Range)
+    -> impl Future<Output = Result<Vec<Arc<Envelope>>, StoreError>> + Send;
 
     /// The events at these positions, in order; positions without an event are skipped.
     fn read_at(
@@ -79,6 +67,24 @@ pub(super) trait Keeper: Send + Sync + 'static {
     ) -> impl Future<Output = ()> + Send {
         future::ready(())
     }
+}
+
+/// What to read of the log.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Range {
+    /// The position before the range.
+    pub(super) after: Position,
+    /// The last position of the range.
+    pub(super) until: Position,
+    /// Most events to read.
+    pub(super) limit: usize,
+    /// Most bytes of payload to read. A single larger event is read alone.
+    pub(super) bytes: usize,
+}
+
+/// A count as an argument of a query.
+pub(super) fn to_sql(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// An event as both databases store it, before its texts are parsed.

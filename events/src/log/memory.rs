@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::envelope::{Envelope, Position, Version};
 use crate::log::StoreError;
 use crate::log::batch::{Batch, Committed};
-use crate::log::keeper::Keeper;
+use crate::log::keeper::{Keeper, Range};
 use crate::stream::StreamId;
 
 /// A vector of events.
@@ -73,25 +73,19 @@ impl Keeper for MemoryKeeper {
         Ok(stream[stream.len().saturating_sub(count)..].to_vec())
     }
 
-    async fn read_range(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
+    async fn read_range(&self, range: Range) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let Range { after, until, limit, bytes } = range;
         let events = self.events();
         let rest = events.all.get(index(after.0)..index(until.0).min(events.all.len())).unwrap_or_default();
-        Ok(rest[..rest.len().min(limit)].to_vec())
-    }
-
-    async fn payload_bytes(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> Result<usize, StoreError> {
-        let length = |envelope: &Arc<Envelope>| Ok(serde_json::to_string(&envelope.event)?.len());
-        self.read_range(after, until, limit).await?.iter().map(length).sum()
+        let (mut read, mut total) = (Vec::new(), 0);
+        for envelope in rest.iter().take(limit) {
+            total += serde_json::to_string(&envelope.event)?.len();
+            if total > bytes && !read.is_empty() {
+                break;
+            }
+            read.push(Arc::clone(envelope));
+        }
+        Ok(read)
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {

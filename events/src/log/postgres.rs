@@ -17,7 +17,7 @@ use crate::database::{DedicatedPool, PostgresDatabase};
 use crate::envelope::{Envelope, Position, Version};
 use crate::log::StoreError;
 use crate::log::batch::{self, Batch, Committed};
-use crate::log::keeper::{EventRow, Keeper};
+use crate::log::keeper::{EventRow, Keeper, Range, to_sql};
 use crate::log::writer::raise;
 use crate::stream::StreamId;
 use append::PostgresBatch;
@@ -70,11 +70,20 @@ macro_rules! select {
     };
 }
 
-const PAYLOAD_BYTES: &str = "
-    select coalesce(sum(bytes), 0) from (
-        select octet_length(payload::text) as bytes from events where position > $1 and position <= $2
-        order by position limit $3
-    ) as next";
+/// The events of a range that fit its bounds. They are measured up to the first one that does not fit, and no further:
+/// PostgreSQL has to decompress a payload to know its length.
+const RANGE: &str = select!(
+    "where position > $1 and position <= coalesce((
+         select position - 1 from (
+             select position, bytes, sum(bytes) over (order by position rows unbounded preceding) as total
+             from (
+                 select position, octet_length(payload::text) as bytes from events
+                 where position > $1 and position <= $2 order by position limit $3
+             ) as next
+         ) as measured
+         where total > $4 and total > bytes order by position limit 1
+     ), $2) order by position limit $3"
+);
 
 /// All events of the logs of some jobs, one job after the other.
 pub(crate) const JOB_LOGS: &str =
@@ -154,29 +163,9 @@ impl Keeper for PostgresKeeper {
         Ok(events)
     }
 
-    async fn read_range(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let query = sqlx::query(select!("where position > $1 and position <= $2 order by position limit $3"));
-        let query = query.bind(after.to_sql()).bind(until.to_sql());
-        self.read(query.bind(i64::try_from(limit)?)).await
-    }
-
-    async fn payload_bytes(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> Result<usize, StoreError> {
-        let query = sqlx::query_scalar(PAYLOAD_BYTES)
-            .bind(after.to_sql())
-            .bind(until.to_sql())
-            .bind(i64::try_from(limit)?);
-        let bytes: i64 = self.readers.run(async |connection| query.fetch_one(connection).await).await?;
-        Ok(bytes.try_into()?)
+    async fn read_range(&self, range: Range) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let query = sqlx::query(RANGE).bind(range.after.to_sql()).bind(range.until.to_sql());
+        self.read(query.bind(to_sql(range.limit)).bind(to_sql(range.bytes))).await
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {

@@ -16,7 +16,7 @@ use crate::database::SqliteDatabase;
 use crate::envelope::{Envelope, Position, Version};
 use crate::log::StoreError;
 use crate::log::batch::{self, Batch, Committed};
-use crate::log::keeper::{EventRow, Keeper};
+use crate::log::keeper::{EventRow, Keeper, Range, to_sql};
 use crate::log::writer::raise;
 use crate::stream::StreamId;
 use append::SqliteBatch;
@@ -43,27 +43,31 @@ macro_rules! select {
     };
 }
 
-/// All events of a range of positions, 32 concatenated in each row: fewer rows are cheaper, and so many events stay far below
-/// SQLite's longest text.
+/// The events of a range that fit its bounds, 32 positions concatenated in each row: fewer rows are cheaper, and so many
+/// events stay far below SQLite's longest text. Each row begins at an event, however many were taken out before it. To
+/// measure the events reads no payload: SQLite stores the length of a value in the header of its row.
 const RANGE: &str = concat!(
-    "with recursive part(after) as (select ?1 union all select after + 32 from part where after + 32 < ?2)
+    "with recursive next as (
+        select position, octet_length(payload) as bytes from events where position > ?1 and position <= ?2
+        order by position limit ?3
+    ), measured as (
+        select position, bytes, sum(bytes) over (order by position rows unbounded preceding) as total from next
+    ), part(first, last) as (
+        select min(position), max(position) from measured where total <= ?4 or total = bytes
+        union all
+        select (select min(position) from events where position >= first + 32), last
+        from part where first + 32 <= last
+    )
     select (
         select group_concat(event, '') from (
             select ",
     text!(),
     " as event from events
-            where position > part.after and position <= min(part.after + 32, ?2)
+            where position >= part.first and position <= min(part.first + 31, part.last)
             order by position
         )
-    ) from part"
+    ) from part where first is not null"
 );
-
-/// Reads no payload: SQLite stores the length of a value in the header of its row.
-const PAYLOAD_BYTES: &str = "
-    select coalesce(sum(bytes), 0) from (
-        select octet_length(payload) as bytes from events where position > ?1 and position <= ?2
-        order by position limit ?3
-    )";
 
 /// All events of the logs of some jobs, one job after the other.
 pub(crate) const JOB_LOGS: &str = select!(
@@ -80,25 +84,6 @@ pub(super) struct SqliteKeeper {
 impl SqliteKeeper {
     pub(super) fn new(database: SqliteDatabase) -> Self {
         Self { database }
-    }
-
-    /// All events after `after` and up to `until`, in order of their positions.
-    async fn read_whole_range(
-        &self,
-        after: Position,
-        until: Position,
-    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        let mut rows =
-            sqlx::query(RANGE).bind(after.to_sql()).bind(until.to_sql()).fetch(&self.database.readers);
-        let mut events = Vec::new();
-        while let Some(row) = rows.try_next().await? {
-            // Null where all events of the part were archived.
-            for event in row.try_get::<Option<&str>, _>(0)?.into_iter().flat_map(Texts) {
-                events.push(Arc::new(event?.decode()));
-            }
-        }
-        events.sort_by_key(|envelope| envelope.position);
-        Ok(events)
     }
 }
 
@@ -137,37 +122,21 @@ impl Keeper for SqliteKeeper {
         rows.iter().rev().map(decode).collect()
     }
 
-    async fn read_range(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
-        if until.0.saturating_sub(after.0) <= limit as u64 {
-            return self.read_whole_range(after, until).await;
+    async fn read_range(&self, range: Range) -> Result<Vec<Arc<Envelope>>, StoreError> {
+        let mut rows = sqlx::query(RANGE)
+            .bind(range.after.to_sql())
+            .bind(range.until.to_sql())
+            .bind(to_sql(range.limit))
+            .bind(to_sql(range.bytes))
+            .fetch(&self.database.readers);
+        let mut events = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            for event in Texts(row.try_get(0)?) {
+                events.push(Arc::new(event?.decode()));
+            }
         }
-        let rows = sqlx::query(select!("where position > ?1 and position <= ?2 order by position limit ?3"))
-            .bind(after.to_sql())
-            .bind(until.to_sql())
-            .bind(i64::try_from(limit)?)
-            .fetch_all(&self.database.readers)
-            .await?;
-        rows.iter().map(decode).collect()
-    }
-
-    async fn payload_bytes(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> Result<usize, StoreError> {
-        let bytes: i64 = sqlx::query_scalar(PAYLOAD_BYTES)
-            .bind(after.to_sql())
-            .bind(until.to_sql())
-            .bind(i64::try_from(limit)?)
-            .fetch_one(&self.database.readers)
-            .await?;
-        Ok(bytes.try_into()?)
+        events.sort_by_key(|envelope| envelope.position);
+        Ok(events)
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {

@@ -19,11 +19,11 @@ pub(super) async fn open_log(options: &DatabaseOptions) -> anyhow::Result<Arc<dy
 }
 
 async fn open_log_of(database: &Database, options: &DatabaseOptions) -> anyhow::Result<Arc<dyn EventLog>> {
-    let log = log::open(database, LogSettings::default()).await?;
     let objects = options.archive_url().map(|url| Objects::open(&url)).transpose();
     let objects =
         objects.map_err(|error| anyhow::Error::from_boxed(error).context("cannot use the archive"))?;
-    Ok(log::with_archive(log, Archive::new(database, objects)))
+    let archive = Archive::new(database, objects);
+    Ok(log::open_with(database, LogSettings::default(), Some(archive), Arc::new(())).await?)
 }
 
 /// The read models.

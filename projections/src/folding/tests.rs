@@ -22,10 +22,6 @@ impl Projection for Counter {
     const SCHEMA: Schema = Schema { columns: &[], indexes: &[] };
     type Row = u32;
 
-    fn key(envelope: &Envelope) -> Option<String> {
-        Some(envelope.stream.id.clone())
-    }
-
     fn apply(row: Option<u32>, envelope: &Envelope) -> Option<u32> {
         assert_ne!(envelope.event.event_type(), "job.cancelled", "no cancelled job is expected");
         Some(row.unwrap_or_default() + 1)

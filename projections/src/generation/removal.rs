@@ -2,6 +2,7 @@
 
 use rivet_events::log::StoreError;
 
+use super::GOING_ON_MICROS;
 use crate::checkpoint::table;
 use crate::projection::ALL;
 use crate::query::{Query, Value};
@@ -9,8 +10,6 @@ use crate::rows::Connection;
 
 /// How long a retired table stays for readers that still use its name, in microseconds.
 const RETIRED_TTL_MICROS: i64 = 60_000_000;
-/// How long a rebuild may give no sign of life, in microseconds.
-const REBUILDING_TTL_MICROS: i64 = 1_800_000_000;
 
 /// Removes generations that nobody reads or fills any more: those retired a while ago, and those that a failed
 /// process has left unfinished.
@@ -22,7 +21,7 @@ pub(crate) async fn remove_abandoned(connection: &mut Connection<'_>) -> Result<
     )
     .bind(RETIRED_TTL_MICROS)
     .push(" or state = 'rebuilding' and updated_at < {now} - ")
-    .bind(REBUILDING_TTL_MICROS);
+    .bind(GOING_ON_MICROS);
     for row in connection.query(&query).await? {
         let mut row = row.into_iter();
         let name = row.next().and_then(Value::into_text);

@@ -101,6 +101,10 @@ pub async fn offered(
     Offer { fencing: true, now, limit, reserved }.to(read_models, covered).await
 }
 
+/// Adds the places that are reserved in the group of the job.
+const RESERVED: &str =
+    " + coalesce((select sum(places) from reserved where name = job.concurrency_group), 0)";
+
 /// The jobs that a runner may get.
 struct Offer<'a> {
     fencing: bool,
@@ -124,13 +128,13 @@ impl Offer<'_> {
     }
 
     fn unrestricted(&self) -> Query {
-        let query = Query::new("select document from {rows} as job where claim_order is not null");
+        let query = self.reserving().push("select document from {rows} as job where claim_order is not null");
         self.claimable(query)
     }
 
     /// One branch for each set of demands, so that each scans the index of its own queue and stops at the limit.
     fn restricted_to(&self, demands_keys: &[String]) -> Query {
-        let mut query = Query::new("select document from (");
+        let mut query = self.reserving().push("select document from (");
         for (n, demands_key) in demands_keys.iter().enumerate() {
             query = query
                 .push(if n == 0 { "" } else { " union all " })
@@ -141,8 +145,23 @@ impl Offer<'_> {
         query.push(") as queues order by claim_order, key limit ").bind_count(self.limit)
     }
 
+    /// Begins a query with the reserved places, as `reserved(name, places)`: once for all of its branches, since a statement
+    /// may only have so many arguments.
+    fn reserving(&self) -> Query {
+        let (mut query, mut begin) = (Query::new(""), "with reserved(name, places) as (values (");
+        for (group, places) in &self.reserved.0 {
+            query = query.push(begin).bind(indexable(group)).push(", ").bind(*places).push(")");
+            begin = ", (";
+        }
+        query.push(if self.is_any_reserved() { ") " } else { "" })
+    }
+
+    fn is_any_reserved(&self) -> bool {
+        !self.reserved.0.is_empty()
+    }
+
     fn claimable(&self, query: Query) -> Query {
-        let query = query
+        query
             .push(if self.fencing { "" } else { " and needs_fencing = 0" })
             // As `is_due` of `rivet_events::job`.
             .push(" and (due_at <= queued_at or due_at <= ")
@@ -153,20 +172,10 @@ impl Offer<'_> {
                 ") and (concurrency_group is null or concurrency_limit > (
                      select count(*) from {rows} as held
                      where held.concurrency_group = job.concurrency_group and held.claim_order is null)",
-            );
-        self.add_reserved(query).push(") order by claim_order, key limit ").bind_count(self.limit)
-    }
-
-    /// Adds the places that are reserved in the group of the job.
-    fn add_reserved(&self, mut query: Query) -> Query {
-        if self.reserved.0.is_empty() {
-            return query;
-        }
-        query = query.push(" + case concurrency_group");
-        for (group, places) in &self.reserved.0 {
-            query = query.push(" when ").bind(indexable(group)).push(" then ").bind(*places);
-        }
-        query.push(" else 0 end")
+            )
+            .push(if self.is_any_reserved() { RESERVED } else { "" })
+            .push(") order by claim_order, key limit ")
+            .bind_count(self.limit)
     }
 }
 
@@ -201,4 +210,22 @@ pub async fn demands(read_models: &ReadModels) -> Result<Demands, QueryError> {
          from distinct_values",
     );
     Ok(Demands(read_models.select::<JobQueue>(&query).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use rivet_events::job::Concurrency;
+    use rivet_events::pipeline::ConcurrencyPolicy;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_a_query_do_not_multiply() {
+        let group = |n| Concurrency { group: format!("g{n}"), limit: 1, policy: ConcurrencyPolicy::Queue };
+        let groups: Vec<Concurrency> = (0..400).map(group).collect();
+        let reserved: Occupancy = groups.iter().collect();
+        let offer = Offer { fencing: true, now: DateTime::UNIX_EPOCH, limit: 10, reserved: &reserved };
+        let arguments = |sets| offer.restricted_to(&vec![String::new(); sets]).args.len();
+        assert_eq!(arguments(DEMANDS_PER_QUERY), 2 * groups.len() + 4 * DEMANDS_PER_QUERY + 1);
+    }
 }

@@ -62,8 +62,3 @@ fn a_deleted_pipeline_keeps_its_row() {
     let pipeline = pipeline([created(), deleted()]).unwrap();
     assert_eq!((pipeline.deleted_at, pipeline.version), (Some(at(9)), 1));
 }
-
-#[test]
-fn a_pipeline_that_never_was_has_no_row() {
-    assert_eq!(pipeline([]), None);
-}

@@ -108,7 +108,7 @@ impl<'a> Projector<'a> {
     /// heard of them from one.
     fn is_asked(&self) -> bool {
         self.read_models.inner.store_soon.load(Ordering::Relaxed)
-            || self.read_models.is_awaited_after(self.folded())
+            || self.read_models.inner.awaited.is_after(self.folded())
     }
 
     /// Where all live read models are at the same position: everything up to it is folded.
@@ -136,7 +136,7 @@ impl<'a> Projector<'a> {
         let Some(since) = self.since.filter(|_| self.storing.is_idle()) else { return false };
         since.elapsed() >= STORE_AFTER
             || self.is_much()
-            || self.read_models.is_awaited_after(self.storing.position())
+            || self.read_models.inner.awaited.is_after(self.storing.position())
             || self.is_asked()
     }
 
@@ -237,7 +237,7 @@ impl<'a> Projector<'a> {
         self.reset().await;
         let live = self.read_models.refresh().await?;
         self.completed.extend_to(&live, &self.read_models.inner.store).await;
-        if !self.read_models.is_awaited_after(self.read_models.position()) {
+        if !self.read_models.inner.awaited.is_after(self.read_models.position()) {
             return Ok(Remaining::Idle(FOLLOW_IDLE));
         }
         lease::ask_to_store(&self.read_models.inner.store).await?;
@@ -247,9 +247,9 @@ impl<'a> Projector<'a> {
     async fn housekeep(&mut self) -> Result<(), StoreError> {
         let mut live = self.read_models.refresh_generations().await?;
         let store = &self.read_models.inner.store;
-        let is_foreign = |live: &Generation| live.checkpoint.is_foreign();
+        let is_of_another_build = |live: &Generation| live.checkpoint.is_of_another_build();
         // Where processes share the database, whoever takes the lease does this.
-        if !store.is_shared() && (self.live.is_empty() || live.iter().any(is_foreign)) {
+        if !store.is_shared() && (self.live.is_empty() || live.iter().any(is_of_another_build)) {
             generation::adopt(store).await?;
             live = self.read_models.refresh_generations().await?;
         }

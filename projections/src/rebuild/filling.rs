@@ -49,13 +49,11 @@ impl ReadModels {
         rebuilding: &mut [Generation],
         progress: &(impl Fn(Progress) + Send + Sync),
     ) -> Result<(), RebuildError> {
-        self.catch_up(rebuilding, progress).await?;
         let held = checkpoint::of(rebuilding);
         tokio::select! {
-            created = self.create_indexes(&held) => created?,
+            filled = self.fill_all(rebuilding, progress) => filled?,
             lost = self.hold(&held) => return Err(lost),
         }
-        self.catch_up(rebuilding, progress).await?;
         let mut superseded = false;
         for generation in rebuilding.iter_mut() {
             match self.inner.store.limited(self.switch(generation)).await {
@@ -65,6 +63,17 @@ impl ReadModels {
             }
         }
         if superseded { Err(RebuildError::Superseded) } else { Ok(()) }
+    }
+
+    /// Brings generations close to the end of the log, with their indexes.
+    async fn fill_all(
+        &self,
+        rebuilding: &mut [Generation],
+        progress: &(impl Fn(Progress) + Send + Sync),
+    ) -> Result<(), RebuildError> {
+        self.catch_up(rebuilding, progress).await?;
+        self.create_indexes(&checkpoint::of(rebuilding)).await?;
+        self.catch_up(rebuilding, progress).await
     }
 
     /// Creates the secondary indexes, each in a transaction of its own: on SQLite, no writer has to wait for all of
@@ -80,8 +89,8 @@ impl ReadModels {
         Ok(())
     }
 
-    /// Shows that generations are still needed, until one of them is gone nevertheless. For work that stores nothing in
-    /// them for a while.
+    /// Shows that generations are still needed, until one of them is gone nevertheless. Work on them may store nothing in them
+    /// for a while, and the rest of the log may all be archived.
     pub(crate) async fn hold(&self, held: &[Checkpoint]) -> RebuildError {
         loop {
             tokio::time::sleep(HOLD_EVERY).await;

@@ -137,3 +137,26 @@ async fn a_lock_on_a_retired_table_is_in_nobodys_way() {
     running.stop().await;
     assert_proven(&process).await;
 }
+
+/// Otherwise the leading process would remove what it fills.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rebuild_that_waits_for_the_log_is_not_abandoned() {
+    let (store, process) = Process::with_jobs(StoreKind::Postgres).await;
+    let mut rebuild = process.read_models.begin_rebuild(&["jobs"]).await.unwrap();
+    let Database::Postgres(postgres) = &process.database else { unreachable!() };
+    let mut slow = postgres.pool.begin().await.unwrap();
+    slow.execute("lock table events in access exclusive mode").await.unwrap();
+    store.execute("update checkpoints set updated_at = 0 where state = 'rebuilding'").await;
+    let look = async {
+        let shown = "select updated_at > 0 from checkpoints where state = 'rebuilding' and generation = 2";
+        eventually("it to be shown that it is needed", async || {
+            let shown = sqlx::query_scalar(shown).fetch_optional(&postgres.pool).await.unwrap();
+            shown.filter(|shown: &bool| *shown)
+        })
+        .await;
+        slow.rollback().await.unwrap();
+    };
+    let (finished, ()) = tokio::join!(rebuild.finish(|_| {}), look);
+    finished.unwrap();
+    assert_proven(&process).await;
+}

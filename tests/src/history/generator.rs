@@ -12,11 +12,12 @@ use rivet_events::runner::{
 use rivet_events::{Event, StreamId};
 
 use super::Stream;
+use crate::dice::Dice;
 
 /// Generates streams; with the same seed always the same.
 #[derive(Debug)]
 pub struct Generator {
-    dice: u64,
+    dice: Dice,
     pub(super) now: DateTime<Utc>,
     seed: u64,
     pub(super) jobs: usize,
@@ -34,15 +35,14 @@ impl Generator {
         Self {
             seed,
             jobs: 0,
-            dice: seed.wrapping_mul(2).wrapping_add(1),
+            dice: Dice::new(seed),
             now: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap_or_default(),
             pipelines: (0..8).map(|_| PipelineId::generate()).collect(),
         }
     }
 
     pub(super) fn roll(&mut self, sides: u64) -> u64 {
-        self.dice = self.dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.dice >> 33) % sides
+        self.dice.roll(sides)
     }
 
     pub(super) fn tick(&mut self) -> DateTime<Utc> {

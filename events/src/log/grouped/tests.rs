@@ -48,22 +48,8 @@ impl Keeper for Overtaking {
         self.memory.read_stream_end(stream, until, count).await
     }
 
-    async fn read_range(
-        &self,
-        _after: Position,
-        _until: Position,
-        _limit: usize,
-    ) -> Result<Vec<Arc<Envelope>>, StoreError> {
+    async fn read_range(&self, _range: Range) -> Result<Vec<Arc<Envelope>>, StoreError> {
         Err("the table was read".into())
-    }
-
-    async fn payload_bytes(
-        &self,
-        after: Position,
-        until: Position,
-        limit: usize,
-    ) -> Result<usize, StoreError> {
-        self.memory.payload_bytes(after, until, limit).await
     }
 
     async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<Envelope>>, StoreError> {
@@ -88,7 +74,8 @@ fn first(stream: usize) -> Append {
 
 #[tokio::test]
 async fn a_batch_that_was_overtaken_is_read_from_memory_all_the_same() {
-    let log = GroupedLog::open(Overtaking::default(), LogSettings::default(), Arc::new(())).await.unwrap();
+    let log =
+        GroupedLog::open(Overtaking::default(), LogSettings::default(), None, Arc::new(())).await.unwrap();
     let slow = log.append(first(0));
     let fast = async {
         while log.keeper.begun.load(Ordering::Relaxed) == 0 {

@@ -11,8 +11,8 @@ use rivet_events::pipeline::{
     PipelineConfig, PipelineCreated, PipelineDefinition, PipelineDeleted, PipelineEvent, PipelineRevised,
 };
 use rivet_events::runner::{
-    Capabilities, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered, RunnerRemoved,
-    RunnerReturned,
+    Capabilities, Registration, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered,
+    RunnerRemoved, RunnerReturned,
 };
 use rivet_events::webhook::{
     PauseCause, WebhookCreated, WebhookDeleted, WebhookEvent, WebhookPaused, WebhookResumed,
@@ -26,7 +26,7 @@ use crate::testing::at;
 /// Any events in any order, of a few jobs, of their pipelines and logs, of two runners, and of webhooks: folds must also
 /// withstand what no aggregate would allow.
 fn any_history() -> impl Strategy<Value = Vec<Event>> {
-    let step = (1..5_u128, 0..2_usize, 0..19_u8, 1..6_u32);
+    let step = (1..5_u128, 0..2_usize, 0..20_u8, 1..6_u32);
     prop::collection::vec(step, 0..60).prop_map(|steps| {
         let seconds = Cell::new(0);
         steps
@@ -50,6 +50,7 @@ fn any_history() -> impl Strategy<Value = Vec<Event>> {
                     13 => pipeline_event(&scene, attempt, now),
                     14 | 15 => runner_event(&scene, attempt, now),
                     16 => scene.refuse_report(attempt, JobStatus::Failed, now),
+                    17 => scene.show_lease(attempt, now),
                     _ => webhook_event(job, attempt, now),
                 }
             })
@@ -98,17 +99,20 @@ fn pipeline_event(scene: &Scene, kind: u32, now: i64) -> Event {
 
 fn runner_event(scene: &Scene, kind: u32, now: i64) -> Event {
     let runner_id = scene.runner_id.clone();
+    let registration = Registration {
+        capabilities: Capabilities(Some(vec!["docker".to_owned()])),
+        boot_id: Some(format!("boot {now}")),
+        registered_at: at(now),
+    };
     Event::Runner(match kind {
-        1 => RunnerEvent::Registered(RunnerRegistered {
-            runner_id,
-            capabilities: Capabilities(Some(vec!["docker".to_owned()])),
-            boot_id: Some(format!("boot {now}")),
-            registered_at: at(now),
-        }),
+        1 => {
+            let Registration { capabilities, boot_id, registered_at } = registration;
+            RunnerEvent::Registered(RunnerRegistered { runner_id, capabilities, boot_id, registered_at })
+        }
         2 => RunnerEvent::HeartbeatRecorded(RunnerHeartbeatRecorded {
             runner_id,
             heartbeat_at: at(now),
-            registration: None,
+            registration: (now % 2 == 0).then_some(registration),
         }),
         3 => RunnerEvent::Lost(RunnerLost { runner_id, last_seen_at: at(now - 1), lost_at: at(now) }),
         4 => RunnerEvent::Returned(RunnerReturned { runner_id, returned_at: at(now) }),
