@@ -15,7 +15,7 @@ use cqrs_es::event_sink::EventSink;
 use rivet_events::database::Database;
 use rivet_events::id::CommandId;
 use rivet_events::log::{Append, AppendError, EventLog, StreamWrite};
-use rivet_events::{Metadata, Position, StreamId, Version};
+use rivet_events::{Metadata, Position, Version};
 
 use super::cache::StateCache;
 use super::loader::Loader;
@@ -122,18 +122,6 @@ impl<A: Executable> Executor<A> {
         others: &[StreamWrite],
     ) -> Result<Committed<A>, CommandError<A::Error>> {
         self.execute_on(self.load(id).await, command, |_| metadata.clone(), others).await
-    }
-
-    /// Like [`Self::execute_along`], for an id that was just generated: its stream is empty, so nothing is loaded.
-    pub(crate) async fn execute_first(
-        &self,
-        id: impl Display,
-        command: A::Command,
-        metadata: &Metadata,
-        others: &[StreamWrite],
-    ) -> Result<Committed<A>, CommandError<A::Error>> {
-        let absent = Self::absent(StreamId::new(A::KIND, id));
-        self.execute_on(Ok(absent), command, |_| metadata.clone(), others).await
     }
 
     /// Executes the command, and counts its outcome.

@@ -119,12 +119,7 @@ impl<A: Executable> Executor<A> {
 
     /// Caches the empty state under an id that was just generated, so that the first command to it loads nothing.
     pub(crate) fn expect_first(&self, id: impl Display) {
-        let Loaded { aggregate, version, stream, .. } = Self::absent(StreamId::new(A::KIND, id));
-        self.cache.put(&stream.id, &aggregate, version);
-    }
-
-    pub(super) fn absent(stream: StreamId) -> Loaded<A> {
-        Loaded { aggregate: Arc::default(), version: Version::default(), stream, fresh: true }
+        self.cache.put(&StreamId::new(A::KIND, id).id, &Arc::default(), Version::default());
     }
 
     /// Drops the aggregate from the cache: the next use loads it from the log.

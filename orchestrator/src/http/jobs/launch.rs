@@ -135,13 +135,12 @@ async fn record(
     metadata: &Metadata,
     on_condition: &[StreamWrite],
 ) -> Result<Committed<domain::job::Job>, CommandError<JobError>> {
-    let (jobs, job_id, has_key) = (&state.commands.jobs, launch.job_id, launch.request_digest.is_some());
-    let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
-    if has_key {
-        jobs.execute_along(job_id, command, metadata, on_condition).await
-    } else {
-        jobs.execute_first(job_id, command, metadata, on_condition).await
+    let (jobs, job_id) = (&state.commands.jobs, launch.job_id);
+    if launch.request_digest.is_none() {
+        jobs.expect_first(job_id);
     }
+    let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
+    jobs.execute_along(job_id, command, metadata, on_condition).await
 }
 
 fn launched(
