@@ -42,15 +42,22 @@ impl<A: Executable> Loader<A> {
     /// The aggregate after all of its events, and its version. A stream that does not exist gives the default state
     /// at version 0.
     pub(super) async fn load(&self, stream: &StreamId) -> Result<(A, Version), LoadError> {
-        let (mut aggregate, mut version) = (A::default(), Version::default());
+        let (mut aggregate, none) = (A::default(), Version::default());
         if let Some(events) = read_part(&*self.log, stream).await.transpose() {
-            return replay(aggregate, version, events);
+            return replay(aggregate, none, events);
         }
         let Some(repository) = &self.repository else {
-            return self.read_on(stream, aggregate, version).await;
+            return self.read_on(stream, aggregate, none).await;
         };
-        for envelope in repository.load_events(&stream.id).await.map_err(repository_error)? {
-            version = Version(envelope.sequence as u64);
+        let events = repository.load_events(&stream.id).await.map_err(repository_error)?;
+        let Some(last) = events.last() else { return Ok((aggregate, none)) };
+        let version = Version(last.sequence as u64);
+        // Only what the log has read counts as seen, so that this process ends if the database loses it.
+        let seen = self.log.read_stream_end(stream, version, 1).await.map_err(unavailable)?;
+        if seen.first().is_none_or(|last| last.sequence != version) {
+            return self.read_on(stream, aggregate, none).await;
+        }
+        for envelope in events {
             aggregate.apply(envelope.payload);
         }
         Ok((aggregate, version))
@@ -73,7 +80,7 @@ fn replay<A: Aggregate<Event: AggregateEvent>>(
     mut version: Version,
     events: Result<Vec<Arc<Envelope>>, ReadError>,
 ) -> Result<(A, Version), LoadError> {
-    for envelope in events.map_err(|error| LoadError::Unavailable(error.0))? {
+    for envelope in events.map_err(unavailable)? {
         let event = A::Event::from_event(&envelope.event)
             .ok_or_else(|| LoadError::Corrupt(unreadable(&envelope.event).into()))?;
         version = envelope.sequence;
@@ -109,6 +116,10 @@ async fn read_remembered(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Ar
     }
     // There are none, or the ones before them are in the archive.
     log.read_stream(stream, Version::default()).await
+}
+
+fn unavailable(error: ReadError) -> LoadError {
+    LoadError::Unavailable(error.0)
 }
 
 fn unreadable(event: &Event) -> String {
