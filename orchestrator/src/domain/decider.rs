@@ -30,7 +30,9 @@ pub trait Decider: Clone + Default + Serialize + DeserializeOwned + Send + Sync 
     fn evolve(self, event: Self::Event) -> Self;
 
     /// Size in bytes of the data whose size clients choose. Other fields do not count.
-    fn weight(&self) -> usize;
+    fn weight(&self) -> usize {
+        0
+    }
 }
 
 /// The aggregate of cqrs-es behind a stream.

@@ -1,9 +1,9 @@
 //! The domain rules: pure aggregates that turn a command into events or a refusal.
 //!
-//! Each aggregate has the same files: `command.rs` (the commands that it takes), `state.rs` (its state, and `evolve`,
-//! which applies one event, cannot fail and holds no rules), `decide.rs` (the rules, and the errors of refusals),
-//! `tests.rs` (given, when, then), and in `mod.rs` its [`Decider`], which makes it an aggregate of cqrs-es. Nothing here
-//! does I/O: time, ids and randomness arrive in the command.
+//! Each aggregate has the same files: `command.rs` (the commands that it takes), `state.rs` (its state; `evolve`, which
+//! applies one event, cannot fail and holds no rules; and its weight, where it has one), `decide.rs` (the rules, and the
+//! errors of refusals), `tests.rs` (given, when, then), and in `mod.rs` its [`Decider`], which makes it an aggregate of
+//! cqrs-es. Nothing here does I/O: time, ids and randomness arrive in the command.
 
 /// A command with a name, for metrics.
 pub trait NamedCommand {

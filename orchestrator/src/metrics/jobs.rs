@@ -87,6 +87,7 @@ mod tests {
     use rivet_events::job::{JobClaimed, JobCompleted, JobEvent};
 
     use super::*;
+    use crate::domain::Decider;
     use crate::domain::job::fixture::plain_launch;
 
     fn at(seconds: i64) -> DateTime<Utc> {

@@ -31,10 +31,6 @@ impl Decider for ArchiveState {
     }
 
     fn evolve(self, event: ArchiveEvent) -> Self {
-        Self::evolve(self, event)
-    }
-
-    fn weight(&self) -> usize {
-        0
+        state::evolve(self, event)
     }
 }

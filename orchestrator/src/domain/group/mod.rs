@@ -34,10 +34,10 @@ impl Decider for GroupState {
     }
 
     fn evolve(self, event: GroupEvent) -> Self {
-        Self::evolve(self, event)
+        state::evolve(self, event)
     }
 
     fn weight(&self) -> usize {
-        size_of_val(self.places.as_slice())
+        state::weight(self)
     }
 }

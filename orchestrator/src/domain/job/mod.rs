@@ -30,7 +30,7 @@ use rivet_events::StreamType;
 use rivet_events::id::LeaseId;
 use rivet_events::job::JobEvent;
 
-use crate::domain::{AggregateOf, Decider, weight};
+use crate::domain::{AggregateOf, Decider};
 
 pub use command::{
     CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, LaunchJob, LeasePolicy, PurgeJob,
@@ -66,10 +66,10 @@ impl Decider for JobState {
     }
 
     fn evolve(self, event: JobEvent) -> Self {
-        Self::evolve(self, event)
+        state::evolve(self, event)
     }
 
     fn weight(&self) -> usize {
-        weight::of_job(self)
+        state::weight(self)
     }
 }

@@ -32,10 +32,6 @@ impl Decider for JobLogState {
     }
 
     fn evolve(self, event: JobLogEvent) -> Self {
-        Self::evolve(self, event)
-    }
-
-    fn weight(&self) -> usize {
-        0
+        state::evolve(self, event)
     }
 }

@@ -10,7 +10,7 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::pipeline::PipelineEvent;
 
-use crate::domain::{AggregateOf, Decider, weight};
+use crate::domain::{AggregateOf, Decider};
 
 pub use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline, RollBackPipeline};
 pub use decide::PipelineError;
@@ -31,10 +31,10 @@ impl Decider for PipelineState {
     }
 
     fn evolve(self, event: PipelineEvent) -> Self {
-        Self::evolve(self, event)
+        state::evolve(self, event)
     }
 
     fn weight(&self) -> usize {
-        weight::of_pipeline(self)
+        state::weight(self)
     }
 }

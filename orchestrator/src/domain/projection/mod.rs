@@ -30,10 +30,10 @@ impl Decider for ProjectionState {
     }
 
     fn evolve(self, event: ProjectionEvent) -> Self {
-        Self::evolve(self, event)
+        state::evolve(self, event)
     }
 
     fn weight(&self) -> usize {
-        size_of_val(self.skipped.as_slice())
+        state::weight(self)
     }
 }

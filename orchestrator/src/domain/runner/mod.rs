@@ -9,7 +9,7 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::runner::RunnerEvent;
 
-use crate::domain::{AggregateOf, Decider, weight};
+use crate::domain::{AggregateOf, Decider};
 
 pub use command::{LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, RunnerCommand};
 pub use decide::RunnerError;
@@ -29,10 +29,10 @@ impl Decider for RunnerState {
     }
 
     fn evolve(self, event: RunnerEvent) -> Self {
-        Self::evolve(self, event)
+        state::evolve(self, event)
     }
 
     fn weight(&self) -> usize {
-        weight::of_runner(self)
+        state::weight(self)
     }
 }

@@ -29,10 +29,6 @@ impl Decider for WebhookState {
     }
 
     fn evolve(self, event: WebhookEvent) -> Self {
-        Self::evolve(self, event)
-    }
-
-    fn weight(&self) -> usize {
-        0
+        state::evolve(self, event)
     }
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::body::Job;
+use crate::domain::Decider;
 use crate::domain::runner::RunnerState;
 use crate::http::contact::Contact;
 use crate::http::error::ApiError;

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::Decider;
 use crate::domain::spec::handle;
 
 /// The log of an attempt as its runner has it: `count` distinct entries.
