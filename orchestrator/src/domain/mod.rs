@@ -42,5 +42,4 @@ mod spec;
 pub mod webhook;
 mod weight;
 
-pub use decider::{AggregateOf, Decider, Executable};
-pub use weight::Weigh;
+pub use decider::{AggregateOf, Decider};

@@ -1,20 +1,6 @@
 //! Sizes in memory of what clients send, for the weights of states.
 
-use std::sync::Arc;
-
 use serde_json::{Map, Value};
-
-/// An aggregate whose weight in a cache can be estimated.
-pub trait Weigh {
-    /// Size in bytes of the data whose size clients choose. Other fields do not count.
-    fn weight(&self) -> usize;
-}
-
-impl<T: Weigh> Weigh for Arc<T> {
-    fn weight(&self) -> usize {
-        (**self).weight()
-    }
-}
 
 pub(super) fn of_texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> usize {
     texts.into_iter().map(|text| size_of::<String>() + text.len()).sum()

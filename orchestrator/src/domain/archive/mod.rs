@@ -11,14 +11,11 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::archive::ArchiveEvent;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
 pub use command::{ArchiveCommand, BeginPurge, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
 pub use decide::ArchiveError;
 pub use state::{ArchiveState, KeptSegment};
-
-/// The aggregate behind the archive's stream.
-pub type Archive = AggregateOf<ArchiveState>;
 
 impl Decider for ArchiveState {
     const KIND: StreamType = StreamType::Archive;

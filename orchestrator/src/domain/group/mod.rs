@@ -14,14 +14,11 @@ use rivet_events::StreamType;
 use rivet_events::group::GroupEvent;
 pub use rivet_events::group::Place;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
 pub use command::{GroupCommand, TakePlace};
 pub use decide::GroupError;
 pub use state::GroupState;
-
-/// The aggregate behind a group's stream.
-pub type Group = AggregateOf<GroupState>;
 
 impl Decider for GroupState {
     const KIND: StreamType = StreamType::Group;

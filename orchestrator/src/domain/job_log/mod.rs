@@ -12,14 +12,11 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::job_log::JobLogEvent;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
 pub use command::{AppendLog, JobLogCommand};
 pub use decide::JobLogError;
 pub use state::{JobLogState, REMEMBERED_BATCHES};
-
-/// The aggregate behind a job log's stream.
-pub type JobLog = AggregateOf<JobLogState>;
 
 impl Decider for JobLogState {
     const KIND: StreamType = StreamType::JobLog;

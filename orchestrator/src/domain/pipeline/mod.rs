@@ -10,15 +10,12 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::pipeline::PipelineEvent;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
 pub use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline, RollBackPipeline};
 pub use decide::PipelineError;
 pub use parameters::{ParameterError, check as check_parameters, check_defaults};
 pub use state::{PipelineState, Revision};
-
-/// The aggregate behind a pipeline's stream.
-pub type Pipeline = AggregateOf<PipelineState>;
 
 impl Decider for PipelineState {
     const KIND: StreamType = StreamType::Pipeline;

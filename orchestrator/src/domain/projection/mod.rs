@@ -10,14 +10,11 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::projection::ProjectionEvent;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
 pub use command::{Parked, ProjectionCommand, RebuildProjection, RetryStream, SkipEvent};
 pub use decide::ProjectionError;
 pub use state::ProjectionState;
-
-/// The aggregate behind a read model's stream.
-pub type Projection = AggregateOf<ProjectionState>;
 
 impl Decider for ProjectionState {
     const KIND: StreamType = StreamType::Projection;

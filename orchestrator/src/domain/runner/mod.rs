@@ -9,14 +9,11 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::runner::RunnerEvent;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
 pub use command::{LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, RunnerCommand};
 pub use decide::RunnerError;
 pub use state::{Registered, RunnerState};
-
-/// The aggregate behind a runner's stream.
-pub type Runner = AggregateOf<RunnerState>;
 
 impl Decider for RunnerState {
     const KIND: StreamType = StreamType::Runner;

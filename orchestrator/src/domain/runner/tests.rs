@@ -10,13 +10,12 @@ use rivet_events::runner::{
 };
 
 use super::{
-    LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, Runner, RunnerCommand, RunnerError,
-    RunnerState,
+    LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, RunnerCommand, RunnerError, RunnerState,
 };
 use crate::domain::Decider;
 use crate::domain::spec::Given;
 
-fn given(events: impl Into<Vec<RunnerEvent>>) -> Given<Runner> {
+fn given(events: impl Into<Vec<RunnerEvent>>) -> Given<RunnerState> {
     crate::domain::spec::given(events)
 }
 

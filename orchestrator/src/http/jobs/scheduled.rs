@@ -81,11 +81,11 @@ async fn polled(
     let capabilities = if let Some(row) = runners::find(&state.read_models, runner_id).await? {
         row.capabilities
     } else {
-        let runner = state.commands.runners.load(runner_id).await?.aggregate;
-        if runner.state == RunnerState::Absent {
+        let runner = state.commands.runners.load(runner_id).await?.state;
+        if *runner == RunnerState::Absent {
             return Ok(Capabilities::default());
         }
-        runner.state.capabilities()
+        runner.capabilities()
     };
     state.contacts.note(Contact::Poll, runner_id, metadata).await?;
     Ok(capabilities)

@@ -1,7 +1,6 @@
 //! Cancelling: at once where nobody works, by asking where somebody does.
 
 use super::*;
-use crate::domain::Decider;
 
 fn running() -> Vec<JobEvent> {
     vec![launched(), claimed(1, 0), started(1, 10)]
@@ -171,7 +170,7 @@ fn a_cancel_of_one_attempt_is_asked_of_its_holder() {
 #[test]
 fn the_reason_of_a_cancel_has_its_weight_and_a_result_has_none() {
     let long = "x".repeat(1_000_000);
-    let weight_after = |event| after(&[launched(), claimed(1, 1), event]).state.weight();
+    let weight_after = |event| after(&[launched(), claimed(1, 1), event]).weight();
     let cancelled = JobCancelled { reason: Some(long.clone()), ..cancelled(2) };
     assert!(weight_after(JobEvent::Cancelled(cancelled)) >= long.len());
     let result = JobResult { output: Some(long.clone().into()), ..result(0) };
