@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rivet_events::database::Database;
 use rivet_events::id::CommandId;
 use rivet_events::log::{Append, AppendError, EventLog, StreamWrite};
-use rivet_events::{Metadata, Position, Version};
+use rivet_events::{Metadata, Position, StreamId, Version};
 
 use super::cache::StateCache;
 use super::loader::Loader;
@@ -95,7 +95,7 @@ impl<S: Decider> Executor<S> {
         command: S::Command,
         metadata: impl Fn(&S) -> Metadata + Send + Sync,
     ) -> Result<Committed<S>, CommandError<S::Error>> {
-        self.execute_on(self.load(id).await, command, metadata, &[]).await
+        self.execute_on(id, command, metadata, &[]).await
     }
 
     /// Like [`Self::execute`], with writes to other streams in the same append: either with events, or without, as
@@ -107,35 +107,33 @@ impl<S: Decider> Executor<S> {
         metadata: &Metadata,
         others: &[StreamWrite],
     ) -> Result<Committed<S>, CommandError<S::Error>> {
-        self.execute_on(self.load(id).await, command, |_| metadata.clone(), others).await
+        self.execute_on(id, command, |_| metadata.clone(), others).await
     }
 
     /// Executes the command, and counts its outcome.
     async fn execute_on(
         &self,
-        loaded: Result<Loaded<S>, CommandError<S::Error>>,
+        id: impl Display,
         command: S::Command,
         metadata: impl Fn(&S) -> Metadata + Send + Sync,
         others: &[StreamWrite],
     ) -> Result<Committed<S>, CommandError<S::Error>> {
         let name = command.name();
-        let executed = match loaded {
-            Ok(loaded) => self.try_execute(loaded, command, metadata, others).await,
-            Err(error) => Err(error),
-        };
+        let executed = self.try_execute(id, command, metadata, others).await;
         self.counts.count(name, outcome(&executed));
         executed
     }
 
     async fn try_execute(
         &self,
-        mut loaded: Loaded<S>,
+        id: impl Display,
         command: S::Command,
         metadata: impl Fn(&S) -> Metadata + Send + Sync,
         others: &[StreamWrite],
     ) -> Result<Committed<S>, CommandError<S::Error>> {
         let command_id = Some(CommandId::generate());
-        let stream = loaded.stream.clone();
+        let stream = StreamId::new(S::KIND, id);
+        let mut loaded = self.load_stream(&stream).await?;
         for _ in 0..MAX_TRIES {
             let decided = loaded.state.decide(command.clone());
             // A cached state may be stale: before refusing, or answering that it is already so, decide again on the

@@ -79,7 +79,7 @@ impl<S: Decider> Executor<S> {
         Ok(loaded.fresh || self.reload_stream(&loaded.stream).await?.version == loaded.version)
     }
 
-    async fn load_stream(&self, stream: &StreamId) -> Result<Loaded<S>, CommandError<S::Error>> {
+    pub(super) async fn load_stream(&self, stream: &StreamId) -> Result<Loaded<S>, CommandError<S::Error>> {
         match self.cache.get(&stream.id) {
             Some(cached) => Ok(self.cached(stream, &cached)),
             None => self.reload_stream(stream).await,
