@@ -45,7 +45,7 @@ pub trait Decider: Clone + Default + Serialize + DeserializeOwned + Send + Sync 
 /// The aggregate of cqrs-es, for its stores and its test framework.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct AggregateOf<S> {
+pub(crate) struct AggregateOf<S> {
     /// Its state, folded from its events.
     pub state: S,
 }

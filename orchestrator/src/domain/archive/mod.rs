@@ -13,9 +13,11 @@ use rivet_events::archive::ArchiveEvent;
 
 use crate::domain::Decider;
 
-pub use command::{ArchiveCommand, BeginPurge, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
-pub use decide::ArchiveError;
-pub use state::{ArchiveState, KeptSegment};
+pub(crate) use command::{
+    ArchiveCommand, BeginPurge, RecordPurge, RecordRelease, RecordRemoval, RecordSegment,
+};
+pub(crate) use decide::ArchiveError;
+pub(crate) use state::ArchiveState;
 
 impl Decider for ArchiveState {
     const KIND: StreamType = StreamType::Archive;

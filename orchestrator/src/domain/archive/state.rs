@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// How far archiving and purging have come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArchiveState {
+pub(crate) struct ArchiveState {
     /// Number of segments recorded so far, which is the number of the last one.
     pub segments: u64,
     /// The logs of all jobs whose end is recorded up to here have been considered for a segment.
@@ -29,7 +29,7 @@ pub struct ArchiveState {
 
 /// A segment that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptSegment {
+pub(crate) struct KeptSegment {
     /// Its number.
     pub segment: u64,
     /// The name of its object in the store.

@@ -12,13 +12,13 @@ mod tests;
 
 use rivet_events::StreamType;
 use rivet_events::group::GroupEvent;
-pub use rivet_events::group::Place;
+pub(crate) use rivet_events::group::Place;
 
 use crate::domain::Decider;
 
-pub use command::{GroupCommand, TakePlace};
-pub use decide::GroupError;
-pub use state::GroupState;
+pub(crate) use command::{GroupCommand, TakePlace};
+pub(crate) use decide::GroupError;
+pub(crate) use state::GroupState;
 
 impl Decider for GroupState {
     const KIND: StreamType = StreamType::Group;

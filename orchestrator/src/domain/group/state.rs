@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// The places that are taken. The leases of some may have ended since, of which the group does not know yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct GroupState {
+pub(crate) struct GroupState {
     /// In the order in which they were taken.
     pub places: Vec<Place>,
     /// Events since one that listed all places.

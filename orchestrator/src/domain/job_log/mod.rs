@@ -14,9 +14,9 @@ use rivet_events::job_log::JobLogEvent;
 
 use crate::domain::Decider;
 
-pub use command::{AppendLog, JobLogCommand};
-pub use decide::JobLogError;
-pub use state::{JobLogState, REMEMBERED_BATCHES};
+pub(crate) use command::{AppendLog, JobLogCommand};
+pub(crate) use decide::JobLogError;
+pub(crate) use state::{JobLogState, REMEMBERED_BATCHES};
 
 impl Decider for JobLogState {
     const KIND: StreamType = StreamType::JobLog;

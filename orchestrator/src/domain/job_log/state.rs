@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 /// The number of latest batches whose repetition is recognised without an offset. The state depends on their events only:
 /// each event also tells how many entries there were before it.
-pub const REMEMBERED_BATCHES: usize = 8;
+pub(crate) const REMEMBERED_BATCHES: usize = 8;
 
 /// How much of a job's log is stored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct JobLogState {
+pub(crate) struct JobLogState {
     /// The attempt that has written last; 0 if none has.
     pub attempt: u32,
     /// Entries stored of that attempt.
@@ -42,7 +42,7 @@ pub(super) fn evolve(mut state: JobLogState, event: JobLogEvent) -> JobLogState 
 impl JobLogState {
     /// Number of entries stored of an attempt, if it is the last one that has written; else 0.
     #[must_use]
-    pub fn acknowledged(&self, attempt: u32) -> u64 {
+    pub(crate) fn acknowledged(&self, attempt: u32) -> u64 {
         if attempt == self.attempt { self.stored } else { 0 }
     }
 }

@@ -12,10 +12,10 @@ use rivet_events::pipeline::PipelineEvent;
 
 use crate::domain::Decider;
 
-pub use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline, RollBackPipeline};
-pub use decide::PipelineError;
-pub use parameters::{ParameterError, check as check_parameters, check_defaults};
-pub use state::{PipelineState, Revision};
+pub(crate) use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline, RollBackPipeline};
+pub(crate) use decide::PipelineError;
+pub(crate) use parameters::{ParameterError, check as check_parameters, check_defaults};
+pub(crate) use state::{PipelineState, Revision};
 
 impl Decider for PipelineState {
     const KIND: StreamType = StreamType::Pipeline;

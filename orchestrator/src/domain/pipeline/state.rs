@@ -12,7 +12,7 @@ use crate::domain::weight::{of_texts, of_value};
 /// A pipeline, by whether it exists.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum PipelineState {
+pub(crate) enum PipelineState {
     /// Never created.
     #[default]
     Absent,
@@ -25,7 +25,7 @@ pub enum PipelineState {
 /// The newest version of a pipeline. Earlier ones are only in its stream, whose event n recorded version n: a script
 /// can be large, and a pipeline can have many.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Revision {
+pub(crate) struct Revision {
     /// The pipeline.
     pub pipeline_id: PipelineId,
     /// The number of the version.
@@ -65,7 +65,7 @@ pub(super) fn evolve(state: PipelineState, event: PipelineEvent) -> PipelineStat
 impl PipelineState {
     /// The current version, which a launch takes; `None` for a pipeline that does not exist or was deleted.
     #[must_use]
-    pub fn current(&self) -> Option<&Revision> {
+    pub(crate) fn current(&self) -> Option<&Revision> {
         match self {
             Self::Current(revision) => Some(revision),
             Self::Absent | Self::Deleted(_) => None,
@@ -74,7 +74,7 @@ impl PipelineState {
 
     /// The newest version, even if the pipeline was deleted.
     #[must_use]
-    pub fn newest(&self) -> Option<&Revision> {
+    pub(crate) fn newest(&self) -> Option<&Revision> {
         match self {
             Self::Current(revision) | Self::Deleted(revision) => Some(revision),
             Self::Absent => None,

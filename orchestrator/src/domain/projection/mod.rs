@@ -12,9 +12,9 @@ use rivet_events::projection::ProjectionEvent;
 
 use crate::domain::Decider;
 
-pub use command::{Parked, ProjectionCommand, RebuildProjection, RetryStream, SkipEvent};
-pub use decide::ProjectionError;
-pub use state::ProjectionState;
+pub(crate) use command::{Parked, ProjectionCommand, RebuildProjection, RetryStream, SkipEvent};
+pub(crate) use decide::ProjectionError;
+pub(crate) use state::ProjectionState;
 
 impl Decider for ProjectionState {
     const KIND: StreamType = StreamType::Projection;

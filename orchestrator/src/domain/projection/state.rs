@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The events that the read model skips.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ProjectionState {
+pub(crate) struct ProjectionState {
     /// Their positions, in the order of the decisions.
     pub skipped: Vec<Position>,
 }

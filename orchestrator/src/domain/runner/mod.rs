@@ -11,9 +11,9 @@ use rivet_events::runner::RunnerEvent;
 
 use crate::domain::Decider;
 
-pub use command::{LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, RunnerCommand};
-pub use decide::RunnerError;
-pub use state::{Registered, RunnerState};
+pub(crate) use command::{LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, RunnerCommand};
+pub(crate) use decide::RunnerError;
+pub(crate) use state::RunnerState;
 
 impl Decider for RunnerState {
     const KIND: StreamType = StreamType::Runner;

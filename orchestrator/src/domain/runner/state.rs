@@ -10,7 +10,7 @@ use crate::domain::weight::of_texts;
 /// A runner, by whether it is registered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum RunnerState {
+pub(crate) enum RunnerState {
     /// Never registered.
     #[default]
     Absent,
@@ -22,7 +22,8 @@ pub enum RunnerState {
 
 /// A registered runner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Registered {
+#[expect(clippy::struct_field_names, reason = "`registered_at` is the name that the events have for it")]
+pub(crate) struct Registered {
     /// Its name.
     pub runner_id: RunnerId,
     /// Its capabilities.
@@ -112,7 +113,7 @@ pub(super) fn evolve(state: RunnerState, event: RunnerEvent) -> RunnerState {
 impl RunnerState {
     /// Its capabilities; unrestricted where it never told any.
     #[must_use]
-    pub fn capabilities(&self) -> Capabilities {
+    pub(crate) fn capabilities(&self) -> Capabilities {
         match self {
             Self::Registered(runner) | Self::Removed(runner) => runner.capabilities.clone(),
             Self::Absent => Capabilities::default(),

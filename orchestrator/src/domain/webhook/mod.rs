@@ -11,9 +11,9 @@ use rivet_events::webhook::WebhookEvent;
 
 use crate::domain::Decider;
 
-pub use command::{CreateWebhook, DeleteWebhook, PauseWebhook, ResumeWebhook, WebhookCommand};
-pub use decide::WebhookError;
-pub use state::WebhookState;
+pub(crate) use command::{CreateWebhook, DeleteWebhook, PauseWebhook, ResumeWebhook, WebhookCommand};
+pub(crate) use decide::WebhookError;
+pub(crate) use state::WebhookState;
 
 impl Decider for WebhookState {
     const KIND: StreamType = StreamType::Webhook;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A webhook, by whether its events are delivered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum WebhookState {
+pub(crate) enum WebhookState {
     /// Never created, or deleted.
     #[default]
     Absent,
