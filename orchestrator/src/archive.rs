@@ -15,6 +15,7 @@ mod purge;
 mod release;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -169,14 +170,14 @@ impl<'a> Archiver<'a> {
 
     /// The state of the archive as the log has it: another process may have changed it.
     pub(crate) async fn state(&self) -> Result<ArchiveState, ArchiverError> {
-        Ok(self.commands.archive.reload(StreamId::archive().id).await?.aggregate.state.clone())
+        Ok(Arc::unwrap_or_clone(self.commands.archive.reload(StreamId::archive().id).await?.state))
     }
 
     async fn execute(&self, command: ArchiveCommand) -> Result<ArchiveState, CommandError<ArchiveError>> {
         let id = StreamId::archive().id;
         // The cached state may be stale even over SQLite: the command line archives beside the server.
         self.commands.archive.evict(&id);
-        Ok(self.commands.archive.execute(id, command, &metadata(PROCESS)).await?.aggregate.state.clone())
+        Ok(Arc::unwrap_or_clone(self.commands.archive.execute(id, command, &metadata(PROCESS)).await?.state))
     }
 
     async fn pause_after(&self, took: Duration) {

@@ -26,14 +26,14 @@ use tokio::sync::MutexGuard;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::domain::archive::Archive;
-use crate::domain::group::Group;
-use crate::domain::job::{Job, Retries};
-use crate::domain::job_log::JobLog;
-use crate::domain::pipeline::{Pipeline, PipelineState};
-use crate::domain::projection::Projection;
-use crate::domain::runner::Runner;
-use crate::domain::webhook::Webhook;
+use crate::domain::archive::ArchiveState;
+use crate::domain::group::GroupState;
+use crate::domain::job::{JobState, Retries};
+use crate::domain::job_log::JobLogState;
+use crate::domain::pipeline::PipelineState;
+use crate::domain::projection::ProjectionState;
+use crate::domain::runner::RunnerState;
+use crate::domain::webhook::WebhookState;
 use crate::metrics::Metrics;
 use crate::random;
 
@@ -47,21 +47,21 @@ pub(crate) use versions::RecordedVersion;
 #[derive(Clone)]
 pub(crate) struct Commands {
     /// Commands to jobs.
-    pub jobs: Executor<Job>,
+    pub jobs: Executor<JobState>,
     /// Commands to the logs of jobs.
-    pub job_logs: Executor<JobLog>,
+    pub job_logs: Executor<JobLogState>,
     /// Commands to pipelines.
-    pub pipelines: Executor<Pipeline>,
+    pub pipelines: Executor<PipelineState>,
     /// Commands to runners.
-    pub runners: Executor<Runner>,
+    pub runners: Executor<RunnerState>,
     /// Commands to concurrency groups.
-    pub groups: Executor<Group>,
+    pub groups: Executor<GroupState>,
     /// Commands to read models.
-    pub projections: Executor<Projection>,
+    pub projections: Executor<ProjectionState>,
     /// Commands to webhooks.
-    pub webhooks: Executor<Webhook>,
+    pub webhooks: Executor<WebhookState>,
     /// Commands to the archive of job logs.
-    pub archive: Executor<Archive>,
+    pub archive: Executor<ArchiveState>,
     journal: Arc<Journal>,
 }
 
@@ -157,8 +157,7 @@ impl Commands {
     pub(crate) async fn retries(&self, pipeline_id: PipelineId) -> Retries {
         // Not the cached one, which another replica may have deleted.
         let loaded = self.pipelines.load_fresh(pipeline_id).await;
-        let is_deleted =
-            loaded.is_ok_and(|pipeline| matches!(pipeline.aggregate.state, PipelineState::Deleted(_)));
+        let is_deleted = loaded.is_ok_and(|pipeline| matches!(*pipeline.state, PipelineState::Deleted(_)));
         if is_deleted { Retries::Forbidden } else { Retries::Allowed { jitter: random::draw() } }
     }
 }

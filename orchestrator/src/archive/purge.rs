@@ -18,7 +18,7 @@ use rivet_projections::{Released, Wait};
 use super::{ArchiveCommand, Archiver, ArchiverError, PROCESS, Step};
 use crate::commands::{CommandError, done_or_skipped, metadata};
 use crate::domain::archive::{ArchiveError, ArchiveState, BeginPurge, RecordPurge, RecordRemoval};
-use crate::domain::job::{Ended, Job, JobCommand, JobState, PurgeJob};
+use crate::domain::job::{Ended, JobCommand, JobState, PurgeJob};
 use crate::timeline;
 
 /// Jobs that are marked together, before they are deleted.
@@ -148,12 +148,12 @@ impl Archiver<'_> {
                 async move { (job, jobs.execute(job, purge, &metadata).await) }
             })
             .buffer_unordered(CONCURRENT);
-        let is_marked = |job: &Job| matches!(job.state, JobState::Ended(Ended { purged: true, .. }));
+        let is_marked = |job: &JobState| matches!(job, JobState::Ended(Ended { purged: true, .. }));
         let mut are_marked = true;
         while let Some((job_id, outcome)) = marked.next().await {
             let done = done_or_skipped(PROCESS, &StreamId::job(job_id), outcome)
                 .map_err(|error| ArchiverError::Purge(error.into()))?;
-            are_marked &= done.is_none_or(|done| is_marked(&done.aggregate));
+            are_marked &= done.is_none_or(|done| is_marked(&done.state));
         }
         Ok(are_marked)
     }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::output::{summary, write_json};
 use super::store::open_log;
 use crate::config::DatabaseOptions;
+use crate::domain::Decider;
 use crate::domain::archive::ArchiveState;
 use crate::domain::group::GroupState;
 use crate::domain::job::JobState;

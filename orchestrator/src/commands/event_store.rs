@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use cqrs_es::{Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore};
+use cqrs_es::{AggregateContext, AggregateError, EventEnvelope, EventStore};
 use rivet_events::cqrs::AggregateEvent;
 use rivet_events::id::CommandId;
 use rivet_events::log::AppendError;
@@ -11,29 +11,32 @@ use rivet_events::{Metadata, StreamId, Version};
 
 use super::CommandError;
 use super::executor::{Executor, Loaded};
-use crate::domain::Executable;
+use crate::domain::{AggregateOf, Decider};
 
 /// An aggregate that a command of the framework changes in place, and as it was before.
 #[derive(Debug)]
-pub(crate) struct Context<A> {
-    loaded: Loaded<A>,
-    after: Arc<A>,
+pub(crate) struct Context<S> {
+    loaded: Loaded<S>,
+    after: AggregateOf<S>,
 }
 
-impl<A: Aggregate + Clone> AggregateContext<A> for Context<A> {
-    fn aggregate(&mut self) -> &mut A {
-        Arc::make_mut(&mut self.after)
+impl<S: Decider> AggregateContext<AggregateOf<S>> for Context<S> {
+    fn aggregate(&mut self) -> &mut AggregateOf<S> {
+        &mut self.after
     }
 }
 
-impl<A: Executable> EventStore<A> for Executor<A> {
-    type AC = Context<A>;
+impl<S: Decider> EventStore<AggregateOf<S>> for Executor<S> {
+    type AC = Context<S>;
 
-    async fn load_events(&self, id: &str) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
-        let envelopes = self.log().read_stream(&StreamId::new(A::KIND, id), Version::default()).await;
+    async fn load_events(
+        &self,
+        id: &str,
+    ) -> Result<Vec<EventEnvelope<AggregateOf<S>>>, AggregateError<S::Error>> {
+        let envelopes = self.log().read_stream(&StreamId::new(S::KIND, id), Version::default()).await;
         let envelopes = envelopes.map_err(|error| AggregateError::DatabaseConnectionError(error.0))?;
         let events = envelopes.iter().map(|envelope| {
-            let payload = A::Event::from_event(&envelope.event)
+            let payload = S::Event::from_event(&envelope.event)
                 .ok_or_else(|| AggregateError::DeserializationError(envelope.stream.to_string().into()))?;
             Ok(EventEnvelope {
                 aggregate_id: envelope.stream.id.clone(),
@@ -46,18 +49,18 @@ impl<A: Executable> EventStore<A> for Executor<A> {
     }
 
     /// The aggregate as it is now: the framework does not decide again where a stale state has refused a command.
-    async fn load_aggregate(&self, id: &str) -> Result<Context<A>, AggregateError<A::Error>> {
+    async fn load_aggregate(&self, id: &str) -> Result<Context<S>, AggregateError<S::Error>> {
         let loaded = self.load_fresh(id).await.map_err(load_error)?;
-        Ok(Context { after: loaded.aggregate.clone(), loaded })
+        Ok(Context { after: AggregateOf { state: S::clone(&loaded.state) }, loaded })
     }
 
     /// Appends `events`, which the aggregate in `context` has already applied.
     async fn commit(
         &self,
-        events: Vec<A::Event>,
-        context: Context<A>,
+        events: Vec<S::Event>,
+        context: Context<S>,
         metadata: HashMap<String, String>,
-    ) -> Result<Vec<EventEnvelope<A>>, AggregateError<A::Error>> {
+    ) -> Result<Vec<EventEnvelope<AggregateOf<S>>>, AggregateError<S::Error>> {
         if events.is_empty() {
             return Ok(vec![]);
         }
@@ -65,7 +68,8 @@ impl<A: Executable> EventStore<A> for Executor<A> {
         metadata.command_id.get_or_insert_with(CommandId::generate);
         let Context { loaded, after } = context;
         let (id, first) = (loaded.id().to_owned(), sequence(loaded.version) + 1);
-        let appended = self.append(loaded, after, events.clone(), metadata.clone(), &[]).await;
+        let appended =
+            self.append(loaded, Arc::new(after.state), events.clone(), metadata.clone(), &[]).await;
         appended.map_err(|error| match error {
             AppendError::Conflict { .. } => AggregateError::AggregateConflict,
             AppendError::Overloaded => AggregateError::UnexpectedError(error.into()),

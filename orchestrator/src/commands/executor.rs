@@ -10,8 +10,6 @@ use std::error::Error;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use cqrs_es::Aggregate;
-use cqrs_es::event_sink::EventSink;
 use rivet_events::database::Database;
 use rivet_events::id::CommandId;
 use rivet_events::log::{Append, AppendError, EventLog, StreamWrite};
@@ -20,7 +18,7 @@ use rivet_events::{Metadata, Position, StreamId, Version};
 use super::cache::StateCache;
 use super::loader::Loader;
 use super::{CommandError, Journal};
-use crate::domain::{Executable, NamedCommand};
+use crate::domain::{Decider, NamedCommand};
 use crate::metrics::{CommandCounts, CommandMetrics, Outcome};
 use crate::run_to_completion::run_to_completion;
 pub(crate) use loading::Loaded;
@@ -31,50 +29,38 @@ pub(crate) use loading::Loaded;
 const MAX_TRIES: usize = 16;
 
 /// Executes the commands of one kind of aggregate.
-pub(crate) struct Executor<A: Aggregate> {
+#[derive(Clone)]
+pub(crate) struct Executor<S: Decider> {
     journal: Arc<Journal>,
-    loader: Arc<Loader<A>>,
-    cache: StateCache<Arc<A>>,
+    loader: Arc<Loader<S>>,
+    cache: StateCache<Arc<S>>,
     counts: Arc<CommandCounts>,
     /// Whether a load from the log reads on from the cached state.
     reads_on: bool,
-    /// Called with the aggregate before and after each append.
-    observer: Option<Arc<Observer<A>>>,
+    /// Called with the state before and after each append.
+    observer: Option<Arc<Observer<S>>>,
 }
 
-type Observer<A> = dyn Fn(&A, &A) + Send + Sync;
+type Observer<S> = dyn Fn(&S, &S) + Send + Sync;
 
 /// The outcome of a command that succeeded.
 #[derive(Debug, Clone)]
-pub(crate) struct Committed<A> {
-    /// The aggregate after it.
-    pub aggregate: Arc<A>,
-    /// Its version after it.
+pub(crate) struct Committed<S> {
+    /// The state of the aggregate after it.
+    pub state: Arc<S>,
+    /// The version of the aggregate after it.
     pub version: Version,
     /// The position of its last event; `None` if there was nothing to record.
     pub position: Option<Position>,
 }
 
-impl<A: Aggregate> Clone for Executor<A> {
-    fn clone(&self) -> Self {
-        Self {
-            journal: self.journal.clone(),
-            loader: self.loader.clone(),
-            cache: self.cache.clone(),
-            counts: self.counts.clone(),
-            reads_on: self.reads_on,
-            observer: self.observer.clone(),
-        }
-    }
-}
-
-impl<A: Executable> Executor<A> {
+impl<S: Decider> Executor<S> {
     pub(super) fn new(database: &Database, journal: Arc<Journal>, metrics: &CommandMetrics) -> Self {
         Self {
             loader: Arc::new(Loader::new(database, journal.log.clone())),
             journal,
-            cache: StateCache::default(),
-            counts: Arc::new(metrics.of(A::KIND.as_str(), A::Command::NAMES)),
+            cache: StateCache::new(|state| state.weight()),
+            counts: Arc::new(metrics.of(S::KIND.as_str(), S::Command::NAMES)),
             reads_on: false,
             observer: None,
         }
@@ -86,8 +72,8 @@ impl<A: Executable> Executor<A> {
         Self { reads_on: true, ..self }
     }
 
-    /// Adds an observer, which is called with the aggregate before and after each append.
-    pub(super) fn observed(self, observer: impl Fn(&A, &A) + Send + Sync + 'static) -> Self {
+    /// Adds an observer, which is called with the state before and after each append.
+    pub(super) fn observed(self, observer: impl Fn(&S, &S) + Send + Sync + 'static) -> Self {
         Self { observer: Some(Arc::new(observer)), ..self }
     }
 
@@ -96,9 +82,9 @@ impl<A: Executable> Executor<A> {
     pub(crate) async fn execute(
         &self,
         id: impl Display,
-        command: A::Command,
+        command: S::Command,
         metadata: &Metadata,
-    ) -> Result<Committed<A>, CommandError<A::Error>> {
+    ) -> Result<Committed<S>, CommandError<S::Error>> {
         self.execute_along(id, command, metadata, &[]).await
     }
 
@@ -106,10 +92,10 @@ impl<A: Executable> Executor<A> {
     pub(crate) async fn execute_by(
         &self,
         id: impl Display,
-        command: A::Command,
-        metadata: impl Fn(&A) -> Metadata + Send + Sync,
-    ) -> Result<Committed<A>, CommandError<A::Error>> {
-        self.execute_on(self.load(id).await, command, metadata, &[]).await
+        command: S::Command,
+        metadata: impl Fn(&S) -> Metadata + Send + Sync,
+    ) -> Result<Committed<S>, CommandError<S::Error>> {
+        self.execute_on(id, command, metadata, &[]).await
     }
 
     /// Like [`Self::execute`], with writes to other streams in the same append: either with events, or without, as
@@ -117,69 +103,53 @@ impl<A: Executable> Executor<A> {
     pub(crate) async fn execute_along(
         &self,
         id: impl Display,
-        command: A::Command,
+        command: S::Command,
         metadata: &Metadata,
         others: &[StreamWrite],
-    ) -> Result<Committed<A>, CommandError<A::Error>> {
-        self.execute_on(self.load(id).await, command, |_| metadata.clone(), others).await
-    }
-
-    /// Like [`Self::execute_along`], for an id that was just generated: its stream is empty, so nothing is loaded.
-    pub(crate) async fn execute_first(
-        &self,
-        id: impl Display,
-        command: A::Command,
-        metadata: &Metadata,
-        others: &[StreamWrite],
-    ) -> Result<Committed<A>, CommandError<A::Error>> {
-        let absent = Self::absent(StreamId::new(A::KIND, id));
-        self.execute_on(Ok(absent), command, |_| metadata.clone(), others).await
+    ) -> Result<Committed<S>, CommandError<S::Error>> {
+        self.execute_on(id, command, |_| metadata.clone(), others).await
     }
 
     /// Executes the command, and counts its outcome.
     async fn execute_on(
         &self,
-        loaded: Result<Loaded<A>, CommandError<A::Error>>,
-        command: A::Command,
-        metadata: impl Fn(&A) -> Metadata + Send + Sync,
+        id: impl Display,
+        command: S::Command,
+        metadata: impl Fn(&S) -> Metadata + Send + Sync,
         others: &[StreamWrite],
-    ) -> Result<Committed<A>, CommandError<A::Error>> {
+    ) -> Result<Committed<S>, CommandError<S::Error>> {
         let name = command.name();
-        let executed = match loaded {
-            Ok(loaded) => self.try_execute(loaded, command, metadata, others).await,
-            Err(error) => Err(error),
-        };
+        let executed = self.try_execute(id, command, metadata, others).await;
         self.counts.count(name, outcome(&executed));
         executed
     }
 
     async fn try_execute(
         &self,
-        mut loaded: Loaded<A>,
-        command: A::Command,
-        metadata: impl Fn(&A) -> Metadata + Send + Sync,
+        id: impl Display,
+        command: S::Command,
+        metadata: impl Fn(&S) -> Metadata + Send + Sync,
         others: &[StreamWrite],
-    ) -> Result<Committed<A>, CommandError<A::Error>> {
+    ) -> Result<Committed<S>, CommandError<S::Error>> {
         let command_id = Some(CommandId::generate());
-        let stream = loaded.stream.clone();
+        let stream = StreamId::new(S::KIND, id);
+        let mut loaded = self.load_stream(&stream).await?;
         for _ in 0..MAX_TRIES {
-            let mut aggregate = loaded.aggregate.clone();
-            let sink = EventSink::default();
-            let decided = Arc::make_mut(&mut aggregate).handle(command.clone(), &(), &sink).await;
-            let events = sink.collect().await;
+            let decided = loaded.state.decide(command.clone());
             // A cached state may be stale: before refusing, or answering that it is already so, decide again on the
             // state from the log.
-            if (decided.is_err() || events.is_empty()) && !loaded.fresh {
+            if !loaded.fresh && decided.as_ref().map_or(true, Vec::is_empty) {
                 loaded = self.reload_stream(&stream).await?;
                 continue;
             }
-            decided.map_err(CommandError::Refused)?;
+            let events = decided.map_err(CommandError::Refused)?;
             if events.is_empty() {
-                return Ok(Committed { aggregate, version: loaded.version, position: None });
+                return Ok(Committed { state: loaded.state, version: loaded.version, position: None });
             }
             let decided_on = loaded.version;
-            let metadata = Metadata { command_id, ..metadata(&loaded.aggregate) };
-            match self.append(loaded, aggregate, events, metadata, others).await {
+            let metadata = Metadata { command_id, ..metadata(&loaded.state) };
+            let after = Arc::new(loaded.state.after(&events));
+            match self.append(loaded, after, events, metadata, others).await {
                 Ok(committed) => return Ok(committed),
                 Err(AppendError::Conflict { stream: moved, .. }) if moved == stream => {
                     loaded = self.load_newer(&stream, decided_on).await?;
@@ -192,37 +162,20 @@ impl<A: Executable> Executor<A> {
         Err(CommandError::Contended(stream))
     }
 
-    /// The events of a command, as a write to go along with the command of another aggregate, and the aggregate after
-    /// them. This executor does not see that append: the caller says afterwards to [`Self::remember`] the aggregate, or
-    /// to [`Self::evict`] it.
-    pub(crate) async fn decide(
-        &self,
-        loaded: &Loaded<A>,
-        command: A::Command,
-    ) -> Result<(StreamWrite, Loaded<A>), CommandError<A::Error>> {
-        let sink = EventSink::default();
-        let mut after = loaded.clone();
-        let decided = Arc::make_mut(&mut after.aggregate).handle(command, &(), &sink).await;
-        decided.map_err(CommandError::Refused)?;
-        let events: Vec<_> = sink.collect().await.into_iter().map(Into::into).collect();
-        after.version = Version(loaded.version.0 + events.len() as u64);
-        Ok((StreamWrite { events, ..loaded.unmoved() }, after))
-    }
-
     pub(super) fn log(&self) -> &Arc<dyn EventLog> {
         &self.journal.log
     }
 
-    /// Appends `events`, and caches the `aggregate` after them. Once begun this runs to completion even if the client
+    /// Appends `events`, and caches the state `after` them. Once begun this runs to completion even if the client
     /// disconnects: where no other process appends, the cache is trusted, so it must not miss an append.
     pub(super) async fn append(
         &self,
-        loaded: Loaded<A>,
-        aggregate: Arc<A>,
-        events: Vec<A::Event>,
+        loaded: Loaded<S>,
+        after: Arc<S>,
+        events: Vec<S::Event>,
         metadata: Metadata,
         others: &[StreamWrite],
-    ) -> Result<Committed<A>, AppendError> {
+    ) -> Result<Committed<S>, AppendError> {
         let version = Version(loaded.version.0 + events.len() as u64);
         let own = StreamWrite {
             stream: loaded.stream.clone(),
@@ -240,18 +193,18 @@ impl<A: Executable> Executor<A> {
                 }
             });
             let position = appended?.position();
-            executor.cache.put(&loaded.stream.id, &aggregate, version);
+            executor.cache.put(&loaded.stream.id, &after, version);
             executor.journal.acknowledge(position);
             if let Some(observer) = &executor.observer {
-                observer(&loaded.aggregate, &aggregate);
+                observer(&loaded.state, &after);
             }
-            Ok(Committed { aggregate, version, position: Some(position) })
+            Ok(Committed { state: after, version, position: Some(position) })
         };
         run_to_completion(&self.journal.tasks, appended).await
     }
 }
 
-fn outcome<A, E: Error>(executed: &Result<Committed<A>, CommandError<E>>) -> Outcome {
+fn outcome<S, E: Error>(executed: &Result<Committed<S>, CommandError<E>>) -> Outcome {
     match executed {
         Ok(Committed { position: Some(_), .. }) => Outcome::Recorded,
         Ok(Committed { position: None, .. }) => Outcome::Unchanged,

@@ -4,21 +4,21 @@
 use std::sync::Arc;
 
 use cqrs_es::persist::PersistedEventStore;
-use cqrs_es::{Aggregate, AggregateError, EventStore};
+use cqrs_es::{AggregateError, EventStore};
 use postgres_es::PostgresEventRepository;
 use rivet_events::cqrs::{AggregateEvent, upcasters};
 use rivet_events::database::Database;
 use rivet_events::log::{EventLog, ReadError, StoreError, read_from_whole, read_newest};
 use rivet_events::{Envelope, Event, StreamId, StreamType, Version};
 
-use crate::domain::Executable;
 use crate::domain::job_log::REMEMBERED_BATCHES;
+use crate::domain::{AggregateOf, Decider};
 
 /// Reads the events of one kind of aggregate.
-pub(super) struct Loader<A: Aggregate> {
+pub(super) struct Loader<S: Decider> {
     log: Arc<dyn EventLog>,
     /// postgres-es, whose table layout our events table has; `None` over SQLite.
-    repository: Option<PersistedEventStore<PostgresEventRepository, A>>,
+    repository: Option<PersistedEventStore<PostgresEventRepository, AggregateOf<S>>>,
 }
 
 /// Why a stream could not be loaded.
@@ -27,7 +27,7 @@ pub(super) enum LoadError {
     Corrupt(StoreError),
 }
 
-impl<A: Executable> Loader<A> {
+impl<S: Decider> Loader<S> {
     pub(super) fn new(database: &Database, log: Arc<dyn EventLog>) -> Self {
         let repository = match database {
             Database::Postgres(postgres) => {
@@ -39,47 +39,51 @@ impl<A: Executable> Loader<A> {
         Self { log, repository }
     }
 
-    /// The aggregate after all of its events, and its version. A stream that does not exist gives the default state
+    /// The state after all events of the stream, and its version. A stream that does not exist gives the default state
     /// at version 0.
-    pub(super) async fn load(&self, stream: &StreamId) -> Result<(A, Version), LoadError> {
-        let (mut aggregate, mut version) = (A::default(), Version::default());
+    pub(super) async fn load(&self, stream: &StreamId) -> Result<(S, Version), LoadError> {
+        let (state, none) = (S::default(), Version::default());
         if let Some(events) = read_part(&*self.log, stream).await.transpose() {
-            return replay(aggregate, version, events);
+            return replay(state, none, events);
         }
         let Some(repository) = &self.repository else {
-            return self.read_on(stream, aggregate, version).await;
+            return self.read_on(stream, state, none).await;
         };
-        for envelope in repository.load_events(&stream.id).await.map_err(repository_error)? {
-            version = Version(envelope.sequence as u64);
-            aggregate.apply(envelope.payload);
+        let events = repository.load_events(&stream.id).await.map_err(repository_error)?;
+        let Some(last) = events.last() else { return Ok((state, none)) };
+        let version = Version(last.sequence as u64);
+        // Only what the log has read counts as seen, so that this process ends if the database loses it.
+        let seen = self.log.read_stream_end(stream, version, 1).await.map_err(unavailable)?;
+        if seen.first().is_none_or(|last| last.sequence != version) {
+            return self.read_on(stream, state, none).await;
         }
-        Ok((aggregate, version))
+        Ok((events.into_iter().map(|envelope| envelope.payload).fold(state, S::evolve), version))
     }
 
-    /// The aggregate, which is known as of `version`, after all events that follow, and its version.
+    /// The state, which is known as of `version`, after all events that follow, and its version.
     pub(super) async fn read_on(
         &self,
         stream: &StreamId,
-        aggregate: A,
+        state: S,
         version: Version,
-    ) -> Result<(A, Version), LoadError> {
-        replay(aggregate, version, self.log.read_stream(stream, version).await)
+    ) -> Result<(S, Version), LoadError> {
+        replay(state, version, self.log.read_stream(stream, version).await)
     }
 }
 
-/// The aggregate, which is known as of `version`, after these events, and its version.
-fn replay<A: Aggregate<Event: AggregateEvent>>(
-    mut aggregate: A,
+/// The state, which is known as of `version`, after these events, and its version.
+fn replay<S: Decider>(
+    mut state: S,
     mut version: Version,
     events: Result<Vec<Arc<Envelope>>, ReadError>,
-) -> Result<(A, Version), LoadError> {
-    for envelope in events.map_err(|error| LoadError::Unavailable(error.0))? {
-        let event = A::Event::from_event(&envelope.event)
+) -> Result<(S, Version), LoadError> {
+    for envelope in events.map_err(unavailable)? {
+        let event = S::Event::from_event(&envelope.event)
             .ok_or_else(|| LoadError::Corrupt(unreadable(&envelope.event).into()))?;
         version = envelope.sequence;
-        aggregate.apply(event.clone());
+        state = state.evolve(event.clone());
     }
-    Ok((aggregate, version))
+    Ok((state, version))
 }
 
 /// The events that the state depends on, where these are only a part of the stream, which only the log can read; `None`
@@ -109,6 +113,10 @@ async fn read_remembered(log: &dyn EventLog, stream: &StreamId) -> Result<Vec<Ar
     }
     // There are none, or the ones before them are in the archive.
     log.read_stream(stream, Version::default()).await
+}
+
+fn unavailable(error: ReadError) -> LoadError {
+    LoadError::Unavailable(error.0)
 }
 
 fn unreadable(event: &Event) -> String {

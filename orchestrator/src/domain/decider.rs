@@ -9,7 +9,7 @@ use rivet_events::cqrs::AggregateEvent;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{NamedCommand, Weigh};
+use super::NamedCommand;
 
 /// The state of one kind of aggregate, and its rules: what a command records, and how an event changes the state.
 pub trait Decider: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -29,14 +29,23 @@ pub trait Decider: Clone + Default + Serialize + DeserializeOwned + Send + Sync 
     #[must_use]
     fn evolve(self, event: Self::Event) -> Self;
 
-    /// Size in bytes of the data whose size clients choose. Other fields do not count.
-    fn weight(&self) -> usize;
+    /// The state after these events.
+    #[must_use]
+    fn after(&self, events: &[Self::Event]) -> Self {
+        events.iter().cloned().fold(self.clone(), Self::evolve)
+    }
+
+    /// Size in bytes of the data whose size clients choose, for a cache with a capacity in bytes. Other fields do not
+    /// count.
+    fn weight(&self) -> usize {
+        0
+    }
 }
 
-/// The aggregate of cqrs-es behind a stream.
+/// The aggregate of cqrs-es, for its stores and its test framework.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct AggregateOf<S> {
+pub(crate) struct AggregateOf<S> {
     /// Its state, folded from its events.
     pub state: S,
 }
@@ -58,22 +67,4 @@ impl<S: Decider> Aggregate for AggregateOf<S> {
     fn apply(&mut self, event: S::Event) {
         self.state = std::mem::take(&mut self.state).evolve(event);
     }
-}
-
-impl<S: Decider> Weigh for AggregateOf<S> {
-    fn weight(&self) -> usize {
-        self.state.weight()
-    }
-}
-
-/// An aggregate whose commands can be executed.
-pub trait Executable:
-    Aggregate<Event: AggregateEvent, Services = (), Command: Clone + NamedCommand> + Clone + Weigh + 'static
-{
-    /// The kind of its streams.
-    const KIND: StreamType;
-}
-
-impl<S: Decider> Executable for AggregateOf<S> {
-    const KIND: StreamType = S::KIND;
 }

@@ -1,9 +1,11 @@
 //! The domain rules: pure aggregates that turn a command into events or a refusal.
 //!
-//! Each aggregate has the same files: `command.rs` (the commands that it takes), `state.rs` (its state, and `evolve`,
-//! which applies one event, cannot fail and holds no rules), `decide.rs` (the rules, and the errors of refusals),
-//! `tests.rs` (given, when, then), and in `mod.rs` its [`Decider`], which makes it an aggregate of cqrs-es. Nothing here
-//! does I/O: time, ids and randomness arrive in the command.
+//! Each aggregate has the same files: `command.rs` (the commands that it takes), `state.rs` (its state; `evolve`, which
+//! applies one event, cannot fail and holds no rules; and its weight, where it has one), `decide.rs` (the rules, and the
+//! errors of refusals), `tests.rs` (given, when, then), and in `mod.rs` its [`Decider`], which makes it an aggregate of
+//! cqrs-es. Nothing here does I/O: time, ids and randomness arrive in the command.
+//!
+//! Only the job is public: `rivet-tests` searches its lease protocol.
 
 /// A command with a name, for metrics.
 pub trait NamedCommand {
@@ -29,18 +31,18 @@ macro_rules! command_names {
     };
 }
 
-pub mod archive;
+pub(crate) mod archive;
 mod decider;
-pub mod group;
+pub(crate) mod group;
 pub mod job;
-pub mod job_log;
-pub mod pipeline;
-pub mod projection;
-pub mod runner;
+pub(crate) mod job_log;
+pub(crate) mod pipeline;
+pub(crate) mod projection;
+pub(crate) mod runner;
 #[cfg(test)]
 mod spec;
-pub mod webhook;
+pub(crate) mod webhook;
 mod weight;
 
-pub use decider::{AggregateOf, Decider, Executable};
-pub use weight::Weigh;
+pub(crate) use decider::AggregateOf;
+pub use decider::Decider;

@@ -1,33 +1,28 @@
 //! A small test framework for aggregates: given these events, when this command comes, then these events follow or
 //! this refusal.
 
-use std::fmt;
-
-use cqrs_es::Aggregate;
 use cqrs_es::test::{AggregateResultValidator, AggregateTestExecutor, TestFramework};
-use futures_util::FutureExt;
+
+use super::{AggregateOf, Decider};
 
 /// An aggregate after these events.
-pub(super) fn given<A: Aggregate<Services = ()>>(events: impl Into<Vec<A::Event>>) -> Given<A> {
+pub(super) fn given<S: Decider>(events: impl Into<Vec<S::Event>>) -> Given<S> {
     Given(TestFramework::with(()).given(events.into()))
 }
 
-pub(super) struct Given<A: Aggregate>(AggregateTestExecutor<A>);
+pub(super) struct Given<S: Decider>(AggregateTestExecutor<AggregateOf<S>>);
 
-impl<A: Aggregate> Given<A> {
-    pub(super) fn when(self, command: impl Into<A::Command>) -> Outcome<A> {
+impl<S: Decider> Given<S> {
+    pub(super) fn when(self, command: impl Into<S::Command>) -> Outcome<S> {
         Outcome(self.0.when(command.into()))
     }
 }
 
-pub(super) struct Outcome<A: Aggregate>(AggregateResultValidator<A>);
+pub(super) struct Outcome<S: Decider>(AggregateResultValidator<AggregateOf<S>>);
 
-impl<A: Aggregate> Outcome<A>
-where
-    A::Error: PartialEq,
-{
+impl<S: Decider<Error: PartialEq>> Outcome<S> {
     #[track_caller]
-    pub(super) fn then(self, events: impl Into<Vec<A::Event>>) {
+    pub(super) fn then(self, events: impl Into<Vec<S::Event>>) {
         self.0.then_expect_events(events.into());
     }
 
@@ -38,20 +33,14 @@ where
     }
 
     #[track_caller]
-    pub(super) fn then_refused(self, error: A::Error) {
+    pub(super) fn then_refused(self, error: S::Error) {
         self.0.then_expect_error(error);
     }
 }
 
-/// Lets an aggregate handle a command. Returns the events that it recorded, and has applied, or its refusal.
-pub(super) fn handle<A: Aggregate<Services = ()>>(
-    aggregate: &mut A,
-    command: A::Command,
-) -> Result<Vec<A::Event>, A::Error>
-where
-    A::Error: fmt::Debug,
-{
-    let sink = cqrs_es::event_sink::EventSink::default();
-    aggregate.handle(command, &(), &sink).now_or_never().expect("invariant: the rules never wait")?;
-    Ok(sink.collect().now_or_never().expect("invariant: the sink never waits"))
+/// Lets a state decide on a command, and go on to what it recorded. Returns these events, or the refusal.
+pub(super) fn handle<S: Decider>(state: &mut S, command: S::Command) -> Result<Vec<S::Event>, S::Error> {
+    let events = state.decide(command)?;
+    *state = state.after(&events);
+    Ok(events)
 }

@@ -10,7 +10,7 @@ use rivet_events::id::RunnerId;
 use crate::clock::Clock;
 use crate::commands::{CommandError, Committed, Executor};
 use crate::domain::job::JobState;
-use crate::domain::runner::{RecordHeartbeat, Runner, RunnerCommand, RunnerError, RunnerState};
+use crate::domain::runner::{RecordHeartbeat, RunnerCommand, RunnerError, RunnerState};
 use crate::liveness::Liveness;
 use crate::telemetry::chain;
 
@@ -25,7 +25,7 @@ pub(super) enum Contact {
 
 /// Notes the contacts of runners.
 pub(crate) struct RunnerContacts {
-    pub(crate) runners: Executor<Runner>,
+    pub(crate) runners: Executor<RunnerState>,
     pub(crate) liveness: Arc<Liveness>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) heartbeat_resolution: Duration,
@@ -39,7 +39,7 @@ impl RunnerContacts {
         contact: Contact,
         runner_id: &RunnerId,
         metadata: &Metadata,
-    ) -> Result<Option<Committed<Runner>>, CommandError<RunnerError>> {
+    ) -> Result<Option<Committed<RunnerState>>, CommandError<RunnerError>> {
         let resolution = match contact {
             Contact::Work => self.heartbeat_resolution,
             // However old the last one in the log is.
@@ -52,7 +52,7 @@ impl RunnerContacts {
         let heartbeat = RecordHeartbeat { runner_id: runner_id.clone(), resolution, now };
         let committed =
             self.runners.execute(runner_id, RunnerCommand::Heartbeat(heartbeat), metadata).await?;
-        if let RunnerState::Registered(runner) = &committed.aggregate.state {
+        if let RunnerState::Registered(runner) = &*committed.state {
             self.liveness.recorded(runner_id, runner.heard_at, committed.version);
         }
         Ok(Some(committed))

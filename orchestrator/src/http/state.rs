@@ -21,7 +21,7 @@ use crate::commands::{CommandError, Commands, Committed, Loaded};
 use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
-use crate::domain::job::{Job, JobState, Retries};
+use crate::domain::job::{JobState, Retries};
 use crate::domain::pipeline::PipelineError;
 use crate::feed::Feed;
 use crate::liveness::Liveness;
@@ -70,7 +70,7 @@ pub(crate) struct Parts {
 
 impl AppState {
     /// The position to answer a command with: that of its last event, or the head of the log if it recorded nothing.
-    pub(super) async fn position_of<A>(&self, committed: &Committed<A>) -> Result<Position, ApiError> {
+    pub(super) async fn position_of<S>(&self, committed: &Committed<S>) -> Result<Position, ApiError> {
         match committed.position {
             Some(position) => Ok(position),
             None => Ok(self.commands.head().await?),
@@ -93,10 +93,10 @@ impl AppState {
     /// Notes, in memory, a contact of the holder of a job, after a write in its name was not accepted: a server that
     /// cannot record what a runner says has heard it all the same. A sender whose lease is not that of the job is not
     /// its holder, nor is one whose job has moved on meanwhile, as far as the log can be read.
-    pub(super) async fn hear_holder(&self, job: &Loaded<Job>, lease: Option<LeaseId>) {
+    pub(super) async fn hear_holder(&self, job: &Loaded<JobState>, lease: Option<LeaseId>) {
         let now = self.clock.now();
-        if let JobState::Running(running) = &job.aggregate.state
-            && job.aggregate.log_attempt(lease, now, self.config.archive.retention.log_grace).is_ok()
+        if let JobState::Running(running) = &*job.state
+            && job.state.log_attempt(lease, now, self.config.archive.retention.log_grace).is_ok()
             && self.commands.jobs.is_current(job).await.unwrap_or(true)
         {
             self.liveness.touch(&running.holder.runner_id, now, Duration::MAX);
@@ -105,8 +105,8 @@ impl AppState {
 
     /// The capabilities of a runner; unrestricted where it never told any.
     pub(super) async fn capabilities(&self, runner_id: &RunnerId) -> Result<Capabilities, ApiError> {
-        let runner = self.commands.runners.load(runner_id).await?.aggregate;
-        Ok(runner.state.capabilities())
+        let runner = self.commands.runners.load(runner_id).await?.state;
+        Ok(runner.capabilities())
     }
 
     /// The version of the pipeline that a job was launched with; also of a deleted pipeline. One that is not the newest,
@@ -116,8 +116,8 @@ impl AppState {
         launch: &JobLaunched,
     ) -> Result<Arc<PipelineDefinition>, CommandError<PipelineError>> {
         let (id, version) = (launch.pipeline_id, launch.pipeline_version);
-        let pipeline = self.commands.pipelines.load(id).await?.aggregate;
-        if let Some(newest) = pipeline.state.newest().filter(|newest| newest.version == version) {
+        let pipeline = self.commands.pipelines.load(id).await?.state;
+        if let Some(newest) = pipeline.newest().filter(|newest| newest.version == version) {
             return Ok(newest.definition.clone());
         }
         let recorded = self.commands.recorded_version(id, version).await;

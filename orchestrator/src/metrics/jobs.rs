@@ -5,7 +5,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec};
 use rivet_events::job::JobStatus;
 
 use super::registry::Registry;
-use crate::domain::job::{Job, JobState};
+use crate::domain::job::JobState;
 
 /// Buckets for waiting times, in seconds.
 const WAITS: [f64; 13] =
@@ -54,8 +54,8 @@ impl JobMetrics {
     }
 
     /// Counts what one append has changed.
-    pub(crate) fn count(&self, before: &Job, after: &Job) {
-        match (&before.state, &after.state) {
+    pub(crate) fn count(&self, before: &JobState, after: &JobState) {
+        match (before, after) {
             (JobState::Queued(queued), JobState::Running(running)) => {
                 self.wait.observe(seconds(running.holder.claimed_at - queued.queued_at.max(queued.due_at)));
             }
@@ -87,6 +87,7 @@ mod tests {
     use rivet_events::job::{JobClaimed, JobCompleted, JobEvent};
 
     use super::*;
+    use crate::domain::Decider;
     use crate::domain::job::fixture::plain_launch;
 
     fn at(seconds: i64) -> DateTime<Utc> {
@@ -122,9 +123,9 @@ mod tests {
             }),
         ];
         let metrics = JobMetrics::new(&Registry::default());
-        let mut before = Job::default();
+        let mut before = JobState::default();
         for event in events {
-            let after = Job { state: before.state.clone().evolve(event) };
+            let after = before.clone().evolve(event);
             metrics.count(&before, &after);
             before = after;
         }

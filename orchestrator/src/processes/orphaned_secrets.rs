@@ -23,7 +23,7 @@ pub(super) async fn reconcile(processes: &Processes, now: DateTime<Utc>) -> Resu
         }
         let loaded = commands.webhooks.load_fresh(webhook_id).await;
         let webhook = done_or_skipped("orphaned_secrets", &StreamId::webhook(webhook_id), loaded)?;
-        if webhook.is_some_and(|webhook| webhook.aggregate.state == WebhookState::Absent) {
+        if webhook.is_some_and(|webhook| *webhook.state == WebhookState::Absent) {
             tracing::info!(webhook.id = %webhook_id, "a secret without a webhook is deleted");
             deliveries.delete(webhook_id).await.map_err(SweepError::Deliveries)?;
         }

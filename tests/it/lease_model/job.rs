@@ -5,15 +5,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cqrs_es::Aggregate;
-use cqrs_es::event_sink::EventSink;
-use futures_util::FutureExt;
 use rivet_events::id::LeaseId;
 use rivet_events::job::{JobEvent, JobLaunched, JobResult, JobStatus};
 use rivet_events::runner::Capabilities;
+use rivet_orchestrator::domain::Decider;
 use rivet_orchestrator::domain::job::{
-    ClaimJob, ExpireLease, History, Job, JobCommand, JobError, JobState, LaunchJob, LeasePolicy, Report,
-    Retries,
+    ClaimJob, ExpireLease, History, JobCommand, JobError, JobState, LaunchJob, LeasePolicy, Report, Retries,
 };
 use uuid::Uuid;
 
@@ -36,7 +33,7 @@ pub(super) struct DigestedJob(Arc<Digested>);
 
 #[derive(Debug)]
 struct Digested {
-    job: Job,
+    state: JobState,
     /// Made when it is asked for, since most of the time of a search goes into it.
     digest: OnceLock<Uuid>,
 }
@@ -70,23 +67,23 @@ impl DigestedJob {
             request_digest: None,
             requested_at: at(0),
         };
-        let mut job = Self::of(Job::default());
+        let mut job = Self::of(JobState::default());
         job.handle(JobCommand::Launch(LaunchJob { launch: Box::new(launch) }))
             .expect("a new job is launched");
         job
     }
 
     pub(super) fn state(&self) -> &JobState {
-        &self.0.job.state
+        &self.0.state
     }
 
-    fn of(job: Job) -> Self {
-        Self(Arc::new(Digested { job, digest: OnceLock::new() }))
+    fn of(state: JobState) -> Self {
+        Self(Arc::new(Digested { state, digest: OnceLock::new() }))
     }
 
     fn digest(&self) -> &Uuid {
         self.0.digest.get_or_init(|| {
-            let snapshot = serde_json::to_vec(&self.0.job).expect("a job has a snapshot");
+            let snapshot = serde_json::to_vec(self.state()).expect("a job has a snapshot");
             Uuid::new_v5(&Uuid::NAMESPACE_OID, &snapshot)
         })
     }
@@ -108,11 +105,9 @@ impl DigestedJob {
     }
 
     pub(super) fn handle(&mut self, command: JobCommand) -> Result<Vec<JobEvent>, JobError> {
-        let (mut job, sink) = (self.0.job.clone(), EventSink::default());
-        job.handle(command, &(), &sink).now_or_never().expect("the rules never wait")?;
-        let recorded = sink.collect().now_or_never().expect("the sink never waits");
+        let recorded = self.state().decide(command)?;
         if !recorded.is_empty() {
-            *self = Self::of(job);
+            *self = Self::of(self.state().after(&recorded));
         }
         Ok(recorded)
     }

@@ -2,19 +2,18 @@
 
 use super::*;
 
-impl Weigh for &str {
-    fn weight(&self) -> usize {
-        self.len()
-    }
+/// A cache of texts, which weigh their length.
+fn empty() -> StateCache<&'static str> {
+    StateCache::new(|text| text.len())
 }
 
 fn cached(states: &StateCache<&'static str>, id: &str) -> Option<(&'static str, u64)> {
-    states.get(id).map(|state| (state.aggregate, state.version.0))
+    states.get(id).map(|cached| (cached.state, cached.version.0))
 }
 
 #[test]
 fn only_a_newer_state_takes_the_place_of_one() {
-    let states = StateCache::default();
+    let states = empty();
     states.put("a", &"second", Version(2));
     states.put("a", &"first", Version(1));
     assert_eq!(cached(&states, "a"), Some(("second", 2)));
@@ -24,7 +23,7 @@ fn only_a_newer_state_takes_the_place_of_one() {
 
 #[test]
 fn what_was_loaded_before_a_removal_does_not_come_after_it() {
-    let states = StateCache::default();
+    let states = empty();
     let before = states.changes();
     states.put("a", &"second", Version(2));
     states.remove("a");
@@ -36,7 +35,7 @@ fn what_was_loaded_before_a_removal_does_not_come_after_it() {
 
 #[test]
 fn what_was_loaded_before_a_newer_state_was_put_and_evicted_does_not_come_after_it() {
-    let states = StateCache::default();
+    let states = empty();
     let before = states.changes();
     states.put("a", &"second", Version(2));
     let between = states.changes();
@@ -51,7 +50,7 @@ fn what_was_loaded_before_a_newer_state_was_put_and_evicted_does_not_come_after_
 
 #[test]
 fn a_state_heavier_than_the_cache_takes_the_place_of_no_other() {
-    let states = StateCache::default();
+    let states = empty();
     let before = states.changes();
     states.put("a", &"first", Version(1));
     states.put("b", &"first", Version(1));
@@ -63,7 +62,7 @@ fn a_state_heavier_than_the_cache_takes_the_place_of_no_other() {
 
 #[test]
 fn what_was_loaded_before_the_log_went_on_is_not_cached_after_that() {
-    let states = StateCache::default();
+    let states = empty();
     let before = states.changes();
     states.advance("a", Version(2), |_| panic!("it is not cached"));
     states.put_loaded("a", &"first", Version(1), before);
@@ -74,7 +73,7 @@ fn what_was_loaded_before_the_log_went_on_is_not_cached_after_that() {
 
 #[test]
 fn nothing_is_left_in_a_cache_that_was_cleared_nor_comes_back() {
-    let states = StateCache::default();
+    let states = empty();
     let before = states.changes();
     states.put("a", &"second", Version(2));
     states.clear();
@@ -84,7 +83,7 @@ fn nothing_is_left_in_a_cache_that_was_cleared_nor_comes_back() {
 
 #[test]
 fn a_state_goes_on_to_the_next_version_and_not_over_a_gap() {
-    let states = StateCache::default();
+    let states = empty();
     states.put("a", &"second", Version(2));
     states.advance("a", Version(2), |_| panic!("it is there already"));
     states.advance("a", Version(3), |&cached| (cached == "second").then_some("third"));
@@ -105,7 +104,7 @@ fn a_state_goes_on_to_the_next_version_and_not_over_a_gap() {
 
 #[test]
 fn the_least_recently_used_leaves() {
-    let states = StateCache::default();
+    let states = empty();
     for id in 0..=CAPACITY.get() {
         states.put(&id.to_string(), &"", Version(1));
         states.get("0");
@@ -115,7 +114,7 @@ fn the_least_recently_used_leaves() {
 
 #[test]
 fn the_least_recently_used_leaves_also_where_there_are_few_large_ones() {
-    let states = StateCache::default();
+    let states = empty();
     let large = "x".repeat(CAPACITY_BYTES / 3).leak() as &str;
     for (n, id) in ["a", "b", "c", "a", "d"].into_iter().enumerate() {
         states.put(id, &large, Version(n as u64 + 1));

@@ -4,7 +4,7 @@ use std::mem::discriminant;
 use std::sync::{Arc, Mutex};
 
 use chrono::DateTime;
-use cqrs_es::CqrsFramework;
+use cqrs_es::{Aggregate, CqrsFramework};
 use rivet_events::database::Database;
 use rivet_events::id::{JobId, PipelineId};
 use rivet_events::log::{LogSettings, in_memory};
@@ -16,7 +16,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::commands::Commands;
 use crate::domain::job::fixture::plain_launch;
-use crate::domain::job::{Job, JobCommand, JobError, JobState, LaunchJob, PurgeJob, StartJob};
+use crate::domain::job::{JobCommand, JobError, JobState, LaunchJob, PurgeJob, StartJob};
 use crate::metrics::Metrics;
 
 /// Commands over a log in memory. The database, which is beside it, is not used.
@@ -41,7 +41,7 @@ async fn a_command_of_the_framework_is_recorded_in_the_log_and_observed() {
     let (commands, _directory) = commands().await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let seeing = Arc::clone(&seen);
-    let jobs = commands.jobs.clone().observed(move |before: &Job, after: &Job| {
+    let jobs = commands.jobs.clone().observed(move |before: &JobState, after: &JobState| {
         seeing.lock().unwrap().push((before.clone(), after.clone()));
     });
     let framework = CqrsFramework::new(jobs.clone(), vec![], ());
@@ -56,13 +56,14 @@ async fn a_command_of_the_framework_is_recorded_in_the_log_and_observed() {
         ("job.launched", &metadata.actor)
     );
     assert!(recorded[0].metadata.command_id.is_some());
-    let events: Vec<EventEnvelope<Job>> = jobs.load_events(&job_id.to_string()).await.unwrap();
+    let events: Vec<EventEnvelope<AggregateOf<JobState>>> =
+        jobs.load_events(&job_id.to_string()).await.unwrap();
     assert_eq!((events[0].sequence, &events[0].metadata), (1, &recorded[0].metadata.to_map()));
     let seen = seen.lock().unwrap().clone();
     let [(before, after)] = &seen[..] else { panic!("one append is observed") };
-    assert_eq!(before.state, JobState::Absent);
-    assert_ne!(discriminant(&before.state), discriminant(&after.state));
-    assert_eq!(*jobs.load(job_id).await.unwrap().aggregate, *after);
+    assert_eq!(*before, JobState::Absent);
+    assert_ne!(discriminant(before), discriminant(after));
+    assert_eq!(*jobs.load(job_id).await.unwrap().state, *after);
 }
 
 #[tokio::test]

@@ -9,15 +9,15 @@ use rivet_events::{Envelope, StreamId, Version};
 
 use super::Executor;
 use crate::commands::CommandError;
-use crate::commands::cache::State;
+use crate::commands::cache::Cached;
 use crate::commands::loader::LoadError;
-use crate::domain::Executable;
+use crate::domain::Decider;
 
 /// An aggregate as it was when it was loaded.
 #[derive(Debug, Clone)]
-pub(crate) struct Loaded<A> {
-    /// The aggregate.
-    pub aggregate: Arc<A>,
+pub(crate) struct Loaded<S> {
+    /// Its state.
+    pub state: Arc<S>,
     /// Its version.
     pub version: Version,
     pub(super) stream: StreamId,
@@ -25,7 +25,7 @@ pub(crate) struct Loaded<A> {
     pub(super) fresh: bool,
 }
 
-impl<A> Loaded<A> {
+impl<S> Loaded<S> {
     /// The aggregate's id.
     #[must_use]
     pub(crate) fn id(&self) -> &str {
@@ -40,35 +40,48 @@ impl<A> Loaded<A> {
     }
 }
 
-impl<A: Executable> Executor<A> {
+impl<S: Decider> Loaded<S> {
+    /// The events of a command, as a write to go along with the command of another aggregate, and this aggregate after
+    /// them. Its executor does not see that append: the caller says afterwards to [`Executor::remember`] the aggregate,
+    /// or to [`Executor::evict`] it.
+    pub(crate) fn decide(&self, command: S::Command) -> Result<(StreamWrite, Self), S::Error> {
+        let events = self.state.decide(command)?;
+        let version = Version(self.version.0 + events.len() as u64);
+        let after = Self { state: Arc::new(self.state.after(&events)), version, ..self.clone() };
+        let events = events.into_iter().map(Into::into).collect();
+        Ok((StreamWrite { events, ..self.unmoved() }, after))
+    }
+}
+
+impl<S: Decider> Executor<S> {
     /// The aggregate from the cache, or else from the log. It may be stale where other processes append.
-    pub(crate) async fn load(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
-        self.load_stream(&StreamId::new(A::KIND, id)).await
+    pub(crate) async fn load(&self, id: impl Display) -> Result<Loaded<S>, CommandError<S::Error>> {
+        self.load_stream(&StreamId::new(S::KIND, id)).await
     }
 
     /// The aggregate as it is now, including appends of other processes. Where only this process appends, the cache
     /// is good enough for that.
-    pub(crate) async fn load_fresh(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
-        let stream = StreamId::new(A::KIND, id);
+    pub(crate) async fn load_fresh(&self, id: impl Display) -> Result<Loaded<S>, CommandError<S::Error>> {
+        let stream = StreamId::new(S::KIND, id);
         let loaded = self.load_stream(&stream).await?;
         if loaded.fresh { Ok(loaded) } else { self.reload_stream(&stream).await }
     }
 
     /// The aggregate from the log, whatever is cached. For a caller who has seen an event in the log which a
     /// concurrent command of this process has appended, but perhaps not put into the cache yet.
-    pub(crate) async fn reload(&self, id: impl Display) -> Result<Loaded<A>, CommandError<A::Error>> {
-        self.reload_stream(&StreamId::new(A::KIND, id)).await
+    pub(crate) async fn reload(&self, id: impl Display) -> Result<Loaded<S>, CommandError<S::Error>> {
+        self.reload_stream(&StreamId::new(S::KIND, id)).await
     }
 
     /// Whether the aggregate is still at the version at which it was loaded. For a caller that appends nothing on what it
     /// has loaded, so that no conflict tells.
-    pub(crate) async fn is_current(&self, loaded: &Loaded<A>) -> Result<bool, CommandError<A::Error>> {
+    pub(crate) async fn is_current(&self, loaded: &Loaded<S>) -> Result<bool, CommandError<S::Error>> {
         Ok(loaded.fresh || self.reload_stream(&loaded.stream).await?.version == loaded.version)
     }
 
-    async fn load_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
+    pub(super) async fn load_stream(&self, stream: &StreamId) -> Result<Loaded<S>, CommandError<S::Error>> {
         match self.cache.get(&stream.id) {
-            Some(state) => Ok(self.cached(stream, &state)),
+            Some(cached) => Ok(self.cached(stream, &cached)),
             None => self.reload_stream(stream).await,
         }
     }
@@ -79,57 +92,52 @@ impl<A: Executable> Executor<A> {
         &self,
         stream: &StreamId,
         than: Version,
-    ) -> Result<Loaded<A>, CommandError<A::Error>> {
-        if let Some(state) = self.cache.get(&stream.id).filter(|state| state.version > than) {
-            return Ok(self.cached(stream, &state));
+    ) -> Result<Loaded<S>, CommandError<S::Error>> {
+        if let Some(cached) = self.cache.get(&stream.id).filter(|cached| cached.version > than) {
+            return Ok(self.cached(stream, &cached));
         }
         self.reload_stream(stream).await
     }
 
-    pub(super) async fn reload_stream(&self, stream: &StreamId) -> Result<Loaded<A>, CommandError<A::Error>> {
+    pub(super) async fn reload_stream(&self, stream: &StreamId) -> Result<Loaded<S>, CommandError<S::Error>> {
         let changes = self.cache.changes();
         let cached = if self.reads_on { self.cache.get(&stream.id) } else { None };
         let loaded = match cached {
-            Some(state) => self.loader.read_on(stream, A::clone(&state.aggregate), state.version).await,
+            Some(cached) => self.loader.read_on(stream, S::clone(&cached.state), cached.version).await,
             None => self.loader.load(stream).await,
         };
-        let (aggregate, version) = loaded.map_err(|error| match error {
+        let (state, version) = loaded.map_err(|error| match error {
             LoadError::Unavailable(error) => CommandError::Unavailable(error),
             LoadError::Corrupt(error) => CommandError::Corrupt(stream.clone(), error),
         })?;
-        let aggregate = Arc::new(aggregate);
+        let state = Arc::new(state);
         if version > Version::default() {
-            self.cache.put_loaded(&stream.id, &aggregate, version, changes);
+            self.cache.put_loaded(&stream.id, &state, version, changes);
         } else if self.cache.get(&stream.id).is_some() {
             // Purged meanwhile, by another process.
             self.cache.remove(&stream.id);
         }
-        Ok(Loaded { aggregate, version, stream: stream.clone(), fresh: true })
+        Ok(Loaded { state, version, stream: stream.clone(), fresh: true })
     }
 
-    fn cached(&self, stream: &StreamId, state: &State<Arc<A>>) -> Loaded<A> {
-        let (aggregate, version) = (state.aggregate.clone(), state.version);
-        Loaded { aggregate, version, stream: stream.clone(), fresh: !self.journal.shared }
+    fn cached(&self, stream: &StreamId, cached: &Cached<Arc<S>>) -> Loaded<S> {
+        let (state, version) = (cached.state.clone(), cached.version);
+        Loaded { state, version, stream: stream.clone(), fresh: !self.journal.shared }
     }
 
     /// Caches the aggregate.
-    pub(crate) fn remember(&self, loaded: &Loaded<A>) {
-        self.cache.put(&loaded.stream.id, &loaded.aggregate, loaded.version);
+    pub(crate) fn remember(&self, loaded: &Loaded<S>) {
+        self.cache.put(&loaded.stream.id, &loaded.state, loaded.version);
     }
 
     /// Caches the empty state under an id that was just generated, so that the first command to it loads nothing.
     pub(crate) fn expect_first(&self, id: impl Display) {
-        let Loaded { aggregate, version, stream, .. } = Self::absent(StreamId::new(A::KIND, id));
-        self.cache.put(&stream.id, &aggregate, version);
-    }
-
-    pub(super) fn absent(stream: StreamId) -> Loaded<A> {
-        Loaded { aggregate: Arc::default(), version: Version::default(), stream, fresh: true }
+        self.cache.put(&StreamId::new(S::KIND, id).id, &Arc::default(), Version::default());
     }
 
     /// Drops the aggregate from the cache: the next use loads it from the log.
     pub(crate) fn evict(&self, id: impl Display) {
-        self.cache.remove(&StreamId::new(A::KIND, id).id);
+        self.cache.remove(&StreamId::new(S::KIND, id).id);
     }
 
     /// Drops all aggregates from the cache.
@@ -141,9 +149,8 @@ impl<A: Executable> Executor<A> {
     /// event, it is dropped instead.
     pub(crate) fn follow(&self, Envelope { stream, sequence, event, .. }: &Envelope) {
         self.cache.advance(&stream.id, *sequence, |cached| {
-            let mut aggregate = cached.clone();
-            Arc::make_mut(&mut aggregate).apply(A::Event::from_event(event)?.clone());
-            Some(aggregate)
+            let event = S::Event::from_event(event)?;
+            Some(Arc::new(S::clone(cached).evolve(event.clone())))
         });
     }
 }

@@ -11,9 +11,8 @@ use rivet_events::pipeline::{PipelineEvent, PipelineRevised};
 use rivet_events::runner::Capabilities;
 
 use super::*;
-use crate::domain::Decider;
-use crate::domain::pipeline::{Pipeline, PipelineState};
-use crate::domain::runner::{RecordHeartbeat, RegisterRunner, Runner, RunnerCommand, RunnerState};
+use crate::domain::pipeline::PipelineState;
+use crate::domain::runner::{RecordHeartbeat, RegisterRunner, RunnerCommand, RunnerState};
 
 async fn append(log: &dyn EventLog, stream: &StreamId, expected: u64, event: impl Into<Event>) {
     let writes =
@@ -67,9 +66,9 @@ async fn of_a_pipeline_only_the_creation_and_the_newest_version_are_read() {
         folded = folded.evolve(event);
         let read = read_part(&*log, &stream).await.map(Option::unwrap);
         assert!(read.as_ref().is_ok_and(|events| events.len() <= 3));
-        let loaded = replay(Pipeline::default(), Version::default(), read);
+        let loaded = replay(PipelineState::default(), Version::default(), read);
         let (pipeline, version) = loaded.unwrap_or_else(|_| panic!("version {before} cannot be loaded"));
-        assert_eq!((pipeline.state, version), (folded.clone(), Version(before + 1)));
+        assert_eq!((pipeline, version), (folded.clone(), Version(before + 1)));
     }
 }
 
@@ -93,9 +92,9 @@ async fn of_a_runner_that_lives_long_only_the_end_is_read() {
         }
         let read = read_part(&*log, &stream).await.map(Option::unwrap);
         assert!(read.as_ref().is_ok_and(|events| events.len() <= 128));
-        let loaded = replay(Runner::default(), Version::default(), read);
+        let loaded = replay(RunnerState::default(), Version::default(), read);
         let (loaded, version) = loaded.unwrap_or_else(|_| panic!("version {before} cannot be loaded"));
-        assert_eq!((loaded.state, version), (runner.clone(), Version(before + 1)));
+        assert_eq!((loaded, version), (runner.clone(), Version(before + 1)));
         let (runner_id, resolution) = (runner_id.clone(), Duration::ZERO);
         let now = now(before.cast_signed() + 1);
         command = RunnerCommand::Heartbeat(RecordHeartbeat { runner_id, resolution, now });

@@ -6,8 +6,7 @@ use rivet_events::archive::SegmentArchived;
 
 /// A command to the archive.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each variant is documented at its payload")]
-pub enum ArchiveCommand {
+pub(crate) enum ArchiveCommand {
     RecordSegment(RecordSegment),
     RecordRelease(RecordRelease),
     BeginPurge(BeginPurge),
@@ -27,7 +26,7 @@ command_names! {
 
 /// Record that the next segment is stored, and was read back.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RecordSegment {
+pub(crate) struct RecordSegment {
     /// The event to record.
     pub archived: Box<SegmentArchived>,
     /// The position up to which jobs had been purged when its logs were gathered.
@@ -38,7 +37,7 @@ pub struct RecordSegment {
 
 /// Record that the events of a segment have been deleted from the event log: only the segment has them now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordRelease {
+pub(crate) struct RecordRelease {
     /// The segment.
     pub segment: u64,
     /// Time of the command.
@@ -48,7 +47,7 @@ pub struct RecordRelease {
 /// Record that jobs are marked as purged, and will be deleted. Repeating it appends the event again, so that the last
 /// event of the log is not one of those jobs'.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BeginPurge {
+pub(crate) struct BeginPurge {
     /// The position up to which jobs were purged before.
     pub after: Position,
     /// The position up to which the ends of the marked jobs are recorded.
@@ -59,7 +58,7 @@ pub struct BeginPurge {
 
 /// Record that the jobs whose end is recorded up to a position have been deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordPurge {
+pub(crate) struct RecordPurge {
     /// Number of jobs that were ever deleted, in total.
     pub jobs: u64,
     /// Number of events that were ever deleted from the log's tables with them, in total.
@@ -72,7 +71,7 @@ pub struct RecordPurge {
 
 /// Record that a segment has been deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordRemoval {
+pub(crate) struct RecordRemoval {
     /// The segment.
     pub segment: u64,
     /// Time of the command.

@@ -7,7 +7,7 @@ use super::state::ArchiveState;
 
 /// Why a command to the archive was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ArchiveError {
+pub(crate) enum ArchiveError {
     /// Another process was faster with this segment or with a purge: what was made is not needed.
     #[error("another process has archived meanwhile")]
     Overtaken,

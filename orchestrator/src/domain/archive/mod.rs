@@ -11,14 +11,13 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::archive::ArchiveEvent;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
-pub use command::{ArchiveCommand, BeginPurge, RecordPurge, RecordRelease, RecordRemoval, RecordSegment};
-pub use decide::ArchiveError;
-pub use state::{ArchiveState, KeptSegment};
-
-/// The aggregate behind the archive's stream.
-pub type Archive = AggregateOf<ArchiveState>;
+pub(crate) use command::{
+    ArchiveCommand, BeginPurge, RecordPurge, RecordRelease, RecordRemoval, RecordSegment,
+};
+pub(crate) use decide::ArchiveError;
+pub(crate) use state::ArchiveState;
 
 impl Decider for ArchiveState {
     const KIND: StreamType = StreamType::Archive;
@@ -31,10 +30,6 @@ impl Decider for ArchiveState {
     }
 
     fn evolve(self, event: ArchiveEvent) -> Self {
-        Self::evolve(self, event)
-    }
-
-    fn weight(&self) -> usize {
-        0
+        state::evolve(self, event)
     }
 }

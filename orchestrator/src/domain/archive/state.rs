@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// How far archiving and purging have come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArchiveState {
+pub(crate) struct ArchiveState {
     /// Number of segments recorded so far, which is the number of the last one.
     pub segments: u64,
     /// The logs of all jobs whose end is recorded up to here have been considered for a segment.
@@ -29,7 +29,7 @@ pub struct ArchiveState {
 
 /// A segment that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptSegment {
+pub(crate) struct KeptSegment {
     /// Its number.
     pub segment: u64,
     /// The name of its object in the store.
@@ -40,36 +40,33 @@ pub struct KeptSegment {
     pub through: Position,
 }
 
-impl ArchiveState {
-    /// Applies one event.
-    #[must_use]
-    pub fn evolve(mut self, event: ArchiveEvent) -> Self {
-        match event {
-            ArchiveEvent::SegmentArchived(segment) => {
-                self.segments = segment.segment;
-                self.through = segment.through;
-                self.kept.push_back(KeptSegment {
-                    segment: segment.segment,
-                    object: segment.object.clone(),
-                    events: segment.events,
-                    through: segment.through,
-                });
-                self.pending = Some(segment);
-            }
-            ArchiveEvent::SegmentReleased(released) => {
-                self.pending = self.pending.filter(|pending| pending.segment != released.segment);
-            }
-            ArchiveEvent::PurgeBegun(begun) => self.purging_through = Some(begun.through),
-            ArchiveEvent::JobsPurged(purged) => {
-                self.purging_through = None;
-                self.purged_jobs = self.purged_jobs.saturating_add(purged.jobs);
-                self.purged_events = self.purged_events.saturating_add(purged.events);
-                self.purged_through = purged.through;
-            }
-            ArchiveEvent::SegmentRemoved(removed) => {
-                self.kept.retain(|kept| kept.segment != removed.segment);
-            }
+/// Applies one event.
+pub(super) fn evolve(mut state: ArchiveState, event: ArchiveEvent) -> ArchiveState {
+    match event {
+        ArchiveEvent::SegmentArchived(segment) => {
+            state.segments = segment.segment;
+            state.through = segment.through;
+            state.kept.push_back(KeptSegment {
+                segment: segment.segment,
+                object: segment.object.clone(),
+                events: segment.events,
+                through: segment.through,
+            });
+            state.pending = Some(segment);
         }
-        self
+        ArchiveEvent::SegmentReleased(released) => {
+            state.pending = state.pending.filter(|pending| pending.segment != released.segment);
+        }
+        ArchiveEvent::PurgeBegun(begun) => state.purging_through = Some(begun.through),
+        ArchiveEvent::JobsPurged(purged) => {
+            state.purging_through = None;
+            state.purged_jobs = state.purged_jobs.saturating_add(purged.jobs);
+            state.purged_events = state.purged_events.saturating_add(purged.events);
+            state.purged_through = purged.through;
+        }
+        ArchiveEvent::SegmentRemoved(removed) => {
+            state.kept.retain(|kept| kept.segment != removed.segment);
+        }
     }
+    state
 }

@@ -7,14 +7,14 @@ use rivet_events::archive::{
 };
 
 use super::{
-    Archive, ArchiveCommand, ArchiveError, BeginPurge, RecordPurge, RecordRelease, RecordRemoval,
+    ArchiveCommand, ArchiveError, ArchiveState, BeginPurge, RecordPurge, RecordRelease, RecordRemoval,
     RecordSegment,
 };
 use crate::domain::spec::Given;
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
-fn given(events: impl Into<Vec<ArchiveEvent>>) -> Given<Archive> {
+fn given(events: impl Into<Vec<ArchiveEvent>>) -> Given<ArchiveState> {
     crate::domain::spec::given(events)
 }
 

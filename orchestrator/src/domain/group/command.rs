@@ -5,8 +5,7 @@ use rivet_events::group::Place;
 
 /// A command to one group.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the variant is documented at its payload")]
-pub enum GroupCommand {
+pub(crate) enum GroupCommand {
     TakePlace(TakePlace),
 }
 
@@ -18,7 +17,7 @@ command_names! {
 
 /// Take a place for one more running job of the group.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TakePlace {
+pub(crate) struct TakePlace {
     /// The group's name.
     pub group: String,
     /// The job and the lease that take it.

@@ -10,7 +10,7 @@ const WHOLE_EVERY: usize = 64;
 
 /// Why a command to a group was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum GroupError {
+pub(crate) enum GroupError {
     /// As many jobs of the group are running as the limit allows.
     #[error("the concurrency group {group:?} already runs {limit} of its jobs")]
     Full {

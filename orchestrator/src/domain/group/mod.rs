@@ -12,16 +12,13 @@ mod tests;
 
 use rivet_events::StreamType;
 use rivet_events::group::GroupEvent;
-pub use rivet_events::group::Place;
+pub(crate) use rivet_events::group::Place;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
-pub use command::{GroupCommand, TakePlace};
-pub use decide::GroupError;
-pub use state::GroupState;
-
-/// The aggregate behind a group's stream.
-pub type Group = AggregateOf<GroupState>;
+pub(crate) use command::{GroupCommand, TakePlace};
+pub(crate) use decide::GroupError;
+pub(crate) use state::GroupState;
 
 impl Decider for GroupState {
     const KIND: StreamType = StreamType::Group;
@@ -34,10 +31,10 @@ impl Decider for GroupState {
     }
 
     fn evolve(self, event: GroupEvent) -> Self {
-        Self::evolve(self, event)
+        state::evolve(self, event)
     }
 
     fn weight(&self) -> usize {
-        size_of_val(self.places.as_slice())
+        state::weight(self)
     }
 }

@@ -30,7 +30,7 @@ use rivet_events::StreamType;
 use rivet_events::id::LeaseId;
 use rivet_events::job::JobEvent;
 
-use crate::domain::{AggregateOf, Decider, weight};
+use crate::domain::Decider;
 
 pub use command::{
     CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, LaunchJob, LeasePolicy, PurgeJob,
@@ -40,10 +40,7 @@ pub use decide::{JobError, LogAttempt, longest_run};
 pub use reported::{Reported, ResultDigest};
 pub use state::{CancelRequest, Ended, History, Holder, JobState, PastAttempt, PastClaim, Queued, Running};
 
-/// The aggregate behind a job's stream.
-pub type Job = AggregateOf<JobState>;
-
-impl Job {
+impl JobState {
     /// The attempt that a sender may write logs for at `now`, which is until `grace` after the end of the job.
     pub fn log_attempt(
         &self,
@@ -51,7 +48,7 @@ impl Job {
         now: DateTime<Utc>,
         grace: Duration,
     ) -> Result<LogAttempt, JobError> {
-        decide::log_attempt(&self.state, lease, now, grace)
+        decide::log_attempt(self, lease, now, grace)
     }
 }
 
@@ -66,10 +63,10 @@ impl Decider for JobState {
     }
 
     fn evolve(self, event: JobEvent) -> Self {
-        Self::evolve(self, event)
+        state::evolve(self, event)
     }
 
     fn weight(&self) -> usize {
-        weight::of_job(self)
+        state::weight(self)
     }
 }

@@ -10,6 +10,8 @@ use rivet_events::job::{JobLaunched, JobStatus, is_due};
 use serde::{Deserialize, Serialize};
 
 use super::reported::{Reported, ResultDigest};
+use crate::domain::weight::{of_object, of_texts};
+pub(super) use evolve::evolve;
 
 /// A job, by the phase that it is in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -198,4 +200,25 @@ impl JobState {
             }
         }
     }
+}
+
+/// The size of what was launched, of the claims of past attempts, and of the reason of its cancel or end.
+pub(super) fn weight(state: &JobState) -> usize {
+    let (launch, history, reason) = match state {
+        JobState::Absent => return 0,
+        JobState::Queued(queued) => (&queued.launch, &queued.history, None),
+        JobState::Running(running) => {
+            let reason = running.cancel.as_ref().and_then(|cancel| cancel.reason.as_ref());
+            (&running.launch, &running.history, reason)
+        }
+        JobState::Ended(ended) => (&ended.launch, &ended.history, ended.reason.as_ref()),
+    };
+    let group = launch.concurrency.as_ref().map(|concurrency| &concurrency.group);
+    let claims = history.past.iter().filter_map(|past| past.claim.as_ref());
+    let of_claims = claims.map(|claim| claim.runner_id.as_str().len() + claim.key.len());
+    of_object(&launch.parameters)
+        + of_texts(&launch.demands)
+        + of_texts(group.into_iter().chain(reason))
+        + of_claims.sum::<usize>()
+        + size_of_val(history.past.as_slice())
 }

@@ -15,7 +15,6 @@ mod retry;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cqrs_es::Aggregate;
 use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobCancelled, JobClaimed, JobCompleted, JobEvent, JobLaunched,
@@ -27,9 +26,10 @@ use uuid::Uuid;
 use self::commands::*;
 use self::events::*;
 use super::{
-    CancelJob, ClaimJob, CompleteJob, ExpireLease, Job, JobCommand, JobError, LaunchJob, LeasePolicy,
+    CancelJob, ClaimJob, CompleteJob, ExpireLease, JobCommand, JobError, JobState, LaunchJob, LeasePolicy,
     PurgeJob, RefuseReport, Report, Retries, ShowLease, StartJob, TimeOutJob,
 };
+use crate::domain::Decider;
 use crate::domain::spec::{self, Given};
 
 const ALLOWED: Retries = Retries::Allowed { jitter: 0.0 };
@@ -41,17 +41,13 @@ const POLICY: LeasePolicy = LeasePolicy {
     max_lost_attempts: 3,
 };
 
-fn given(events: impl Into<Vec<JobEvent>>) -> Given<Job> {
+fn given(events: impl Into<Vec<JobEvent>>) -> Given<JobState> {
     spec::given(events)
 }
 
 /// The job after these events.
-fn after(events: &[JobEvent]) -> Job {
-    let mut job = Job::default();
-    for event in events {
-        job.apply(event.clone());
-    }
-    job
+fn after(events: &[JobEvent]) -> JobState {
+    JobState::default().after(events)
 }
 
 fn at(second: i64) -> DateTime<Utc> {

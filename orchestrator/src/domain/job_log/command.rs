@@ -6,8 +6,7 @@ use rivet_events::job_log::LogEntries;
 
 /// A command to one job's log.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "the variant is documented at its payload")]
-pub enum JobLogCommand {
+pub(crate) enum JobLogCommand {
     Append(AppendLog),
 }
 
@@ -19,7 +18,7 @@ command_names! {
 
 /// Store a batch, or the part of it that is new.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AppendLog {
+pub(crate) struct AppendLog {
     /// The job.
     pub job_id: JobId,
     /// Its pipeline.

@@ -7,7 +7,7 @@ use super::state::JobLogState;
 
 /// Why a batch was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JobLogError {
+pub(crate) enum JobLogError {
     /// The batch begins beyond the stored entries: some are missing in between.
     #[error("the batch begins beyond the {acknowledged} entries stored of this attempt")]
     Gap {

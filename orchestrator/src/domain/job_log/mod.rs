@@ -12,14 +12,11 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::job_log::JobLogEvent;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
-pub use command::{AppendLog, JobLogCommand};
-pub use decide::JobLogError;
-pub use state::{JobLogState, REMEMBERED_BATCHES};
-
-/// The aggregate behind a job log's stream.
-pub type JobLog = AggregateOf<JobLogState>;
+pub(crate) use command::{AppendLog, JobLogCommand};
+pub(crate) use decide::JobLogError;
+pub(crate) use state::{JobLogState, REMEMBERED_BATCHES};
 
 impl Decider for JobLogState {
     const KIND: StreamType = StreamType::JobLog;
@@ -32,10 +29,6 @@ impl Decider for JobLogState {
     }
 
     fn evolve(self, event: JobLogEvent) -> Self {
-        Self::evolve(self, event)
-    }
-
-    fn weight(&self) -> usize {
-        0
+        state::evolve(self, event)
     }
 }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 /// The number of latest batches whose repetition is recognised without an offset. The state depends on their events only:
 /// each event also tells how many entries there were before it.
-pub const REMEMBERED_BATCHES: usize = 8;
+pub(crate) const REMEMBERED_BATCHES: usize = 8;
 
 /// How much of a job's log is stored.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct JobLogState {
+pub(crate) struct JobLogState {
     /// The attempt that has written last; 0 if none has.
     pub attempt: u32,
     /// Entries stored of that attempt.
@@ -22,28 +22,27 @@ pub struct JobLogState {
     pub recent: VecDeque<(u32, String)>,
 }
 
-impl JobLogState {
-    /// Applies one event.
-    #[must_use]
-    pub fn evolve(mut self, event: JobLogEvent) -> Self {
-        match event {
-            JobLogEvent::Appended(batch) => {
-                let count = batch.entries.len() as u64;
-                self.attempt = batch.attempt;
-                self.stored = batch.offset.saturating_add(count);
-                self.total = batch.first_index.saturating_sub(1).saturating_add(count);
-                if self.recent.len() == REMEMBERED_BATCHES {
-                    self.recent.pop_front();
-                }
-                self.recent.push_back((batch.attempt, batch.digest));
+/// Applies one event.
+pub(super) fn evolve(mut state: JobLogState, event: JobLogEvent) -> JobLogState {
+    match event {
+        JobLogEvent::Appended(batch) => {
+            let count = batch.entries.len() as u64;
+            state.attempt = batch.attempt;
+            state.stored = batch.offset.saturating_add(count);
+            state.total = batch.first_index.saturating_sub(1).saturating_add(count);
+            if state.recent.len() == REMEMBERED_BATCHES {
+                state.recent.pop_front();
             }
+            state.recent.push_back((batch.attempt, batch.digest));
         }
-        self
     }
+    state
+}
 
+impl JobLogState {
     /// Number of entries stored of an attempt, if it is the last one that has written; else 0.
     #[must_use]
-    pub fn acknowledged(&self, attempt: u32) -> u64 {
+    pub(crate) fn acknowledged(&self, attempt: u32) -> u64 {
         if attempt == self.attempt { self.stored } else { 0 }
     }
 }

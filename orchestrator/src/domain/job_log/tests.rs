@@ -7,12 +7,12 @@ use rivet_events::id::{JobId, PipelineId};
 use rivet_events::job_log::{JobLogAppended, JobLogEvent, LogEntries, LogEntry, LogLevel};
 use uuid::Uuid;
 
-use super::{AppendLog, JobLog, JobLogCommand, JobLogError, JobLogState, REMEMBERED_BATCHES};
+use super::{AppendLog, JobLogCommand, JobLogError, JobLogState, REMEMBERED_BATCHES};
 use crate::domain::spec::Given;
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
-fn given(events: impl Into<Vec<JobLogEvent>>) -> Given<JobLog> {
+fn given(events: impl Into<Vec<JobLogEvent>>) -> Given<JobLogState> {
     crate::domain::spec::given(events)
 }
 

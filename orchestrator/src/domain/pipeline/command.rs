@@ -6,8 +6,7 @@ use rivet_events::pipeline::PipelineDefinition;
 
 /// A command to one pipeline.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each variant is documented at its payload")]
-pub enum PipelineCommand {
+pub(crate) enum PipelineCommand {
     Create(CreatePipeline),
     Revise(RevisePipeline),
     RollBack(RollBackPipeline),
@@ -25,7 +24,7 @@ command_names! {
 
 /// Create the pipeline.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CreatePipeline {
+pub(crate) struct CreatePipeline {
     /// Its new id.
     pub pipeline_id: PipelineId,
     /// The definition of version 1.
@@ -36,7 +35,7 @@ pub struct CreatePipeline {
 
 /// Add a new version. Existing jobs keep the version that they were launched with.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RevisePipeline {
+pub(crate) struct RevisePipeline {
     /// The definition of the new version.
     pub definition: Box<PipelineDefinition>,
     /// The versions one of which must be current; any if `None`.
@@ -47,7 +46,7 @@ pub struct RevisePipeline {
 
 /// Add a new version with the definition of an earlier one.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RollBackPipeline {
+pub(crate) struct RollBackPipeline {
     /// The earlier version.
     pub version: u32,
     /// Its definition, as it was recorded; `None` if the pipeline has no such version.
@@ -60,7 +59,7 @@ pub struct RollBackPipeline {
 
 /// Delete the pipeline: it accepts no more launches.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DeletePipeline {
+pub(crate) struct DeletePipeline {
     /// The versions one of which must be current; any if `None`.
     pub expected: Option<Vec<u32>>,
     /// Time of the command.

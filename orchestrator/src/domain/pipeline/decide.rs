@@ -10,7 +10,7 @@ use super::state::{PipelineState, Revision};
 
 /// Why a command to a pipeline was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PipelineError {
+pub(crate) enum PipelineError {
     /// There is no such pipeline, or it was deleted.
     #[error("there is no such pipeline")]
     NotFound,

@@ -10,15 +10,12 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::pipeline::PipelineEvent;
 
-use crate::domain::{AggregateOf, Decider, weight};
+use crate::domain::Decider;
 
-pub use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline, RollBackPipeline};
-pub use decide::PipelineError;
-pub use parameters::{ParameterError, check as check_parameters, check_defaults};
-pub use state::{PipelineState, Revision};
-
-/// The aggregate behind a pipeline's stream.
-pub type Pipeline = AggregateOf<PipelineState>;
+pub(crate) use command::{CreatePipeline, DeletePipeline, PipelineCommand, RevisePipeline, RollBackPipeline};
+pub(crate) use decide::PipelineError;
+pub(crate) use parameters::{ParameterError, check as check_parameters, check_defaults};
+pub(crate) use state::{PipelineState, Revision};
 
 impl Decider for PipelineState {
     const KIND: StreamType = StreamType::Pipeline;
@@ -31,10 +28,10 @@ impl Decider for PipelineState {
     }
 
     fn evolve(self, event: PipelineEvent) -> Self {
-        Self::evolve(self, event)
+        state::evolve(self, event)
     }
 
     fn weight(&self) -> usize {
-        weight::of_pipeline(self)
+        state::weight(self)
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Number, Value};
 
 /// Why a launch's parameters are refused. Each variant names the input.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ParameterError {
+pub(crate) enum ParameterError {
     /// A required input has neither a value nor a default.
     #[error("input `{input}` is required")]
     Missing {
@@ -49,7 +49,7 @@ pub enum ParameterError {
 
 /// The parameters that a job runs with: those `given`, checked, with defaults filled in. Undeclared parameters are
 /// kept as they are. Inputs are checked in the order of their names; the first error is returned.
-pub fn check(
+pub(crate) fn check(
     inputs: &BTreeMap<String, InputSpec>,
     mut given: Map<String, Value>,
 ) -> Result<Map<String, Value>, ParameterError> {
@@ -69,7 +69,7 @@ pub fn check(
 }
 
 /// Checks that a launch can rely on the defaults. An input of an unknown type is refused by each launch in any case.
-pub fn check_defaults(inputs: &BTreeMap<String, InputSpec>) -> Result<(), ParameterError> {
+pub(crate) fn check_defaults(inputs: &BTreeMap<String, InputSpec>) -> Result<(), ParameterError> {
     for (input, spec) in inputs {
         let default = spec.default.as_ref().filter(|value| !value.is_null());
         if let (Ok(kind), Some(default)) = (Kind::of(input, spec), default) {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cqrs_es::Aggregate;
 use rivet_events::id::PipelineId;
 use rivet_events::pipeline::{
     PipelineConfig, PipelineCreated, PipelineDefinition, PipelineDeleted, PipelineEvent, PipelineRevised,
@@ -11,22 +10,18 @@ use rivet_events::pipeline::{
 use uuid::Uuid;
 
 use super::{
-    CreatePipeline, DeletePipeline, Pipeline, PipelineCommand, PipelineError, PipelineState, RevisePipeline,
+    CreatePipeline, DeletePipeline, PipelineCommand, PipelineError, PipelineState, RevisePipeline,
     RollBackPipeline,
 };
-use crate::domain::Weigh;
+use crate::domain::Decider;
 use crate::domain::spec::Given;
 
-fn given(events: impl Into<Vec<PipelineEvent>>) -> Given<Pipeline> {
+fn given(events: impl Into<Vec<PipelineEvent>>) -> Given<PipelineState> {
     crate::domain::spec::given(events)
 }
 
 fn state_after(events: impl IntoIterator<Item = PipelineEvent>) -> PipelineState {
-    let mut pipeline = Pipeline::default();
-    for event in events {
-        pipeline.apply(event);
-    }
-    pipeline.state
+    events.into_iter().fold(PipelineState::default(), PipelineState::evolve)
 }
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -167,9 +162,9 @@ fn the_newest_version_stays_known_also_of_a_deleted_pipeline() {
 
 #[test]
 fn what_is_kept_in_memory_does_not_grow_with_each_version() {
-    let of_one_version = Pipeline { state: state_after([created()]) }.weight();
+    let of_one_version = state_after([created()]).weight();
     let revisions = (2..=100).map(|version| revised(version, "two"));
-    let of_many = Pipeline { state: state_after(std::iter::once(created()).chain(revisions)) }.weight();
+    let of_many = state_after(std::iter::once(created()).chain(revisions)).weight();
     assert_eq!(of_many, of_one_version);
 }
 

@@ -5,8 +5,7 @@ use rivet_events::{Position, StreamId};
 
 /// A command to one read model.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each variant is documented at its payload")]
-pub enum ProjectionCommand {
+pub(crate) enum ProjectionCommand {
     Rebuild(RebuildProjection),
     Retry(RetryStream),
     Skip(SkipEvent),
@@ -22,7 +21,7 @@ command_names! {
 
 /// Rebuild the read model from the log.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RebuildProjection {
+pub(crate) struct RebuildProjection {
     /// The read model.
     pub projection: String,
     /// The operator's reason, recorded with the event.
@@ -33,7 +32,7 @@ pub struct RebuildProjection {
 
 /// Retry the event at which a stream was parked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RetryStream {
+pub(crate) struct RetryStream {
     /// The stream.
     pub parked: Parked,
     /// The operator's reason, recorded with the event.
@@ -44,7 +43,7 @@ pub struct RetryStream {
 
 /// Skip the event at which a stream was parked, and continue with the next one of the stream.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SkipEvent {
+pub(crate) struct SkipEvent {
     /// The stream.
     pub parked: Parked,
     /// The operator's reason, recorded with the event.
@@ -55,7 +54,7 @@ pub struct SkipEvent {
 
 /// A stream that a read model has parked: it applies no more events of it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Parked {
+pub(crate) struct Parked {
     /// The read model.
     pub projection: String,
     /// The stream.

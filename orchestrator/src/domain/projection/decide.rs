@@ -9,7 +9,7 @@ use super::state::ProjectionState;
 
 /// Why a command to a read model was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProjectionError {
+pub(crate) enum ProjectionError {
     /// The event cannot be retried: it has been skipped for good.
     #[error("the event at position {0} is skipped already")]
     Skipped(rivet_events::Position),

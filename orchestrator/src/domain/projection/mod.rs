@@ -10,14 +10,11 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::projection::ProjectionEvent;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
-pub use command::{Parked, ProjectionCommand, RebuildProjection, RetryStream, SkipEvent};
-pub use decide::ProjectionError;
-pub use state::ProjectionState;
-
-/// The aggregate behind a read model's stream.
-pub type Projection = AggregateOf<ProjectionState>;
+pub(crate) use command::{Parked, ProjectionCommand, RebuildProjection, RetryStream, SkipEvent};
+pub(crate) use decide::ProjectionError;
+pub(crate) use state::ProjectionState;
 
 impl Decider for ProjectionState {
     const KIND: StreamType = StreamType::Projection;
@@ -30,10 +27,10 @@ impl Decider for ProjectionState {
     }
 
     fn evolve(self, event: ProjectionEvent) -> Self {
-        Self::evolve(self, event)
+        state::evolve(self, event)
     }
 
     fn weight(&self) -> usize {
-        size_of_val(self.skipped.as_slice())
+        state::weight(self)
     }
 }

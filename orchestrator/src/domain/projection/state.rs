@@ -6,19 +6,21 @@ use serde::{Deserialize, Serialize};
 
 /// The events that the read model skips.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct ProjectionState {
+pub(crate) struct ProjectionState {
     /// Their positions, in the order of the decisions.
     pub skipped: Vec<Position>,
 }
 
-impl ProjectionState {
-    /// Applies one event.
-    #[must_use]
-    pub fn evolve(mut self, event: ProjectionEvent) -> Self {
-        match event {
-            ProjectionEvent::RebuildRequested(_) | ProjectionEvent::StreamRetried(_) => {}
-            ProjectionEvent::EventSkipped(e) => self.skipped.push(e.position),
-        }
-        self
+/// Applies one event.
+pub(super) fn evolve(mut state: ProjectionState, event: ProjectionEvent) -> ProjectionState {
+    match event {
+        ProjectionEvent::RebuildRequested(_) | ProjectionEvent::StreamRetried(_) => {}
+        ProjectionEvent::EventSkipped(e) => state.skipped.push(e.position),
     }
+    state
+}
+
+/// The size of the positions.
+pub(super) fn weight(state: &ProjectionState) -> usize {
+    size_of_val(state.skipped.as_slice())
 }

@@ -7,7 +7,7 @@ use rivet_events::projection::{
 };
 
 use super::{
-    Parked, Projection, ProjectionCommand, ProjectionError, RebuildProjection, RetryStream, SkipEvent,
+    Parked, ProjectionCommand, ProjectionError, ProjectionState, RebuildProjection, RetryStream, SkipEvent,
 };
 use crate::domain::spec::given;
 
@@ -61,24 +61,24 @@ fn every_rebuild_is_recorded() {
     let requested = ProjectionEvent::RebuildRequested(requested);
     for history in [vec![], vec![requested.clone()], vec![skipped(4)]] {
         let rebuild = ProjectionCommand::Rebuild(rebuild.clone());
-        given::<Projection>(history).when(rebuild).then([requested.clone()]);
+        given::<ProjectionState>(history).when(rebuild).then([requested.clone()]);
     }
 }
 
 #[test]
 fn every_retry_is_recorded() {
-    given::<Projection>([]).when(retry(4)).then([retried(4)]);
-    given::<Projection>([retried(4)]).when(retry(4)).then([retried(4)]);
+    given::<ProjectionState>([]).when(retry(4)).then([retried(4)]);
+    given::<ProjectionState>([retried(4)]).when(retry(4)).then([retried(4)]);
 }
 
 #[test]
 fn an_event_is_skipped_once() {
-    given::<Projection>([retried(4)]).when(skip(4)).then([skipped(4)]);
-    given::<Projection>([skipped(4)]).when(skip(4)).then_nothing();
-    given::<Projection>([skipped(4)]).when(skip(9)).then([skipped(9)]);
+    given::<ProjectionState>([retried(4)]).when(skip(4)).then([skipped(4)]);
+    given::<ProjectionState>([skipped(4)]).when(skip(4)).then_nothing();
+    given::<ProjectionState>([skipped(4)]).when(skip(9)).then([skipped(9)]);
 }
 
 #[test]
 fn what_is_skipped_is_not_tried_again() {
-    given::<Projection>([skipped(4)]).when(retry(4)).then_refused(ProjectionError::Skipped(Position(4)));
+    given::<ProjectionState>([skipped(4)]).when(retry(4)).then_refused(ProjectionError::Skipped(Position(4)));
 }

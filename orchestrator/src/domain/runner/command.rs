@@ -8,8 +8,7 @@ use rivet_events::runner::Capabilities;
 
 /// A command to one runner.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each variant is documented at its payload")]
-pub enum RunnerCommand {
+pub(crate) enum RunnerCommand {
     Register(RegisterRunner),
     Heartbeat(RecordHeartbeat),
     Lose(LoseRunner),
@@ -27,7 +26,7 @@ command_names! {
 
 /// The runner registers.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RegisterRunner {
+pub(crate) struct RegisterRunner {
     /// Its name.
     pub runner_id: RunnerId,
     /// Its capabilities.
@@ -41,7 +40,7 @@ pub struct RegisterRunner {
 /// The runner made contact. A runner that never registered is registered by it, with all capabilities; one that was
 /// removed, with those that it had.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RecordHeartbeat {
+pub(crate) struct RecordHeartbeat {
     /// Its name.
     pub runner_id: RunnerId,
     /// The contact is recorded only if the last recorded one is at least this old.
@@ -52,7 +51,7 @@ pub struct RecordHeartbeat {
 
 /// Record the runner as lost if it is silent. Sent by a reconciler; the runner checks again.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LoseRunner {
+pub(crate) struct LoseRunner {
     /// The last contact that this server knows of.
     pub last_contact: Option<DateTime<Utc>>,
     /// How long it may be silent.
@@ -63,7 +62,7 @@ pub struct LoseRunner {
 
 /// Remove the runner from the list; sent by an operator.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RemoveRunner {
+pub(crate) struct RemoveRunner {
     /// Time of the command.
     pub now: DateTime<Utc>,
 }

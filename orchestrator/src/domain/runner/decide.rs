@@ -14,7 +14,7 @@ const WHOLE_EVERY: u32 = 64;
 
 /// Why a command to a runner was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RunnerError {
+pub(crate) enum RunnerError {
     /// No such runner.
     #[error("there is no such runner")]
     NotFound,

@@ -9,14 +9,11 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::runner::RunnerEvent;
 
-use crate::domain::{AggregateOf, Decider, weight};
+use crate::domain::Decider;
 
-pub use command::{LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, RunnerCommand};
-pub use decide::RunnerError;
-pub use state::{Registered, RunnerState};
-
-/// The aggregate behind a runner's stream.
-pub type Runner = AggregateOf<RunnerState>;
+pub(crate) use command::{LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, RunnerCommand};
+pub(crate) use decide::RunnerError;
+pub(crate) use state::RunnerState;
 
 impl Decider for RunnerState {
     const KIND: StreamType = StreamType::Runner;
@@ -29,10 +26,10 @@ impl Decider for RunnerState {
     }
 
     fn evolve(self, event: RunnerEvent) -> Self {
-        Self::evolve(self, event)
+        state::evolve(self, event)
     }
 
     fn weight(&self) -> usize {
-        weight::of_runner(self)
+        state::weight(self)
     }
 }

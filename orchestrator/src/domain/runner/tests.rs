@@ -10,12 +10,12 @@ use rivet_events::runner::{
 };
 
 use super::{
-    LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, Runner, RunnerCommand, RunnerError,
-    RunnerState,
+    LoseRunner, RecordHeartbeat, RegisterRunner, RemoveRunner, RunnerCommand, RunnerError, RunnerState,
 };
+use crate::domain::Decider;
 use crate::domain::spec::Given;
 
-fn given(events: impl Into<Vec<RunnerEvent>>) -> Given<Runner> {
+fn given(events: impl Into<Vec<RunnerEvent>>) -> Given<RunnerState> {
     crate::domain::spec::given(events)
 }
 
@@ -210,4 +210,13 @@ fn a_removed_runner_is_gone_until_it_registers_again() {
     given([registered(0), removed(1)]).when(remove(2)).then_refused(RunnerError::NotFound);
     given([]).when(remove(2)).then_refused(RunnerError::NotFound);
     given([registered(0), removed(1)]).when(register(3)).then([registered(3)]);
+}
+
+#[test]
+fn what_a_runner_tells_of_itself_has_its_weight() {
+    let long = "x".repeat(1_000_000);
+    let capabilities = Capabilities(Some(vec![long.clone()]));
+    let registered = RunnerRegistered { capabilities, boot_id: Some(long.clone()), ..registration(0) };
+    let state = RunnerState::default().evolve(RunnerEvent::Registered(registered));
+    assert!(state.weight() >= 2 * long.len());
 }

@@ -7,8 +7,7 @@ use rivet_events::webhook::PauseCause;
 
 /// A command to one webhook.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(missing_docs, reason = "each variant is documented at its payload")]
-pub enum WebhookCommand {
+pub(crate) enum WebhookCommand {
     Create(CreateWebhook),
     Pause(PauseWebhook),
     Resume(ResumeWebhook),
@@ -26,7 +25,7 @@ command_names! {
 
 /// Create the webhook.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CreateWebhook {
+pub(crate) struct CreateWebhook {
     /// The webhook.
     pub webhook_id: WebhookId,
     /// Where its events are sent.
@@ -43,7 +42,7 @@ pub struct CreateWebhook {
 
 /// Pause deliveries, since they fail.
 #[derive(Debug, Clone, PartialEq)]
-pub struct PauseWebhook {
+pub(crate) struct PauseWebhook {
     /// Why.
     pub cause: PauseCause,
     /// The error of the last attempt.
@@ -56,14 +55,14 @@ pub struct PauseWebhook {
 
 /// Resume deliveries.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ResumeWebhook {
+pub(crate) struct ResumeWebhook {
     /// Time of the command.
     pub now: DateTime<Utc>,
 }
 
 /// Delete the webhook.
 #[derive(Debug, Clone, PartialEq)]
-pub struct DeleteWebhook {
+pub(crate) struct DeleteWebhook {
     /// Time of the command.
     pub now: DateTime<Utc>,
 }

@@ -7,7 +7,7 @@ use super::state::WebhookState;
 
 /// Why a command to a webhook was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WebhookError {
+pub(crate) enum WebhookError {
     /// No such webhook.
     #[error("there is no such webhook")]
     NotFound,

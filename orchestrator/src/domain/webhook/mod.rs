@@ -9,14 +9,11 @@ mod tests;
 use rivet_events::StreamType;
 use rivet_events::webhook::WebhookEvent;
 
-use crate::domain::{AggregateOf, Decider};
+use crate::domain::Decider;
 
-pub use command::{CreateWebhook, DeleteWebhook, PauseWebhook, ResumeWebhook, WebhookCommand};
-pub use decide::WebhookError;
-pub use state::WebhookState;
-
-/// The aggregate behind a webhook's stream.
-pub type Webhook = AggregateOf<WebhookState>;
+pub(crate) use command::{CreateWebhook, DeleteWebhook, PauseWebhook, ResumeWebhook, WebhookCommand};
+pub(crate) use decide::WebhookError;
+pub(crate) use state::WebhookState;
 
 impl Decider for WebhookState {
     const KIND: StreamType = StreamType::Webhook;
@@ -29,10 +26,6 @@ impl Decider for WebhookState {
     }
 
     fn evolve(self, event: WebhookEvent) -> Self {
-        Self::evolve(self, event)
-    }
-
-    fn weight(&self) -> usize {
-        0
+        state::evolve(self, event)
     }
 }

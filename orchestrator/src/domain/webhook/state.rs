@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A webhook, by whether its events are delivered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum WebhookState {
+pub(crate) enum WebhookState {
     /// Never created, or deleted.
     #[default]
     Absent,
@@ -23,16 +23,15 @@ pub enum WebhookState {
     },
 }
 
-impl WebhookState {
-    /// Applies one event. An event that does not fit the state changes nothing.
-    #[must_use]
-    pub fn evolve(self, event: WebhookEvent) -> Self {
-        match (self, event) {
-            (Self::Absent, WebhookEvent::Created(e)) => Self::Active { webhook_id: e.webhook_id },
-            (Self::Active { webhook_id }, WebhookEvent::Paused(_)) => Self::Paused { webhook_id },
-            (Self::Paused { webhook_id }, WebhookEvent::Resumed(_)) => Self::Active { webhook_id },
-            (_, WebhookEvent::Deleted(_)) => Self::Absent,
-            (state, WebhookEvent::Created(_) | WebhookEvent::Paused(_) | WebhookEvent::Resumed(_)) => state,
+/// Applies one event. An event that does not fit the state changes nothing.
+pub(super) fn evolve(state: WebhookState, event: WebhookEvent) -> WebhookState {
+    match (state, event) {
+        (WebhookState::Absent, WebhookEvent::Created(e)) => WebhookState::Active { webhook_id: e.webhook_id },
+        (WebhookState::Active { webhook_id }, WebhookEvent::Paused(_)) => WebhookState::Paused { webhook_id },
+        (WebhookState::Paused { webhook_id }, WebhookEvent::Resumed(_)) => {
+            WebhookState::Active { webhook_id }
         }
+        (_, WebhookEvent::Deleted(_)) => WebhookState::Absent,
+        (state, WebhookEvent::Created(_) | WebhookEvent::Paused(_) | WebhookEvent::Resumed(_)) => state,
     }
 }

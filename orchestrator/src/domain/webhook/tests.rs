@@ -9,13 +9,13 @@ use rivet_events::webhook::{
 use uuid::Uuid;
 
 use super::{
-    CreateWebhook, DeleteWebhook, PauseWebhook, ResumeWebhook, Webhook, WebhookCommand, WebhookError,
+    CreateWebhook, DeleteWebhook, PauseWebhook, ResumeWebhook, WebhookCommand, WebhookError, WebhookState,
 };
 use crate::domain::spec::Given;
 
 const NOW: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
-fn given(events: impl Into<Vec<WebhookEvent>>) -> Given<Webhook> {
+fn given(events: impl Into<Vec<WebhookEvent>>) -> Given<WebhookState> {
     crate::domain::spec::given(events)
 }
 

@@ -15,8 +15,8 @@ use super::log_batch::Batch;
 use super::nul;
 use crate::commands::{CommandError, Committed, Loaded};
 use crate::digest;
-use crate::domain::job::{Job, JobCommand, JobError, JobState, LogAttempt, StartJob};
-use crate::domain::job_log::{AppendLog, JobLog, JobLogCommand, JobLogError};
+use crate::domain::job::{JobCommand, JobError, JobState, LogAttempt, StartJob};
+use crate::domain::job_log::{AppendLog, JobLogCommand, JobLogError, JobLogState};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, JsonWithNul, Path, header_value};
@@ -81,8 +81,8 @@ pub(in crate::http) async fn append(
                     return Err(error.into());
                 }
             };
-            state.contacts.note_holder(&job.aggregate.state, &sender.metadata(&job.aggregate)).await;
-            return answer(&state, &job.aggregate, attempt, &stored).await;
+            state.contacts.note_holder(&job.state, &sender.metadata(&job.state)).await;
+            return answer(&state, &job.state, attempt, &stored).await;
         }
     }
     Err(ApiError::unavailable("contended", "the job changes too fast"))
@@ -107,20 +107,24 @@ struct Sender {
     client: Metadata,
 }
 
-type Stored = Committed<JobLog>;
+type Stored = Committed<JobLogState>;
 type NotStored = CommandError<JobLogError>;
 
 impl Sender {
-    fn metadata(&self, job: &Job) -> Metadata {
-        by_holder(&self.client, &job.state, self.lease)
+    fn metadata(&self, job: &JobState) -> Metadata {
+        by_holder(&self.client, job, self.lease)
     }
 
     /// The attempt that the sender writes for. Records the start of an attempt that was not reported as started: its
     /// log shows that it runs.
-    async fn attempt(&self, state: &AppState, job_id: JobId) -> Result<(Loaded<Job>, LogAttempt), ApiError> {
+    async fn attempt(
+        &self,
+        state: &AppState,
+        job_id: JobId,
+    ) -> Result<(Loaded<JobState>, LogAttempt), ApiError> {
         let now = state.clock.now();
-        let log_attempt = |job: &Loaded<Job>| {
-            job.aggregate.log_attempt(self.lease, now, state.config.archive.retention.log_grace)
+        let log_attempt = |job: &Loaded<JobState>| {
+            job.state.log_attempt(self.lease, now, state.config.archive.retention.log_grace)
         };
         let mut job = state.commands.jobs.load(job_id).await?;
         if log_attempt(&job).is_err() {
@@ -144,8 +148,8 @@ impl Sender {
     }
 
     /// Refuses the batch if the log is in the archive, whatever grace it was archived with.
-    async fn check_not_archived(&self, state: &AppState, job: &Loaded<Job>) -> Result<(), ApiError> {
-        let JobState::Ended(ended) = &job.aggregate.state else { return Ok(()) };
+    async fn check_not_archived(&self, state: &AppState, job: &Loaded<JobState>) -> Result<(), ApiError> {
+        let JobState::Ended(ended) = &*job.state else { return Ok(()) };
         let Some(archive) = state.commands.log().archive() else { return Ok(()) };
         if archive.holds(ended.launch.job_id).await.map_err(ReadError)? {
             return Err(JobError::LogSealed.into());
@@ -157,12 +161,12 @@ impl Sender {
     async fn store(
         &self,
         state: &AppState,
-        job: &Loaded<Job>,
+        job: &Loaded<JobState>,
         attempt: LogAttempt,
         entries: &LogEntries,
         digest: &str,
     ) -> Result<Stored, NotStored> {
-        let launch = job.aggregate.state.launch().expect("invariant: a job with an attempt was launched");
+        let launch = job.state.launch().expect("invariant: a job with an attempt was launched");
         let append = JobLogCommand::Append(AppendLog {
             job_id: launch.job_id,
             pipeline_id: launch.pipeline_id,
@@ -172,23 +176,23 @@ impl Sender {
             digest: digest.to_owned(),
             now: state.clock.now(),
         });
-        let metadata = self.metadata(&job.aggregate);
+        let metadata = self.metadata(&job.state);
         state.commands.job_logs.execute_along(launch.job_id, append, &metadata, &[job.unmoved()]).await
     }
 }
 
 async fn answer(
     state: &AppState,
-    job: &Job,
+    job: &JobState,
     attempt: LogAttempt,
     stored: &Stored,
 ) -> Result<Response, ApiError> {
     let position = state.position_of(stored).await?;
-    let acknowledged = stored.aggregate.state.acknowledged(attempt.attempt);
+    let acknowledged = stored.state.acknowledged(attempt.attempt);
     let mut response = Recorded(position, StatusCode::CREATED).into_response();
     response.headers_mut().insert(LOG_ACK, acknowledged.into());
-    if job.state.must_stop()
-        && let Some(launch) = job.state.launch()
+    if job.must_stop()
+        && let Some(launch) = job.launch()
     {
         let id = launch.job_id;
         let value = HeaderValue::from_str(&id.to_string()).map_err(|_| unknown_job(id))?;

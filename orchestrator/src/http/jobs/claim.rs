@@ -47,7 +47,7 @@ pub(in crate::http) async fn claim(
     let metadata = by_runner(metadata, &body.runner_id);
     let key = request_key(&headers, &REQUEST_KEY)?;
     // A job that does not exist is claimed by nobody, so this must not register a runner.
-    if state.commands.jobs.load(job_id).await.is_ok_and(|job| job.aggregate.state.launch().is_none()) {
+    if state.commands.jobs.load(job_id).await.is_ok_and(|job| job.state.launch().is_none()) {
         return Err(unknown_job(job_id));
     }
     state.contacts.note(Contact::Work, &body.runner_id, &metadata).await?;

@@ -13,7 +13,7 @@ use super::claim_error::ClaimError;
 use super::group_place::take_place;
 use crate::commands::{CommandError, Committed};
 use crate::domain::group::Place;
-use crate::domain::job::{ClaimJob, Job, JobCommand, JobError, JobState};
+use crate::domain::job::{ClaimJob, JobCommand, JobError, JobState};
 use crate::domain::runner::RunnerState;
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
@@ -46,7 +46,7 @@ pub(super) async fn claim(
         let unmoved = runner.unmoved();
         let stream = unmoved.stream.clone();
         let along = along.iter().cloned().chain([unmoved]).collect();
-        match (Claiming { state, claim, along }).as_runner(&runner.aggregate.state).await {
+        match (Claiming { state, claim, along }).as_runner(&runner.state).await {
             Err(ClaimError::Stale(moved)) if moved == stream => {
                 runners.reload(&claim.runner_id).await?;
             }
@@ -70,8 +70,8 @@ impl Claiming<'_> {
     /// Claims the job for a runner that is in this state.
     async fn as_runner(&self, runner: &RunnerState) -> Result<Recorded<JobExecutionInfo>, ClaimError> {
         let Self { state, claim, .. } = self;
-        let job = state.commands.jobs.load(claim.job_id).await?.aggregate;
-        let launch = job.state.launch().ok_or(JobError::NotFound)?.clone();
+        let job = state.commands.jobs.load(claim.job_id).await?.state;
+        let launch = job.launch().ok_or(JobError::NotFound)?.clone();
         // Loaded before the claim, so that a claim that succeeds can be answered.
         let definition = state.definition_of(&launch).await?;
         let command = ClaimJob {
@@ -87,7 +87,7 @@ impl Claiming<'_> {
             Some(concurrency) => self.with_place(concurrency, command).await?,
             None => self.execute(command, &self.along).await?,
         };
-        let info = execution_info(&committed.aggregate.state, &definition)?;
+        let info = execution_info(&committed.state, &definition)?;
         let position = match committed.position {
             Some(position) => position,
             None => claimed_at(state, claim.job_id, info.lease_id).await?,
@@ -100,7 +100,7 @@ impl Claiming<'_> {
         &self,
         concurrency: &Concurrency,
         command: ClaimJob,
-    ) -> Result<Committed<Job>, ClaimError> {
+    ) -> Result<Committed<JobState>, ClaimError> {
         let groups = &self.state.commands.groups;
         let group_id = StreamId::group(&concurrency.group).id;
         let place = Place { job_id: self.claim.job_id, lease_id: self.claim.lease_id };
@@ -138,7 +138,7 @@ impl Claiming<'_> {
         &self,
         command: ClaimJob,
         writes: &[StreamWrite],
-    ) -> Result<Committed<Job>, CommandError<JobError>> {
+    ) -> Result<Committed<JobState>, CommandError<JobError>> {
         let Claim { job_id, metadata, .. } = self.claim;
         let command = JobCommand::Claim(command);
         self.state.commands.jobs.execute_along(*job_id, command, metadata, writes).await
@@ -151,10 +151,10 @@ pub(super) async fn answer_again(
     job_id: JobId,
     lease_id: LeaseId,
 ) -> Result<Recorded<JobExecutionInfo>, ApiError> {
-    let job = state.commands.jobs.reload(job_id).await?.aggregate;
-    let launch = job.state.launch().ok_or_else(|| unknown_job(job_id))?;
+    let job = state.commands.jobs.reload(job_id).await?.state;
+    let launch = job.launch().ok_or_else(|| unknown_job(job_id))?;
     let definition = state.definition_of(launch).await?;
-    let info = execution_info(&job.state, &definition)?;
+    let info = execution_info(&job, &definition)?;
     if info.lease_id != lease_id {
         return Err(JobError::LeaseLost.into());
     }

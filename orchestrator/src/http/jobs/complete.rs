@@ -14,7 +14,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::nul;
 use crate::commands::{CommandError, Loaded};
 use crate::domain::job::{
-    CompleteJob, Ended, Job, JobCommand, JobError, JobState, Queued, RefuseReport, Report, Retries, Running,
+    CompleteJob, Ended, JobCommand, JobError, JobState, Queued, RefuseReport, Report, Retries, Running,
 };
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
@@ -105,16 +105,16 @@ pub(super) async fn finish(
 ) -> Result<Recorded<StatusCode>, ApiError> {
     let now = state.clock.now();
     let loaded = before_report(state, job_id, lease).await?;
-    let before = &loaded.aggregate.state;
-    let by = |job: &Job| by_holder(&metadata, &job.state, lease);
+    let before = &*loaded.state;
+    let by = |job: &JobState| by_holder(&metadata, job, lease);
     // A success is never retried, so its pipeline is not asked.
     let is_success = report.status == JobStatus::Succeeded;
     let retries = if is_success { Retries::Forbidden } else { state.retries(before).await };
     let complete = JobCommand::Complete(CompleteJob { lease, report: report.clone(), retries, now });
     match state.commands.jobs.execute_by(job_id, complete, by).await {
         Ok(committed) => {
-            if is_end_of(before, &committed.aggregate.state) {
-                state.contacts.note_holder(before, &by(&loaded.aggregate)).await;
+            if is_end_of(before, &committed.state) {
+                state.contacts.note_holder(before, &by(before)).await;
             }
             Ok(done(state.position_of(&committed).await?))
         }
@@ -139,10 +139,10 @@ pub(super) async fn before_report(
     state: &AppState,
     job_id: JobId,
     lease: Option<LeaseId>,
-) -> Result<Loaded<Job>, ApiError> {
+) -> Result<Loaded<JobState>, ApiError> {
     let jobs = &state.commands.jobs;
     let cached = jobs.load(job_id).await?;
-    let is_trusted = match (&cached.aggregate.state, lease) {
+    let is_trusted = match (&*cached.state, lease) {
         (JobState::Running(Running { holder, .. }), Some(lease)) => holder.lease_id == lease,
         (JobState::Absent | JobState::Queued(_) | JobState::Ended(_), Some(_)) => false,
         // Without a lease nothing tells whether it is stale.

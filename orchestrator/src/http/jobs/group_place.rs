@@ -5,7 +5,7 @@ use rivet_events::log::StreamWrite;
 
 use super::claim_error::ClaimError;
 use crate::commands::{CommandError, Loaded};
-use crate::domain::group::{Group, GroupCommand, GroupError, Place, TakePlace};
+use crate::domain::group::{GroupCommand, GroupError, GroupState, Place, TakePlace};
 use crate::domain::job::{JobError, JobState};
 use crate::http::state::AppState;
 use crate::telemetry::chain;
@@ -17,19 +17,18 @@ const FREED_AT_ONCE: usize = 32;
 /// ended, which is looked up, so it is never full by mistake. A place that it gives by mistake meets a conflict.
 pub(super) async fn take_place(
     state: &AppState,
-    group: &Loaded<Group>,
+    group: &Loaded<GroupState>,
     place: Place,
     concurrency: &Concurrency,
-) -> Result<(StreamWrite, Loaded<Group>), ClaimError> {
-    let groups = &state.commands.groups;
+) -> Result<(StreamWrite, Loaded<GroupState>), ClaimError> {
     let take = |ended| {
         let (group, limit) = (concurrency.group.clone(), concurrency.limit);
         GroupCommand::TakePlace(TakePlace { group, place, limit, ended, now: state.clock.now() })
     };
-    let mut decided = groups.decide(group, take(vec![])).await;
-    if let Err(CommandError::Refused(GroupError::Full { .. })) = decided {
-        let ended = ended(state, &group.aggregate.state.places, concurrency.limit).await?;
-        decided = groups.decide(group, take(ended)).await;
+    let mut decided = group.decide(take(vec![]));
+    if let Err(GroupError::Full { .. }) = decided {
+        let ended = ended(state, &group.state.places, concurrency.limit).await?;
+        decided = group.decide(take(ended));
     }
     Ok(decided?)
 }
@@ -53,7 +52,7 @@ async fn ended(state: &AppState, places: &[Place], limit: u32) -> Result<Vec<Pla
 /// process has appended, but does not have in its cache yet.
 async fn is_held(state: &AppState, place: &Place) -> Result<bool, CommandError<JobError>> {
     match state.commands.jobs.reload(place.job_id).await {
-        Ok(job) => Ok(matches!(&job.aggregate.state,
+        Ok(job) => Ok(matches!(&*job.state,
             JobState::Running(running) if running.holder.lease_id == place.lease_id)),
         // It may run. The other places can still be given.
         Err(CommandError::Corrupt(stream, error)) => {

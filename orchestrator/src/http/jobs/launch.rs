@@ -25,8 +25,7 @@ use crate::cancelling::cancel_older;
 use crate::commands::{CommandError, Committed};
 use crate::definition::{MAX_GROUP_BYTES, MAX_PRIORITY};
 use crate::digest;
-use crate::domain;
-use crate::domain::job::{JobCommand, JobError, LaunchJob};
+use crate::domain::job::{JobCommand, JobError, JobState, LaunchJob};
 use crate::domain::pipeline::{PipelineError, PipelineState, Revision, check_parameters};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
@@ -111,7 +110,7 @@ pub(super) async fn execute(
     let pipelines = &state.commands.pipelines;
     for _ in 0..MAX_TRIES {
         let pipeline = pipelines.load(pipeline_id).await?;
-        let launch = match launch(&pipeline.aggregate.state) {
+        let launch = match launch(&pipeline.state) {
             Ok(launch) => launch,
             // Refused by a version that another replica has replaced.
             Err(_) if !pipelines.is_current(&pipeline).await? => continue,
@@ -134,14 +133,13 @@ async fn record(
     launch: JobLaunched,
     metadata: &Metadata,
     on_condition: &[StreamWrite],
-) -> Result<Committed<domain::job::Job>, CommandError<JobError>> {
-    let (jobs, job_id, has_key) = (&state.commands.jobs, launch.job_id, launch.request_digest.is_some());
-    let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
-    if has_key {
-        jobs.execute_along(job_id, command, metadata, on_condition).await
-    } else {
-        jobs.execute_first(job_id, command, metadata, on_condition).await
+) -> Result<Committed<JobState>, CommandError<JobError>> {
+    let (jobs, job_id) = (&state.commands.jobs, launch.job_id);
+    if launch.request_digest.is_none() {
+        jobs.expect_first(job_id);
     }
+    let command = JobCommand::Launch(LaunchJob { launch: Box::new(launch) });
+    jobs.execute_along(job_id, command, metadata, on_condition).await
 }
 
 fn launched(
@@ -196,8 +194,8 @@ pub(super) async fn replayed(
 }
 
 /// The answer to a launch: the new job, or the one that a concurrent launch with the same key has launched.
-async fn answer(state: &AppState, committed: &Committed<domain::job::Job>) -> Result<Response, ApiError> {
-    let launch = committed.aggregate.state.launch().expect("invariant: a launch was recorded, now or before");
+async fn answer(state: &AppState, committed: &Committed<JobState>) -> Result<Response, ApiError> {
+    let launch = committed.state.launch().expect("invariant: a launch was recorded, now or before");
     let (job_id, digest) = (launch.job_id, launch.request_digest.as_ref());
     let Some(position) = committed.position else {
         return replayed(state, job_id, digest).await?.ok_or_else(|| unknown_job(job_id));

@@ -46,7 +46,7 @@ pub(in crate::http) async fn retry(
         return Ok(replayed);
     }
     let job = state.commands.jobs.load_fresh(job_id).await?;
-    let ended = match &job.aggregate.state {
+    let ended = match &*job.state {
         JobState::Ended(ended) => ended,
         JobState::Absent => return Err(unknown_job(job_id)),
         JobState::Queued(_) | JobState::Running(_) => {

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::body::Job;
+use crate::domain::Decider;
 use crate::domain::runner::RunnerState;
 use crate::http::contact::Contact;
 use crate::http::error::ApiError;
@@ -80,11 +81,11 @@ async fn polled(
     let capabilities = if let Some(row) = runners::find(&state.read_models, runner_id).await? {
         row.capabilities
     } else {
-        let runner = state.commands.runners.load(runner_id).await?.aggregate;
-        if runner.state == RunnerState::Absent {
+        let runner = state.commands.runners.load(runner_id).await?.state;
+        if *runner == RunnerState::Absent {
             return Ok(Capabilities::default());
         }
-        runner.state.capabilities()
+        runner.capabilities()
     };
     state.contacts.note(Contact::Poll, runner_id, metadata).await?;
     Ok(capabilities)

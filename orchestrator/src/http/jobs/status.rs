@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::schema::Schema;
 
 use super::complete::{before_report, finish};
-use crate::domain::job::{Job, JobCommand, Report, StartJob};
+use crate::domain::job::{JobCommand, JobState, Report, StartJob};
 use crate::http::answer::{Recorded, done};
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, Path, header_value};
@@ -57,11 +57,11 @@ pub(in crate::http) async fn set_status(
         JobStatus::Running => {
             let now = state.clock.now();
             let before = before_report(&state, job_id, lease).await?;
-            let by = |job: &Job| by_holder(&metadata, &job.state, lease);
+            let by = |job: &JobState| by_holder(&metadata, job, lease);
             let command = JobCommand::Start(StartJob { lease, now });
             match state.commands.jobs.execute_by(job_id, command, by).await {
                 Ok(committed) => {
-                    state.contacts.note_holder(&committed.aggregate.state, &by(&committed.aggregate)).await;
+                    state.contacts.note_holder(&committed.state, &by(&committed.state)).await;
                     Ok(done(state.position_of(&committed).await?))
                 }
                 Err(error) => {

@@ -26,6 +26,7 @@ pub(super) struct History<'a> {
 impl<'a> History<'a> {
     /// Looks up which versions there are. Those of a deleted pipeline stay.
     pub(super) async fn of(commands: &'a Commands, pipeline_id: PipelineId) -> Result<Self, ApiError> {
+        // Not the state, which cannot be loaded if one of the events that it is made from cannot be read.
         let last = commands.log().read_stream_end(&StreamId::pipeline(pipeline_id), Version::MAX, 1).await?;
         let last = last.first().ok_or_else(|| unknown_pipeline(pipeline_id))?;
         let is_deleted = matches!(last.event, Event::Pipeline(PipelineEvent::Deleted(_)));

@@ -20,7 +20,7 @@ use super::answer::Recorded;
 use super::error::ApiError;
 use super::state::{AppState, unknown_pipeline};
 use crate::commands::Committed;
-use crate::domain;
+use crate::domain::pipeline::PipelineState;
 use body::Pipeline;
 use entity_tag::Tagged;
 
@@ -28,8 +28,8 @@ use entity_tag::Tagged;
 async fn recorded(
     state: &AppState,
     id: PipelineId,
-    committed: &Committed<domain::pipeline::Pipeline>,
+    committed: &Committed<PipelineState>,
 ) -> Result<Recorded<Tagged>, ApiError> {
-    let pipeline = Pipeline::from_state(&committed.aggregate.state).ok_or_else(|| unknown_pipeline(id))?;
+    let pipeline = Pipeline::from_state(&committed.state).ok_or_else(|| unknown_pipeline(id))?;
     Ok(Recorded(state.position_of(committed).await?, Tagged(pipeline)))
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::body::Runner;
 use crate::commands::{CommandError, Committed};
-use crate::domain::job::{ExpireLease, Job, JobCommand, JobError};
+use crate::domain::job::{ExpireLease, JobCommand, JobError, JobState};
 use crate::domain::runner::{RegisterRunner, RunnerCommand, RunnerState};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
@@ -72,7 +72,7 @@ pub(in crate::http) async fn register(
         (row, _) = runners::find_at_least(&state.read_models, &runner_id, acknowledged).await?;
     }
     let held = row.map(|row| row.held).unwrap_or_default();
-    let row = row_of(&committed.aggregate.state, held).ok_or_else(not_ready)?;
+    let row = row_of(&committed.state, held).ok_or_else(not_ready)?;
     Ok(Recorded(position, JsonBody(Runner::from_row(row, Some(now)))))
 }
 
@@ -126,14 +126,14 @@ async fn void_lease(
     state: &AppState,
     held: &HeldJob,
     metadata: &Metadata,
-) -> Result<Committed<Job>, CommandError<JobError>> {
-    let job = state.commands.jobs.load(held.job_id).await?.aggregate;
+) -> Result<Committed<JobState>, CommandError<JobError>> {
+    let job = state.commands.jobs.load(held.job_id).await?.state;
     let expire = JobCommand::ExpireLease(ExpireLease {
         lease_id: held.lease_id,
         last_contact: None,
         rebooted: true,
         policy: state.config.leases.policy(),
-        retries: state.retries(&job.state).await,
+        retries: state.retries(&job).await,
         now: state.clock.now(),
     });
     state.commands.jobs.execute(held.job_id, expire, metadata).await

@@ -89,7 +89,7 @@ pub(in crate::http) async fn create(
         return Err(refused(&format!("batch_size: must be from 1 to {MAX_BATCH}")));
     }
     if let Some(pipeline_id) = body.pipeline_id
-        && state.commands.pipelines.load(pipeline_id).await?.aggregate.state.newest().is_none()
+        && state.commands.pipelines.load(pipeline_id).await?.state.newest().is_none()
     {
         return Err(PipelineError::NotFound.into());
     }

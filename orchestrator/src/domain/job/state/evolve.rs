@@ -7,68 +7,67 @@ use rivet_events::job::{Ending, JobEvent, JobLaunched, JobRequeued, JobStatus, R
 use super::{CancelRequest, Ended, History, Holder, JobState, PastAttempt, PastClaim, Queued, Running};
 use crate::domain::job::reported::{Reported, ResultDigest};
 
-impl JobState {
-    /// Applies one event. It checks no rules, since what is recorded has happened. An event that does not fit the
-    /// state changes nothing.
-    #[must_use]
-    pub fn evolve(self, event: JobEvent) -> Self {
-        if let Some(ending) = event.ending() {
-            return self.end(&ending);
-        }
-        match (self, event) {
-            (Self::Absent, JobEvent::Launched(launch)) => Self::Queued(Queued {
-                queued_at: launch.requested_at,
-                due_at: launch.requested_at,
-                launch: Arc::new(launch),
-                history: History::default(),
-            }),
-            (Self::Queued(queued), JobEvent::Claimed(claimed)) => Self::Running(Running {
-                launch: queued.launch,
-                history: History { attempts: claimed.attempt, ..queued.history },
-                holder: Holder {
-                    runner_id: claimed.runner_id,
-                    attempt: claimed.attempt,
-                    lease_id: claimed.lease_id,
-                    fencing: claimed.fencing,
-                    request_key: claimed.request_key,
-                    claimed_at: claimed.claimed_at,
-                    started_at: None,
-                    revoked: false,
-                },
-                cancel: None,
-            }),
-            (Self::Ended(ended), JobEvent::Purged(_)) => Self::Ended(Ended { purged: true, ..ended }),
-            (mut state, JobEvent::ReportRefused(refused)) => {
-                let mut past = state.history_mut().into_iter().flat_map(|history| &mut history.past);
-                if let Some(attempt) = past.find(|past| past.lease_id == refused.lease_id) {
-                    attempt.was_refused = true;
-                }
-                state
-            }
-            (Self::Running(running), JobEvent::Requeued(requeued)) => {
-                Self::Queued(running.requeue(&requeued))
-            }
-            (Self::Running(mut running), event) => {
-                running.apply(event);
-                Self::Running(running)
-            }
-            (
-                state @ (Self::Absent | Self::Queued(_) | Self::Ended(_)),
-                JobEvent::Launched(_)
-                | JobEvent::Claimed(_)
-                | JobEvent::Started(_)
-                | JobEvent::LeaseShown(_)
-                | JobEvent::LeaseExpired(_)
-                | JobEvent::CancelRequested(_)
-                | JobEvent::Requeued(_)
-                | JobEvent::Completed(_)
-                | JobEvent::Cancelled(_)
-                | JobEvent::TimedOut(_)
-                | JobEvent::Purged(_),
-            ) => state,
-        }
+/// Applies one event. It checks no rules, since what is recorded has happened. An event that does not fit the
+/// state changes nothing.
+pub(in crate::domain::job) fn evolve(state: JobState, event: JobEvent) -> JobState {
+    if let Some(ending) = event.ending() {
+        return state.end(&ending);
     }
+    match (state, event) {
+        (JobState::Absent, JobEvent::Launched(launch)) => JobState::Queued(Queued {
+            queued_at: launch.requested_at,
+            due_at: launch.requested_at,
+            launch: Arc::new(launch),
+            history: History::default(),
+        }),
+        (JobState::Queued(queued), JobEvent::Claimed(claimed)) => JobState::Running(Running {
+            launch: queued.launch,
+            history: History { attempts: claimed.attempt, ..queued.history },
+            holder: Holder {
+                runner_id: claimed.runner_id,
+                attempt: claimed.attempt,
+                lease_id: claimed.lease_id,
+                fencing: claimed.fencing,
+                request_key: claimed.request_key,
+                claimed_at: claimed.claimed_at,
+                started_at: None,
+                revoked: false,
+            },
+            cancel: None,
+        }),
+        (JobState::Ended(ended), JobEvent::Purged(_)) => JobState::Ended(Ended { purged: true, ..ended }),
+        (mut state, JobEvent::ReportRefused(refused)) => {
+            let mut past = state.history_mut().into_iter().flat_map(|history| &mut history.past);
+            if let Some(attempt) = past.find(|past| past.lease_id == refused.lease_id) {
+                attempt.was_refused = true;
+            }
+            state
+        }
+        (JobState::Running(running), JobEvent::Requeued(requeued)) => {
+            JobState::Queued(running.requeue(&requeued))
+        }
+        (JobState::Running(mut running), event) => {
+            running.apply(event);
+            JobState::Running(running)
+        }
+        (
+            state @ (JobState::Absent | JobState::Queued(_) | JobState::Ended(_)),
+            JobEvent::Launched(_)
+            | JobEvent::Claimed(_)
+            | JobEvent::Started(_)
+            | JobEvent::LeaseShown(_)
+            | JobEvent::LeaseExpired(_)
+            | JobEvent::CancelRequested(_)
+            | JobEvent::Requeued(_)
+            | JobEvent::Completed(_)
+            | JobEvent::Cancelled(_)
+            | JobEvent::TimedOut(_)
+            | JobEvent::Purged(_),
+        ) => state,
+    }
+}
 
+impl JobState {
     fn end(self, ending: &Ending<'_>) -> Self {
         let (launch, history, was_to_stop) = match self {
             Self::Queued(queued) => (queued.launch, queued.history, false),
@@ -102,7 +101,7 @@ impl JobState {
 }
 
 impl Running {
-    /// Applies an event after which the holder still has the job. Others are handled in [`JobState::evolve`].
+    /// Applies an event after which the holder still has the job. Others are handled in [`evolve`].
     fn apply(&mut self, event: JobEvent) {
         match event {
             JobEvent::Started(started) => {

@@ -166,3 +166,14 @@ fn a_cancel_of_one_attempt_is_asked_of_its_holder() {
         ..cancel_requested(310)
     })]);
 }
+
+#[test]
+fn the_reason_of_a_cancel_has_its_weight_and_a_result_has_none() {
+    let long = "x".repeat(1_000_000);
+    let weight_after = |event| after(&[launched(), claimed(1, 1), event]).weight();
+    let cancelled = JobCancelled { reason: Some(long.clone()), ..cancelled(2) };
+    assert!(weight_after(JobEvent::Cancelled(cancelled)) >= long.len());
+    let result = JobResult { output: Some(long.clone().into()), ..result(0) };
+    let ended = JobCompleted { result: Some(result), ..end_recorded(1, JobStatus::Succeeded, 2) };
+    assert!(weight_after(JobEvent::Completed(ended)) < long.len());
+}

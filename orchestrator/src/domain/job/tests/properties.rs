@@ -96,10 +96,10 @@ fn any_life() -> impl Strategy<Value = Vec<Moment>> {
 /// One command in the life of a job, with the job before and after it.
 #[derive(Debug)]
 struct Moment {
-    before: Job,
+    before: JobState,
     command: JobCommand,
     recorded: Result<Vec<JobEvent>, JobError>,
-    after: Job,
+    after: JobState,
 }
 
 impl Moment {
@@ -110,7 +110,7 @@ impl Moment {
 
 fn live(launch: JobLaunched, steps: &[(i64, Step)]) -> Vec<Moment> {
     let first = LaunchJob { launch: Box::new(launch) }.into();
-    let (mut job, mut now, mut claimed, mut moments) = (Job::default(), 0, vec![], vec![]);
+    let (mut job, mut now, mut claimed, mut moments) = (JobState::default(), 0, vec![], vec![]);
     for step in std::iter::once(None).chain(steps.iter().map(Some)) {
         let command = match step {
             None => JobCommand::clone(&first),
@@ -211,25 +211,23 @@ fn random_lives_reach_every_event_and_every_refusal_that_they_can() {
 proptest! {
     #[test]
     fn evolve_takes_any_event_and_never_leaves_an_end(events in prop::collection::vec(any_event(), 0..30)) {
-        let mut job = Job::default();
+        let mut job = JobState::default();
         for event in events {
             let before = end(&job);
-            job.apply(event);
+            job = job.evolve(event);
             prop_assert!(before.is_none() || before == end(&job));
         }
     }
 
     #[test]
     fn replaying_what_was_recorded_leads_to_the_same_job(life in any_life()) {
-        let mut replayed = Job::default();
+        let mut replayed = JobState::default();
         for moment in &life {
-            for event in moment.events() {
-                replayed.apply(event.clone());
-            }
+            replayed = replayed.after(moment.events());
             prop_assert_eq!(&replayed, &moment.after);
         }
         let stored = serde_json::to_string(&replayed).unwrap();
-        prop_assert_eq!(serde_json::from_str::<Job>(&stored).unwrap(), replayed);
+        prop_assert_eq!(serde_json::from_str::<JobState>(&stored).unwrap(), replayed);
     }
 
     #[test]
@@ -238,8 +236,8 @@ proptest! {
             let mut job = moment.before.clone();
             for event in moment.events() {
                 let before = job.clone();
-                job.apply(event.clone());
-                prop_assert_ne!(before, job.clone(), "{:?} does not fit", event);
+                job = job.evolve(event.clone());
+                prop_assert_ne!(&before, &job, "{:?} does not fit", event);
             }
         }
     }
@@ -287,7 +285,7 @@ proptest! {
             if moment.events().is_empty() {
                 continue;
             }
-            let JobState::Running(running) = &moment.before.state else {
+            let JobState::Running(running) = &moment.before else {
                 return Err(TestCaseError::fail("a write was taken of a job that nobody holds"));
             };
             let holder = &running.holder;
@@ -312,11 +310,11 @@ proptest! {
     fn a_waiting_job_can_always_be_claimed_and_a_running_one_always_be_freed(life in any_life()) {
         for moment in &life {
             let mut job = moment.after.clone();
-            match &job.state {
+            match &job {
                 JobState::Queued(queued) => {
                     let claim = ClaimJob { now: queued.due_at, ..claim(u32::MAX, 0) };
                     spec::handle(&mut job, claim.into()).unwrap();
-                    prop_assert!(matches!(job.state, JobState::Running(_)));
+                    prop_assert!(matches!(job, JobState::Running(_)));
                 }
                 JobState::Running(running) => {
                     let expire = ExpireLease {
@@ -324,7 +322,7 @@ proptest! {
                         ..expire(0, 1_000_000_000)
                     };
                     spec::handle(&mut job, expire.into()).unwrap();
-                    prop_assert!(matches!(job.state, JobState::Queued(_) | JobState::Ended(_)));
+                    prop_assert!(matches!(job, JobState::Queued(_) | JobState::Ended(_)));
                 }
                 JobState::Absent | JobState::Ended(_) => {}
             }
@@ -334,8 +332,8 @@ proptest! {
 
 /// The end of the job, without what may still change after it: refused reports that are recorded, and that it is
 /// purged.
-fn end(job: &Job) -> Option<Ended> {
-    match &job.state {
+fn end(job: &JobState) -> Option<Ended> {
+    match job {
         JobState::Ended(ended) => Some(Ended { history: History::default(), purged: false, ..ended.clone() }),
         JobState::Absent | JobState::Queued(_) | JobState::Running(_) => None,
     }
