@@ -46,7 +46,6 @@ use tower_http::compression::CompressionLayer;
 use error::ApiError;
 use request_line::request_context;
 
-pub(crate) use contact::RunnerContacts;
 pub(crate) use openapi::document;
 pub(crate) use state::{AppState, Parts};
 

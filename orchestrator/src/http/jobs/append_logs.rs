@@ -81,7 +81,7 @@ pub(in crate::http) async fn append(
                     return Err(error.into());
                 }
             };
-            state.contacts.note_holder(&job.aggregate.state, &sender.metadata(&job.aggregate)).await;
+            state.note_holder(&job.aggregate.state, &sender.metadata(&job.aggregate)).await;
             return answer(&state, &job.aggregate, attempt, &stored).await;
         }
     }

@@ -114,7 +114,7 @@ pub(super) async fn finish(
     match state.commands.jobs.execute_by(job_id, complete, by).await {
         Ok(committed) => {
             if is_end_of(before, &committed.aggregate.state) {
-                state.contacts.note_holder(before, &by(&loaded.aggregate)).await;
+                state.note_holder(before, &by(&loaded.aggregate)).await;
             }
             Ok(done(state.position_of(&committed).await?))
         }

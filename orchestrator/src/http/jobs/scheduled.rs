@@ -86,7 +86,7 @@ async fn polled(
         }
         runner.state.capabilities()
     };
-    state.contacts.note(Contact::Poll, runner_id, metadata).await?;
+    state.note_contact(Contact::Poll, runner_id, metadata).await?;
     Ok(capabilities)
 }
 
