@@ -64,6 +64,8 @@ pub(crate) enum SweepError {
     Deliveries(#[source] StoreError),
     #[error(transparent)]
     NotRecorded(#[from] NotRecorded),
+    #[error(transparent)]
+    Cancel(#[from] CancelError),
 }
 
 impl SweepError {
@@ -71,17 +73,8 @@ impl SweepError {
     /// takes no commands, so that those of runners are refused, too.
     fn may_miss_contacts(&self) -> bool {
         match self {
-            Self::Contacts(_) | Self::NotRecorded(_) => true,
-            Self::Query(_) | Self::Deliveries(_) => false,
-        }
-    }
-}
-
-impl From<CancelError> for SweepError {
-    fn from(error: CancelError) -> Self {
-        match error {
-            CancelError::Query(error) => Self::Query(error),
-            CancelError::NotRecorded(error) => Self::NotRecorded(error),
+            Self::Contacts(_) | Self::NotRecorded(_) | Self::Cancel(CancelError::NotRecorded(_)) => true,
+            Self::Query(_) | Self::Deliveries(_) | Self::Cancel(CancelError::Query(_)) => false,
         }
     }
 }
