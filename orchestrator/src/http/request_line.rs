@@ -125,16 +125,17 @@ impl RequestLine {
 
     /// Counts the request, and writes the line by dropping it.
     fn answered(mut self, status: StatusCode) {
-        self.metrics.answered(self.route(), &self.method, status, self.began.elapsed());
+        self.metrics.answered(self.template(), &self.method, status, self.began.elapsed());
         self.status = Some(status);
     }
 
-    fn route(&self) -> Option<&str> {
+    /// The template that its path matched.
+    fn template(&self) -> Option<&str> {
         self.route.as_ref().map(MatchedPath::as_str)
     }
 
     fn is_frequent(&self) -> bool {
-        FREQUENT.iter().any(|(method, route)| self.method == *method && self.route() == Some(*route))
+        FREQUENT.iter().any(|(method, route)| self.method == *method && self.template() == Some(*route))
     }
 }
 
@@ -146,7 +147,7 @@ macro_rules! write_line {
             tracing::Level::$level,
             http.method = %$line.method,
             http.path = $line.uri.path(),
-            http.route = $line.route(),
+            http.route = $line.template(),
             http.status = $line.status.map(|status| status.as_u16()),
             duration_ms = u64::try_from($line.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             $message
