@@ -131,9 +131,9 @@ impl Dispatcher {
                     () = self.reservations.returned() => break Reason::Queue,
                     () = self.reservations.shown(&mut positions) => break Reason::Queue,
                     () = shutdown.cancelled() => return,
-                    Some(changed) = changes.next() => {
+                    Some(freed_at) = changes.next() => {
                         if !self.line().places.is_empty() {
-                            read_models.wait_for(changed, READ_WAIT).await;
+                            read_models.wait_for(freed_at, READ_WAIT).await;
                             break Reason::Queue;
                         }
                     }
