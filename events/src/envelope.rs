@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,12 @@ pub const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(1);
 #[must_use]
 pub fn is_mistaken(recorded: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     recorded > now + CLOCKS_DIFFER
+}
+
+/// The time since `since`; zero if the clock of another server set it in the future.
+#[must_use]
+pub fn elapsed(since: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    (now - since).to_std().unwrap_or_default()
 }
 
 /// A place in the whole log: 1, 2, … without gaps, in commit order. 0 is before the first event.

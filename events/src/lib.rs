@@ -23,6 +23,6 @@ pub mod stream;
 mod upcast;
 pub mod webhook;
 
-pub use envelope::{CLOCKS_DIFFER, Envelope, Metadata, Position, Version, is_mistaken};
+pub use envelope::{CLOCKS_DIFFER, Envelope, Metadata, Position, Version, elapsed, is_mistaken};
 pub use event::Event;
 pub use stream::{StreamId, StreamType};

@@ -25,10 +25,8 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
 use crate::definition::Evaluator;
-use crate::dispatch::Dispatcher;
 use crate::feed::Feed;
-use crate::http::{self, AppState, Parts, RunnerContacts};
-use crate::liveness::Liveness;
+use crate::http::{self, AppState, Parts};
 use crate::metrics::Metrics;
 use crate::server::{self, Connections, Timeouts};
 use workers::{spawn_background, spawn_for_requests};
@@ -92,20 +90,13 @@ impl App {
             ReadModels::open(database.clone(), log.clone()).await.map_err(AppError::ReadModels)?;
         let tasks = TaskTracker::new();
         let commands = Commands::new(&database, log.clone(), clock.clone(), head, &metrics, &tasks);
-        let liveness = Arc::new(Liveness::default());
         let parts = Parts {
-            contacts: RunnerContacts {
-                runners: commands.runners.clone(),
-                liveness: liveness.clone(),
-                clock: clock.clone(),
-                heartbeat_resolution: config.leases.heartbeat_resolution,
-            },
             commands,
             metrics,
             read_models,
             evaluator: Arc::new(Evaluator::new(program, EVALUATIONS)),
-            liveness,
-            dispatcher: Arc::new(Dispatcher::default()),
+            liveness: Arc::default(),
+            dispatcher: Arc::default(),
             feed: Feed::new(log.clone()),
             deliveries: Deliveries::new(&database),
             connections: Arc::new(Connections::new(config.load.max_connections)),

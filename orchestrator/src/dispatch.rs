@@ -6,13 +6,13 @@
 //! whether there is a job for it, and leaves the rest of the line alone if not. An offer is only a hint, since the
 //! queue is a read model: the runner's claim still has to win, and one that loses goes back to its place in the line.
 //!
-//! `line` holds the waiting claims, `log_watcher` tells when the queue may have changed, `offers` queries it,
+//! `line` holds the waiting claims, `queue_changes` tells when the queue may have changed, `offers` queries it,
 //! `reservations` keeps a job from being offered twice, and `copies` handles requests that arrive more than once.
 
 mod copies;
 mod line;
-mod log_watcher;
 mod offers;
+mod queue_changes;
 mod reservations;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rivet_events::id::RunnerId;
-use rivet_events::log::EventLog;
-use rivet_events::runner::Capabilities;
+use rivet_events::runner::{Capabilities, RunnerEvent};
+use rivet_events::{Envelope, Event};
 use rivet_projections::{QueryError, ReadModels};
 use tokio::sync::{Notify, oneshot};
 use tokio_stream::StreamExt;
@@ -33,13 +33,13 @@ use crate::telemetry::chain;
 use copies::Requests;
 pub(crate) use copies::{ClaimPermit, RequestCopy, RequestName};
 use line::{Line, Waiting};
-use log_watcher::LogWatcher;
 use offers::Offers;
+use queue_changes::QueueChanges;
 pub(crate) use reservations::Reservation;
 use reservations::Reservations;
 
-/// How often the queue is polled without a reason: for hints that were lost, and for retries that were scheduled
-/// before this process started.
+/// How often the queue is polled without a reason: for hints that were lost, for events that could not be read or have
+/// left the log unread, and for retries that were scheduled before this process started.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest wait until the read model shows what has just been recorded.
 pub(crate) const READ_WAIT: Duration = Duration::from_secs(1);
@@ -51,6 +51,7 @@ pub(crate) struct Dispatcher {
     /// The number of the next place; numbers increase towards the end of the line.
     next_place: AtomicU64,
     arrived: Notify,
+    queue_changes: QueueChanges,
     reservations: Arc<Reservations>,
     requests: Arc<Requests>,
 }
@@ -101,14 +102,11 @@ impl Dispatcher {
     /// Offers jobs to waiting claims until `shutdown`.
     pub(crate) async fn run(
         &self,
-        log: Arc<dyn EventLog>,
         read_models: ReadModels,
         clock: Arc<dyn Clock>,
         shutdown: CancellationToken,
     ) {
-        let mut heads = log.watch();
-        let mut watcher = LogWatcher::after(*heads.borrow_and_update(), log);
-        let mut heads = WatchStream::from_changes(heads);
+        let mut changes = WatchStream::new(self.queue_changes.watch());
         let mut positions = read_models.watch();
         let mut reason = Reason::Queue;
         while !shutdown.is_cancelled() {
@@ -123,7 +121,7 @@ impl Dispatcher {
                     }
                 }
             }
-            let due = watcher.next_due(clock.now()).filter(|_| !self.line().places.is_empty());
+            let due = self.queue_changes.next_due(clock.now()).filter(|_| !self.line().places.is_empty());
             let pause = tokio::time::sleep(due.map_or(POLL_INTERVAL, |due| due.min(POLL_INTERVAL)));
             tokio::pin!(pause);
             reason = loop {
@@ -133,11 +131,9 @@ impl Dispatcher {
                     () = self.reservations.returned() => break Reason::Queue,
                     () = self.reservations.shown(&mut positions) => break Reason::Queue,
                     () = shutdown.cancelled() => return,
-                    head = heads.next() => {
-                        let Some(head) = head else { return };
-                        let may_free_a_job = watcher.read_until(head).await;
-                        if may_free_a_job && !self.line().places.is_empty() {
-                            read_models.wait_for(head, READ_WAIT).await;
+                    Some(freed_at) = changes.next() => {
+                        if !self.line().places.is_empty() {
+                            read_models.wait_for(freed_at, READ_WAIT).await;
                             break Reason::Queue;
                         }
                     }
@@ -146,9 +142,18 @@ impl Dispatcher {
         }
     }
 
+    /// Notes what an event of the log changes for the claims in the line.
+    pub(crate) fn note(&self, envelope: &Envelope) {
+        if let Event::Job(event) = &envelope.event {
+            self.queue_changes.note(envelope.position, event);
+        } else if let Event::Runner(RunnerEvent::Registered(registered)) = &envelope.event {
+            self.update_capabilities(&registered.runner_id, &registered.capabilities);
+        }
+    }
+
     /// Takes over the capabilities of a runner that has registered again while it waits. Its claims then count as just
     /// arrived, so that the queue is queried with what it can do now.
-    pub(crate) fn update_capabilities(&self, runner_id: &RunnerId, capabilities: &Capabilities) {
+    fn update_capabilities(&self, runner_id: &RunnerId, capabilities: &Capabilities) {
         let Line { places, arrivals } = &mut *self.line();
         for (place, waiting) in places {
             if waiting.runner_id == *runner_id && *waiting.capabilities != *capabilities {

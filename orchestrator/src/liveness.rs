@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use rivet_events::contacts::Contacts;
 use rivet_events::id::RunnerId;
-use rivet_events::{Version, is_mistaken};
+use rivet_events::{Version, elapsed, is_mistaken};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -51,7 +51,7 @@ impl Liveness {
         // One that is yet to come was noted before the clock was set back.
         contact.heard_at = if is_mistaken(contact.heard_at, now) { now } else { contact.heard_at.max(now) };
         contact.told = false;
-        contact.recorded_at.is_none_or(|recorded| is_older(now, recorded, resolution))
+        contact.recorded_at.is_none_or(|recorded| elapsed(recorded, now) >= resolution)
     }
 
     /// Notes that the runner's contact at `at` is recorded in the log, at this version of the runner.
@@ -105,7 +105,7 @@ impl Liveness {
 
     /// Forgets runners that have been silent for [`FORGET_AFTER`].
     fn forget_silent(&self, now: DateTime<Utc>) {
-        self.contacts().retain(|_, contact| !is_older(now, contact.heard_at, FORGET_AFTER));
+        self.contacts().retain(|_, contact| elapsed(contact.heard_at, now) < FORGET_AFTER);
     }
 
     fn take_untold(&self, now: DateTime<Utc>) -> Vec<(RunnerId, Duration)> {
@@ -114,7 +114,7 @@ impl Liveness {
         untold
             .map(|(id, contact)| {
                 contact.told = true;
-                (id.clone(), (now - contact.heard_at).to_std().unwrap_or_default())
+                (id.clone(), elapsed(contact.heard_at, now))
             })
             .collect()
     }
@@ -137,11 +137,6 @@ impl Contact {
     fn first(at: DateTime<Utc>) -> Self {
         Self { heard_at: at, recorded_at: None, version: Version::default(), told: false }
     }
-}
-
-/// Whether `at` is at least `age` before `now`.
-fn is_older(now: DateTime<Utc>, at: DateTime<Utc>, age: Duration) -> bool {
-    (now - at).to_std().is_ok_and(|is| is >= age)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The metrics of the server, for Prometheus.
 //!
-//! Counters and histograms are updated where things happen, through handles that were looked up beforehand, so that
-//! an update is an atomic addition. State (of the queue, the runners, the read models, the process) is read at each
-//! scrape, in `scrape`.
+//! Counters and histograms are updated where things happen, mostly through handles that were looked up beforehand, so
+//! that an update is an atomic addition. State (of the queue, the runners, the read models, the process) is read at
+//! each scrape, in `scrape`.
 //!
 //! Labels have few values: never an id, a name that a client chose, or a path as it was sent. CONTRIBUTING.md says how
 //! to add a metric.
@@ -21,7 +21,7 @@ use chrono::{DateTime, Utc};
 use prometheus::{IntGauge, IntGaugeVec};
 
 pub(crate) use commands::{CommandCounts, CommandMetrics, Outcome};
-pub(crate) use http::{CountRequests, HttpMetrics};
+pub(crate) use http::HttpMetrics;
 pub(crate) use jobs::JobMetrics;
 pub(crate) use log::LogMetrics;
 pub(crate) use registry::{CONTENT_TYPE, Registry};

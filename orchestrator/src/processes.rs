@@ -21,6 +21,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rivet_events::contacts::Contacts;
 use rivet_events::deliveries::Deliveries;
+use rivet_events::elapsed;
 use rivet_events::id::RunnerId;
 use rivet_events::job::JobStatus;
 use rivet_events::log::StoreError;
@@ -63,6 +64,8 @@ pub(crate) enum SweepError {
     Deliveries(#[source] StoreError),
     #[error(transparent)]
     NotRecorded(#[from] NotRecorded),
+    #[error(transparent)]
+    Cancel(#[from] CancelError),
 }
 
 impl SweepError {
@@ -70,17 +73,8 @@ impl SweepError {
     /// takes no commands, so that those of runners are refused, too.
     fn may_miss_contacts(&self) -> bool {
         match self {
-            Self::Contacts(_) | Self::NotRecorded(_) => true,
-            Self::Query(_) | Self::Deliveries(_) => false,
-        }
-    }
-}
-
-impl From<CancelError> for SweepError {
-    fn from(error: CancelError) -> Self {
-        match error {
-            CancelError::Query(error) => Self::Query(error),
-            CancelError::NotRecorded(error) => Self::NotRecorded(error),
+            Self::Contacts(_) | Self::NotRecorded(_) | Self::Cancel(CancelError::NotRecorded(_)) => true,
+            Self::Query(_) | Self::Deliveries(_) | Self::Cancel(CancelError::Query(_)) => false,
         }
     }
 }
@@ -135,7 +129,7 @@ impl Processes {
     }
 
     async fn sweep(&self, now: DateTime<Utc>, since: DateTime<Utc>) -> Result<(), SweepError> {
-        let grace_is_over = has_passed(self.config.leases.startup_grace(), since, now);
+        let grace_is_over = elapsed(since, now) >= self.config.leases.startup_grace();
         // First, so that they are read in every sweep that gets as far as the store.
         let contacts = self.contacts(now, since).await?;
         superseded::reconcile(self, now).await?;
@@ -147,7 +141,7 @@ impl Processes {
         self.sweep_running(&contacts).await?;
         // Later, and not with a later last contact as elsewhere: the event tells when the runner was last seen.
         let offline_after = self.config.leases.runner_offline_after;
-        if contacts.listening_since.is_none_or(|since| has_passed(offline_after, since, now)) {
+        if contacts.listening_since.is_none_or(|since| elapsed(since, now) >= offline_after) {
             lost_runners::reconcile(self, &contacts, now).await?;
         }
         Ok(())
@@ -185,10 +179,6 @@ impl Processes {
         let heard = self.contacts.heard(longest.saturating_mul(2)).await.map_err(SweepError::Contacts)?;
         Ok(LastContacts { processes: self, heard, listening_since, now })
     }
-}
-
-fn has_passed(time: Duration, since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    (now - since).to_std().is_ok_and(|passed| passed >= time)
 }
 
 /// The last contacts of runners, with this process, with other replicas, or recorded in the log.

@@ -157,17 +157,11 @@ impl Server {
             return;
         }
         let timer = HeadTimer::new(self.timeouts.head);
-        let (reads, has_spoken) = (timer.clone(), CancellationToken::new());
-        let speaks = has_spoken.clone();
-        let stream = InspectReader::new(stream, move |bytes: &[u8]| {
-            if !bytes.is_empty() {
-                speaks.cancel();
-            }
-            reads.note(bytes);
-        });
+        let reads = timer.clone();
+        let stream = InspectReader::new(stream, move |bytes: &[u8]| reads.note(bytes));
         let service = RequestBodyTimeout::new(self.router, self.timeouts.body);
         let connection = http1::Builder::new()
-            .timer(timer)
+            .timer(timer.clone())
             .header_read_timeout(self.timeouts.idle)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = std::pin::pin!(connection);
@@ -182,7 +176,7 @@ impl Server {
             ended = tokio::select! {
                 biased;
                 ended = connection.as_mut() => Some(ended),
-                () = has_spoken.cancelled() => None,
+                () = timer.until_spoken() => None,
                 () = tokio::time::sleep(self.timeouts.arrival) => None,
             };
         }

@@ -4,8 +4,8 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rivet_events::Position;
 use rivet_events::log::StoreError;
+use rivet_events::{Position, elapsed};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -94,6 +94,6 @@ impl ReadModels {
 
     async fn age_after(&self, position: Position, now: DateTime<Utc>) -> Result<f64, StoreError> {
         let next = self.inner.log.read_all(position, 1).await?;
-        Ok(next.first().map_or(0.0, |next| (now - next.recorded_at).as_seconds_f64().max(0.0)))
+        Ok(next.first().map_or(0.0, |next| elapsed(next.recorded_at, now).as_secs_f64()))
     }
 }

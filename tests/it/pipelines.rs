@@ -143,7 +143,8 @@ async fn a_deleted_pipeline_is_gone_and_its_jobs_stay(kind: StoreKind) {
     by_alice.delete(&format!("/api/pipeline/{pipeline}")).await.expect(204);
     api.get(&format!("/api/pipeline/{pipeline}")).await.expect_refusal(404, "pipeline_not_found");
     api.delete(&format!("/api/pipeline/{pipeline}")).await.expect_refusal(404, "pipeline_not_found");
-    api.launch(&pipeline, &json!({})).await.expect_refusal(404, "pipeline_not_found");
+    let refused = api.launch(&pipeline, &json!({})).await.expect_refusal(404, "pipeline_not_found");
+    assert_eq!(refused["detail"], format!("there is no pipeline {pipeline}"));
     assert_eq!(api.get("/api/pipeline/list").await.expect(200), json!([]));
     // A reconciler cancels its queued jobs.
     let cancelled = until_job_is(&api, &job, "Cancelled").await;

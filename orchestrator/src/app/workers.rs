@@ -32,8 +32,8 @@ pub(super) fn spawn_for_requests(
     workers.spawn(async move { commands.follow(head, tell, stop).await });
 
     let (dispatcher, clock) = (state.dispatcher.clone(), state.clock.clone());
-    let (log, queue, stop) = (state.commands.log().clone(), state.read_models.clone(), drained.clone());
-    workers.spawn(async move { dispatcher.run(log, queue, clock, stop).await });
+    let (queue, stop) = (state.read_models.clone(), drained.clone());
+    workers.spawn(async move { dispatcher.run(queue, clock, stop).await });
 
     let (liveness, clock, stop) = (state.liveness.clone(), state.clock.clone(), drained.clone());
     workers.spawn(async move { liveness.tell(contacts, &*clock, stop).await });
@@ -86,27 +86,24 @@ pub(super) fn spawn_background(
     workers.spawn(webhooks.run(shutdown.clone()));
 }
 
-/// Tells the parts that keep something of a runner or a webhook what an event of the log changes in it: a removed or lost
-/// runner has its next contact recorded, one that waits is offered jobs by what it has registered last, and the webhooks
-/// to deliver to are listed again.
+/// Tells the parts of a process what an event of the log changes for them: the claims that wait may be offered other
+/// jobs, a removed or lost runner has its next contact recorded, and the webhooks to deliver to are listed again.
 fn tell_of_event(
     envelope: &Envelope,
     liveness: &Liveness,
     dispatcher: &Dispatcher,
     webhooks: &watch::Sender<Position>,
 ) {
+    dispatcher.note(envelope);
     if envelope.stream.kind == StreamType::Webhook {
         webhooks.send_replace(envelope.position);
     }
     let Event::Runner(event) = &envelope.event else { return };
     match event {
-        RunnerEvent::Registered(registered) => {
-            dispatcher.update_capabilities(&registered.runner_id, &registered.capabilities);
-        }
         RunnerEvent::Removed(RunnerRemoved { runner_id, .. })
         | RunnerEvent::Lost(RunnerLost { runner_id, .. }) => {
             liveness.unrecorded(runner_id, envelope.sequence);
         }
-        RunnerEvent::HeartbeatRecorded(_) | RunnerEvent::Returned(_) => {}
+        RunnerEvent::Registered(_) | RunnerEvent::HeartbeatRecorded(_) | RunnerEvent::Returned(_) => {}
     }
 }

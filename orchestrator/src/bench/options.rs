@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::config::{duration, positive_duration};
-use crate::runner::parse_server;
+use crate::server_url::parse_server;
 
 /// Longest text of a log entry.
 const MAX_ENTRY_BYTES: i64 = 1 << 20;

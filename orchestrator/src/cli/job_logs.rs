@@ -17,7 +17,7 @@ use self::printer::Printer;
 use super::client::{Client, refusal, text};
 use super::job::{waiting, why};
 use super::output::one_line;
-use crate::runner::{Backoff, Verdict};
+use crate::retry::{Backoff, Verdict};
 use crate::sse_reader::SseReader;
 use crate::telemetry::chain;
 

@@ -9,7 +9,7 @@ use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressState, ProgressS
 use rivet_projections::rebuild::Progress;
 
 /// Pause between two lines.
-const LINE_INTERVAL: Duration = Duration::from_secs(3);
+pub(super) const LINE_INTERVAL: Duration = Duration::from_secs(3);
 
 /// Shows progress on stderr.
 pub(super) enum ProgressReport {

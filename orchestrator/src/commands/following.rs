@@ -3,8 +3,8 @@
 //! The appends of this process update the cache themselves, and a command notices a stale state by its conflict. But
 //! the states of runners and pipelines are often only read, with no append that would conflict: the capabilities of the
 //! one, the definition of the other. To ask the log each time would cost a query. So each process follows the log for
-//! these, and for the jobs that were purged. What else of this process follows the log is told of each event after the
-//! cache, so that whoever then reads a state finds what it was told of.
+//! these, and for the jobs that were purged. What else of this process has to know of new events is told of each one
+//! after the cache, so that whoever then reads a state finds what it was told of.
 
 use std::sync::Arc;
 use std::time::Duration;

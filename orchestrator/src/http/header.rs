@@ -18,7 +18,7 @@ pub(super) const REQUEST_KEY: HeaderName = HeaderName::from_static("rivet-reques
 pub(super) const LOG_OFFSET: HeaderName = HeaderName::from_static("rivet-log-offset");
 /// Answers: how many log entries of the attempt are stored.
 pub(super) const LOG_ACK: HeaderName = HeaderName::from_static("rivet-log-ack");
-/// Answers: ids of jobs that the runner holds and must stop.
+/// Answers: ids of jobs that the runner must stop.
 pub(super) const CANCEL: HeaderName = HeaderName::from_static("rivet-cancel");
 /// Requests: idempotency key of a launch.
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -1,9 +1,9 @@
 //! The HTTP API: this file has every route, and the handlers are in files named by what they do.
 //!
-//! A request passes, from the outside in: the counting of requests, `request_line`, `guard`, `fresh`
-//! (where a GET waits for the read models), and its handler. What handlers share: `extract` and `filter` read requests,
-//! `metadata` says who sends a command, `contact` notes that a runner lives, `answer` and `error` make answers, `state`
-//! has all that they work with. Bodies of answers stand beside their handlers, in a `body` where several share them.
+//! A request passes, from the outside in: `request_line`, `guard`, `fresh` (where a GET waits for the read models),
+//! and its handler. What handlers share: `extract` and `filter` read requests, `metadata` says who sends a command,
+//! `contact` notes that a runner lives, `answer` and `error` make answers, `state` has all that they work with. Bodies
+//! of answers stand beside their handlers, in a `body` where several share them.
 //!
 //! CONTRIBUTING.md says how to add an endpoint.
 
@@ -39,15 +39,13 @@ mod webhooks;
 
 use axum::Router;
 use axum::extract::OriginalUri;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 use tower_http::compression::CompressionLayer;
 
 use error::ApiError;
 use request_line::request_context;
 
-use crate::metrics::CountRequests;
-pub(crate) use contact::RunnerContacts;
 pub(crate) use openapi::document;
 pub(crate) use state::{AppState, Parts};
 
@@ -94,8 +92,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .fallback(ui::fallback)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(state.clone(), guard::guard))
-        .layer(from_fn(request_context))
-        .layer(CountRequests::new(state.metrics.http.clone()))
+        .layer(from_fn_with_state(state.metrics.http.clone(), request_context))
         .with_state(state)
 }
 

@@ -1,11 +1,12 @@
-//! The id of a request, its one log line, and (with the feature `otlp`) its span.
+//! The id of a request, its one log line, its metrics, and (with the feature `otlp`) its span.
 
 #[cfg(feature = "otlp")]
 mod span;
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -14,6 +15,7 @@ use tower_http::request_id::{MakeRequestId, MakeRequestUuid};
 use tracing::{Instrument, Span, error_span, field};
 
 use super::header::REQUEST_ID;
+use crate::metrics::{GaugeGuard, HttpMetrics};
 
 /// Longest request id that is accepted from a client, in bytes.
 const MAX_REQUEST_ID: usize = 128;
@@ -49,14 +51,18 @@ pub(super) fn note_runner(runner: &RunnerId) {
     Span::current().record("runner.id", field::display(runner));
 }
 
-/// Middleware: gives the request its [`RequestId`], echoes it in the answer, and logs the request in one line.
-/// Layer it on the router with `axum::middleware::from_fn`, outside everything else.
-pub(super) async fn request_context(mut request: Request, next: Next) -> Response {
+/// Middleware: gives the request its [`RequestId`], echoes it in the answer, logs the request in one line, and counts
+/// it. Layer it on the router with `axum::middleware::from_fn_with_state`, outside everything else.
+pub(super) async fn request_context(
+    State(metrics): State<Arc<HttpMetrics>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = request_id(&request);
     // At the level ERROR, which is not shown, so that a filter that lets only errors through does not take the id of
     // the request from them.
     let span = error_span!("http.request", request.id = id.0, runner.id = field::Empty);
-    let line = RequestLine::new(&request);
+    let line = RequestLine::new(&request, metrics);
     #[cfg(feature = "otlp")]
     span::continue_trace(&span, &line, request.headers());
     let header = HeaderValue::from_str(&id.0).ok();
@@ -93,34 +99,43 @@ fn new_request_id(request: &Request) -> String {
 }
 
 /// The log line of a request. It is written on drop: when the answer begins, or when the client disconnects before
-/// that.
+/// that. Only a request that was answered is counted, but all are counted as in flight until then.
 struct RequestLine {
     method: Method,
     uri: Uri,
     route: Option<MatchedPath>,
     began: Instant,
     status: Option<StatusCode>,
+    metrics: Arc<HttpMetrics>,
+    _in_flight: GaugeGuard,
 }
 
 impl RequestLine {
-    fn new(request: &Request) -> Self {
+    fn new(request: &Request, metrics: Arc<HttpMetrics>) -> Self {
         Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             route: request.extensions().get().cloned(),
             began: Instant::now(),
             status: None,
+            _in_flight: metrics.in_flight(),
+            metrics,
         }
     }
 
-    /// Writes the line, by dropping it.
+    /// Counts the request, and writes the line by dropping it.
     fn answered(mut self, status: StatusCode) {
+        self.metrics.answered(self.template(), &self.method, status, self.began.elapsed());
         self.status = Some(status);
     }
 
+    /// The template that its path matched.
+    fn template(&self) -> Option<&str> {
+        self.route.as_ref().map(MatchedPath::as_str)
+    }
+
     fn is_frequent(&self) -> bool {
-        let route = self.route.as_ref().map(MatchedPath::as_str);
-        FREQUENT.iter().any(|(method, frequent)| self.method == *method && route == Some(*frequent))
+        FREQUENT.iter().any(|(method, route)| self.method == *method && self.template() == Some(*route))
     }
 }
 
@@ -132,7 +147,7 @@ macro_rules! write_line {
             tracing::Level::$level,
             http.method = %$line.method,
             http.path = $line.uri.path(),
-            http.route = $line.route.as_ref().map(MatchedPath::as_str),
+            http.route = $line.template(),
             http.status = $line.status.map(|status| status.as_u16()),
             duration_ms = u64::try_from($line.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             $message

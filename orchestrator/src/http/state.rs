@@ -2,11 +2,10 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rivet_events::Position;
 use rivet_events::deliveries::Deliveries;
-use rivet_events::id::{JobId, LeaseId, PipelineId, RunnerId};
+use rivet_events::id::{JobId, PipelineId, RunnerId};
 use rivet_events::job::JobLaunched;
 use rivet_events::pipeline::PipelineDefinition;
 use rivet_events::runner::Capabilities;
@@ -14,10 +13,9 @@ use rivet_projections::{AtLeast, ReadModels};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::contact::RunnerContacts;
 use super::error::ApiError;
 use crate::clock::Clock;
-use crate::commands::{CommandError, Commands, Committed, Loaded};
+use crate::commands::{CommandError, Commands, Committed};
 use crate::config::Config;
 use crate::definition::Evaluator;
 use crate::dispatch::Dispatcher;
@@ -53,7 +51,6 @@ pub(crate) struct Parts {
     pub(crate) read_models: ReadModels,
     pub(crate) evaluator: Arc<Evaluator>,
     pub(crate) liveness: Arc<Liveness>,
-    pub(crate) contacts: RunnerContacts,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) feed: Feed,
     pub(crate) deliveries: Deliveries,
@@ -87,19 +84,6 @@ impl AppState {
         match job.launch() {
             Some(launch) => self.commands.retries(launch.pipeline_id).await,
             None => Retries::Forbidden,
-        }
-    }
-
-    /// Notes, in memory, a contact of the holder of a job, after a write in its name was not accepted: a server that
-    /// cannot record what a runner says has heard it all the same. A sender whose lease is not that of the job is not
-    /// its holder, nor is one whose job has moved on meanwhile, as far as the log can be read.
-    pub(super) async fn hear_holder(&self, job: &Loaded<JobState>, lease: Option<LeaseId>) {
-        let now = self.clock.now();
-        if let JobState::Running(running) = &*job.state
-            && job.state.log_attempt(lease, now, self.config.archive.retention.log_grace).is_ok()
-            && self.commands.jobs.is_current(job).await.unwrap_or(true)
-        {
-            self.liveness.touch(&running.holder.runner_id, now, Duration::MAX);
         }
     }
 

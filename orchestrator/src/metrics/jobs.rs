@@ -1,7 +1,8 @@
 //! Metrics of jobs: how long they wait and run, and how they end.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, Utc};
 use prometheus::{Histogram, IntCounter, IntCounterVec};
+use rivet_events::elapsed;
 use rivet_events::job::JobStatus;
 
 use super::registry::Registry;
@@ -57,15 +58,15 @@ impl JobMetrics {
     pub(crate) fn count(&self, before: &JobState, after: &JobState) {
         match (before, after) {
             (JobState::Queued(queued), JobState::Running(running)) => {
-                self.wait.observe(seconds(running.holder.claimed_at - queued.queued_at.max(queued.due_at)));
+                self.wait.observe(seconds(queued.queued_at.max(queued.due_at), running.holder.claimed_at));
             }
             (JobState::Running(running), JobState::Ended(ended)) => {
-                self.run.observe(seconds(ended.ended_at - running.holder.claimed_at));
+                self.run.observe(seconds(running.holder.claimed_at, ended.ended_at));
                 self.ended(ended.status).inc();
             }
             (JobState::Queued(_), JobState::Ended(ended)) => self.ended(ended.status).inc(),
             (JobState::Running(running), JobState::Queued(queued)) => {
-                self.run.observe(seconds(queued.queued_at - running.holder.claimed_at));
+                self.run.observe(seconds(running.holder.claimed_at, queued.queued_at));
                 self.requeued.inc();
             }
             (JobState::Absent | JobState::Ended(_), _)
@@ -75,14 +76,12 @@ impl JobMetrics {
     }
 }
 
-/// A duration in seconds. Never negative, though it may be between the clocks of two replicas.
-fn seconds(time: TimeDelta) -> f64 {
-    time.as_seconds_f64().max(0.0)
+fn seconds(since: DateTime<Utc>, until: DateTime<Utc>) -> f64 {
+    elapsed(since, until).as_secs_f64()
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::{DateTime, Utc};
     use rivet_events::id::{JobId, LeaseId, PipelineId};
     use rivet_events::job::{JobClaimed, JobCompleted, JobEvent};
 

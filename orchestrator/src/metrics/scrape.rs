@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rivet_events::Position;
+use rivet_events::{Position, elapsed};
 use rivet_projections::job_queue;
 use rivet_projections::runners::{self, RunnerCounts, RunnerStatus};
 use rivet_projections::status::Status;
@@ -108,7 +108,7 @@ impl State {
     }
 
     fn measure_queue(&self, states: &Registry, now: DateTime<Utc>) {
-        let oldest = self.oldest_queued_at.map_or(0.0, |at| (now - at).as_seconds_f64().max(0.0));
+        let oldest = self.oldest_queued_at.map_or(0.0, |at| elapsed(at, now).as_secs_f64());
         states
             .seconds_gauge(
                 "rivet_queue_oldest_wait_seconds",

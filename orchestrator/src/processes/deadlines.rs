@@ -1,6 +1,7 @@
 //! Times out jobs that have waited in the queue, or run, for too long.
 
 use chrono::{DateTime, Utc};
+use rivet_events::elapsed;
 use rivet_projections::job_queue;
 use rivet_projections::jobs::Job;
 
@@ -26,8 +27,7 @@ pub(super) async fn reconcile_running(
     now: DateTime<Utc>,
 ) -> Result<(), SweepError> {
     let longest = longest_run(job.timeout_seconds, processes.config.leases.run_timeout);
-    let age = job.claimed_at.and_then(|claimed_at| (now - claimed_at).to_std().ok());
-    if age.is_some_and(|age| age > longest) {
+    if job.claimed_at.is_some_and(|claimed_at| elapsed(claimed_at, now) > longest) {
         let retries = processes.commands.retries(job.pipeline_id).await;
         let time_out = time_out(processes, retries, now);
         processes.commands.reconcile_job("deadlines", job.id, time_out).await?;

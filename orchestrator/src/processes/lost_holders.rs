@@ -1,6 +1,7 @@
 //! Expires the leases of running jobs whose holders have fallen silent, or never started to work.
 
 use chrono::{DateTime, Utc};
+use rivet_events::elapsed;
 use rivet_projections::jobs::Job;
 
 use super::{LastContacts, Processes, SweepError};
@@ -47,13 +48,12 @@ fn may_be_lost(
     policy: &LeasePolicy,
     now: DateTime<Utc>,
 ) -> bool {
-    let age = |at: DateTime<Utc>| (now - at).to_std().unwrap_or_default();
     let is_silent = [Some(held.claimed_at), held.started_at, last_contact]
         .into_iter()
         .flatten()
-        .all(|heard_at| age(heard_at) > policy.lease.min(policy.legacy_lease));
+        .all(|heard_at| elapsed(heard_at, now) > policy.lease.min(policy.legacy_lease));
     let is_late = held.started_at.is_none()
-        && age(held.claimed_at) > policy.start_timeout.min(policy.legacy_start_timeout);
+        && elapsed(held.claimed_at, now) > policy.start_timeout.min(policy.legacy_start_timeout);
     is_silent || is_late
 }
 

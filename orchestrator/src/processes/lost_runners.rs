@@ -1,7 +1,9 @@
 //! Records as lost the runners that have fallen silent while online, that is, registered and without a job.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use rivet_events::StreamId;
+use rivet_events::{StreamId, elapsed};
 use rivet_projections::runners::{self, RunnerFilter, RunnerStatus};
 
 use super::{LastContacts, PAGE, Processes, SweepError};
@@ -22,7 +24,7 @@ pub(super) async fn reconcile(
         let page = runners::list(&processes.read_models, &online, after.as_ref(), PAGE).await?;
         for runner in page.items {
             let last_contact = contacts.of(&runner.id, Some(&runner));
-            let silence = last_contact.and_then(|at| (now - at).to_std().ok()).unwrap_or_default();
+            let silence = last_contact.map_or(Duration::ZERO, |at| elapsed(at, now));
             if silence <= offline_after {
                 continue;
             }

@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::client::{Client, NextClaim};
 use super::execution::JobExecution;
 use super::job::JobRunner;
-use super::retry::{Backoff, jitter};
+use crate::retry::{Backoff, jitter};
 
 /// How long the server may hold a next-claim open (long poll).
 const CLAIM_WAIT: Duration = Duration::from_secs(20);

@@ -15,8 +15,8 @@ use tokio::time::sleep;
 
 use super::execution::{Completion, JobExecution};
 use super::held_jobs::HeldJobs;
-use super::options::api_url;
-use super::retry::{Backoff, Verdict, is_elsewhere};
+use crate::retry::{Backoff, Verdict, is_elsewhere};
+use crate::server_url::api_url;
 use crate::telemetry::chain;
 
 /// Timeout of one try of a request; a next-claim has its wait on top.

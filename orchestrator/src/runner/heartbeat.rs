@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::retry::Verdict;
+use crate::retry::Verdict;
 use crate::telemetry::chain;
 
 /// Starts the thread, which sends a heartbeat every `interval` until `stop` is cancelled. `client` must be used by

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::client::{Client, WriteError};
 use super::execution::JobExecution;
 use super::log_buffer::LogBuffer;
-use super::retry::Verdict;
+use crate::retry::Verdict;
 
 /// Longest time that an entry waits for its batch to fill.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(500);

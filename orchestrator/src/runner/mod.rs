@@ -18,7 +18,6 @@ mod job_process;
 mod log_buffer;
 mod log_shipper;
 mod options;
-mod retry;
 pub(crate) mod script;
 mod workspace;
 
@@ -34,8 +33,6 @@ use self::held_jobs::HeldJobs;
 use self::job::JobRunner;
 pub(crate) use self::job_process::JOB_PROCESS_COMMAND;
 pub(crate) use self::options::RunnerOptions;
-pub(crate) use self::options::{api_url, parse_server};
-pub(crate) use self::retry::{Backoff, Verdict};
 use self::workspace::Workspace;
 use crate::clock::{Clock, SystemClock};
 use crate::telemetry::chain;

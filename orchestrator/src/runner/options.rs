@@ -1,4 +1,4 @@
-//! The command line options of a runner, and the address of its server.
+//! The command line options of a runner.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use reqwest::Url;
 use rivet_events::id::{RunnerId, RunnerIdError};
 
 use crate::config::positive_duration;
+use crate::server_url::parse_server;
 
 /// Options of `runner`.
 #[derive(Debug, Clone, clap::Args)]
@@ -47,24 +48,6 @@ fn parse_id(text: &str) -> Result<RunnerId, String> {
     text.parse().map_err(|error: RunnerIdError| error.to_string())
 }
 
-/// An address that a server can be reached at.
-pub(crate) fn parse_server(text: &str) -> Result<Url, String> {
-    let url =
-        text.parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    url.ok_or_else(|| "a server is an http or https URL, such as http://127.0.0.1:8080".to_owned())
-}
-
-/// The URL of a path below `/api` of a server. The path is given in segments, which may contain any character.
-pub(crate) fn api_url(server: &Url, path: &[&str]) -> Url {
-    let mut url = server.clone();
-    url.path_segments_mut()
-        .expect("invariant: the options accept http and https URLs only")
-        .pop_if_empty()
-        .push("api")
-        .extend(path);
-    url
-}
-
 fn parse_parallel(text: &str) -> Result<usize, String> {
     text.parse()
         .ok()
@@ -82,14 +65,6 @@ mod tests {
         assert!(parse_id("...").is_ok());
         for name in ["", ".", ".."] {
             assert!(parse_id(name).is_err(), "{name}");
-        }
-    }
-
-    #[test]
-    fn a_server_is_an_http_url() {
-        assert!(parse_server("https://ci.example/rivet/").is_ok());
-        for text in ["ci.example:8080", "127.0.0.1:8080", "unix:/run/rivet"] {
-            assert!(parse_server(text).unwrap_err().contains("such as http://"), "{text}");
         }
     }
 }

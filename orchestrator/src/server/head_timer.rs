@@ -11,12 +11,15 @@ use std::time::Duration;
 
 use hyper::rt::{Sleep, Timer};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// The timer of one connection. Clones are the same timer.
 #[derive(Clone)]
 pub(super) struct HeadTimer {
     head_timeout: Duration,
     head: Arc<Mutex<Head>>,
+    /// Cancelled once the client has sent something.
+    has_spoken: CancellationToken,
 }
 
 /// What the connection is waiting for.
@@ -32,15 +35,25 @@ enum Head {
 
 impl HeadTimer {
     pub(super) fn new(head_timeout: Duration) -> Self {
-        Self { head_timeout, head: Arc::new(Mutex::new(Head::Opened(Instant::now()))) }
+        let head = Arc::new(Mutex::new(Head::Opened(Instant::now())));
+        Self { head_timeout, head, has_spoken: CancellationToken::new() }
     }
 
-    /// Notes that these bytes were read from the connection.
+    /// Notes that these bytes were read from the connection; none at its end.
     pub(super) fn note(&self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.has_spoken.cancel();
         self.update(|head| match head {
-            Head::Idle if !bytes.is_empty() => Head::Begun(Instant::now()),
-            Head::Idle | Head::Opened(_) | Head::Begun(_) => head,
+            Head::Idle => Head::Begun(Instant::now()),
+            Head::Opened(_) | Head::Begun(_) => head,
         });
+    }
+
+    /// Waits until the client has sent something.
+    pub(super) async fn until_spoken(&self) {
+        self.has_spoken.cancelled().await;
     }
 
     fn update(&self, change: impl FnOnce(Head) -> Head) -> Head {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rivet_events::Position;
 use rivet_events::id::EventId;
+use rivet_events::{Position, elapsed};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -96,8 +96,8 @@ impl Progress {
     /// Whether attempts have failed for this long by `now`. Each counts for a whole backoff at most, so that a clock that
     /// has gone forward gives no webhook up.
     pub(super) fn has_failed_for(&self, time: Duration, now: DateTime<Utc>) -> bool {
-        let failing = self.failing_since.and_then(|since| (now - since).to_std().ok());
-        failing.is_some_and(|failing| failing.min(MAX_WAIT.saturating_mul(self.failures)) >= time)
+        let longest = MAX_WAIT.saturating_mul(self.failures);
+        self.failing_since.is_some_and(|since| elapsed(since, now).min(longest) >= time)
     }
 
     /// Resets the backoff: the next attempt is made at once.

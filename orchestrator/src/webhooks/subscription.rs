@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use chrono::{DateTime, Utc};
 use reqwest::Url;
+use rivet_events::deliveries::Delivery;
 use rivet_events::log::{ReadError, StoreError};
 use rivet_events::webhook::PauseCause;
 use rivet_events::{Position, StreamId};
@@ -160,15 +161,13 @@ impl Subscription {
     /// Loads the saved state. Pauses the webhook and returns `None` if its URL or its secret cannot be used.
     async fn load_state(&self) -> Result<Option<DeliveryState>, DeliveryError> {
         let kept = self.webhooks.deliveries.find(self.webhook.id).await.map_err(DeliveryError::Store)?;
-        let ready = kept.as_ref().and_then(|kept| {
-            let target = self.webhook.url.parse().ok()?;
-            Some((target, SigningKey::new(&kept.secret).ok()?, kept))
-        });
-        let Some((target, key, kept)) = ready else {
-            let error = "its secret is not there".to_owned();
-            let head = self.webhooks.feed.head().await?;
-            self.pause(PauseCause::SecretMissing, error, head).await?;
-            return Ok(None);
+        let (target, key, kept) = match self.usable(kept) {
+            Ok(usable) => usable,
+            Err(error) => {
+                let head = self.webhooks.feed.head().await?;
+                self.pause(PauseCause::SecretMissing, error.to_owned(), head).await?;
+                return Ok(None);
+            }
         };
         let mut progress = Progress::read(&kept.progress);
         if self
@@ -186,6 +185,14 @@ impl Subscription {
             saved: kept.position,
             save_tried_at: Instant::now(),
         }))
+    }
+
+    /// The URL, the key and the rest of what is kept, or why they cannot be used.
+    fn usable(&self, kept: Option<Delivery>) -> Result<(Url, SigningKey, Delivery), &'static str> {
+        let kept = kept.ok_or("its secret is not there")?;
+        let target = self.webhook.url.parse().map_err(|_| "its URL is not valid")?;
+        let key = SigningKey::new(&kept.secret).map_err(|_| "its secret is not valid")?;
+        Ok((target, key, kept))
     }
 
     /// Sends a message, with retries, until it is delivered or given up.

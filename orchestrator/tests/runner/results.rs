@@ -20,15 +20,6 @@ fn stage(script: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_result_is_free_of_nul() {
-    let (result, _) = run(&stage(r#"return { files = process.run("printf 'a\\0b'").stdout }"#)).await;
-    assert_eq!((&result["success"], &result["output"]["s"]["files"]), (&json!(true), &json!("a\u{fffd}b")));
-    let (result, _) = run(&stage(r"process.run({ 'no\0program' })")).await;
-    let error = result["error_message"].as_str().unwrap();
-    assert!(error.contains("`no\u{fffd}program` cannot be run"), "{error}");
-}
-
-#[tokio::test]
 async fn text_that_is_not_utf_8_can_be_logged_and_raised() {
     let script =
         r"log.info('a\255', 7, nil, true) print(process.run([[printf '\377']]).stdout) error('no\255', 0)";

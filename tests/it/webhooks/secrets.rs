@@ -9,13 +9,14 @@ use rivet_tests::sample::{WEBHOOK_SECRET, id, new_job};
 use rivet_tests::server::{SWEEP_OFTEN, Server, TestApp};
 use rivet_tests::store::{Store, StoreKind};
 use rivet_tests::wait::eventually;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{ALLOW, arrivals, create, webhook};
+use super::{ALLOW, arrivals, create, status, webhook};
 
 on_both_stores! {
     nobody_gets_to_see_the_secret,
     a_secret_without_a_webhook_is_deleted,
+    a_webhook_without_a_usable_secret_is_paused_and_says_why,
 }
 
 async fn nobody_gets_to_see_the_secret(kind: StoreKind) {
@@ -62,4 +63,23 @@ async fn a_secret_without_a_webhook_is_deleted(kind: StoreKind) {
         assert!(kept.find(id).await.unwrap().is_some(), "{id}");
     }
     database.close().await;
+}
+
+async fn a_webhook_without_a_usable_secret_is_paused_and_says_why(kind: StoreKind) {
+    let app = TestApp::start_with(kind, &[ALLOW]).await;
+    let api = app.client();
+    let receiver = Receiver::start().await;
+    receiver.answer_always(Some("410 Gone"));
+    let webhook = create(&api, &receiver, &json!({})).await;
+    new_job(&api).await;
+    status(&api, &webhook, "paused").await;
+    for (change, error) in [
+        ("update webhook_deliveries set secret = 'short'", "its secret is not valid"),
+        ("delete from webhook_deliveries", "its secret is not there"),
+    ] {
+        app.store.execute(change).await;
+        api.post(&format!("/api/webhooks/{webhook}/resume"), &Value::Null).await.expect(204);
+        let paused = &status(&api, &webhook, "paused").await["paused"];
+        assert_eq!((&paused["cause"], &paused["error"]), (&json!("secret_missing"), &json!(error)));
+    }
 }

@@ -1,14 +1,12 @@
 //! How far a run is: a line that changes on a terminal, a line now and then elsewhere.
 
 use std::io::{self, IsTerminal};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::bench::Progress;
-
-/// Pause between two lines.
-const LINE_INTERVAL: Duration = Duration::from_secs(3);
+use crate::cli::progress::LINE_INTERVAL;
 
 /// Shows progress on stderr. On a terminal, the line is removed when this is dropped.
 pub(super) struct ProgressReport {

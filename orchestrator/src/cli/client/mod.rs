@@ -15,7 +15,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use super::output::write_json;
-use crate::runner::{api_url, parse_server};
+use crate::server_url::{api_url, parse_server};
 
 pub(super) use ids::{find_pipeline, shown};
 pub(super) use table::{Table, time, time_between};

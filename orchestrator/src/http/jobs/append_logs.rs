@@ -81,7 +81,7 @@ pub(in crate::http) async fn append(
                     return Err(error.into());
                 }
             };
-            state.contacts.note_holder(&job.state, &sender.metadata(&job.state)).await;
+            state.note_holder(&job.state, &sender.metadata(&job.state)).await;
             return answer(&state, &job.state, attempt, &stored).await;
         }
     }

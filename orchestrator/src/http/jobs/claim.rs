@@ -50,7 +50,7 @@ pub(in crate::http) async fn claim(
     if state.commands.jobs.load(job_id).await.is_ok_and(|job| job.state.launch().is_none()) {
         return Err(unknown_job(job_id));
     }
-    state.contacts.note(Contact::Work, &body.runner_id, &metadata).await?;
+    state.note_contact(Contact::Work, &body.runner_id, &metadata).await?;
     let claim = Claim {
         job_id,
         runner_id: body.runner_id,

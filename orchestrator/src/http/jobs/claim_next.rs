@@ -71,7 +71,7 @@ pub(in crate::http) async fn claim_next(
 ) -> Result<Response, ApiError> {
     let metadata = by_runner(metadata, &body.runner_id);
     let key = request_key(&headers, &REQUEST_KEY)?;
-    let registered = state.contacts.note(Contact::Poll, &body.runner_id, &metadata).await?;
+    let registered = state.note_contact(Contact::Poll, &body.runner_id, &metadata).await?;
     let registered = registered.and_then(|committed| committed.position);
     let deadline = Instant::now() + body.wait_ms.unwrap_or_default().0;
     let request = Request { key, runner_id: body.runner_id, metadata };
@@ -89,7 +89,7 @@ pub(in crate::http) async fn claim_next(
         copy.latest_is_over(deadline).await;
         claimed = request.first_answer(&state).await?;
     }
-    state.contacts.note_or_warn(Contact::Poll, &request.runner_id, &request.metadata).await;
+    state.note_contact_or_warn(Contact::Poll, &request.runner_id, &request.metadata).await;
     Ok(claimed.map_or_else(
         // The head as far as this process knows it: many runners ask again and again, and nothing was decided on.
         || done(registered.unwrap_or_else(|| *state.commands.log().watch().borrow())).into_response(),
@@ -225,7 +225,7 @@ impl Request {
                 offered = &mut offer => return Ok(offered?),
                 () = state.draining.cancelled() => return Ok(None),
                 () = copy.superseded() => return Ok(None),
-                _ = pauses.tick() => state.contacts.note_or_warn(Contact::Poll, &self.runner_id, &self.metadata).await,
+                _ = pauses.tick() => state.note_contact_or_warn(Contact::Poll, &self.runner_id, &self.metadata).await,
             }
         }
     }

@@ -114,7 +114,7 @@ pub(super) async fn finish(
     match state.commands.jobs.execute_by(job_id, complete, by).await {
         Ok(committed) => {
             if is_end_of(before, &committed.state) {
-                state.contacts.note_holder(before, &by(before)).await;
+                state.note_holder(before, &by(before)).await;
             }
             Ok(done(state.position_of(&committed).await?))
         }

@@ -26,12 +26,12 @@ use crate::commands::{CommandError, Committed};
 use crate::definition::{MAX_GROUP_BYTES, MAX_PRIORITY};
 use crate::digest;
 use crate::domain::job::{JobCommand, JobError, JobState, LaunchJob};
-use crate::domain::pipeline::{PipelineError, PipelineState, Revision, check_parameters};
+use crate::domain::pipeline::{PipelineState, Revision, check_parameters};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json, request_key};
 use crate::http::header::{IDEMPOTENCY_KEY, IDEMPOTENCY_REPLAYED};
-use crate::http::state::{AppState, unknown_job};
+use crate::http::state::{AppState, unknown_job, unknown_pipeline};
 use crate::telemetry::chain;
 
 /// Priority of a job where neither the launch nor its pipeline has one.
@@ -149,7 +149,8 @@ fn launched(
     pipeline: &PipelineState,
     now: DateTime<Utc>,
 ) -> Result<JobLaunched, ApiError> {
-    let Revision { version, definition, .. } = pipeline.current().ok_or(PipelineError::NotFound)?;
+    let Revision { version, definition, .. } =
+        pipeline.current().ok_or_else(|| unknown_pipeline(body.pipeline_id))?;
     Ok(JobLaunched {
         job_id,
         pipeline_id: body.pipeline_id,

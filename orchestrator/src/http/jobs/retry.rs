@@ -10,11 +10,10 @@ use super::body::Job;
 use super::launch::{execute, replayed};
 use crate::digest;
 use crate::domain::job::JobState;
-use crate::domain::pipeline::PipelineError;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Path, request_key};
 use crate::http::header::IDEMPOTENCY_KEY;
-use crate::http::state::{AppState, unknown_job};
+use crate::http::state::{AppState, unknown_job, unknown_pipeline};
 
 /// Launch an ended job again.
 ///
@@ -61,7 +60,7 @@ pub(in crate::http) async fn retry(
         ..JobLaunched::clone(&ended.launch)
     };
     execute(&state, launch.pipeline_id, &metadata, |pipeline| {
-        pipeline.current().ok_or(PipelineError::NotFound)?;
+        pipeline.current().ok_or_else(|| unknown_pipeline(launch.pipeline_id))?;
         Ok(launch.clone())
     })
     .await

@@ -87,7 +87,7 @@ async fn polled(
         }
         runner.capabilities()
     };
-    state.contacts.note(Contact::Poll, runner_id, metadata).await?;
+    state.note_contact(Contact::Poll, runner_id, metadata).await?;
     Ok(capabilities)
 }
 

@@ -61,7 +61,7 @@ pub(in crate::http) async fn set_status(
             let command = JobCommand::Start(StartJob { lease, now });
             match state.commands.jobs.execute_by(job_id, command, by).await {
                 Ok(committed) => {
-                    state.contacts.note_holder(&committed.state, &by(&committed.state)).await;
+                    state.note_holder(&committed.state, &by(&committed.state)).await;
                     Ok(done(state.position_of(&committed).await?))
                 }
                 Err(error) => {

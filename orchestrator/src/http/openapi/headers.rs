@@ -26,7 +26,7 @@ const HEADERS: [(&str, &str); 16] = [
     ("Retry-After", "Seconds to wait before the next try."),
     (
         "Rivet-Cancel",
-        "Ids of jobs that this runner holds and must stop, with commas between them; absent where there are none.",
+        "Ids of jobs that this runner must stop, with commas between them; absent where there are none.",
     ),
     (
         "Rivet-Lease",

@@ -15,8 +15,8 @@ pub(super) fn continue_trace(span: &Span, line: &RequestLine, headers: &HeaderMa
     let _ = span.set_parent(parent);
     span.set_attribute("http.request.method", line.method.to_string());
     span.set_attribute("url.path", line.uri.path().to_owned());
-    if let Some(route) = &line.route {
-        span.set_attribute("http.route", route.as_str().to_owned());
+    if let Some(route) = line.template() {
+        span.set_attribute("http.route", route.to_owned());
     }
 }
 

@@ -6,12 +6,14 @@ use std::sync::{Arc, LazyLock, Mutex};
 use axum::body::Body;
 use axum::routing::get;
 use axum::{Extension, Router, middleware};
+use chrono::DateTime;
 use serde_json::Value;
 use tower::ServiceExt;
 use tracing::Dispatch;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::*;
+use crate::metrics::Metrics;
 
 /// Collects what is logged.
 #[derive(Clone, Default)]
@@ -58,6 +60,7 @@ fn capture() -> (Lines, impl Drop) {
 
 fn router() -> Router {
     LazyLock::force(&LASTING);
+    let metrics = Metrics::new(DateTime::UNIX_EPOCH).http;
     Router::new()
         .route("/id", get(|Extension(id): Extension<RequestId>| async move { id.0 }))
         .route("/api/jobs/scheduled", get(|| async {}))
@@ -72,7 +75,7 @@ fn router() -> Router {
             }),
         )
         .route("/never", get(std::future::pending::<()>))
-        .layer(middleware::from_fn(request_context))
+        .layer(middleware::from_fn_with_state(metrics, request_context))
 }
 
 fn request(path: &str) -> Request {

@@ -45,7 +45,7 @@ pub(in crate::http) async fn heartbeat(
     let runner_id = runner_id(id)?;
     let metadata = by_runner(metadata, &runner_id);
     let lease = header_value(&headers, &LEASE)?;
-    let mut position = match state.contacts.note(Contact::Work, &runner_id, &metadata).await? {
+    let mut position = match state.note_contact(Contact::Work, &runner_id, &metadata).await? {
         Some(noted) => state.position_of(&noted).await?,
         // Only noted in memory: nothing was decided on the log, so the head as this process knows it will do.
         None => *state.commands.log().watch().borrow(),

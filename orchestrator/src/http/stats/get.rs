@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use rivet_events::elapsed;
 use rivet_events::id::PipelineId;
 use rivet_projections::job_queue;
 use rivet_projections::pipeline_activity::{self, Activity};
@@ -73,7 +74,7 @@ pub(in crate::http) async fn get(State(state): State<AppState>) -> Result<Json<S
     Ok(Json(Stats {
         queued: totals.queued,
         running: totals.running,
-        oldest_waiting_seconds: oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0)),
+        oldest_waiting_seconds: oldest.map_or(0.0, |oldest| elapsed(oldest, now).as_secs_f64()),
         runners,
         by_pipeline: by_pipeline.into_iter().map(PipelineJobs::from).collect(),
     }))

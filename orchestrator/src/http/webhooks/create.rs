@@ -14,13 +14,12 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Schema, SchemaType, Type};
 
 use super::body::Webhook;
-use crate::domain::pipeline::PipelineError;
 use crate::domain::webhook::{CreateWebhook, WebhookCommand};
 use crate::http::answer::Recorded;
 use crate::http::error::ApiError;
 use crate::http::extract::{Client, Json};
 use crate::http::openapi::one_of;
-use crate::http::state::AppState;
+use crate::http::state::{AppState, unknown_pipeline};
 use crate::webhooks::address;
 use crate::webhooks::progress::Progress;
 use crate::webhooks::signature::SigningKey;
@@ -91,7 +90,7 @@ pub(in crate::http) async fn create(
     if let Some(pipeline_id) = body.pipeline_id
         && state.commands.pipelines.load(pipeline_id).await?.state.newest().is_none()
     {
-        return Err(PipelineError::NotFound.into());
+        return Err(unknown_pipeline(pipeline_id));
     }
     let head = state.feed.head().await?;
     let after = body.after.map_or(head, Position);

@@ -57,11 +57,6 @@ fn run(reporter: &Reporter) -> io::Result<JobResult> {
     Ok(stages::run(order, reporter.clone(), cancelled))
 }
 
-/// `text` as a server takes it: NUL is refused in a log entry and in a result.
-fn without_nul(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
-}
-
 /// Kills this process and all that it started as soon as the runner is gone: the job will be another runner's.
 fn end_with_the_runner() {
     // The runner writes nothing after the order, so this returns when its end of the pipe is closed.

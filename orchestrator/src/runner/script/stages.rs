@@ -62,7 +62,7 @@ pub(super) fn run(order: JobOrder, reporter: Reporter, cancelled: Arc<AtomicBool
     match run() {
         Ok(output) => succeeded(kept(&job, output)),
         Err(error) => {
-            let mut why = super::without_nul(&explanation(&error));
+            let mut why = explanation(&error);
             job.reporter.log(LogLevel::Error, &why);
             why.truncate(why.floor_char_boundary(MAX_ERROR_BYTES));
             failed(exit_code(&error), why)
@@ -101,7 +101,7 @@ fn run_stages(job: &Job, definition: &Table) -> Result<Map<String, serde_json::V
         let name = name.unwrap_or_else(|| format!("stage {number}"));
         let returned = run_stage(job, &name, &stage).map_err(|error| in_stage(&name, error))?;
         if !returned.is_null() {
-            output.insert(key(&output, &super::without_nul(&name)), returned);
+            output.insert(key(&output, &name), returned);
         }
     }
     Ok(output)

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use rivet_events::is_mistaken;
 use rivet_events::job::{
     ExpiryCause, JobCancelRequested, JobEvent, JobLeaseExpired, JobStatus, JobTimedOut, RequeueCause,
 };
+use rivet_events::{elapsed, is_mistaken};
 
 use super::JobError;
 use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
@@ -137,9 +136,4 @@ pub(super) fn time_out_running(running: &Running, time_out: &TimeOutJob) -> Vec<
 #[must_use]
 pub fn longest_run(timeout_seconds: Option<u64>, run_timeout: Duration) -> Duration {
     timeout_seconds.map_or(run_timeout, Duration::from_secs)
-}
-
-/// The time since `since`; zero if the clock of another server set it in the future.
-pub(super) fn elapsed(since: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
-    (now - since).max(TimeDelta::zero()).to_std().unwrap_or_default()
 }

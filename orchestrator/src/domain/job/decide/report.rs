@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rivet_events::elapsed;
 use rivet_events::id::LeaseId;
 use rivet_events::job::{
     JobEvent, JobLaunched, JobLeaseShown, JobReportRefused, JobStarted, JobStatus, RequeueCause,
 };
 
 use super::JobError;
-use super::ending::elapsed;
 use super::outcome::{cancelled_running, completed, requeued, retry, timed_out_running};
 use crate::domain::job::command::{CompleteJob, RefuseReport, Report};
 use crate::domain::job::reported::ResultDigest;

@@ -1,13 +1,13 @@
-//! When a request is sent again, and after which pause.
+//! When a client sends a request again, and after which pause: the runner, and the command line where it follows a log.
 //!
-//! A write carries its lease, and a log batch its offset, so repeating one is always safe, while giving up too early
-//! loses what a job did. Hence everything is tried again except what the server itself refused.
+//! A write of a runner carries its lease, and a log batch its offset, so repeating one is always safe, while giving up
+//! too early loses what a job did. Hence everything is tried again except what the server itself refused.
 
 use std::time::Duration;
 
 use crate::random;
 
-/// What an answer to a write means for the runner.
+/// What an answer means for the client that sent the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The server has it.
@@ -39,7 +39,7 @@ impl Verdict {
 
 /// Whether an answer leads elsewhere, to another address or to a login. Rivet itself never answers so. A 403 is a rule of
 /// a proxy against this very request, which another try does not change.
-pub(super) fn is_elsewhere(status: u16, code: Option<&str>) -> bool {
+pub(crate) fn is_elsewhere(status: u16, code: Option<&str>) -> bool {
     matches!(status, 300..=399 | 401 | 407) && code.is_none()
 }
 
@@ -71,7 +71,7 @@ impl Backoff {
 }
 
 /// A random duration below `bound`.
-pub(super) fn jitter(bound: Duration) -> Duration {
+pub(crate) fn jitter(bound: Duration) -> Duration {
     bound.mul_f64(random::draw())
 }
 
