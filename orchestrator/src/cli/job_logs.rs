@@ -144,12 +144,12 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
         .header("Last-Event-ID", printer.last);
     let answer = timeout(LONGEST_SILENCE, client.answer(request)).await;
     let response = answer.context("the server does not answer").flatten().map_err(Failure::Passing)?;
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     if status.is_success() {
         return read_stream(response, printer).await;
     }
     let body = response.bytes().await.unwrap_or_default();
-    let error = anyhow::Error::msg(refusal(status, &body));
+    let error = anyhow::Error::msg(refusal(status, &headers, &body));
     Err(if may_pass(status, &body) { Failure::Passing(error) } else { Failure::Final(error) })
 }
 
