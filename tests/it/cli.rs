@@ -35,6 +35,7 @@ async fn a_replay_tells_what_each_event_changed(kind: StoreKind) {
     }
     assert_eq!(events, ["job.launched", "job.claimed", "job.started", "job.completed"]);
     assert_eq!(states, ["queued", "running", "ended"]);
+    assert!(printed(&replay).contains("+ result_digest = "), "{replay:?}");
 
     // A bare id is a job's, and JSON has the whole state after each event.
     let steps = json_lines(printed(&run_on(&app.store, &["replay", &job, "--json"]).await));
