@@ -43,7 +43,7 @@ enum JobSubcommand {
         #[arg(short, long)]
         follow: bool,
     },
-    /// Show everything that happened to a job: when, what, by whom, and what came of it
+    /// Show everything that happened to a job: when, what, by whom and why, and what came of it
     Events {
         /// Id of the job, or the beginning of it
         job: String,

@@ -40,13 +40,18 @@ async fn a_job_goes_through_its_life() {
     let [_, launched, cancel] = events.lines().collect::<Vec<_>>()[..] else { panic!("{events}") };
     assert!(launched.contains("job.launched") && launched.contains("Queued"), "{events}");
     assert!(
-        cancel.contains("job.cancelled") && cancel.contains("client") && cancel.contains("rivet-cli/"),
+        cancel.contains("job.cancelled")
+            && cancel.contains("client rivet-cli/")
+            && cancel.ends_with("not now"),
         "{events}"
     );
 
     api.complete(&job, &failure()).await.expect(204);
     assert!(printed(&app, &["job", "get", &job]).await.contains("error       exit code 3\n"));
     let failed = printed(&app, &["job", "list", "--status", "Failed"]).await;
+    let events = printed(&app, &["job", "events", &job]).await;
+    let end = events.lines().last().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(end.contains("job.completed Failed 1 ") && end.ends_with(" exit code 3"), "{events}");
     assert!(failed.lines().nth(1).is_some_and(|line| line.ends_with("exit code 3")), "{failed}");
     let retried = json_of(&app, &["job", "retry", &job, "--key", "one"]).await;
     assert_eq!(retried["retry_of"], job);

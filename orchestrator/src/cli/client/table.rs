@@ -12,8 +12,8 @@ use crate::cli::output::one_line;
 use crate::telemetry::colours;
 
 /// Columns that would be of no use if they were cut.
-const UNCUT: [&str; 9] =
-    ["id", "position", "version", "status", "event", "time", "requested", "created", "updated"];
+const UNCUT: [&str; 10] =
+    ["id", "position", "version", "status", "event", "attempt", "time", "requested", "created", "updated"];
 
 /// A table with a header row.
 pub(in crate::cli) struct Table {
