@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use rivet_tests::program::{self, finish};
 use rivet_tests::sample::{
     UNKNOWN, failure, id, launched, new_claimed_job, new_pipeline, new_pipeline_with, success,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::{app, begin, json_of, log, printed, refused};
+use super::{app, begin, json_of, log, printed, refused, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_through_its_life() {
@@ -108,7 +109,8 @@ async fn a_log_is_followed_to_the_end_of_its_job() {
     let job = new_claimed_job(&api, "r1").await;
     log(&api, &job, &["one", "two\n\n\u{1b}[31mlines\u{1b}[0m\n", ""]).await;
     let whole = "03:04:05 Info    one\n03:04:05 Info    two\n03:04:05 Info    \n03:04:05 Info    lines\n03:04:05 Info    \n";
-    assert_eq!(printed(&app, &["job", "logs", &job]).await, whole);
+    let output = run(&app, &["job", "logs", &job]).await;
+    assert_eq!((program::printed(&output), &output.stderr[..]), (whole, &b"-- attempt 1, 2026-01-02\n"[..]));
 
     let mut follow = begin(&app, &["job", "logs", "--follow", "--json", &job]);
     let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
