@@ -79,7 +79,7 @@ pub(super) async fn run(JobCommand { subcommand, client: options }: JobCommand) 
         JobSubcommand::Logs { job, follow } => {
             let (client, id) = options.job(&job).await?;
             if follow {
-                job_logs::follow(&client, &id, options.json).await.map(drop)
+                job_logs::follow(&client, &id, options.json).await
             } else {
                 job_logs::print(&client, &id, options.json).await
             }

@@ -38,12 +38,35 @@ pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Res
     Ok(())
 }
 
-/// Prints the log as it is and as it grows, until the job has ended, and returns how it ended: its status, its reason
-/// and its error message.
-pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<Value> {
-    follow_with(Printer::new(json), client, job).await
+/// Prints the log as it is and as it grows, until the job has ended, and says on stderr how it ended.
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
+pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
+    let end = follow_with(Printer::new(json), client, job).await?;
+    eprintln!("{}", outcome(job, &end));
+    Ok(())
 }
 
+/// Follows the log like [`follow`]; an error unless the job succeeded. That is found out also if the reader of the
+/// output, who has seen enough, has closed it.
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
+pub(super) async fn follow_to_success(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
+    let end = follow_with(Printer::outliving_its_reader(json), client, job).await?;
+    let outcome = outcome(job, &end);
+    ensure!(text(&end, "status") == "Succeeded", outcome);
+    eprintln!("{outcome}");
+    Ok(())
+}
+
+/// How a job ended, and why, for people.
+fn outcome(job: &str, end: &Value) -> String {
+    let why = match why(end, end) {
+        "-" => String::new(),
+        why => format!(": {}", one_line(why)),
+    };
+    format!("job {job} is {}{why}", text(end, "status"))
+}
+
+/// Returns how the job ended: its status, its reason and its error message.
 async fn follow_with(mut printer: Printer, client: &Client, job: &str) -> anyhow::Result<Value> {
     let following = until_ended(client, job, &mut printer);
     let telling = tell_waiting(client, job);
@@ -52,15 +75,6 @@ async fn follow_with(mut printer: Printer, client: &Client, job: &str) -> anyhow
         Either::Left((ended, _)) => ended,
         Either::Right(((), following)) => following.await,
     }
-}
-
-/// Follows the log like [`follow`]; an error unless the job succeeded. That is found out also if the reader of the
-/// output, who has seen enough, has closed it.
-pub(super) async fn follow_to_success(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
-    let end = follow_with(Printer::outliving_its_reader(json), client, job).await?;
-    let status = text(&end, "status");
-    ensure!(status == "Succeeded", "job {job} is {status}: {}", one_line(why(&end, &end)));
-    Ok(())
 }
 
 /// Says on stderr what the job waits for, whenever that changes, for as long as it waits.

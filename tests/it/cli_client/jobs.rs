@@ -49,10 +49,10 @@ async fn a_job_goes_through_its_life() {
 
     api.complete(&job, &failure()).await.expect(204);
     assert!(printed(&app, &["job", "get", &job]).await.contains("error       exit code 3\n"));
-    let failed = printed(&app, &["job", "list", "--status", "Failed"]).await;
     let events = printed(&app, &["job", "events", &job]).await;
     let end = events.lines().last().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(end.contains("job.completed Failed 1 ") && end.ends_with(" exit code 3"), "{events}");
+    let failed = printed(&app, &["job", "list", "--status", "Failed"]).await;
     assert!(failed.lines().nth(1).is_some_and(|line| line.ends_with("exit code 3")), "{failed}");
     let retried = json_of(&app, &["job", "retry", &job, "--key", "one"]).await;
     assert_eq!(retried["retry_of"], job);
@@ -128,7 +128,9 @@ async fn a_log_is_followed_to_the_end_of_its_job() {
     api.complete(&job, &success()).await.expect(204);
     assert_eq!(next().await, Some((5, "five".to_owned())));
     assert_eq!(next().await, None);
-    assert!(follow.wait().await.unwrap().success());
+    let output = finish(follow).await;
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("job {job} is Succeeded\n"));
+    assert!(output.status.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]
