@@ -1,11 +1,11 @@
 //! The commands of pipelines.
 
-use rivet_tests::program::finish;
+use rivet_tests::program::{self, finish};
 use rivet_tests::sample::{failure, id, new_pipeline, script, success};
 use rivet_tests::verify::recorded;
 use serde_json::json;
 
-use super::{app, begin, json_of, log, lua_file, printed, run};
+use super::{app, begin, json_of, log, lua_file, printed, refused, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipeline_goes_through_its_life() {
@@ -51,6 +51,38 @@ async fn a_pipeline_goes_through_its_life() {
     assert_eq!(printed(&app, &["pipeline", "delete", "one"]).await, "");
     let output = run(&app, &["pipeline", "list"]).await;
     assert_eq!((output.stdout.len(), &output.stderr[..]), (0, &b"there are no pipelines\n"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_applied_to_the_one_pipeline_of_its_name() {
+    let app = app().await;
+    let (one, changed) = (lua_file(&script("one", "")), lua_file(&script("one", "description = 'changed',")));
+    let (one, changed) = (one.path().to_str().unwrap(), changed.path().to_str().unwrap());
+    let checked = printed(&app, &["pipeline", "check", changed]).await;
+    assert_eq!(checked, "name         one\ndescription  changed\ndemands      -\n");
+    assert_eq!(json_of(&app, &["pipeline", "list"]).await, json!([]));
+    for (file, said, version) in [
+        (one, "created pipeline \"one\"\n", 1),
+        (one, "pipeline \"one\" is unchanged\n", 1),
+        (changed, "revised pipeline \"one\"\n", 2),
+    ] {
+        let output = run(&app, &["pipeline", "apply", file]).await;
+        assert_eq!(String::from_utf8_lossy(&output.stderr), said);
+        assert!(program::printed(&output).contains(&format!("version      {version}\n")), "{output:?}");
+    }
+
+    let output = run(&app, &["pipeline", "create", one]).await;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.starts_with("2 pipelines are named \"one\" now"), "{said}");
+    for command in [&["pipeline", "launch", "one"][..], &["pipeline", "apply", one]] {
+        let said = refused(&app, command).await;
+        let [head, second, first] = said.lines().collect::<Vec<_>>()[..] else { panic!("{said}") };
+        assert_eq!(head, "error: \"one\" stands for several pipelines, give more of the id:");
+        assert!(
+            second.contains("  version 1, created 2") && first.contains("  version 2, created 2"),
+            "{said}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

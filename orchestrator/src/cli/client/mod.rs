@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::output::write_json;
 use crate::runner::{api_url, parse_server};
 
-pub(super) use ids::{find_pipeline, shown};
+pub(super) use ids::{ambiguity, find_pipeline, pipelines_named, shown};
 pub(super) use table::{Table, time, time_between};
 
 /// A server that does not accept a connection within this time counts as absent.
