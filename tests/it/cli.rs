@@ -176,6 +176,7 @@ async fn every_command_explains_itself_within_the_terminal() {
         "events list",
         "events tail",
         "runner list",
+        "runner remove",
         "pipeline launch",
         "job list",
         "job logs",

@@ -74,6 +74,10 @@ async fn a_job_that_waits_for_its_group_names_the_one_that_holds_the_place() {
     let pipeline = new_pipeline_with(&api, &json!({"concurrency_group": "g"})).await;
     let (holder, waiting) = (launched(&api, &pipeline).await, launched(&api, &pipeline).await);
     api.claim(&holder, "r").await.expect(200);
+    let runner = printed(&app, &["runner", "get", "r1"]).await;
+    assert!(runner.starts_with("runner          r1\nstatus          Online\n"), "{runner}");
+    assert_eq!(printed(&app, &["runner", "remove", "r1"]).await, "");
+    assert!(refused(&app, &["runner", "get", "r1"]).await.contains("runner_not_found"));
     let shown = printed(&app, &["job", "get", &waiting]).await;
     let why = format!("waiting     place 1, concurrency, group g held by {holder}\n");
     assert!(shown.contains(&why), "{shown}");
