@@ -212,7 +212,7 @@ async fn a_command_line_that_is_not_understood_ends_with_2() {
     assert!(complaint(&run(&["events", "list", "--type", "job.claim"]).await, 2).contains("job.claimed"));
     let beyond = (1_u64 << 63).to_string();
     assert!(complaint(&run(&["events", "list", "--after", &beyond]).await, 2).contains("is not in 0..="));
-    assert!(complaint(&run(&["job", "list", "--status", "failed"]).await, 2).contains("'Failed'"));
+    assert!(complaint(&run(&["job", "list", "--status", "lost"]).await, 2).contains("Failed"));
     assert!(complaint(&run(&["job", "list", "--limit", "1001"]).await, 2).contains("1..=1000"));
     assert!(
         complaint(&run(&["runner", "--id", "r", "--capability", ""]).await, 2)

@@ -17,7 +17,7 @@ async fn a_job_goes_through_its_life() {
     let api = app.client();
     let job = new_claimed_job(&api, "r1").await;
     let waiting = launched(&api, &new_pipeline(&api).await).await;
-    let running = json_of(&app, &["job", "list", "--status", "Running"]).await;
+    let running = json_of(&app, &["job", "list", "--status", "running"]).await;
     assert_eq!(running.as_array().map(|jobs| jobs.iter().map(id).collect()), Some(vec![job.clone()]));
     let table = printed(&app, &["job", "list"]).await;
     assert!(table.lines().nth(1).is_some_and(|line| line.contains("Queued")), "{table}");
@@ -25,6 +25,15 @@ async fn a_job_goes_through_its_life() {
         table.lines().nth(2).is_some_and(|line| line.contains("Running") && line.contains("r1")),
         "{table}"
     );
+
+    let second = json_of(&app, &["job", "get", &waiting]).await["requested_at"].clone();
+    let ids = async |filter: &[&str]| -> Vec<String> {
+        let list = json_of(&app, &[&["job", "list"], filter].concat()).await;
+        list.as_array().unwrap().iter().map(id).collect()
+    };
+    assert_eq!(ids(&["--since", second.as_str().unwrap()]).await, [&waiting[..]]);
+    assert_eq!(ids(&["--until", second.as_str().unwrap()]).await, [&job[..]]);
+    assert_eq!(ids(&["--search", &job[24..]]).await, [&job[..]]);
 
     let shown = printed(&app, &["job", "get", &waiting]).await;
     assert!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io::{self, IsTerminal as _};
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser as _};
 use futures_util::stream::{self, StreamExt as _};
 use rivet_events::job::JobStatus;
 use serde_json::Value;
@@ -16,6 +16,8 @@ use crate::cli::client::{
 
 /// Pipelines that are asked for concurrently.
 const CONCURRENT: usize = 8;
+/// What `--limit` can be at most.
+const MOST: usize = 1_000;
 
 #[derive(Debug, Args)]
 pub(super) struct ListOptions {
@@ -24,7 +26,8 @@ pub(super) struct ListOptions {
         long,
         value_name = "STATUS",
         value_delimiter = ',',
-        value_parser = PossibleValuesParser::new(JobStatus::ALL.map(JobStatus::as_str))
+        ignore_case = true,
+        value_parser = PossibleValuesParser::new(JobStatus::ALL.map(JobStatus::as_str)).map(in_its_case)
     )]
     status: Vec<String>,
     /// Only jobs of this pipeline
@@ -33,6 +36,15 @@ pub(super) struct ListOptions {
     /// Only jobs that this runner has or had last
     #[arg(long)]
     runner: Option<String>,
+    /// Only jobs that were requested at this time, such as 2026-01-31T12:00:00Z, or later
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Only jobs that were requested before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only jobs with this text in the name of their pipeline or runner, or at the beginning or end of their id
+    #[arg(long, value_name = "TEXT", conflicts_with = "at")]
+    search: Option<String>,
     /// List at most so many, 1 to 1000
     #[arg(
         long,
@@ -43,6 +55,12 @@ pub(super) struct ListOptions {
     limit: usize,
     #[command(flatten)]
     moment: Moment,
+}
+
+/// The word of the API for a state.
+fn in_its_case(word: String) -> String {
+    let state = JobStatus::ALL.into_iter().find(|state| state.as_str().eq_ignore_ascii_case(&word));
+    state.map_or(word, |state| state.as_str().to_owned())
 }
 
 #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
@@ -57,6 +75,9 @@ pub(super) async fn list(filter: ListOptions, options: &ClientOptions) -> anyhow
         ("status", Some(&status).filter(|status| !status.is_empty())),
         ("pipeline_id", pipeline.as_ref()),
         ("runner_id", filter.runner.as_ref()),
+        ("since", filter.since.as_ref()),
+        ("until", filter.until.as_ref()),
+        ("search", filter.search.as_ref()),
     ];
     let filters = filters.into_iter().filter_map(|(name, value)| Some((name, value?.as_str())));
     let query: Vec<(&str, &str)> = filters.chain(filter.moment.query()).collect();
@@ -81,7 +102,7 @@ pub(super) async fn list(filter: ListOptions, options: &ClientOptions) -> anyhow
         ]);
     }
     table.print("there are no such jobs")?;
-    if items(&list).len() == filter.limit && io::stdout().is_terminal() {
+    if items(&list).len() == filter.limit && filter.limit < MOST && io::stdout().is_terminal() {
         eprintln!("these are the newest {}: --limit lists more", filter.limit);
     }
     Ok(())
