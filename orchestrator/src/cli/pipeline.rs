@@ -8,7 +8,8 @@ use std::io::{self, Write};
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
-use reqwest::Method;
+use reqwest::header::IF_MATCH;
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use self::define::Source;
@@ -50,6 +51,8 @@ enum PipelineSubcommand {
         pipeline: String,
         #[command(flatten)]
         source: Source,
+        #[command(flatten)]
+        condition: Condition,
     },
     /// List pipelines, newest first
     List {
@@ -93,14 +96,36 @@ enum PipelineSubcommand {
         pipeline: String,
         /// The earlier version
         version: u32,
+        #[command(flatten)]
+        condition: Condition,
     },
     /// Delete a pipeline: its waiting jobs are cancelled, its history stays
     Delete {
         /// Id of the pipeline, the beginning of it, or its name
         pipeline: String,
+        #[command(flatten)]
+        condition: Condition,
     },
     /// Launch a job of a pipeline
     Launch(LaunchOptions),
+}
+
+/// Which version must be the current one.
+#[derive(Debug, Args)]
+struct Condition {
+    /// Only if nobody else has made a later version than this
+    #[arg(long, value_name = "VERSION")]
+    if_version: Option<u32>,
+}
+
+impl Condition {
+    /// The request, made under the condition.
+    fn of(&self, request: RequestBuilder) -> RequestBuilder {
+        match self.if_version {
+            Some(version) => request.header(IF_MATCH, format!("\"{version}\"")),
+            None => request,
+        }
+    }
 }
 
 pub(super) async fn run(
@@ -110,10 +135,10 @@ pub(super) async fn run(
         PipelineSubcommand::Create { source } => define::create(&source, &options).await,
         PipelineSubcommand::Apply { source } => define::apply(&source, &options).await,
         PipelineSubcommand::Check { source } => define::check(&source, &options).await,
-        PipelineSubcommand::Revise { pipeline, source } => {
+        PipelineSubcommand::Revise { pipeline, source, condition } => {
             let (client, id) = options.pipeline(&pipeline).await?;
             let request = client.request(Method::PUT, &["pipeline", &id]).json(&source.body()?);
-            show(&client.send(request).await?, &options)
+            show(&client.send(condition.of(request)).await?, &options)
         }
         PipelineSubcommand::List { limit, moment } => list(limit, &moment, &options).await,
         PipelineSubcommand::Get { pipeline, moment } => {
@@ -130,14 +155,15 @@ pub(super) async fn run(
         PipelineSubcommand::Diff { pipeline, from, to } => {
             versions::diff(&pipeline, from, to, &options).await
         }
-        PipelineSubcommand::Rollback { pipeline, version } => {
+        PipelineSubcommand::Rollback { pipeline, version, condition } => {
             let (client, id) = options.pipeline(&pipeline).await?;
             let request = client.request(Method::POST, &["pipeline", &id, "rollback"]);
-            show(&client.send(request.json(&json!({"version": version}))).await?, &options)
+            let request = condition.of(request.json(&json!({"version": version})));
+            show(&client.send(request).await?, &options)
         }
-        PipelineSubcommand::Delete { pipeline } => {
+        PipelineSubcommand::Delete { pipeline, condition } => {
             let (client, id) = options.pipeline(&pipeline).await?;
-            client.send(client.request(Method::DELETE, &["pipeline", &id])).await?;
+            client.send(condition.of(client.request(Method::DELETE, &["pipeline", &id]))).await?;
             Ok(())
         }
         PipelineSubcommand::Launch(launch) => launch::run(launch, &options).await,

@@ -22,7 +22,10 @@ async fn a_pipeline_goes_through_its_life() {
 
     // A pipeline can be given by the beginning of its id, and by its name.
     assert_eq!(json_of(&app, &["pipeline", "get", &pipeline[..13]]).await, created);
-    assert_eq!(json_of(&app, &["pipeline", "revise", "one", two]).await["version"], 2);
+    let said = refused(&app, &["pipeline", "revise", "one", two, "--if-version", "2"]).await;
+    assert!(said.ends_with("(412 version_changed)\n"), "{said}");
+    let revised = json_of(&app, &["pipeline", "revise", "one", two, "--if-version", "1"]).await;
+    assert_eq!(revised["version"], 2);
     // A name counts for the moment that is asked for.
     let creation = recorded(&app.client(), "pipeline.created").await[0]["position"].to_string();
     let then = json_of(&app, &["pipeline", "get", "one", "--at", &creation]).await;
