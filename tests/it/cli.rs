@@ -178,6 +178,7 @@ async fn every_command_explains_itself_within_the_terminal() {
         "runner list",
         "runner remove",
         "pipeline launch",
+        "pipeline revise",
         "job list",
         "job logs",
     ]) {

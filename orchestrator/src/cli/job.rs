@@ -4,13 +4,15 @@ mod history;
 mod list;
 mod show;
 
+use std::num::NonZeroU32;
+
 use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
 
 use self::history::events;
 use self::list::{ListOptions, list};
-use super::client::{ClientOptions, Moment};
+use super::client::{ClientOptions, Moment, text};
 use super::job_logs;
 
 pub(super) use self::show::{show, waiting, why};
@@ -42,6 +44,9 @@ enum JobSubcommand {
         /// Follow the log until the job has ended
         #[arg(short, long)]
         follow: bool,
+        /// Begin with only so many entries at the end of the log
+        #[arg(long, value_name = "COUNT")]
+        tail: Option<NonZeroU32>,
     },
     /// Show everything that happened to a job: when, what, by whom and why, and what came of it
     Events {
@@ -66,6 +71,9 @@ enum JobSubcommand {
         /// Launch once, however often this command is repeated with this key
         #[arg(long, value_name = "KEY")]
         key: Option<String>,
+        /// Print the log of the new job until it has ended; exit code 1 unless it succeeds
+        #[arg(short, long)]
+        follow: bool,
     },
 }
 
@@ -76,12 +84,12 @@ pub(super) async fn run(JobCommand { subcommand, client: options }: JobCommand) 
             let (client, id) = options.job(&job).await?;
             show(&client.get(&["jobs", &id], moment.query().as_slice()).await?, &options)
         }
-        JobSubcommand::Logs { job, follow } => {
+        JobSubcommand::Logs { job, follow, tail } => {
             let (client, id) = options.job(&job).await?;
             if follow {
-                job_logs::follow(&client, &id, options.json).await
+                job_logs::follow(&client, &id, tail, options.json).await
             } else {
-                job_logs::print(&client, &id, options.json).await
+                job_logs::print(&client, &id, tail, options.json).await
             }
         }
         JobSubcommand::Events { job } => events(&job, &options).await,
@@ -91,13 +99,17 @@ pub(super) async fn run(JobCommand { subcommand, client: options }: JobCommand) 
             client.send(request.json(&json!({"force": force, "reason": reason}))).await?;
             show(&client.get(&["jobs", &id], &[]).await?, &options)
         }
-        JobSubcommand::Retry { job, key } => {
+        JobSubcommand::Retry { job, key, follow } => {
             let (client, id) = options.job(&job).await?;
             let mut request = client.request(Method::POST, &["jobs", &id, "retry"]).json(&json!({}));
             if let Some(key) = key {
                 request = request.header("Idempotency-Key", key);
             }
-            show(&client.send(request).await?, &options)
+            let launched = client.send(request).await?;
+            if follow {
+                return job_logs::follow_to_success(&client, text(&launched, "id"), options.json).await;
+            }
+            show(&launched, &options)
         }
     }
 }

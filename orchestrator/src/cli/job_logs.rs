@@ -4,6 +4,7 @@
 
 mod printer;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
@@ -31,25 +32,44 @@ const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 /// Type of the event that ends a log.
 const END: &[u8] = b"end";
 
-/// Prints the log as it is.
-pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
+/// Prints the log as it is, or only the last entries of it.
+pub(super) async fn print(
+    client: &Client,
+    job: &str,
+    last: Option<NonZeroU32>,
+    json: bool,
+) -> anyhow::Result<()> {
     let mut printer = Printer::new(json);
-    while printer.print_page(client, job).await? {}
+    match last {
+        Some(count) => printer.print_last(client, job, count).await?,
+        None => while printer.print_page(client, job).await? {},
+    }
     Ok(())
 }
 
-/// Prints the log as it is and as it grows, until the job has ended, and says on stderr how it ended.
+/// Prints the log as it is, or only the last entries of it, and goes on as it grows, until the job has ended; says on
+/// stderr how it ended.
 #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
-pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
-    let end = follow_with(Printer::new(json), client, job).await?;
+pub(super) async fn follow(
+    client: &Client,
+    job: &str,
+    last: Option<NonZeroU32>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let mut printer = Printer::new(json);
+    if let Some(count) = last {
+        printer.print_last(client, job, count).await?;
+    }
+    let end = follow_with(printer, client, job).await?;
     eprintln!("{}", outcome(job, &end));
     Ok(())
 }
 
-/// Follows the log like [`follow`]; an error unless the job succeeded. That is found out also if the reader of the
-/// output, who has seen enough, has closed it.
+/// Follows the log of a new job, whose id it says on stderr; an error unless the job succeeds. That is found out also
+/// if the reader of the output, who has seen enough, has closed it.
 #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn follow_to_success(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
+    eprintln!("job {job}");
     let end = follow_with(Printer::outliving_its_reader(json), client, job).await?;
     let outcome = outcome(job, &end);
     ensure!(text(&end, "status") == "Succeeded", outcome);

@@ -74,6 +74,10 @@ async fn a_job_goes_through_its_life() {
         "{runners}"
     );
     assert_eq!(json_of(&app, &["runner", "list"]).await[0]["id"], "r1");
+    let runner = printed(&app, &["runner", "get", "r1"]).await;
+    assert!(runner.starts_with("runner          r1\nstatus          Online\n"), "{runner}");
+    assert_eq!(printed(&app, &["runner", "remove", "r1"]).await, "");
+    assert!(refused(&app, &["runner", "get", "r1"]).await.contains("runner_not_found"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,10 +87,6 @@ async fn a_job_that_waits_for_its_group_names_the_one_that_holds_the_place() {
     let pipeline = new_pipeline_with(&api, &json!({"concurrency_group": "g"})).await;
     let (holder, waiting) = (launched(&api, &pipeline).await, launched(&api, &pipeline).await);
     api.claim(&holder, "r").await.expect(200);
-    let runner = printed(&app, &["runner", "get", "r1"]).await;
-    assert!(runner.starts_with("runner          r1\nstatus          Online\n"), "{runner}");
-    assert_eq!(printed(&app, &["runner", "remove", "r1"]).await, "");
-    assert!(refused(&app, &["runner", "get", "r1"]).await.contains("runner_not_found"));
     let shown = printed(&app, &["job", "get", &waiting]).await;
     let why = format!("waiting     place 1, concurrency, group g held by {holder}\n");
     assert!(shown.contains(&why), "{shown}");
@@ -124,15 +124,15 @@ async fn a_log_is_followed_to_the_end_of_its_job() {
     let whole = "03:04:05 Info    one\n03:04:05 Info    two\n03:04:05 Info    \n03:04:05 Info    lines\n03:04:05 Info    \n";
     let output = run(&app, &["job", "logs", &job]).await;
     assert_eq!((program::printed(&output), &output.stderr[..]), (whole, &b"-- attempt 1, 2026-01-02\n"[..]));
+    assert_eq!(printed(&app, &["job", "logs", &job, "--tail", "1"]).await, "03:04:05 Info    \n");
 
-    let mut follow = begin(&app, &["job", "logs", "--follow", "--json", &job]);
+    let mut follow = begin(&app, &["job", "logs", "--follow", "--tail", "2", "--json", &job]);
     let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
     let mut next = async || -> Option<(u64, String)> {
         let line = tokio::time::timeout(Duration::from_mins(2), lines.next_line()).await.unwrap().unwrap()?;
         let entry: Value = serde_json::from_str(&line).unwrap();
         Some((entry["index"].as_u64().unwrap(), entry["message"].as_str().unwrap().to_owned()))
     };
-    assert_eq!(next().await, Some((1, "one".to_owned())));
     assert_eq!(next().await, Some((2, "two\n\n\u{1b}[31mlines\u{1b}[0m\n".to_owned())));
     assert_eq!(next().await, Some((3, String::new())));
     log(&api, &job, &["four"]).await;

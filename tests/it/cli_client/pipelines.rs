@@ -1,7 +1,7 @@
 //! The commands of pipelines.
 
 use rivet_tests::program::{self, finish};
-use rivet_tests::sample::{failure, id, new_pipeline, script, success};
+use rivet_tests::sample::{failure, id, new_ended_job, new_pipeline, script, success};
 use rivet_tests::verify::recorded;
 use serde_json::json;
 
@@ -49,6 +49,10 @@ async fn a_pipeline_goes_through_its_life() {
         json_of(&app, &["pipeline", "launch", "one", "-p", "n=1.10", "-p", "who=me", "--priority", "9"])
             .await;
     assert_eq!((&job["parameters"], &job["priority"]), (&json!({"n": "1.10", "who": "me"}), &json!(9)));
+    let grouped = ["pipeline", "launch", "one", "--concurrency-group", "g"];
+    let grouped = id(&json_of(&app, &grouped).await);
+    let history = json_of(&app, &["job", "events", &grouped]).await;
+    assert_eq!(history["events"][0]["payload"]["concurrency"]["group"], "g");
     let keyed = json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await;
     assert_eq!(json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await["id"], keyed["id"]);
     assert_eq!(printed(&app, &["pipeline", "delete", "one"]).await, "");
@@ -93,9 +97,16 @@ async fn a_launch_that_is_followed_ends_as_its_job_does() {
     let app = app().await;
     let api = app.client();
     let pipeline = new_pipeline(&api).await;
+    let ended = new_ended_job(&api).await;
+    let launch = ["pipeline", "launch", &pipeline, "--follow"];
     // It does so, too, if its reader has seen enough and has closed its output.
-    for (result, code, is_read) in [(success(), 0, true), (failure(), 1, true), (failure(), 1, false)] {
-        let mut launch = begin(&app, &["pipeline", "launch", &pipeline, "--follow"]);
+    for (command, result, code, is_read) in [
+        (&launch[..], success(), 0, true),
+        (&launch, failure(), 1, true),
+        (&launch, failure(), 1, false),
+        (&["job", "retry", &ended, "-f"], success(), 0, true),
+    ] {
+        let mut launch = begin(&app, command);
         launch.stdout = launch.stdout.take().filter(|_| is_read);
         let claimed = api.claim_next("r1", 30_000).await.expect(200);
         let job = claimed["job_id"].as_str().unwrap();

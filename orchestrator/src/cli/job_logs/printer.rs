@@ -1,6 +1,7 @@
 //! Prints the entries of a log.
 
 use std::io::{self, ErrorKind, Write};
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 use anstyle::{AnsiColor, Style};
@@ -64,6 +65,20 @@ impl Printer {
             bail!("the entries of the log have no index: this is an older server");
         }
         Ok(!items(&page).is_empty())
+    }
+
+    /// Prints so many entries at the end of the log.
+    pub(super) async fn print_last(
+        &mut self,
+        client: &Client,
+        job: &str,
+        count: NonZeroU32,
+    ) -> anyhow::Result<()> {
+        let page = client.get(&["jobs", job, "logs"], &[("tail", &count.to_string())]).await?;
+        for entry in items(&page) {
+            self.print(entry, entry["index"].as_u64())?;
+        }
+        Ok(())
     }
 
     /// Prints an entry that has this index, unless it is printed already.

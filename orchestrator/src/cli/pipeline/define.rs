@@ -34,7 +34,9 @@ pub(super) async fn create(source: &Source, options: &ClientOptions) -> anyhow::
     // It is created, whatever becomes of this question.
     let (name, same) = (text(&created, "name"), pipelines_named(&client, text(&created, "name")).await);
     if let Some(count) = same.ok().map(|same| same.len()).filter(|count| *count > 1) {
-        eprintln!("{count} pipelines are named {name:?} now: give their ids; apply never creates a second one");
+        eprintln!(
+            "{count} pipelines are named {name:?} now: give their ids; apply never creates a second one"
+        );
     }
     Ok(())
 }

@@ -20,15 +20,17 @@ pub(super) struct LaunchOptions {
     /// 0 (last) to 9 (first) [default: what the pipeline says, or 5]
     #[arg(long)]
     priority: Option<u8>,
+    /// Concurrency group of the job [default: what the pipeline says]
+    #[arg(long, value_name = "GROUP")]
+    concurrency_group: Option<String>,
     /// Launch once, however often this command is repeated with this key
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Print the log of the job until it has ended; exit code 1 unless it succeeds
-    #[arg(long)]
+    #[arg(short, long)]
     follow: bool,
 }
 
-#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn run(launch: LaunchOptions, options: &ClientOptions) -> anyhow::Result<()> {
     let mut parameters = Map::new();
     for (name, value) in launch.parameters {
@@ -40,13 +42,15 @@ pub(super) async fn run(launch: LaunchOptions, options: &ClientOptions) -> anyho
     if let Some(priority) = launch.priority {
         body["priority"] = priority.into();
     }
+    if let Some(group) = launch.concurrency_group {
+        body["concurrency_group"] = group.into();
+    }
     let mut request = client.request(Method::POST, &["pipeline", "launch"]).json(&body);
     if let Some(key) = &launch.key {
         request = request.header("Idempotency-Key", key);
     }
     let launched = client.send(request).await?;
     if launch.follow {
-        eprintln!("job {}", text(&launched, "id"));
         return follow_to_success(&client, text(&launched, "id"), options.json).await;
     }
     job::show(&launched, options)
