@@ -82,7 +82,8 @@ pub(super) async fn run(JobCommand { subcommand, client: options }: JobCommand) 
         JobSubcommand::List(filter) => list(filter, &options).await,
         JobSubcommand::Get { job, moment } => {
             let (client, id) = options.job(&job).await?;
-            show(&client.get(&["jobs", &id], moment.query().as_slice()).await?, &options)
+            let job = client.get(&["jobs", &id], moment.query().as_slice()).await?;
+            show(&client, &job, &moment, &options).await
         }
         JobSubcommand::Logs { job, follow, tail } => {
             let (client, id) = options.job(&job).await?;
@@ -97,7 +98,8 @@ pub(super) async fn run(JobCommand { subcommand, client: options }: JobCommand) 
             let (client, id) = options.job(&job).await?;
             let request = client.request(Method::POST, &["jobs", &id, "cancel"]);
             client.send(request.json(&json!({"force": force, "reason": reason}))).await?;
-            show(&client.get(&["jobs", &id], &[]).await?, &options)
+            let job = client.get(&["jobs", &id], &[]).await?;
+            show(&client, &job, &Moment::default(), &options).await
         }
         JobSubcommand::Retry { job, key, follow } => {
             let (client, id) = options.job(&job).await?;
@@ -109,7 +111,7 @@ pub(super) async fn run(JobCommand { subcommand, client: options }: JobCommand) 
             if follow {
                 return job_logs::follow_to_success(&client, text(&launched, "id"), options.json).await;
             }
-            show(&launched, &options)
+            show(&client, &launched, &Moment::default(), &options).await
         }
     }
 }

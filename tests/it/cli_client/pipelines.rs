@@ -56,6 +56,11 @@ async fn a_pipeline_goes_through_its_life() {
     let keyed = json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await;
     assert_eq!(json_of(&app, &["pipeline", "launch", "one", "--key", "k"]).await["id"], keyed["id"]);
     assert_eq!(printed(&app, &["pipeline", "delete", "one"]).await, "");
+    // Its jobs still go by its name.
+    let shown = printed(&app, &["job", "get", &grouped]).await;
+    assert!(shown.contains(&format!("pipeline    one ({pipeline}) version 3\n")), "{shown}");
+    let list = printed(&app, &["job", "list", "--limit", "1"]).await;
+    assert!(list.contains(" one "), "{list}");
     let output = run(&app, &["pipeline", "list"]).await;
     assert_eq!((output.stdout.len(), &output.stderr[..]), (0, &b"there are no pipelines\n"[..]));
 }

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _};
 use rivet_events::job::JobStatus;
 use serde_json::Value;
 
-use super::show::why;
+use super::show::{pipeline_name, why};
 use crate::cli::client::{
     Client, ClientOptions, Moment, Table, find_pipeline, items, print_json, shown, text, time, time_between,
 };
@@ -108,12 +108,11 @@ pub(super) async fn list(filter: ListOptions, options: &ClientOptions) -> anyhow
     Ok(())
 }
 
-/// The names of the pipelines of these jobs at this moment, by their ids. One that is not there any more goes by its id.
+/// The names of the pipelines of these jobs at this moment, by their ids. One whose name is not known goes by its id.
 async fn pipeline_names(client: &Client, jobs: &[Value], moment: &Moment) -> HashMap<String, String> {
     let ids: BTreeSet<&str> = jobs.iter().map(|job| text(job, "pipeline_id")).collect();
     let named = ids.into_iter().map(|id| async move {
-        let pipeline = client.get(&["pipeline", id], moment.query().as_slice()).await;
-        let name = pipeline.map_or_else(|_| id.to_owned(), |pipeline| text(&pipeline, "name").to_owned());
+        let name = pipeline_name(client, id, moment).await.unwrap_or_else(|| id.to_owned());
         (id.to_owned(), name)
     });
     stream::iter(named).buffer_unordered(CONCURRENT).collect().await

@@ -4,18 +4,41 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use crate::cli::client::{ClientOptions, items, print_json, text, time};
+use crate::cli::client::{Client, ClientOptions, Moment, items, print_json, text, time};
 use crate::cli::output::one_line;
 
-/// Prints one job, a line for each member.
-pub(in crate::cli) fn show(job: &Value, options: &ClientOptions) -> anyhow::Result<()> {
+/// Prints one job as it is, or was, at this moment, a line for each member.
+pub(in crate::cli) async fn show(
+    client: &Client,
+    job: &Value,
+    moment: &Moment,
+    options: &ClientOptions,
+) -> anyhow::Result<()> {
     if options.json {
         return print_json(job);
     }
+    let id = text(job, "pipeline_id");
+    let pipeline = match pipeline_name(client, id, moment).await {
+        Some(name) => format!("{name} ({id})"),
+        None => id.to_owned(),
+    };
+    print(job, &pipeline)
+}
+
+/// The name of a pipeline at this moment; of one that is deleted, its last.
+pub(super) async fn pipeline_name(client: &Client, id: &str, moment: &Moment) -> Option<String> {
+    if let Ok(pipeline) = client.get(&["pipeline", id], moment.query().as_slice()).await {
+        return Some(text(&pipeline, "name").to_owned());
+    }
+    let versions = client.get(&["pipeline", id, "versions"], &[("limit", "1")]).await.ok()?;
+    Some(text(items(&versions).first()?, "name").to_owned())
+}
+
+fn print(job: &Value, pipeline: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     let mut line = |member: &str, value: &str| writeln!(out, "{member:<10}  {}", one_line(value));
     line("id", text(job, "id"))?;
-    line("pipeline", &format!("{} version {}", text(job, "pipeline_id"), job["pipeline_version"]))?;
+    line("pipeline", &format!("{pipeline} version {}", job["pipeline_version"]))?;
     line("status", &format!("{} ({})", text(job, "status"), text(job, "phase")))?;
     line("requested", &time(&job["requested_at"]))?;
     line("started", &time(&job["started_at"]))?;

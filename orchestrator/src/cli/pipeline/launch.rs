@@ -5,7 +5,7 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::cli::client::{ClientOptions, text};
+use crate::cli::client::{ClientOptions, Moment, text};
 use crate::cli::job;
 use crate::cli::job_logs::follow_to_success;
 
@@ -53,7 +53,7 @@ pub(super) async fn run(launch: LaunchOptions, options: &ClientOptions) -> anyho
     if launch.follow {
         return follow_to_success(&client, text(&launched, "id"), options.json).await;
     }
-    job::show(&launched, options)
+    job::show(&client, &launched, &Moment::default(), options).await
 }
 
 fn parameter(text: &str) -> Result<(String, Value), String> {
