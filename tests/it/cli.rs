@@ -287,6 +287,7 @@ async fn options_that_contradict_one_another_are_a_wrong_command_line() {
     assert!(complaint(&serve, 2).contains("--keep must not be shorter than --log-grace"));
     let archive = run(&["archive", "--older-than", "1m"]).await;
     assert!(complaint(&archive, 2).contains("--older-than must not be shorter than --log-grace"));
+    assert!(complaint(&archive, 2).contains(" archive [OPTIONS] --older-than"));
 }
 
 #[tokio::test]

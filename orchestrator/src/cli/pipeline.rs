@@ -110,6 +110,13 @@ enum PipelineSubcommand {
     Launch(LaunchOptions),
 }
 
+impl PipelineCommand {
+    /// Checks options against each other; the error says which of them contradict.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if let PipelineSubcommand::Launch(launch) = &self.subcommand { launch.check() } else { Ok(()) }
+    }
+}
+
 /// Which version must be the current one.
 #[derive(Debug, Args)]
 struct Condition {

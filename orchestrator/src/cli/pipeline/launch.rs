@@ -1,6 +1,7 @@
 //! `pipeline launch`: launches a job, and follows it on request.
 
-use anyhow::ensure;
+use std::collections::HashSet;
+
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -31,12 +32,19 @@ pub(super) struct LaunchOptions {
     follow: bool,
 }
 
-pub(super) async fn run(launch: LaunchOptions, options: &ClientOptions) -> anyhow::Result<()> {
-    let mut parameters = Map::new();
-    for (name, value) in launch.parameters {
-        ensure!(!parameters.contains_key(&name), "the parameter {name} is given more than once");
-        parameters.insert(name, value);
+impl LaunchOptions {
+    /// Checks that no parameter has two values.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let mut names = HashSet::new();
+        match self.parameters.iter().find(|(name, _)| !names.insert(name)) {
+            Some((name, _)) => Err(format!("the parameter {name} is given more than once")),
+            None => Ok(()),
+        }
     }
+}
+
+pub(super) async fn run(launch: LaunchOptions, options: &ClientOptions) -> anyhow::Result<()> {
+    let parameters: Map<String, Value> = launch.parameters.into_iter().collect();
     let (client, id) = options.pipeline(&launch.pipeline).await?;
     let mut body = json!({"pipeline_id": id, "parameters": parameters});
     if let Some(priority) = launch.priority {
