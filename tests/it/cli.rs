@@ -35,6 +35,7 @@ async fn a_replay_tells_what_each_event_changed(kind: StoreKind) {
     }
     assert_eq!(events, ["job.launched", "job.claimed", "job.started", "job.completed"]);
     assert_eq!(states, ["queued", "running", "ended"]);
+    assert!(printed(&replay).contains("+ result_digest = "), "{replay:?}");
 
     // A bare id is a job's, and JSON has the whole state after each event.
     let steps = json_lines(printed(&run_on(&app.store, &["replay", &job, "--json"]).await));
@@ -175,7 +176,9 @@ async fn every_command_explains_itself_within_the_terminal() {
         "events list",
         "events tail",
         "runner list",
+        "runner remove",
         "pipeline launch",
+        "pipeline revise",
         "job list",
         "job logs",
     ]) {
@@ -210,7 +213,7 @@ async fn a_command_line_that_is_not_understood_ends_with_2() {
     assert!(complaint(&run(&["events", "list", "--type", "job.claim"]).await, 2).contains("job.claimed"));
     let beyond = (1_u64 << 63).to_string();
     assert!(complaint(&run(&["events", "list", "--after", &beyond]).await, 2).contains("is not in 0..="));
-    assert!(complaint(&run(&["job", "list", "--status", "failed"]).await, 2).contains("'Failed'"));
+    assert!(complaint(&run(&["job", "list", "--status", "lost"]).await, 2).contains("Failed"));
     assert!(complaint(&run(&["job", "list", "--limit", "1001"]).await, 2).contains("1..=1000"));
     assert!(
         complaint(&run(&["runner", "--id", "r", "--capability", ""]).await, 2)
@@ -284,6 +287,7 @@ async fn options_that_contradict_one_another_are_a_wrong_command_line() {
     assert!(complaint(&serve, 2).contains("--keep must not be shorter than --log-grace"));
     let archive = run(&["archive", "--older-than", "1m"]).await;
     assert!(complaint(&archive, 2).contains("--older-than must not be shorter than --log-grace"));
+    assert!(complaint(&archive, 2).contains(" archive [OPTIONS] --older-than"));
 }
 
 #[tokio::test]

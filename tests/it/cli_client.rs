@@ -8,6 +8,7 @@ use std::process::Output;
 
 use rivet_tests::client::Client;
 use rivet_tests::program::{self, client_command, complaint, finish, spawn};
+use rivet_tests::receiver::Receiver;
 use rivet_tests::sample::{UNKNOWN, entry, new_ended_job, new_pipeline, script};
 use rivet_tests::server::TestApp;
 use rivet_tests::store::StoreKind;
@@ -94,11 +95,21 @@ async fn a_refusal_says_what_the_server_said() {
     let nobody = ["--server", "http://127.0.0.1:1"];
     let said = refused(&app, &[&["job", "list"], &nobody[..]].concat()).await;
     assert!(said.starts_with("error: no answer from http://127.0.0.1:1/: "), "{said}");
+    let elsewhere = Receiver::start().await;
+    elsewhere.answer_always(Some("301 Moved Permanently\r\nlocation: https://ci/rivet"));
+    let redirecting = elsewhere.url("/");
+    for command in [&["job", "retry", UNKNOWN][..], &["job", "logs", "--follow", UNKNOWN]] {
+        let said = refused(&app, &[command, &["--server", &redirecting]].concat()).await;
+        assert_eq!(said, "error: the server redirects to \"https://ci/rivet\": give that as --server\n");
+    }
+    assert_eq!(elsewhere.received().len(), 2);
     assert_eq!(run(&app, &["job", "list", "--server", "nowhere"]).await.status.code(), Some(2));
     for parameter in ["novalue", "=1", "s={bad"] {
         let launch = run(&app, &["pipeline", "launch", "x", "-p", parameter]).await;
         assert_eq!(launch.status.code(), Some(2), "{parameter}");
     }
-    let said = refused(&app, &["pipeline", "launch", "x", "-p", "n=1", "-p", "n=2"]).await;
-    assert_eq!(said, "error: the parameter n is given more than once\n");
+    let twice = run(&app, &["pipeline", "launch", "x", "-p", "n=1", "-p", "n=2"]).await;
+    let said = complaint(&twice, 2);
+    assert!(said.starts_with("error: the parameter n is given more than once\n"), "{said}");
+    assert!(said.contains(" pipeline launch [OPTIONS] "), "{said}");
 }

@@ -4,6 +4,7 @@
 
 mod printer;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, ensure};
@@ -31,19 +32,61 @@ const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 /// Type of the event that ends a log.
 const END: &[u8] = b"end";
 
-/// Prints the log as it is.
-pub(super) async fn print(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
+/// Prints the log as it is, or only the last entries of it.
+pub(super) async fn print(
+    client: &Client,
+    job: &str,
+    last: Option<NonZeroU32>,
+    json: bool,
+) -> anyhow::Result<()> {
     let mut printer = Printer::new(json);
-    while printer.print_page(client, job).await? {}
+    match last {
+        Some(count) => printer.print_last(client, job, count).await?,
+        None => while printer.print_page(client, job).await? {},
+    }
     Ok(())
 }
 
-/// Prints the log as it is and as it grows, until the job has ended, and returns how it ended: its status, its reason
-/// and its error message.
-pub(super) async fn follow(client: &Client, job: &str, json: bool) -> anyhow::Result<Value> {
-    follow_with(Printer::new(json), client, job).await
+/// Prints the log as it is, or only the last entries of it, and goes on as it grows, until the job has ended; says on
+/// stderr how it ended.
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
+pub(super) async fn follow(
+    client: &Client,
+    job: &str,
+    last: Option<NonZeroU32>,
+    json: bool,
+) -> anyhow::Result<()> {
+    let mut printer = Printer::new(json);
+    if let Some(count) = last {
+        printer.print_last(client, job, count).await?;
+    }
+    let end = follow_with(printer, client, job).await?;
+    eprintln!("{}", outcome(job, &end));
+    Ok(())
 }
 
+/// Follows the log of a new job, whose id it says on stderr; an error unless the job succeeds. That is found out also
+/// if the reader of the output, who has seen enough, has closed it.
+#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
+pub(super) async fn follow_to_success(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
+    eprintln!("job {job}");
+    let end = follow_with(Printer::outliving_its_reader(json), client, job).await?;
+    let outcome = outcome(job, &end);
+    ensure!(text(&end, "status") == "Succeeded", outcome);
+    eprintln!("{outcome}");
+    Ok(())
+}
+
+/// How a job ended, and why, for people.
+fn outcome(job: &str, end: &Value) -> String {
+    let why = match why(end, end) {
+        "-" => String::new(),
+        why => format!(": {}", one_line(why)),
+    };
+    format!("job {job} is {}{why}", text(end, "status"))
+}
+
+/// Returns how the job ended: its status, its reason and its error message.
 async fn follow_with(mut printer: Printer, client: &Client, job: &str) -> anyhow::Result<Value> {
     let following = until_ended(client, job, &mut printer);
     let telling = tell_waiting(client, job);
@@ -52,15 +95,6 @@ async fn follow_with(mut printer: Printer, client: &Client, job: &str) -> anyhow
         Either::Left((ended, _)) => ended,
         Either::Right(((), following)) => following.await,
     }
-}
-
-/// Follows the log like [`follow`]; an error unless the job succeeded. That is found out also if the reader of the
-/// output, who has seen enough, has closed it.
-pub(super) async fn follow_to_success(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
-    let end = follow_with(Printer::outliving_its_reader(json), client, job).await?;
-    let status = text(&end, "status");
-    ensure!(status == "Succeeded", "job {job} is {status}: {}", one_line(why(&end, &end)));
-    Ok(())
 }
 
 /// Says on stderr what the job waits for, whenever that changes, for as long as it waits.
@@ -144,12 +178,12 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
         .header("Last-Event-ID", printer.last);
     let answer = timeout(LONGEST_SILENCE, client.answer(request)).await;
     let response = answer.context("the server does not answer").flatten().map_err(Failure::Passing)?;
-    let status = response.status();
+    let (status, headers) = (response.status(), response.headers().clone());
     if status.is_success() {
         return read_stream(response, printer).await;
     }
     let body = response.bytes().await.unwrap_or_default();
-    let error = anyhow::Error::msg(refusal(status, &body));
+    let error = anyhow::Error::msg(refusal(status, &headers, &body));
     Err(if may_pass(status, &body) { Failure::Passing(error) } else { Failure::Final(error) })
 }
 

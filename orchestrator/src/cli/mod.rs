@@ -32,7 +32,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::DatabaseOptions;
 use crate::definition::{self, Evaluator};
@@ -121,19 +121,40 @@ pub fn main() -> ExitCode {
 }
 
 fn parse(args: impl IntoIterator<Item = OsString>) -> Command {
-    let matches = with_env_rules(CommandLine::command()).get_matches_from(with_default_command(args));
+    let mut line = with_env_rules(CommandLine::command());
+    let matches =
+        line.try_get_matches_from_mut(with_default_command(args)).unwrap_or_else(|error| error.exit());
     let command = CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()).command;
-    let checked = if let Command::Serve(options) = &command {
-        options.check()
-    } else if let Command::Archive(options) = &command {
-        options.check()
-    } else {
-        Ok(())
-    };
-    if let Err(contradiction) = checked {
-        CommandLine::command().error(ErrorKind::ArgumentConflict, contradiction).exit();
+    if let Err(contradiction) = command.check() {
+        named(&mut line, &matches).error(ErrorKind::ArgumentConflict, contradiction).exit();
     }
     command
+}
+
+impl Command {
+    /// Checks options against each other, where clap cannot; the error says which of them contradict.
+    fn check(&self) -> Result<(), String> {
+        if let Self::Serve(options) = self {
+            options.check()
+        } else if let Self::Archive(options) = self {
+            options.check()
+        } else if let Self::Pipeline(command) = self {
+            command.check()
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// The innermost command that a command line names.
+fn named<'a>(command: &'a mut clap::Command, matches: &ArgMatches) -> &'a mut clap::Command {
+    match matches.subcommand() {
+        Some((name, below)) => {
+            let command = command.find_subcommand_mut(name).expect("invariant: clap has found it");
+            named(command, below)
+        }
+        None => command,
+    }
 }
 
 /// Keeps the values of environment variables, which may be secrets, out of the help. A variable that is empty counts as

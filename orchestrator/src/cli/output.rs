@@ -1,5 +1,6 @@
 //! How commands print: columns for people, JSON lines for programs. Text that others wrote is printed without control
-//! characters and escape sequences, so that it cannot control the reader's terminal.
+//! characters and escape sequences, and with invisible characters escaped, so that it cannot control the reader's
+//! terminal, or look like another text.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -22,13 +23,43 @@ pub(super) fn unless_closed(printed: io::Result<()>) -> io::Result<()> {
 
 /// A text as one line, without escape sequences; control characters become spaces.
 pub(super) fn one_line(text: &str) -> String {
-    strip_str(text).to_string().chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+    let visible = strip_str(text).to_string();
+    escape_invisible(visible.chars().map(|letter| if letter.is_control() { ' ' } else { letter }))
 }
 
 /// A line without escape sequences and control characters; its tabs stay.
 pub(super) fn printable(line: &str) -> String {
     let line = strip_str(line).to_string();
-    line.chars().filter(|letter| !letter.is_control() || *letter == '\t').collect()
+    escape_invisible(line.chars().filter(|letter| !letter.is_control() || *letter == '\t'))
+}
+
+/// Escapes the characters that show nothing themselves, but break lines, or change the direction of what follows.
+fn escape_invisible(letters: impl Iterator<Item = char>) -> String {
+    let mut text = String::new();
+    for letter in letters {
+        if is_invisible(letter) {
+            text.extend(letter.escape_unicode());
+        } else {
+            text.push(letter);
+        }
+    }
+    text
+}
+
+/// Whether a character is a format character or a separator of Unicode that shows nothing; not so the joiners of
+/// scripts and emoji, the soft hyphen, and tags, which flags consist of.
+fn is_invisible(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'
+            | '\u{200e}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+    )
 }
 
 /// What a terminal would show of a line that is written over, as programs do to show their progress.
@@ -57,6 +88,15 @@ mod tests {
     fn what_others_wrote_cannot_steer_the_terminal() {
         assert_eq!(one_line(&format!("{HOSTILE}\nd")), "ared b c  d");
         assert_eq!(printable(HOSTILE), "ared\tbc");
+    }
+
+    #[test]
+    fn what_is_invisible_is_escaped_and_what_joins_letters_stays() {
+        let hostile = "a\u{202e}b\u{2066}c\u{200b}d\u{2028}e\u{feff}";
+        let escaped = r"a\u{202e}b\u{2066}c\u{200b}d\u{2028}e\u{feff}";
+        assert_eq!((one_line(hostile), printable(hostile)), (escaped.to_owned(), escaped.to_owned()));
+        let joined = "\u{1f468}\u{200d}\u{1f527} \u{645}\u{6cc}\u{200c}\u{62e} \u{a0}";
+        assert_eq!((one_line(joined), printable(joined)), (joined.to_owned(), joined.to_owned()));
     }
 
     #[test]

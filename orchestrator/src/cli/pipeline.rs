@@ -1,17 +1,18 @@
 //! `pipeline …`: commands about the pipelines of a server.
 
+mod define;
 mod launch;
 mod versions;
 
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
 
-use anyhow::Context;
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
-use reqwest::Method;
-use serde_json::{Map, Value, json};
+use reqwest::header::IF_MATCH;
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
 
+use self::define::Source;
 use self::launch::LaunchOptions;
 use super::client::{
     Client, ClientOptions, Moment, Table, find_pipeline, items, print_json, shown, text, time,
@@ -34,12 +35,24 @@ enum PipelineSubcommand {
         #[command(flatten)]
         source: Source,
     },
+    /// Revise the pipeline that has the name of a Lua file, or create it if there is none
+    Apply {
+        #[command(flatten)]
+        source: Source,
+    },
+    /// Check a Lua file: show what would be recorded of it, or why it would be refused
+    Check {
+        #[command(flatten)]
+        source: Source,
+    },
     /// Make a Lua file the next version of a pipeline
     Revise {
         /// Id of the pipeline, the beginning of it, or its name
         pipeline: String,
         #[command(flatten)]
         source: Source,
+        #[command(flatten)]
+        condition: Condition,
     },
     /// List pipelines, newest first
     List {
@@ -83,42 +96,56 @@ enum PipelineSubcommand {
         pipeline: String,
         /// The earlier version
         version: u32,
+        #[command(flatten)]
+        condition: Condition,
     },
     /// Delete a pipeline: its waiting jobs are cancelled, its history stays
     Delete {
         /// Id of the pipeline, the beginning of it, or its name
         pipeline: String,
+        #[command(flatten)]
+        condition: Condition,
     },
     /// Launch a job of a pipeline
     Launch(LaunchOptions),
 }
 
-/// A script, and what its pipeline is called.
+impl PipelineCommand {
+    /// Checks options against each other; the error says which of them contradict.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if let PipelineSubcommand::Launch(launch) = &self.subcommand { launch.check() } else { Ok(()) }
+    }
+}
+
+/// Which version must be the current one.
 #[derive(Debug, Args)]
-struct Source {
-    /// The Lua file; - is standard input
-    file: PathBuf,
-    /// Name of the pipeline; without one the script must be a definition, which has one
-    #[arg(long)]
-    name: Option<String>,
-    /// Description of the pipeline [default: what the script says]
-    #[arg(long)]
-    description: Option<String>,
+struct Condition {
+    /// Only if nobody else has made a later version than this
+    #[arg(long, value_name = "VERSION")]
+    if_version: Option<u32>,
+}
+
+impl Condition {
+    /// The request, made under the condition.
+    fn of(&self, request: RequestBuilder) -> RequestBuilder {
+        match self.if_version {
+            Some(version) => request.header(IF_MATCH, format!("\"{version}\"")),
+            None => request,
+        }
+    }
 }
 
 pub(super) async fn run(
     PipelineCommand { subcommand, client: options }: PipelineCommand,
 ) -> anyhow::Result<()> {
     match subcommand {
-        PipelineSubcommand::Create { source } => {
-            let client = Client::new(&options)?;
-            let request = client.request(Method::POST, &["pipeline", "create"]).json(&source.body()?);
-            show(&client.send(request).await?, &options)
-        }
-        PipelineSubcommand::Revise { pipeline, source } => {
+        PipelineSubcommand::Create { source } => define::create(&source, &options).await,
+        PipelineSubcommand::Apply { source } => define::apply(&source, &options).await,
+        PipelineSubcommand::Check { source } => define::check(&source, &options).await,
+        PipelineSubcommand::Revise { pipeline, source, condition } => {
             let (client, id) = options.pipeline(&pipeline).await?;
             let request = client.request(Method::PUT, &["pipeline", &id]).json(&source.body()?);
-            show(&client.send(request).await?, &options)
+            show(&client.send(condition.of(request)).await?, &options)
         }
         PipelineSubcommand::List { limit, moment } => list(limit, &moment, &options).await,
         PipelineSubcommand::Get { pipeline, moment } => {
@@ -135,39 +162,19 @@ pub(super) async fn run(
         PipelineSubcommand::Diff { pipeline, from, to } => {
             versions::diff(&pipeline, from, to, &options).await
         }
-        PipelineSubcommand::Rollback { pipeline, version } => {
+        PipelineSubcommand::Rollback { pipeline, version, condition } => {
             let (client, id) = options.pipeline(&pipeline).await?;
             let request = client.request(Method::POST, &["pipeline", &id, "rollback"]);
-            show(&client.send(request.json(&json!({"version": version}))).await?, &options)
+            let request = condition.of(request.json(&json!({"version": version})));
+            show(&client.send(request).await?, &options)
         }
-        PipelineSubcommand::Delete { pipeline } => {
+        PipelineSubcommand::Delete { pipeline, condition } => {
             let (client, id) = options.pipeline(&pipeline).await?;
-            client.send(client.request(Method::DELETE, &["pipeline", &id])).await?;
+            client.send(condition.of(client.request(Method::DELETE, &["pipeline", &id]))).await?;
             Ok(())
         }
         PipelineSubcommand::Launch(launch) => launch::run(launch, &options).await,
     }
-}
-
-impl Source {
-    fn body(&self) -> anyhow::Result<Value> {
-        let mut body = Map::new();
-        body.insert("script".to_owned(), read(&self.file)?.into());
-        let said = [("name", &self.name), ("description", &self.description)];
-        body.extend(
-            said.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?.into()))),
-        );
-        Ok(Value::Object(body))
-    }
-}
-
-fn read(file: &Path) -> anyhow::Result<String> {
-    if file == Path::new("-") {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).context("standard input cannot be read")?;
-        return Ok(text);
-    }
-    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))
 }
 
 /// Prints one pipeline, a line for each member.
@@ -176,15 +183,21 @@ fn show(pipeline: &Value, options: &ClientOptions) -> anyhow::Result<()> {
         return print_json(pipeline);
     }
     let demands: Vec<&str> = items(&pipeline["demands"]).iter().filter_map(Value::as_str).collect();
+    let demands = if demands.is_empty() { "-".to_owned() } else { demands.join(", ") };
+    let lines = [
+        ("id", "id", text(pipeline, "id")),
+        ("name", "name", text(pipeline, "name")),
+        ("version", "version", &pipeline["version"].to_string()),
+        ("description", "description", text(pipeline, "description")),
+        ("created", "created_at", &time(&pipeline["created_at"])),
+        ("updated", "updated_at", &time(&pipeline["updated_at"])),
+        ("demands", "demands", &demands),
+    ];
     let mut out = io::stdout().lock();
-    let mut line = |member: &str, value: &str| writeln!(out, "{member:<11}  {}", one_line(value));
-    line("id", text(pipeline, "id"))?;
-    line("name", text(pipeline, "name"))?;
-    line("version", &pipeline["version"].to_string())?;
-    line("description", text(pipeline, "description"))?;
-    line("created", &time(&pipeline["created_at"]))?;
-    line("updated", &time(&pipeline["updated_at"]))?;
-    line("demands", &if demands.is_empty() { "-".to_owned() } else { demands.join(", ") })?;
+    // What is only checked has no id, no version and no times.
+    for (name, _, value) in lines.into_iter().filter(|(_, member, _)| pipeline.get(member).is_some()) {
+        writeln!(out, "{name:<11}  {}", one_line(value))?;
+    }
     Ok(())
 }
 

@@ -1,22 +1,50 @@
-//! `runner`: the reference runner; `runner list`: the runners of a server.
+//! `runner`: the reference runner; `runner list` and its siblings: the runners of a server.
 
-use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use std::io::{self, Write};
+
+use clap::{ArgMatches, Args, Command, Error, FromArgMatches, Subcommand};
+use reqwest::Method;
 use serde_json::Value;
 
-use super::client::{Client, ClientOptions, Table, items, print_json, text, time};
+use super::client::{Client, ClientOptions, Moment, Table, items, print_json, text, time};
 use super::environment;
+use super::output::one_line;
 use super::signals::EndSignals;
 use crate::runner;
 use crate::telemetry::{self, LogOptions};
 
-const LIST: &str = "list";
-
-/// Runs a runner, or lists the runners of a server. Clap's traits are implemented by hand, since `runner` has options
-/// of its own beside those of its subcommand `list`.
+/// Runs a runner, or shows the runners of a server. Clap's traits are implemented by hand, since `runner` has options
+/// of its own beside its subcommands.
 #[derive(Debug)]
 pub(super) enum RunnerSubcommand {
     Run(Box<RunOptions>),
-    List(ClientOptions),
+    OfServer(OfServer),
+}
+
+/// What can be done with the runners of a server.
+#[derive(Debug, Subcommand)]
+pub(super) enum OfServer {
+    /// List the runners of a server, newest first
+    List {
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Show a runner of a server
+    Get {
+        /// Name of the runner
+        runner: String,
+        #[command(flatten)]
+        moment: Moment,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
+    /// Remove a runner from the list of a server, until it makes contact again
+    Remove {
+        /// Name of the runner
+        runner: String,
+        #[command(flatten)]
+        client: ClientOptions,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -30,11 +58,7 @@ pub(super) struct RunOptions {
 
 impl Args for RunnerSubcommand {
     fn augment_args(command: Command) -> Command {
-        // The text is set last, since `augment_args` sets one of its own.
-        let list = ClientOptions::augment_args(Command::new(LIST))
-            .about("List the runners of a server, newest first");
-        RunOptions::augment_args(command)
-            .subcommand(list)
+        OfServer::augment_subcommands(RunOptions::augment_args(command))
             .args_conflicts_with_subcommands(true)
             .subcommand_negates_reqs(true)
     }
@@ -46,8 +70,8 @@ impl Args for RunnerSubcommand {
 
 impl FromArgMatches for RunnerSubcommand {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        match matches.subcommand_matches(LIST) {
-            Some(list) => ClientOptions::from_arg_matches(list).map(Self::List),
+        match matches.subcommand() {
+            Some(_) => OfServer::from_arg_matches(matches).map(Self::OfServer),
             None => RunOptions::from_arg_matches(matches).map(Box::new).map(Self::Run),
         }
     }
@@ -69,7 +93,16 @@ pub(super) async fn run(command: RunnerSubcommand) -> anyhow::Result<()> {
             })
             .await
         }
-        RunnerSubcommand::List(options) => list(&options).await,
+        RunnerSubcommand::OfServer(OfServer::List { client }) => list(&client).await,
+        RunnerSubcommand::OfServer(OfServer::Get { runner, moment, client: options }) => {
+            let client = Client::new(&options)?;
+            show(&client.get(&["runners", &runner], moment.query().as_slice()).await?, &options)
+        }
+        RunnerSubcommand::OfServer(OfServer::Remove { runner, client: options }) => {
+            let client = Client::new(&options)?;
+            client.send(client.request(Method::DELETE, &["runners", &runner])).await?;
+            Ok(())
+        }
     }
 }
 
@@ -80,15 +113,38 @@ async fn list(options: &ClientOptions) -> anyhow::Result<()> {
     }
     let mut table = Table::new(&["runner", "status", "last heartbeat", "registered", "capabilities"]);
     for runner in items(&list) {
-        let capabilities: Vec<&str> =
-            items(&runner["capabilities"]).iter().filter_map(Value::as_str).collect();
-        let capabilities = match (runner["unrestricted"] == true, capabilities.is_empty()) {
-            (true, _) => "(everything)".to_owned(),
-            (false, true) => "-".to_owned(),
-            (false, false) => capabilities.join(" "),
-        };
         let (heartbeat, registered) = (time(&runner["last_heartbeat_at"]), time(&runner["registered_at"]));
-        table.row([text(runner, "id"), text(runner, "status"), &heartbeat, &registered, &capabilities]);
+        table.row([
+            text(runner, "id"),
+            text(runner, "status"),
+            &heartbeat,
+            &registered,
+            &capabilities(runner),
+        ]);
     }
     Ok(table.print("there are no runners")?)
+}
+
+/// Prints one runner, a line for each member.
+fn show(runner: &Value, options: &ClientOptions) -> anyhow::Result<()> {
+    if options.json {
+        return print_json(runner);
+    }
+    let mut out = io::stdout().lock();
+    let mut line = |member: &str, value: &str| writeln!(out, "{member:<14}  {}", one_line(value));
+    line("runner", text(runner, "id"))?;
+    line("status", text(runner, "status"))?;
+    line("last heartbeat", &time(&runner["last_heartbeat_at"]))?;
+    line("registered", &time(&runner["registered_at"]))?;
+    line("capabilities", &capabilities(runner))?;
+    Ok(())
+}
+
+fn capabilities(runner: &Value) -> String {
+    let capabilities: Vec<&str> = items(&runner["capabilities"]).iter().filter_map(Value::as_str).collect();
+    match (runner["unrestricted"] == true, capabilities.is_empty()) {
+        (true, _) => "(everything)".to_owned(),
+        (false, true) => "-".to_owned(),
+        (false, false) => capabilities.join(" "),
+    }
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use rivet_tests::program::{self, finish};
 use rivet_tests::sample::{
     UNKNOWN, failure, id, launched, new_claimed_job, new_pipeline, new_pipeline_with, success,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::{app, begin, json_of, log, printed, refused};
+use super::{app, begin, json_of, log, printed, refused, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_through_its_life() {
@@ -16,7 +17,7 @@ async fn a_job_goes_through_its_life() {
     let api = app.client();
     let job = new_claimed_job(&api, "r1").await;
     let waiting = launched(&api, &new_pipeline(&api).await).await;
-    let running = json_of(&app, &["job", "list", "--status", "Running"]).await;
+    let running = json_of(&app, &["job", "list", "--status", "running"]).await;
     assert_eq!(running.as_array().map(|jobs| jobs.iter().map(id).collect()), Some(vec![job.clone()]));
     let table = printed(&app, &["job", "list"]).await;
     assert!(table.lines().nth(1).is_some_and(|line| line.contains("Queued")), "{table}");
@@ -24,6 +25,15 @@ async fn a_job_goes_through_its_life() {
         table.lines().nth(2).is_some_and(|line| line.contains("Running") && line.contains("r1")),
         "{table}"
     );
+
+    let second = json_of(&app, &["job", "get", &waiting]).await["requested_at"].clone();
+    let ids = async |filter: &[&str]| -> Vec<String> {
+        let list = json_of(&app, &[&["job", "list"], filter].concat()).await;
+        list.as_array().unwrap().iter().map(id).collect()
+    };
+    assert_eq!(ids(&["--since", second.as_str().unwrap()]).await, [&waiting[..]]);
+    assert_eq!(ids(&["--until", second.as_str().unwrap()]).await, [&job[..]]);
+    assert_eq!(ids(&["--search", &job[24..]]).await, [&job[..]]);
 
     let shown = printed(&app, &["job", "get", &waiting]).await;
     assert!(
@@ -40,12 +50,17 @@ async fn a_job_goes_through_its_life() {
     let [_, launched, cancel] = events.lines().collect::<Vec<_>>()[..] else { panic!("{events}") };
     assert!(launched.contains("job.launched") && launched.contains("Queued"), "{events}");
     assert!(
-        cancel.contains("job.cancelled") && cancel.contains("client") && cancel.contains("rivet-cli/"),
+        cancel.contains("job.cancelled")
+            && cancel.contains("client rivet-cli/")
+            && cancel.ends_with("not now"),
         "{events}"
     );
 
     api.complete(&job, &failure()).await.expect(204);
     assert!(printed(&app, &["job", "get", &job]).await.contains("error       exit code 3\n"));
+    let events = printed(&app, &["job", "events", &job]).await;
+    let end = events.lines().last().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(end.contains("job.completed Failed 1 ") && end.ends_with(" exit code 3"), "{events}");
     let failed = printed(&app, &["job", "list", "--status", "Failed"]).await;
     assert!(failed.lines().nth(1).is_some_and(|line| line.ends_with("exit code 3")), "{failed}");
     let retried = json_of(&app, &["job", "retry", &job, "--key", "one"]).await;
@@ -59,6 +74,10 @@ async fn a_job_goes_through_its_life() {
         "{runners}"
     );
     assert_eq!(json_of(&app, &["runner", "list"]).await[0]["id"], "r1");
+    let runner = printed(&app, &["runner", "get", "r1"]).await;
+    assert!(runner.starts_with("runner          r1\nstatus          Online\n"), "{runner}");
+    assert_eq!(printed(&app, &["runner", "remove", "r1"]).await, "");
+    assert!(refused(&app, &["runner", "get", "r1"]).await.contains("runner_not_found"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -103,16 +122,17 @@ async fn a_log_is_followed_to_the_end_of_its_job() {
     let job = new_claimed_job(&api, "r1").await;
     log(&api, &job, &["one", "two\n\n\u{1b}[31mlines\u{1b}[0m\n", ""]).await;
     let whole = "03:04:05 Info    one\n03:04:05 Info    two\n03:04:05 Info    \n03:04:05 Info    lines\n03:04:05 Info    \n";
-    assert_eq!(printed(&app, &["job", "logs", &job]).await, whole);
+    let output = run(&app, &["job", "logs", &job]).await;
+    assert_eq!((program::printed(&output), &output.stderr[..]), (whole, &b"-- attempt 1, 2026-01-02\n"[..]));
+    assert_eq!(printed(&app, &["job", "logs", &job, "--tail", "1"]).await, "03:04:05 Info    \n");
 
-    let mut follow = begin(&app, &["job", "logs", "--follow", "--json", &job]);
+    let mut follow = begin(&app, &["job", "logs", "--follow", "--tail", "2", "--json", &job]);
     let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
     let mut next = async || -> Option<(u64, String)> {
         let line = tokio::time::timeout(Duration::from_mins(2), lines.next_line()).await.unwrap().unwrap()?;
         let entry: Value = serde_json::from_str(&line).unwrap();
         Some((entry["index"].as_u64().unwrap(), entry["message"].as_str().unwrap().to_owned()))
     };
-    assert_eq!(next().await, Some((1, "one".to_owned())));
     assert_eq!(next().await, Some((2, "two\n\n\u{1b}[31mlines\u{1b}[0m\n".to_owned())));
     assert_eq!(next().await, Some((3, String::new())));
     log(&api, &job, &["four"]).await;
@@ -121,7 +141,9 @@ async fn a_log_is_followed_to_the_end_of_its_job() {
     api.complete(&job, &success()).await.expect(204);
     assert_eq!(next().await, Some((5, "five".to_owned())));
     assert_eq!(next().await, None);
-    assert!(follow.wait().await.unwrap().success());
+    let output = finish(follow).await;
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("job {job} is Succeeded\n"));
+    assert!(output.status.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

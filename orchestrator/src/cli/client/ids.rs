@@ -6,15 +6,15 @@ use anyhow::{bail, ensure};
 use rivet_events::id::JobId;
 use serde_json::Value;
 
-use super::{Client, ClientOptions, Moment, items, text};
+use super::{Client, ClientOptions, Moment, items, text, time};
 
 /// Fewest characters of a shortened id. They say when it was made, to the millisecond, and so tell it apart from ids
 /// that are not in the list too, except those of the same millisecond.
 const SHORTEST: usize = 13;
 /// Fewest characters by which the server finds a job.
 const SEARCHABLE: usize = 8;
-/// Jobs that a search asks for. Two with the same beginning are already too many; the others leave room for jobs that
-/// the server finds by the same text in a name.
+/// Jobs that a search asks for, and items that are shown where a text stands for several. Two with the same beginning
+/// are already too many; the others leave room for jobs that the server finds by the same text in a name.
 const FEW: usize = 8;
 
 impl ClientOptions {
@@ -63,26 +63,40 @@ fn is_whole(id: &str) -> bool {
     id.parse::<JobId>().is_ok()
 }
 
+/// The pipelines of this name.
+pub(in crate::cli) async fn pipelines_named(client: &Client, name: &str) -> anyhow::Result<Vec<Value>> {
+    let list = client.list(&["pipeline", "list"], &[], usize::MAX).await?;
+    Ok(items(&list).iter().filter(|pipeline| pipeline["name"] == name).cloned().collect())
+}
+
 fn choose(what: &str, list: &[Value], start: &str) -> anyhow::Result<String> {
     let lower = start.to_ascii_lowercase();
-    let begun: Vec<&str> = list
-        .iter()
-        .map(|item| text(item, "id"))
-        .filter(|id| !lower.is_empty() && id.starts_with(&lower))
-        .collect();
-    let named: Vec<&str> =
-        list.iter().filter(|item| item["name"] == start).map(|item| text(item, "id")).collect();
+    let is_begun = |item: &&Value| !lower.is_empty() && text(item, "id").starts_with(&lower);
+    let begun: Vec<&Value> = list.iter().filter(is_begun).collect();
+    let named: Vec<&Value> = list.iter().filter(|item| item["name"] == start).collect();
     // A full name takes precedence over the beginning of several ids.
     let found = if begun.len() == 1 || named.is_empty() { begun } else { named };
     match found[..] {
-        [only] => Ok(only.to_owned()),
+        [only] => Ok(text(only, "id").to_owned()),
         [] => bail!("there is no {what} {start:?}"),
-        [first, second, ..] => {
-            bail!(
-                "{start:?} stands for several {what}s, {first} and {second} among them: give more of the id"
-            )
-        }
+        _ => bail!(ambiguity(what, found.iter().copied(), start)),
     }
+}
+
+/// What to say where a text stands for several items: what tells them apart, of some of them.
+pub(in crate::cli) fn ambiguity<'a>(
+    what: &str,
+    found: impl IntoIterator<Item = &'a Value>,
+    start: &str,
+) -> String {
+    let items = found.into_iter().take(FEW).map(|item| {
+        let id = text(item, "id");
+        match item["version"].as_u64() {
+            Some(version) => format!("\n  {id}  version {version}, created {}", time(&item["created_at"])),
+            None => format!("\n  {id}  {}, requested {}", text(item, "status"), time(&item["requested_at"])),
+        }
+    });
+    format!("{start:?} stands for several {what}s, give more of the id:{}", items.collect::<String>())
 }
 
 /// The ids of a list as they are printed: whole, but on a terminal, for people who type them, as short as commands

@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use reqwest::header::{HeaderMap, LINK};
+use reqwest::header::{HeaderMap, LINK, LOCATION};
+use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 
 use super::output::write_json;
 use crate::server_url::{api_url, parse_server};
 
-pub(super) use ids::{find_pipeline, shown};
+pub(super) use ids::{ambiguity, find_pipeline, pipelines_named, shown};
 pub(super) use table::{Table, time, time_between};
 
 /// A server that does not accept a connection within this time counts as absent.
@@ -81,7 +82,9 @@ pub(super) struct Client {
 impl Client {
     /// A client of the server that the options name.
     pub(super) fn new(options: &ClientOptions) -> anyhow::Result<Self> {
+        // A redirection may turn a POST into a GET.
         let http = reqwest::Client::builder()
+            .redirect(Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("rivet-cli/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -132,7 +135,7 @@ impl Client {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.context("the answer broke off")?;
         if !status.is_success() {
-            bail!(refusal(status, &body));
+            bail!(refusal(status, &headers, &body));
         }
         if body.is_empty() {
             return Ok((headers, Value::Null));
@@ -174,7 +177,10 @@ fn next_page(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Why a server refused, for people; with the code, by which it can be looked up.
-pub(super) fn refusal(status: StatusCode, body: &[u8]) -> String {
+pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> String {
+    if let Some(location) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
+        return format!("the server redirects to {location:?}: give that as --server");
+    }
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let member = |name: &str| problem[name].as_str();
     match (member("detail").or(member("error")), member("code")) {
@@ -201,14 +207,21 @@ pub(super) fn items(answer: &Value) -> &[Value] {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderValue;
+
     use super::*;
 
     #[test]
     fn a_refusal_says_why_and_under_which_code() {
-        let said = |status, body: &str| refusal(status, body.as_bytes());
+        let said = |status, body: &str| refusal(status, &HeaderMap::new(), body.as_bytes());
         let problem = r#"{"detail":"there is no job 1","code":"job_not_found"}"#;
         assert_eq!(said(StatusCode::NOT_FOUND, problem), "there is no job 1 (404 job_not_found)");
         assert_eq!(said(StatusCode::CONFLICT, r#"{"error":"no"}"#), "no (409)");
         assert_eq!(said(StatusCode::BAD_GATEWAY, "<html>"), "the server answered 502 Bad Gateway");
+        let elsewhere = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static("https://ci/api/jobs"))]);
+        assert_eq!(
+            refusal(StatusCode::FOUND, &elsewhere, b""),
+            "the server redirects to \"https://ci/api/jobs\": give that as --server"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Tables for people: as wide as the terminal, one line a row; a cell that does not fit is cut with an ellipsis.
 //! Where the output is not a terminal nothing is cut, and nothing has a colour.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -12,8 +12,8 @@ use crate::cli::output::one_line;
 use crate::telemetry::colours;
 
 /// Columns that would be of no use if they were cut.
-const UNCUT: [&str; 9] =
-    ["id", "position", "version", "status", "event", "time", "requested", "created", "updated"];
+const UNCUT: [&str; 10] =
+    ["id", "position", "version", "status", "event", "attempt", "time", "requested", "created", "updated"];
 
 /// A table with a header row.
 pub(in crate::cli) struct Table {
@@ -28,17 +28,25 @@ impl Table {
         let mut head = Row::from(columns.iter().map(|name| name.to_uppercase()));
         head.max_height(1);
         table.load_preset(presets::NOTHING).set_header(head);
-        table.set_truncation_indicator("…");
+        // Between words, where comfy-table would break lines, most of a cell could be lost: they end where they are full.
+        table.set_delimiter('\n').set_truncation_indicator("…");
         for (column, name) in table.column_iter_mut().zip(columns) {
             column.set_padding((0, 1));
             if UNCUT.contains(name) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
         }
-        if io::stdout().is_terminal() {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
+        let width = table.width();
+        let mut table = Self { table, colours: colours(&io::stdout()) };
+        table.fit(width);
+        table
+    }
+
+    /// Cuts what does not fit into this width. A terminal that does not know its size says 0.
+    fn fit(&mut self, width: Option<u16>) {
+        if let Some(width) = width.filter(|width| *width > 0) {
+            self.table.set_width(width).set_content_arrangement(ContentArrangement::Dynamic);
         }
-        Self { table, colours: colours(&io::stdout()) }
     }
 
     /// Adds a row.
@@ -72,10 +80,14 @@ impl Table {
             return Ok(());
         }
         let mut out = io::stdout().lock();
-        for line in self.table.lines() {
-            writeln!(out, "{}", line.trim_end())?;
+        for line in self.lines() {
+            writeln!(out, "{line}")?;
         }
         Ok(())
+    }
+
+    fn lines(&self) -> impl Iterator<Item = String> {
+        self.table.lines().map(|line| line.trim_end().to_owned())
     }
 }
 
@@ -96,4 +108,22 @@ pub(in crate::cli) fn time_between(from: &Value, to: &Value) -> String {
 
 fn parse(answer: &Value) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc3339(answer.as_str()?).ok().map(|time| time.to_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_the_terminal_is_cut_by_the_letter() {
+        let row = |width| {
+            let mut table = Table::new(&["id", "reason"]);
+            table.fit(Some(width));
+            table.row(["01a222a7", "stage test: `make` exited with 3"]);
+            table.lines().nth(1).unwrap()
+        };
+        assert_eq!(row(34), "01a222a7 stage test: `make` exit…");
+        let whole = "01a222a7 stage test: `make` exited with 3";
+        assert_eq!((row(80), row(0)), (whole.to_owned(), whole.to_owned()));
+    }
 }

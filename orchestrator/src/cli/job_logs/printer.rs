@@ -1,6 +1,8 @@
 //! Prints the entries of a log.
 
 use std::io::{self, ErrorKind, Write};
+use std::num::NonZeroU32;
+use std::ops::Range;
 
 use anstyle::{AnsiColor, Style};
 use anyhow::bail;
@@ -20,6 +22,8 @@ pub(super) struct Printer {
     reader: Reader,
     /// Index of the last entry that was printed.
     pub(super) last: u64,
+    /// Attempt and day of that entry, as they were printed.
+    heading: String,
 }
 
 /// Who reads what is printed.
@@ -36,7 +40,13 @@ enum Reader {
 impl Printer {
     /// One that has printed nothing yet, and fails once nobody reads what it prints.
     pub(super) fn new(json: bool) -> Self {
-        Self { json, colours: colours(&io::stdout()), reader: Reader::Needed, last: 0 }
+        Self {
+            json,
+            colours: colours(&io::stdout()),
+            reader: Reader::Needed,
+            last: 0,
+            heading: String::new(),
+        }
     }
 
     /// As [`Self::new`], but it goes on without a reader.
@@ -57,6 +67,20 @@ impl Printer {
         Ok(!items(&page).is_empty())
     }
 
+    /// Prints so many entries at the end of the log.
+    pub(super) async fn print_last(
+        &mut self,
+        client: &Client,
+        job: &str,
+        count: NonZeroU32,
+    ) -> anyhow::Result<()> {
+        let page = client.get(&["jobs", job, "logs"], &[("tail", &count.to_string())]).await?;
+        for entry in items(&page) {
+            self.print(entry, entry["index"].as_u64())?;
+        }
+        Ok(())
+    }
+
     /// Prints an entry that has this index, unless it is printed already.
     pub(super) fn print(&mut self, entry: &Value, index: Option<u64>) -> io::Result<()> {
         if index.is_some_and(|index| index <= self.last) {
@@ -66,12 +90,23 @@ impl Printer {
         if self.reader == Reader::Gone {
             return Ok(());
         }
+        self.head(entry);
         match self.write(entry) {
             Err(error) if error.kind() == ErrorKind::BrokenPipe && self.reader == Reader::Optional => {
                 self.reader = Reader::Gone;
                 Ok(())
             }
             written => written,
+        }
+    }
+
+    /// Says on stderr of which attempt and day the next lines are, which have only a time.
+    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
+    fn head(&mut self, entry: &Value) {
+        let heading = format!("attempt {}, {}", entry["attempt"], timestamp(entry, 0..10));
+        if !self.json && heading != self.heading {
+            eprintln!("-- {heading}");
+            self.heading = heading;
         }
     }
 
@@ -82,13 +117,18 @@ impl Printer {
         }
         let level = text(entry, "level");
         let style = if self.colours { style(level) } else { Style::new() };
-        let time = entry["timestamp"].as_str().and_then(|time| time.get(11..19)).unwrap_or_default();
+        let time = timestamp(entry, 11..19);
         // An empty message is an empty line.
         for line in entry["message"].as_str().unwrap_or_default().trim_end().split('\n') {
             writeln!(out, "{time} {style}{level:<7}{style:#} {}", printable(last_written(line)))?;
         }
         out.flush()
     }
+}
+
+/// A part of the time of an entry.
+fn timestamp(entry: &Value, part: Range<usize>) -> &str {
+    entry["timestamp"].as_str().and_then(|time| time.get(part)).unwrap_or_default()
 }
 
 fn style(level: &str) -> Style {

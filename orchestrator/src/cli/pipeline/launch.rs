@@ -1,11 +1,12 @@
 //! `pipeline launch`: launches a job, and follows it on request.
 
-use anyhow::ensure;
+use std::collections::HashSet;
+
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use crate::cli::client::{ClientOptions, text};
+use crate::cli::client::{ClientOptions, Moment, text};
 use crate::cli::job;
 use crate::cli::job_logs::follow_to_success;
 
@@ -20,25 +21,37 @@ pub(super) struct LaunchOptions {
     /// 0 (last) to 9 (first) [default: what the pipeline says, or 5]
     #[arg(long)]
     priority: Option<u8>,
+    /// Concurrency group of the job [default: what the pipeline says]
+    #[arg(long, value_name = "GROUP")]
+    concurrency_group: Option<String>,
     /// Launch once, however often this command is repeated with this key
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
     /// Print the log of the job until it has ended; exit code 1 unless it succeeds
-    #[arg(long)]
+    #[arg(short, long)]
     follow: bool,
 }
 
-#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
-pub(super) async fn run(launch: LaunchOptions, options: &ClientOptions) -> anyhow::Result<()> {
-    let mut parameters = Map::new();
-    for (name, value) in launch.parameters {
-        ensure!(!parameters.contains_key(&name), "the parameter {name} is given more than once");
-        parameters.insert(name, value);
+impl LaunchOptions {
+    /// Checks that no parameter has two values.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let mut names = HashSet::new();
+        match self.parameters.iter().find(|(name, _)| !names.insert(name)) {
+            Some((name, _)) => Err(format!("the parameter {name} is given more than once")),
+            None => Ok(()),
+        }
     }
+}
+
+pub(super) async fn run(launch: LaunchOptions, options: &ClientOptions) -> anyhow::Result<()> {
+    let parameters: Map<String, Value> = launch.parameters.into_iter().collect();
     let (client, id) = options.pipeline(&launch.pipeline).await?;
     let mut body = json!({"pipeline_id": id, "parameters": parameters});
     if let Some(priority) = launch.priority {
         body["priority"] = priority.into();
+    }
+    if let Some(group) = launch.concurrency_group {
+        body["concurrency_group"] = group.into();
     }
     let mut request = client.request(Method::POST, &["pipeline", "launch"]).json(&body);
     if let Some(key) = &launch.key {
@@ -46,10 +59,9 @@ pub(super) async fn run(launch: LaunchOptions, options: &ClientOptions) -> anyho
     }
     let launched = client.send(request).await?;
     if launch.follow {
-        eprintln!("job {}", text(&launched, "id"));
         return follow_to_success(&client, text(&launched, "id"), options.json).await;
     }
-    job::show(&launched, options)
+    job::show(&client, &launched, &Moment::default(), options).await
 }
 
 fn parameter(text: &str) -> Result<(String, Value), String> {

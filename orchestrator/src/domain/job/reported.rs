@@ -14,6 +14,7 @@ pub struct Reported {
     /// A terminal status.
     pub status: JobStatus,
     /// The result.
+    #[serde(rename = "result_digest")]
     pub result: ResultDigest,
 }
 

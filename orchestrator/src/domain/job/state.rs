@@ -64,6 +64,7 @@ pub struct Ended {
     /// How it ended.
     pub status: JobStatus,
     /// The result, if one was reported.
+    #[serde(rename = "result_digest")]
     pub result: ResultDigest,
     /// Why, if it was cancelled or timed out, or failed without a report.
     pub reason: Option<String>,
