@@ -88,7 +88,7 @@ impl Bench {
     }
 
     async fn run(self, on_progress: impl FnMut(Progress) + 'static) -> Result<Report, BenchError> {
-        let target = Rc::new(Target::resolve(&self.options.server).await?);
+        let target = Rc::new(Target::resolve(&self.options.server.shown()).await?);
         // A process that does not exist is an error before the load, and not after it.
         self.options.pid.map(Usage::of_process).transpose()?;
         let fixture = Fixture::create(&self.options, &target).await?;

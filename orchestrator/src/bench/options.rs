@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use reqwest::Url;
-
 use crate::config::{duration, positive_duration};
-use crate::server_url::parse_server;
+use crate::server_url::ServerUrl;
 
 /// Longest text of a log entry.
 const MAX_ENTRY_BYTES: i64 = 1 << 20;
@@ -14,14 +12,8 @@ const MAX_ENTRY_BYTES: i64 = 1 << 20;
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct BenchOptions {
     /// Server to load, by plain HTTP.
-    #[arg(
-        long,
-        env = "RIVET_SERVER",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8080",
-        value_parser = parse_server
-    )]
-    pub server: Url,
+    #[arg(long, env = "RIVET_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub server: ServerUrl,
     /// Runners that work at the same time, each on a connection of its own; with --rate, the most that do.
     #[arg(long, value_name = "COUNT", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub workers: u32,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::redirect::Policy;
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use rivet_events::id::{CommandId, JobId, LeaseId};
 use rivet_events::job_log::LogEntry;
 use serde_json::json;
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use super::execution::{Completion, JobExecution};
 use super::held_jobs::HeldJobs;
 use crate::retry::{Backoff, Verdict, is_elsewhere};
-use crate::server_url::api_url;
+use crate::server_url::ServerUrl;
 use crate::telemetry::chain;
 
 /// Timeout of one try of a request; a next-claim has its wait on top.
@@ -29,7 +29,7 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
-    server: Url,
+    server: ServerUrl,
     runner_id: String,
     held_jobs: HeldJobs,
 }
@@ -102,7 +102,7 @@ impl Reply {
 
 impl Client {
     /// A client of `server` that acts as `runner_id`.
-    pub(super) fn new(server: Url, runner_id: String, held_jobs: HeldJobs) -> anyhow::Result<Self> {
+    pub(super) fn new(server: ServerUrl, runner_id: String, held_jobs: HeldJobs) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             // Behind a redirect to a login, a report would count as accepted.
@@ -280,7 +280,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.http.request(method, api_url(&self.server, path))
+        self.http.request(method, self.server.api(path))
     }
 }
 

@@ -4,18 +4,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use reqwest::Url;
 use rivet_events::id::{RunnerId, RunnerIdError};
 
 use crate::config::positive_duration;
-use crate::server_url::parse_server;
+use crate::server_url::ServerUrl;
 
 /// Options of `runner`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunnerOptions {
     /// Server to work for.
-    #[arg(long, env = "RIVET_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8080", value_parser = parse_server)]
-    pub server: Url,
+    #[arg(long, env = "RIVET_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub server: ServerUrl,
     /// Name of this runner; no other running process may have it.
     #[arg(long, env = "RIVET_RUNNER_ID", value_name = "NAME", value_parser = parse_id)]
     pub id: RunnerId,

@@ -12,11 +12,11 @@ use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::header::{HeaderMap, LINK, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
 use super::output::write_json;
-use crate::server_url::{api_url, parse_server};
+use crate::server_url::ServerUrl;
 
 pub(super) use ids::{ambiguity, find_pipeline, pipelines_named, shown};
 pub(super) use table::{Table, time, time_between};
@@ -43,10 +43,9 @@ pub(super) struct ClientOptions {
         global = true,
         env = "RIVET_SERVER",
         value_name = "URL",
-        default_value = "http://127.0.0.1:8080",
-        value_parser = parse_server
+        default_value = "http://127.0.0.1:8080"
     )]
-    server: Url,
+    server: ServerUrl,
 
     /// Print what the server answered, as JSON
     #[arg(long, global = true)]
@@ -72,7 +71,7 @@ impl Moment {
 #[derive(Debug)]
 pub(super) struct Client {
     http: reqwest::Client,
-    server: Url,
+    server: ServerUrl,
     /// The highest position in any answer.
     position: AtomicU64,
     /// Whether the user was told of a stale answer.
@@ -95,7 +94,7 @@ impl Client {
 
     /// A request to a path below `/api`. The path is given in segments, which may contain any character.
     pub(super) fn request(&self, method: Method, path: &[&str]) -> RequestBuilder {
-        self.http.request(method, api_url(&self.server, path))
+        self.http.request(method, self.server.api(path))
     }
 
     /// The body of a successful GET.
@@ -111,7 +110,7 @@ impl Client {
         count: usize,
     ) -> anyhow::Result<Value> {
         let mut list = Vec::new();
-        let mut url = api_url(&self.server, path);
+        let mut url = self.server.api(path);
         url.query_pairs_mut().extend_pairs(query).append_pair("limit", &count.min(PAGE).to_string());
         while list.len() < count {
             let (headers, page) = self.exchange(self.http.get(url.clone())).await?;
