@@ -14,6 +14,7 @@ mod log;
 mod process;
 mod registry;
 mod scrape;
+mod workers;
 
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ pub(crate) use jobs::JobMetrics;
 pub(crate) use log::LogMetrics;
 pub(crate) use registry::{CONTENT_TYPE, Registry};
 pub(crate) use scrape::scrape;
+pub(crate) use workers::WorkerMetrics;
 
 /// All metrics that are updated as things happen. One per server.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub(crate) struct Metrics {
     pub log: Arc<LogMetrics>,
     /// Requests.
     pub http: Arc<HttpMetrics>,
+    /// Deliveries to webhooks, and the archive.
+    pub workers: Arc<WorkerMetrics>,
     streams: IntGaugeVec,
     /// When the server began.
     pub started_at: DateTime<Utc>,
@@ -81,6 +85,7 @@ impl Metrics {
             jobs: Arc::new(JobMetrics::new(&registry)),
             log: Arc::new(LogMetrics::new(&registry)),
             http: Arc::new(HttpMetrics::new(&registry)),
+            workers: Arc::new(WorkerMetrics::new(&registry)),
             streams,
             started_at: now,
             registry,

@@ -31,6 +31,7 @@ use crate::clock::Clock;
 use crate::commands::Commands;
 use crate::config::Config;
 use crate::feed::Feed;
+use crate::metrics::WorkerMetrics;
 use crate::telemetry::chain;
 pub(crate) use sender::Sender;
 use subscription::Subscription;
@@ -50,6 +51,7 @@ pub(crate) struct Webhooks {
     pub(crate) feed: Feed,
     pub(crate) deliveries: Deliveries,
     pub(crate) sender: Sender,
+    pub(crate) metrics: Arc<WorkerMetrics>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
     /// The position of the last event in the log that concerns a webhook itself: one was created, paused, resumed or

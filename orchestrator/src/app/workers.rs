@@ -67,6 +67,7 @@ pub(super) fn spawn_background(
             read_models: state.read_models.clone(),
             database: database.clone(),
             clock: state.clock.clone(),
+            metrics: state.metrics.workers.clone(),
             archive_after: archive.after,
             keep: archive.retention.keep,
         };
@@ -78,6 +79,7 @@ pub(super) fn spawn_background(
         read_models: state.read_models.clone(),
         feed: state.feed.clone(),
         deliveries: state.deliveries.clone(),
+        metrics: state.metrics.workers.clone(),
         sender: webhooks::Sender::new(state.config.webhooks.allow_private),
         clock: state.clock.clone(),
         config: state.config.clone(),

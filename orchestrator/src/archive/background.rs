@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Archiver, ArchiverError, Retention, Step, Throttle};
 use crate::clock::Clock;
 use crate::commands::Commands;
+use crate::metrics::WorkerMetrics;
 use crate::telemetry::chain;
 use crate::timeline;
 
@@ -29,6 +30,7 @@ pub(crate) struct BackgroundArchiver {
     pub(crate) read_models: ReadModels,
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<WorkerMetrics>,
     /// How long after its end the log of a job is archived; `None` for never.
     pub(crate) archive_after: Option<Duration>,
     /// How long after its end a job is kept; `None` for ever.
@@ -49,6 +51,7 @@ impl BackgroundArchiver {
             let pause = match self.archive_all().await {
                 Ok(()) => INTERVAL,
                 Err(error) => {
+                    self.metrics.archiver_failed();
                     tracing::warn!(error = %chain(&error), "the archiver will try again");
                     RETRY
                 }

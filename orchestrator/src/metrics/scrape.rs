@@ -11,6 +11,7 @@ use rivet_events::{Position, elapsed};
 use rivet_projections::job_queue;
 use rivet_projections::runners::{self, RunnerCounts, RunnerStatus};
 use rivet_projections::status::Status;
+use rivet_projections::webhooks::{self, WebhookStatus};
 use rivet_projections::{QueryError, ReadModels};
 
 use super::registry::Registry;
@@ -32,6 +33,7 @@ struct State {
     /// Number of waiting jobs by their demands, and of running jobs, which have `None`.
     by_demands: Vec<(Option<String>, u64)>,
     runners: RunnerCounts,
+    webhooks: [(WebhookStatus, u64); 2],
     read_models: Vec<Status>,
 }
 
@@ -97,6 +99,7 @@ impl State {
             oldest_queued_at: job_queue::oldest_queued_at(read_models).await?,
             by_demands: job_queue::depth_by_demands(read_models).await?,
             runners: runners::counts(read_models).await?,
+            webhooks: webhooks::counts(read_models).await?,
             read_models: read_models.status(now).await?,
         })
     }
@@ -104,6 +107,7 @@ impl State {
     fn measure(&self, states: &Registry, now: DateTime<Utc>) {
         self.measure_queue(states, now);
         self.measure_runners(states);
+        self.measure_webhooks(states);
         self.measure_read_models(states);
     }
 
@@ -146,6 +150,13 @@ impl State {
         }
     }
 
+    fn measure_webhooks(&self, states: &Registry) {
+        let webhooks = states.gauges("rivet_webhooks", "Webhooks, by their status.", &["status"]);
+        for (status, count) in self.webhooks {
+            webhooks.with_label_values(&[status.as_str()]).set(signed(count));
+        }
+    }
+
     fn measure_read_models(&self, states: &Registry) {
         let labels = ["projection", "state"];
         let position = states.gauges(
@@ -184,6 +195,7 @@ mod tests {
             oldest_queued_at: None,
             by_demands,
             runners: RunnerCounts::default(),
+            webhooks: [(WebhookStatus::Active, 0), (WebhookStatus::Paused, 0)],
             read_models: vec![],
         };
         let states = Registry::default();

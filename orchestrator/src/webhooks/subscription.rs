@@ -215,6 +215,7 @@ impl Subscription {
             let Some((attempt, is_gone)) = stop.run_until_cancelled(attempt).await else {
                 return Ok(Outcome::Stopped);
             };
+            self.webhooks.metrics.attempted(attempt.error.is_none());
             let Some(error) = attempt.error.clone() else {
                 state.progress.succeeded(attempt);
                 return Ok(Outcome::Delivered);

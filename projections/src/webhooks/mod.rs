@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub(crate) use fold::Webhooks;
-pub use queries::{active, find, list};
+pub use queries::{active, counts, find, list};
 
 /// A webhook. A deleted one has no row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use rivet_events::id::WebhookId;
 
 use super::{Webhook, WebhookStatus, Webhooks};
 use crate::page::{Cursor, Page};
-use crate::query::{Order, Query, QueryError};
+use crate::query::{Order, Query, QueryError, Value};
 use crate::read_models::ReadModels;
 
 /// The webhook, if there is one.
@@ -17,6 +17,16 @@ pub async fn active(read_models: &ReadModels) -> Result<Vec<Webhook>, QueryError
     let query =
         Query::new("select document from {rows} where status = ").bind(WebhookStatus::Active.as_str());
     read_models.select::<Webhooks>(&query).await
+}
+
+/// How many webhooks there are in each state.
+pub async fn counts(read_models: &ReadModels) -> Result<[(WebhookStatus, u64); 2], QueryError> {
+    let query = Query::new("select status, count(*) from {rows} where status is not null group by status");
+    let rows = read_models.values::<Webhooks>(&query).await?;
+    Ok([WebhookStatus::Active, WebhookStatus::Paused].map(|status| {
+        let row = rows.iter().find(|row| row.first() == Some(&Value::from(status.as_str())));
+        (status, row.and_then(|row| row.get(1)).and_then(Value::count).unwrap_or_default())
+    }))
 }
 
 /// Webhooks, newest first.

@@ -84,6 +84,15 @@ async fn a_receiver_that_is_gone_is_not_asked_again(kind: StoreKind) {
     new_job(&api).await;
     assert_eq!(status(&api, &webhook, "paused").await["paused"]["cause"], "gone");
     assert_eq!(receiver.received().len(), 1);
+    let metrics = api.get("/metrics").await.text;
+    for told in [
+        r#"rivet_webhooks{status="paused"} 1"#,
+        r#"rivet_webhooks{status="active"} 0"#,
+        r#"rivet_webhook_attempts_total{outcome="failed"} 1"#,
+        r#"rivet_webhook_attempts_total{outcome="delivered"} 0"#,
+    ] {
+        assert!(metrics.lines().any(|line| line == told), "{told} is not in {metrics}");
+    }
 }
 
 async fn a_redirect_is_not_followed(kind: StoreKind) {
