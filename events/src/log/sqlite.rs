@@ -44,16 +44,21 @@ macro_rules! select {
 }
 
 /// The events of a range that fit its bounds, 32 positions concatenated in each row: fewer rows are cheaper, and so many
-/// events stay far below SQLite's longest text. Each row begins at an event, however many were taken out before it. To
-/// measure the events reads no payload: SQLite stores the length of a value in the header of its row.
+/// events stay far below SQLite's longest text. Each row begins at an event, however many were taken out before it.
+///
+/// Measuring reads no payload: SQLite stores the length of a value in the header of its row. Only where not all events
+/// fit are they summed up one by one, which takes longer; so does a copy of `next`.
 const RANGE: &str = concat!(
-    "with recursive next as (
+    "with recursive next as not materialized (
         select position, octet_length(payload) as bytes from events where position > ?1 and position <= ?2
         order by position limit ?3
-    ), measured as (
-        select position, bytes, sum(bytes) over (order by position rows unbounded preceding) as total from next
     ), part(first, last) as (
-        select min(position), max(position) from measured where total <= ?4 or total = bytes
+        select min(position), case when sum(bytes) <= ?4 then max(position) else (
+            select max(position) from (
+                select position, bytes, sum(bytes) over (order by position rows unbounded preceding) as total
+                from next
+            ) where total <= ?4 or total = bytes
+        ) end from next
         union all
         select (select min(position) from events where position >= first + 32), last
         from part where first + 32 <= last
