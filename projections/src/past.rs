@@ -90,8 +90,23 @@ impl ReadModels {
         stream: &StreamId,
         position: Position,
     ) -> Result<Option<P::Row>, ReadError> {
-        let skipped = self.skipped(P::NAME).await?;
-        Ok(rows::<P>(&self.events_until(stream, position, &skipped).await?).pop())
+        Ok(self.each_at::<P>([stream.clone()], position).await?.pop().flatten())
+    }
+
+    /// As [`Self::row_at`], for each of these streams, in their order.
+    pub(crate) async fn each_at<P: Projection>(
+        &self,
+        streams: impl IntoIterator<Item = StreamId, IntoIter: Send>,
+        position: Position,
+    ) -> Result<Vec<Option<P::Row>>, ReadError> {
+        let skipped = &self.skipped(P::NAME).await?;
+        stream::iter(streams)
+            .map(|stream| async move {
+                Ok(rows::<P>(&self.events_until(&stream, position, skipped).await?).pop())
+            })
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await
     }
 
     /// The events of a stream as a read model gets them: without skipped ones. Of a runner only those are read from one on

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use fold::Jobs;
-pub use queries::{JobFilter, find, find_at, find_at_least, first_of, list, with_status};
+pub use queries::{JobFilter, each_at, find, find_at, find_at_least, first_of, list, with_status};
 pub use search::{SearchError, search};
 
 /// A job.

@@ -48,6 +48,15 @@ pub async fn find_at(
     read_models.row_at::<Jobs>(&StreamId::job(id), position).await
 }
 
+/// As [`find_at`], for each of these jobs, in their order.
+pub async fn each_at(
+    read_models: &ReadModels,
+    ids: Vec<JobId>,
+    position: Position,
+) -> Result<Vec<Option<Job>>, ReadError> {
+    read_models.each_at::<Jobs>(ids.into_iter().map(StreamId::job), position).await
+}
+
 /// The jobs that match a filter, newest launch first.
 pub async fn list(
     read_models: &ReadModels,

@@ -4,7 +4,6 @@
 use axum::extract::{OriginalUri, State};
 use axum::http::Uri;
 use axum::response::Response;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 use percent_encoding::percent_decode_str;
 use rivet_events::CLOCKS_DIFFER;
 use rivet_events::id::{PipelineId, RunnerId};
@@ -24,8 +23,6 @@ use crate::http::state::{AppState, unknown_pipeline};
 
 /// Longest text that is searched for, in bytes: longer than any name of a runner.
 const MAX_SEARCH: usize = 255;
-/// Jobs whose past is read at the same time.
-const CONCURRENT_READS: usize = 8;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -171,11 +168,8 @@ async fn page_at(
         ..filter.clone()
     };
     let Page { items, next } = jobs::list(read_models, &launched, after, limit).await?;
-    let rows: Vec<Option<Job>> = stream::iter(items)
-        .map(|row| jobs::find_at(read_models, row.id, then.position))
-        .buffered(CONCURRENT_READS)
-        .try_collect()
-        .await?;
+    let ids = items.iter().map(|row| row.id).collect();
+    let rows = jobs::each_at(read_models, ids, then.position).await?;
     let meets = |row: &Job| {
         (filter.status.is_empty() || filter.status.contains(&row.status))
             && filter.runner_id.as_ref().is_none_or(|runner_id| row.runner_id.as_ref() == Some(runner_id))
