@@ -68,7 +68,7 @@ pub enum DatabaseError {
     #[error(
         "the database URL is malformed: in a name or password, each of @ : / ? # % must be percent-encoded"
     )]
-    Malformed(#[source] StoreError),
+    Malformed,
     /// What the URL names is not reachable, or not a database.
     #[error("cannot open the database")]
     Connect(#[source] StoreError),

@@ -33,7 +33,7 @@ mod writer;
 use grouped::GroupedLog;
 pub use observer::{CommittedBatch, LogObserver};
 pub use recent::Recent;
-pub use whole::{read_from_whole, read_newest, version_at};
+pub use whole::{read_from_whole, read_newest};
 
 /// Opens the log of a migrated database. Its background tasks run on the current runtime until [`EventLog::close`] is
 /// called or the last clone of the log is dropped.
@@ -196,7 +196,8 @@ pub trait EventLog: Send + Sync {
 
     /// All events after position `after` and up to the returned position, in order, without gaps except for events that were
     /// archived or purged. The returned position is that of the last event; `until`, if there is none. More events may follow
-    /// where the payloads would exceed [`LogSettings::read_bytes`]. Read from the table, never from the cache: what was taken out of the log is not returned.
+    /// where the payloads would exceed [`LogSettings::read_bytes`]. Read from the table, never from the cache:
+    /// what was taken out of the log is not returned.
     async fn read_range(
         &self,
         after: Position,

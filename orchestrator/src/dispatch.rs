@@ -110,7 +110,10 @@ impl Dispatcher {
         let mut positions = read_models.watch();
         let mut reason = Reason::Queue;
         while !shutdown.is_cancelled() {
+            let mut asked_at;
             loop {
+                // What comes due while the queue is queried is not in the answer.
+                asked_at = clock.now();
                 match self.offer_jobs(reason, &read_models, &*clock).await {
                     Ok(true) => reason = Reason::Queue,
                     Ok(false) => break,
@@ -121,7 +124,7 @@ impl Dispatcher {
                     }
                 }
             }
-            let due = self.queue_changes.next_due(clock.now()).filter(|_| !self.line().places.is_empty());
+            let due = self.queue_changes.next_due(asked_at).filter(|_| !self.line().places.is_empty());
             let pause = tokio::time::sleep(due.map_or(POLL_INTERVAL, |due| due.min(POLL_INTERVAL)));
             tokio::pin!(pause);
             reason = loop {

@@ -72,7 +72,9 @@ impl Density {
         match self.streams.entry(stream.clone()) {
             Entry::Occupied(mut seen) => {
                 let before = std::mem::replace(&mut seen.get_mut().last, sequence);
-                if sequence.0 != before.0 + 1 && !is_compacted(stream) {
+                let follows =
+                    if is_compacted(stream) { sequence > before } else { sequence.0 == before.0 + 1 };
+                if !follows {
                     self.report(format!("sequence {sequence} of {stream} follows {before}"));
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use rivet_events::log::{ReadError, read_from_whole, read_newest, version_at};
+use rivet_events::log::{ReadError, read_from_whole, read_newest};
 use rivet_events::{Envelope, Event, Position, StreamId, StreamType, Version};
 
 use crate::folding::{self, Upsert};
@@ -110,8 +110,8 @@ impl ReadModels {
     }
 
     /// The events of a stream as a read model gets them: without skipped ones. Of a runner only those are read from one on
-    /// that tells its whole state; of a pipeline only those that its row depends on, unless the read model might have come
-    /// no further than to an earlier one.
+    /// that tells its whole state; of a pipeline only those that its row depends on, unless one of these cannot be read.
+    /// (An earlier one may be such a one too: then the past shows what the read model, which has parked the stream, does not.)
     async fn events_until(
         &self,
         stream: &StreamId,
@@ -121,14 +121,12 @@ impl ReadModels {
         let log = &*self.inner.log;
         let is_applied = |envelope: &Envelope| !skipped.contains(&envelope.position);
         if stream.kind == StreamType::Runner {
-            let version = version_at(log, stream, position).await?;
-            let mut events = read_from_whole(log, stream, version, is_applied).await?;
+            let mut events = read_from_whole(log, stream, position, is_applied).await?;
             events.retain(|envelope| is_applied(envelope));
             return Ok(events);
         }
         if stream.kind == StreamType::Pipeline && skipped.is_empty() {
-            let version = version_at(log, stream, position).await?;
-            let events = read_newest(log, stream, version).await?;
+            let events = read_newest(log, stream, position).await?;
             if !events.iter().any(|envelope| matches!(envelope.event, Event::Unreadable(_))) {
                 return Ok(events);
             }

@@ -60,6 +60,12 @@ impl Value {
     }
 }
 
+/// The count of a key, in rows that each are a key and its count; 0 without such a row.
+pub(crate) fn count_of(rows: &[Vec<Value>], key: &str) -> u64 {
+    let row = rows.iter().find(|row| row.first() == Some(&Value::from(key)));
+    row.and_then(|row| row.get(1)).and_then(Value::count).unwrap_or_default()
+}
+
 /// The first value of the first row, for a query that selects only one.
 pub(crate) fn only(rows: &[Vec<Value>]) -> Option<&Value> {
     rows.first()?.first()

@@ -12,8 +12,7 @@ use tokio::time::timeout;
 
 use super::last_seen::LastSeen;
 use super::outages::{Outages, is_broken};
-use super::url::unknown_option;
-use super::{ACQUIRE_TIMEOUT, DatabaseError, connect_error};
+use super::{ACQUIRE_TIMEOUT, DatabaseError, connect_error, url};
 use crate::log::StoreError;
 
 /// How long a connection may take to answer a ping when it is returned to the pool; if it takes longer, it is closed.
@@ -35,11 +34,9 @@ pub struct PostgresDatabase {
 
 impl PostgresDatabase {
     pub(super) async fn connect(url: &str) -> Result<Self, DatabaseError> {
-        if let Some(option) = unknown_option(url) {
-            return Err(DatabaseError::UnknownOption(option.to_owned()));
-        }
+        url::check(url)?;
         let options = PgConnectOptions::from_str(url)
-            .map_err(|error| DatabaseError::Malformed(error.into()))?
+            .map_err(connect_error)?
             .application_name("rivet-orchestrator")
             .options([
                 // Suppresses notices such as "already exists, skipping".

@@ -10,6 +10,11 @@ use super::CommandLine;
 /// What the names of all settings begin with.
 const PREFIX: &str = "RIVET_";
 
+/// What the names of variables begin with that others set: a runner for its jobs, and Kubernetes for a service that is
+/// called rivet.
+const OTHERS: [&str; 5] =
+    ["RIVET_JOB_ID", "RIVET_PIPELINE_ID", "RIVET_ATTEMPT", "RIVET_SERVICE_", "RIVET_PORT"];
+
 /// Warns of variables that no command has as a setting: one that is misspelt would be ignored without a word.
 pub(super) fn warn_of_unknown() {
     let known = settings();
@@ -36,8 +41,8 @@ fn unknown(
     names: impl Iterator<Item = OsString>,
     known: &BTreeSet<OsString>,
 ) -> impl Iterator<Item = String> {
-    let unknown = names.filter(|name| !known.contains(name));
-    unknown.filter_map(|name| name.into_string().ok()).filter(|name| name.starts_with(PREFIX))
+    let unknown = names.filter(|name| !known.contains(name)).filter_map(|name| name.into_string().ok());
+    unknown.filter(|name| name.starts_with(PREFIX) && !OTHERS.iter().any(|other| name.starts_with(other)))
 }
 
 #[cfg(test)]
@@ -46,7 +51,15 @@ mod tests {
 
     #[test]
     fn settings_of_all_commands_are_known_and_others_are_told() {
-        let names = ["RIVET_LEASE", "RIVET_LEESE", "RIVET_PARALLEL", "RIVET_LOG", "PATH", "LOG"];
+        let names = [
+            "RIVET_LEASE",
+            "RIVET_LEESE",
+            "RIVET_PARALLEL",
+            "RIVET_LOG",
+            "RIVET_PORT_8080_TCP",
+            "PATH",
+            "LOG",
+        ];
         let known = settings();
         let unknown: Vec<String> = unknown(names.map(OsString::from).into_iter(), &known).collect();
         assert_eq!(unknown, ["RIVET_LEESE"]);

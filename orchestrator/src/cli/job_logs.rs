@@ -17,8 +17,8 @@ use tokio::time::{sleep, timeout};
 use self::printer::Printer;
 use super::client::{Client, refusal, text};
 use super::job::{waiting, why};
-use super::output::one_line;
-use crate::retry::{Backoff, Verdict};
+use super::output::{one_line, tell};
+use crate::retry::{Backoff, Verdict, is_elsewhere};
 use crate::sse_reader::SseReader;
 use crate::telemetry::chain;
 
@@ -49,7 +49,6 @@ pub(super) async fn print(
 
 /// Prints the log as it is, or only the last entries of it, and goes on as it grows, until the job has ended; says on
 /// stderr how it ended.
-#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn follow(
     client: &Client,
     job: &str,
@@ -61,19 +60,18 @@ pub(super) async fn follow(
         printer.print_last(client, job, count).await?;
     }
     let end = follow_with(printer, client, job).await?;
-    eprintln!("{}", outcome(job, &end));
+    tell(&outcome(job, &end));
     Ok(())
 }
 
 /// Follows the log of a new job, whose id it says on stderr; an error unless the job succeeds. That is found out also
 /// if the reader of the output, who has seen enough, has closed it.
-#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 pub(super) async fn follow_to_success(client: &Client, job: &str, json: bool) -> anyhow::Result<()> {
-    eprintln!("job {job}");
+    tell(&format!("job {job}"));
     let end = follow_with(Printer::outliving_its_reader(json), client, job).await?;
     let outcome = outcome(job, &end);
     ensure!(text(&end, "status") == "Succeeded", outcome);
-    eprintln!("{outcome}");
+    tell(&outcome);
     Ok(())
 }
 
@@ -98,7 +96,6 @@ async fn follow_with(mut printer: Printer, client: &Client, job: &str) -> anyhow
 }
 
 /// Says on stderr what the job waits for, whenever that changes, for as long as it waits.
-#[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
 async fn tell_waiting(client: &Client, job: &str) {
     let mut told = String::new();
     loop {
@@ -109,7 +106,7 @@ async fn tell_waiting(client: &Client, job: &str) {
         }
         let waiting = waiting(&job["waiting"]);
         if job["waiting"].is_object() && waiting != told {
-            eprintln!("waiting: {waiting}");
+            tell(&format!("waiting: {}", one_line(&waiting)));
             told = waiting;
         }
     }
@@ -139,7 +136,6 @@ impl Patience {
     }
 
     /// How the job ended, if it did; an error if following again is of no use.
-    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
     fn judge(&mut self, outcome: Result<Outcome, Failure>) -> anyhow::Result<Option<Value>> {
         match outcome {
             Ok(Outcome::Ended(end)) => return Ok(Some(end)),
@@ -148,7 +144,7 @@ impl Patience {
             Err(Failure::Passing(error)) if self.failures == MAX_FAILURES => return Err(error),
             Err(Failure::Passing(error)) => {
                 if self.failures == 0 {
-                    eprintln!("{}; trying again", chain(error.as_ref()));
+                    tell(&format!("{}; trying again", chain(error.as_ref())));
                 }
                 self.failures += 1;
             }
@@ -190,7 +186,8 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
 /// Whether a refusal may pass.
 fn may_pass(status: StatusCode, body: &[u8]) -> bool {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
-    Verdict::of(status.as_u16(), problem["code"].as_str()) == Verdict::TryAgain
+    let (status, code) = (status.as_u16(), problem["code"].as_str());
+    !is_elsewhere(status, code) && Verdict::of(status, code) == Verdict::TryAgain
 }
 
 async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {
@@ -242,6 +239,8 @@ mod tests {
             assert!(may_pass(StatusCode::from_u16(status).unwrap(), b"<html>"), "{status}");
         }
         assert!(!may_pass(StatusCode::NOT_FOUND, br#"{"code": "job_not_found"}"#));
-        assert!(!may_pass(StatusCode::BAD_REQUEST, b""));
+        for status in [302, 400, 401] {
+            assert!(!may_pass(StatusCode::from_u16(status).unwrap(), b""), "{status}");
+        }
     }
 }

@@ -15,6 +15,11 @@ pub(super) fn write_json(out: &mut impl Write, document: &impl Serialize) -> io:
     writeln!(out)
 }
 
+/// A message for people, on stderr. That its reader is gone changes nothing.
+pub(super) fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// The outcome of printing, for a command whose exit code is a verdict: it is given also if the reader of the output,
 /// who has seen enough, has closed it.
 pub(super) fn unless_closed(printed: io::Result<()>) -> io::Result<()> {

@@ -9,7 +9,7 @@ use postgres_es::PostgresEventRepository;
 use rivet_events::cqrs::{AggregateEvent, upcasters};
 use rivet_events::database::Database;
 use rivet_events::log::{EventLog, ReadError, StoreError, read_from_whole, read_newest};
-use rivet_events::{Envelope, Event, StreamId, StreamType, Version};
+use rivet_events::{Envelope, Event, Position, StreamId, StreamType, Version};
 
 use crate::domain::job_log::REMEMBERED_BATCHES;
 use crate::domain::{AggregateOf, Decider};
@@ -91,10 +91,10 @@ fn replay<S: Decider>(
 async fn read_part(log: &dyn EventLog, stream: &StreamId) -> Result<Option<Vec<Arc<Envelope>>>, ReadError> {
     match stream.kind {
         StreamType::Group | StreamType::Runner => {
-            read_from_whole(log, stream, Version::MAX, |_| true).await.map(Some)
+            read_from_whole(log, stream, Position::MAX, |_| true).await.map(Some)
         }
         StreamType::JobLog => read_remembered(log, stream).await.map(Some),
-        StreamType::Pipeline => read_newest(log, stream, Version::MAX).await.map(Some),
+        StreamType::Pipeline => read_newest(log, stream, Position::MAX).await.map(Some),
         StreamType::Job
         | StreamType::Claim
         | StreamType::Projection

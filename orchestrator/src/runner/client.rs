@@ -128,9 +128,15 @@ impl Client {
         self.send(with_lease(request, lease_id).timeout(TRY_TIMEOUT)).await
     }
 
-    /// Removes the runner from the server's list, without retries: if that fails, it is listed as offline later.
-    pub(super) async fn leave(&self) -> Result<Reply, reqwest::Error> {
-        self.send(self.request(Method::DELETE, &["runners", &self.runner_id]).timeout(LEAVE_TIMEOUT)).await
+    /// Removes the runner from the server's list, without retries: if that fails, it is listed as offline later. Another
+    /// process of its name is listed again at its next contact.
+    pub(super) async fn leave(&self) -> Result<(), String> {
+        let request = self.request(Method::DELETE, &["runners", &self.runner_id]).timeout(LEAVE_TIMEOUT);
+        match self.send(request).await {
+            Ok(reply) if reply.status.is_success() || reply.status == StatusCode::NOT_FOUND => Ok(()),
+            Ok(reply) => Err(reply.explanation()),
+            Err(error) => Err(chain(&error).to_string()),
+        }
     }
 
     /// Asks for the next job; the server holds the request open for up to `wait`. Repeating `key` gets the answer

@@ -35,7 +35,6 @@ pub(crate) use self::job_process::JOB_PROCESS_COMMAND;
 pub(crate) use self::options::RunnerOptions;
 use self::workspace::Workspace;
 use crate::clock::{Clock, SystemClock};
-use crate::telemetry::chain;
 
 /// Lua modules that this runner provides to scripts. It registers them as capabilities.
 const MODULES: [&str; 4] = ["env", "input", "log", "process"];
@@ -85,7 +84,7 @@ pub(crate) async fn run(options: RunnerOptions, mut next_signal: impl AsyncFnMut
         heart.join().map_err(|_| anyhow::anyhow!("the heartbeat thread panicked"))?;
         // The leases of killed jobs are still this runner's.
         if in_order && let Err(error) = client.leave().await {
-            tracing::warn!(error = %chain(&error), "the server was not told that this runner is gone");
+            tracing::warn!(%error, "the server was not told that this runner is gone");
         }
         Ok(())
     };

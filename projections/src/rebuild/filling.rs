@@ -55,7 +55,10 @@ impl ReadModels {
             lost = self.hold(&held) => return Err(lost),
         }
         let mut superseded = false;
-        for generation in rebuilding.iter_mut() {
+        for (generation, left) in rebuilding.iter_mut().zip((0..).map(|n| &held[n..])) {
+            for waiting in left {
+                self.inner.store.limited(self.touch(waiting)).await?;
+            }
             match self.inner.store.limited(self.switch(generation)).await {
                 // The other read models can still be switched.
                 Err(RebuildError::Superseded) => superseded = true,
@@ -77,12 +80,20 @@ impl ReadModels {
     }
 
     /// Creates the secondary indexes, each in a transaction of its own: on SQLite, no writer has to wait for all of
-    /// them.
-    async fn create_indexes(&self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
+    /// them. While one is created there, nobody can show that the generations are needed.
+    async fn create_indexes(&self, checkpoints: &[Checkpoint]) -> Result<(), RebuildError> {
+        let mut in_order: Vec<&Checkpoint> = checkpoints.iter().collect();
+        in_order.sort_unstable_by_key(|checkpoint| checkpoint.projection.name());
         for checkpoint in checkpoints {
             for statement in create_indexes(&checkpoint.table(), checkpoint.projection.schema()) {
                 let mut transaction = self.inner.store.begin().await?;
-                transaction.connection().execute(&Query::new(&statement)).await?;
+                let mut connection = transaction.connection();
+                connection.execute(&Query::new(&statement)).await?;
+                for held in &in_order {
+                    if !generation::touch(&mut connection, held).await? {
+                        return Err(RebuildError::Superseded);
+                    }
+                }
                 transaction.commit().await?;
             }
         }

@@ -55,7 +55,7 @@ impl ReadModels {
     }
 
     /// The outdated read models that nobody else rebuilds, and how long to wait before the next look: a rebuild by
-    /// somebody else, after a skip or a purge for example, may fail, or end with its process.
+    /// somebody else, after a skip for example, may fail, or end with its process.
     async fn outdated(&self) -> Result<(Vec<&'static str>, Duration), RebuildError> {
         // Before the live ones: a rebuild may be done in between.
         let filled = self.inner.store.limited(self.being_filled()).await?;

@@ -11,7 +11,7 @@ use crate::page::{Cursor, Page};
 use crate::past::PastError;
 use crate::period::Period;
 use crate::projection::Projection;
-use crate::query::{Order, Query, QueryError, Value};
+use crate::query::{Order, Query, QueryError, Value, count_of};
 use crate::read_models::ReadModels;
 
 /// The conditions that the runners of a list meet, all of them.
@@ -122,10 +122,7 @@ pub async fn counts(read_models: &ReadModels) -> Result<RunnerCounts, QueryError
         "select status, count(*) from {rows} where status is not null and registered_at is not null group by status",
     );
     let rows = read_models.values::<Runners>(&query).await?;
-    let count = |status: RunnerStatus| {
-        let row = rows.iter().find(|row| row.first() == Some(&Value::from(status.as_str())));
-        row.and_then(|row| row.get(1)).and_then(Value::count).unwrap_or_default()
-    };
+    let count = |status: RunnerStatus| count_of(&rows, status.as_str());
     Ok(RunnerCounts {
         online: count(RunnerStatus::Online),
         busy: count(RunnerStatus::Busy),

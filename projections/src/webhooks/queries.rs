@@ -4,7 +4,7 @@ use rivet_events::id::WebhookId;
 
 use super::{Webhook, WebhookStatus, Webhooks};
 use crate::page::{Cursor, Page};
-use crate::query::{Order, Query, QueryError, Value};
+use crate::query::{Order, Query, QueryError, count_of};
 use crate::read_models::ReadModels;
 
 /// The webhook, if there is one.
@@ -23,10 +23,8 @@ pub async fn active(read_models: &ReadModels) -> Result<Vec<Webhook>, QueryError
 pub async fn counts(read_models: &ReadModels) -> Result<[(WebhookStatus, u64); 2], QueryError> {
     let query = Query::new("select status, count(*) from {rows} where status is not null group by status");
     let rows = read_models.values::<Webhooks>(&query).await?;
-    Ok([WebhookStatus::Active, WebhookStatus::Paused].map(|status| {
-        let row = rows.iter().find(|row| row.first() == Some(&Value::from(status.as_str())));
-        (status, row.and_then(|row| row.get(1)).and_then(Value::count).unwrap_or_default())
-    }))
+    let count = |status: WebhookStatus| (status, count_of(&rows, status.as_str()));
+    Ok([WebhookStatus::Active, WebhookStatus::Paused].map(count))
 }
 
 /// Webhooks, newest first.

@@ -15,7 +15,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 
-use super::output::write_json;
+use super::output::{one_line, write_json};
 use crate::server_url::ServerUrl;
 
 pub(super) use ids::{ambiguity, find_pipeline, pipelines_named, shown};
@@ -183,8 +183,8 @@ pub(super) fn refusal(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> S
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let member = |name: &str| problem[name].as_str();
     match (member("detail").or(member("error")), member("code")) {
-        (Some(detail), Some(code)) => format!("{detail} ({} {code})", status.as_u16()),
-        (Some(detail), None) => format!("{detail} ({})", status.as_u16()),
+        (Some(detail), Some(code)) => format!("{} ({} {code})", one_line(detail), status.as_u16()),
+        (Some(detail), None) => format!("{} ({})", one_line(detail), status.as_u16()),
         (None, _) => format!("the server answered {status}"),
     }
 }

@@ -50,7 +50,7 @@ pub(super) struct ListOptions {
         long,
         value_name = "COUNT",
         default_value = "20",
-        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1_000)
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST as u64)
     )]
     limit: usize,
     #[command(flatten)]

@@ -9,7 +9,7 @@ use anyhow::bail;
 use serde_json::Value;
 
 use crate::cli::client::{Client, items, text};
-use crate::cli::output::{last_written, printable, write_json};
+use crate::cli::output::{last_written, printable, tell, write_json};
 use crate::telemetry::colours;
 
 /// Entries that are read at a time.
@@ -101,11 +101,10 @@ impl Printer {
     }
 
     /// Says on stderr of which attempt and day the next lines are, which have only a time.
-    #[expect(clippy::print_stderr, reason = "messages for people go to stderr")]
     fn head(&mut self, entry: &Value) {
         let heading = format!("attempt {}, {}", entry["attempt"], timestamp(entry, 0..10));
         if !self.json && heading != self.heading {
-            eprintln!("-- {heading}");
+            tell(&format!("-- {heading}"));
             self.heading = heading;
         }
     }

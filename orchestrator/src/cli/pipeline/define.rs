@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::Method;
+use reqwest::header::IF_MATCH;
 use serde_json::{Map, Value};
 
 use super::show;
@@ -34,9 +35,7 @@ pub(super) async fn create(source: &Source, options: &ClientOptions) -> anyhow::
     // It is created, whatever becomes of this question.
     let (name, same) = (text(&created, "name"), pipelines_named(&client, text(&created, "name")).await);
     if let Some(count) = same.ok().map(|same| same.len()).filter(|count| *count > 1) {
-        eprintln!(
-            "{count} pipelines are named {name:?} now: give their ids; apply never creates a second one"
-        );
+        eprintln!("{count} pipelines are named {name:?} now: give their ids");
     }
     Ok(())
 }
@@ -52,7 +51,12 @@ pub(super) async fn apply(source: &Source, options: &ClientOptions) -> anyhow::R
     };
     let (request, before) = match &pipelines_named(&client, &name).await?[..] {
         [] => (client.request(Method::POST, &["pipeline", "create"]), None),
-        [one] => (client.request(Method::PUT, &["pipeline", text(one, "id")]), one["version"].as_u64()),
+        [one] => {
+            let (request, version) = (Method::PUT, one["version"].as_u64().unwrap_or_default());
+            let request = client.request(request, &["pipeline", text(one, "id")]);
+            // Who else applies another file at the same time is told.
+            (request.header(IF_MATCH, format!("\"{version}\"")), Some(version))
+        }
         several => bail!(ambiguity("pipeline", several, &name)),
     };
     let applied = client.send(request.json(&body)).await?;

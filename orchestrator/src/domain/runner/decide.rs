@@ -1,6 +1,7 @@
 //! The rules of a runner.
 
 use chrono::{DateTime, Utc};
+use rivet_events::elapsed;
 use rivet_events::runner::{
     Capabilities, Registration, RunnerEvent, RunnerHeartbeatRecorded, RunnerLost, RunnerRegistered,
     RunnerRemoved, RunnerReturned,
@@ -44,7 +45,7 @@ pub(super) fn decide(state: &RunnerState, command: RunnerCommand) -> Result<Vec<
             Ok(vec![registered(RegisterRunner { runner_id, capabilities, boot_id, now })])
         }
         (RunnerState::Registered(runner), RunnerCommand::Heartbeat(heartbeat)) => {
-            let age = (heartbeat.now - runner.heard_at).to_std().unwrap_or_default();
+            let age = elapsed(runner.heard_at, heartbeat.now);
             let worth_it = runner.lost || age >= heartbeat.resolution;
             Ok(if worth_it { vec![heard(runner, heartbeat.now)] } else { vec![] })
         }
@@ -88,7 +89,7 @@ fn heard(runner: &Registered, now: DateTime<Utc>) -> RunnerEvent {
 
 fn lose_if_silent(runner: &Registered, lose: &LoseRunner) -> Vec<RunnerEvent> {
     let last_seen_at = lose.last_contact.map_or(runner.heard_at, |contact| contact.max(runner.heard_at));
-    let silence = (lose.now - last_seen_at).to_std().unwrap_or_default();
+    let silence = elapsed(last_seen_at, lose.now);
     if runner.lost || silence <= lose.offline_after {
         return vec![];
     }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use rivet_events::id::{JobId, RunnerId};
 use rivet_events::job::JobStatus;
-use rivet_events::log::{read_from_whole, version_at};
+use rivet_events::log::read_from_whole;
 use rivet_events::runner::Capabilities;
 use rivet_events::{Event, Metadata, Position, StreamId};
 use rivet_projections::{Room, job_queue, jobs, runners};
@@ -120,9 +120,8 @@ async fn capabilities_at(
     position: Position,
 ) -> Result<Capabilities, ApiError> {
     let (log, stream) = (&**state.commands.log(), StreamId::runner(runner_id));
-    let version = version_at(log, &stream, position).await?;
     let mut runner = RunnerState::default();
-    for envelope in read_from_whole(log, &stream, version, |_| true).await? {
+    for envelope in read_from_whole(log, &stream, position, |_| true).await? {
         if let Event::Runner(event) = &envelope.event {
             runner = runner.evolve(event.clone());
         }
