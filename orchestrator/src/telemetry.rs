@@ -14,7 +14,11 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, format};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
@@ -95,7 +99,7 @@ pub(crate) fn init(options: &LogOptions) -> Result<Telemetry, Box<dyn Error + Se
     let filter = EnvFilter::try_new(&options.filter)?;
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(colours(&io::stderr()));
     let lines = match options.format {
-        LogFormat::Human => lines.compact().with_filter(filter).boxed(),
+        LogFormat::Human => lines.event_format(Human).with_filter(filter).boxed(),
         LogFormat::Json => {
             lines.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed()
         }
@@ -111,6 +115,26 @@ pub(crate) fn init(options: &LogOptions) -> Result<Telemetry, Box<dyn Error + Se
     {
         registry.try_init()?;
         Ok(Telemetry {})
+    }
+}
+
+/// A readable line: the compact one, without the target of an event whose span has the same name, as that of a request.
+struct Human;
+
+impl<S, N> FormatEvent<S, N> for Human
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let target = event.metadata().target();
+        let is_named = context.lookup_current().is_some_and(|span| span.name() == target);
+        format().compact().with_target(!is_named).format_event(context, writer, event)
     }
 }
 

@@ -54,6 +54,8 @@ async fn what_a_url_has_wrong_is_named() {
         let problem = api.send_raw(Method::GET, path, JSON, Vec::new()).await.expect_refusal(400, code);
         assert!(problem["error"].as_str().is_some_and(|error| error.starts_with(said)), "{problem}");
     }
+    let problem = api.get("/api/jobs/").await.expect_refusal(404, "unknown_path");
+    assert_eq!(problem["error"], "there is nothing at /api/jobs/; no path of the API ends with a slash");
 }
 
 #[tokio::test(flavor = "multi_thread")]

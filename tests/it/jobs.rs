@@ -51,7 +51,8 @@ async fn a_finished_job_stays_finished(kind: StoreKind) {
     let before = api.job(&job).await.expect(200);
     api.complete(&job, &failure()).await.expect_refusal(409, "already_completed");
     api.cancel(&job).await.expect_refusal(409, "already_ended");
-    api.claim(&job, "s").await.expect_refusal(409, "already_claimed");
+    let late = api.claim(&job, "s").await.expect_refusal(409, "already_claimed");
+    assert_eq!(late["error"], "the job has already ended as Succeeded: it can no longer be claimed");
     assert_eq!(api.set_status(&job, "Running").await.status, 409);
     assert_eq!(api.job(&job).await.expect(200), before);
 }
@@ -63,7 +64,8 @@ async fn a_job_that_was_not_claimed_cannot_be_reported(kind: StoreKind) {
     api.complete(&job, &success()).await.expect_refusal(409, "not_running");
     api.append_logs(&job, &json!([entry("early")])).await.expect_refusal(409, "not_running");
     assert_eq!(api.set_status(&job, "Running").await.status, 409);
-    assert_eq!(api.set_status(&job, "Queued").await.status, 422);
+    let queued = api.set_status(&job, "Queued").await.expect_refusal(422, "invalid_status");
+    assert_eq!(queued["error"], "Queued is not a status that a runner reports");
     assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
     assert_eq!(api.logs(&job).await.expect(200), json!([]));
 }

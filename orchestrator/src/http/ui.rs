@@ -83,12 +83,14 @@ pub(super) async fn asset(
 
 /// Answers what matches no route: with the dashboard where a browser opens a page, and else with 404.
 pub(super) async fn fallback(method: Method, OriginalUri(uri): OriginalUri, headers: HeaderMap) -> Response {
+    let path = uri.path();
     let is_read = method == Method::GET || method == Method::HEAD;
-    let is_api = uri.path() == "/api" || uri.path().starts_with("/api/");
+    let is_api = path == "/api" || path.starts_with("/api/");
     if is_read && !is_api && accepts_html(&headers) {
         return page().await;
     }
-    ApiError::not_found("unknown_path", format!("there is nothing at {}", uri.path())).into_response()
+    let slash = if is_api && path.ends_with('/') { "; no path of the API ends with a slash" } else { "" };
+    ApiError::not_found("unknown_path", format!("there is nothing at {path}{slash}")).into_response()
 }
 
 fn accepts_html(headers: &HeaderMap) -> bool {

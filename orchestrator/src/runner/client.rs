@@ -9,8 +9,10 @@ use anyhow::Context;
 use reqwest::redirect::Policy;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use rivet_events::id::{CommandId, JobId, LeaseId};
+use rivet_events::job::ExpiryCause;
 use rivet_events::job_log::LogEntry;
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::execution::{Completion, JobExecution};
@@ -86,7 +88,7 @@ impl Reply {
     }
 
     fn field(&self, name: &str) -> Option<String> {
-        let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        let body: Value = serde_json::from_slice(&self.body).ok()?;
         body.get(name)?.as_str().map(ToOwned::to_owned)
     }
 
@@ -164,7 +166,7 @@ impl Client {
 
     /// The jobs that an older server offers to this runner, in claim order.
     pub(super) async fn scheduled(&self) -> anyhow::Result<Vec<JobId>> {
-        #[derive(serde::Deserialize)]
+        #[derive(Deserialize)]
         struct Job {
             id: JobId,
         }
@@ -233,6 +235,18 @@ impl Client {
             with_lease(request, job.lease_id)
         };
         self.write("complete", request).await.map(drop)
+    }
+
+    /// Why the server has ended the lease of an attempt, if the history of the job says so. Without retries.
+    pub(super) async fn expiry_cause(&self, job: &JobExecution) -> Option<ExpiryCause> {
+        let request = self.request(Method::GET, &["jobs", &job.job_id.to_string(), "events"]);
+        let history: Value =
+            serde_json::from_slice(&self.send(request.timeout(TRY_TIMEOUT)).await.ok()?.body).ok()?;
+        let is_expiry = |event: &&Value| {
+            event["type"] == "job.lease_expired" && event["payload"]["attempt"] == job.attempt
+        };
+        let expired = history["events"].as_array()?.iter().find(is_expiry)?;
+        ExpiryCause::deserialize(&expired["payload"]["cause"]).ok()
     }
 
     /// Sends a write until the server accepts or refuses it, however long that takes: the heartbeats keep the lease

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use rivet_events::job::JobResult;
+use rivet_events::job::{ExpiryCause, JobResult};
 use rivet_events::job_log::LogEntry;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -62,13 +62,16 @@ impl JobRunner {
         tracing::info!(%job_id, attempt, "job started");
         // Outside of what is dropped when the runner is stopped: the containers go before the workspace does.
         let mut workspace = None;
-        let ended = self.stop_now.run_until_cancelled(self.run_and_report(job, &mut workspace)).await;
+        let ended = self.stop_now.run_until_cancelled(self.run_and_report(&job, &mut workspace)).await;
         match ended {
             Some(Ok(completion)) => {
                 let why = completion.error_message();
                 tracing::info!(%job_id, attempt, status = completion.status().as_str(), why, "job ended");
             }
-            Some(Err(error)) => tracing::warn!(%job_id, attempt, "job dropped: {error}"),
+            Some(Err(WriteError::LeaseLost)) => self.tell_loss(&job).await,
+            Some(Err(error @ WriteError::Refused(_))) => {
+                tracing::warn!(%job_id, attempt, "job dropped: {error}");
+            }
             None => {
                 tracing::warn!(%job_id, attempt, "job killed: the server will give it to another runner");
                 if let Some(workspace) = &workspace {
@@ -78,26 +81,39 @@ impl JobRunner {
         }
     }
 
+    /// Logs that the lease of a job is lost, and why: nothing but the history says that the name of the runner was taken.
+    async fn tell_loss(&self, job: &JobExecution) {
+        let (job_id, attempt, error) = (job.job_id, job.attempt, WriteError::LeaseLost);
+        match self.stop_now.run_until_cancelled(self.client.expiry_cause(job)).await.flatten() {
+            Some(ExpiryCause::Rebooted) => tracing::error!(
+                %job_id, attempt, "job dropped: {error}, since another process has registered under the name of this runner"
+            ),
+            cause @ (Some(ExpiryCause::Silent | ExpiryCause::NotStarted) | None) => {
+                tracing::warn!(%job_id, attempt, cause = cause.map(debug), "job dropped: {error}");
+            }
+        }
+    }
+
     async fn run_and_report(
         &self,
-        job: JobExecution,
+        job: &JobExecution,
         workspace: &mut Option<Workspace>,
     ) -> Result<Completion, WriteError> {
         let held = self.held_jobs.hold(job.job_id, job.attempt);
         // Nothing runs before the server has acknowledged the start: the job may be another runner's by now.
-        self.client.start(&job).await?;
-        let completion = match self.execute(&job, workspace, &held.cancel).await {
+        self.client.start(job).await?;
+        let completion = match self.execute(job, workspace, &held.cancel).await {
             Ok(Some(completion)) => completion,
             Ok(None) => return Err(WriteError::LeaseLost),
             Err(error) => Completion::of(failed(1, format!("{error:#}"))),
         };
-        match self.client.complete(&job, &completion).await {
+        match self.client.complete(job, &completion).await {
             Ok(()) => Ok(completion),
             Err(WriteError::Refused(reply)) if reply.status != StatusCode::CONFLICT => {
                 // Without any result the job would run for the server until its run timeout, and then run again.
                 let why = format!("the server refused the result: {}", reply.explanation());
                 let completion = Completion::of(failed(1, why));
-                self.client.complete(&job, &completion).await.map(|()| completion)
+                self.client.complete(job, &completion).await.map(|()| completion)
             }
             Err(error) => Err(error),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use rivet_events::id::{RunnerId, RunnerIdError};
+use rustix::system::uname;
 
 use crate::config::positive_duration;
 use crate::server_url::ServerUrl;
@@ -15,10 +16,11 @@ pub(crate) struct RunnerOptions {
     /// Server to work for.
     #[arg(long, env = "RIVET_SERVER", value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub server: ServerUrl,
-    /// Name of this runner; no other running process may have it.
+    /// Name of this runner, in which %h stands for the name of the host; no other running process may have it.
     #[arg(long, env = "RIVET_RUNNER_ID", value_name = "NAME", value_parser = parse_id)]
     pub id: RunnerId,
-    /// Capability of this runner in addition to the modules that it provides, such as `os=linux`; several are separated by commas, or the option is repeated.
+    /// Capability of this runner in addition to the modules that it provides, such as `os=linux`; several are separated
+    /// by commas, or the option is repeated.
     #[arg(long = "capability", env = "RIVET_CAPABILITIES", value_delimiter = ',', value_name = "CAPABILITY", value_parser = NonEmptyStringValueParser::new())]
     pub capabilities: Vec<String>,
     /// Jobs to run at once.
@@ -38,13 +40,14 @@ pub(crate) struct RunnerOptions {
     pub termination_grace: Duration,
 }
 
-/// The name of a runner. An HTTP client resolves the segments `.` and `..` of a path, so the heartbeats of a runner
-/// with such a name would not arrive.
+/// The name of a runner, with the name of the host for `%h`. An HTTP client resolves the segments `.` and `..` of a path,
+/// so the heartbeats of a runner with such a name would not arrive.
 fn parse_id(text: &str) -> Result<RunnerId, String> {
-    if matches!(text, "." | "..") {
+    let name = text.replace("%h", &uname().nodename().to_string_lossy());
+    if matches!(&*name, "." | "..") {
         return Err("a runner cannot be named . or ..: it is part of a path".to_owned());
     }
-    text.parse().map_err(|error: RunnerIdError| error.to_string())
+    name.parse().map_err(|error: RunnerIdError| error.to_string())
 }
 
 fn parse_parallel(text: &str) -> Result<usize, String> {
@@ -65,5 +68,11 @@ mod tests {
         for name in ["", ".", ".."] {
             assert!(parse_id(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_runner_can_be_named_by_its_host() {
+        let host = uname().nodename().to_str().unwrap().to_owned();
+        assert_eq!(parse_id("%h/1").unwrap().as_str(), format!("{host}/1"));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use rivet_events::id::EventId;
 use rivet_events::{Position, elapsed};
 use serde::{Deserialize, Serialize};
@@ -82,7 +82,8 @@ impl Progress {
         let wait = FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT).mul_f64(0.5 + jitter);
         self.failures += 1;
         self.failing_since.get_or_insert(attempt.attempted_at);
-        self.next_attempt_at = Some(attempt.attempted_at + Duration::from_millis(attempt.duration_ms) + wait);
+        let next = attempt.attempted_at + Duration::from_millis(attempt.duration_ms) + wait;
+        self.next_attempt_at = Some(next.trunc_subsecs(6));
         self.keep(attempt);
     }
 
@@ -146,6 +147,12 @@ mod tests {
             waits.push(wait(&progress, 0));
         }
         assert_eq!(waits[..5], [1.0, 2.0, 4.0, 8.0, 16.0]);
+        progress.failed(attempt(0), 0.123_456_789_1);
+        assert_eq!(
+            progress.next_attempt_at.unwrap().timestamp_subsec_nanos() % 1_000,
+            0,
+            "as all other times"
+        );
         assert!(waits[10..].iter().all(|wait| (wait - 600.0).abs() < 1e-6), "{waits:?}");
         let mut spread = Progress::default();
         spread.failed(attempt(0), 0.0);

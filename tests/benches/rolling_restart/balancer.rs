@@ -89,8 +89,8 @@ fn complaint(line: &str) -> Option<&str> {
 fn configured(directory: &Path, address: &str, [one, other]: [&str; 2]) -> String {
     let site = [
         ("listen 8080;", format!("listen {address};")),
-        ("rivet-1:8080", one.to_owned()),
-        ("rivet-2:8080", other.to_owned()),
+        ("rivet-1:8080 resolve", one.to_owned()),
+        ("rivet-2:8080 resolve", other.to_owned()),
     ]
     .into_iter()
     .fold(CONFIGURATION.to_owned(), |text, (from, to)| {

@@ -33,6 +33,9 @@ pub enum JobError {
     /// Another claim has won.
     #[error("the job is already claimed")]
     AlreadyClaimed,
+    /// The job to claim has ended.
+    #[error("the job has already ended as {}: it can no longer be claimed", .0.as_str())]
+    ClaimedTooLate(JobStatus),
     /// The runner lacks capabilities that the job demands.
     #[error("the runner lacks what the job demands: {}", .missing.join(", "))]
     CapabilityMissing {
@@ -66,7 +69,7 @@ pub enum JobError {
     #[error("the job ended too long ago to take further logs")]
     LogSealed,
     /// The reported status is not a terminal one.
-    #[error("{} is not the end of a job", .0.as_str())]
+    #[error("{} is not {}", .0.as_str(), if *.0 == JobStatus::Queued { "a status that a runner reports" } else { "the end of a job" })]
     NotTerminal(JobStatus),
 }
 
@@ -97,7 +100,7 @@ pub(super) fn decide(state: &JobState, command: JobCommand) -> Result<Vec<JobEve
 
         (JobState::Queued(queued), JobCommand::Claim(claim)) => claim_queued(queued, claim),
         (JobState::Running(running), JobCommand::Claim(claim)) => claim_running(running, &claim),
-        (JobState::Ended(_), JobCommand::Claim(_)) => Err(JobError::AlreadyClaimed),
+        (JobState::Ended(ended), JobCommand::Claim(_)) => Err(JobError::ClaimedTooLate(ended.status)),
 
         (JobState::Queued(queued), JobCommand::Start(start)) => Err(not_held(&queued.history, start.lease)),
         (JobState::Running(running), JobCommand::Start(start)) => begin(running, start.lease, start.now),

@@ -43,7 +43,9 @@ impl From<JobError> for ApiError {
         match error {
             JobError::NotFound => Self::not_found("job_not_found", detail),
             JobError::KeyReused => Self::conflict("key_reused", detail),
-            JobError::AlreadyClaimed => Self::conflict("already_claimed", detail),
+            JobError::AlreadyClaimed | JobError::ClaimedTooLate(_) => {
+                Self::conflict("already_claimed", detail)
+            }
             JobError::CapabilityMissing { .. } => Self::conflict("capability_missing", detail),
             JobError::NeedsFencing => Self::conflict("needs_fencing", detail),
             JobError::NotDue(_) => Self::conflict("not_due", detail),

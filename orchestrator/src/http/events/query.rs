@@ -13,7 +13,8 @@ use crate::http::filter::words;
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(in crate::http) struct FeedFilter {
-    /// Only events of this type, or of several with commas between them.
+    /// Only events of this type, or of several with commas between them. A type that this build does not know is no
+    /// error: a newer one may record it.
     #[serde(default, deserialize_with = "words")]
     #[param(value_type = Option<String>)]
     r#type: Vec<String>,

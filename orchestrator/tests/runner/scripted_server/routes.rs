@@ -28,6 +28,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/api/jobs/{id}/status", put(status))
         .route("/api/jobs/{id}/logs", post(logs))
         .route("/api/jobs/{id}/complete", post(complete))
+        .route("/api/jobs/{id}/events", get(history))
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), fate::lose))
         .with_state(shared)
 }
@@ -52,6 +53,12 @@ async fn heartbeat(State(shared): State<Shared>, headers: HeaderMap) -> Response
     } else {
         with_cancellations(&shared, StatusCode::NO_CONTENT.into_response())
     }
+}
+
+/// The history of a job, as far as it says why its lease was lost.
+async fn history() -> Json<Value> {
+    let payload = json!({ "attempt": 1, "cause": "rebooted" });
+    Json(json!({ "events": [{ "type": "job.lease_expired", "payload": payload }] }))
 }
 
 async fn claim_next(State(shared): State<Shared>, headers: HeaderMap, Json(body): Json<Value>) -> Response {

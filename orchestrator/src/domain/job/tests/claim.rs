@@ -46,7 +46,7 @@ fn a_claimed_job_cannot_be_claimed_again() {
 fn an_ended_job_cannot_be_claimed() {
     given([launched(), claimed(1, 1), started(1, 2), succeeded(1, 3)])
         .when(claim(2, 4))
-        .then_refused(JobError::AlreadyClaimed);
+        .then_refused(JobError::ClaimedTooLate(JobStatus::Succeeded));
 }
 
 /// Claimed by a runner that had to wait from `ready` on.

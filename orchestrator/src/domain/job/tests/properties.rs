@@ -205,7 +205,7 @@ fn random_lives_reach_every_event_and_every_refusal_that_they_can() {
     }
     assert_eq!(types.len(), 12, "{types:?}");
     // All but NotFound and CapabilityMissing: these jobs were launched, and demand nothing.
-    assert_eq!(refusals.len(), 9, "{refusals:?}");
+    assert_eq!(refusals.len(), 10, "{refusals:?}");
 }
 
 proptest! {
