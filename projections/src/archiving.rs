@@ -86,8 +86,8 @@ impl ReadModels {
 
     /// Deletes the events and logs of those of these jobs that have a `job.purged`. Read models that have passed this
     /// event have deleted the rows of the job already, except for those that have parked it or have skipped an event of
-    /// it: they are outdated now, and the leader rebuilds them. If one of the jobs has the last event of the log, nothing is deleted yet, however far the
-    /// read models are.
+    /// it: they are outdated now, and the leader rebuilds them. If one of the jobs has the last event of the log, nothing
+    /// is deleted yet, however far the read models are.
     pub async fn purge(&self, jobs: &[JobId]) -> Result<Released, StoreError> {
         let mut skips = Vec::new();
         for name in Self::names() {

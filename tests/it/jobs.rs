@@ -65,7 +65,7 @@ async fn a_job_that_was_not_claimed_cannot_be_reported(kind: StoreKind) {
     api.append_logs(&job, &json!([entry("early")])).await.expect_refusal(409, "not_running");
     assert_eq!(api.set_status(&job, "Running").await.status, 409);
     let queued = api.set_status(&job, "Queued").await.expect_refusal(422, "invalid_status");
-    assert_eq!(queued["error"], "Queued is not a status that a runner reports");
+    assert_eq!(queued["error"], "a runner cannot report Queued here");
     assert_eq!(api.job(&job).await.expect(200)["status"], "Queued");
     assert_eq!(api.logs(&job).await.expect(200), json!([]));
 }

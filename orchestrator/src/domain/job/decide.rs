@@ -69,7 +69,7 @@ pub enum JobError {
     #[error("the job ended too long ago to take further logs")]
     LogSealed,
     /// The reported status is not a terminal one.
-    #[error("{} is not {}", .0.as_str(), if *.0 == JobStatus::Queued { "a status that a runner reports" } else { "the end of a job" })]
+    #[error("a runner cannot report {} here", .0.as_str())]
     NotTerminal(JobStatus),
 }
 

@@ -77,7 +77,7 @@ const EXAMPLES: [(&str, &str, &str); 37] = [
     ("log_gap", "/api/jobs/{id}/logs", "the batch begins beyond the 3 entries stored of this attempt"),
     ("invalid_parameters", "/api/pipeline/launch", "input `target` is required"),
     ("invalid_definition", "/api/pipeline/create", "`stages[2].script` is missing"),
-    ("invalid_status", "/api/jobs/{id}/status", "Queued is not a status that a runner reports"),
+    ("invalid_status", "/api/jobs/{id}/status", "a runner cannot report Queued here"),
     ("invalid_webhook", "/api/webhooks", "url: must begin with https:// or http://"),
     ("invalid_body", "/api/pipeline/launch", "missing field `pipeline_id` at line 1 column 2"),
     ("in_the_future", "/api/jobs", "at: has not come yet"),
