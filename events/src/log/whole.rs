@@ -18,14 +18,14 @@ pub async fn read_from_whole(
     is_usable: impl Fn(&Envelope) -> bool,
 ) -> Result<Vec<Arc<Envelope>>, ReadError> {
     let mut count = AT_THE_END;
-    let (mut events, until) = read_end(log, stream, position, count).await?;
+    let (mut events, version) = read_end(log, stream, position, count).await?;
     loop {
         let whole = events.iter().rposition(|envelope| envelope.event.is_whole() && is_usable(envelope));
         if whole.is_some() || events.len() < count {
             return Ok(events.split_off(whole.unwrap_or_default()));
         }
         count *= 4;
-        events = log.read_stream_end(stream, until, count).await?;
+        events = log.read_stream_end(stream, version, count).await?;
     }
 }
 
@@ -43,7 +43,7 @@ pub async fn read_newest(
     Ok(events)
 }
 
-/// The last `count` events that a stream had at a position, and a version that it had then or that nothing had yet.
+/// The last `count` events that a stream had at a position, and the version that it had then.
 async fn read_end(
     log: &dyn EventLog,
     stream: &StreamId,
@@ -51,13 +51,13 @@ async fn read_end(
     count: usize,
 ) -> Result<(Vec<Arc<Envelope>>, Version), ReadError> {
     let events = log.read_stream_end(stream, Version::MAX, count).await?;
-    match events.last() {
-        Some(last) if last.position > position => {
-            let until = version_at(log, stream, position, last.sequence).await?;
-            Ok((log.read_stream_end(stream, until, count).await?, until))
-        }
-        Some(_) | None => Ok((events, Version::MAX)),
+    let Some(last) = events.last() else { return Ok((events, Version::default())) };
+    if last.position <= position {
+        let version = last.sequence;
+        return Ok((events, version));
     }
+    let version = version_at(log, stream, position, last.sequence).await?;
+    Ok((log.read_stream_end(stream, version, count).await?, version))
 }
 
 /// The version that a stream had at a position of the log, by binary search below `later`, a version that it reached
