@@ -14,6 +14,9 @@ pub(crate) enum Verdict {
     Accepted,
     /// The answer is not final, or may not come from the server at all but from a proxy.
     TryAgain,
+    /// It leads elsewhere, to another address or to a login. Rivet itself never answers so: a proxy does, at any time if its
+    /// session has ended, or always if the address of the server is wrong.
+    Elsewhere,
     /// The job belongs to another attempt by now: stop it and report nothing more.
     LeaseLost,
     /// The server understood the request and refused it.
@@ -23,24 +26,19 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// Judges an answer by its status and by the `code` of its body.
     ///
-    /// A 404 or 405 without a code is tried again: a proxy in front of a restarting server emits them. So are answers of
-    /// a proxy that sends the runner elsewhere ([`is_elsewhere`]), and a 400 that says that the body did not arrive whole.
+    /// A 404 or 405 without a code is tried again: a proxy in front of a restarting server emits them. So is a 400 that
+    /// says that the body did not arrive whole. A 403 is a rule of a proxy against this very request, which another try
+    /// does not change.
     pub(crate) fn of(status: u16, code: Option<&str>) -> Self {
         match (status, code) {
             (200..=299, _) => Self::Accepted,
             (409, Some("lease_lost")) => Self::LeaseLost,
             (404 | 405, Some(_)) => Self::Refused,
             (404 | 405 | 408 | 425 | 429 | 500.., _) | (400, Some("incomplete_body")) => Self::TryAgain,
-            (_, _) if is_elsewhere(status, code) => Self::TryAgain,
+            (300..=399 | 401 | 407, None) => Self::Elsewhere,
             (_, _) => Self::Refused,
         }
     }
-}
-
-/// Whether an answer leads elsewhere, to another address or to a login. Rivet itself never answers so. A 403 is a rule of
-/// a proxy against this very request, which another try does not change.
-pub(crate) fn is_elsewhere(status: u16, code: Option<&str>) -> bool {
-    matches!(status, 300..=399 | 401 | 407) && code.is_none()
 }
 
 /// Exponential backoff with jitter: pauses double up to a bound, and half of each is random, so that the runners of a
@@ -88,10 +86,17 @@ mod tests {
 
     #[test]
     fn what_may_pass_is_tried_again() {
-        for status in [302, 401, 404, 405, 407, 408, 425, 429, 500, 502, 503, 504] {
+        for status in [404, 405, 408, 425, 429, 500, 502, 503, 504] {
             assert_eq!(Verdict::of(status, None), Verdict::TryAgain, "{status}");
         }
         assert_eq!(Verdict::of(400, Some("incomplete_body")), Verdict::TryAgain);
+    }
+
+    #[test]
+    fn what_a_proxy_sends_elsewhere_is_not_taken_for_the_server() {
+        for status in [302, 401, 407] {
+            assert_eq!(Verdict::of(status, None), Verdict::Elsewhere, "{status}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use self::printer::Printer;
 use super::client::{Client, refusal, text};
 use super::job::{waiting, why};
 use super::output::{one_line, tell};
-use crate::retry::{Backoff, Verdict, is_elsewhere};
+use crate::retry::{Backoff, Verdict};
 use crate::sse_reader::SseReader;
 use crate::telemetry::chain;
 
@@ -186,8 +186,7 @@ async fn follow_stream(client: &Client, job: &str, printer: &mut Printer) -> Res
 /// Whether a refusal may pass.
 fn may_pass(status: StatusCode, body: &[u8]) -> bool {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
-    let (status, code) = (status.as_u16(), problem["code"].as_str());
-    !is_elsewhere(status, code) && Verdict::of(status, code) == Verdict::TryAgain
+    Verdict::of(status.as_u16(), problem["code"].as_str()) == Verdict::TryAgain
 }
 
 async fn read_stream(mut response: Response, printer: &mut Printer) -> Result<Outcome, Failure> {

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 
 use super::execution::{Completion, JobExecution};
 use super::held_jobs::HeldJobs;
-use crate::retry::{Backoff, Verdict, is_elsewhere};
+use crate::retry::{Backoff, Verdict};
 use crate::server_url::ServerUrl;
 use crate::telemetry::chain;
 
@@ -96,10 +96,6 @@ impl Reply {
     pub(super) fn verdict(&self) -> Verdict {
         Verdict::of(self.status.as_u16(), self.code().as_deref())
     }
-
-    fn is_elsewhere(&self) -> bool {
-        is_elsewhere(self.status.as_u16(), self.code().as_deref())
-    }
 }
 
 impl Client {
@@ -120,7 +116,7 @@ impl Client {
     pub(super) async fn register(&self, capabilities: &[String], boot_id: &str) -> Result<(), WriteError> {
         let body = json!({ "runner_id": self.runner_id, "capabilities": capabilities, "boot_id": boot_id });
         let request = || self.post(&["runners", "register"]).json(&body);
-        self.write_unless("register", Reply::is_elsewhere, request).await.map(drop)
+        self.write_while(&[Verdict::TryAgain], "register", request).await.map(drop)
     }
 
     /// Sends one heartbeat, without retries. With a lease it also renews that lease, and the answer says whether the
@@ -195,7 +191,7 @@ impl Client {
             Verdict::TryAgain if reply.status == StatusCode::NOT_FOUND && reply.field("error").is_some() => {
                 Ok(None)
             }
-            Verdict::TryAgain => anyhow::bail!("claiming: {}", reply.explanation()),
+            Verdict::TryAgain | Verdict::Elsewhere => anyhow::bail!("claiming: {}", reply.explanation()),
         }
     }
 
@@ -252,14 +248,14 @@ impl Client {
     /// Sends a write until the server accepts or refuses it, however long that takes: the heartbeats keep the lease
     /// meanwhile, so if it were given up, the job would run for the server until its run timeout.
     async fn write(&self, what: &str, request: impl Fn() -> RequestBuilder) -> Result<Reply, WriteError> {
-        self.write_unless(what, |_| false, request).await
+        self.write_while(&[Verdict::TryAgain, Verdict::Elsewhere], what, request).await
     }
 
-    /// As [`Self::write`]; an answer that `is_final` is a refusal.
-    async fn write_unless(
+    /// As [`Self::write`], repeated only for these verdicts.
+    async fn write_while(
         &self,
+        again: &[Verdict],
         what: &str,
-        is_final: impl Fn(&Reply) -> bool,
         request: impl Fn() -> RequestBuilder,
     ) -> Result<Reply, WriteError> {
         let mut backoff = Backoff::new();
@@ -269,9 +265,10 @@ impl Client {
                 Ok(reply) => match reply.verdict() {
                     Verdict::Accepted => return Ok(reply),
                     Verdict::LeaseLost => return Err(WriteError::LeaseLost),
-                    Verdict::Refused => return Err(WriteError::Refused(reply)),
-                    Verdict::TryAgain if is_final(&reply) => return Err(WriteError::Refused(reply)),
-                    Verdict::TryAgain => (reply.explanation(), reply.retry_after),
+                    verdict if again.contains(&verdict) => (reply.explanation(), reply.retry_after),
+                    Verdict::TryAgain | Verdict::Elsewhere | Verdict::Refused => {
+                        return Err(WriteError::Refused(reply));
+                    }
                 },
                 Err(error) => (chain(&error).to_string(), None),
             };

@@ -102,7 +102,7 @@ impl Shipper<'_> {
         match self.client.heartbeat(self.job.lease_id).await {
             Ok(reply) => {
                 let verdict = reply.verdict();
-                let refused = matches!(verdict, Verdict::TryAgain | Verdict::Refused);
+                let refused = matches!(verdict, Verdict::TryAgain | Verdict::Elsewhere | Verdict::Refused);
                 if refused && !self.heartbeat_refused {
                     tracing::warn!(
                         job_id = %self.job.job_id,
