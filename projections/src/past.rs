@@ -120,18 +120,17 @@ impl ReadModels {
     ) -> Result<Vec<Arc<Envelope>>, ReadError> {
         let log = &*self.inner.log;
         let is_applied = |envelope: &Envelope| !skipped.contains(&envelope.position);
-        if stream.kind == StreamType::Runner {
-            let mut events = read_from_whole(log, stream, position, is_applied).await?;
-            events.retain(|envelope| is_applied(envelope));
-            return Ok(events);
-        }
         if stream.kind == StreamType::Pipeline && skipped.is_empty() {
             let events = read_newest(log, stream, position).await?;
             if !events.iter().any(|envelope| matches!(envelope.event, Event::Unreadable(_))) {
                 return Ok(events);
             }
         }
-        let mut events = log.read_stream(stream, Version::default()).await?;
+        let mut events = if stream.kind == StreamType::Runner {
+            read_from_whole(log, stream, position, is_applied).await?
+        } else {
+            log.read_stream(stream, Version::default()).await?
+        };
         events.retain(|envelope| envelope.position <= position && is_applied(envelope));
         Ok(events)
     }

@@ -129,10 +129,15 @@ impl Condition {
     /// The request, made under the condition.
     fn of(&self, request: RequestBuilder) -> RequestBuilder {
         match self.if_version {
-            Some(version) => request.header(IF_MATCH, format!("\"{version}\"")),
+            Some(version) => only_at(request, version.into()),
             None => request,
         }
     }
+}
+
+/// The request, made under the condition that this is the current version.
+fn only_at(request: RequestBuilder, version: u64) -> RequestBuilder {
+    request.header(IF_MATCH, format!("\"{version}\""))
 }
 
 pub(super) async fn run(

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use reqwest::Method;
-use reqwest::header::IF_MATCH;
 use serde_json::{Map, Value};
 
-use super::show;
+use super::{only_at, show};
 use crate::cli::client::{Client, ClientOptions, ambiguity, pipelines_named, text};
 
 /// A script, and what its pipeline is called.
@@ -52,10 +51,10 @@ pub(super) async fn apply(source: &Source, options: &ClientOptions) -> anyhow::R
     let (request, before) = match &pipelines_named(&client, &name).await?[..] {
         [] => (client.request(Method::POST, &["pipeline", "create"]), None),
         [one] => {
-            let (request, version) = (Method::PUT, one["version"].as_u64().unwrap_or_default());
-            let request = client.request(request, &["pipeline", text(one, "id")]);
+            let request = client.request(Method::PUT, &["pipeline", text(one, "id")]);
+            let version = one["version"].as_u64().unwrap_or_default();
             // Who else applies another file at the same time is told.
-            (request.header(IF_MATCH, format!("\"{version}\"")), Some(version))
+            (only_at(request, version), Some(version))
         }
         several => bail!(ambiguity("pipeline", several, &name)),
     };
